@@ -1,0 +1,19 @@
+/**
+ * Assertions hold what this code itself promises. What the world does (a bad file, a full disk, a
+ * wrong argument) is never asserted: it is thrown as one of the classes in `errors.ts`.
+ */
+
+/** A broken promise of this code: a bug, never a condition of the world. */
+export class AssertionError extends Error {
+  override readonly name = "AssertionError";
+}
+
+/** Throws `AssertionError` unless the condition holds. One fact per call. */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new AssertionError(message);
+}
+
+/** Marks a branch that the types say cannot be reached. */
+export function unreachable(value: never): never {
+  throw new AssertionError(`Unreachable value: ${String(value)}`);
+}
