@@ -1,0 +1,3 @@
+export function parseArgs(args: string[]): Record<string, unknown> {
+  return { _: args };
+}
