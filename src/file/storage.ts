@@ -136,5 +136,7 @@ export interface Mapping extends Disposable {
   flush(offset: number, length: number): void;
   /** Makes the pages of a range present and writable now, so that later stores take no fault. */
   populate(offset: number, length: number): void;
+  /** The same on another thread. Best effort: a page that could not be touched is touched later. */
+  populateAsync(offset: number, length: number): Promise<void>;
   release(): void;
 }
