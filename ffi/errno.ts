@@ -1,0 +1,82 @@
+/**
+ * The one way in which an errno becomes an exception.
+ */
+
+import { libc } from "./libc.ts";
+
+const explanations: Readonly<Record<string, string>> = {
+  EPERM: "operation not permitted",
+  ENOENT: "no such file or directory",
+  EIO: "input/output error",
+  EAGAIN: "held by another process",
+  ENOMEM: "not enough memory",
+  EACCES: "permission denied",
+  EEXIST: "exists already",
+  EXDEV: "not on the same file system",
+  ENOTDIR: "not a directory",
+  EISDIR: "is a directory",
+  EINVAL: "invalid argument",
+  ENFILE: "too many open files on this system",
+  EMFILE: "too many open files in this process",
+  EFBIG: "file too large",
+  ENOSPC: "no space left on the disk",
+  EROFS: "the file system is read-only",
+  EMLINK: "too many links",
+  ENAMETOOLONG: "the name is too long",
+  ENOLCK: "no locks available",
+  ENOSYS: "not supported by this system",
+  ENOTEMPTY: "the directory is not empty",
+  ELOOP: "too many symbolic links",
+  EDQUOT: "the disk quota is used up",
+  EOPNOTSUPP: "not supported by the file system",
+  ESTALE: "the file is gone from its server",
+};
+
+/** A system call that failed: which, on what, and why. */
+export class OsError extends Error {
+  override readonly name = "OsError";
+
+  constructor(
+    readonly syscall: string,
+    /** The file that the call was about; empty where there is none. */
+    readonly path: string,
+    /** Name of the errno, such as `ENOENT`. */
+    readonly code: string,
+    options?: ErrorOptions,
+  ) {
+    const why = explanations[code];
+    super(
+      `Cannot ${syscall}${path === "" ? "" : " " + path}: ${why ? `${why} (${code})` : code}`,
+      options,
+    );
+  }
+}
+
+/** Name of an error number on this platform. */
+export function errnoName(number: number): string {
+  return libc().abi.errno[number] ?? `errno ${number}`;
+}
+
+/**
+ * Passes a result through, or throws the `OsError` that errno names where it is −1. Must be called in
+ * the same function as the call, at once: anything between may change errno.
+ */
+export function check(result: number | bigint, syscall: string, path: string): number {
+  const number = Number(result);
+  if (number !== -1) return number;
+  throw new OsError(syscall, path, errnoName(libc().errno()));
+}
+
+/** As `check`, but makes the call again for as long as a signal interrupts it. */
+export function checkRetrying(
+  call: () => number | bigint,
+  syscall: string,
+  path: string,
+): number {
+  for (;;) {
+    const number = Number(call());
+    if (number !== -1) return number;
+    const code = errnoName(libc().errno());
+    if (code !== "EINTR") throw new OsError(syscall, path, code);
+  }
+}

@@ -1,0 +1,265 @@
+/**
+ * Descriptors, names and their metadata. Each function is one system call, finished when a signal
+ * interrupts it, and throws `OsError`.
+ */
+
+import type { Abi } from "./abi.ts";
+import { check, checkRetrying, errnoName, OsError } from "./errno.ts";
+import { libc } from "./libc.ts";
+import { cString } from "./path.ts";
+
+export interface OpenFlags {
+  readonly write?: boolean;
+  readonly create?: boolean;
+  readonly exclusive?: boolean;
+  readonly directory?: boolean;
+}
+
+/** Opens close-on-exec and returns the descriptor. `mode` counts only for a file that is created. */
+export function open(path: string, flags: OpenFlags, mode = 0): number {
+  const { abi, call } = libc();
+  const name = cString(path, "open");
+  const bits = (flags.write ? abi.O_RDWR : abi.O_RDONLY) | abi.O_CLOEXEC |
+    (flags.create ? abi.O_CREAT : 0) | (flags.exclusive ? abi.O_EXCL : 0) |
+    (flags.directory ? abi.O_DIRECTORY : 0);
+  return checkRetrying(
+    abi.variadicOnStack
+      ? () => call.openOnStack(name, bits, 0n, 0n, 0n, 0n, 0n, 0n, BigInt(mode))
+      : () => call.open(name, bits, mode),
+    "open",
+    path,
+  );
+}
+
+/** Never tried again: after EINTR the descriptor is gone on Linux. */
+export function close(descriptor: number): void {
+  libc().call.close(descriptor);
+}
+
+export interface Status {
+  readonly device: bigint;
+  readonly inode: bigint;
+  /** File type and permission bits, as in `st_mode`. */
+  readonly mode: number;
+  readonly links: number;
+  readonly owner: number;
+  readonly size: number;
+  readonly allocatedBytes: number;
+  readonly modifiedMs: number;
+}
+
+export function stat(path: string): Status {
+  const { abi, call } = libc();
+  const buffer = new Uint8Array(abi.stat.size);
+  const name = cString(path, "stat");
+  const symbol = call.statInode64 ?? call.stat;
+  if (!symbol) throw new OsError("stat", path, "ENOSYS");
+  check(symbol(name, buffer), "stat", path);
+  return readStatus(buffer, abi);
+}
+
+export function fstat(descriptor: number, path: string): Status {
+  const { abi, call } = libc();
+  const buffer = new Uint8Array(abi.stat.size);
+  const symbol = call.fstatInode64 ?? call.fstat;
+  if (!symbol) throw new OsError("fstat", path, "ENOSYS");
+  check(symbol(descriptor, buffer), "fstat", path);
+  return readStatus(buffer, abi);
+}
+
+function readStatus(buffer: Uint8Array, { stat: layout }: Abi): Status {
+  const view = new DataView(buffer.buffer);
+  const seconds = Number(view.getBigInt64(layout.modified, true));
+  const nanoseconds = Number(view.getBigInt64(layout.modified + 8, true));
+  return {
+    device: readUnsigned(view, layout.device),
+    inode: view.getBigUint64(layout.inode, true),
+    mode: Number(readUnsigned(view, layout.mode)),
+    links: Number(readUnsigned(view, layout.links)),
+    owner: view.getUint32(layout.owner, true),
+    size: Number(view.getBigInt64(layout.length, true)),
+    allocatedBytes: Number(view.getBigInt64(layout.blocks, true)) * 512,
+    modifiedMs: seconds * 1000 + nanoseconds / 1e6,
+  };
+}
+
+function readUnsigned(
+  view: DataView,
+  { offset, bytes }: { readonly offset: number; readonly bytes: 2 | 4 | 8 },
+): bigint {
+  if (bytes === 2) return BigInt(view.getUint16(offset, true));
+  if (bytes === 4) return BigInt(view.getUint32(offset, true));
+  return view.getBigUint64(offset, true);
+}
+
+/** Reads at most `into.length` bytes at `offset`; 0 at the end of the file. May read fewer. */
+export function pread(descriptor: number, into: Uint8Array, offset: number, path: string): number {
+  const { call } = libc();
+  const buffer = into as Uint8Array<ArrayBuffer>;
+  return checkRetrying(
+    () => call.pread(descriptor, buffer, BigInt(into.length), BigInt(offset)),
+    "read",
+    path,
+  );
+}
+
+/** Writes at most all of `bytes` at `offset`. May write fewer. */
+export function pwrite(
+  descriptor: number,
+  bytes: Uint8Array,
+  offset: number,
+  path: string,
+): number {
+  const { call } = libc();
+  const buffer = bytes as Uint8Array<ArrayBuffer>;
+  return checkRetrying(
+    () => call.pwrite(descriptor, buffer, BigInt(bytes.length), BigInt(offset)),
+    "write",
+    path,
+  );
+}
+
+export function ftruncate(descriptor: number, size: number, path: string): void {
+  const { call } = libc();
+  checkRetrying(() => call.ftruncate(descriptor, BigInt(size)), "ftruncate", path);
+}
+
+/** Allocates the range on disk; the file grows to its end where it is shorter. */
+export function allocate(descriptor: number, offset: number, length: number, path: string): void {
+  const { abi, call } = libc();
+  if (!call.posix_fallocate) return preallocateApple(descriptor, offset + length, path, abi);
+  for (;;) {
+    // The error number is the result itself: errno is not touched.
+    const error = call.posix_fallocate(descriptor, BigInt(offset), BigInt(length));
+    if (error === 0) return;
+    const code = errnoName(error);
+    if (code !== "EINTR") throw new OsError("posix_fallocate", path, code);
+  }
+}
+
+/** macOS: `fstore_t` is flags u32, position mode i32, offset i64, length i64, allocated i64. */
+function preallocateApple(descriptor: number, end: number, path: string, abi: Abi): void {
+  const { size } = fstat(descriptor, path);
+  if (end <= size) return;
+  if (abi.F_PREALLOCATE === null) throw new OsError("posix_fallocate", path, "ENOSYS");
+  const store = new DataView(new ArrayBuffer(32));
+  store.setUint32(0, 4, true); // F_ALLOCATEALL
+  store.setInt32(4, 3, true); // F_PEOFPOSMODE
+  store.setBigInt64(16, BigInt(end - size), true);
+  fcntl(descriptor, abi.F_PREALLOCATE, new Uint8Array(store.buffer), { path, syscall: "fcntl" });
+  ftruncate(descriptor, end, path);
+}
+
+/** Punches a hole; false where the file system or the platform cannot. */
+export function deallocate(descriptor: number, offset: number, length: number): boolean {
+  const { abi, call } = libc();
+  if (!call.fallocate || abi.PUNCH_HOLE === null) return false;
+  return call.fallocate(descriptor, abi.PUNCH_HOLE, BigInt(offset), BigInt(length)) === 0;
+}
+
+export function fsync(descriptor: number, path: string): void {
+  const { abi, call } = libc();
+  if (fullSync(descriptor, abi)) return;
+  checkRetrying(() => call.fsync(descriptor), "fsync", path);
+}
+
+export function fdatasync(descriptor: number, path: string): void {
+  const { abi, call } = libc();
+  if (fullSync(descriptor, abi)) return;
+  checkRetrying(() => call.fdatasync(descriptor), "fdatasync", path);
+}
+
+/**
+ * fdatasync on another thread. Its errno stays with that thread, so a failure is reported as EIO,
+ * which is also how it must be treated: the data may be lost.
+ */
+export async function fdatasyncAsync(descriptor: number, path: string): Promise<void> {
+  const { abi, call } = libc();
+  if (fullSync(descriptor, abi)) return;
+  const result = await call.fdatasyncAsync(descriptor);
+  if (result !== 0) throw new OsError("fdatasync", path, "EIO");
+}
+
+/** macOS only hands data to the drive on fsync; F_FULLFSYNC makes the drive write it. */
+function fullSync(descriptor: number, abi: Abi): boolean {
+  if (abi.F_FULLFSYNC === null) return false;
+  const { call } = libc();
+  const nothing = new Uint8Array(8);
+  const result = abi.variadicOnStack
+    ? call.fcntlOnStack(descriptor, abi.F_FULLFSYNC, 0n, 0n, 0n, 0n, 0n, 0n, nothing)
+    : call.fcntl(descriptor, abi.F_FULLFSYNC, nothing);
+  return result === 0;
+}
+
+export function syncfs(descriptor: number, path: string): void {
+  const { call } = libc();
+  if (call.syncfs) {
+    const { syncfs } = call;
+    checkRetrying(() => syncfs(descriptor), "syncfs", path);
+  } else if (call.sync) {
+    call.sync();
+  } else {
+    throw new OsError("syncfs", path, "ENOSYS");
+  }
+}
+
+export function link(from: string, to: string): void {
+  check(libc().call.link(cString(from, "link"), cString(to, "link")), "link", to);
+}
+
+export function unlink(path: string): void {
+  check(libc().call.unlink(cString(path, "unlink")), "unlink", path);
+}
+
+export function rename(from: string, to: string): void {
+  check(libc().call.rename(cString(from, "rename"), cString(to, "rename")), "rename", to);
+}
+
+export function mkdir(path: string, mode: number): void {
+  check(libc().call.mkdir(cString(path, "mkdir"), mode), "mkdir", path);
+}
+
+export function rmdir(path: string): void {
+  check(libc().call.rmdir(cString(path, "rmdir")), "rmdir", path);
+}
+
+export function chmod(path: string, mode: number): void {
+  check(libc().call.chmod(cString(path, "chmod"), mode), "chmod", path);
+}
+
+export function fchmod(descriptor: number, mode: number, path: string): void {
+  check(libc().call.fchmod(descriptor, mode), "fchmod", path);
+}
+
+/** Free bytes for an ordinary user, and all bytes, of the file system that holds `path`. */
+export function statvfs(path: string): { freeBytes: number; totalBytes: number } {
+  const { abi, call } = libc();
+  const buffer = new Uint8Array(abi.statvfs.size);
+  check(call.statvfs(cString(path, "statvfs"), buffer), "statvfs", path);
+  const view = new DataView(buffer.buffer);
+  const unit = Number(view.getBigUint64(abi.statvfs.fragmentSize, true));
+  return {
+    freeBytes: unit * Number(readUnsigned(view, abi.statvfs.available)),
+    totalBytes: unit * Number(readUnsigned(view, abi.statvfs.blocks)),
+  };
+}
+
+/** fcntl with a struct as its argument. Returns the result; throws unless `quiet` lists the errno. */
+export function fcntl(
+  descriptor: number,
+  command: number,
+  argument: Uint8Array<ArrayBuffer>,
+  options: { readonly path: string; readonly syscall: string; readonly quiet?: readonly string[] },
+): number {
+  const { abi, call, errno } = libc();
+  for (;;) {
+    const result = abi.variadicOnStack
+      ? call.fcntlOnStack(descriptor, command, 0n, 0n, 0n, 0n, 0n, 0n, argument)
+      : call.fcntl(descriptor, command, argument);
+    if (result !== -1) return result;
+    const code = errnoName(errno());
+    if (code === "EINTR") continue;
+    if (options.quiet?.includes(code)) return -1;
+    throw new OsError(options.syscall, options.path, code);
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Shared mappings of files. A view must never outlive its mapping, so `unmap` detaches the buffer
+ * before it gives the memory back: every typed array that was made from it has length 0 from then on,
+ * and a late access finds `undefined` instead of memory that is gone.
+ */
+
+import { check, errnoName, OsError } from "./errno.ts";
+import { libc } from "./libc.ts";
+
+/** Bytes of a page. Taken as the larger of what the supported platforms use where it matters. */
+export const pageSizeBytes = Deno.build.os === "darwin" && Deno.build.arch === "aarch64"
+  ? 16_384
+  : 4_096;
+
+export class MappedMemory {
+  #address: Deno.PointerValue;
+  readonly #buffer: ArrayBuffer;
+
+  private constructor(
+    address: NonNullable<Deno.PointerValue>,
+    readonly length: number,
+    readonly writable: boolean,
+    readonly path: string,
+  ) {
+    this.#address = address;
+    this.#buffer = Deno.UnsafePointerView.getArrayBuffer(address, length);
+  }
+
+  /** Maps the first `length` bytes of the file, shared. Throws `OsError`. */
+  static map(
+    descriptor: number,
+    length: number,
+    options: { readonly writable: boolean; readonly path: string },
+  ): MappedMemory {
+    const { abi, call, errno } = libc();
+    const protection = abi.PROT_READ | (options.writable ? abi.PROT_WRITE : 0);
+    const address = call.mmap(null, BigInt(length), protection, abi.MAP_SHARED, descriptor, 0n);
+    // MAP_FAILED is (void *) -1.
+    if (address === null || Deno.UnsafePointer.value(address) === 0xffff_ffff_ffff_ffffn) {
+      throw new OsError("mmap", options.path, errnoName(errno()));
+    }
+    return new MappedMemory(address, length, options.writable, options.path);
+  }
+
+  get isMapped(): boolean {
+    return this.#address !== null;
+  }
+
+  /** The mapped memory; length 0 once it is unmapped. */
+  get buffer(): ArrayBuffer {
+    return this.#buffer;
+  }
+
+  /** msync and wait. The range must be whole pages. */
+  flush(offset: number, length: number): void {
+    const { abi, call } = libc();
+    check(call.msync(this.#at(offset), BigInt(length), abi.MS_SYNC), "msync", this.path);
+  }
+
+  /** Makes the pages of a range present and writable. The range must be whole pages. */
+  populate(offset: number, length: number): void {
+    const { abi, call } = libc();
+    if (abi.MADV_POPULATE_WRITE !== null) {
+      if (call.madvise(this.#at(offset), BigInt(length), abi.MADV_POPULATE_WRITE) === 0) return;
+    }
+    this.#touch(offset, length);
+  }
+
+  /** The same on another thread, where the kernel can do it in one call. */
+  async populateAsync(offset: number, length: number): Promise<void> {
+    const { abi, call } = libc();
+    if (abi.MADV_POPULATE_WRITE === null) return this.#touch(offset, length);
+    await call.madviseAsync(this.#at(offset), BigInt(length), abi.MADV_POPULATE_WRITE);
+  }
+
+  /** Kernels before 5.14 answer EINVAL: one atomic no-op store a page makes it writable. */
+  #touch(offset: number, length: number): void {
+    const words = new Int32Array(this.#buffer, offset, length / 4);
+    for (let word = 0; word < words.length; word += pageSizeBytes / 4) Atomics.or(words, word, 0);
+  }
+
+  /** Cuts every view off, then gives the memory back. A second call does nothing. */
+  unmap(): void {
+    if (this.#address === null) return;
+    const address = this.#address;
+    this.#address = null;
+    this.#buffer.transfer(0);
+    check(libc().call.munmap(address, BigInt(this.length)), "munmap", this.path);
+  }
+
+  #at(offset: number): Deno.PointerObject {
+    if (this.#address === null) throw new OsError("use mapping of", this.path, "EBADF");
+    return Deno.UnsafePointer.offset(this.#address, offset) as Deno.PointerObject;
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * libc as countd needs it, and no countd word inside. Only `src/file` imports this room.
+ */
+
+export { type Abi, abiOf, abis } from "./abi.ts";
+export { OsError } from "./errno.ts";
+export {
+  allocate,
+  chmod,
+  close,
+  deallocate,
+  fchmod,
+  fdatasync,
+  fdatasyncAsync,
+  fstat,
+  fsync,
+  ftruncate,
+  link,
+  mkdir,
+  open,
+  pread,
+  pwrite,
+  rename,
+  rmdir,
+  stat,
+  type Status,
+  statvfs,
+  syncfs,
+  unlink,
+} from "./file.ts";
+export { rangeLockConflicts, releaseFlock, setRangeLock, tryFlock } from "./lock.ts";
+export { MappedMemory, pageSizeBytes } from "./mmap.ts";
+export { selfTest } from "./self_test.ts";
+export { ignoreFileSizeSignal } from "./signal.ts";

@@ -1,0 +1,74 @@
+/**
+ * Tries the table of `abi.ts` against the running system before anything is trusted to it: a wrong
+ * offset or constant must be a refusal at the start, not a lock that is no lock.
+ */
+
+import {
+  close,
+  fstat,
+  ftruncate,
+  mkdir,
+  open,
+  pread,
+  pwrite,
+  rmdir,
+  stat,
+  unlink,
+} from "./file.ts";
+import { rangeLockConflicts, setRangeLock, tryFlock } from "./lock.ts";
+import { MappedMemory, pageSizeBytes } from "./mmap.ts";
+
+/**
+ * Runs in a directory of its own below `directory` and leaves nothing behind. Returns what is wrong,
+ * one sentence each; an empty list means that the platform is as the table says.
+ */
+export function selfTest(directory: string): string[] {
+  const wrong: string[] = [];
+  const expect = (truth: boolean, sentence: string) => {
+    if (!truth) wrong.push(sentence);
+  };
+  const own = `${directory}/self-test-${Deno.pid}`;
+  mkdir(own, 0o700);
+  const path = `${own}/file`;
+  const first = open(path, { write: true, create: true, exclusive: true }, 0o640);
+  const second = open(path, { write: true });
+  try {
+    ftruncate(first, pageSizeBytes * 3, path);
+    const status = fstat(first, path);
+    expect(status.size === pageSizeBytes * 3, "fstat gives a wrong size");
+    expect((status.mode & 0o170000) === 0o100000, "fstat gives a wrong file type");
+    expect((status.mode & 0o777 & ~0o640) === 0, "open passes a wrong mode");
+    expect(status.links === 1, "fstat gives a wrong number of links");
+    expect(stat(path).inode === status.inode, "stat and fstat disagree about the inode");
+
+    const word = Uint8Array.of(1, 2, 3, 4);
+    pwrite(first, word, pageSizeBytes * 2, path);
+    const memory = MappedMemory.map(second, pageSizeBytes * 3, { writable: true, path });
+    const bytes = new Uint8Array(memory.buffer);
+    expect(bytes[pageSizeBytes * 2 + 3] === 4, "a mapping does not show what pwrite wrote");
+    bytes[5] = 7;
+    memory.flush(0, pageSizeBytes);
+    const back = new Uint8Array(8);
+    pread(first, back, 0, path);
+    expect(back[5] === 7, "pread does not see a store into a mapping");
+    memory.populate(0, pageSizeBytes);
+    memory.unmap();
+    expect(bytes.length === 0, "a view survives its mapping");
+
+    const range = { start: 2 ** 33, length: 1, path };
+    expect(setRangeLock(first, "exclusive", range), "a free range cannot be locked");
+    expect(!setRangeLock(second, "exclusive", range), "a range can be locked twice");
+    expect(rangeLockConflicts(second, "shared", range), "a held range does not show");
+    expect(setRangeLock(second, "exclusive", { ...range, start: 0 }), "a lock reaches too far");
+    setRangeLock(first, "none", range);
+    expect(setRangeLock(second, "exclusive", range), "a released range stays locked");
+    expect(tryFlock(first, "exclusive", path), "flock refuses a free file");
+    expect(!tryFlock(second, "shared", path), "flock lets two in");
+  } finally {
+    close(first);
+    close(second);
+    unlink(path);
+    rmdir(own);
+  }
+  return wrong;
+}

@@ -1,0 +1,51 @@
+/**
+ * Durable publish: the one order in which a finished file becomes visible under its name and stays
+ * there after a power cut: sync the file, give it the name, sync the directory. A failure of any
+ * step is an error; nothing is tried again.
+ */
+
+import type { Storage, StoredFile } from "./storage.ts";
+
+/** The directory part of a path; `.` where there is none. */
+export function directoryOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  if (slash === -1) return ".";
+  return slash === 0 ? "/" : path.slice(0, slash);
+}
+
+/** Syncs `file` (open under `temporaryPath`), renames it over `path`, and syncs the directory. */
+export function publishFile(
+  storage: Storage,
+  file: StoredFile,
+  { temporaryPath, path }: { readonly temporaryPath: string; readonly path: string },
+): void {
+  file.sync();
+  storage.rename(temporaryPath, path);
+  storage.syncDirectory(directoryOf(path));
+}
+
+/** As `publishFile`, but by hard link: EEXIST where the name is taken, and nothing is replaced. */
+export function publishNewFile(
+  storage: Storage,
+  file: StoredFile,
+  { temporaryPath, path }: { readonly temporaryPath: string; readonly path: string },
+): void {
+  file.sync();
+  storage.link(temporaryPath, path);
+  storage.unlink(temporaryPath);
+  storage.syncDirectory(directoryOf(path));
+}
+
+/** Makes a directory with its missing parents; each new entry is made durable in its parent. */
+export function makeDirectories(storage: Storage, path: string, mode: number): void {
+  if (storage.statusOrNull(path)?.kind === "directory") return;
+  const parent = directoryOf(path);
+  if (parent !== path && parent !== "") makeDirectories(storage, parent, mode);
+  try {
+    storage.makeDirectory(path, mode);
+  } catch (error) {
+    // Somebody else may have made it meanwhile.
+    if (storage.statusOrNull(path)?.kind !== "directory") throw error;
+  }
+  storage.syncDirectory(parent);
+}

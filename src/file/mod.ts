@@ -1,0 +1,18 @@
+/**
+ * Files as the operating system gives them, behind one seam. The only room that imports `ffi/`.
+ */
+
+export { OsError } from "../../ffi/mod.ts";
+export { selfTest as platformSelfTest } from "../../ffi/mod.ts";
+export { directoryOf, makeDirectories, publishFile, publishNewFile } from "./durable.ts";
+export { FaultPlan } from "./fault.ts";
+export type {
+  FaultPoint,
+  FileStatus,
+  LockKind,
+  Mapping,
+  OpenOptions,
+  Storage,
+  StoredFile,
+} from "./storage.ts";
+export { systemStorage, type SystemStorageOptions } from "./system_storage.ts";

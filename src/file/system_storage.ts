@@ -1,0 +1,157 @@
+/** The running system behind `Storage`. */
+
+import * as ffi from "../../ffi/mod.ts";
+import { OsError, pageSizeBytes } from "../../ffi/mod.ts";
+import type { FaultPlan } from "./fault.ts";
+import type { FaultPoint, FileStatus, OpenOptions, Storage, StoredFile } from "./storage.ts";
+import { fileStatus, SystemFile } from "./system_file.ts";
+
+export interface SystemStorageOptions {
+  /** A test's order to stop or fail at a named place (see `fault.ts`). None in production. */
+  readonly fault?: FaultPlan | null;
+}
+
+/** The disk of this machine. Makes SIGXFSZ harmless on the way. Throws where the platform is unknown. */
+export function systemStorage(options: SystemStorageOptions = {}): Storage {
+  ffi.ignoreFileSizeSignal();
+  return new SystemStorage(options.fault ?? null);
+}
+
+class SystemStorage implements Storage {
+  readonly pageSize = pageSizeBytes;
+  readonly #fault: FaultPlan | null;
+
+  constructor(fault: FaultPlan | null) {
+    this.#fault = fault;
+  }
+
+  open(path: string, options: OpenOptions): StoredFile {
+    this.#fault?.fail("open", path);
+    const write = options.access === "write";
+    const mode = options.mode ?? 0o600;
+    if (options.create === undefined || options.create === "never") {
+      return new SystemFile(ffi.open(path, { write }), path, this.#fault);
+    }
+    for (;;) {
+      try {
+        const descriptor = ffi.open(path, { write, create: true, exclusive: true }, mode);
+        const file = new SystemFile(descriptor, path, this.#fault);
+        // The umask may have narrowed the mode.
+        if (file.status().mode !== mode) file.chmod(mode);
+        return file;
+      } catch (error) {
+        if (options.create === "exclusive" || !isCode(error, "EEXIST")) throw error;
+      }
+      try {
+        return new SystemFile(ffi.open(path, { write }), path, this.#fault);
+      } catch (error) {
+        // Removed between the two calls: begin again. A dangling link exists and cannot be opened.
+        if (!isCode(error, "ENOENT") || this.#isLink(path)) throw error;
+      }
+    }
+  }
+
+  status(path: string): FileStatus {
+    return fileStatus(ffi.stat(path));
+  }
+
+  statusOrNull(path: string): FileStatus | null {
+    try {
+      return this.status(path);
+    } catch (error) {
+      if (isCode(error, "ENOENT") || isCode(error, "ENOTDIR")) return null;
+      throw error;
+    }
+  }
+
+  link(from: string, to: string): void {
+    ffi.link(from, to);
+  }
+
+  unlink(path: string): void {
+    ffi.unlink(path);
+  }
+
+  rename(from: string, to: string): void {
+    ffi.rename(from, to);
+  }
+
+  chmod(path: string, mode: number): void {
+    ffi.chmod(path, mode);
+  }
+
+  makeDirectory(path: string, mode: number): void {
+    ffi.mkdir(path, mode);
+    if (this.status(path).mode !== mode) ffi.chmod(path, mode);
+  }
+
+  removeDirectory(path: string): void {
+    ffi.rmdir(path);
+  }
+
+  readDirectory(path: string): string[] {
+    return [...this.walkDirectory(path)];
+  }
+
+  *walkDirectory(path: string): Iterable<string> {
+    let entries: Iterable<Deno.DirEntry>;
+    try {
+      entries = Deno.readDirSync(path);
+    } catch (cause) {
+      throw new OsError("read directory", path, denoErrorCode(cause), { cause });
+    }
+    for (const { name } of entries) {
+      // The runtime puts U+FFFD where a name is not UTF-8: such a name leads nowhere.
+      if (name.includes("\ufffd") && this.statusOrNull(`${path}/${name}`) === null) continue;
+      yield name;
+    }
+  }
+
+  syncDirectory(path: string): void {
+    this.#fault?.fail("sync", path);
+    const descriptor = ffi.open(path, { directory: true });
+    try {
+      ffi.fsync(descriptor, path);
+    } finally {
+      ffi.close(descriptor);
+    }
+  }
+
+  syncFileSystem(path: string): void {
+    this.#fault?.fail("sync", path);
+    const descriptor = ffi.open(path, {});
+    try {
+      ffi.syncfs(descriptor, path);
+    } finally {
+      ffi.close(descriptor);
+    }
+  }
+
+  space(path: string): { readonly freeBytes: number; readonly totalBytes: number } {
+    return ffi.statvfs(path);
+  }
+
+  reach(point: FaultPoint): void {
+    this.#fault?.reach(point);
+  }
+
+  #isLink(path: string): boolean {
+    try {
+      return Deno.lstatSync(path).isSymlink;
+    } catch {
+      return false;
+    }
+  }
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof OsError && error.code === code;
+}
+
+function denoErrorCode(error: unknown): string {
+  const code = (error as { code?: unknown }).code;
+  if (typeof code === "string") return code;
+  if (error instanceof Deno.errors.NotFound) return "ENOENT";
+  if (error instanceof Deno.errors.PermissionDenied) return "EACCES";
+  return "EIO";
+}
