@@ -1,0 +1,103 @@
+/** Exit codes, and the one place where an error becomes one of them. */
+import { CountdError, type ErrorKind } from "../base/errors.ts";
+
+export const EXIT_CODES = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  "not-found": 3,
+  "cannot-connect": 4,
+  refused: 5,
+  corruption: 6,
+  "try-again": 75,
+} as const;
+
+export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES];
+
+/** What each code means, for the help and the man page. */
+export const EXIT_CODE_MEANINGS: readonly (readonly [ExitCode, string])[] = [
+  [0, "done"],
+  [1, "failed (for example: port in use, exists already)"],
+  [2, "wrong usage, or a name that is not allowed"],
+  [3, "not found"],
+  [4, "cannot connect"],
+  [5, "refused"],
+  [6, "corruption found"],
+  [75, "try again later (disk full, lock timeout, already running)"],
+];
+
+/** What a failed command tells: the exit code, its name in JSON, and the sentence. */
+export interface Failure {
+  readonly code: ExitCode;
+  readonly name: ErrorKind;
+  readonly message: string;
+  /** Set for bugs only: where it happened. */
+  readonly stack?: string;
+}
+
+/** Errno names of `OsError` that do not simply mean "failed". */
+const KIND_OF_ERRNO: Readonly<Record<string, ErrorKind>> = {
+  ENOSPC: "try-again",
+  EDQUOT: "try-again",
+  EFBIG: "try-again",
+  EAGAIN: "try-again",
+  EWOULDBLOCK: "try-again",
+  ENOLCK: "try-again",
+  EMFILE: "try-again",
+  ENFILE: "try-again",
+  ENOMEM: "try-again",
+  ENOENT: "not-found",
+  ECONNREFUSED: "cannot-connect",
+  EHOSTUNREACH: "cannot-connect",
+  ENETUNREACH: "cannot-connect",
+  ETIMEDOUT: "cannot-connect",
+};
+
+/** What to do about it, where the errno alone does not say. */
+const ADVICE_OF_ERRNO: Readonly<Record<string, string>> = {
+  EACCES: "the user that runs countd has no permission; use the user that owns the data directory",
+  EPERM: "the user that runs countd has no permission; use the user that owns the data directory",
+  ENOSPC: "the disk is full; free some space and try again",
+  EDQUOT: "the disk quota is used up; free some space and try again",
+  EROFS: "the file system is mounted read-only",
+  EMFILE: "too many open files; raise the limit (ulimit -n, LimitNOFILE=)",
+};
+
+/** Turns anything that was thrown into what the user is told. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof CountdError) return failure(error.kind, error.message);
+  const errno = errnoName(error);
+  if (errno !== null) {
+    const advice = ADVICE_OF_ERRNO[errno];
+    const message = (error as Error).message;
+    return failure(KIND_OF_ERRNO[errno] ?? "failed", advice ? `${message}: ${advice}` : message);
+  }
+  if (error instanceof Deno.errors.AddrInUse) {
+    return failure("failed", "Cannot listen: the port is in use; choose another with --port");
+  }
+  if (error instanceof Deno.errors.ConnectionRefused) {
+    return failure(
+      "cannot-connect",
+      "Cannot connect: nothing listens there; is the server running",
+    );
+  }
+  if (error instanceof Deno.errors.AddrNotAvailable) {
+    return failure("failed", "Cannot listen: the address does not belong to this machine");
+  }
+  if (error instanceof Deno.errors.NotFound) return failure("not-found", error.message);
+  if (error instanceof Deno.errors.PermissionDenied) return failure("failed", error.message);
+  const stack = error instanceof Error ? error.stack : undefined;
+  const message = `A bug in countd: ${error instanceof Error ? error.message : String(error)}`;
+  return { ...failure("failed", message), ...(stack === undefined ? {} : { stack }) };
+}
+
+function failure(name: ErrorKind, message: string): Failure {
+  return { code: EXIT_CODES[name], name, message };
+}
+
+/** The errno name of an `OsError`, read by shape so that the command line needs no descriptor. */
+function errnoName(error: unknown): string | null {
+  if (!(error instanceof Error) || error.name !== "OsError") return null;
+  const code = (error as Error & { code?: unknown }).code;
+  return typeof code === "string" ? code : null;
+}

@@ -1,0 +1,3 @@
+/** The door of the command line. */
+export { argumentsOfProcess } from "./arguments.ts";
+export { runCommandLine } from "./run.ts";

@@ -1,0 +1,150 @@
+/** Options that several verbs share, so that each has one name and one meaning everywhere. */
+import { LOG_FORMATS } from "./event_lines.ts";
+import { address, choice, duration, flag, path, size, whole } from "./option.ts";
+
+export const WRITE_PORT = 48879;
+export const READ_PORT = 48880;
+
+/** Default 256; the largest name of the format. */
+const NAME_BYTES_MAX = 256;
+
+export const dataOption = path({
+  of: "directory",
+  summary: "the data directory",
+  default: "./countd-data",
+});
+
+export const listenOption = choiceOfHost("the address to listen on");
+
+function choiceOfHost(summary: string) {
+  return {
+    ...path({ of: "directory", summary, placeholder: "HOST", default: "127.0.0.1" }),
+    completion: "nothing" as const,
+  };
+}
+
+/** A port to listen on. */
+export function portOption(summary: string, port: number) {
+  return whole({
+    summary: `${summary}; 0 takes a free one`,
+    placeholder: "PORT",
+    min: 0,
+    max: 65535,
+    default: port,
+  });
+}
+
+/** The server that a client of the write port talks to. */
+export const connectToWriteOption = address({
+  summary: "the server to write to",
+  defaultPort: WRITE_PORT,
+  default: { hostname: "127.0.0.1", port: WRITE_PORT },
+});
+
+/** The server to ask instead of the data directory. */
+export const connectToReadOption = address({
+  summary: "ask the server there instead of reading the data directory",
+  defaultPort: READ_PORT,
+});
+
+export const staleOption = flag(
+  "answer from the keyspace files alone, without what is still in the logs",
+);
+
+export const keyspaceSizeOption = nameSizeOption("keyspace");
+export const keySizeOption = nameSizeOption("key");
+
+function nameSizeOption(what: string) {
+  return whole({
+    summary: `bytes of a ${what} name in a message; stored in the data directory when it is made`,
+    placeholder: "BYTES",
+    min: 1,
+    max: NAME_BYTES_MAX,
+    defaultText: `the stored value, ${NAME_BYTES_MAX} in a new data directory`,
+  });
+}
+
+/** The same two for clients, which talk to a server and have no data directory to ask. */
+export const clientKeyspaceSizeOption = clientNameSizeOption("keyspace");
+export const clientKeySizeOption = clientNameSizeOption("key");
+
+function clientNameSizeOption(what: string) {
+  return whole({
+    summary: `bytes of a ${what} name in a message, as the server has it`,
+    placeholder: "BYTES",
+    min: 1,
+    max: NAME_BYTES_MAX,
+    default: NAME_BYTES_MAX,
+  });
+}
+
+export const SYNC_MODES = ["always", "interval", "os"] as const;
+export type SyncMode = (typeof SYNC_MODES)[number];
+
+/** Options of the commit logs, on every verb that writes them. */
+export const logOptions = {
+  sync: choice({
+    of: SYNC_MODES,
+    summary: "when a log is forced to disk: before every answer, by timer, or by the system alone",
+    default: "interval",
+  }),
+  syncInterval: duration({
+    summary: "time between two syncs with --sync interval",
+    min: 1,
+    max: 3_600_000,
+    default: 1000,
+  }),
+  logSize: size({
+    summary: "bytes of one commit log, a multiple of 4096; stored in the data directory",
+    min: 65536,
+    max: 2 ** 30,
+    defaultText: "the stored value, 16MiB in a new data directory",
+  }),
+  logs: whole({
+    summary: "commit logs that are made ahead at the first start",
+    min: 2,
+    max: 65536,
+    default: 4,
+  }),
+  backlog: size({
+    summary: "bytes that all commit logs may take; past it writers stop reading their sockets",
+    min: 65536,
+    default: 4 * 2 ** 30,
+  }),
+  sealAfter: duration({
+    summary: "age at which a log is handed to the worker although it is not full",
+    min: 1,
+    max: 86_400_000,
+    default: 1000,
+  }),
+} as const;
+
+export const maxConnectionsOption = whole({
+  summary: "connections at one time; more are accepted and closed",
+  min: 1,
+  max: 1_000_000,
+  default: 1024,
+});
+
+export const lockTimeoutOption = duration({
+  summary: "time to wait for a lock that somebody else holds",
+  min: 0,
+  max: 86_400_000,
+  default: 5000,
+});
+
+/** What every daemon has. */
+export const daemonOptions = {
+  metricsPort: whole({
+    summary:
+      "serve Prometheus text on /metrics, and /healthz and /readyz, on this port of --listen",
+    placeholder: "PORT",
+    min: 0,
+    max: 65535,
+  }),
+  logFormat: choice({
+    of: LOG_FORMATS,
+    summary: "the form of the event lines on stderr",
+    default: "logfmt",
+  }),
+} as const;

@@ -1,0 +1,83 @@
+/**
+ * Where bytes leave the process. Output is written at once on a terminal and in large pieces
+ * elsewhere. A reader that goes away is no error of ours: `BrokenPipe` ends the command quietly.
+ */
+import { nameForOutput, toJson } from "../base/printable.ts";
+
+/** Bytes gathered before a write that does not go to a terminal. */
+const BUFFER_BYTES = 64 * 1024;
+
+/** Thrown when the reader of stdout or stderr is gone; the command line ends without a word. */
+export class BrokenPipe extends Error {
+  override readonly name = "BrokenPipe";
+}
+
+/** What carries the bytes: `Deno.stdout`, `Deno.stderr`, or an array in a test. */
+export interface Sink {
+  /** Writes some of the bytes, at least one, and returns how many. */
+  writeSync(bytes: Uint8Array): number;
+  isTerminal(): boolean;
+}
+
+export class Output {
+  readonly #sink: Sink;
+  readonly #encoder = new TextEncoder();
+  #pending: Uint8Array = new Uint8Array(0);
+  #length = 0;
+  #broken = false;
+
+  readonly isTerminal: boolean;
+  /** True where colour and progress may be shown: a terminal, and `NO_COLOR` is not set. */
+  readonly hasColor: boolean;
+
+  constructor(sink: Sink, noColor: boolean) {
+    this.#sink = sink;
+    this.isTerminal = sink.isTerminal();
+    this.hasColor = this.isTerminal && !noColor;
+  }
+
+  /** Takes text or bytes; they are out after `flush` at the latest. Throws `BrokenPipe`. */
+  write(content: string | Uint8Array): void {
+    const bytes = typeof content === "string" ? this.#encoder.encode(content) : content;
+    if (this.isTerminal) return this.#writeAll(bytes);
+    if (this.#length + bytes.length > BUFFER_BYTES) this.flush();
+    if (bytes.length >= BUFFER_BYTES) return this.#writeAll(bytes);
+    if (this.#pending.length === 0) this.#pending = new Uint8Array(BUFFER_BYTES);
+    this.#pending.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  line(content: string): void {
+    this.write(content + "\n");
+  }
+
+  /** A name: printable on a terminal, byte for byte elsewhere. */
+  name(name: Uint8Array): void {
+    this.write(nameForOutput(name, this.isTerminal));
+  }
+
+  /** One JSON value on a line of its own; a bigint becomes a decimal string. */
+  json(value: unknown): void {
+    this.line(toJson(value));
+  }
+
+  /** Hands everything that is pending to the system. Throws `BrokenPipe`. */
+  flush(): void {
+    const length = this.#length;
+    this.#length = 0;
+    if (length > 0) this.#writeAll(this.#pending.subarray(0, length));
+  }
+
+  #writeAll(bytes: Uint8Array): void {
+    if (this.#broken) throw new BrokenPipe();
+    try {
+      for (let written = 0; written < bytes.length;) {
+        written += this.#sink.writeSync(bytes.subarray(written));
+      }
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+      this.#broken = true;
+      throw new BrokenPipe();
+    }
+  }
+}

@@ -1,0 +1,190 @@
+/** One command from its words to its exit code. */
+import type { Clock } from "../base/clock.ts";
+import { systemClock } from "../base/clock.ts";
+import { UsageError } from "../base/errors.ts";
+import { FORMAT_VERSION, VERSION } from "../base/version.ts";
+import { toJson } from "../base/printable.ts";
+import { EventLines, type LogFormat } from "./event_lines.ts";
+import { EXIT_CODES, type ExitCode, failureOf } from "./exit_codes.ts";
+import { helpOfAll, helpOfGroup, helpOfVerb } from "./help.ts";
+import type { Argument } from "./option.ts";
+import { BrokenPipe, Output, type Sink } from "./output.ts";
+import { type Parsed, parseVerb } from "./parse.ts";
+import { watchSignals } from "./signals.ts";
+import { VERBS } from "./table.ts";
+import { type Context, isGroup, type Verb, type VerbGroup } from "./verb.ts";
+
+/** The world around a command; a test brings its own. */
+export interface Surroundings {
+  readonly stdout: Sink;
+  readonly stderr: Sink;
+  readonly stdin: { readonly readable: ReadableStream<Uint8Array>; isTerminal(): boolean };
+  environment(name: string): string | undefined;
+  readonly clock: Clock;
+}
+
+/** The process itself. */
+export function processSurroundings(): Surroundings {
+  return {
+    stdout: Deno.stdout,
+    stderr: Deno.stderr,
+    stdin: Deno.stdin,
+    environment: (name) => Deno.env.get(name),
+    clock: systemClock,
+  };
+}
+
+/** Runs `countd WORDS…` and returns its exit code; never throws. */
+export async function runCommandLine(
+  words: readonly Argument[],
+  surroundings: Surroundings = processSurroundings(),
+): Promise<ExitCode> {
+  const noColor = (surroundings.environment("NO_COLOR") ?? "") !== "";
+  const stdout = new Output(surroundings.stdout, noColor);
+  const stderr = new Output(surroundings.stderr, noColor);
+  try {
+    const code = await dispatch(words, { stdout, stderr, surroundings });
+    stdout.flush();
+    stderr.flush();
+    return code;
+  } catch (error) {
+    if (error instanceof BrokenPipe) return EXIT_CODES.ok;
+    return report(error, { words, stdout, stderr });
+  }
+}
+
+interface Streams {
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly surroundings: Surroundings;
+}
+
+async function dispatch(words: readonly Argument[], streams: Streams): Promise<ExitCode> {
+  const { stdout } = streams;
+  const first = words[0]?.text;
+  if (first === "--help" || first === "help" && words.length === 1) {
+    stdout.write(helpOfAll(VERBS));
+    return EXIT_CODES.ok;
+  }
+  if (first === "--version") {
+    stdout.write(versionText());
+    return EXIT_CODES.ok;
+  }
+  if (first === undefined) throw new UsageError("No verb is named; see countd --help");
+  const entry = VERBS.find((known) => known.name === first);
+  if (entry === undefined) throw new UsageError(`Unknown verb "${first}"; see countd --help`);
+  if (!isGroup(entry)) return await runVerb(entry, "", words.slice(1), streams);
+  return await dispatchGroup(entry, words.slice(1), streams);
+}
+
+async function dispatchGroup(
+  group: VerbGroup,
+  words: readonly Argument[],
+  streams: Streams,
+): Promise<ExitCode> {
+  const prefix = group.name + " ";
+  const first = words[0]?.text;
+  if (first === "--help") {
+    streams.stdout.write(helpOfGroup(group));
+    return EXIT_CODES.ok;
+  }
+  const named = group.verbs.find((verb) => verb.name === first);
+  if (named !== undefined) return await runVerb(named, prefix, words.slice(1), streams);
+  const fallback = group.verbs.find((verb) => verb.name === group.defaultVerb);
+  if (fallback !== undefined && (first === undefined || first.startsWith("-"))) {
+    return await runVerb(fallback, prefix, words, streams);
+  }
+  throw new UsageError(
+    first === undefined
+      ? `countd ${group.name} needs a verb; see countd ${group.name} --help`
+      : `Unknown verb "${group.name} ${first}"; see countd ${group.name} --help`,
+  );
+}
+
+async function runVerb(
+  verb: Verb,
+  prefix: string,
+  words: readonly Argument[],
+  streams: Streams,
+): Promise<ExitCode> {
+  const { stdout, surroundings } = streams;
+  const parsed = parseVerb(verb, words, { prefix, environment: surroundings.environment });
+  if (parsed.help) {
+    stdout.write(helpOfVerb(verb, prefix));
+    return EXIT_CODES.ok;
+  }
+  return await verb.run(await contextFor(parsed, streams));
+}
+
+async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
+  const { stdout, stderr, surroundings } = streams;
+  // Only a verb that runs pays for loading the room that touches the disk.
+  const { systemStorage } = await import("../file/mod.ts");
+  let storage: ReturnType<typeof systemStorage> | undefined;
+  let signal: AbortSignal | undefined;
+  const format = (parsed.options["logFormat"] ?? "logfmt") as LogFormat;
+  const events = new EventLines(stderr, surroundings.clock, format);
+  return {
+    options: parsed.options,
+    positionals: parsed.positionals,
+    json: parsed.json,
+    stdout,
+    stderr,
+    stdin: {
+      get readable() {
+        return surroundings.stdin.readable;
+      },
+      get isTerminal() {
+        return surroundings.stdin.isTerminal();
+      },
+    },
+    get storage() {
+      return storage ??= systemStorage();
+    },
+    clock: surroundings.clock,
+    events,
+    get signal() {
+      return signal ??= watchSignals();
+    },
+    ready(message) {
+      if (format === "json") return events.report("info", message);
+      stderr.line(message);
+      stderr.flush();
+    },
+    environment: surroundings.environment,
+    originOf: (option) => parsed.origins[option] ?? "default",
+  };
+}
+
+/** Tells what went wrong: on stderr, or as one JSON object on stdout where `--json` was given. */
+function report(
+  error: unknown,
+  { words, stdout, stderr }: { words: readonly Argument[]; stdout: Output; stderr: Output },
+): ExitCode {
+  const { code, name, message, stack } = failureOf(error);
+  try {
+    stdout.flush();
+    if (wantsJson(words)) {
+      stdout.line(toJson({ error: { code, name, message } }));
+      stdout.flush();
+    } else {
+      stderr.line(`countd: ${message}`);
+    }
+    if (stack !== undefined) stderr.line(stack);
+    stderr.flush();
+  } catch (error) {
+    if (!(error instanceof BrokenPipe)) throw error;
+  }
+  return code;
+}
+
+/** Read from the words themselves, for a command line that could not be parsed answers too. */
+function wantsJson(words: readonly Argument[]): boolean {
+  const end = words.findIndex((word) => word.text === "--");
+  return words.slice(0, end < 0 ? words.length : end).some((word) => word.text === "--json");
+}
+
+function versionText(): string {
+  const { deno, v8 } = Deno.version;
+  return `countd ${VERSION}\ndeno ${deno}\nv8 ${v8}\nformat ${FORMAT_VERSION}\n`;
+}
