@@ -1,0 +1,238 @@
+/**
+ * The read port (TCP 48880). A request is keyspace, offset, length; the offset −2^63 marks an extended
+ * request, which a key field follows. A reply is a head of three integers and then rows.
+ */
+
+import { checkKey, checkKeyspaceName, encodeField, fieldNameLength } from "./field.ts";
+import { checkSizes, type MessageSizes } from "./message_sizes.ts";
+
+export const READ_PORT = 48880;
+
+/** A reply carries at most this many rows. */
+export const REPLY_ROWS_MAX = 65_536;
+
+/** The offset that marks an extended request, −2^63, and what its length may say. */
+export const EXTENDED_OFFSET = -(2n ** 63n);
+export const EXTENDED_KEY = 1;
+export const EXTENDED_KEYSPACES = 2;
+
+/** Negative numbers that stand in the place of `total` (Linux errno values on every platform). */
+export const READ_ERROR_DAMAGED = -5;
+export const READ_ERROR_AGAIN = -11;
+export const READ_ERROR_INVALID = -22;
+
+export const REPLY_TOTAL_OFFSET = 0;
+export const REPLY_ROWS_OFFSET = REPLY_TOTAL_OFFSET + 8;
+export const REPLY_BYTES_OFFSET = REPLY_ROWS_OFFSET + 8;
+export const REPLY_HEAD_BYTES = REPLY_BYTES_OFFSET + 8;
+
+export const ROW_VALUE_OFFSET = 0;
+export const ROW_KEY_LENGTH_OFFSET = ROW_VALUE_OFFSET + 8;
+export const ROW_KEY_OFFSET = ROW_KEY_LENGTH_OFFSET + 2;
+/** A key's own row begins with its rank. */
+export const RANK_BYTES = 8;
+
+/** Bytes of a row of a page, or of the list of keyspaces. */
+export function rowBytes(nameLength: number): number {
+  return ROW_KEY_OFFSET + nameLength;
+}
+
+/** Where the fields of a request stand: 272 bytes with the default sizes, and a key after it. */
+export interface RequestLayout {
+  readonly keyspaceSize: number;
+  readonly keySize: number;
+  readonly offsetOffset: number;
+  readonly lengthOffset: number;
+  readonly requestBytes: number;
+  readonly extendedBytes: number;
+}
+
+export function requestLayout(sizes: MessageSizes): RequestLayout {
+  checkSizes(sizes);
+  const offsetOffset = sizes.keyspaceSize;
+  const lengthOffset = offsetOffset + 8;
+  const requestBytes = lengthOffset + 8;
+  const extendedBytes = requestBytes + sizes.keySize;
+  return { ...sizes, offsetOffset, lengthOffset, requestBytes, extendedBytes };
+}
+
+export type RequestKind =
+  /** Rows `offset … offset + length` of a keyspace. */
+  | "page"
+  /** Rank and value of one key. */
+  | "key"
+  /** Keyspaces from the first name after the key field. */
+  | "keyspaces"
+  /** To be answered with `READ_ERROR_INVALID`. */
+  | "invalid";
+
+/**
+ * Takes requests off a byte stream without allocating: `next` fills the fields. The names stand in the
+ * bytes that were given.
+ */
+export class RequestCursor {
+  kind: RequestKind = "invalid";
+  keyspaceStart = 0;
+  keyspaceLength = 0;
+  /** Of an extended request. */
+  keyStart = 0;
+  keyLength = 0;
+  /** Exact below 2^53; what is greater lies behind every row just the same. */
+  offset = 0;
+  length = 0;
+
+  readonly #layout: RequestLayout;
+
+  constructor(sizes: MessageSizes) {
+    this.#layout = requestLayout(sizes);
+  }
+
+  /** Reads the request at `start`; returns the offset after it, or −1 where it is not whole yet. */
+  next(bytes: Uint8Array, start: number, end: number): number {
+    const layout = this.#layout;
+    if (end - start < layout.requestBytes) return -1;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const offsetLow = view.getUint32(start + layout.offsetOffset, true);
+    const offsetHigh = view.getInt32(start + layout.offsetOffset + 4, true);
+    const lengthLow = view.getUint32(start + layout.lengthOffset, true);
+    const lengthHigh = view.getInt32(start + layout.lengthOffset + 4, true);
+    const isExtended = offsetLow === 0 && offsetHigh === -(2 ** 31);
+    if (isExtended && end - start < layout.extendedBytes) return -1;
+
+    this.keyspaceStart = start;
+    this.keyspaceLength = fieldNameLength(bytes, start, start + layout.keyspaceSize);
+    this.offset = offsetHigh * 2 ** 32 + offsetLow;
+    this.length = lengthHigh * 2 ** 32 + lengthLow;
+    this.kind = "invalid";
+    if (isExtended) {
+      this.#readExtended(bytes, start);
+      return start + layout.extendedBytes;
+    }
+    if (this.keyspaceLength > 0 && offsetHigh >= 0 && lengthHigh >= 0) this.kind = "page";
+    return start + layout.requestBytes;
+  }
+
+  #readExtended(bytes: Uint8Array, start: number): void {
+    this.keyStart = start + this.#layout.requestBytes;
+    this.keyLength = fieldNameLength(bytes, this.keyStart, start + this.#layout.extendedBytes);
+    if (this.keyLength < 0) return;
+    if (this.length === EXTENDED_KEY && this.keyspaceLength > 0) this.kind = "key";
+    if (this.length === EXTENDED_KEYSPACES && this.keyspaceLength === 0) this.kind = "keyspaces";
+  }
+}
+
+/** Makes requests. Each method throws `UsageError` for a name that no request can carry. */
+export class RequestEncoder {
+  readonly #layout: RequestLayout;
+
+  constructor(sizes: MessageSizes) {
+    this.#layout = requestLayout(sizes);
+  }
+
+  page(
+    keyspace: Uint8Array,
+    range: { readonly offset: bigint; readonly length: bigint },
+  ): Uint8Array<ArrayBuffer> {
+    checkKeyspaceName(keyspace, this.#layout.keyspaceSize);
+    return this.#request(this.#layout.requestBytes, keyspace, range);
+  }
+
+  key(keyspace: Uint8Array, key: Uint8Array): Uint8Array<ArrayBuffer> {
+    checkKeyspaceName(keyspace, this.#layout.keyspaceSize);
+    return this.#extended(keyspace, key, EXTENDED_KEY);
+  }
+
+  /** The keyspaces whose names follow `after`; the first ones where it is empty. */
+  keyspaces(after: Uint8Array): Uint8Array<ArrayBuffer> {
+    return this.#extended(new Uint8Array(0), after, EXTENDED_KEYSPACES);
+  }
+
+  #extended(keyspace: Uint8Array, key: Uint8Array, what: number): Uint8Array<ArrayBuffer> {
+    checkKey(key, this.#layout.keySize);
+    const range = { offset: EXTENDED_OFFSET, length: BigInt(what) };
+    const request = this.#request(this.#layout.extendedBytes, keyspace, range);
+    encodeField(request, this.#layout.requestBytes, { name: key, size: this.#layout.keySize });
+    return request;
+  }
+
+  #request(
+    size: number,
+    keyspace: Uint8Array,
+    range: { readonly offset: bigint; readonly length: bigint },
+  ): Uint8Array<ArrayBuffer> {
+    const request = new Uint8Array(size);
+    const view = new DataView(request.buffer);
+    request.set(keyspace, 0);
+    view.setBigInt64(this.#layout.offsetOffset, range.offset, true);
+    view.setBigInt64(this.#layout.lengthOffset, range.length, true);
+    return request;
+  }
+}
+
+/** The head of a reply. `total` is the number of counters, or a negative error. */
+export interface ReplyHead {
+  readonly total: number;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+export function encodeReplyHead(target: Uint8Array, offset: number, head: ReplyHead): void {
+  const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
+  setSafeInteger(view, offset + REPLY_TOTAL_OFFSET, head.total);
+  setSafeInteger(view, offset + REPLY_ROWS_OFFSET, head.rows);
+  setSafeInteger(view, offset + REPLY_BYTES_OFFSET, head.bytes);
+}
+
+export function decodeReplyHead(bytes: Uint8Array, offset: number): ReplyHead {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    total: getSafeInteger(view, offset + REPLY_TOTAL_OFFSET),
+    rows: getSafeInteger(view, offset + REPLY_ROWS_OFFSET),
+    bytes: getSafeInteger(view, offset + REPLY_BYTES_OFFSET),
+  };
+}
+
+/** Writes one row; returns the offset after it. The value is given in its two 32-bit halves. */
+export function encodeRow(
+  target: Uint8Array,
+  offset: number,
+  row: { readonly low: number; readonly high: number; readonly key: Uint8Array },
+): number {
+  const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
+  view.setInt32(offset + ROW_VALUE_OFFSET, row.low, true);
+  view.setInt32(offset + ROW_VALUE_OFFSET + 4, row.high, true);
+  view.setUint16(offset + ROW_KEY_LENGTH_OFFSET, row.key.length, true);
+  target.set(row.key, offset + ROW_KEY_OFFSET);
+  return offset + ROW_KEY_OFFSET + row.key.length;
+}
+
+/** A counter as it stands in a reply. */
+export interface Row {
+  readonly value: bigint;
+  /** The key, or the name of a keyspace. A view of the reply. */
+  readonly key: Uint8Array;
+}
+
+/** The rows of a reply's body. Throws `RangeError` where the body does not hold `count` rows. */
+export function* decodeRows(body: Uint8Array, count: number): Generator<Row> {
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+  let offset = 0;
+  for (let row = 0; row < count; row++) {
+    const value = view.getBigInt64(offset + ROW_VALUE_OFFSET, true);
+    const keyLength = view.getUint16(offset + ROW_KEY_LENGTH_OFFSET, true);
+    const keyStart = offset + ROW_KEY_OFFSET;
+    if (keyStart + keyLength > body.length) throw new RangeError("A row is cut off");
+    yield { value, key: body.subarray(keyStart, keyStart + keyLength) };
+    offset = keyStart + keyLength;
+  }
+  if (offset !== body.length) throw new RangeError("Bytes follow the last row");
+}
+
+function setSafeInteger(view: DataView, offset: number, value: number): void {
+  view.setUint32(offset, value >>> 0, true);
+  view.setInt32(offset + 4, Math.floor(value / 2 ** 32), true);
+}
+
+function getSafeInteger(view: DataView, offset: number): number {
+  return view.getInt32(offset + 4, true) * 2 ** 32 + view.getUint32(offset, true);
+}
