@@ -119,7 +119,7 @@ async function runVerb(
 async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
   const { stdout, stderr, surroundings } = streams;
   // Only a verb that runs pays for loading the room that touches the disk.
-  const { systemStorage } = await import("../file/mod.ts");
+  const { FaultPlan, systemStorage } = await import("../file/mod.ts");
   let storage: ReturnType<typeof systemStorage> | undefined;
   let signal: AbortSignal | undefined;
   const format = (parsed.options["logFormat"] ?? "logfmt") as LogFormat;
@@ -139,7 +139,9 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
       },
     },
     get storage() {
-      return storage ??= systemStorage();
+      return storage ??= systemStorage({
+        fault: FaultPlan.parse(surroundings.environment("COUNTD_FAULT")),
+      });
     },
     clock: surroundings.clock,
     events,

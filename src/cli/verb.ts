@@ -1,6 +1,23 @@
 /**
  * What a verb is. A verb's file holds its options, arguments, examples and a `run` that imports the
  * room that does the work when it is called, so that `--help` and `--version` load none of it.
+ *
+ *     export const top = defineVerb({
+ *       name: "top",
+ *       summary: "show the largest counters of a keyspace",
+ *       positionals: { keyspace: nameArgument("the keyspace") },
+ *       options: { data: dataOption, length: whole({ summary: "rows", default: 10, min: 0 }) },
+ *       answersJson: true,
+ *       examples: [{ command: "countd top pages", meaning: "…" }, { … }],
+ *       async run({ options, positionals, stdout }) {
+ *         const { topRows } = await import("../../read/mod.ts");
+ *         …
+ *         return EXIT_CODES.ok;
+ *       },
+ *     });
+ *
+ * and a line in `table.ts`. Throw the classes of `base/errors.ts` (or `OsError`): the exit code and
+ * the JSON of an error are made in one place, `exit_codes.ts`.
  */
 import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";

@@ -1,0 +1,210 @@
+/**
+ * Figures of one daemon. The verbs keep them with plain additions; who shows them (Prometheus text,
+ * a status line) only reads. Every name stands in the table below with its meaning; label values are
+ * fixed words, never keys or keyspaces, so the number of series is bounded by the program.
+ *
+ *     const metrics = new Metrics();
+ *     const accepted = metrics.counter("countd_increments_total", "accepted");
+ *     accepted.value += 1;
+ */
+import { assert } from "./assert.ts";
+
+interface Definition {
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  /** Name of the one label; absent where the figure has none. */
+  readonly label?: string;
+  /** Upper bounds of a histogram's buckets, ascending. */
+  readonly buckets?: readonly number[];
+}
+
+/** Seconds, from a fast disk's sync to a fold that somebody should look at. */
+const SECONDS_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
+
+export const METRICS = {
+  countd_increments_total: {
+    type: "counter",
+    help: "Increments that arrived, by result: accepted or refused.",
+    label: "result",
+  },
+  countd_rejected_total: {
+    type: "counter",
+    help: "Increments and requests that were refused, by reason.",
+    label: "reason",
+  },
+  countd_bytes_total: {
+    type: "counter",
+    help: "Bytes over sockets, by direction: in or out.",
+    label: "direction",
+  },
+  countd_requests_total: {
+    type: "counter",
+    help: "Requests of the read port and the HTTP port, by result: answered or failed.",
+    label: "result",
+  },
+  countd_connections: { type: "gauge", help: "Connections that are open now." },
+  countd_connections_total: {
+    type: "counter",
+    help: "Connections, by what became of them: accepted, over-limit or stalled.",
+    label: "result",
+  },
+  countd_fsync_seconds: {
+    type: "histogram",
+    help: "Time of one sync of a log or keyspace.",
+    buckets: SECONDS_BUCKETS,
+  },
+  countd_last_sync_timestamp_seconds: {
+    type: "gauge",
+    help: "Unix time of the last sync that succeeded.",
+  },
+  countd_log_slots: {
+    type: "gauge",
+    help: "Commit logs in the pool, by state.",
+    label: "state",
+  },
+  countd_mmap_bytes: { type: "gauge", help: "Bytes that are mapped into memory." },
+  countd_fold_seconds: {
+    type: "histogram",
+    help: "Time of one fold, from the locks to the recycled logs.",
+    buckets: SECONDS_BUCKETS,
+  },
+  countd_fold_records_total: { type: "counter", help: "Records that were folded." },
+  countd_fold_lag_seconds: {
+    type: "gauge",
+    help: "Age of the oldest record that is not folded yet.",
+  },
+  countd_fold_lag_records: { type: "gauge", help: "Records that are not folded yet." },
+  countd_saturated_total: {
+    type: "counter",
+    help: "Counters that were held at the limit of 64 bits.",
+  },
+  countd_recovered_total: {
+    type: "counter",
+    help: "Logs of dead holders that were recovered, by kind: clean, torn, empty or quarantined.",
+    label: "kind",
+  },
+  countd_restarts_total: { type: "counter", help: "Restarts of a worker that died." },
+  countd_disk_full: { type: "gauge", help: "1 while writing waits for free space." },
+  countd_failed: { type: "gauge", help: "1 after a sync failed; the daemon is about to exit." },
+  countd_build_info: {
+    type: "gauge",
+    help: "Always 1; the label tells the version.",
+    label: "version",
+  },
+} as const satisfies Record<string, Definition>;
+
+export type MetricName = keyof typeof METRICS;
+type NameOf<Type> = {
+  [Name in MetricName]: (typeof METRICS)[Name]["type"] extends Type ? Name : never;
+}[MetricName];
+type LabelOf<Name extends MetricName> = (typeof METRICS)[Name] extends { label: string }
+  ? [label: string]
+  : [];
+
+/** A figure that verbs change by `value += n` (counter) or `value = n` (gauge). */
+export class Figure {
+  value = 0;
+}
+
+/** How often a measure was at most each bound; `observe` takes the unit of the name. */
+export class Histogram {
+  readonly #bounds: readonly number[];
+  readonly #counts: Float64Array;
+  #sum = 0;
+
+  constructor(bounds: readonly number[]) {
+    this.#bounds = bounds;
+    // One more than the bounds: what is above all of them.
+    this.#counts = new Float64Array(bounds.length + 1);
+  }
+
+  observe(value: number): void {
+    let bucket = 0;
+    while (bucket < this.#bounds.length && value > (this.#bounds[bucket] as number)) bucket++;
+    this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
+    this.#sum += value;
+  }
+
+  get count(): number {
+    return this.#counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  get sum(): number {
+    return this.#sum;
+  }
+
+  /** Pairs of bound (`+Inf` last) and how many measures were at most that. */
+  cumulative(): (readonly [string, number])[] {
+    let sum = 0;
+    return Array.from(this.#counts, (count, index) => {
+      sum += count;
+      const bound = this.#bounds[index];
+      return [bound === undefined ? "+Inf" : String(bound), sum] as const;
+    });
+  }
+}
+
+/** What a daemon says about itself when somebody asks whether it lives and serves. */
+export type DaemonState = "starting" | "ready" | "stopping" | "failed";
+
+export class Metrics {
+  readonly #series = new Map<MetricName, Map<string, Figure | Histogram>>();
+
+  /** Set by the daemon as it comes up, serves, stops or fails. */
+  state: DaemonState = "starting";
+
+  /** The counter of that name (and label value); the same one for the same arguments. */
+  counter<Name extends NameOf<"counter">>(name: Name, ...label: LabelOf<Name>): Figure {
+    return this.#find(name, label[0], () => new Figure()) as Figure;
+  }
+
+  gauge<Name extends NameOf<"gauge">>(name: Name, ...label: LabelOf<Name>): Figure {
+    return this.#find(name, label[0], () => new Figure()) as Figure;
+  }
+
+  histogram(name: NameOf<"histogram">): Histogram {
+    const { buckets } = METRICS[name];
+    return this.#find(name, undefined, () => new Histogram(buckets)) as Histogram;
+  }
+
+  /** The figures of a name by label value (`""` where it has no label). */
+  values(name: NameOf<"counter"> | NameOf<"gauge">): ReadonlyMap<string, number> {
+    const series = this.#series.get(name) ?? new Map<string, Figure>();
+    return new Map([...series].map(([label, figure]) => [label, (figure as Figure).value]));
+  }
+
+  /** Prometheus text format, version 0.0.4. */
+  render(): string {
+    const lines: string[] = [];
+    for (const [name, series] of this.#series) {
+      const definition: Definition = METRICS[name];
+      lines.push(`# HELP ${name} ${definition.help}`, `# TYPE ${name} ${definition.type}`);
+      for (const [value, figure] of series) {
+        if (figure instanceof Histogram) {
+          for (const [bound, count] of figure.cumulative()) {
+            lines.push(`${name}_bucket{le="${bound}"} ${count}`);
+          }
+          lines.push(`${name}_sum ${figure.sum}`, `${name}_count ${figure.count}`);
+        } else {
+          const label = definition.label === undefined ? "" : `{${definition.label}="${value}"}`;
+          lines.push(`${name}${label} ${figure.value}`);
+        }
+      }
+    }
+    return lines.join("\n") + "\n";
+  }
+
+  #find(
+    name: MetricName,
+    label: string | undefined,
+    make: () => Figure | Histogram,
+  ): Figure | Histogram {
+    const value = label ?? "";
+    assert(/^[a-z0-9.+_-]*$/.test(value), `Label value of ${name} must be a fixed word: ${value}`);
+    const series = this.#series.get(name) ?? new Map<string, Figure | Histogram>();
+    this.#series.set(name, series);
+    const found = series.get(value) ?? make();
+    series.set(value, found);
+    return found;
+  }
+}
