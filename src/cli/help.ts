@@ -1,13 +1,20 @@
 /** `--help`, made from the table of verbs. */
 import { EXIT_CODE_MEANINGS } from "./exit_codes.ts";
 import type { Option } from "./option.ts";
-import { environmentName, optionName, positionalName, type Verb, type VerbGroup } from "./verb.ts";
+import {
+  environmentName,
+  optionName,
+  positionalName,
+  type Verb,
+  type VerbGroup,
+  type VerbTable,
+} from "./verb.ts";
 
 /** Columns of the help on a pipe, and at most on a terminal. */
 const WIDTH = 80;
 
 /** `countd --help`. */
-export function helpOfAll(table: readonly (Verb | VerbGroup)[]): string {
+export function helpOfAll(table: VerbTable): string {
   const lines = [
     "countd: durable counters, sorted by rank; a file key/value store; a map-and-log database",
     "",

@@ -154,6 +154,7 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
       stderr.flush();
     },
     environment: surroundings.environment,
+    table: VERBS,
     originOf: (option) => parsed.origins[option] ?? "default",
   };
 }

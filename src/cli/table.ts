@@ -1,4 +1,7 @@
 /** The verbs of countd, in the order in which help shows them. */
-import type { Verb, VerbGroup } from "./verb.ts";
+import type { VerbTable } from "./verb.ts";
+import { completion } from "./verbs/completion.ts";
 
-export const VERBS: readonly (Verb | VerbGroup)[] = [];
+export const VERBS: VerbTable = [
+  completion,
+];

@@ -66,6 +66,8 @@ export interface Context<
   ready(message: string): void;
   /** An environment variable, or undefined. */
   environment(name: string): string | undefined;
+  /** Every verb there is, for what is made from the table (completions, man page, config). */
+  readonly table: VerbTable;
   /** Where the value of an option came from. */
   originOf(option: keyof Options): ValueOrigin;
 }
@@ -104,6 +106,8 @@ export interface VerbGroup {
   /** The verb that is meant where none is named, such as `serve` in `countd db`. */
   readonly defaultVerb?: string;
 }
+
+export type VerbTable = readonly (Verb | VerbGroup)[];
 
 /** Gives `run` the types of the verb's own options and arguments. */
 export function defineVerb<

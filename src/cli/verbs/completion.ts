@@ -1,0 +1,32 @@
+import { EXIT_CODES } from "../exit_codes.ts";
+import { choiceArgument } from "../option.ts";
+import { defineVerb } from "../verb.ts";
+
+export const completion = defineVerb({
+  name: "completion",
+  summary: "print the completion of a shell, or the man page",
+  positionals: {
+    what: choiceArgument("bash, zsh or fish for a completion; man for countd(1)", [
+      "bash",
+      "zsh",
+      "fish",
+      "man",
+    ]),
+  },
+  options: {},
+  answersJson: false,
+  examples: [
+    { command: "source <(countd completion bash)", meaning: "complete countd in this bash" },
+    { command: "countd completion man | man -l -", meaning: "read the man page" },
+  ],
+  async run({ positionals, stdout, table }) {
+    if (positionals.what === "man") {
+      const { manPage } = await import("../man_page.ts");
+      stdout.write(manPage(table));
+    } else {
+      const { completionFor } = await import("../completion.ts");
+      stdout.write(completionFor(positionals.what, table));
+    }
+    return EXIT_CODES.ok;
+  },
+});
