@@ -82,16 +82,22 @@ export class RequestCursor {
   length = 0;
 
   readonly #layout: RequestLayout;
+  #bytes = new Uint8Array(0);
+  #view = new DataView(this.#bytes.buffer);
 
   constructor(sizes: MessageSizes) {
     this.#layout = requestLayout(sizes);
   }
 
   /** Reads the request at `start`; returns the offset after it, or −1 where it is not whole yet. */
-  next(bytes: Uint8Array, start: number, end: number): number {
+  next(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): number {
     const layout = this.#layout;
     if (end - start < layout.requestBytes) return -1;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (this.#bytes !== bytes) {
+      this.#bytes = bytes;
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    const view = this.#view;
     const offsetLow = view.getUint32(start + layout.offsetOffset, true);
     const offsetHigh = view.getInt32(start + layout.offsetOffset + 4, true);
     const lengthLow = view.getUint32(start + layout.lengthOffset, true);
