@@ -9,7 +9,7 @@ function fieldTables(markdown: string): Map<string, [string, number, string][]> 
     if (line.startsWith("#")) rows = undefined;
     const heading = line.match(/^### Fields: (.+)$/);
     if (heading) tables.set(heading[1]!, rows = []);
-    const row = line.match(/^\| (\w+) \| (\d+) \| (\d+|–) \|/);
+    const row = line.match(/^\| (\w+) +\| (\d+) +\| (\d+|–) +\|/);
     if (row) rows?.push([row[1]!, Number(row[2]), row[3]!]);
   }
   return tables;
