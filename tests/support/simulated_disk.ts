@@ -1,0 +1,435 @@
+/**
+ * A disk in memory for tests: several "processes" use it, each through its own `SimulatedStorage`;
+ * any of them can be killed; and at any moment a power cut can leave any image that a real disk could.
+ *
+ *     const disk = new SimulatedDisk();
+ *     const storage = disk.process("writer");
+ *     disk.observer = (event) => { if (event.index === 7 && event.when === "before") throw disk.crash(cut); };
+ *     try { workload(storage) } catch (error) { if (!(error instanceof SimulatedCrash)) throw error; }
+ *     const after = error.disk;
+ *
+ * Names: a path from the root, `/` between the parts. There are no symbolic links and one file system.
+ */
+
+import { OsError } from "../../src/file/mod.ts";
+import type { Random } from "./random.ts";
+import type { Cut } from "./simulated_cut.ts";
+import {
+  DirectoryInode,
+  FileInode,
+  type Inode,
+  PAGE_BYTES,
+  type Space,
+} from "./simulated_inode.ts";
+import { SimulatedLocks } from "./simulated_locks.ts";
+import { SimulatedStorage } from "./simulated_storage.ts";
+
+/** Calls that change, or make durable, what a power cut can take away. */
+export const persistenceKinds = [
+  "create",
+  "write",
+  "allocate",
+  "deallocate",
+  "truncate",
+  "chmod",
+  "link",
+  "unlink",
+  "rename",
+  "make directory",
+  "remove directory",
+  "sync data",
+  "sync data async",
+  "sync",
+  "flush",
+  "sync directory",
+  "sync file system",
+  "reach",
+] as const;
+
+/** Calls that only a fault can make interesting. */
+export const otherKinds = ["open", "read", "status", "read directory", "map", "lock"] as const;
+
+export type OperationKind = typeof persistenceKinds[number] | typeof otherKinds[number];
+
+export interface DiskEvent {
+  /** Number of the persistence operation on this disk, from 0; −1 for the other kinds. */
+  readonly index: number;
+  readonly when: "before" | "after";
+  readonly kind: OperationKind;
+  readonly process: string;
+  readonly path: string;
+  /** Name of the point for `reach`. */
+  readonly point: string | null;
+}
+
+/** Thrown out of the calls of a program whose computer stopped. `disk` is what it finds afterwards. */
+export class SimulatedCrash extends Error {
+  override readonly name = "SimulatedCrash";
+  constructor(message: string, readonly disk: SimulatedDisk | null) {
+    super(message);
+  }
+}
+
+interface NameChange {
+  readonly directory: DirectoryInode;
+  readonly name: string;
+  readonly inode: Inode | null;
+}
+
+type Change =
+  | { readonly kind: "names"; readonly names: readonly NameChange[] }
+  | { readonly kind: "mode"; readonly inode: Inode; readonly mode: number };
+
+export interface DiskOptions {
+  /** Space of the whole disk; 64 MiB when not given. */
+  readonly sizeBytes?: number;
+  /** Mapped files can grow to this many bytes under a mapping. */
+  readonly mappingReserveBytes?: number;
+  /** "ordinary" obeys permission bits as the owner of every file; "root" (default) passes them by. */
+  readonly user?: "root" | "ordinary";
+  /** "process" plants the lock family that vanishes with any close. */
+  readonly lockOwner?: "description" | "process";
+}
+
+const SIZE_BYTES_DEFAULT = 64 * 1024 * 1024;
+
+export class SimulatedDisk {
+  readonly options: DiskOptions;
+  readonly space: Space;
+  root = new DirectoryInode(1n, 0o755);
+  /** Sees every call; may throw a `SimulatedCrash`, or return the name of an errno to fail the call. */
+  observer: ((event: DiskEvent) => string | void) | null = null;
+  /** Chance that an operation is followed by the kernel writing some dirty page on its own. */
+  writeBack: { readonly random: Random; readonly chance: number } | null = null;
+  /** Fault points in the order in which they were reached. */
+  readonly reached: string[] = [];
+  #operations = 0;
+  #changes: Change[] = [];
+  #locks = new Map<Inode, SimulatedLocks>();
+  #processes = new Set<SimulatedStorage>();
+  #lastInode = 1n;
+  #timeMs = 0;
+
+  constructor(options: DiskOptions = {}) {
+    this.options = options;
+    const totalPages = Math.floor((options.sizeBytes ?? SIZE_BYTES_DEFAULT) / PAGE_BYTES);
+    this.space = { freePages: totalPages, totalPages, storesIntoHoles: 0 };
+  }
+
+  /** Persistence operations until now. */
+  get operations(): number {
+    return this.#operations;
+  }
+
+  /** A new process, named for messages. */
+  process(name: string): SimulatedStorage {
+    const storage = new SimulatedStorage(this, name);
+    this.#processes.add(storage);
+    return storage;
+  }
+
+  forget(storage: SimulatedStorage): void {
+    this.#processes.delete(storage);
+  }
+
+  /** Runs one call: tells the observer before and after it, and lets the kernel write back. */
+  perform<T>(storage: SimulatedStorage, kind: OperationKind, path: string, body: () => T): T {
+    const finish = this.begin(storage, kind, path);
+    const result = body();
+    finish();
+    return result;
+  }
+
+  /** The first half of `perform`; the function that it returns is the second. */
+  begin(storage: SimulatedStorage, kind: OperationKind, path: string): () => void {
+    const persistent = (persistenceKinds as readonly string[]).includes(kind);
+    const index = persistent ? this.#operations++ : -1;
+    const point = kind === "reach" ? path : null;
+    if (point !== null) this.reached.push(point);
+    const process = storage.name;
+    const code = this.observer?.({ index, when: "before", kind, process, path, point });
+    if (typeof code === "string") throw new OsError(kind, path, code);
+    return () => {
+      storage.assertAlive();
+      if (persistent) this.#writeBackSome();
+      const late = this.observer?.({ index, when: "after", kind, process, path, point });
+      if (typeof late === "string") throw new OsError(kind, path, late);
+    };
+  }
+
+  #writeBackSome(): void {
+    const plan = this.writeBack;
+    if (plan === null || !plan.random.chance(plan.chance)) return;
+    const files = [...this.#files(this.root)];
+    if (files.length === 0) return;
+    const file = plan.random.pick(files);
+    for (const page of file.dirtyPages()) if (plan.random.chance(0.5)) file.writeBack(page);
+  }
+
+  *#files(directory: DirectoryInode): Iterable<FileInode> {
+    for (const inode of directory.entries.values()) {
+      if (inode.kind === "file") yield inode;
+      else yield* this.#files(inode);
+    }
+  }
+
+  newFile(mode: number): FileInode {
+    const file = new FileInode(++this.#lastInode, mode, this.space);
+    file.modifiedMs = this.tick();
+    return file;
+  }
+
+  newDirectory(mode: number): DirectoryInode {
+    return new DirectoryInode(++this.#lastInode, mode);
+  }
+
+  tick(): number {
+    return ++this.#timeMs;
+  }
+
+  /** What stands under a path, or null. Throws ENOTDIR where a file stands in the way. */
+  find(path: string, syscall: string): Inode | null {
+    let inode: Inode = this.root;
+    for (const part of pathParts(path, syscall)) {
+      if (inode.kind !== "directory") throw new OsError(syscall, path, "ENOTDIR");
+      const next: Inode | undefined = inode.entries.get(part);
+      if (next === undefined) return this.#missing(path, part, inode, syscall);
+      inode = next;
+    }
+    return inode;
+  }
+
+  /** Null for a missing last part; ENOENT for a missing directory on the way. */
+  #missing(path: string, part: string, inside: DirectoryInode, syscall: string): null {
+    const { directory, name } = this.place(path, syscall);
+    if (directory !== inside || name !== part) throw new OsError(syscall, path, "ENOENT");
+    return null;
+  }
+
+  /** The directory that holds the last part of a path, and that part. */
+  place(path: string, syscall: string): { directory: DirectoryInode; name: string } {
+    const parts = pathParts(path, syscall);
+    const name = parts.pop();
+    if (name === undefined) throw new OsError(syscall, path, "EBUSY");
+    let inode: Inode = this.root;
+    for (const part of parts) {
+      if (inode.kind !== "directory") throw new OsError(syscall, path, "ENOTDIR");
+      const next: Inode | undefined = inode.entries.get(part);
+      if (next === undefined) throw new OsError(syscall, path, "ENOENT");
+      inode = next;
+    }
+    if (inode.kind !== "directory") throw new OsError(syscall, path, "ENOTDIR");
+    return { directory: inode, name };
+  }
+
+  /** One atomic change of names, durable when one of its directories is synced. */
+  changeNames(names: readonly NameChange[]): void {
+    for (const { directory, name, inode } of names) {
+      const before = directory.entries.get(name);
+      if (inode === null) directory.entries.delete(name);
+      else directory.entries.set(name, inode);
+      directory.modifiedMs = this.tick();
+      if (inode?.kind === "file") inode.links++;
+      if (before?.kind === "file") {
+        before.links--;
+        this.freeIfUnused(before);
+      }
+    }
+    this.#changes.push({ kind: "names", names });
+  }
+
+  changeMode(inode: Inode, mode: number): void {
+    inode.mode = mode;
+    this.#changes.push({ kind: "mode", inode, mode });
+  }
+
+  freeIfUnused(file: FileInode): void {
+    if (file.links > 0 || file.descriptors > 0 || file.mapped) return;
+    file.free();
+    this.#locks.delete(file);
+  }
+
+  /** The mode of a file or directory is durable. */
+  settleMode(inode: Inode): void {
+    inode.durableMode = inode.mode;
+    this.#changes = this.#changes.filter((each) => each.kind !== "mode" || each.inode !== inode);
+  }
+
+  syncDirectory(directory: DirectoryInode): void {
+    const touched = new Set([directory]);
+    const belongs = (change: Change) =>
+      change.kind === "names" && change.names.some((each) => touched.has(each.directory));
+    for (let before = 0; before !== touched.size;) {
+      before = touched.size;
+      for (const change of this.#changes) {
+        if (change.kind !== "names" || !belongs(change)) continue;
+        for (const each of change.names) touched.add(each.directory);
+      }
+    }
+    const now = this.#changes.filter(belongs);
+    this.#changes = this.#changes.filter((change) => !now.includes(change));
+    for (const change of now) applyDurably(change);
+    this.settleMode(directory);
+  }
+
+  syncEverything(): void {
+    for (const change of this.#changes.splice(0)) applyDurably(change);
+    for (const file of this.#files(this.root)) file.sync();
+  }
+
+  locksOf(inode: Inode): SimulatedLocks {
+    let locks = this.#locks.get(inode);
+    if (locks === undefined) this.#locks.set(inode, locks = new SimulatedLocks());
+    return locks;
+  }
+
+  /**
+   * Stops the computer: every process is dead from now on. The error to throw carries the disk that
+   * the next start finds; without a cut, every process was killed and nothing else was lost.
+   */
+  crash(cut: Cut | null): SimulatedCrash {
+    const disk = cut === null ? this.twin() : this.powerCut(cut);
+    const error = new SimulatedCrash(cut === null ? "Killed" : `Power cut: ${cut.name}`, disk);
+    for (const storage of this.#processes) storage.die(error);
+    return error;
+  }
+
+  /** The image that a power cut would leave now. This disk is not changed. */
+  powerCut(cut: Cut): SimulatedDisk {
+    const names = new Map<DirectoryInode, Map<string, Inode>>();
+    const modes = new Map<Inode, number>();
+    const entriesOf = (directory: DirectoryInode) => {
+      let entries = names.get(directory);
+      if (!entries) names.set(directory, entries = new Map(directory.durable));
+      return entries;
+    };
+    this.#changes.forEach((change, index) => {
+      if (!cut.keepsChange(index, this.#changes.length)) return;
+      if (change.kind === "mode") modes.set(change.inode, change.mode);
+      else for (const each of change.names) setName(entriesOf(each.directory), each);
+    });
+    return this.#copy(entriesOf, (file, number, space) => {
+      file.checkStores();
+      const size = file.sizes[cut.sizeIndex(file.sizes.length)] ?? file.durableSize;
+      const mode = modes.get(file) ?? file.durableMode;
+      return file.image(number, space, { size, mode, takes: (page) => cut.sectors(page) });
+    }, (directory) => modes.get(directory) ?? directory.durableMode);
+  }
+
+  /** The same disk without processes: what was not synced is still in the page cache. */
+  twin(): SimulatedDisk {
+    const copies = new Map<Inode, Inode>();
+    const disk = this.#copy(
+      (directory) => directory.entries,
+      (file, number, space) => {
+        file.checkStores();
+        return file.twin(number, space);
+      },
+      (directory) => directory.mode,
+      copies,
+    );
+    const copyOf = (inode: Inode) => copies.get(inode) ?? null;
+    for (const [from, to] of copies) {
+      if (from.kind !== "directory" || to.kind !== "directory") continue;
+      to.durable.clear();
+      for (const [name, inode] of from.durable) {
+        const copy = copyOf(inode) ?? this.#unnamed(inode, disk, copies);
+        to.durable.set(name, copy);
+      }
+      to.durableMode = from.durableMode;
+    }
+    disk.#changes = this.#changes.flatMap((change) => this.#changeFor(change, disk, copies));
+    return disk;
+  }
+
+  /** A pending change may speak of a file that has lost its last name. */
+  #unnamed(inode: Inode, disk: SimulatedDisk, copies: Map<Inode, Inode>): Inode {
+    const copy = inode.kind === "file"
+      ? inode.twin(++disk.#lastInode, { ...disk.space, freePages: Infinity })
+      : new DirectoryInode(++disk.#lastInode, inode.mode);
+    copies.set(inode, copy);
+    return copy;
+  }
+
+  #changeFor(change: Change, disk: SimulatedDisk, copies: Map<Inode, Inode>): Change[] {
+    const copyOf = (inode: Inode) => copies.get(inode) ?? this.#unnamed(inode, disk, copies);
+    if (change.kind === "mode") return [{ ...change, inode: copyOf(change.inode) }];
+    const names = change.names.map((each) => ({
+      name: each.name,
+      directory: copyOf(each.directory) as DirectoryInode,
+      inode: each.inode === null ? null : copyOf(each.inode),
+    }));
+    return [{ kind: "names", names }];
+  }
+
+  #copy(
+    entriesOf: (directory: DirectoryInode) => Map<string, Inode>,
+    copyFile: (file: FileInode, number: bigint, space: Space) => FileInode,
+    modeOf: (directory: DirectoryInode) => number,
+    copies = new Map<Inode, Inode>(),
+  ): SimulatedDisk {
+    const disk = new SimulatedDisk(this.options);
+    disk.space.storesIntoHoles = this.space.storesIntoHoles;
+    disk.#timeMs = this.#timeMs;
+    const copyOf = (inode: Inode): Inode => {
+      const known = copies.get(inode);
+      if (known) return known;
+      const number = ++disk.#lastInode;
+      if (inode.kind === "file") {
+        const file = copyFile(inode, number, disk.space);
+        copies.set(inode, file);
+        return file;
+      }
+      const directory = new DirectoryInode(number, modeOf(inode));
+      copies.set(inode, directory);
+      for (const [name, child] of entriesOf(inode)) {
+        const copy = copyOf(child);
+        if (copy.kind === "file") copy.links++;
+        directory.entries.set(name, copy);
+      }
+      directory.durable = new Map(directory.entries);
+      return directory;
+    };
+    disk.root = copyOf(this.root) as DirectoryInode;
+    return disk;
+  }
+
+  /** Every file by path, for oracles that look at the disk from outside. */
+  files(): Map<string, FileInode> {
+    const found = new Map<string, FileInode>();
+    const walk = (directory: DirectoryInode, path: string) => {
+      for (const [name, inode] of directory.entries) {
+        if (inode.kind === "file") found.set(`${path}/${name}`, inode);
+        else walk(inode, `${path}/${name}`);
+      }
+    };
+    walk(this.root, "");
+    return found;
+  }
+}
+
+function setName(entries: Map<string, Inode>, change: NameChange): void {
+  if (change.inode === null) entries.delete(change.name);
+  else entries.set(change.name, change.inode);
+}
+
+function applyDurably(change: Change): void {
+  if (change.kind === "mode") change.inode.durableMode = change.mode;
+  else for (const each of change.names) setName(each.directory.durable, each);
+}
+
+const NAME_BYTES_MAX = 255;
+const encoder = new TextEncoder();
+
+function pathParts(path: string, syscall: string): string[] {
+  const parts: string[] = [];
+  if (path === "") throw new OsError(syscall, path, "ENOENT");
+  for (const part of path.split("/")) {
+    if (part === "" || part === ".") continue;
+    if (part === "..") parts.pop();
+    else if (encoder.encode(part).length > NAME_BYTES_MAX) {
+      throw new OsError(syscall, path, "ENAMETOOLONG");
+    } else parts.push(part);
+  }
+  return parts;
+}

@@ -1,0 +1,398 @@
+/**
+ * Files of the simulated disk: what programs see (`live`) and what a power cut would leave
+ * (`durable`), kept apart. Bytes move from the first to the second only by a sync.
+ *
+ * Invariants:
+ *   1  `live` and `durable` are zero past `size` and `durableSize`
+ *   2  a page that `believed` differs from in `live` is dirty; without `believed`, `durable` says it
+ *   3  while a mapping stands, the buffer below `live` is never replaced
+ */
+
+import { assert } from "../../src/base/assert.ts";
+
+export const PAGE_BYTES = 4096;
+export const SECTOR_BYTES = 512;
+export const SECTORS_PER_PAGE = PAGE_BYTES / SECTOR_BYTES;
+
+/** The program died of a signal that a real kernel would have sent (SIGBUS). */
+export class SimulatedBusError extends Error {
+  override readonly name = "SimulatedBusError";
+}
+
+/** What the simulator cannot model; a test that meets it must be written in another way. */
+export class SimulatorLimitError extends Error {
+  override readonly name = "SimulatorLimitError";
+}
+
+export type Inode = FileInode | DirectoryInode;
+
+export class DirectoryInode {
+  readonly kind = "directory";
+  readonly entries = new Map<string, Inode>();
+  durable = new Map<string, Inode>();
+  durableMode: number;
+  modifiedMs = 0;
+
+  constructor(readonly number: bigint, public mode: number) {
+    this.durableMode = mode;
+  }
+}
+
+/** Space that all files of one disk share. */
+export interface Space {
+  freePages: number;
+  readonly totalPages: number;
+  /** Stores through a mapping into bytes that were never allocated: each could have been a SIGBUS. */
+  storesIntoHoles: number;
+}
+
+export class FileInode {
+  readonly kind = "file";
+  #buffer = new ArrayBuffer(0);
+  live = new Uint8Array(this.#buffer);
+  size = 0;
+  links = 0;
+  descriptors = 0;
+  modifiedMs = 0;
+  durable = new Uint8Array(0);
+  durableSize = 0;
+  durableMode: number;
+  /** Every size since the last sync, the durable one first. */
+  sizes = [0];
+  /** What the kernel takes for written after a failed sync; null as long as it is `durable`. */
+  #believed: Uint8Array | null = null;
+  #allocated = new Uint8Array(0);
+  allocatedPages = 0;
+  #mappings: number[] = [];
+  #syncs = 0;
+
+  constructor(readonly number: bigint, public mode: number, readonly space: Space) {
+    this.durableMode = mode;
+  }
+
+  get pageCount(): number {
+    return Math.ceil(this.size / PAGE_BYTES);
+  }
+
+  /** Makes `live` at least `bytes` long. */
+  #reserve(bytes: number): void {
+    if (bytes <= this.live.length) return;
+    if (this.#mappings.length > 0) {
+      throw new SimulatorLimitError(
+        `A mapped file of ${this.live.length} bytes cannot grow to ${bytes}: map it longer at first`,
+      );
+    }
+    const buffer = new ArrayBuffer(Math.max(roundUp(bytes), 2 * this.live.length));
+    const grown = new Uint8Array(buffer);
+    grown.set(this.live);
+    this.#buffer = buffer;
+    this.live = grown;
+  }
+
+  /** A view of the first `length` bytes that every other mapping and read shares. */
+  map(length: number, reserve: number): Uint8Array {
+    if (this.#mappings.length === 0) this.#reserve(Math.max(roundUp(length), reserve));
+    else this.#reserve(roundUp(length));
+    this.#mappings.push(length);
+    return new Uint8Array(this.#buffer, 0, length);
+  }
+
+  unmap(length: number): void {
+    this.checkStores();
+    const index = this.#mappings.indexOf(length);
+    assert(index >= 0, "A mapping is released once");
+    this.#mappings.splice(index, 1);
+  }
+
+  get mapped(): boolean {
+    return this.#mappings.length > 0;
+  }
+
+  read(into: Uint8Array, offset: number): number {
+    const end = Math.min(this.size, offset + into.length);
+    if (end <= offset) return 0;
+    into.set(this.live.subarray(offset, end));
+    return end - offset;
+  }
+
+  /** Writes as much as there is space for; returns the bytes written. */
+  write(bytes: Uint8Array, offset: number): number {
+    const fits = this.allocate(offset, bytes.length, { partly: true });
+    if (fits === 0) return 0;
+    this.#resize(Math.max(this.size, offset + fits));
+    this.live.set(bytes.subarray(0, fits), offset);
+    return fits;
+  }
+
+  /**
+   * Takes pages for a range; returns how many bytes from `offset` on are covered. Not `partly`: all
+   * of it or nothing. Does not change the size.
+   */
+  allocate(offset: number, length: number, options: { partly: boolean }): number {
+    const first = Math.floor(offset / PAGE_BYTES);
+    const end = Math.ceil((offset + length) / PAGE_BYTES);
+    let missing = 0;
+    for (let page = first; page < end; page++) if (!this.#allocated[page]) missing++;
+    if (missing > this.space.freePages && !options.partly) return 0;
+    if (end > this.#allocated.length) {
+      const grown = new Uint8Array(Math.max(end, 2 * this.#allocated.length));
+      grown.set(this.#allocated);
+      this.#allocated = grown;
+    }
+    for (let page = first; page < end; page++) {
+      if (this.#allocated[page]) continue;
+      if (this.space.freePages === 0) return Math.max(0, page * PAGE_BYTES - offset);
+      this.#takePage(page);
+    }
+    return length;
+  }
+
+  #takePage(page: number): void {
+    this.#allocated[page] = 1;
+    this.allocatedPages++;
+    this.space.freePages--;
+  }
+
+  #givePages(first: number, end: number): void {
+    for (let page = first; page < Math.min(end, this.#allocated.length); page++) {
+      if (!this.#allocated[page]) continue;
+      this.#allocated[page] = 0;
+      this.allocatedPages--;
+      this.space.freePages++;
+    }
+  }
+
+  /** All space back: the last name and the last descriptor are gone. */
+  free(): void {
+    this.#givePages(0, this.#allocated.length);
+  }
+
+  #resize(size: number): void {
+    if (size === this.size) return;
+    this.#reserve(size);
+    this.size = size;
+    this.sizes.push(size);
+  }
+
+  grow(size: number): void {
+    this.#resize(Math.max(size, this.size));
+  }
+
+  truncate(size: number): void {
+    if (size < this.size) {
+      this.live.fill(0, size, this.size);
+      this.#givePages(Math.ceil(size / PAGE_BYTES), this.#allocated.length);
+    }
+    this.#resize(size);
+  }
+
+  deallocate(offset: number, length: number): void {
+    const end = Math.min(this.size, offset + length);
+    if (end <= offset) return;
+    this.live.fill(0, offset, end);
+    const whole = offset + length >= this.size ? Math.ceil(end / PAGE_BYTES) : 0;
+    this.#givePages(
+      Math.ceil(offset / PAGE_BYTES),
+      Math.max(whole, Math.floor((offset + length) / PAGE_BYTES)),
+    );
+  }
+
+  /**
+   * Finds stores through mappings that a real kernel would not have survived: past the last page of
+   * the file, or into a hole of a full disk.
+   */
+  checkStores(): void {
+    if (this.#mappings.length === 0) return;
+    const fileEnd = roundUp(this.size);
+    for (const length of this.#mappings) {
+      for (let byte = fileEnd; byte < length; byte++) {
+        if (this.live[byte] !== 0) {
+          throw new SimulatedBusError(`Store at byte ${byte}, past the end of the file`);
+        }
+      }
+    }
+    for (let page = 0; page < this.pageCount; page++) {
+      if (this.#allocated[page] || this.#pageIsZero(page)) continue;
+      if (this.space.freePages === 0) {
+        throw new SimulatedBusError(`Store into page ${page}, for which there is no space`);
+      }
+      this.space.storesIntoHoles++;
+      this.allocate(page * PAGE_BYTES, PAGE_BYTES, { partly: false });
+    }
+  }
+
+  #pageIsZero(page: number): boolean {
+    const end = Math.min(this.size, (page + 1) * PAGE_BYTES);
+    for (let byte = page * PAGE_BYTES; byte < end; byte++) if (this.live[byte] !== 0) return false;
+    return true;
+  }
+
+  /** Data of a range, and the size, become durable. */
+  sync(offset = 0, end = Infinity): void {
+    this.checkStores();
+    this.#syncs++;
+    this.#makeDurable(this.live, this.size, { offset, end });
+  }
+
+  /** The state that an asynchronous sync started with. */
+  snapshot(): { bytes: Uint8Array; size: number; syncs: number } {
+    this.checkStores();
+    return { bytes: this.live.slice(0, this.size), size: this.size, syncs: this.#syncs };
+  }
+
+  /** Ends an asynchronous sync: exactly what stood when it began is durable. */
+  complete(snapshot: { bytes: Uint8Array; size: number; syncs: number }): void {
+    // A sync that began later and ended before has made newer bytes durable already.
+    if (snapshot.syncs !== this.#syncs) return;
+    this.#makeDurable(snapshot.bytes, snapshot.size, { offset: 0, end: Infinity });
+  }
+
+  #makeDurable(bytes: Uint8Array, size: number, range: { offset: number; end: number }): void {
+    this.#setDurableSize(size);
+    const end = Math.min(size, range.end);
+    if (this.#believed === null) {
+      if (range.offset < end) {
+        this.durable.set(bytes.subarray(range.offset, end), range.offset);
+      }
+      return;
+    }
+    const believed = resized(this.#believed, size);
+    for (let at = range.offset; at < end; at += PAGE_BYTES) {
+      const to = Math.min(at + PAGE_BYTES, end);
+      if (firstDifference(bytes, believed, at, to) < 0) continue;
+      this.durable.set(bytes.subarray(at, to), at);
+      believed.set(bytes.subarray(at, to), at);
+    }
+    this.#believed = believed;
+  }
+
+  #setDurableSize(size: number): void {
+    if (size > this.durable.length) {
+      this.durable = resized(this.durable, Math.max(roundUp(size), this.durable.length));
+    }
+    if (size < this.durableSize) this.durable.fill(0, size);
+    this.durableSize = size;
+    this.sizes = size === this.size ? [size] : [size, this.size];
+  }
+
+  /** A sync failed: the kernel drops the dirty marks, and what was not written stays unwritten. */
+  failSync(): void {
+    this.#believed = this.live.slice(0, this.size);
+  }
+
+  /** The kernel wrote one page on its own account. */
+  writeBack(page: number): void {
+    const from = page * PAGE_BYTES;
+    const end = Math.min(this.size, from + PAGE_BYTES);
+    if (from >= end) return;
+    if (end > this.durable.length) this.durable = resized(this.durable, roundUp(end));
+    this.durable.set(this.live.subarray(from, end), from);
+  }
+
+  /** Numbers of the pages whose live bytes are not the durable ones. */
+  dirtyPages(): number[] {
+    const pages: number[] = [];
+    const limit = Math.max(this.size, this.durableSize);
+    for (let from = 0; from < limit; from += PAGE_BYTES) {
+      const end = Math.min(limit, from + PAGE_BYTES);
+      if (firstDifference(this.live, this.durable, from, end) >= 0) {
+        pages.push(from / PAGE_BYTES);
+      }
+    }
+    return pages;
+  }
+
+  /** A bit for each sector of a page that is dirty. */
+  dirtySectors(page: number): number {
+    let mask = 0;
+    for (let sector = 0; sector < SECTORS_PER_PAGE; sector++) {
+      const from = page * PAGE_BYTES + sector * SECTOR_BYTES;
+      if (firstDifference(this.live, this.durable, from, from + SECTOR_BYTES) >= 0) {
+        mask |= 1 << sector;
+      }
+    }
+    return mask;
+  }
+
+  /**
+   * A copy for another disk in which everything is durable: `size` bytes, and the sectors that
+   * `takes` names (a bit mask per page) from the live bytes, the others from the durable ones.
+   */
+  image(number: bigint, space: Space, options: {
+    size: number;
+    mode: number;
+    takes: (page: number) => number;
+  }): FileInode {
+    const copy = new FileInode(number, options.mode, space);
+    copy.#reserve(options.size);
+    copy.live.set(this.durable.subarray(0, Math.min(options.size, this.durable.length)));
+    for (const page of this.dirtyPages()) {
+      const takes = options.takes(page);
+      for (let sector = 0; sector < SECTORS_PER_PAGE; sector++) {
+        if ((takes & (1 << sector)) === 0) continue;
+        const from = page * PAGE_BYTES + sector * SECTOR_BYTES;
+        // A size that was cut down comes to the disk together with its freed blocks.
+        const end = Math.min(from + SECTOR_BYTES, options.size, this.size);
+        if (from < end) copy.live.set(this.live.subarray(from, end), from);
+      }
+    }
+    copy.#settle(options.size, this.#allocated);
+    return copy;
+  }
+
+  /** A copy for another disk with nothing changed: live and durable bytes stay apart. */
+  twin(number: bigint, space: Space): FileInode {
+    const copy = new FileInode(number, this.mode, space);
+    copy.#reserve(this.size);
+    copy.live.set(this.live.subarray(0, this.size));
+    copy.#settle(this.size, this.#allocated);
+    copy.durable = this.durable.slice();
+    copy.durableSize = this.durableSize;
+    copy.durableMode = this.durableMode;
+    copy.sizes = this.sizes.slice();
+    copy.#believed = this.#believed?.slice() ?? null;
+    copy.modifiedMs = this.modifiedMs;
+    return copy;
+  }
+
+  #settle(size: number, allocated: Uint8Array): void {
+    this.size = size;
+    this.durable = this.live.slice(0, roundUp(size));
+    this.durableSize = size;
+    this.sizes = [size];
+    this.#allocated = new Uint8Array(Math.max(allocated.length, this.pageCount));
+    for (let page = 0; page < this.#allocated.length; page++) {
+      if (allocated[page] || (page < this.pageCount && !this.#pageIsZero(page))) {
+        this.#takePage(page);
+      }
+    }
+  }
+}
+
+export function roundUp(bytes: number): number {
+  return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
+}
+
+function resized(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(length);
+  copy.set(bytes.subarray(0, Math.min(length, bytes.length)));
+  return copy;
+}
+
+/** First index in from … end at which two arrays differ (missing bytes are zero), or −1. */
+function firstDifference(one: Uint8Array, other: Uint8Array, from: number, end: number): number {
+  const common = Math.min(end, one.length, other.length);
+  let index = from;
+  if (from % 4 === 0 && common > from) {
+    const count = (common - from) >> 2;
+    const left = new Int32Array(one.buffer, one.byteOffset + from, count);
+    const right = new Int32Array(other.buffer, other.byteOffset + from, count);
+    let word = 0;
+    while (word < count && left[word] === right[word]) word++;
+    index = from + word * 4;
+  }
+  for (; index < end; index++) {
+    if ((one[index] ?? 0) !== (other[index] ?? 0)) return index;
+  }
+  return -1;
+}
