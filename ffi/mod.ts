@@ -32,3 +32,4 @@ export { rangeLockConflicts, releaseFlock, setRangeLock, tryFlock } from "./lock
 export { MappedMemory, pageSizeBytes } from "./mmap.ts";
 export { selfTest } from "./self_test.ts";
 export { ignoreFileSizeSignal } from "./signal.ts";
+export { sendDatagram } from "./socket.ts";

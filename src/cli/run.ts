@@ -10,6 +10,7 @@ import { helpOfAll, helpOfGroup, helpOfVerb } from "./help.ts";
 import type { Argument } from "./option.ts";
 import { BrokenPipe, Output, type Sink } from "./output.ts";
 import { type Parsed, parseVerb } from "./parse.ts";
+import { ServiceManager } from "./service_manager.ts";
 import { watchSignals } from "./signals.ts";
 import { VERBS } from "./table.ts";
 import { type Context, isGroup, type Verb, type VerbGroup } from "./verb.ts";
@@ -119,11 +120,17 @@ async function runVerb(
 async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
   const { stdout, stderr, surroundings } = streams;
   // Only a verb that runs pays for loading the room that touches the disk.
-  const { FaultPlan, systemStorage } = await import("../file/mod.ts");
+  const { FaultPlan, notifyServiceManager, systemStorage } = await import("../file/mod.ts");
   let storage: ReturnType<typeof systemStorage> | undefined;
   let signal: AbortSignal | undefined;
   const format = (parsed.options["logFormat"] ?? "logfmt") as LogFormat;
+  const manager = new ServiceManager(surroundings.environment, notifyServiceManager);
   const events = new EventLines(stderr, surroundings.clock, format);
+  const announce = (message: string) => {
+    if (format === "json") return events.report("info", message);
+    stderr.line(message);
+    stderr.flush();
+  };
   return {
     options: parsed.options,
     positionals: parsed.positionals,
@@ -146,12 +153,16 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
     clock: surroundings.clock,
     events,
     get signal() {
-      return signal ??= watchSignals();
+      if (signal === undefined) {
+        signal = watchSignals();
+        signal.addEventListener("abort", () => manager.stopping());
+      }
+      return signal;
     },
+    announce,
     ready(message) {
-      if (format === "json") return events.report("info", message);
-      stderr.line(message);
-      stderr.flush();
+      announce(message);
+      manager.ready();
     },
     environment: surroundings.environment,
     table: VERBS,

@@ -59,8 +59,10 @@ export interface Context<
    * property on; a verb that never asks for it ends at the signal.
    */
   readonly signal: AbortSignal;
+  /** Says a line on stderr, such as `write listening on HOST:PORT`. */
+  announce(message: string): void;
   /**
-   * Says on stderr (and to systemd) that the daemon serves now, such as `listening on HOST:PORT`.
+   * As `announce`, and tells systemd that the daemon serves now: its last announcement at the start.
    * When `signal` fires, systemd is told that it stops.
    */
   ready(message: string): void;
