@@ -1,0 +1,132 @@
+/**
+ * Names of keys and tables, and the files they stand for. Pure text; knows no disk.
+ *
+ * Rules
+ * 1. A key is any well-formed text without `/` and NUL, of 0 to 242 bytes in UTF-8. The empty key,
+ *    `.`, `..`, `x.kv` and `a*b` are ordinary keys: the suffix keeps each of them a name of its own.
+ * 2. A table name is one or more parts joined by `/`; the empty name is the root table. A part is
+ *    not empty, not `.` or `..`, holds no NUL, and is short enough for its directory; a part before
+ *    the last does not end in `.kv` (it would stand in the place of a key) and is not the name of
+ *    the directory for temporary files. So no name leads out of the root.
+ * 3. Different keys have different files, and different tables different directories.
+ */
+
+import { InvalidKeyError, InvalidTableError } from "./errors.ts";
+
+/** What makes a file a value. The same suffix as in the flockd written in Go. */
+export const VALUE_SUFFIX = ".kv";
+/** What makes a directory a table. */
+export const TABLE_SUFFIX = ".tbl";
+
+/** Bytes of a name in one directory, on every file system that matters. */
+export const FILE_NAME_BYTES_MAX = 255;
+/** Digits that the flockd written in Go appends to a value's name while it writes. */
+const FOREIGN_DIGITS_MAX = 10;
+/** Longest key: one that the flockd written in Go can always write as well. */
+export const KEY_BYTES_MAX = FILE_NAME_BYTES_MAX - VALUE_SUFFIX.length - FOREIGN_DIGITS_MAX;
+/** Longest table name with all its parts; leaves room for the root's own path below PATH_MAX. */
+export const TABLE_BYTES_MAX = 1024;
+
+/**
+ * Directory inside each table in which values are written before they get their name. It is no
+ * value (wrong suffix) and no table (wrong suffix), to us and to the flockd written in Go.
+ */
+export const TEMPORARY_DIRECTORY = ".countd-temporary";
+/** Random hexadecimal digits that name a temporary file. */
+export const TEMPORARY_NAME_DIGITS = 16;
+
+const temporaryName = new RegExp(`^[0-9a-f]{${TEMPORARY_NAME_DIGITS}}$`);
+const utf8 = new TextEncoder();
+
+/** Throws `InvalidKeyError` for what rule 1 forbids; the same for every call. */
+export function checkKey(key: string): void {
+  const problem = keyProblem(key);
+  if (problem !== null) throw new InvalidKeyError(`Invalid key ${shown(key)}: ${problem}`);
+}
+
+/** Name of the file of a key inside its table's directory. Throws `InvalidKeyError`. */
+export function valueFileName(key: string): string {
+  checkKey(key);
+  return key + VALUE_SUFFIX;
+}
+
+/** The key whose value a file of this name is, or null where it is none. */
+export function keyOfFileName(name: string): string | null {
+  if (!name.endsWith(VALUE_SUFFIX)) return null;
+  const key = name.slice(0, -VALUE_SUFFIX.length);
+  return keyProblem(key) === null ? key : null;
+}
+
+/** Path of a table's directory below the root; empty for the root table. Throws `InvalidTableError`. */
+export function tableDirectory(table: string): string {
+  const problem = tableProblem(table);
+  if (problem !== null) throw new InvalidTableError(`Invalid table ${shown(table)}: ${problem}`);
+  return table === "" ? "" : table + TABLE_SUFFIX;
+}
+
+/** The table whose directory a path below the root is, or null where it is none. */
+export function tableOfDirectory(path: string): string | null {
+  if (!path.endsWith(TABLE_SUFFIX)) return null;
+  const table = path.slice(0, -TABLE_SUFFIX.length);
+  return table === "" || tableProblem(table) !== null ? null : table;
+}
+
+/** True where tables may lie below a directory of this name. */
+export function mayHoldTables(name: string): boolean {
+  return partProblem(name, { last: false }) === null;
+}
+
+export function isTemporaryName(name: string): boolean {
+  return temporaryName.test(name);
+}
+
+/** A name that no living temporary file has, for all that chance allows: 64 random bits. */
+export function newTemporaryName(): string {
+  return crypto.getRandomValues(new Uint8Array(TEMPORARY_NAME_DIGITS / 2)).toHex();
+}
+
+function keyProblem(key: string): string | null {
+  if (!key.isWellFormed()) return "it is not valid Unicode";
+  if (key.includes("/")) return "a key has no slash; tables are for nesting";
+  if (key.includes("\0")) return "a key has no NUL byte";
+  const bytes = byteLength(key);
+  if (bytes > KEY_BYTES_MAX) return `it has ${bytes} bytes, the limit is ${KEY_BYTES_MAX}`;
+  return null;
+}
+
+function tableProblem(table: string): string | null {
+  if (table === "") return null;
+  if (!table.isWellFormed()) return "it is not valid Unicode";
+  const bytes = byteLength(table);
+  if (bytes > TABLE_BYTES_MAX) return `it has ${bytes} bytes, the limit is ${TABLE_BYTES_MAX}`;
+  const parts = table.split("/");
+  for (let index = 0; index < parts.length; index++) {
+    const problem = partProblem(parts[index] as string, { last: index === parts.length - 1 });
+    if (problem !== null) return problem;
+  }
+  return null;
+}
+
+function partProblem(part: string, { last }: { readonly last: boolean }): string | null {
+  if (part === "") return "no part of it may be empty";
+  if (part === "." || part === "..") return `no part of it may be "${part}"`;
+  if (part.includes("\0")) return "a table name has no NUL byte";
+  const limit = FILE_NAME_BYTES_MAX - (last ? TABLE_SUFFIX.length : 0);
+  const bytes = byteLength(part);
+  if (bytes > limit) return `one part of it has ${bytes} bytes, the limit is ${limit}`;
+  if (last) return null;
+  if (part.endsWith(VALUE_SUFFIX)) return `a part before the last may not end in ${VALUE_SUFFIX}`;
+  if (part === TEMPORARY_DIRECTORY) return `"${part}" holds temporary files`;
+  return null;
+}
+
+/** Bytes in UTF-8. Names of one byte a letter need no encoding. */
+function byteLength(text: string): number {
+  // deno-lint-ignore no-control-regex
+  return /^[\x00-\x7f]*$/.test(text) ? text.length : utf8.encode(text).length;
+}
+
+/** A name for a message: quoted, escaped, and not longer than a line. */
+function shown(name: string): string {
+  return JSON.stringify(name.length > 60 ? name.slice(0, 60) + "…" : name);
+}

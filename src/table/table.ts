@@ -1,0 +1,273 @@
+/**
+ * One table: keys are files, values their content.
+ *
+ * Invariants
+ * 1. Every call takes effect at one instant between its start and its end (it is linearizable): see
+ *    README.md, "How each call takes effect".
+ * 2. A value is complete and on the disk before it gets its name, and the name is on the disk before
+ *    the call returns (with sync `always`).
+ * 3. A call that throws `LockDeadlineError` or an error about names has changed nothing.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { directoryOf, makeDirectories, OsError, type Storage } from "../file/mod.ts";
+import { Deadline } from "./deadline.ts";
+import {
+  KeyExistsError,
+  KeyNotFoundError,
+  NotADirectoryError,
+  TableNotFoundError,
+} from "./errors.ts";
+import { keyOfFileName, tableDirectory, valueFileName } from "./names.ts";
+import {
+  DIRECTORY_MODE,
+  sweepTemporaries,
+  type TemporaryFile,
+  writeTemporary,
+} from "./temporary_file.ts";
+import { Hold, isCode, type Refusal, tryHold, tryRead } from "./value_file.ts";
+
+/**
+ * When a write is forced to the disk. `always`: before the call returns. `os`: whenever the system
+ * likes; a power cut may then lose or empty values whose calls had returned (a killed process loses
+ * nothing).
+ */
+export type TableSync = "always" | "os";
+
+export interface TableSettings {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  /** Directory of the root table, without a slash at its end. */
+  readonly root: string;
+  /** How long a call waits for a lock. */
+  readonly lockTimeoutMs: number;
+  readonly sync: TableSync;
+}
+
+export interface Entry {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+/** Tries that find the name moved on before a call pauses as if it were locked. */
+const MOVES_MAX = 8;
+
+export class Table {
+  /** The directory that holds the values; made by the first `set` or `create`. */
+  readonly directory: string;
+  readonly #settings: TableSettings;
+  readonly #storage: Storage;
+  /** The directory (device and inode) that was found durable with all its parents, and swept. */
+  #prepared = "";
+
+  /** Throws `InvalidTableError`. Touches no disk. */
+  constructor(readonly name: string, settings: TableSettings) {
+    const below = tableDirectory(name);
+    this.directory = below === "" ? settings.root : `${settings.root}/${below}`;
+    this.#settings = settings;
+    this.#storage = settings.storage;
+  }
+
+  /**
+   * The value of a key. Throws `KeyNotFoundError` (also where the table is missing),
+   * `LockDeadlineError`, `InvalidKeyError`, `NotAValueError`, `NotADirectoryError`, `OsError`.
+   */
+  async get(key: string): Promise<Uint8Array> {
+    const value = await this.#read(key);
+    if (value !== null) return value;
+    this.#refuseNoDirectory();
+    throw new KeyNotFoundError(key, this.name);
+  }
+
+  /** Gives a key a value, whether it had one or not; makes the table where it is missing. */
+  async set(key: string, value: Uint8Array): Promise<void> {
+    const path = this.#path(key);
+    using temporary = this.#write(value);
+    let lost = 0;
+    const hold = await this.#hold(path, () => {
+      if (temporary.publishNew(path)) return true;
+      // A dangling link is absent to all who look and present to all who create: replace it. That
+      // is right for a living key too, as `set` depends on nothing; it is only not polite.
+      if (++lost < MOVES_MAX) return false;
+      temporary.replace(path);
+      return true;
+    });
+    if (hold === null) return this.#syncNames();
+    using _held = hold;
+    temporary.replace(path);
+    this.#syncNames();
+  }
+
+  /** Gives a new key its value. Throws `KeyExistsError` at once where the key is there, locked or not. */
+  // deno-lint-ignore require-await -- asynchronous like its siblings, though it never waits
+  async create(key: string, value: Uint8Array): Promise<void> {
+    const path = this.#path(key);
+    if (this.#storage.statusOrNull(path) !== null) throw new KeyExistsError(key, this.name);
+    using temporary = this.#write(value);
+    if (!temporary.publishNew(path)) throw new KeyExistsError(key, this.name);
+    this.#syncNames();
+  }
+
+  /** Replaces the value of a key that is there. Throws `KeyNotFoundError`, and as `get` does. */
+  async update(key: string, value: Uint8Array): Promise<void> {
+    const path = this.#path(key);
+    const refuseMissing = () => {
+      this.#refuseNoDirectory();
+      throw new KeyNotFoundError(key, this.name);
+    };
+    if (this.#storage.statusOrNull(path) === null) refuseMissing();
+    using temporary = this.#write(value);
+    using _held = await this.#hold(path, refuseMissing);
+    temporary.replace(path);
+    this.#syncNames();
+  }
+
+  /** Removes a key; a key that is not there is removed already. */
+  async delete(key: string): Promise<void> {
+    const path = this.#path(key);
+    using held = await this.#hold(path, () => true);
+    if (held === null) {
+      this.#refuseNoDirectory();
+      // Who removed it may have died before the removal was on the disk.
+      if (this.#storage.statusOrNull(this.directory) !== null) this.#syncNames();
+      return;
+    }
+    this.#storage.reach("table.unlink.before");
+    this.#storage.unlink(path);
+    this.#storage.reach("table.unlink.after");
+    this.#syncNames();
+  }
+
+  /**
+   * The keys, in the order of the directory. Keys that come or go meanwhile may be in it or not.
+   * Throws `TableNotFoundError`, `NotADirectoryError`, `OsError`.
+   */
+  *keys(): Generator<string> {
+    for (const name of this.#fileNames()) {
+      const key = keyOfFileName(name);
+      if (key === null) continue;
+      if (this.#storage.statusOrNull(`${this.directory}/${name}`)?.kind === "file") yield key;
+    }
+  }
+
+  /**
+   * Keys and values, one at a time, in the order of the directory. Each value is read under its own
+   * lock, which is gone before the entry is handed out. A key that was removed meanwhile is left
+   * out; one that stays locked ends the walk with `LockDeadlineError`.
+   */
+  async *entries(): AsyncGenerator<Entry> {
+    for (const key of this.keys()) {
+      const value = await this.#read(key);
+      if (value !== null) yield { key, value };
+    }
+  }
+
+  /** Calls `visit` for every entry, one after the other; what it throws ends the walk. */
+  async forEach(visit: (key: string, value: Uint8Array) => void | Promise<void>): Promise<void> {
+    for await (const { key, value } of this.entries()) await visit(key, value);
+  }
+
+  /** Null where the key is not there. */
+  async #read(key: string): Promise<Uint8Array | null> {
+    const path = this.#path(key);
+    let deadline: Deadline | null = null;
+    for (let moves = 0;;) {
+      const result = tryRead(this.#storage, path);
+      if (typeof result !== "string") return result;
+      if (result === "absent") return null;
+      deadline ??= this.#deadline();
+      if (result === "held" || ++moves % MOVES_MAX === 0) await deadline.pause(path);
+    }
+  }
+
+  /**
+   * Waits for the exclusive lock of a key. Where the key is absent `absent` decides: true ends the
+   * wait without a lock (null), false looks again, and it may throw.
+   */
+  #hold(path: string, absent: () => never): Promise<Hold>;
+  #hold(path: string, absent: () => boolean): Promise<Hold | null>;
+  async #hold(path: string, absent: () => boolean): Promise<Hold | null> {
+    let deadline: Deadline | null = null;
+    for (let moves = 0;;) {
+      const result: Hold | Refusal = tryHold(this.#storage, path, this.directory);
+      if (result instanceof Hold) return result;
+      if (result === "absent" && absent()) return null;
+      deadline ??= this.#deadline();
+      if (result === "held" || ++moves % MOVES_MAX === 0) await deadline.pause(path);
+    }
+  }
+
+  #deadline(): Deadline {
+    return new Deadline(this.#settings.clock, this.#settings.lockTimeoutMs);
+  }
+
+  #path(key: string): string {
+    return `${this.directory}/${valueFileName(key)}`;
+  }
+
+  #write(value: Uint8Array): TemporaryFile {
+    this.#prepare();
+    const sync = this.#settings.sync === "always";
+    return writeTemporary(this.#storage, this.directory, { value, sync });
+  }
+
+  /** Makes sure of the table's directory: that it is there, and stays there after a power cut. */
+  #prepare(): void {
+    const now = this.#identity();
+    if (now !== null && now === this.#prepared) return;
+    this.#refuseNoDirectory();
+    makeDirectories(this.#storage, this.directory, DIRECTORY_MODE);
+    // Another process may have made a directory and not yet, or never, synced its parent.
+    for (let path = this.directory; path !== this.#settings.root; path = directoryOf(path)) {
+      this.#storage.syncDirectory(directoryOf(path));
+    }
+    this.#syncParentOfRoot();
+    sweepTemporaries(this.#storage, this.directory);
+    this.#prepared = this.#identity() ?? "";
+  }
+
+  #syncParentOfRoot(): void {
+    try {
+      this.#storage.syncDirectory(directoryOf(this.#settings.root));
+    } catch (error) {
+      // Not readable to us, so the root was made by somebody else, and long ago.
+      if (!isCode(error, "EACCES")) throw error;
+    }
+  }
+
+  #identity(): string | null {
+    const status = this.#storage.statusOrNull(this.directory);
+    return status?.kind === "directory" ? `${status.device}:${status.inode}` : null;
+  }
+
+  /** Makes the names in the table durable. A failure is passed on, and never tried again. */
+  #syncNames(): void {
+    if (this.#settings.sync === "os") return;
+    this.#storage.reach("table.names.before");
+    this.#storage.syncDirectory(this.directory);
+    this.#storage.reach("table.names.after");
+  }
+
+  *#fileNames(): Iterable<string> {
+    let names: Iterable<string>;
+    try {
+      names = this.#storage.walkDirectory(this.directory);
+      yield* names;
+    } catch (error) {
+      if (isCode(error, "ENOENT")) throw new TableNotFoundError(this.name, this.directory);
+      if (isCode(error, "ENOTDIR")) throw new NotADirectoryError(this.directory);
+      throw error;
+    }
+  }
+
+  /** Tells "no such table" from "something else stands in its place". */
+  #refuseNoDirectory(): void {
+    try {
+      if (this.#storage.status(this.directory).kind === "directory") return;
+    } catch (error) {
+      if (isCode(error, "ENOENT")) return;
+      if (!isCode(error, "ENOTDIR") || !(error instanceof OsError)) throw error;
+    }
+    throw new NotADirectoryError(this.directory);
+  }
+}
