@@ -100,6 +100,7 @@ Deno.test("A throw is expected with its class and its words, and given back", ()
   fires("to include", () => std.assertThrows(range, RangeError, "other"));
   fires("non-Error", () => {
     std.assertThrows(() => {
+      // deno-lint-ignore no-throw-literal -- what is not an error is what is tested
       throw "text";
     }, Error);
   });
