@@ -1,11 +1,9 @@
 /** Options that several verbs share, so that each has one name and one meaning everywhere. */
+import { READ_PORT, WRITE_PORT } from "../wire/mod.ts";
 import { LOG_FORMATS } from "./event_lines.ts";
 import { address, choice, duration, flag, path, size, whole } from "./option.ts";
 
-export const WRITE_PORT = 48879;
-export const READ_PORT = 48880;
-
-/** Default 256; the largest name of the format. */
+/** Bytes of the longest keyspace or key: the default size of both. */
 const NAME_BYTES_MAX = 256;
 
 export const dataOption = path({
