@@ -12,6 +12,7 @@ export {
 export {
   checkSizes,
   DEFAULT_SIZES,
+  INCREMENT_BYTES,
   type MessageSizes,
   NAME_SIZE_MAX,
   writeMessageBytes,

@@ -1,0 +1,60 @@
+/**
+ * What the write port sends back, in any segmentation: three bytes for each message when the server
+ * runs with `--ack`, and then 16 bytes of totals. Which bytes are the totals is known only at the end
+ * of the stream, so the last 16 are always held back.
+ */
+
+import {
+  ANSWER_BYTES,
+  decodeAnswer,
+  decodeTotals,
+  ReceiveBuffer,
+  TOTALS_BYTES,
+  type WriteTotals,
+} from "../wire/mod.ts";
+
+export class AnswerReader {
+  /** Answers until now; both stay 0 where the server is silent. */
+  accepted = 0;
+  refused = 0;
+
+  readonly #buffer: ReceiveBuffer;
+  #isBroken = false;
+
+  constructor(capacityBytes: number) {
+    this.#buffer = new ReceiveBuffer(Math.max(capacityBytes, 2 * TOTALS_BYTES));
+  }
+
+  /** Where the next bytes are to be read into; never empty. */
+  room(): Uint8Array<ArrayBuffer> {
+    return this.#buffer.room();
+  }
+
+  /** `count` bytes were read into `room()`. */
+  received(count: number): void {
+    const buffer = this.#buffer;
+    buffer.received(count);
+    let at = buffer.start;
+    for (; buffer.end - at >= TOTALS_BYTES + ANSWER_BYTES; at += ANSWER_BYTES) {
+      const answer = decodeAnswer(buffer.bytes, at);
+      if (answer === 1) this.accepted++;
+      else if (answer === 0) this.refused++;
+      else this.#isBroken = true;
+    }
+    buffer.consume(at);
+    buffer.moveToFront();
+  }
+
+  /**
+   * The totals, once the stream has ended; null where it ended without them. A stream that was cut in
+   * the middle of an answer also leaves 16 bytes, so they must add up to the messages that were sent,
+   * and agree with the answers where there were any.
+   */
+  end(sentMessages: number): WriteTotals | null {
+    if (this.#isBroken || this.#buffer.length !== TOTALS_BYTES) return null;
+    const totals = decodeTotals(this.#buffer.bytes, this.#buffer.start);
+    if (totals.accepted + totals.refused !== BigInt(sentMessages)) return null;
+    const isSilent = this.accepted + this.refused === 0;
+    return isSilent || totals.accepted === BigInt(this.accepted) ? totals : null;
+  }
+}

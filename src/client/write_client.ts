@@ -1,0 +1,122 @@
+/**
+ * A client of the write port. Messages are gathered and sent in large pieces; answers are read while
+ * messages go out, for a server with `--ack` stops reading from a client that does not listen.
+ */
+
+import { assert } from "../base/assert.ts";
+import { ConnectError } from "../base/errors.ts";
+import { type MessageSizes, WriteMessageEncoder, type WriteTotals } from "../wire/mod.ts";
+import { AnswerReader } from "./answer_reader.ts";
+import { addressText, connectTo, readSome, sendAll, type ServerAddress } from "./connection.ts";
+
+const SEND_BYTES = 256 * 1024;
+const ANSWERS_BYTES = 64 * 1024;
+
+export class WriteClient implements Disposable {
+  readonly #connection: Deno.TcpConn;
+  readonly #address: ServerAddress;
+  readonly #encoder: WriteMessageEncoder;
+  readonly #answers = new AnswerReader(ANSWERS_BYTES);
+  readonly #answersEnd: Promise<void>;
+  readonly #pending: Uint8Array<ArrayBuffer>;
+  readonly #view: DataView<ArrayBuffer>;
+  #pendingBytes = 0;
+  #sentMessages = 0;
+  #readError: unknown;
+  #isOver = false;
+
+  private constructor(connection: Deno.TcpConn, address: ServerAddress, sizes: MessageSizes) {
+    this.#connection = connection;
+    this.#address = address;
+    this.#encoder = new WriteMessageEncoder(sizes);
+    const messageBytes = this.#encoder.messageBytes;
+    this.#pending = new Uint8Array(Math.floor(SEND_BYTES / messageBytes) * messageBytes);
+    this.#view = new DataView(this.#pending.buffer);
+    this.#answersEnd = this.#readAnswers();
+  }
+
+  /** Throws `ConnectError` where no server listens. */
+  static async connect(address: ServerAddress, sizes: MessageSizes): Promise<WriteClient> {
+    return new WriteClient(await connectTo(address), address, sizes);
+  }
+
+  /** Messages that left for the server. */
+  get sentMessages(): number {
+    return this.#sentMessages;
+  }
+
+  /** Messages that the server answered until now; 0 where it is silent. */
+  get answeredMessages(): number {
+    return this.#answers.accepted + this.#answers.refused;
+  }
+
+  /** Adds one increment. Throws `UsageError` for a name that no message can carry. */
+  async increment(keyspace: Uint8Array, key: Uint8Array, increment: bigint): Promise<void> {
+    this.#encoder.check(keyspace, key);
+    if (this.#pendingBytes === this.#pending.length) await this.flush();
+    const message = { keyspace, key, increment };
+    this.#pendingBytes = this.#encoder.encode(this.#view, this.#pendingBytes, message);
+  }
+
+  /** Room for whole messages that somebody else encodes; `took` says how many bytes came in. */
+  room(): Uint8Array<ArrayBuffer> {
+    return this.#pending.subarray(this.#pendingBytes);
+  }
+
+  took(messageBytes: number): void {
+    this.#pendingBytes += messageBytes;
+    assert(this.#pendingBytes <= this.#pending.length, "Encoded messages fit the room");
+    assert(this.#pendingBytes % this.#encoder.messageBytes === 0, "Messages are whole");
+  }
+
+  /** Sends what was gathered. */
+  async flush(): Promise<void> {
+    const bytes = this.#pending.subarray(0, this.#pendingBytes);
+    this.#pendingBytes = 0;
+    if (bytes.length === 0) return;
+    await sendAll(this.#connection, bytes, this.#address);
+    this.#sentMessages += bytes.length / this.#encoder.messageBytes;
+  }
+
+  /**
+   * Sends the rest, closes the sending side and waits until the server has made everything durable.
+   * Throws `ConnectError` where the connection ends without totals: which of the messages count is
+   * then not known.
+   */
+  async finish(): Promise<WriteTotals> {
+    await this.flush();
+    try {
+      await this.#connection.closeWrite();
+    } catch {
+      // The server is gone; the missing totals tell it below.
+    }
+    await this.#answersEnd;
+    const totals = this.#answers.end(this.#sentMessages);
+    if (totals === null) {
+      throw new ConnectError(
+        `${addressText(this.#address)} ended the connection without its totals: which of the ` +
+          `${this.#sentMessages} messages count is not known`,
+        { cause: this.#readError },
+      );
+    }
+    return totals;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#connection.close();
+  }
+
+  async #readAnswers(): Promise<void> {
+    try {
+      while (true) {
+        const count = await readSome(this.#connection, this.#answers.room(), this.#address);
+        if (count === 0) return;
+        this.#answers.received(count);
+      }
+    } catch (error) {
+      this.#readError = error;
+    }
+  }
+}
