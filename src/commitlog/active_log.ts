@@ -1,0 +1,200 @@
+/**
+ * A log that a writer has claimed: appending, syncing, sealing. Steps are numbered as in the protocol
+ * (README.md of this room).
+ *
+ * Invariants:
+ *  1. durable ≤ tail ≤ log size; both only grow.
+ *  2. A frame is published (its length, then the tail) only when it is whole.
+ *  3. One sync is in flight at a time; after one that failed the log is never used again.
+ *  4. Only its writer seals a living log.
+ */
+
+import { assert } from "../base/assert.ts";
+import { FrameCodec, LogBytes } from "./frame.ts";
+import type { LogHeader } from "./header.ts";
+import type { HeldLog } from "./held_log.ts";
+import { frameAlignmentBytes, frameHeadBytes, headPageBytes, liveLayout } from "./layout.ts";
+
+/** Writes a record batch into a log. One object serves all appends of a writer. */
+export interface BatchFiller {
+  /**
+   * Writes whole records into `log[start … end)` and returns where they end (8-byte aligned); `start`
+   * for none.
+   */
+  fill(log: Uint8Array, start: number, end: number): number;
+  /** Counter records that the last `fill` wrote. */
+  readonly filledRecords: number;
+}
+
+/** Longest frame, so that a reader's first checksum comes soon and recovery cuts little. */
+export const frameLengthMax = 2 ** 20;
+
+export class ActiveLog {
+  readonly #codec: FrameCodec;
+  readonly #log: LogBytes;
+  readonly #publishedTail: BigInt64Array;
+  #tail = headPageBytes;
+  #durable = headPageBytes;
+  #records = 0;
+  #syncing: Promise<void> | null = null;
+  #ended = false;
+
+  private constructor(readonly held: HeldLog, readonly generation: bigint) {
+    this.#codec = new FrameCodec({ slot: held.slot, generation });
+    this.#log = new LogBytes(held.bytes);
+    this.#publishedTail = new BigInt64Array(
+      held.bytes.buffer,
+      held.bytes.byteOffset + liveLayout.publishedTail.offset,
+      1,
+    );
+  }
+
+  /** Claim, steps 3 and 4. The header that `held` carries must say free. */
+  static async claim(held: HeldLog, header: LogHeader, wallMs: number): Promise<ActiveLog> {
+    assert(header.state === "free", "Only a free log is claimed");
+    const { storage } = held.directory;
+    const active = new ActiveLog(held, header.generation + 1n);
+    // A reader that sees the new generation must not take the old one's tail for it.
+    Atomics.store(active.#publishedTail, 0, 0n);
+    storage.reach("claim.3.before");
+    held.store({
+      state: "active",
+      generation: active.generation,
+      length: headPageBytes,
+      durable: headPageBytes,
+      claimedWallMs: wallMs,
+      records: 0,
+    });
+    storage.reach("claim.3.after");
+    storage.reach("claim.4.before");
+    await held.file.syncDataAsync();
+    storage.reach("claim.4.after");
+    Atomics.store(active.#publishedTail, 0, BigInt(headPageBytes));
+    return active;
+  }
+
+  get slot(): number {
+    return this.held.slot;
+  }
+
+  get tail(): number {
+    return this.#tail;
+  }
+
+  get durable(): number {
+    return this.#durable;
+  }
+
+  get records(): number {
+    return this.#records;
+  }
+
+  get size(): number {
+    return this.#log.bytes.length;
+  }
+
+  get isEmpty(): boolean {
+    return this.#tail === headPageBytes;
+  }
+
+  /** Room for the record batch of one more frame. */
+  get roomBytes(): number {
+    return Math.max(0, this.#log.bytes.length - this.#tail - frameHeadBytes);
+  }
+
+  /** Append, step 1: one frame with what the filler writes; nothing where it writes nothing. */
+  append(filler: BatchFiller): void {
+    assert(!this.#ended, "A log that is being sealed takes no more");
+    const start = this.#tail + frameHeadBytes;
+    const end = Math.min(this.#log.bytes.length, this.#tail + frameLengthMax);
+    if (start >= end) return;
+    const next = filler.fill(this.#log.bytes, start, end);
+    if (next === start) return;
+    assert(next > start && next <= end, "A batch stays in its room");
+    assert(next % frameAlignmentBytes === 0, "A batch ends aligned");
+    const { storage } = this.held.directory;
+    storage.reach("append.1.before");
+    this.#codec.seal(this.#log, this.#tail, {
+      length: next - this.#tail,
+      records: filler.filledRecords,
+      durable: this.#durable,
+    });
+    this.#tail = next;
+    this.#records += filler.filledRecords;
+    Atomics.store(this.#publishedTail, 0, BigInt(next));
+    storage.reach("append.1.after");
+  }
+
+  get isSyncing(): boolean {
+    return this.#syncing !== null;
+  }
+
+  /**
+   * Append, steps 2 and 3: makes everything that is appended now durable. Waits for a sync in flight
+   * first. Throws where the sync fails: the caller must stop answering and mark the directory failed.
+   */
+  async sync(): Promise<void> {
+    const wanted = this.#tail;
+    while (this.#syncing !== null) await this.#syncing;
+    if (this.#durable >= wanted) return;
+    this.#syncing = this.#syncOnce();
+    try {
+      await this.#syncing;
+    } finally {
+      this.#syncing = null;
+    }
+  }
+
+  async #syncOnce(): Promise<void> {
+    const { storage } = this.held.directory;
+    const noted = this.#tail;
+    storage.reach("append.2.before");
+    await this.held.file.syncDataAsync();
+    storage.reach("append.3.before");
+    assert(noted >= this.#durable, "What is durable only grows");
+    this.#durable = noted;
+    storage.reach("append.3.after");
+  }
+
+  /**
+   * Seal. Stops appending at once; syncs unless told not to; then header, label, lock. An empty log goes
+   * back to the free ones.
+   */
+  async seal({ sync }: { readonly sync: boolean }): Promise<void> {
+    const { storage } = this.held.directory;
+    this.#ended = true;
+    if (this.isEmpty) {
+      while (this.#syncing !== null) await this.#syncing;
+      this.held.store({ state: "free", length: headPageBytes, durable: headPageBytes, records: 0 });
+      this.held.release("free");
+      return;
+    }
+    storage.reach("seal.2.before");
+    if (sync) await this.sync();
+    else while (this.#syncing !== null) await this.#syncing;
+    storage.reach("seal.3.before");
+    this.held.store({
+      state: "sealed",
+      length: this.#tail,
+      durable: this.#durable,
+      records: this.#records,
+    });
+    storage.reach("seal.3.after");
+    storage.reach("seal.4.before");
+    this.held.release("sealed");
+    storage.reach("seal.4.after");
+  }
+
+  /** Touches the pages of the next `aheadBytes` off the event loop, from `from` on. */
+  async populate(from: number, aheadBytes: number): Promise<number> {
+    const end = Math.min(this.#log.bytes.length, from + aheadBytes);
+    if (from < end) await this.held.mapping.populateAsync(from, end - from);
+    return end;
+  }
+
+  /** Leaves the log as it is, for recovery: what a writer does whose sync failed. */
+  abandon(): void {
+    this.#ended = true;
+    this.held.abandon();
+  }
+}

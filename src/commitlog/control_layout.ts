@@ -1,0 +1,62 @@
+/** Where everything lies in `DATA/control`. Offsets in bytes, integers little-endian. */
+
+export const controlMagic = new TextEncoder().encode("countdDB");
+
+/** Version of the data directory as a whole; a room's own format has its own version beside it. */
+export const directoryVersion = 1;
+
+export const controlLayout = {
+  magic: { offset: 0, size: 8 },
+  version: { offset: 8, size: 4 },
+  keyspaceSize: { offset: 12, size: 4 },
+  keySize: { offset: 16, size: 4 },
+  reserved: { offset: 20, size: 4 },
+  logSize: { offset: 24, size: 8 },
+  identity: { offset: 32, size: 16 },
+  createdWallMs: { offset: 48, size: 8 },
+  checksum: { offset: 56, size: 4 },
+} as const;
+
+export const controlBytes = 4096;
+
+/** The failed mark: a page of its own, so that storing it never touches the sizes. */
+export const failedMarkOffset = 4096;
+export const failedMarkLayout = {
+  mark: { offset: 0, size: 8 },
+  wallMs: { offset: 8, size: 8 },
+  reasonLength: { offset: 16, size: 4 },
+  checksum: { offset: 20, size: 4 },
+  reason: { offset: 24, size: 488 },
+} as const;
+export const failedMarkBytes = 512;
+export const failedMagic = new TextEncoder().encode("FAILED!\n");
+
+/** Who holds which lock: 64 bytes a lock, for messages only. */
+export const holdersOffset = 8192;
+export const holderLayout = {
+  pid: { offset: 0, size: 4 },
+  reserved: { offset: 4, size: 4 },
+  startTicks: { offset: 8, size: 8 },
+  bootId: { offset: 16, size: 36 },
+  zeros: { offset: 52, size: 12 },
+} as const;
+export const holderBytes = 64;
+
+/**
+ * Byte locks lie far beyond the content, one byte each. The first sixteen are for the directory, the
+ * others for the slots.
+ */
+export const locksOffset = 2 ** 40;
+export const slotLocksOffset = 16;
+
+/** Locks of the directory as a whole. */
+export const directoryLocks = {
+  /** One process folds. */
+  fold: 0,
+  /** While a backup holds it, no page of a keyspace is reused. */
+  pin: 1,
+  /** Held shared by every daemon; `check --clear-failed` and repair need it alone. */
+  daemon: 2,
+  /** Held while slots are being added. */
+  growth: 3,
+} as const;

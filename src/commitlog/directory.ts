@@ -1,0 +1,174 @@
+/**
+ * A data directory: where its parts lie, and the opening that every verb begins with.
+ */
+
+import { BusyError, NotFoundError, UsageError } from "../base/errors.ts";
+import { makeDirectories, OsError, type Storage } from "../file/mod.ts";
+import {
+  checkDirectorySizes,
+  Control,
+  type DirectorySizes,
+  directorySizesDefault,
+  type Holder,
+} from "./control.ts";
+import { directoryLocks } from "./control_layout.ts";
+import {
+  DirectoryFailedError,
+  type FailedMark,
+  readFailedMark,
+  writeFailedMark,
+} from "./failed_mark.ts";
+
+/** Where the parts of a data directory lie. */
+export interface DirectoryPaths {
+  readonly data: string;
+  readonly control: string;
+  readonly logs: string;
+  readonly keyspaces: string;
+  readonly tables: string;
+  readonly db: string;
+}
+
+export function directoryPaths(data: string): DirectoryPaths {
+  return {
+    data,
+    control: `${data}/control`,
+    logs: `${data}/logs`,
+    keyspaces: `${data}/keyspaces`,
+    tables: `${data}/tables`,
+    db: `${data}/db`,
+  };
+}
+
+export class DataDirectory implements Disposable {
+  readonly paths: DirectoryPaths;
+
+  private constructor(
+    readonly storage: Storage,
+    data: string,
+    readonly control: Control,
+  ) {
+    this.paths = directoryPaths(data);
+  }
+
+  get sizes(): DirectorySizes {
+    return this.control.sizes;
+  }
+
+  /**
+   * Opens a data directory and makes what is missing of it. `wanted` are the sizes that somebody asked
+   * for; one that differs from the stored size is refused (`UsageError`), one not given takes it.
+   */
+  static openOrCreate(
+    storage: Storage,
+    data: string,
+    options: { readonly wanted?: Partial<DirectorySizes>; readonly self: Holder },
+  ): DataDirectory {
+    const paths = directoryPaths(data);
+    const wanted = options.wanted ?? {};
+    if (storage.statusOrNull(paths.control) === null) {
+      // Refused before anything is made.
+      const sizes = { ...directorySizesDefault, ...wanted };
+      checkDirectorySizes(sizes);
+      makeDirectories(storage, data, 0o700);
+      for (const path of [paths.logs, paths.keyspaces]) makeDirectories(storage, path, 0o700);
+      Control.create(storage, paths.control, sizes);
+    }
+    const directory = DataDirectory.open(storage, data, options);
+    // A crash may have left the control file without its neighbours.
+    for (const path of [paths.logs, paths.keyspaces]) makeDirectories(storage, path, 0o700);
+    return directory;
+  }
+
+  /** Throws `NotFoundError` where there is no data directory, and as `openOrCreate` about sizes. */
+  static open(
+    storage: Storage,
+    data: string,
+    options: { readonly wanted?: Partial<DirectorySizes>; readonly self: Holder },
+  ): DataDirectory {
+    const directory = DataDirectory.openOrNull(storage, data, options);
+    if (directory !== null) return directory;
+    throw new NotFoundError(
+      `No data directory at ${data}: start countd write or serve there first`,
+    );
+  }
+
+  /** As `open`, but null where there is no data directory yet. */
+  static openOrNull(
+    storage: Storage,
+    data: string,
+    options: { readonly wanted?: Partial<DirectorySizes>; readonly self: Holder },
+  ): DataDirectory | null {
+    const { control: path } = directoryPaths(data);
+    let control: Control;
+    try {
+      control = Control.open(storage, path, options.self);
+    } catch (error) {
+      const missing = error instanceof OsError && ["ENOENT", "ENOTDIR"].includes(error.code);
+      if (missing) return null;
+      throw error;
+    }
+    try {
+      refuseOtherSizes(data, control.sizes, options.wanted ?? {});
+    } catch (error) {
+      control.close();
+      throw error;
+    }
+    return new DataDirectory(storage, data, control);
+  }
+
+  /** Throws `DirectoryFailedError` where a failed sync has left its mark. */
+  refuseFailed(): void {
+    const mark = this.failedMark();
+    if (mark !== null) throw new DirectoryFailedError(this.paths.data, mark);
+  }
+
+  failedMark(): FailedMark | null {
+    return readFailedMark(this.control.file);
+  }
+
+  /** Marks the directory failed; a disk that refuses even this is reported by the caller's own exit. */
+  markFailed(reason: string, wallMs: number): void {
+    try {
+      writeFailedMark(this.control.file, { reason, wallMs });
+    } catch (error) {
+      if (!(error instanceof OsError)) throw error;
+    }
+  }
+
+  /** Says that a daemon serves this directory. Throws `BusyError` while a repair or clearing runs. */
+  joinDaemons(): void {
+    if (this.control.tryLock(directoryLocks.daemon, "shared")) return;
+    throw new BusyError(
+      `Data directory ${this.paths.data} is being checked or repaired by ` +
+        `${this.control.describeHolder(directoryLocks.daemon)}: try again when that is done`,
+    );
+  }
+
+  close(): void {
+    this.control.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function refuseOtherSizes(
+  data: string,
+  stored: DirectorySizes,
+  wanted: Partial<DirectorySizes>,
+): void {
+  const names = [["keyspaceSize", "keyspace-size"], ["keySize", "key-size"], [
+    "logSize",
+    "log-size",
+  ]] as const;
+  for (const [field, option] of names) {
+    const size = wanted[field];
+    if (size === undefined || size === stored[field]) continue;
+    throw new UsageError(
+      `Data directory ${data} was made with --${option} ${stored[field]}, not ${size}: leave the ` +
+        `option out, or use another directory`,
+    );
+  }
+}

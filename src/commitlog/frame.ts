@@ -1,0 +1,110 @@
+/**
+ * A frame: what one append puts into a log. Pure functions over the bytes of the whole log.
+ *
+ * A frame exists once its length, stored last, is there and its checksum fits. The checksum is seeded
+ * with slot, generation and offset, so neither a frame of an older use of the file nor one that was
+ * written to the wrong place ever passes. A frame is never all zero: its length and its magic are not.
+ */
+
+import { crc32 } from "node:zlib";
+import { assert } from "../base/assert.ts";
+import {
+  frameAlignmentBytes,
+  frameHeadBytes,
+  frameLayout as at,
+  frameMagic,
+  type LogIdentity,
+} from "./layout.ts";
+
+const seedBytes = 24;
+
+/** Seals and verifies the frames of one log. Holds scratch memory, so that neither allocates much. */
+export class FrameCodec {
+  readonly #seed = new Uint8Array(seedBytes);
+  readonly #seedView = new DataView(this.#seed.buffer);
+
+  constructor(readonly identity: LogIdentity) {
+    this.#seedView.setUint32(0, identity.slot, true);
+    this.#seedView.setBigUint64(8, identity.generation, true);
+  }
+
+  /**
+   * Finishes a frame whose record batch already lies at `offset + 32`: head, checksum, and last the
+   * length, stored atomically. `length` is that of the whole frame.
+   */
+  seal(
+    log: LogBytes,
+    offset: number,
+    frame: { readonly length: number; readonly records: number; readonly durable: number },
+  ): void {
+    assert(offset % frameAlignmentBytes === 0, "A frame is aligned");
+    assert(frame.length % frameAlignmentBytes === 0, "A frame's length is aligned");
+    assert(frame.length > frameHeadBytes, "A frame holds something");
+    assert(frame.durable <= offset, "Nothing at or behind a new frame is durable yet");
+    const { view } = log;
+    view.setUint32(offset + at.durable.offset, frame.durable, true);
+    view.setUint32(offset + at.durable.offset + 4, 0, true);
+    view.setUint32(offset + at.records.offset, frame.records, true);
+    view.setUint16(offset + at.magic.offset, frameMagic, true);
+    view.setUint16(offset + at.reserved.offset, 0, true);
+    view.setUint32(offset + at.reserved64.offset, 0, true);
+    view.setUint32(offset + at.reserved64.offset + 4, 0, true);
+    view.setUint32(offset + at.checksum.offset, this.#checksum(log, offset, frame.length), true);
+    Atomics.store(log.words, offset / 4, frame.length);
+  }
+
+  /**
+   * Length of the whole frame at `offset`, or 0 where there is no valid one that ends at or before
+   * `limit`.
+   */
+  verify(log: LogBytes, offset: number, limit: number): number {
+    if (offset + frameHeadBytes > limit) return 0;
+    const length = Atomics.load(log.words, offset / 4) >>> 0;
+    if (!isPlausible(log.view, offset, { length, limit })) return 0;
+    const sum = log.view.getUint32(offset + at.checksum.offset, true);
+    return sum === this.#checksum(log, offset, length) ? length : 0;
+  }
+
+  #checksum(log: LogBytes, offset: number, length: number): number {
+    this.#seedView.setUint32(4, length, true);
+    this.#seedView.setUint32(16, offset, true);
+    const seed = crc32(this.#seed);
+    return crc32(log.bytes.subarray(offset + at.durable.offset, offset + length), seed);
+  }
+}
+
+/** The bytes of a log through the three views that frames need. Its buffer must start 8-aligned. */
+export class LogBytes {
+  readonly view: DataView;
+  readonly words: Int32Array;
+
+  constructor(readonly bytes: Uint8Array) {
+    assert(bytes.byteOffset % 8 === 0, "A log starts aligned");
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >>> 2);
+  }
+}
+
+/** Cheap tests that almost nothing but a frame passes, before the checksum is paid for. */
+function isPlausible(
+  view: DataView,
+  offset: number,
+  { length, limit }: { readonly length: number; readonly limit: number },
+): boolean {
+  return length > frameHeadBytes && length % frameAlignmentBytes === 0 &&
+    offset + length <= limit &&
+    view.getUint16(offset + at.magic.offset, true) === frameMagic &&
+    view.getUint16(offset + at.reserved.offset, true) === 0 &&
+    view.getUint32(offset + at.durable.offset, true) <= offset &&
+    view.getUint32(offset + at.durable.offset + 4, true) === 0;
+}
+
+/** What the head of a verified frame says. */
+export function frameDurable(log: LogBytes, offset: number): number {
+  return log.view.getUint32(offset + at.durable.offset, true);
+}
+
+/** Counter records in a verified frame. */
+export function frameRecords(log: LogBytes, offset: number): number {
+  return log.view.getUint32(offset + at.records.offset, true);
+}

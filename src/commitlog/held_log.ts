@@ -1,0 +1,125 @@
+/**
+ * A log that this process holds: its byte in the kernel, its lock name, a descriptor and a mapping.
+ * Taken in the order byte lock, link, chmod, open; let go in reverse. Writers, recovery and folds all
+ * pass through here.
+ */
+
+import { assert } from "../base/assert.ts";
+import { CorruptError } from "../base/errors.ts";
+import type { Mapping, StoredFile } from "../file/mod.ts";
+import { slotLock } from "./control.ts";
+import type { DataDirectory } from "./directory.ts";
+import { type LogHeader, newestHeader, storeHeader } from "./header.ts";
+import { headPageBytes } from "./layout.ts";
+import {
+  heldMode,
+  linkLockName,
+  lockPathOfSlot,
+  modeOfState,
+  pathOfSlot,
+  unlinkLockName,
+} from "./slot_files.ts";
+
+export class HeldLog {
+  #released = false;
+
+  private constructor(
+    readonly directory: DataDirectory,
+    readonly slot: number,
+    readonly file: StoredFile,
+    readonly mapping: Mapping,
+    /** Label before it was taken, put back where nothing could be read. */
+    readonly modeBefore: number,
+  ) {}
+
+  /**
+   * Takes a slot, or null where somebody else holds its byte. Throws `CorruptError` for a file that
+   * cannot be a log (wrong size, not a file); the slot is then left as it was.
+   */
+  static take(directory: DataDirectory, slot: number): HeldLog | null {
+    const { storage, control, paths, sizes } = directory;
+    const path = pathOfSlot(paths.logs, slot);
+    if (!control.tryLock(slotLock(slot))) return null;
+    let file: StoredFile | null = null;
+    try {
+      const status = storage.status(path);
+      if (status.kind !== "file" || status.size !== sizes.logSize) {
+        throw new CorruptError(
+          `${path} is no commit log: it ${
+            status.kind === "file"
+              ? `has ${status.size} bytes and not ${sizes.logSize}`
+              : "is not a file"
+          }; it is left alone (countd repair sets it aside)`,
+          { path, offset: 0 },
+        );
+      }
+      storage.reach("take.link.before");
+      linkLockName(storage, paths.logs, slot);
+      storage.reach("take.chmod.before");
+      storage.chmod(path, heldMode);
+      storage.reach("take.open.before");
+      file = storage.open(lockPathOfSlot(paths.logs, slot), { access: "write" });
+      const mapping = file.map(sizes.logSize, "write");
+      return new HeldLog(directory, slot, file, mapping, status.mode);
+    } catch (error) {
+      file?.close();
+      control.unlock(slotLock(slot));
+      throw error;
+    }
+  }
+
+  get path(): string {
+    return pathOfSlot(this.directory.paths.logs, this.slot);
+  }
+
+  get bytes(): Uint8Array {
+    return this.mapping.bytes;
+  }
+
+  /** The newest valid header, or null where both copies are damaged. */
+  header(): LogHeader | null {
+    const newest = newestHeader(this.bytes.subarray(0, headPageBytes));
+    return newest === null || newest.header.slot !== this.slot ? null : newest.header;
+  }
+
+  /** Stores the next header over the older copy. */
+  store(change: Partial<LogHeader> & Pick<LogHeader, "state">): LogHeader {
+    const before = this.header();
+    assert(before !== null, "A header is stored over a valid one");
+    const next: LogHeader = { ...before, ...change, sequence: before.sequence + 1n };
+    assert(next.generation >= before.generation, "A generation never falls");
+    storeHeader(this.bytes, next);
+    return next;
+  }
+
+  /**
+   * Lets go: label, lock name, byte, in this order. `label` is the state that the header says; null
+   * puts the old label back (for a log that could not be read).
+   */
+  release(label: "free" | "sealed" | null): void {
+    if (this.#released) return;
+    this.#released = true;
+    const { storage, control, paths } = this.directory;
+    try {
+      const mode = label === null ? this.modeBefore : modeOfState(label);
+      storage.reach("release.chmod.before");
+      storage.chmod(this.path, mode);
+      storage.reach("release.unlink.before");
+      unlinkLockName(storage, paths.logs, this.slot);
+      storage.reach("release.unlock.before");
+    } finally {
+      this.mapping.release();
+      this.file.close();
+      control.unlock(slotLock(this.slot));
+    }
+  }
+
+  /** Drops the byte and leaves the labels: what a process does that must stop at once. */
+  abandon(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.mapping.release();
+    this.file.close();
+    this.directory.control.unlock(slotLock(this.slot));
+  }
+}

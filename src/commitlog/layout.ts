@@ -1,0 +1,64 @@
+/**
+ * Where everything lies in a commit log (README.md of this room draws it). Offsets in bytes, integers
+ * little-endian. Each offset is the sum of the fields before it.
+ */
+
+export const logMagic = new TextEncoder().encode("countdL1");
+export const logVersion = 1;
+
+/** The head page: two copies of the header, then the live words. Frames follow it. */
+export const headPageBytes = 4096;
+export const headerCopyBytes = 512;
+
+export const headerLayout = {
+  magic: { offset: 0, size: 8 },
+  version: { offset: 8, size: 4 },
+  slot: { offset: 12, size: 4 },
+  generation: { offset: 16, size: 8 },
+  sequence: { offset: 24, size: 8 },
+  state: { offset: 32, size: 4 },
+  reserved: { offset: 36, size: 4 },
+  logSize: { offset: 40, size: 8 },
+  length: { offset: 48, size: 8 },
+  durable: { offset: 56, size: 8 },
+  claimedWallMs: { offset: 64, size: 8 },
+  records: { offset: 72, size: 8 },
+  zeros: { offset: 80, size: 428 },
+  checksum: { offset: 508, size: 4 },
+} as const;
+
+/** Words that change while a log is written, each stored atomically, none of them trusted after a crash. */
+export const liveLayout = {
+  publishedTail: { offset: 1024, size: 8 },
+  change: { offset: 1032, size: 4 },
+} as const;
+
+export const frameLayout = {
+  length: { offset: 0, size: 4 },
+  checksum: { offset: 4, size: 4 },
+  durable: { offset: 8, size: 8 },
+  records: { offset: 16, size: 4 },
+  magic: { offset: 20, size: 2 },
+  reserved: { offset: 22, size: 2 },
+  reserved64: { offset: 24, size: 8 },
+  batch: { offset: 32, size: 0 },
+} as const;
+
+export const frameHeadBytes = 32;
+export const frameAlignmentBytes = 8;
+export const frameMagic = 0xc0de;
+
+/** A log is at least 16 pages, so that the largest record fits many times over. */
+export const logSizeMin = 65_536;
+/** Frames carry their length in 32 bits and readers map a log as a whole. */
+export const logSizeMax = 2 ** 30;
+export const logSizeDefault = 16 * 2 ** 20;
+
+/** Slots are numbered with ten digits. */
+export const slotMax = 9_999_999_999;
+
+/** Which log this is: the slot is the file, the generation is the use of it. */
+export interface LogIdentity {
+  readonly slot: number;
+  readonly generation: bigint;
+}

@@ -1,0 +1,47 @@
+/**
+ * Commit logs: the pool, the life of a log, and the data directory that they lie in. README.md of this
+ * room holds the format and the protocol.
+ */
+
+export { ActiveLog, type BatchFiller, frameLengthMax } from "./active_log.ts";
+export {
+  checkDirectorySizes,
+  Control,
+  type DirectorySizes,
+  directorySizesDefault,
+  type Holder,
+  slotLock,
+} from "./control.ts";
+export { directoryLocks, directoryVersion } from "./control_layout.ts";
+export { DataDirectory, type DirectoryPaths, directoryPaths } from "./directory.ts";
+export { isDiskFull } from "./disk_full.ts";
+export { clearFailedMark, DirectoryFailedError, type FailedMark } from "./failed_mark.ts";
+export { type LogHeader, type LogState, newestHeader } from "./header.ts";
+export { HeldLog } from "./held_log.ts";
+export {
+  headPageBytes,
+  type LogIdentity,
+  logSizeDefault,
+  logSizeMax,
+  logSizeMin,
+} from "./layout.ts";
+export { type Capture, LogReader } from "./log_reader.ts";
+export {
+  backlogBytesDefault,
+  LogPool,
+  type PoolFull,
+  poolLogsDefault,
+  type PoolOptions,
+} from "./pool.ts";
+export { isCorrupt, type Scan, scanLog } from "./recovery.ts";
+export { recoverHeld, recoverSlot, type Recovery } from "./recover_slot.ts";
+export { inspectFrame, SealedLog, type TakenSlot } from "./sealed_log.ts";
+export {
+  freeMode,
+  heldMode,
+  listSlots,
+  lockPathOfSlot,
+  nameOfSlot,
+  pathOfSlot,
+  sealedMode,
+} from "./slot_files.ts";

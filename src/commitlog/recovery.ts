@@ -1,0 +1,64 @@
+/**
+ * Finding the end of a log that nobody sealed. Pure over bytes; looking changes nothing, so it may be
+ * done any number of times.
+ *
+ * The cut is after the last good frame, counted from the start. Each frame carries how far the log was
+ * known to be durable when it was written, and a sealed header does too: damage *below* the greatest of
+ * these destroyed something that was durable, so it is corruption; damage above it is the torn tail
+ * that a crash may leave.
+ */
+
+import { FrameCodec, frameDurable, frameRecords, LogBytes } from "./frame.ts";
+import { frameAlignmentBytes, frameHeadBytes, headPageBytes, type LogIdentity } from "./layout.ts";
+
+export interface Scan {
+  /** End of the last good frame counted from the start. */
+  readonly cut: number;
+  /** Counter records in the good frames. */
+  readonly records: number;
+  /** Good frames. */
+  readonly frames: number;
+  /** Greatest durable length that any valid frame, also behind the cut, speaks of. */
+  readonly durable: number;
+  /** End of the last valid frame behind the cut, or the cut where there is none. */
+  readonly end: number;
+}
+
+/**
+ * Scans a log. `length` is where the frames may reach at most (the file's size, or the sealed length).
+ * Only where the good frames end before `length` is the rest searched for valid frames.
+ */
+export function scanLog(bytes: Uint8Array, identity: LogIdentity, length: number): Scan {
+  const log = new LogBytes(bytes);
+  const codec = new FrameCodec(identity);
+  let cut = headPageBytes;
+  let records = 0;
+  let frames = 0;
+  let durable = 0;
+  for (;;) {
+    const size = codec.verify(log, cut, length);
+    if (size === 0) break;
+    durable = Math.max(durable, frameDurable(log, cut));
+    records += frameRecords(log, cut);
+    frames++;
+    cut += size;
+  }
+  let end = cut;
+  let offset = cut + frameAlignmentBytes;
+  while (offset + frameHeadBytes <= length) {
+    const size = codec.verify(log, offset, length);
+    if (size === 0) {
+      offset += frameAlignmentBytes;
+      continue;
+    }
+    durable = Math.max(durable, frameDurable(log, offset));
+    offset += size;
+    end = offset;
+  }
+  return { cut, records, frames, durable, end };
+}
+
+/** True where the damage at the cut destroyed what was known to be durable. */
+export function isCorrupt(scan: Scan, sealedDurable: number): boolean {
+  return scan.cut < Math.max(scan.durable, sealedDurable);
+}

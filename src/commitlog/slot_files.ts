@@ -1,0 +1,75 @@
+/**
+ * The two names of a slot and the labels they carry for people and tools. Nothing is ever decided by a
+ * label: what is true stands in the log's header and in the kernel's locks.
+ *
+ *   state                    mode  names
+ *   free, may be claimed     0400  0000000000
+ *   held (written, folded)   0600  0000000000  lock-0000000000
+ *   sealed, waits for a fold 0200  0000000000
+ *   being made               0600              lock-0000000000
+ */
+
+import { OsError, type Storage } from "../file/mod.ts";
+import type { LogState } from "./header.ts";
+
+export const heldMode = 0o600;
+export const freeMode = 0o400;
+export const sealedMode = 0o200;
+
+const lockPrefix = "lock-";
+const slotName = /^(lock-)?([0-9]{10})$/;
+
+/** Ten digits, zero padded. */
+export function nameOfSlot(slot: number): string {
+  return String(slot).padStart(10, "0");
+}
+
+export function pathOfSlot(logs: string, slot: number): string {
+  return `${logs}/${nameOfSlot(slot)}`;
+}
+
+export function lockPathOfSlot(logs: string, slot: number): string {
+  return `${logs}/${lockPrefix}${nameOfSlot(slot)}`;
+}
+
+/** Which slots a pool directory names, in order, and which of them only by a lock name. */
+export function listSlots(
+  storage: Storage,
+  logs: string,
+): { readonly slots: number[]; readonly unfinished: number[] } {
+  const plain = new Set<number>();
+  const locked = new Set<number>();
+  for (const name of storage.readDirectory(logs)) {
+    const match = slotName.exec(name);
+    if (match === null) continue;
+    (match[1] === undefined ? plain : locked).add(Number(match[2]));
+  }
+  const byNumber = (left: number, right: number) => left - right;
+  return {
+    slots: [...plain].sort(byNumber),
+    unfinished: [...locked].filter((slot) => !plain.has(slot)).sort(byNumber),
+  };
+}
+
+/** Links the lock name to the log; a name that is there already is left (its holder is dead). */
+export function linkLockName(storage: Storage, logs: string, slot: number): void {
+  try {
+    storage.link(pathOfSlot(logs, slot), lockPathOfSlot(logs, slot));
+  } catch (error) {
+    if (!(error instanceof OsError && error.code === "EEXIST")) throw error;
+  }
+}
+
+/** Removes the lock name; one that is gone already is fine. */
+export function unlinkLockName(storage: Storage, logs: string, slot: number): void {
+  try {
+    storage.unlink(lockPathOfSlot(logs, slot));
+  } catch (error) {
+    if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
+  }
+}
+
+/** What a log that nobody holds is labelled. */
+export function modeOfState(state: Exclude<LogState, "active">): number {
+  return state === "free" ? freeMode : sealedMode;
+}
