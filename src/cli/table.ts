@@ -1,7 +1,13 @@
 /** The verbs of countd, in the order in which help shows them. */
 import type { VerbTable } from "./verb.ts";
 import { completion } from "./verbs/completion.ts";
+import { systemd } from "./verbs/systemd.ts";
+import { config } from "./verbs/config.ts";
+import { doctor } from "./verbs/doctor.ts";
 
 export const VERBS: VerbTable = [
+  doctor,
+  config,
+  systemd,
   completion,
 ];

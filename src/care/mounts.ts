@@ -1,0 +1,96 @@
+/** The file system under a directory, from `/proc/self/mountinfo`. */
+import type { Storage } from "../file/mod.ts";
+
+export interface Mount {
+  readonly mountPoint: string;
+  /** Type as the kernel names it: `ext4`, `nfs4`, `fuse.sshfs`. */
+  readonly type: string;
+  /** Options of the mount and of the file system, such as `ro` or `noatime`. */
+  readonly options: readonly string[];
+}
+
+/** Bytes of `/proc/self/mountinfo` that are read at most. */
+const MOUNTINFO_BYTES_MAX = 4 * 2 ** 20;
+
+/** The mount that holds an absolute path without symbolic links; null where the system tells none. */
+export function mountOf(storage: Storage, path: string): Mount | null {
+  const text = readKernelFile(storage, "/proc/self/mountinfo", MOUNTINFO_BYTES_MAX);
+  return text === null ? null : findMount(parseMountinfo(text), path);
+}
+
+/** The text of a file that the kernel makes up (its size says nothing); null where it is missing. */
+export function readKernelFile(storage: Storage, path: string, bytesMax: number): string | null {
+  if (storage.statusOrNull(path) === null) return null;
+  using file = storage.open(path, { access: "read" });
+  const bytes = new Uint8Array(bytesMax);
+  return new TextDecoder().decode(bytes.subarray(0, file.read(bytes, 0)));
+}
+
+/** One mount a line, in the order in which they were mounted. See proc_pid_mountinfo(5). */
+export function parseMountinfo(text: string): Mount[] {
+  return text.split("\n").flatMap((line) => {
+    const separator = line.indexOf(" - ");
+    if (separator < 0) return [];
+    const before = line.slice(0, separator).split(" ");
+    const [type = "", , superOptions = ""] = line.slice(separator + 3).split(" ");
+    const [, , , , mountPoint = "", mountOptions = ""] = before;
+    const options = [...mountOptions.split(","), ...superOptions.split(",")];
+    return [{ mountPoint: unescapeOctal(mountPoint), type, options }];
+  });
+}
+
+/** The longest mount point above the path; of equal ones the last, which hides the others. */
+export function findMount(mounts: readonly Mount[], path: string): Mount | null {
+  let best: Mount | null = null;
+  for (const mount of mounts) {
+    const point = mount.mountPoint === "/" ? "/" : mount.mountPoint + "/";
+    if (!(path + "/").startsWith(point)) continue;
+    if (best === null || mount.mountPoint.length >= best.mountPoint.length) best = mount;
+  }
+  return best;
+}
+
+/** What a file system means for data that must survive. */
+export type FileSystemVerdict = "good" | "volatile" | "network" | "unknown";
+
+const GOOD = ["ext4", "ext3", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "jfs"];
+const VOLATILE = ["tmpfs", "ramfs", "rootfs", "hugetlbfs"];
+const NETWORK = [
+  "nfs",
+  "nfs4",
+  "cifs",
+  "smb3",
+  "smbfs",
+  "9p",
+  "afs",
+  "ncpfs",
+  "ceph",
+  "lustre",
+  "gfs2",
+  "ocfs2",
+  "beegfs",
+  "gpfs",
+  "virtiofs",
+  "vboxsf",
+  "vmhgfs",
+];
+
+/**
+ * Network and shared file systems: locks and mappings of two machines do not see each other, and a
+ * sync may mean little. FUSE may be anything behind a name; what is not known is said to be so.
+ */
+export function judgeFileSystem(type: string): FileSystemVerdict {
+  const plain = type.replace(/^fuse(blk)?\./, "");
+  if (GOOD.includes(type)) return "good";
+  if (VOLATILE.includes(type)) return "volatile";
+  const networkFuse = type.startsWith("fuse.") && /^(sshfs|gluster|s3fs|ceph|rclone)/.test(plain);
+  return NETWORK.includes(plain) || networkFuse ? "network" : "unknown";
+}
+
+/** Spaces and backslashes in a mount point stand as `\040`, `\134`. */
+function unescapeOctal(text: string): string {
+  return text.replace(
+    /\\([0-7]{3})/g,
+    (_, digits: string) => String.fromCharCode(parseInt(digits, 8)),
+  );
+}

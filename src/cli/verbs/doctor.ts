@@ -1,0 +1,38 @@
+import { EXIT_CODES } from "../exit_codes.ts";
+import { dataOption } from "../options.ts";
+import { defineVerb } from "../verb.ts";
+
+/** Widths of the first two columns. */
+const LEVEL_WIDTH = 9;
+const CHECK_WIDTH = 13;
+
+export const doctor = defineVerb({
+  name: "doctor",
+  summary: "look at the machine and the place of the data directory, and say what to do",
+  details: [
+    "Looks at the platform, the directory and who owns it, the file system, kernel locks and hard " +
+    "links, the limit of open files and the free space. What it tries out it takes away again. " +
+    "Exits 0 where nothing is wrong or only warnings are left, 1 where countd must not run there.",
+  ],
+  positionals: {},
+  options: { data: dataOption },
+  answersJson: true,
+  examples: [
+    { command: "countd doctor --data /var/lib/countd/main", meaning: "may countd run there?" },
+    { command: "countd doctor --json", meaning: "the same for a program" },
+  ],
+  async run({ options, storage, clock, json, stdout }) {
+    const { examine } = await import("../../care/mod.ts");
+    const findings = examine(storage, options.data, { clock, user: Deno.uid() ?? 0 });
+    const problems = findings.filter(({ level }) => level === "problem").length;
+    if (json) {
+      stdout.json({ directory: options.data, problems, findings });
+    } else {
+      for (const { check, level, message, advice } of findings) {
+        stdout.line(level.padEnd(LEVEL_WIDTH) + check.padEnd(CHECK_WIDTH) + message);
+        if (advice !== "") stdout.line(" ".repeat(LEVEL_WIDTH + CHECK_WIDTH) + "do: " + advice);
+      }
+    }
+    return problems === 0 ? EXIT_CODES.ok : EXIT_CODES.failed;
+  },
+});
