@@ -65,7 +65,7 @@ export interface DiskEvent {
 /** Thrown out of the calls of a program whose computer stopped. `disk` is what it finds afterwards. */
 export class SimulatedCrash extends Error {
   override readonly name = "SimulatedCrash";
-  constructor(message: string, readonly disk: SimulatedDisk | null) {
+  constructor(message: string, readonly disk: SimulatedDisk) {
     super(message);
   }
 }
@@ -103,6 +103,8 @@ export class SimulatedDisk {
   writeBack: { readonly random: Random; readonly chance: number } | null = null;
   /** Fault points in the order in which they were reached. */
   readonly reached: string[] = [];
+  /** Set once the computer stopped: the disk that its next start finds. */
+  crashed: SimulatedCrash | null = null;
   #operations = 0;
   #changes: Change[] = [];
   #locks = new Map<Inode, SimulatedLocks>();
@@ -291,6 +293,7 @@ export class SimulatedDisk {
     const disk = cut === null ? this.twin() : this.powerCut(cut);
     const error = new SimulatedCrash(cut === null ? "Killed" : `Power cut: ${cut.name}`, disk);
     for (const storage of this.#processes) storage.die(error);
+    this.crashed = error;
     return error;
   }
 

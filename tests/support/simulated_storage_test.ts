@@ -275,7 +275,7 @@ Deno.test("Death of all processes loses no byte, no name and no dirty mark", () 
   file.tryLockRange(0, 1, "exclusive");
   const crash = disk.crash(null);
   assertThrows(() => file.write(filled(3), 0), SimulatedCrash);
-  const after = crash.disk!;
+  const after = crash.disk;
   assertEquals(contentOf(after, "/data/other"), filled(2));
   assertEquals(contentOf(after, "/data/file"), null);
   // What nobody synced can still be lost by a power cut that comes later.

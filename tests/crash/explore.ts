@@ -1,0 +1,273 @@
+/**
+ * Crashing a piece of work at every point at which it touches the disk, and its recovery too.
+ *
+ * The work runs once to count its persistence operations. Then it runs again for each operation,
+ * before and after it, and stops there; the disk that is left is every one of several power cuts and
+ * the one that a SIGKILL leaves. On each of them recovery runs, and must satisfy the oracle; and
+ * recovery is itself stopped at its own points in the same way (a double crash) before it may finish.
+ */
+
+import type { Random } from "../support/random.ts";
+import { type Cut, enumeratedCuts, journalCut, randomCut } from "../support/simulated_cut.ts";
+import {
+  type DiskEvent,
+  type DiskOptions,
+  SimulatedCrash,
+  SimulatedDisk,
+} from "../support/simulated_disk.ts";
+
+/** Work, recovery and what must be true afterwards. `Oracle` lives outside the disk. */
+export interface Subject<Oracle> {
+  readonly name: string;
+  readonly disk?: DiskOptions;
+  newOracle(): Oracle;
+  copyOracle(oracle: Oracle): Oracle;
+  /** Ground on which the work stands; never crashed, all of it durable when it is done. */
+  prepare(disk: SimulatedDisk, oracle: Oracle): void | Promise<void>;
+  /** At most a few operations. Tells the oracle what it is about to do, and what was acknowledged. */
+  work(disk: SimulatedDisk, oracle: Oracle): void | Promise<void>;
+  /** A start after a crash. May be crashed and started again. */
+  recover(disk: SimulatedDisk, oracle: Oracle): void | Promise<void>;
+  /** Throws where something is lost, doubled or broken. */
+  verify(disk: SimulatedDisk, oracle: Oracle): void | Promise<void>;
+}
+
+export interface Explored {
+  /** Moments at which the work was stopped. */
+  readonly points: number;
+  /** Disks on which recovery ran. */
+  readonly images: number;
+  /** Disks on which recovery ran again after it was stopped itself. */
+  readonly doubleImages: number;
+  /** Every fault point that the work and its recoveries reached. */
+  readonly reached: ReadonlySet<string>;
+}
+
+export interface ExploreOptions {
+  /** Power cuts at each moment, besides the kill that loses nothing. */
+  readonly cuts?: readonly Cut[];
+  /** Of all (image, moment of recovery) pairs every so many-th is crashed twice; 0 for none. */
+  readonly doubleEvery?: number;
+}
+
+interface Image<Oracle> {
+  readonly disk: SimulatedDisk;
+  readonly oracle: Oracle;
+  readonly story: string;
+}
+
+/** Runs every single crash, and a share of the double ones. Throws with the story of the first failure. */
+export async function explore<Oracle>(
+  subject: Subject<Oracle>,
+  options: ExploreOptions = {},
+): Promise<Explored> {
+  const explorer = new Explorer(subject, options);
+  await explorer.run();
+  return explorer.result;
+}
+
+class Explorer<Oracle> {
+  readonly #subject: Subject<Oracle>;
+  readonly #cuts: readonly Cut[];
+  readonly #doubleEvery: number;
+  readonly #reached = new Set<string>();
+  #points = 0;
+  #images = 0;
+  #doubleImages = 0;
+  #pairs = 0;
+
+  constructor(subject: Subject<Oracle>, options: ExploreOptions) {
+    this.#subject = subject;
+    this.#cuts = options.cuts ?? enumeratedCuts;
+    this.#doubleEvery = options.doubleEvery ?? 0;
+  }
+
+  get result(): Explored {
+    return {
+      points: this.#points,
+      images: this.#images,
+      doubleImages: this.#doubleImages,
+      reached: this.#reached,
+    };
+  }
+
+  async run(): Promise<void> {
+    const whole = await this.#ground();
+    await this.#subject.work(whole.disk, whole.oracle);
+    const operations = whole.disk.operations;
+    this.#note(whole.disk);
+    await this.#finish({ ...whole, disk: whole.disk.twin(), story: "no crash" });
+    for (let index = 0; index < operations; index++) {
+      for (const when of ["before", "after"] as const) {
+        await this.#stopWork(index, when);
+      }
+    }
+  }
+
+  /** A disk with the ground on it, whose operations count from 0 again. */
+  async #ground(): Promise<{ disk: SimulatedDisk; oracle: Oracle }> {
+    const disk = new SimulatedDisk(this.#subject.disk);
+    const oracle = this.#subject.newOracle();
+    await this.#subject.prepare(disk, oracle);
+    disk.syncEverything();
+    return { disk: disk.twin(), oracle };
+  }
+
+  #note(disk: SimulatedDisk): void {
+    for (const point of disk.reached) this.#reached.add(point);
+  }
+
+  async #stopWork(index: number, when: DiskEvent["when"]): Promise<void> {
+    const { disk, oracle } = await this.#ground();
+    const images = await this.#stop(disk, oracle, {
+      run: () => this.#subject.work(disk, oracle),
+      index,
+      when,
+      story: "",
+    });
+    this.#points++;
+    for (const image of images) await this.#recoverFrom(image);
+  }
+
+  /** Runs something until an operation, and gives the disks that could be found afterwards. */
+  async #stop(
+    disk: SimulatedDisk,
+    oracle: Oracle,
+    options: {
+      run: () => void | Promise<void>;
+      index: number;
+      when: DiskEvent["when"];
+      story: string;
+    },
+  ): Promise<Image<Oracle>[]> {
+    const images: Image<Oracle>[] = [];
+    disk.observer = (event) => {
+      if (event.index !== options.index || event.when !== options.when) return;
+      const story = `${options.story}stopped ${event.when} operation ${event.index} ` +
+        `(${event.kind} ${event.path} of ${event.process}), `;
+      const add = (image: SimulatedDisk, what: string) =>
+        images.push({ disk: image, oracle: this.#subject.copyOracle(oracle), story: story + what });
+      add(disk.twin(), "killed");
+      for (const cut of this.#cuts) add(disk.powerCut(cut), `power cut that keeps ${cut.name}`);
+      throw disk.crash(null);
+    };
+    await untilCrash(disk, options.run);
+    this.#note(disk);
+    return images;
+  }
+
+  async #recoverFrom(image: Image<Oracle>): Promise<void> {
+    const start = image.disk.twin();
+    const oracle = this.#subject.copyOracle(image.oracle);
+    await this.#finish(image);
+    this.#images++;
+    if (this.#doubleEvery === 0) return;
+    const operations = image.disk.operations;
+    for (let index = 0; index < operations; index++) {
+      if (this.#pairs++ % this.#doubleEvery !== 0) continue;
+      const disk = start.twin();
+      const copy = this.#subject.copyOracle(oracle);
+      const again = await this.#stop(disk, copy, {
+        run: () => this.#subject.recover(disk, copy),
+        index,
+        when: index % 2 === 0 ? "before" : "after",
+        story: `${image.story}; recovery `,
+      });
+      for (const second of again) {
+        await this.#finish(second);
+        this.#doubleImages++;
+      }
+    }
+  }
+
+  /** Recovery that is allowed to end, and the oracle's judgement. */
+  async #finish(image: Image<Oracle>): Promise<void> {
+    try {
+      await this.#subject.recover(image.disk, image.oracle);
+      this.#note(image.disk);
+      const operations = image.disk.operations;
+      await this.#subject.verify(image.disk.twin(), image.oracle);
+      if (image.disk.operations !== operations) throw new Error("Verifying changed the disk");
+    } catch (cause) {
+      throw new Error(`${this.#subject.name}: ${image.story}: ${(cause as Error).message}`, {
+        cause,
+      });
+    }
+  }
+}
+
+/** Runs work that may be stopped by a crash of its disk; any other error passes through. */
+export async function untilCrash(
+  disk: SimulatedDisk,
+  run: () => void | Promise<void>,
+): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    if (disk.crashed === null) throw error;
+  } finally {
+    disk.observer = null;
+  }
+}
+
+/**
+ * One life after the other on the same disk: each is stopped at a random operation by a random cut
+ * or a kill, and the last is allowed to end. Gives the number of crashes.
+ */
+export async function randomLives<Oracle>(
+  subject: Subject<Oracle>,
+  random: Random,
+  lives: number,
+): Promise<number> {
+  let disk = new SimulatedDisk(subject.disk);
+  let oracle = subject.newOracle();
+  await subject.prepare(disk, oracle);
+  disk.syncEverything();
+  disk = disk.twin();
+  let crashes = 0;
+  const story: string[] = [];
+  try {
+    for (let life = 0; life < lives; life++) {
+      const bound = random.pick([5, 30, 120, 400]);
+      const stopAt = disk.operations + random.below(bound);
+      const cut = random.chance(0.3)
+        ? null
+        : random.chance(0.5)
+        ? randomCut(random)
+        : journalCut(random);
+      if (random.chance(0.5)) disk.writeBack = { random, chance: 0.1 };
+      let kept: Oracle | null = null;
+      const current = disk;
+      const own = oracle;
+      disk.observer = (event) => {
+        if (event.index < stopAt || event.when !== "before" || current.crashed !== null) return;
+        kept = subject.copyOracle(own);
+        story.push(
+          `life ${life} stopped at ${event.kind} ${event.path}, ${cut?.name ?? "killed"}`,
+        );
+        throw current.crash(cut);
+      };
+      await untilCrash(disk, async () => {
+        await subject.recover(current, own);
+        await subject.work(current, own);
+      });
+      const crash: SimulatedCrash | null = disk.crashed;
+      if (crash === null) {
+        disk = disk.twin();
+        continue;
+      }
+      crashes++;
+      disk = crash.disk;
+      oracle = kept ?? oracle;
+    }
+    disk.writeBack = null;
+    await subject.recover(disk, oracle);
+    await subject.verify(disk.twin(), oracle);
+  } catch (cause) {
+    throw new Error(
+      `${subject.name}, seed ${random.seed}: ${(cause as Error).message}\n${story.join("\n")}`,
+      { cause },
+    );
+  }
+  return crashes;
+}

@@ -1,0 +1,54 @@
+/** Tables: every persistence point of short workloads, then random lives. */
+
+import { assert } from "@std/assert";
+import { Random, seedForTest } from "../support/random.ts";
+import { explore, randomLives } from "./explore.ts";
+import { type TableStep, tableSubject } from "./table_subject.ts";
+
+const workloads: Readonly<Record<string, readonly TableStep[]>> = {
+  "set a new key": [["set", "", "a", "one"]],
+  "replace a key": [["set", "", "a", "one"], ["set", "", "a", "two"]],
+  "make a table below a table": [["create", "t/u", "a", "one"]],
+  "create where a key stands": [["set", "t", "a", "one"], ["create", "t", "a", "two"]],
+  "update and delete": [["set", "t", "a", "1"], ["update", "t", "a", "2"], [
+    "delete",
+    "t",
+    "a",
+    "",
+  ]],
+  "delete and create again": [["set", "", "a", "1"], ["delete", "", "a", ""], [
+    "create",
+    "",
+    "a",
+    "2",
+  ]],
+};
+
+for (const [name, steps] of Object.entries(workloads)) {
+  Deno.test(`Table survives a crash at every point: ${name}`, async () => {
+    const explored = await explore(tableSubject(name, () => steps), { doubleEvery: 7 });
+    assert(explored.points > 10, "the work touches the disk");
+    assert(explored.doubleImages > 0, "recovery was crashed too");
+  });
+}
+
+function randomSteps(random: Random | null): TableStep[] {
+  if (random === null) return [];
+  return Array.from({ length: random.between(1, 6) }, () => [
+    random.pick(["set", "create", "update", "delete"] as const),
+    random.pick(["", "t", "t/u"]),
+    random.pick(["a", "b"]),
+    String(random.next32()).repeat(random.pick([1, 1, 700])),
+  ]);
+}
+
+Deno.test("Table survives random lives", async () => {
+  const seed = seedForTest("table lives");
+  const seeds = Deno.env.get("COUNTD_TEST_LONG") ? 5000 : 300;
+  let crashes = 0;
+  for (let round = 0; round < seeds; round++) {
+    const random = new Random(seed + round);
+    crashes += await randomLives(tableSubject("lives", randomSteps, random), random, 4);
+  }
+  assert(crashes > seeds, `only ${crashes} crashes`);
+});
