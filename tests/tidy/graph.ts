@@ -1,0 +1,106 @@
+/** What holds between files: who imports whom, through which door, and that everything is used. */
+
+import { type House, roomOf } from "./house.ts";
+import type { SourceFile } from "./source.ts";
+
+export type Sources = ReadonlyMap<string, SourceFile>;
+
+/** An import that the table of rooms does not allow, type imports included. */
+export function forbiddenImports(sources: Sources, house: House): string[] {
+  const problems: string[] = [];
+  for (const source of sources.values()) {
+    if (!/^(?:src|ffi)\/|^main\.ts$/.test(source.path)) continue;
+    if (source.path.startsWith("src/std/")) continue;
+    const room = roomOf(house, source.path);
+    if (room === undefined) {
+      problems.push(`${source.path} lies in no room of the map`);
+      continue;
+    }
+    for (const { specifier, target, line } of source.imports) {
+      const where = `${source.path}:${line}`;
+      if (target === null) {
+        if (!/^(?:node:|@std\/)/.test(specifier)) problems.push(`${where} imports ${specifier}`);
+        continue;
+      }
+      const other = roomOf(house, target);
+      if (other === undefined) problems.push(`${where} imports ${target}, which lies in no room`);
+      else if (other !== room && !room.mayImport.has(other.path)) {
+        problems.push(`${where} imports ${target}: ${room.path} may not import ${other.path}`);
+      }
+    }
+  }
+  return problems;
+}
+
+/** An import of another room past its `mod.ts`. A room without one is open. */
+export function importsPastTheDoor(sources: Sources, house: House): string[] {
+  const problems: string[] = [];
+  for (const source of sources.values()) {
+    if (!/^(?:src|ffi)\/|^main\.ts$/.test(source.path)) continue;
+    const room = roomOf(house, source.path);
+    for (const { target, line } of source.imports) {
+      const other = target === null ? undefined : roomOf(house, target);
+      if (other === undefined || other === room) continue;
+      const door = `${other.path}/mod.ts`;
+      if (sources.has(door) && target !== door) {
+        problems.push(`${source.path}:${line} imports ${target} past ${door}`);
+      }
+    }
+  }
+  return problems;
+}
+
+/** An import of a file that is not there. */
+export function missingImports(sources: Sources): string[] {
+  return [...sources.values()].flatMap((source) =>
+    source.imports
+      .filter(({ target }) => target !== null && target.endsWith(".ts") && !sources.has(target))
+      .map(({ target, line }) => `${source.path}:${line} imports ${target}, which is not there`)
+  );
+}
+
+/** Files that import each other in a ring, type imports included; each ring once. */
+export function cycles(sources: Sources): string[] {
+  const problems: string[] = [];
+  const finished = new Set<string>();
+  const path: string[] = [];
+  const visit = (file: string) => {
+    const at = path.indexOf(file);
+    if (at >= 0) problems.push(`${[...path.slice(at), file].join(" → ")} is a ring of imports`);
+    if (at >= 0 || finished.has(file)) return;
+    path.push(file);
+    for (const { target } of sources.get(file)?.imports ?? []) {
+      if (target !== null) visit(target);
+    }
+    path.pop();
+    finished.add(file);
+  };
+  for (const file of sources.keys()) visit(file);
+  return problems;
+}
+
+/**
+ * Files that nothing reaches from the entries: `main.ts`, the tests, and what `deno.json` files name.
+ * A file is reached by an import, or as a path in a string (a worker, a spawned script).
+ */
+export function deadFiles(sources: Sources, entries: readonly string[]): string[] {
+  const reached = new Set<string>();
+  const waiting = entries.filter((entry) => sources.has(entry));
+  while (waiting.length > 0) {
+    const file = waiting.pop() as string;
+    if (reached.has(file)) continue;
+    reached.add(file);
+    const source = sources.get(file);
+    for (const { target } of source?.imports ?? []) if (target !== null) waiting.push(target);
+    waiting.push(...source?.mentions ?? []);
+  }
+  return [...sources.keys()].filter((file) => !reached.has(file))
+    .map((file) => `${file} is imported by nothing`);
+}
+
+/** Sources that only tests reach: code without a user. */
+export function sourcesForTestsAlone(sources: Sources, entries: readonly string[]): string[] {
+  const product = new Map([...sources].filter(([path]) => !path.startsWith("tests/")));
+  return deadFiles(product, entries.filter((entry) => !entry.startsWith("tests/")))
+    .map((problem) => `${problem} but tests`);
+}

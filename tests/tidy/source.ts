@@ -1,0 +1,151 @@
+/**
+ * A source file as the tidy rules see it: what it imports, which names it uses, what its comments
+ * say. Read from the syntax tree that `deno lint` makes, so that no rule is fooled by text in strings.
+ */
+
+export interface Place {
+  readonly line: number;
+}
+
+export interface Import extends Place {
+  /** As written. */
+  readonly specifier: string;
+  /** Path from the project root, or null for what lies outside the project (`node:`, `@std/`). */
+  readonly target: string | null;
+}
+
+export interface Use extends Place {
+  /** Source text, such as `Deno.dlopen` or `performance.now`; longest first. */
+  readonly name: string;
+}
+
+export interface Call extends Place {
+  /** Source text of what is called, such as `new Deno.Command`. */
+  readonly callee: string;
+  /** Source text of the arguments. */
+  readonly args: readonly string[];
+}
+
+export interface Comment extends Place {
+  readonly text: string;
+}
+
+export interface SourceFile {
+  /** From the project root, with forward slashes. */
+  readonly path: string;
+  readonly lineCount: number;
+  readonly imports: readonly Import[];
+  /** Files named in strings that end with `.ts`, such as a worker's: paths from the project root. */
+  readonly mentions: readonly string[];
+  /** Member accesses. */
+  readonly uses: readonly Use[];
+  readonly calls: readonly Call[];
+  readonly comments: readonly Comment[];
+  /** Names of the properties in object literals. */
+  readonly properties: readonly Use[];
+  readonly hasDefaultExport: boolean;
+  /** Places with a type of `any`. */
+  readonly anys: readonly Place[];
+}
+
+/** `path` is from the project root. */
+export function readSource(path: string, text: string): SourceFile {
+  const imports: Import[] = [];
+  const mentions: string[] = [];
+  const uses: Use[] = [];
+  const calls: Call[] = [];
+  const comments: Comment[] = [];
+  const properties: Use[] = [];
+  const anys: Place[] = [];
+  let hasDefaultExport = false;
+  const lineStarts = [0];
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
+    lineStarts.push(at + 1);
+  }
+  const lineOf = (node: { range: Deno.lint.Range }) => {
+    let low = 0;
+    let high = lineStarts.length;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if ((lineStarts[middle] as number) <= node.range[0]) low = middle;
+      else high = middle;
+    }
+    return low + 1;
+  };
+  const addImport = (specifier: string, node: { range: Deno.lint.Range }) => {
+    imports.push({ specifier, target: resolve(path, specifier), line: lineOf(node) });
+  };
+  const rule: Deno.lint.Rule = {
+    create({ sourceCode }) {
+      const textOf = (node: Deno.lint.Node) => sourceCode.getText(node);
+      const addCall = (
+        node: Deno.lint.CallExpression | Deno.lint.NewExpression,
+        callee: string,
+      ) => calls.push({ callee, args: node.arguments.map(textOf), line: lineOf(node) });
+      return {
+        Program() {
+          for (const comment of sourceCode.getAllComments()) {
+            comments.push({ text: comment.value, line: lineOf(comment) });
+          }
+        },
+        ImportDeclaration: (node) => addImport(node.source.value, node),
+        ExportAllDeclaration: (node) => addImport(node.source.value, node),
+        ExportNamedDeclaration(node) {
+          if (node.source) addImport(node.source.value, node);
+        },
+        ImportExpression(node) {
+          if (node.source.type === "Literal") addImport(String(node.source.value), node);
+        },
+        TSImportType(node) {
+          const specifier = /import\(\s*["']([^"']+)/.exec(textOf(node))?.[1];
+          if (specifier !== undefined) addImport(specifier, node);
+        },
+        ExportDefaultDeclaration() {
+          hasDefaultExport = true;
+        },
+        Literal(node) {
+          if (typeof node.value !== "string" || !/^[\w./-]+\.ts$/.test(node.value)) return;
+          mentions.push(resolve(path, node.value) ?? node.value);
+        },
+        MemberExpression(node) {
+          uses.push({ name: textOf(node), line: lineOf(node) });
+        },
+        VariableDeclarator(node) {
+          // `const { dlopen } = Deno` is as good as `Deno.dlopen`.
+          if (node.id.type !== "ObjectPattern" || node.init?.type !== "Identifier") return;
+          for (const property of node.id.properties) {
+            if (property.type !== "Property") continue;
+            uses.push({ name: `${node.init.name}.${textOf(property.key)}`, line: lineOf(node) });
+          }
+        },
+        CallExpression: (node) => addCall(node, textOf(node.callee)),
+        NewExpression: (node) => addCall(node, `new ${textOf(node.callee)}`),
+        Property(node) {
+          properties.push({ name: textOf(node.key), line: lineOf(node) });
+        },
+        TSAnyKeyword(node) {
+          anys.push({ line: lineOf(node) });
+        },
+      };
+    },
+  };
+  Deno.lint.runPlugin({ name: "tidy", rules: { read: rule } }, `/${path}`, text);
+  return {
+    path,
+    lineCount: lineStarts.length - (text.endsWith("\n") ? 1 : 0),
+    imports,
+    mentions,
+    uses,
+    calls,
+    comments,
+    properties,
+    hasDefaultExport,
+    anys,
+  };
+}
+
+/** The path from the project root that a relative specifier names; null for any other. */
+function resolve(from: string, specifier: string): string | null {
+  if (!specifier.startsWith("./") && !specifier.startsWith("../")) return null;
+  return new URL(specifier, `file:///${from}`).pathname.slice(1);
+}
