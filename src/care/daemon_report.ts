@@ -1,0 +1,190 @@
+/**
+ * What a living daemon says of itself, for `countd status`: one file in `DATA/run` for each daemon,
+ * named after its verb and process, rewritten in place every second and removed at a clean stop.
+ *
+ * Invariants:
+ *  1. The daemon holds `flock` on its file while it lives; a file without a holder is stale.
+ *  2. The file has `reportBytes`, allocated when it is made: a full disk cannot stop a report.
+ *  3. The content is one JSON object, padded with blanks. Reports are for people and tools: nothing
+ *     of the data depends on them, they are never synced, and one that cannot be read is left out.
+ */
+import type { Clock } from "../base/clock.ts";
+import { type DaemonState, METRICS, type Metrics } from "../base/metrics.ts";
+import { toJson } from "../base/printable.ts";
+import { OsError, type Storage, type StoredFile } from "../file/mod.ts";
+
+export interface DaemonReport {
+  readonly verb: string;
+  readonly pid: number;
+  readonly state: DaemonState;
+  /** Wall times, for display. */
+  readonly startedMs: number;
+  readonly updatedMs: number;
+  /** Name → label value (empty where there is none) → value; counters and gauges only. */
+  readonly figures: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+export const reportBytes = 16_384;
+const reportEveryMs = 1000;
+
+/** A report without its end (the writer was in the middle of it) is read again this often. */
+const readAttempts = 5;
+
+export function runDirectory(data: string): string {
+  return `${data}/run`;
+}
+
+/** The report of this process, kept up until it is disposed. */
+export class DaemonReporter implements Disposable {
+  readonly #storage: Storage;
+  readonly #file: StoredFile;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #closed = false;
+
+  private constructor(storage: Storage, file: StoredFile, write: () => void) {
+    this.#storage = storage;
+    this.#file = file;
+    write();
+    this.#timer = setInterval(write, reportEveryMs);
+    Deno.unrefTimer(this.#timer);
+  }
+
+  /**
+   * Begins to report, and removes reports of the dead. Null where there is no room for a report: a
+   * daemon does its work without one.
+   */
+  static start(
+    storage: Storage,
+    data: string,
+    { verb, metrics, clock }: {
+      readonly verb: string;
+      readonly metrics: Metrics;
+      readonly clock: Clock;
+    },
+  ): DaemonReporter | null {
+    try {
+      const directory = runDirectory(data);
+      if (storage.statusOrNull(directory) === null) makeRunDirectory(storage, directory);
+      removeStale(storage, directory);
+      const file = openOwn(storage, `${directory}/${verb}-${Deno.pid}`);
+      const startedMs = clock.wallMs();
+      return new DaemonReporter(storage, file, () => {
+        const updatedMs = clock.wallMs();
+        const report = { verb, pid: Deno.pid, state: metrics.state, startedMs, updatedMs };
+        writeReport(file, { ...report, figures: figuresOf(metrics) });
+      });
+    } catch (error) {
+      if (error instanceof OsError) return null;
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#timer);
+    try {
+      this.#storage.unlink(this.#file.path);
+    } catch (error) {
+      if (!(error instanceof OsError)) throw error;
+    }
+    this.#file.close();
+  }
+}
+
+/** The reports of all daemons that live, by verb and process. Makes and changes nothing. */
+export function readReports(storage: Storage, data: string): DaemonReport[] {
+  const directory = runDirectory(data);
+  if (storage.statusOrNull(directory) === null) return [];
+  const reports: DaemonReport[] = [];
+  for (const name of storage.readDirectory(directory).sort()) {
+    const report = readLiving(storage, `${directory}/${name}`);
+    if (report !== null) reports.push(report);
+  }
+  return reports;
+}
+
+function makeRunDirectory(storage: Storage, directory: string): void {
+  try {
+    storage.makeDirectory(directory, 0o700);
+  } catch (error) {
+    if (!(error instanceof OsError && error.code === "EEXIST")) throw error;
+  }
+}
+
+/** Opens the file of this process and locks it; whoever cleans up may just have removed it. */
+function openOwn(storage: Storage, path: string): StoredFile {
+  for (;;) {
+    const file = storage.open(path, { access: "write", create: "missing" });
+    try {
+      file.allocate(0, reportBytes);
+      const named = storage.statusOrNull(path);
+      if (file.tryFlock("exclusive") && named?.inode === file.status().inode) return file;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    file.close();
+  }
+}
+
+function removeStale(storage: Storage, directory: string): void {
+  for (const name of storage.readDirectory(directory)) {
+    const path = `${directory}/${name}`;
+    try {
+      using file = storage.open(path, { access: "write" });
+      if (file.tryFlock("exclusive")) storage.unlink(path);
+    } catch (error) {
+      // Somebody else removed it first.
+      if (!(error instanceof OsError)) throw error;
+    }
+  }
+}
+
+function figuresOf(metrics: Metrics): DaemonReport["figures"] {
+  const figures: Record<string, Record<string, number>> = {};
+  for (const [name, { type }] of Object.entries(METRICS)) {
+    if (type === "histogram") continue;
+    const values = metrics.values(name as Parameters<Metrics["values"]>[0]);
+    if (values.size > 0) figures[name] = Object.fromEntries(values);
+  }
+  return figures;
+}
+
+function writeReport(file: StoredFile, report: DaemonReport): void {
+  const bytes = new Uint8Array(reportBytes).fill(0x20);
+  const { written } = new TextEncoder().encodeInto(toJson(report), bytes);
+  if (written === reportBytes) return;
+  try {
+    file.write(bytes, 0);
+  } catch (error) {
+    if (!(error instanceof OsError)) throw error;
+  }
+}
+
+function readLiving(storage: Storage, path: string): DaemonReport | null {
+  try {
+    using file = storage.open(path, { access: "read" });
+    // A shared lock for a moment: granted means that nobody writes this report any more.
+    if (file.tryFlock("shared")) return null;
+    const bytes = new Uint8Array(reportBytes);
+    for (let attempt = 0; attempt < readAttempts; attempt++) {
+      const text = new TextDecoder().decode(bytes.subarray(0, file.read(bytes, 0)));
+      const report = parseReport(text);
+      if (report !== null) return report;
+    }
+    return null;
+  } catch (error) {
+    if (error instanceof OsError) return null;
+    throw error;
+  }
+}
+
+function parseReport(text: string): DaemonReport | null {
+  try {
+    const report = JSON.parse(text);
+    return typeof report?.verb === "string" && typeof report.figures === "object" ? report : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * What every daemon has around its work: figures, the port that shows them, the report that
+ * `countd status` reads, and the words to systemd.
+ */
+import { Metrics } from "../base/metrics.ts";
+import { VERSION } from "../base/version.ts";
+import { EXIT_CODES, type ExitCode } from "./exit_codes.ts";
+import { showAddress } from "./option.ts";
+import type { Context } from "./verb.ts";
+
+/** What the work of a daemon gets from the command line. */
+export interface Daemon {
+  readonly metrics: Metrics;
+  /**
+   * To be called once, when the daemon serves and its data directory exists; `message` is its last
+   * announcement, such as `listening on HOST:PORT`.
+   */
+  ready(message: string): void;
+}
+
+export interface DaemonSettings {
+  readonly verb: string;
+  /** The data directory, or null for a daemon that has none. */
+  readonly data: string | null;
+  readonly listen: string;
+  readonly metricsPort: number | undefined;
+}
+
+/** Runs a daemon until its work ends (it watches `context.signal` itself). */
+export async function runDaemon(
+  context: Context,
+  { verb, data, listen, metricsPort }: DaemonSettings,
+  work: (daemon: Daemon) => Promise<void>,
+): Promise<ExitCode> {
+  const { DaemonReporter, serveMetrics } = await import("../care/mod.ts");
+  await using stack = new AsyncDisposableStack();
+  const metrics = new Metrics();
+  metrics.gauge("countd_build_info", VERSION).value = 1;
+  context.signal.addEventListener("abort", () => {
+    if (metrics.state !== "failed") metrics.state = "stopping";
+  });
+  if (metricsPort !== undefined) {
+    const server = stack.use(serveMetrics(metrics, { hostname: listen, port: metricsPort }));
+    context.announce(`metrics on ${showAddress(server)}`);
+  }
+  const ready = (message: string) => {
+    if (metrics.state === "starting") metrics.state = "ready";
+    if (data !== null) {
+      const { storage, clock } = context;
+      const reporter = DaemonReporter.start(storage, data, { verb, metrics, clock });
+      if (reporter !== null) stack.use(reporter);
+    }
+    context.ready(message);
+  };
+  try {
+    await work({ metrics, ready });
+    return EXIT_CODES.ok;
+  } catch (error) {
+    metrics.state = "failed";
+    throw error;
+  }
+}
