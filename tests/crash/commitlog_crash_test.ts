@@ -1,0 +1,64 @@
+/** The protocol of the commit logs on the simulated disk, under the shortest fold there is. */
+
+import { assert } from "@std/assert";
+import { Random, seedForTest } from "../support/random.ts";
+import { counterSubject, type Fold, type WriterStep } from "./counter_subject.ts";
+import { explore, randomLives } from "./explore.ts";
+import { referenceFold, referenceTotals } from "./reference_fold.ts";
+
+const fold: Fold = { fold: referenceFold, totals: referenceTotals };
+
+const append = (...keyspaces: string[]): WriterStep => ({ do: "append", keyspaces });
+const sync: WriterStep = { do: "sync" };
+const seal: WriterStep = { do: "seal", sync: true };
+
+const workloads: Readonly<Record<string, readonly WriterStep[]>> = {
+  "append and acknowledge": [append("one"), sync, append("one"), sync],
+  "several frames between two syncs": [append("one", "two"), append("two"), sync, append("one")],
+  "seal, fold, recycle": [append("one", "two"), seal, { do: "fold" }],
+  "use a slot again": [
+    append("one"),
+    append("two"),
+    seal,
+    { do: "fold" },
+    append("one"),
+    seal,
+    { do: "fold" },
+    append("two"),
+  ],
+  "two sealed logs in one fold": [append("one"), seal, append("one", "two"), seal, { do: "fold" }],
+};
+
+for (const [name, steps] of Object.entries(workloads)) {
+  Deno.test(`Commit logs survive a crash at every point: ${name}`, async () => {
+    const subject = counterSubject(name, { steps: () => steps, fold });
+    const explored = await explore(subject, { doubleEvery: 199 });
+    assert(explored.points > 20, "the work touches the disk");
+    assert(explored.doubleImages > 0, "recovery was crashed too");
+  });
+}
+
+export function randomWriterSteps(random: Random | null): WriterStep[] {
+  if (random === null) return [];
+  const keyspaces = () => random.pick([["one"], ["two"], ["one", "two"], ["three", "one"]]);
+  return Array.from({ length: random.between(1, 10) }, (): WriterStep => {
+    const chance = random.below(20);
+    if (chance < 10) return { do: "append", keyspaces: keyspaces() };
+    if (chance < 13) return { do: "sync" };
+    if (chance < 16) return { do: "seal", sync: true };
+    if (chance < 17) return { do: "fill", keyspaces: ["one", "two", "three"] };
+    return { do: "fold" };
+  });
+}
+
+Deno.test("Commit logs survive random lives", async () => {
+  const seed = seedForTest("commit log lives");
+  const seeds = Deno.env.get("COUNTD_TEST_LONG") ? 5000 : 200;
+  let crashes = 0;
+  for (let round = 0; round < seeds; round++) {
+    const random = new Random(seed + round);
+    const subject = counterSubject("lives", { steps: randomWriterSteps, fold, random });
+    crashes += await randomLives(subject, random, 5);
+  }
+  assert(crashes > seeds, `only ${crashes} crashes`);
+});

@@ -1,0 +1,248 @@
+/**
+ * Writers and folds over the commit logs on the simulated disk. The fold is given: the short one of
+ * these tests, or the worker's own.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import type { Clock } from "../../src/base/clock.ts";
+import {
+  ActiveLog,
+  type BatchFiller,
+  DataDirectory,
+  type DirectorySizes,
+  freeMode,
+  type Holder,
+  listSlots,
+  LogPool,
+  LogReader,
+  pathOfSlot,
+} from "../../src/commitlog/mod.ts";
+import type { Storage } from "../../src/file/mod.ts";
+import { encodeCounter, encodeDefinition } from "../../src/wire/mod.ts";
+import type { Random } from "../support/random.ts";
+import type { SimulatedDisk } from "../support/simulated_disk.ts";
+import {
+  CounterOracle,
+  keyOfBatch,
+  type SentBatch,
+  SUM_KEY,
+  type Totals,
+} from "./counter_oracle.ts";
+import type { Subject } from "./explore.ts";
+
+export const DATA = "/data";
+export const LOG_BYTES = 65_536;
+
+export const smallSizes: DirectorySizes = { keyspaceSize: 256, keySize: 256, logSize: LOG_BYTES };
+
+export const someHolder: Holder = { pid: 1, startTicks: 1n, bootId: "test" };
+
+/** Time stands still: nothing on the simulated disk needs to be waited for. */
+export const stillClock: Clock = {
+  nowMs: () => 0,
+  wallMs: () => 0,
+  sleep: () => Promise.resolve(),
+};
+
+/** How sealed logs get into the keyspaces, and what is in them then. */
+export interface Fold {
+  fold(directory: DataDirectory): void | Promise<void>;
+  totals(storage: Storage): Totals;
+  /** Throws where what is stored breaks a rule of its own. */
+  check?(storage: Storage): void;
+}
+
+/** One thing that a writer does. */
+export type WriterStep =
+  /** Appends a batch to this many keyspaces. */
+  | { readonly do: "append"; readonly keyspaces: readonly string[] }
+  /** Group commit; what was appended before is then acknowledged. */
+  | { readonly do: "sync" }
+  /** Appends batches until the log is full. */
+  | { readonly do: "fill"; readonly keyspaces: readonly string[] }
+  | { readonly do: "seal"; readonly sync: boolean }
+  | { readonly do: "fold" };
+
+export interface CounterWork {
+  readonly steps: (random: Random | null) => readonly WriterStep[];
+  readonly fold: Fold;
+  readonly random?: Random;
+  /** Planted: answers without waiting for the disk. */
+  readonly acknowledgeBeforeSync?: boolean;
+  /** Planted: a storage between the code under test and the disk. */
+  readonly plant?: (storage: Storage) => Storage;
+}
+
+/** A filler that writes exactly one batch. */
+class OneBatch implements BatchFiller {
+  filledRecords = 0;
+  constructor(readonly batch: SentBatch, readonly padKey: string | null = null) {}
+
+  fill(log: Uint8Array, start: number, end: number): number {
+    const encode = (text: string) => new TextEncoder().encode(text);
+    let offset = start;
+    this.filledRecords = 0;
+    // A batch takes less than 1,024 bytes for each keyspace that it names.
+    if (end - start < 1024 * this.batch.keyspaces.length + 512) return start;
+    this.batch.keyspaces.forEach((name, number) => {
+      offset = encodeDefinition(log, offset, { number, name: encode(name) });
+    });
+    this.batch.keyspaces.forEach((_, keyspace) => {
+      const own = { keyspace, key: encode(keyOfBatch(this.batch)), increment: 1n };
+      const shared = { keyspace, key: encode(SUM_KEY), increment: this.batch.value };
+      offset = encodeCounter(log, offset, own);
+      offset = encodeCounter(log, offset, shared);
+      this.filledRecords += 2;
+    });
+    return offset;
+  }
+}
+
+class WriterSession {
+  #active: ActiveLog | null = null;
+  #waiting: SentBatch[] = [];
+
+  constructor(
+    readonly pool: LogPool,
+    readonly oracle: CounterOracle,
+    readonly work: CounterWork,
+  ) {}
+
+  async step(step: WriterStep): Promise<void> {
+    switch (step.do) {
+      case "append":
+        return void await this.#append(step.keyspaces);
+      case "fill":
+        while (await this.#append(step.keyspaces));
+        return;
+      case "sync":
+        return await this.#sync();
+      case "seal":
+        return await this.#seal(step.sync);
+      case "fold":
+        return await this.work.fold.fold(this.pool.directory);
+    }
+  }
+
+  async #claimed(): Promise<ActiveLog> {
+    if (this.#active !== null) return this.#active;
+    let active = await this.pool.claim();
+    if (!(active instanceof ActiveLog)) {
+      await this.work.fold.fold(this.pool.directory);
+      active = await this.pool.claim();
+    }
+    assert(active instanceof ActiveLog, `no log to be had: ${active}`);
+    return this.#active = active;
+  }
+
+  /** False where the log has no more room. */
+  async #append(keyspaces: readonly string[]): Promise<boolean> {
+    const active = await this.#claimed();
+    const batch = this.oracle.send(keyspaces);
+    this.#waiting.push(batch);
+    const before = active.tail;
+    active.append(new OneBatch(batch));
+    if (active.tail > before) {
+      if (this.work.acknowledgeBeforeSync) this.#acknowledge([batch]);
+      return true;
+    }
+    this.#waiting.pop();
+    this.oracle.batches.pop();
+    return false;
+  }
+
+  #acknowledge(batches: readonly SentBatch[]): void {
+    for (const batch of batches) batch.acknowledged = true;
+  }
+
+  async #sync(): Promise<void> {
+    if (this.#active === null) return;
+    const covered = this.#waiting;
+    this.#waiting = [];
+    await this.#active.sync();
+    this.#acknowledge(covered);
+  }
+
+  async #seal(sync: boolean): Promise<void> {
+    if (this.#active === null) return;
+    const active = this.#active;
+    const covered = this.#waiting;
+    this.#active = null;
+    this.#waiting = [];
+    await active.seal({ sync });
+    if (sync) this.#acknowledge(covered);
+  }
+
+  async stop(): Promise<void> {
+    await this.#seal(true);
+  }
+}
+
+/** Opens the data directory as a daemon does, makes and recovers the pool. */
+export async function openPool(storage: Storage, logs = 2): Promise<LogPool> {
+  const directory = DataDirectory.openOrCreate(storage, DATA, {
+    wanted: smallSizes,
+    self: someHolder,
+  });
+  const pool = new LogPool(directory, {
+    logs,
+    backlogBytes: 4 * LOG_BYTES,
+    clock: stillClock,
+    onDamage: (error) => {
+      throw error;
+    },
+  });
+  await pool.prepare();
+  pool.recoverAll();
+  return pool;
+}
+
+export function counterSubject(name: string, work: CounterWork): Subject<CounterOracle> {
+  const planted = (storage: Storage) => work.plant?.(storage) ?? storage;
+  return {
+    name,
+    disk: { sizeBytes: 8 * 1024 * 1024 },
+    newOracle: () => new CounterOracle(),
+    copyOracle: (oracle) => oracle.copy(),
+    async prepare(disk) {
+      const pool = await openPool(disk.process("prepare"));
+      pool.directory.close();
+    },
+    async work(disk, oracle) {
+      const pool = await openPool(planted(disk.process("writer")));
+      const session = new WriterSession(pool, oracle, work);
+      for (const step of work.steps(work.random ?? null)) await session.step(step);
+      await session.stop();
+      pool.directory.close();
+    },
+    async recover(disk, _oracle) {
+      const directory = DataDirectory.open(planted(disk.process("worker")), DATA, {
+        self: someHolder,
+      });
+      await work.fold.fold(directory);
+      directory.close();
+    },
+    verify(disk, oracle) {
+      const storage = disk.process("verify");
+      assertEquals(disk.space.storesIntoHoles, 0, "stores into space that was not allocated");
+      verifyPool(disk, storage);
+      work.fold.check?.(storage);
+      oracle.judge(work.fold.totals(storage));
+    },
+  };
+}
+
+/** After a fold every log is free again, by its header, its label and its names. */
+function verifyPool(_disk: SimulatedDisk, storage: Storage): void {
+  using directory = DataDirectory.open(storage, DATA, { self: someHolder });
+  const { slots } = listSlots(storage, directory.paths.logs);
+  assert(slots.length >= 2, "the slots are there");
+  for (const slot of slots) {
+    const path = pathOfSlot(directory.paths.logs, slot);
+    using reader = LogReader.open(directory, slot);
+    assertEquals(reader?.capture()?.state, "free", `${path} after the fold`);
+    const status = storage.status(path);
+    assertEquals(status.mode, freeMode, `mode of ${path}`);
+    assertEquals(status.links, 1, `links of ${path}`);
+  }
+}
