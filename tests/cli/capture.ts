@@ -1,0 +1,49 @@
+/** Runs a command line inside the test process and keeps what it said. */
+import { systemClock } from "../../src/base/clock.ts";
+import type { ExitCode } from "../../src/cli/exit_codes.ts";
+import type { Sink } from "../../src/cli/output.ts";
+import { runCommandLine, type Surroundings } from "../../src/cli/run.ts";
+
+export class ArraySink implements Sink {
+  readonly chunks: Uint8Array[] = [];
+
+  constructor(readonly terminal = false) {}
+
+  writeSync(bytes: Uint8Array): number {
+    this.chunks.push(bytes.slice());
+    return bytes.length;
+  }
+
+  isTerminal(): boolean {
+    return this.terminal;
+  }
+
+  get text(): string {
+    return this.chunks.map((chunk) => new TextDecoder().decode(chunk)).join("");
+  }
+}
+
+export interface Captured {
+  readonly code: ExitCode;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** `countd TEXTS…` with an environment of its own. */
+export async function capture(
+  texts: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Captured> {
+  const stdout = new ArraySink();
+  const stderr = new ArraySink();
+  const surroundings: Surroundings = {
+    stdout,
+    stderr,
+    stdin: { readable: new ReadableStream(), isTerminal: () => false },
+    environment: (name) => environment[name],
+    clock: systemClock,
+  };
+  const words = texts.map((text) => ({ text, bytes: new TextEncoder().encode(text) }));
+  const code = await runCommandLine(words, surroundings);
+  return { code, stdout: stdout.text, stderr: stderr.text };
+}

@@ -1,0 +1,118 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { noEvents } from "../../src/base/events.ts";
+import { EventLines, logfmt } from "../../src/cli/event_lines.ts";
+import { BrokenPipe, Output } from "../../src/cli/output.ts";
+import { ArraySink } from "./capture.ts";
+
+const clock = {
+  nowMs: () => 0,
+  wallMs: () => Date.UTC(2026, 0, 2, 3, 4, 5, 6),
+  sleep: async () => {},
+};
+
+Deno.test("Output to a pipe is gathered, and all of it comes in order", () => {
+  const sink = new ArraySink();
+  const output = new Output(sink, false);
+  let expected = "";
+  for (let line = 0; line < 20_000; line++) {
+    output.line(`line ${line}`);
+    expected += `line ${line}\n`;
+  }
+  output.write("x".repeat(200_000));
+  output.flush();
+  assertEquals(sink.text, expected + "x".repeat(200_000));
+  assertEquals(sink.chunks.length < 20, true);
+});
+
+Deno.test("Output to a terminal comes at once", () => {
+  const sink = new ArraySink(true);
+  new Output(sink, false).write("prompt> ");
+  assertEquals(sink.text, "prompt> ");
+});
+
+Deno.test("A sink that takes a byte at a time gets everything", () => {
+  const bytes: number[] = [];
+  const output = new Output({
+    writeSync: (chunk) => {
+      bytes.push(chunk[0] as number);
+      return 1;
+    },
+    isTerminal: () => false,
+  }, false);
+  output.write("abc");
+  output.flush();
+  assertEquals(bytes, [97, 98, 99]);
+});
+
+Deno.test("Names go byte for byte into a pipe and printable onto a terminal", () => {
+  const name = Uint8Array.of(0x1b, 0x41, 0xff);
+  const pipe = new ArraySink();
+  const output = new Output(pipe, false);
+  output.name(name);
+  output.flush();
+  assertEquals(pipe.chunks, [name]);
+  const terminal = new ArraySink(true);
+  new Output(terminal, false).name(name);
+  assertEquals(terminal.text, "\\x1bA\\xff");
+});
+
+Deno.test("Colour only on a terminal and without NO_COLOR", () => {
+  assertEquals(new Output(new ArraySink(true), false).hasColor, true);
+  assertEquals(new Output(new ArraySink(true), true).hasColor, false);
+  assertEquals(new Output(new ArraySink(false), false).hasColor, false);
+});
+
+Deno.test("A reader that went away is told as BrokenPipe, every time", () => {
+  const sink = {
+    writeSync: () => {
+      throw new Deno.errors.BrokenPipe("gone");
+    },
+    isTerminal: () => true,
+  };
+  const output = new Output(sink, false);
+  assertThrows(() => output.write("a"), BrokenPipe);
+  assertThrows(() => output.write("b"), BrokenPipe);
+  // A daemon goes on without its reader.
+  new EventLines(output, clock, "logfmt").report("info", "still here");
+  noEvents.report("info", "nothing");
+});
+
+Deno.test("An event is one line of logfmt or JSON", () => {
+  for (
+    const [format, expected] of [
+      [
+        "logfmt",
+        'time=2026-01-02T03:04:05.006Z level=warn event="disk full" slot=3 path="a b" bytes=12\n',
+      ],
+      [
+        "json",
+        '{"time":"2026-01-02T03:04:05.006Z","level":"warn","event":"disk full","slot":3,' +
+        '"path":"a b","bytes":"12"}\n',
+      ],
+    ] as const
+  ) {
+    const sink = new ArraySink();
+    const lines = new EventLines(new Output(sink, false), clock, format);
+    lines.report("warn", "disk full", { slot: 3, path: "a b", bytes: 12n });
+    assertEquals(sink.text, expected);
+  }
+});
+
+Deno.test("A value cannot break its line or its quotes", () => {
+  assertEquals(
+    logfmt({ a: 'x"y', b: "l\nm", c: "", d: "p=q", e: true }),
+    [
+      'a="x\\"y"',
+      'b="l\\nm"',
+      'c=""',
+      'd="p=q"',
+      "e=true",
+    ].join(" "),
+  );
+});
+
+Deno.test("Colour marks a warning on a terminal only", () => {
+  const sink = new ArraySink(true);
+  new EventLines(new Output(sink, false), clock, "logfmt").report("error", "x");
+  assertEquals(sink.text.startsWith("\x1b[31m") && sink.text.endsWith("\x1b[0m\n"), true);
+});
