@@ -24,6 +24,7 @@ import {
   locksOffset,
   slotLocksOffset,
 } from "./control_layout.ts";
+import type { Holder } from "./holder.ts";
 import { logSizeDefault, logSizeMax, logSizeMin } from "./layout.ts";
 
 /** What is fixed when a data directory is made. All in bytes. */
@@ -38,14 +39,6 @@ export const directorySizesDefault: DirectorySizes = {
   keySize: 256,
   logSize: logSizeDefault,
 };
-
-/** Who holds a lock, as far as the holder said. */
-export interface Holder {
-  readonly pid: number;
-  /** Start time of that process in clock ticks since boot, to tell a reused pid. */
-  readonly startTicks: bigint;
-  readonly bootId: string;
-}
 
 export class Control implements Disposable {
   readonly #held = new Set<number>();

@@ -9,9 +9,11 @@ import {
   Control,
   type DirectorySizes,
   directorySizesDefault,
-  type Holder,
 } from "./control.ts";
 import { directoryLocks } from "./control_layout.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Events } from "../base/events.ts";
+import type { Holder } from "./holder.ts";
 import {
   DirectoryFailedError,
   type FailedMark,
@@ -152,6 +154,21 @@ export class DataDirectory implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** Says that a sync failed, marks the directory, and gives the error to end with. */
+export function failDirectory(
+  directory: DataDirectory,
+  error: unknown,
+  { clock, events }: { readonly clock: Clock; readonly events: Events },
+): DirectoryFailedError {
+  const reason = error instanceof Error ? error.message : String(error);
+  events.report("error", "sync failed: no more answers, the directory is marked failed", {
+    reason,
+  });
+  const mark = { reason, wallMs: clock.wallMs() };
+  directory.markFailed(mark.reason, mark.wallMs);
+  return new DirectoryFailedError(directory.paths.data, mark);
 }
 
 function refuseOtherSizes(

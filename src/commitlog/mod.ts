@@ -9,12 +9,12 @@ export {
   Control,
   type DirectorySizes,
   directorySizesDefault,
-  type Holder,
   slotLock,
 } from "./control.ts";
 export { directoryLocks, directoryVersion } from "./control_layout.ts";
-export { DataDirectory, type DirectoryPaths, directoryPaths } from "./directory.ts";
-export { isDiskFull } from "./disk_full.ts";
+export { DataDirectory, type DirectoryPaths, directoryPaths, failDirectory } from "./directory.ts";
+export { describeSelf, type Holder } from "./holder.ts";
+export { isDiskFull, isOutOfResources, isSyncFailure } from "./system_errors.ts";
 export { clearFailedMark, DirectoryFailedError, type FailedMark } from "./failed_mark.ts";
 export { type LogHeader, type LogState, newestHeader } from "./header.ts";
 export { HeldLog } from "./held_log.ts";

@@ -17,7 +17,7 @@ import { slotLock } from "./control.ts";
 import { directoryLocks } from "./control_layout.ts";
 import { createSlot } from "./create_slot.ts";
 import type { DataDirectory } from "./directory.ts";
-import { isDiskFull } from "./disk_full.ts";
+import { isDiskFull } from "./system_errors.ts";
 import { HeldLog } from "./held_log.ts";
 import { recoverHeld, type Recovery } from "./recover_slot.ts";
 import { freeMode, heldMode, listSlots, pathOfSlot } from "./slot_files.ts";

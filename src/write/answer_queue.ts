@@ -1,0 +1,109 @@
+/**
+ * What one connection still has to be told, in order: answers that wait for their position to be durable,
+ * and the bytes that the socket has not taken yet. Bounded: past `pendingBytesMax` the connection is read
+ * no further.
+ */
+
+import { encodeAnswers } from "../wire/mod.ts";
+import type { LogWriter } from "./log_writer.ts";
+
+/** Output that one connection may leave waiting. */
+export const pendingBytesMax = 2 ** 20;
+
+interface Group {
+  readonly position: number;
+  readonly bytes: Uint8Array;
+}
+
+export class AnswerQueue {
+  readonly #groups: Group[] = [];
+  #pendingBytes = 0;
+  #sending: Promise<void> | null = null;
+  #broken = false;
+  #roomWanted = Promise.withResolvers<void>();
+
+  constructor(
+    readonly writer: LogWriter,
+    /** Sends all of the bytes; rejects where the peer is gone or stuck. */
+    readonly send: (bytes: Uint8Array) => Promise<void>,
+  ) {}
+
+  /** True where the peer no longer takes answers: there is no point in reading on. */
+  get isBroken(): boolean {
+    return this.#broken;
+  }
+
+  /** Answers for `count` messages whose records end at `position`. */
+  addAnswers(verdicts: Uint8Array, count: number, position: number): void {
+    const target = new Uint8Array(count * 3);
+    encodeAnswers(verdicts, { first: 0, count }, { target, offset: 0 });
+    this.add(target, position);
+  }
+
+  /** Bytes that may be sent once `position` is durable. */
+  add(bytes: Uint8Array, position: number): void {
+    this.#groups.push({ position, bytes });
+    this.#pendingBytes += bytes.length;
+    this.#sending ??= this.#sendAll().finally(() => this.#sending = null);
+  }
+
+  /** Resolves when less than the bound is waiting. */
+  async whenRoom(): Promise<void> {
+    while (this.#pendingBytes > pendingBytesMax && !this.#broken) await this.#roomWanted.promise;
+  }
+
+  /** Resolves when everything is sent, or cannot be. Rejects when a sync failed. */
+  async whenSent(): Promise<void> {
+    while (this.#sending !== null) await this.#sending;
+  }
+
+  async #sendAll(): Promise<void> {
+    for (let first = this.#groups[0]; first !== undefined; first = this.#groups[0]) {
+      try {
+        await this.writer.whenDurable(first.position);
+      } catch (error) {
+        this.#giveUp();
+        throw error;
+      }
+      const durable = this.writer.options.sync === "os" ? Infinity : this.writer.durablePosition;
+      let count = 0;
+      let bytes = 0;
+      for (const group of this.#groups) {
+        if (group.position > durable) break;
+        count++;
+        bytes += group.bytes.length;
+      }
+      const ready = this.#groups.splice(0, count);
+      try {
+        await this.send(join(ready, bytes));
+      } catch {
+        // The peer went away: what it sent stays counted, nobody is there to be told.
+        return this.#giveUp();
+      }
+      this.#pendingBytes -= bytes;
+      this.#wakeReader();
+    }
+  }
+
+  #giveUp(): void {
+    this.#broken = true;
+    this.#groups.length = 0;
+    this.#wakeReader();
+  }
+
+  #wakeReader(): void {
+    this.#roomWanted.resolve();
+    this.#roomWanted = Promise.withResolvers();
+  }
+}
+
+function join(groups: readonly Group[], length: number): Uint8Array {
+  if (groups.length === 1 && groups[0] !== undefined) return groups[0].bytes;
+  const all = new Uint8Array(length);
+  let offset = 0;
+  for (const { bytes } of groups) {
+    all.set(bytes, offset);
+    offset += bytes.length;
+  }
+  return all;
+}

@@ -1,0 +1,393 @@
+/**
+ * The writing end of the pool: one active log, one spare, and when to sync, to seal and to wait.
+ *
+ * A position is the number of bytes appended since the start, over all logs. A position is durable when
+ * every log before it and its own log up to it are.
+ *
+ * Invariants:
+ *  1. Appends go to one log at a time, so positions and logs have the same order.
+ *  2. A log is sealed only when another one is in hand, or when the writer stops.
+ *  3. After a sync that failed nothing is answered any more: the directory is marked and every wait is
+ *     rejected.
+ */
+
+import { assert } from "../base/assert.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Events } from "../base/events.ts";
+import type { Metrics } from "../base/metrics.ts";
+import {
+  type ActiveLog,
+  type BatchFiller,
+  type DataDirectory,
+  directoryLocks,
+  failDirectory,
+  headPageBytes,
+  isDiskFull,
+  isOutOfResources,
+  isSyncFailure,
+  LogPool,
+} from "../commitlog/mod.ts";
+import { DurableQueue } from "./durable_queue.ts";
+import { PopulateAhead } from "./populate_ahead.ts";
+
+export type SyncMode = "always" | "interval" | "os";
+
+export interface LogWriterOptions {
+  readonly sync: SyncMode;
+  readonly syncIntervalMs: number;
+  /** Slots made at the first start, and the bytes that all may take. */
+  readonly logs: number;
+  readonly backlogBytes: number;
+  /** Age at which a log is handed to the worker although it is not full. */
+  readonly sealAfterMs: number;
+}
+
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly metrics: Metrics;
+}
+
+/** Where input pauses this long, a log that holds enough is handed to a waiting worker. */
+const idleSealMs = 20;
+const idleSealBytes = 64 * 1024;
+const tickMs = 20;
+/** How often a full pool is looked at again. */
+const fullRetryMs = 50;
+/** Logs whose last sync is still under way; more would only hold memory. */
+const sealingMax = 4;
+
+interface OpenLog {
+  readonly log: ActiveLog;
+  /** Position of the log's first frame. */
+  readonly base: number;
+  firstAppendMs: number;
+}
+
+export class LogWriter {
+  #active: OpenLog;
+  #spare: Promise<ActiveLog | null>;
+  readonly #sealing = new Map<OpenLog, Promise<void>>();
+  #rotation: Promise<void> | null = null;
+  readonly #durable = new DurableQueue();
+  readonly #populate = new PopulateAhead();
+  #position = 0;
+  #lastAppendMs = 0;
+  #lastSyncMs = 0;
+  #syncLoop: Promise<void> | null = null;
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #stop = new AbortController();
+  #stopping = false;
+  #failure: Error | null = null;
+  readonly #onFailure = Promise.withResolvers<never>();
+
+  private constructor(
+    readonly directory: DataDirectory,
+    readonly options: LogWriterOptions,
+    readonly surroundings: Surroundings,
+    readonly pool: LogPool,
+    active: ActiveLog,
+  ) {
+    this.#active = { log: active, base: 0, firstAppendMs: 0 };
+    this.#spare = this.#claimSpare();
+    this.#lastSyncMs = surroundings.clock.nowMs();
+    this.#timer = setInterval(() => this.#tick(), tickMs);
+    this.#onFailure.promise.catch(() => {});
+  }
+
+  /**
+   * Recovers what the dead left, makes the pool, and claims the first log. Waits for room where the pool
+   * is full. Throws `DirectoryFailedError` on a directory that is marked failed.
+   */
+  static async start(
+    directory: DataDirectory,
+    options: LogWriterOptions,
+    surroundings: Surroundings & { readonly signal?: AbortSignal },
+  ): Promise<LogWriter> {
+    directory.refuseFailed();
+    directory.joinDaemons();
+    const { events, metrics, clock } = surroundings;
+    const pool = new LogPool(directory, {
+      logs: options.logs,
+      backlogBytes: options.backlogBytes,
+      clock,
+      onRecovery: (recovery) => {
+        const kind = recovery.corrupt
+          ? "quarantined"
+          : recovery.state === "free"
+          ? "empty"
+          : recovery.cutBytes > 0
+          ? "torn"
+          : "clean";
+        metrics.counter("countd_recovered_total", kind).value += 1;
+        events.report(recovery.corrupt ? "error" : "info", "log recovered", {
+          slot: recovery.slot,
+          generation: recovery.generation,
+          kept_records: recovery.keptRecords,
+          kept_bytes: recovery.keptBytes,
+          cut_bytes: recovery.cutBytes,
+          ...(recovery.cutPath === null ? {} : { cut_path: recovery.cutPath }),
+        });
+      },
+      onDamage: (error) =>
+        events.report("error", "log cannot be used", {
+          path: error.where.path,
+          offset: error.where.offset,
+          reason: error.message,
+        }),
+    });
+    try {
+      await pool.prepare();
+      pool.recoverAll();
+      const active = await claimOrWait(pool, surroundings);
+      return new LogWriter(directory, options, surroundings, pool, active);
+    } catch (error) {
+      throw isSyncFailure(error) ? failDirectory(directory, error, surroundings) : error;
+    }
+  }
+
+  /** Rejects when a sync fails; never resolves. */
+  get failed(): Promise<never> {
+    return this.#onFailure.promise;
+  }
+
+  /** Position behind the last append. */
+  get position(): number {
+    return this.#position;
+  }
+
+  get durablePosition(): number {
+    for (const open of [...this.#sealing.keys(), this.#active]) {
+      if (open.log.durable < open.log.tail) return open.base + open.log.durable - headPageBytes;
+    }
+    return this.#position;
+  }
+
+  /**
+   * Appends once. False where the log is full: then `await rotate()` and call again. Throws the failure
+   * where there was one.
+   */
+  append(filler: BatchFiller): boolean {
+    if (this.#failure !== null) throw this.#failure;
+    assert(!this.#stopping, "Nothing is appended to a writer that stops");
+    if (this.#rotation !== null) return false;
+    const { log } = this.#active;
+    const tail = log.tail;
+    log.append(filler);
+    if (log.tail === tail) return log.roomBytes >= roomBytesMin;
+    const nowMs = this.surroundings.clock.nowMs();
+    if (tail === headPageBytes) this.#active.firstAppendMs = nowMs;
+    this.#position += log.tail - tail;
+    this.#lastAppendMs = nowMs;
+    this.#populate.follow(log, nowMs);
+    if (this.options.sync === "always") this.#wantSync();
+    return true;
+  }
+
+  /** Takes the spare (or waits until there is a log) and hands the full one over. */
+  async rotate(): Promise<void> {
+    this.#rotation ??= this.#rotateOnce().finally(() => this.#rotation = null);
+    await this.#rotation;
+  }
+
+  async #rotateOnce(): Promise<void> {
+    while (this.#sealing.size >= sealingMax) await Promise.race(this.#sealing.values());
+    const next = await this.#spare ?? await this.#claimOrFail();
+    if (this.#failure !== null) {
+      next.abandon();
+      throw this.#failure;
+    }
+    const full = this.#active;
+    this.#active = { log: next, base: this.#position, firstAppendMs: 0 };
+    this.#spare = this.#claimSpare();
+    this.#seal(full);
+  }
+
+  async #claimOrFail(): Promise<ActiveLog> {
+    const signal = this.#stop.signal;
+    try {
+      return await claimOrWait(this.pool, { ...this.surroundings, signal });
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error);
+      throw error;
+    }
+  }
+
+  #seal(open: OpenLog): void {
+    const sealed = open.log.seal({ sync: this.options.sync !== "os" }).then(
+      () => {
+        this.#sealing.delete(open);
+        this.#settle();
+      },
+      (error) => {
+        this.#sealing.delete(open);
+        open.log.abandon();
+        this.#fail(error);
+      },
+    );
+    this.#sealing.set(open, sealed);
+  }
+
+  async #claimSpare(): Promise<ActiveLog | null> {
+    try {
+      const claimed = await this.pool.claim();
+      if (typeof claimed === "string") return null;
+      this.#populate.prepare(claimed);
+      return claimed;
+    } catch (error) {
+      this.#fail(error);
+      return null;
+    }
+  }
+
+  /**
+   * Resolves when everything up to `position` is durable (at once with `sync: os`, which promises
+   * nothing). Rejects when a sync fails.
+   */
+  whenDurable(position: number): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    if (this.options.sync === "os" || position <= this.durablePosition) return Promise.resolve();
+    const wait = this.#durable.wait(position);
+    this.#wantSync();
+    return wait;
+  }
+
+  /** One sync after the other for as long as somebody waits; each covers all who wait when it starts. */
+  #wantSync(): void {
+    this.#syncLoop ??= this.#syncUntilNobodyWaits().finally(() => this.#syncLoop = null);
+  }
+
+  async #syncUntilNobodyWaits(): Promise<void> {
+    try {
+      do {
+        // Lets the other connections of this turn of the loop join the group.
+        await Promise.resolve();
+        await this.#syncOnce();
+        this.#settle();
+      } while (this.#durable.isWaited || this.#mustSyncAlways());
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #mustSyncAlways(): boolean {
+    return this.options.sync === "always" && this.durablePosition < this.#position;
+  }
+
+  async #syncOnce(): Promise<void> {
+    const { clock, metrics } = this.surroundings;
+    const startMs = clock.nowMs();
+    const { log } = this.#active;
+    const sealing = [...this.#sealing.values()];
+    await log.sync();
+    await Promise.all(sealing);
+    this.#lastSyncMs = clock.nowMs();
+    metrics.histogram("countd_fsync_seconds").observe((this.#lastSyncMs - startMs) / 1000);
+    metrics.gauge("countd_last_sync_timestamp_seconds").value = clock.wallMs() / 1000;
+  }
+
+  #settle(): void {
+    this.#durable.settle(this.durablePosition);
+  }
+
+  #tick(): void {
+    if (this.#failure !== null || this.#stopping || this.#rotation !== null) return;
+    const { log, firstAppendMs } = this.#active;
+    const nowMs = this.surroundings.clock.nowMs();
+    const { sync, syncIntervalMs, sealAfterMs } = this.options;
+    if (sync === "interval" && log.durable < log.tail) {
+      if (nowMs - this.#lastSyncMs >= syncIntervalMs) this.#wantSync();
+    }
+    if (log.isEmpty) return;
+    const isIdle = nowMs - this.#lastAppendMs >= idleSealMs &&
+      log.tail - headPageBytes >= idleSealBytes;
+    const isOld = nowMs - firstAppendMs >= sealAfterMs;
+    if ((isIdle || isOld) && this.#workerWaits() && this.pool.hasFreeSlot()) {
+      // What goes wrong in there is kept as the failure.
+      this.rotate().catch(() => {});
+    }
+  }
+
+  #workerWaits(): boolean {
+    return this.directory.control.isHeldElsewhere(directoryLocks.fold);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== null) return;
+    const { clock, events, metrics } = this.surroundings;
+    metrics.gauge("countd_failed").value = 1;
+    metrics.state = "failed";
+    this.#failure = isSyncFailure(error)
+      ? failDirectory(this.directory, error, { clock, events })
+      : error instanceof Error
+      ? error
+      : new Error(String(error));
+    this.#durable.reject(this.#failure);
+    this.#onFailure.reject(this.#failure);
+    clearInterval(this.#timer);
+  }
+
+  /**
+   * Makes everything durable, seals what is begun, and gives the spare back. After a failure it leaves
+   * the logs to recovery.
+   */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#stop.abort();
+    clearInterval(this.#timer);
+    if (this.#rotation !== null) await this.#rotation.catch(() => {});
+    const spare = await this.#spare;
+    if (this.#failure === null) {
+      this.#seal(this.#active);
+      while (this.#sealing.size > 0) await Promise.all(this.#sealing.values());
+      if (spare !== null) await spare.seal({ sync: false });
+    } else {
+      await this.#syncLoop;
+      this.#active.log.abandon();
+      spare?.abandon();
+    }
+    this.#settle();
+    if (this.#failure !== null) throw this.#failure;
+  }
+}
+
+/** Room below which a log counts as full: the largest record with its keyspace fits in more. */
+const roomBytesMin = 1024;
+
+/** What a writer says, once, when it has to wait. */
+const waits = {
+  disk: "disk full: sockets are not read until space returns",
+  backlog: "backlog full: sockets are not read until a worker has folded a log",
+  resources: "out of descriptors or memory: sockets are not read until a log can be opened",
+} as const;
+
+async function claimOrWait(
+  pool: LogPool,
+  { clock, events, metrics, signal }: Surroundings & { readonly signal?: AbortSignal },
+): Promise<ActiveLog> {
+  let said = false;
+  for (;;) {
+    let claimed: ActiveLog | keyof typeof waits;
+    try {
+      claimed = await pool.claim();
+    } catch (error) {
+      if (isDiskFull(error)) claimed = "disk";
+      else if (isOutOfResources(error)) claimed = "resources";
+      else throw error;
+    }
+    if (typeof claimed !== "string") {
+      if (said) {
+        metrics.gauge("countd_disk_full").value = 0;
+        events.report("info", "writing goes on");
+      }
+      return claimed;
+    }
+    if (!said) {
+      said = true;
+      if (claimed === "disk") metrics.gauge("countd_disk_full").value = 1;
+      events.report("warn", waits[claimed]);
+    }
+    signal?.throwIfAborted();
+    await clock.sleep(fullRetryMs, signal);
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Between a connection's bytes and a log's: write messages go in, a record batch comes out, in place.
+ * One filler serves all connections of a writer, because appends never overlap.
+ */
+
+import type { BatchFiller } from "../commitlog/mod.ts";
+import { compactMessages, CompactState, type MessageSizes } from "../wire/mod.ts";
+
+export class MessageFiller implements BatchFiller {
+  readonly #state: CompactState;
+  #source = new Uint8Array(0);
+  #next = 0;
+  #end = 0;
+
+  /** Messages since `begin`. */
+  accepted = 0;
+  refused = 0;
+
+  constructor(sizes: MessageSizes) {
+    this.#state = new CompactState(sizes);
+  }
+
+  /** The whole messages of `source[start … end)` are to be appended. */
+  begin(source: Uint8Array<ArrayBuffer>, start: number, end: number): void {
+    this.#source = source;
+    this.#next = start;
+    this.#end = end;
+    this.accepted = 0;
+    this.refused = 0;
+  }
+
+  /** First byte of the source that is not consumed. */
+  get next(): number {
+    return this.#next;
+  }
+
+  get isDone(): boolean {
+    return this.#state.stop === "source-done";
+  }
+
+  /** Why messages were refused, since the start. */
+  get refusals(): CompactState["refusals"] {
+    return this.#state.refusals;
+  }
+
+  /** Verdict bits of the messages that the last `fill` consumed, when they are wanted. */
+  get verdicts(): Uint8Array {
+    return this.#state.verdicts;
+  }
+
+  get lastConsumed(): number {
+    return this.#state.accepted + this.#state.refused;
+  }
+
+  set wantsVerdicts(wanted: boolean) {
+    this.#state.wantsVerdicts = wanted;
+  }
+
+  get filledRecords(): number {
+    return this.#state.records;
+  }
+
+  fill(log: Uint8Array, start: number, end: number): number {
+    const state = this.#state;
+    state.beginBatch();
+    compactMessages(this.#source, this.#next, this.#end, log, start, end, state);
+    this.#next = state.sourceNext;
+    this.accepted += state.accepted;
+    this.refused += state.refused;
+    // Definitions without a record would be a batch that says nothing.
+    return state.records === 0 ? start : state.targetNext;
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * One connection of the write port, from its first byte to the 16 bytes of totals.
+ */
+
+import { encodeTotals, MessageSplitter } from "../wire/mod.ts";
+import { AnswerQueue } from "./answer_queue.ts";
+import type { WriteServer } from "./write_server.ts";
+
+/** Small for the many that say little, large for the few that never stop. */
+const smallBufferBytes = 32 * 1024;
+const largeBufferBytes = 512 * 1024;
+
+/** A peer that takes nothing for this long is cut off. */
+const stalledMs = 30_000;
+
+export class WriteConnection {
+  readonly #server: WriteServer;
+  readonly #connection: Deno.TcpConn;
+  readonly #answers: AnswerQueue;
+  #splitter: MessageSplitter;
+  #accepted = 0n;
+  #refused = 0n;
+  /** Position behind this connection's last record. */
+  #position = 0;
+  #draining = false;
+  /** Ends the read that waits for input. */
+  #endRead: () => void = () => {};
+
+  constructor(server: WriteServer, connection: Deno.TcpConn) {
+    this.#server = server;
+    this.#connection = connection;
+    this.#splitter = new MessageSplitter(server.messageBytes, smallBufferBytes);
+    this.#answers = new AnswerQueue(server.writer, (bytes) => this.#send(bytes));
+  }
+
+  /** Serves until the peer closes its sending side, goes away, or `drain` is called. */
+  async serve(): Promise<void> {
+    try {
+      await this.#readAll();
+      await this.#sayTotals();
+    } finally {
+      try {
+        this.#connection.close();
+      } catch {
+        // Closed already.
+      }
+    }
+  }
+
+  /** Reads no further; what was read is answered, with the totals. */
+  drain(): void {
+    this.#draining = true;
+    this.#endRead();
+  }
+
+  /** Null at the end of the input, or of the patience with it. */
+  #read(room: Uint8Array): Promise<number | null> {
+    return new Promise((resolve, reject) => {
+      this.#endRead = () => resolve(null);
+      this.#connection.read(room).then(resolve, reject);
+    });
+  }
+
+  async #readAll(): Promise<void> {
+    const { metrics } = this.#server;
+    while (!this.#draining && !this.#answers.isBroken) {
+      const room = this.#splitter.room();
+      let count: number | null;
+      try {
+        count = await this.#read(room);
+      } catch {
+        // Reset by the peer.
+        return;
+      }
+      if (count === null) {
+        if (this.#splitter.partialBytes > 0 && !this.#draining) {
+          this.#refused++;
+          metrics.refusePartial();
+        }
+        return;
+      }
+      this.#splitter.received(count);
+      metrics.bytesIn.value += count;
+      await this.#accept();
+      if (count === room.length) this.#growBuffer();
+      await this.#answers.whenRoom();
+    }
+  }
+
+  /** Appends every whole message that is there, waiting for logs where it must. */
+  async #accept(): Promise<void> {
+    const { writer, filler, acknowledges } = this.#server;
+    const splitter = this.#splitter;
+    while (splitter.wholeEnd > splitter.start) {
+      const first = splitter.start;
+      filler.begin(splitter.bytes, first, splitter.wholeEnd);
+      filler.wantsVerdicts = acknowledges;
+      const hasRoom = writer.append(filler);
+      const { accepted, refused } = filler;
+      if (accepted + refused > 0) {
+        splitter.consume(filler.next);
+        this.#position = writer.position;
+        this.#accepted += BigInt(accepted);
+        this.#refused += BigInt(refused);
+        this.#server.metrics.count(accepted, refused);
+        if (acknowledges) {
+          this.#answers.addAnswers(filler.verdicts, accepted + refused, this.#position);
+        }
+      }
+      if (!hasRoom) await writer.rotate();
+    }
+  }
+
+  #growBuffer(): void {
+    if (this.#splitter.bytes.length >= largeBufferBytes - this.#server.messageBytes) return;
+    const larger = new MessageSplitter(this.#server.messageBytes, largeBufferBytes);
+    const rest = this.#splitter.bytes.subarray(this.#splitter.start, this.#splitter.end);
+    larger.room().set(rest);
+    larger.received(rest.length);
+    this.#splitter = larger;
+  }
+
+  /** Accepted and refused, after every answer, when all that was accepted is durable. */
+  async #sayTotals(): Promise<void> {
+    const totals = encodeTotals({ accepted: this.#accepted, refused: this.#refused });
+    this.#answers.add(totals, this.#position);
+    await this.#answers.whenSent();
+  }
+
+  async #send(bytes: Uint8Array): Promise<void> {
+    let sent = 0;
+    while (sent < bytes.length) {
+      const timer = setTimeout(() => {
+        this.#server.metrics.stalled.value += 1;
+        this.#connection.close();
+      }, stalledMs);
+      try {
+        sent += await this.#connection.write(bytes.subarray(sent));
+      } finally {
+        clearTimeout(timer);
+      }
+    }
+    this.#server.metrics.bytesOut.value += bytes.length;
+  }
+}
