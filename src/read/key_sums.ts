@@ -1,0 +1,157 @@
+/**
+ * Sums by key: what the logs add to one keyspace. A hash table over words, so that a record is added
+ * without allocating; keys are numbered 0, 1, 2 … as they come.
+ *
+ * A sum is kept in 96 bits (two halves and the words above them): 2^32 records of any increment cannot
+ * leave it, so sums are exact and the order of additions does not matter.
+ */
+
+import { assert } from "../base/assert.ts";
+
+const ENTRIES_MIN = 32;
+const KEY_WORDS_MIN = 4;
+
+export class KeySums {
+  /** Low, high and top 32 bits of each sum (two's complement over all three). */
+  low = new Int32Array(ENTRIES_MIN);
+  high = new Int32Array(ENTRIES_MIN);
+  top = new Int32Array(ENTRIES_MIN);
+  /** Where each key begins in `keys`, and its length, in bytes. */
+  keyStart = new Uint32Array(ENTRIES_MIN);
+  keyLength = new Uint16Array(ENTRIES_MIN);
+
+  #count = 0;
+  #hashes = new Int32Array(ENTRIES_MIN);
+  /** Open addressing: number + 1, or 0; at least twice as many as entries. */
+  #slots = new Int32Array(2 * ENTRIES_MIN);
+  #words = new Int32Array(ENTRIES_MIN * KEY_WORDS_MIN);
+  #wordsEnd = 0;
+  #keys = new DataView(this.#words.buffer);
+  readonly #seed = crypto.getRandomValues(new Int32Array(1))[0] as number;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** All keys, one after the other, each padded with NUL to whole words. */
+  get keys(): DataView<ArrayBuffer> {
+    return this.#keys;
+  }
+
+  /** End of a key in `keys`. */
+  keyEnd(index: number): number {
+    return this.keyStart[index]! + this.keyLength[index]!;
+  }
+
+  /** Adds to the key at `words[at]` (`length` bytes, NUL padded); returns its number. */
+  add(
+    words: Int32Array,
+    at: number,
+    length: number,
+    low: number,
+    high: number,
+    top: number,
+  ): number {
+    const hash = this.#hash(words, at, length);
+    let index = this.#find(words, at, length, hash);
+    if (index < 0) index = this.#insert(words, at, length, hash);
+    const lowSum = (this.low[index]! >>> 0) + (low >>> 0);
+    const highSum = (this.high[index]! >>> 0) + (high >>> 0) + (lowSum > 0xffffffff ? 1 : 0);
+    this.low[index] = lowSum | 0;
+    this.high[index] = highSum | 0;
+    this.top[index] = (this.top[index]! + top + (highSum > 0xffffffff ? 1 : 0)) | 0;
+    return index;
+  }
+
+  /** Number of a key, or −1. */
+  find(words: Int32Array, at: number, length: number): number {
+    return this.#find(words, at, length, this.#hash(words, at, length));
+  }
+
+  /** Words of `keys`, for adding a key of this table to another one. */
+  get words(): Int32Array {
+    return this.#words;
+  }
+
+  #find(words: Int32Array, at: number, length: number, hash: number): number {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    const wordCount = (length + 3) >>> 2;
+    for (let slot = hash & mask;; slot = (slot + 1) & mask) {
+      const index = slots[slot]! - 1;
+      if (index < 0) return -1;
+      if (this.#hashes[index] !== hash || this.keyLength[index] !== length) continue;
+      const start = this.keyStart[index]! >>> 2;
+      let difference = 0;
+      for (let word = 0; word < wordCount; word++) {
+        difference |= this.#words[start + word]! ^ words[at + word]!;
+      }
+      if (difference === 0) return index;
+    }
+  }
+
+  #insert(words: Int32Array, at: number, length: number, hash: number): number {
+    const index = this.#count;
+    if (index === this.low.length) this.#growEntries();
+    const wordCount = (length + 3) >>> 2;
+    if (this.#wordsEnd + wordCount > this.#words.length) this.#growWords(wordCount);
+    for (let word = 0; word < wordCount; word++) {
+      this.#words[this.#wordsEnd + word] = words[at + word]!;
+    }
+    this.low[index] = this.high[index] = this.top[index] = 0;
+    this.keyStart[index] = this.#wordsEnd * 4;
+    this.keyLength[index] = length;
+    this.#hashes[index] = hash;
+    this.#wordsEnd += wordCount;
+    this.#count++;
+    this.#place(index);
+    return index;
+  }
+
+  #place(index: number): void {
+    const mask = this.#slots.length - 1;
+    let slot = this.#hashes[index]! & mask;
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
+    this.#slots[slot] = index + 1;
+  }
+
+  #growEntries(): void {
+    const length = this.low.length * 2;
+    this.low = larger(this.low, length);
+    this.high = larger(this.high, length);
+    this.top = larger(this.top, length);
+    this.#hashes = larger(this.#hashes, length);
+    const keyStart = new Uint32Array(length);
+    keyStart.set(this.keyStart);
+    this.keyStart = keyStart;
+    const keyLength = new Uint16Array(length);
+    keyLength.set(this.keyLength);
+    this.keyLength = keyLength;
+    this.#slots = new Int32Array(2 * length);
+    for (let index = 0; index < this.#count; index++) this.#place(index);
+  }
+
+  #growWords(wordCount: number): void {
+    const length = Math.max(this.#words.length * 2, this.#wordsEnd + wordCount);
+    assert(length < 2 ** 30, "Keys of one table stay below 4 GiB");
+    this.#words = larger(this.#words, length);
+    this.#keys = new DataView(this.#words.buffer);
+  }
+
+  #hash(words: Int32Array, at: number, length: number): number {
+    const end = at + ((length + 3) >>> 2);
+    let hash = this.#seed ^ length;
+    for (let word = at; word < end; word++) {
+      hash = Math.imul(hash ^ words[word]!, 0x9e3779b1);
+      hash ^= hash >>> 15;
+    }
+    hash = Math.imul(hash, 0x85ebca77);
+    return hash ^ (hash >>> 13);
+  }
+}
+
+function larger(from: Int32Array, length: number): Int32Array<ArrayBuffer> {
+  const to = new Int32Array(length);
+  to.set(from);
+  return to;
+}

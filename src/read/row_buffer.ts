@@ -1,0 +1,76 @@
+/** Replies in the making: a buffer that grows as rows come, and is used again for the next replies. */
+
+import { ROW_KEY_LENGTH_OFFSET, ROW_KEY_OFFSET, ROW_VALUE_OFFSET } from "../wire/mod.ts";
+
+export class RowBuffer {
+  #bytes: Uint8Array<ArrayBuffer>;
+  #view: DataView<ArrayBuffer>;
+  #length = 0;
+  readonly #startBytes: number;
+
+  constructor(startBytes: number) {
+    this.#startBytes = startBytes;
+    this.#bytes = new Uint8Array(startBytes);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** The whole buffer; what counts lies below `length`. Changes when the buffer grows. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes;
+  }
+
+  get view(): DataView<ArrayBuffer> {
+    return this.#view;
+  }
+
+  filled(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** Room for `count` more bytes; returns where they begin. They count as filled. */
+  extend(count: number): number {
+    const start = this.#length;
+    if (start + count > this.#bytes.length) {
+      const bytes = new Uint8Array(Math.max(this.#bytes.length * 2, start + count));
+      bytes.set(this.filled());
+      this.#bytes = bytes;
+      this.#view = new DataView(bytes.buffer);
+    }
+    this.#length = start + count;
+    return start;
+  }
+
+  append(bytes: Uint8Array): void {
+    const start = this.extend(bytes.length);
+    this.#bytes.set(bytes, start);
+  }
+
+  /** One row in wire form, its key taken from `keys`. */
+  row(high: number, low: number, keys: DataView, keyStart: number, keyEnd: number): void {
+    const keyLength = keyEnd - keyStart;
+    const at = this.extend(ROW_KEY_OFFSET + keyLength);
+    this.#view.setInt32(at + ROW_VALUE_OFFSET, low, true);
+    this.#view.setInt32(at + ROW_VALUE_OFFSET + 4, high, true);
+    this.#view.setUint16(at + ROW_KEY_LENGTH_OFFSET, keyLength, true);
+    for (let index = 0; index < keyLength; index++) {
+      this.#bytes[at + ROW_KEY_OFFSET + index] = keys.getUint8(keyStart + index);
+    }
+  }
+
+  /** Back to `length` bytes, when what was begun behind it has to be begun again. */
+  cut(length: number): void {
+    this.#length = length;
+  }
+
+  /** Empties the buffer, and gives back what one large reply made it grow to. */
+  reset(): void {
+    this.#length = 0;
+    if (this.#bytes.length <= 4 * this.#startBytes) return;
+    this.#bytes = new Uint8Array(this.#startBytes);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+}
