@@ -183,8 +183,10 @@ function fishLines(table: VerbTable): string[] {
     "function __countd_in --description 'the command line begins with these words'",
     "  set -l words (commandline -opc)",
     "  set -e words[1]",
-    "  test (count $words) -ge (count $argv); or return 1",
-    '  test (count $argv) -eq 0; or test "$words[1..(count $argv)]" = "$argv"',
+    "  set -l last (count $argv)",
+    "  test $last -eq 0; and return 0",
+    "  test (count $words) -ge $last; or return 1",
+    '  test "$words[1..$last]" = "$argv"',
     "end",
     "function __countd_next --description 'the command line is these words and the next one'",
     "  __countd_in $argv; and test (count (commandline -opc)) -eq (math (count $argv) + 1)",
@@ -208,7 +210,12 @@ function fishOptions({ path, verb }: Command): string[] {
   const head = `complete -c countd -n '__countd_in ${path.join(" ")}'`;
   const lines = Object.entries(verb.options).map(([key, option]) => {
     const short = option.short === null ? "" : ` -s ${option.short}`;
-    const value = option.isFlag ? "" : " -r" + fishSource(option.completion);
+    // -x: a value must follow, and it is no file unless -F says so.
+    const value = option.isFlag
+      ? ""
+      : option.completion === "file"
+      ? " -r -F"
+      : " -x" + fishSource(option.completion);
     const text = fishQuote(option.summary);
     return `${head}${short} -l ${optionName(key)}${value} -d ${text}`;
   });

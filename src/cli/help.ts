@@ -45,7 +45,7 @@ export function helpOfAll(table: VerbTable): string {
 export function helpOfGroup(group: VerbGroup): string {
   const named = group.defaultVerb === undefined ? "VERB" : "[VERB]";
   const lines = [
-    `countd ${group.name}: ${group.summary}`,
+    ...wrap(`countd ${group.name}: ${group.summary}`, WIDTH),
     "",
     `Usage: countd ${group.name} ${named} [options]`,
     ...paragraphs(group.details ?? []),
@@ -66,7 +66,7 @@ export function helpOfGroup(group: VerbGroup): string {
 export function helpOfVerb(verb: Verb, prefix = ""): string {
   const positionals = Object.entries(verb.positionals);
   const lines = [
-    `countd ${prefix}${verb.name}: ${verb.summary}`,
+    ...wrap(`countd ${prefix}${verb.name}: ${verb.summary}`, WIDTH),
     "",
     `Usage: ${usageLine(verb, prefix)}`,
     ...paragraphs(verb.details ?? []),
