@@ -51,12 +51,20 @@ export function listSlots(
   };
 }
 
-/** Links the lock name to the log; a name that is there already is left (its holder is dead). */
+/**
+ * Links the lock name to the log; a name that leads there already is left (its holder is dead). One that
+ * leads to another file is what a power cut left of making this slot twice: it goes.
+ */
 export function linkLockName(storage: Storage, logs: string, slot: number): void {
+  const path = pathOfSlot(logs, slot);
+  const lockPath = lockPathOfSlot(logs, slot);
   try {
-    storage.link(pathOfSlot(logs, slot), lockPathOfSlot(logs, slot));
+    storage.link(path, lockPath);
   } catch (error) {
     if (!(error instanceof OsError && error.code === "EEXIST")) throw error;
+    if (storage.status(lockPath).inode === storage.status(path).inode) return;
+    storage.unlink(lockPath);
+    storage.link(path, lockPath);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { assert } from "@std/assert";
 import { Random, seedForTest } from "../support/random.ts";
-import { counterSubject, type Fold, type WriterStep } from "./counter_subject.ts";
+import { counterSubject, DATA, type Fold, type WriterStep } from "./counter_subject.ts";
 import { explore, randomLives } from "./explore.ts";
 import { referenceFold, referenceTotals } from "./reference_fold.ts";
 
@@ -37,6 +37,39 @@ for (const [name, steps] of Object.entries(workloads)) {
     assert(explored.doubleImages > 0, "recovery was crashed too");
   });
 }
+
+Deno.test("Commit logs survive a crash at every point of the first start", async () => {
+  const subject = counterSubject("first start", {
+    steps: () => [append("one"), sync],
+    fold,
+    fromNothing: true,
+  });
+  const explored = await explore(subject, { doubleEvery: 499 });
+  assert(explored.points > 60, "making the directory touches the disk");
+});
+
+Deno.test("Commit logs survive a crash at every point while the pool grows", async () => {
+  const subject = counterSubject("growth", {
+    steps: () => [append("one"), seal, append("two"), seal, append("one"), sync],
+    fold,
+  });
+  await explore(subject, { doubleEvery: 499 });
+});
+
+Deno.test("C19 a slot that was left half made is made again, whatever crashes meanwhile", async () => {
+  const subject = counterSubject("half-made slot", {
+    steps: () => [append("one"), seal, append("two"), seal, append("one"), sync],
+    fold,
+    litter(storage) {
+      using file = storage.open(`${DATA}/logs/lock-0000000002`, {
+        access: "write",
+        create: "exclusive",
+      });
+      file.write(new Uint8Array(1000), 0);
+    },
+  });
+  await explore(subject, { doubleEvery: 999 });
+});
 
 export function randomWriterSteps(random: Random | null): WriterStep[] {
   if (random === null) return [];

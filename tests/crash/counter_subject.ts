@@ -67,6 +67,12 @@ export interface CounterWork {
   readonly steps: (random: Random | null) => readonly WriterStep[];
   readonly fold: Fold;
   readonly random?: Random;
+  /** The data directory is made by the work itself, so that making it is crashed too. */
+  readonly fromNothing?: boolean;
+  /** What else lies in the data directory before the work. */
+  readonly litter?: (storage: Storage) => void;
+  /** Slots that are made at the first start; 2 when not given. */
+  readonly logs?: number;
   /** Planted: answers without waiting for the disk. */
   readonly acknowledgeBeforeSync?: boolean;
   /** Planted: a storage between the code under test and the disk. */
@@ -205,20 +211,24 @@ export function counterSubject(name: string, work: CounterWork): Subject<Counter
     newOracle: () => new CounterOracle(),
     copyOracle: (oracle) => oracle.copy(),
     async prepare(disk) {
-      const pool = await openPool(disk.process("prepare"));
+      if (work.fromNothing) return;
+      const pool = await openPool(disk.process("prepare"), work.logs);
       pool.directory.close();
+      work.litter?.(disk.process("litter"));
     },
     async work(disk, oracle) {
-      const pool = await openPool(planted(disk.process("writer")));
+      const pool = await openPool(planted(disk.process("writer")), work.logs);
       const session = new WriterSession(pool, oracle, work);
       for (const step of work.steps(work.random ?? null)) await session.step(step);
       await session.stop();
       pool.directory.close();
     },
     async recover(disk, _oracle) {
-      const directory = DataDirectory.open(planted(disk.process("worker")), DATA, {
-        self: someHolder,
-      });
+      const storage = planted(disk.process("worker"));
+      const directory = work.fromNothing
+        // A daemon that finds a directory half made finishes it.
+        ? (await openPool(storage, work.logs)).directory
+        : DataDirectory.open(storage, DATA, { self: someHolder });
       await work.fold.fold(directory);
       directory.close();
     },
@@ -235,8 +245,15 @@ export function counterSubject(name: string, work: CounterWork): Subject<Counter
 /** After a fold every log is free again, by its header, its label and its names. */
 function verifyPool(_disk: SimulatedDisk, storage: Storage): void {
   using directory = DataDirectory.open(storage, DATA, { self: someHolder });
-  const { slots } = listSlots(storage, directory.paths.logs);
+  const { slots, unfinished } = listSlots(storage, directory.paths.logs);
   assert(slots.length >= 2, "the slots are there");
+  const names = storage.readDirectory(directory.paths.logs).filter((name) => !/^cut-/.test(name));
+  // A slot that was being made is finished by whoever needs it next.
+  assertEquals(
+    names.length,
+    slots.length + unfinished.length,
+    `names in the pool: ${names.join(", ")}`,
+  );
   for (const slot of slots) {
     const path = pathOfSlot(directory.paths.logs, slot);
     using reader = LogReader.open(directory, slot);

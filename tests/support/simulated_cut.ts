@@ -41,6 +41,19 @@ export const cutTearsOdd: Cut = cut("odd sectors", false, 0xaa);
 /** Pages torn in the middle. */
 export const cutTearsHead: Cut = cut("first halves", true, 0x0f);
 
+/** Of all names and modes only the youngest change reached the disk, and all data. */
+export const cutKeepsLastChange: Cut = {
+  ...cutKeepsEverything,
+  name: "the last change",
+  keepsChange: (index, count) => index === count - 1,
+};
+/** The youngest change of a name or mode is missing. */
+export const cutLosesLastChange: Cut = {
+  ...cutKeepsEverything,
+  name: "all but the last change",
+  keepsChange: (index, count) => index < count - 1,
+};
+
 /** The cuts that an enumeration tries at every point. */
 export const enumeratedCuts: readonly Cut[] = [
   cutKeepsNothing,
@@ -50,6 +63,8 @@ export const enumeratedCuts: readonly Cut[] = [
   cutTearsEven,
   cutTearsOdd,
   cutTearsHead,
+  cutKeepsLastChange,
+  cutLosesLastChange,
 ];
 
 /** Any subset of everything, from "almost nothing" to "almost everything". */
