@@ -150,6 +150,7 @@ export class ActiveLog {
     const noted = this.#tail;
     storage.reach("append.2.before");
     await this.held.file.syncDataAsync();
+    storage.reach("append.2.after");
     storage.reach("append.3.before");
     assert(noted >= this.#durable, "What is durable only grows");
     this.#durable = noted;
@@ -162,7 +163,9 @@ export class ActiveLog {
    */
   async seal({ sync }: { readonly sync: boolean }): Promise<void> {
     const { storage } = this.held.directory;
+    storage.reach("seal.1.before");
     this.#ended = true;
+    storage.reach("seal.1.after");
     if (this.isEmpty) {
       while (this.#syncing !== null) await this.#syncing;
       this.held.store({ state: "free", length: headPageBytes, durable: headPageBytes, records: 0 });
@@ -172,6 +175,7 @@ export class ActiveLog {
     storage.reach("seal.2.before");
     if (sync) await this.sync();
     else while (this.#syncing !== null) await this.#syncing;
+    storage.reach("seal.2.after");
     storage.reach("seal.3.before");
     this.held.store({
       state: "sealed",

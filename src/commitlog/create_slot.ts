@@ -3,7 +3,7 @@
  * only its lock name, so a half-made one is recognised by that and made again.
  */
 
-import { OsError, type Storage, type StoredFile } from "../file/mod.ts";
+import { OsError, type StoredFile } from "../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { encodeHeader } from "./header.ts";
@@ -26,13 +26,16 @@ export async function createSlot(directory: DataDirectory, slot: number): Promis
     unlinkLockName(storage, paths.logs, slot); // what a dead maker left
     const file = storage.open(lockPath, { access: "write", create: "exclusive", mode: heldMode });
     try {
-      await fillWithZeros(storage, file, directory.sizes.logSize);
+      await fillWithZeros(file, directory.sizes.logSize);
       writeFirstHeader(file, slot, directory.sizes.logSize);
+      file.chmod(freeMode);
+      storage.reach("create.1.after");
       storage.reach("create.2.before");
       file.sync();
-      file.chmod(freeMode);
+      storage.reach("create.2.after");
       storage.reach("create.3.before");
       storage.link(lockPath, pathOfSlot(paths.logs, slot));
+      storage.reach("create.3.after");
       storage.reach("create.4.before");
     } catch (error) {
       if (error instanceof OsError) unlinkLockName(storage, paths.logs, slot);
@@ -53,9 +56,8 @@ export async function createSlot(directory: DataDirectory, slot: number): Promis
  * Written once, so that later syncs need not change any metadata of the file. In steps, so that the
  * event loop of a busy writer breathes between them.
  */
-async function fillWithZeros(storage: Storage, file: StoredFile, size: number): Promise<void> {
+async function fillWithZeros(file: StoredFile, size: number): Promise<void> {
   file.allocate(0, size);
-  storage.reach("create.allocate.after");
   const zeros = new Uint8Array(Math.min(stepBytes, size));
   for (let offset = 0; offset < size; offset += zeros.length) {
     file.write(zeros.subarray(0, Math.min(zeros.length, size - offset)), offset);

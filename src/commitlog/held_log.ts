@@ -39,7 +39,9 @@ export class HeldLog {
   static take(directory: DataDirectory, slot: number): HeldLog | null {
     const { storage, control, paths, sizes } = directory;
     const path = pathOfSlot(paths.logs, slot);
+    storage.reach("claim.1.before");
     if (!control.tryLock(slotLock(slot))) return null;
+    storage.reach("claim.1.after");
     let file: StoredFile | null = null;
     try {
       const status = storage.status(path);
@@ -53,13 +55,12 @@ export class HeldLog {
           { path, offset: 0 },
         );
       }
-      storage.reach("take.link.before");
+      storage.reach("claim.2.before");
       linkLockName(storage, paths.logs, slot);
-      storage.reach("take.chmod.before");
       storage.chmod(path, heldMode);
-      storage.reach("take.open.before");
       file = storage.open(lockPathOfSlot(paths.logs, slot), { access: "write" });
       const mapping = file.map(sizes.logSize, "write");
+      storage.reach("claim.2.after");
       return new HeldLog(directory, slot, file, mapping, status.mode);
     } catch (error) {
       file?.close();
@@ -102,11 +103,8 @@ export class HeldLog {
     const { storage, control, paths } = this.directory;
     try {
       const mode = label === null ? this.modeBefore : modeOfState(label);
-      storage.reach("release.chmod.before");
       storage.chmod(this.path, mode);
-      storage.reach("release.unlink.before");
       unlinkLockName(storage, paths.logs, this.slot);
-      storage.reach("release.unlock.before");
     } finally {
       this.mapping.release();
       this.file.close();

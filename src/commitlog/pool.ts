@@ -127,7 +127,6 @@ export class LogPool {
 
   #take(slot: number): HeldLog | null {
     try {
-      this.directory.storage.reach("claim.1.before");
       return HeldLog.take(this.directory, slot);
     } catch (error) {
       this.#reportDamage(slot, error);

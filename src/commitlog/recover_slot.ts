@@ -57,14 +57,16 @@ export function recoverHeld(log: HeldLog): Recovery {
       corrupt: false,
     };
   }
-  storage.reach("recover.scan.before");
+  storage.reach("recover.1.before");
   const scan = scanLog(log.bytes, identity, log.bytes.length);
   const corrupt = isCorrupt(scan, header.durable);
+  storage.reach("recover.1.after");
+  storage.reach("recover.2.before");
   const aside = corrupt ? null : keepCutAside(log, header.generation, scan);
   // Frames that only the page cache held until now must not be vouched for by a header that is not.
-  storage.reach("recover.sync.before");
   log.file.syncData();
-  storage.reach("recover.store.before");
+  storage.reach("recover.2.after");
+  storage.reach("recover.3.before");
   const length = corrupt ? scan.end : scan.cut;
   const state = length === headPageBytes ? "free" : "sealed";
   if (state === "free") log.store({ state, length, durable: headPageBytes, records: 0 });
@@ -73,6 +75,7 @@ export function recoverHeld(log: HeldLog): Recovery {
     log.store({ state, length: Math.max(length, durable), durable, records: scan.records });
   }
   log.release(state);
+  storage.reach("recover.3.after");
   return {
     ...identity,
     state,

@@ -89,6 +89,7 @@ export class SealedLog {
     const { storage } = this.held.directory;
     storage.reach("recycle.1.before");
     this.held.store({ state: "free", length: headPageBytes, durable: headPageBytes, records: 0 });
+    storage.reach("recycle.1.after");
     storage.reach("recycle.2.before");
     this.held.release("free");
     storage.reach("recycle.2.after");
