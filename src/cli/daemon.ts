@@ -60,3 +60,11 @@ export async function runDaemon(
     throw error;
   }
 }
+
+/** Resolves when the daemon is asked to stop. */
+export function stopRequest(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

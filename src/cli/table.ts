@@ -4,8 +4,10 @@ import { completion } from "./verbs/completion.ts";
 import { systemd } from "./verbs/systemd.ts";
 import { config } from "./verbs/config.ts";
 import { doctor } from "./verbs/doctor.ts";
+import { write } from "./verbs/write.ts";
 
 export const VERBS: VerbTable = [
+  write,
   doctor,
   config,
   systemd,

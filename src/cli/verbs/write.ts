@@ -1,0 +1,66 @@
+import { runDaemon, stopRequest } from "../daemon.ts";
+import { logWriterOptions, wantedSizes } from "../data_settings.ts";
+import { flag, showAddress } from "../option.ts";
+import {
+  daemonOptions,
+  dataOption,
+  keySizeOption,
+  keyspaceSizeOption,
+  listenOption,
+  logOptions,
+  maxConnectionsOption,
+  portOption,
+} from "../options.ts";
+import { WRITE_PORT } from "../../wire/mod.ts";
+import { defineVerb } from "../verb.ts";
+
+export const write = defineVerb({
+  name: "write",
+  summary: "take increments over TCP into the commit logs",
+  details: [
+    "Makes the data directory where it is missing. Prints `listening on HOST:PORT` on stderr when " +
+    "it accepts connections. SIGTERM, SIGINT and SIGHUP stop it cleanly: what was read is made " +
+    "durable and answered first.",
+  ],
+  positionals: {},
+  options: {
+    data: dataOption,
+    listen: listenOption,
+    port: portOption("the port to take increments on", WRITE_PORT),
+    ack: flag("answer WIN or NAY to every message once it is durable"),
+    ...logOptions,
+    keyspaceSize: keyspaceSizeOption,
+    keySize: keySizeOption,
+    maxConnections: maxConnectionsOption,
+    ...daemonOptions,
+  },
+  answersJson: false,
+  examples: [
+    { command: "countd write --data ./counters", meaning: "take increments on port 48879" },
+    {
+      command: "countd write --sync always --ack --port 0",
+      meaning: "sync before every answer, on a free port",
+    },
+  ],
+  async run(context) {
+    const { options, storage, clock, events, signal } = context;
+    const { DataDirectory, describeSelf } = await import("../../commitlog/mod.ts");
+    const { WriteServer } = await import("../../write/mod.ts");
+    return await runDaemon(context, { verb: "write", ...options }, async (daemon) => {
+      using directory = DataDirectory.openOrCreate(storage, options.data, {
+        wanted: wantedSizes(options),
+        self: describeSelf(storage),
+      });
+      const server = await WriteServer.start(directory, {
+        hostname: options.listen,
+        port: options.port,
+        maxConnections: options.maxConnections,
+        acknowledges: options.ack,
+        ...logWriterOptions(options),
+      }, { clock, events, metrics: daemon.metrics, signal });
+      daemon.ready(`listening on ${showAddress(server.address)}`);
+      await Promise.race([stopRequest(signal), server.failed]);
+      await server.stop();
+    });
+  },
+});
