@@ -1,0 +1,29 @@
+/**
+ * Offsets of the side file NAME.size, by which an append-only file is shared between processes. Each
+ * is the sum of what stands before it; README.md holds the same table, and a test compares them.
+ */
+
+export interface Field {
+  readonly offset: number;
+  readonly size: number;
+}
+
+function after(field: Field, size: number): Field {
+  return { offset: field.offset + field.size, size };
+}
+
+const publishedSize: Field = { offset: 0, size: 8 };
+const format = after(publishedSize, 4);
+const state = after(format, 4);
+const upperSize = after(state, 8);
+const inode = after(upperSize, 8);
+const device = after(inode, 8);
+
+export const sideFileLayout = { publishedSize, format, state, upperSize, inode, device } as const;
+
+/** Bytes of the side file: one page of any supported system holds the fields, the rest is 0. */
+export const sideFileSize = 4096;
+/** "asz1": version 1 of the side file. */
+export const sideFileFormat = 0x317a7361;
+
+export const sideFileSuffix = ".size";

@@ -1,0 +1,60 @@
+export {
+  Aof,
+  type LowRoomFunc,
+  type SubscribeIntervalOptions,
+  type SubscribeOptions,
+} from "./aof.ts";
+export { AppendEvent, type AppendFunc } from "./append_event.ts";
+export {
+  ErrAppendFuncNil,
+  ErrClosed,
+  ErrCorrupted,
+  ErrEmptyFile,
+  ErrEndOfFile,
+  ErrFileIsReadOnly,
+  ErrIsDirectory,
+  ErrReadPermission,
+  ErrShortBuffer,
+  ErrShrink,
+  ErrWouldBlock,
+} from "./errors.ts";
+export { FileState } from "./file_state.ts";
+export {
+  createFile,
+  Geometry,
+  type GeometryFields,
+  growthStepDefault,
+  openFile,
+  sizeNowDefault,
+  sizeUpperDefault,
+  sizeUpperMax,
+} from "./geometry.ts";
+export {
+  Magic,
+  magicCheckpoint,
+  magicDefault,
+  magicDisabled,
+  magicTail,
+  markSize,
+} from "./magic.ts";
+export type { OpenOptions, OverOptions, SharedOptions } from "./open.ts";
+export { PollReason, Reactor, type Task } from "./reactor.ts";
+export {
+  recoverWithMagic,
+  Recovery,
+  recoveryDefault,
+  type RecoveryFunc,
+  RecoveryKind,
+  recoveryReadOnly,
+  type RecoveryResult,
+} from "./recovery.ts";
+export { Counter, FileStats, Stats, type StatsSnapshot, TimeCounter } from "./stats.ts";
+export {
+  type ClosedEvent,
+  type CloseReason,
+  type Consumer,
+  ReadEvent,
+  stopTailing,
+  Tailer,
+  TailerState,
+} from "./tailer.ts";
