@@ -4,6 +4,7 @@
  */
 
 export { ActiveLog, type BatchFiller, frameLengthMax } from "./active_log.ts";
+export { checkCommitLogs, checkLogBytes, type Violation } from "./check.ts";
 export {
   checkDirectorySizes,
   Control,

@@ -1,0 +1,179 @@
+/**
+ * Every broken rule of a pool of commit logs. Looks only: it opens as readers do, takes no lock for
+ * longer than an open, and changes nothing. Numbers are those of README.md.
+ */
+
+import type { Storage } from "../file/mod.ts";
+import { checkBatch } from "../wire/mod.ts";
+import { slotLock } from "./control.ts";
+import type { DataDirectory } from "./directory.ts";
+import { frameRecords, LogBytes } from "./frame.ts";
+import { decodeHeader, type LogHeader, newestHeader } from "./header.ts";
+import { headerCopyBytes, headPageBytes } from "./layout.ts";
+import { LogReader } from "./log_reader.ts";
+import { scanLog } from "./recovery.ts";
+import { listSlots, lockPathOfSlot, modeOfState, pathOfSlot } from "./slot_files.ts";
+
+/** A broken rule: which (README.md numbers them), where, and in words. */
+export interface Violation {
+  readonly invariant: number;
+  readonly path: string;
+  readonly offset: number;
+  readonly message: string;
+}
+
+/**
+ * Checks the logs of an opened data directory. With `labels` also modes and lock names, which hold only
+ * while no daemon is at work.
+ */
+export function checkCommitLogs(
+  directory: DataDirectory,
+  options: { readonly labels?: boolean } = {},
+): Violation[] {
+  const { storage, control, paths } = directory;
+  const violations: Violation[] = [];
+  const mark = directory.failedMark();
+  if (mark !== null) {
+    violations.push({
+      invariant: 11,
+      path: paths.control,
+      offset: 4096,
+      message: `A sync failed (${mark.reason}): run countd check --clear-failed`,
+    });
+  }
+  if (storage.statusOrNull(paths.logs) === null) return violations;
+  const { slots, unfinished } = listSlots(storage, paths.logs);
+  for (const slot of unfinished) {
+    if (!options.labels || control.isHeldElsewhere(slotLock(slot))) continue;
+    violations.push({
+      invariant: 10,
+      path: lockPathOfSlot(paths.logs, slot),
+      offset: 0,
+      message: "A log was not finished when its maker died; the next writer makes it again",
+    });
+  }
+  for (const slot of slots) {
+    violations.push(...checkSlot(directory, slot, options.labels ?? false));
+  }
+  return violations;
+}
+
+function checkSlot(directory: DataDirectory, slot: number, labels: boolean): Violation[] {
+  const { storage, control, paths, sizes } = directory;
+  const path = pathOfSlot(paths.logs, slot);
+  const status = storage.status(path);
+  if (status.kind !== "file" || status.size !== sizes.logSize) {
+    const what = status.kind === "file" ? `${status.size} bytes` : "no file";
+    return [{
+      invariant: 2,
+      path,
+      offset: 0,
+      message: `Not a log of ${sizes.logSize} bytes: ${what}`,
+    }];
+  }
+  using reader = LogReader.open(directory, slot);
+  // Held by somebody whose label keeps us out for this moment: a living log, nothing to say.
+  if (reader === null) return [];
+  const violations = checkLogBytes(path, slot, {
+    bytes: reader.bytes,
+    isHeld: control.isHeldElsewhere(slotLock(slot)),
+  });
+  if (labels && !control.isHeldElsewhere(slotLock(slot))) {
+    violations.push(...checkLabels(storage, { path, slot, bytes: reader.bytes }));
+  }
+  return violations;
+}
+
+/**
+ * Checks the bytes of one log. `isHeld`: a living process may be appending, so that an unfinished end
+ * is no fault.
+ */
+export function checkLogBytes(
+  path: string,
+  slot: number,
+  { bytes, isHeld }: { readonly bytes: Uint8Array; readonly isHeld: boolean },
+): Violation[] {
+  const violations: Violation[] = [];
+  const add = (invariant: number, offset: number, message: string) =>
+    violations.push({ invariant, path, offset, message });
+  const copies = [0, headerCopyBytes].map((offset) => ({
+    offset,
+    header: decodeHeader(bytes.slice(offset, offset + headerCopyBytes)),
+  }));
+  const valid = copies.filter((copy): copy is { offset: number; header: LogHeader } =>
+    copy.header !== null
+  ).sort((left, right) => left.header.sequence < right.header.sequence ? 1 : -1);
+  const [newest, older] = valid;
+  if (newest === undefined) {
+    add(3, 0, "Neither header copy is valid");
+    return violations;
+  }
+  for (const { offset, header } of valid) {
+    if (header.slot !== slot) add(3, offset, `The header says slot ${header.slot}`);
+  }
+  if (older !== undefined && older.header.generation > newest.header.generation) {
+    add(4, newest.offset, "The generation fell");
+  }
+  const { header } = newest;
+  if (header.state === "free" || violations.length > 0) return violations;
+  const length = header.state === "sealed" ? header.length : bytes.length;
+  const scan = scanLog(bytes, { slot, generation: header.generation }, length);
+  const durable = header.state === "sealed" ? header.durable : 0;
+  if (header.state === "sealed" && scan.cut < durable) {
+    add(5, scan.cut, `Damage below the durable length ${durable}: run countd repair`);
+  } else if (!isHeld && scan.cut < scan.durable) {
+    add(6, scan.cut, `Damage below the durable length ${scan.durable}: run countd repair`);
+  }
+  violations.push(...checkFrames(path, bytes, scan.cut));
+  return violations;
+}
+
+function checkFrames(path: string, bytes: Uint8Array, cut: number): Violation[] {
+  const violations: Violation[] = [];
+  const log = new LogBytes(bytes);
+  let offset = headPageBytes;
+  while (offset < cut) {
+    const length = log.view.getUint32(offset, true);
+    try {
+      const records = checkBatch(bytes, offset + 32, offset + length);
+      if (records !== frameRecords(log, offset)) {
+        violations.push({
+          invariant: 8,
+          path,
+          offset,
+          message: `The frame says ${frameRecords(log, offset)} records and holds ${records}`,
+        });
+      }
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      violations.push({ invariant: 7, path, offset, message });
+    }
+    offset += length;
+  }
+  return violations;
+}
+
+function checkLabels(
+  storage: Storage,
+  { path, slot, bytes }: {
+    readonly path: string;
+    readonly slot: number;
+    readonly bytes: Uint8Array;
+  },
+): Violation[] {
+  const newest = newestHeader(bytes.subarray(0, headPageBytes))?.header;
+  if (newest === undefined || newest.slot !== slot) return [];
+  const { mode, links } = storage.status(path);
+  // An active log of a dead writer carries the labels of a held one until somebody recovers it.
+  if (newest.state === "active") return [];
+  const wanted = modeOfState(newest.state);
+  if (mode === wanted && links === 1) return [];
+  return [{
+    invariant: 9,
+    path,
+    offset: 0,
+    message: `A ${newest.state} log has mode 0${mode.toString(8)} and ${links} names, not 0${
+      wanted.toString(8)
+    } and 1; the next worker puts it right`,
+  }];
+}
