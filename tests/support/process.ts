@@ -12,11 +12,13 @@ import { ordinaryCommand, type RunAs } from "./ordinary_user.ts";
 import { DEADLINE_MS, within } from "./wait.ts";
 
 export interface RunOptions {
-  /** Added to the environment of the tests, from which every `COUNTD_*` has been taken out. */
+  /** Added to the environment of the tests, without its `COUNTD_*` and `NO_COLOR`. */
   readonly env?: Record<string, string>;
   readonly cwd?: string;
   /** "ordinary" runs as user 65534 when the tests run as root; "self" (default) as the tests do. */
   readonly as?: RunAs;
+  /** An executable to run instead of the sources. Default: what `COUNTD_TEST_BINARY` names. */
+  readonly binary?: string;
   /** Flags for `deno run`, before `main.ts`; not used with a compiled binary. */
   readonly denoFlags?: readonly string[];
 }
@@ -35,7 +37,7 @@ const projectRoot = decodeURIComponent(new URL("../..", import.meta.url).pathnam
 
 /** The command line that runs countd: program first. */
 function countdCommand(args: readonly string[], options: RunOptions): string[] {
-  const binary = Deno.env.get("COUNTD_TEST_BINARY");
+  const binary = options.binary ?? Deno.env.get("COUNTD_TEST_BINARY");
   const command = binary ? [binary, ...args] : [
     Deno.execPath(),
     "run",
@@ -52,7 +54,7 @@ function countdCommand(args: readonly string[], options: RunOptions): string[] {
 function environment(added: Record<string, string> = {}): Record<string, string> {
   const env: Record<string, string> = { DENO_NO_UPDATE_CHECK: "1" };
   for (const [name, value] of Object.entries(Deno.env.toObject())) {
-    if (!name.startsWith("COUNTD_")) env[name] = value;
+    if (!name.startsWith("COUNTD_") && name !== "NO_COLOR") env[name] = value;
   }
   return { ...env, ...added };
 }
