@@ -1,0 +1,75 @@
+/**
+ * Chunks: the pieces of a snapshot, each with its own checksum, so that damage costs one piece and a
+ * long snapshot can be written and read with a breath between two of them.
+ */
+
+import { crc32 } from "node:zlib";
+import {
+  chunkAlignmentBytes,
+  chunkHeadBytes,
+  chunkKinds,
+  chunkLayout as at,
+  roundUp,
+  seedAt,
+} from "./layout.ts";
+
+export type ChunkKind = typeof chunkKinds[keyof typeof chunkKinds];
+
+export interface Chunk {
+  readonly kind: ChunkKind;
+  /** Records, blocks or stretches in it. */
+  readonly count: number;
+  readonly contentStart: number;
+  readonly end: number;
+}
+
+/** Chunks of another database or another snapshot never fit. */
+export function chunkSeed(identitySeed: number, generation: number): number {
+  return (identitySeed ^ Math.imul(generation | 0, 0x27d4eb2f)) >>> 0;
+}
+
+/** Completes a chunk whose content ends at `contentEnd`; returns the end of the chunk. */
+export function sealChunk(
+  bytes: Uint8Array,
+  offset: number,
+  chunk: {
+    readonly kind: ChunkKind;
+    readonly count: number;
+    readonly contentEnd: number;
+    readonly seed: number;
+  },
+): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const end = roundUp(chunk.contentEnd, chunkAlignmentBytes);
+  bytes.fill(0, chunk.contentEnd, end);
+  view.setUint32(offset + at.length.offset, end - offset, true);
+  view.setUint32(offset + at.kind.offset, chunk.kind, true);
+  view.setUint32(offset + at.count.offset, chunk.count, true);
+  const checked = bytes.subarray(offset + at.kind.offset, end);
+  view.setUint32(offset + at.checksum.offset, crc32(checked, seedAt(chunk.seed, offset)), true);
+  return end;
+}
+
+/** The chunk at `offset` if it is whole and ends at or before `limit`; else null. */
+export function readChunk(
+  bytes: Uint8Array,
+  offset: number,
+  bounds: { readonly limit: number; readonly seed: number },
+): Chunk | null {
+  if (offset + chunkHeadBytes > bounds.limit) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const length = view.getUint32(offset + at.length.offset, true);
+  if (length < chunkHeadBytes || length % chunkAlignmentBytes !== 0) return null;
+  if (length > bounds.limit - offset) return null;
+  const checked = bytes.subarray(offset + at.kind.offset, offset + length);
+  const stored = view.getUint32(offset + at.checksum.offset, true);
+  if (crc32(checked, seedAt(bounds.seed, offset)) !== stored) return null;
+  const kind = view.getUint32(offset + at.kind.offset, true);
+  if (kind < chunkKinds.records || kind > chunkKinds.logSums) return null;
+  return {
+    kind: kind as ChunkKind,
+    count: view.getUint32(offset + at.count.offset, true),
+    contentStart: offset + chunkHeadBytes,
+    end: offset + length,
+  };
+}

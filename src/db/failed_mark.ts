@@ -1,0 +1,32 @@
+/**
+ * The mark of a database of which a sync has failed: a file beside the map. With it nothing is opened
+ * until somebody has read every byte back (`countd db repair`).
+ */
+
+import { directoryOf, type Storage } from "../file/mod.ts";
+
+export function failedMarkPath(mapPath: string): string {
+  return `${mapPath}.failed`;
+}
+
+/** As good as it goes: the disk has just shown that it cannot be trusted. */
+export function markFailed(storage: Storage, mapPath: string, reason: string): void {
+  try {
+    using file = storage.open(failedMarkPath(mapPath), { access: "write", create: "missing" });
+    file.write(new TextEncoder().encode(reason + "\n"), 0);
+    file.sync();
+    storage.syncDirectory(directoryOf(mapPath));
+  } catch {
+    // The process stops answering in any case.
+  }
+}
+
+export function isMarkedFailed(storage: Storage, mapPath: string): boolean {
+  return storage.statusOrNull(failedMarkPath(mapPath)) !== null;
+}
+
+export function clearFailedMark(storage: Storage, mapPath: string): void {
+  if (!isMarkedFailed(storage, mapPath)) return;
+  storage.unlink(failedMarkPath(mapPath));
+  storage.syncDirectory(directoryOf(mapPath));
+}

@@ -1,0 +1,189 @@
+/**
+ * A frame: one fact of the log, over bytes alone. Three kinds of facts are there: an entry at an
+ * index, a cut of the log to a length, and a commit up to a length.
+ *
+ * Invariants of a valid frame:
+ *   1  its length is the head and its three texts, padded with zeros to eight bytes
+ *   2  the checksum, seeded with the database and the offset, covers all after itself
+ *   3  the length is stored last: a frame without it does not exist
+ */
+
+import { crc32 } from "node:zlib";
+import type { Entry } from "./entry.ts";
+import {
+  frameAlignmentBytes,
+  frameContinues,
+  frameHeadBytes,
+  frameKinds,
+  frameLayout as at,
+  frameMagic,
+  roundUp,
+  seedAt,
+} from "./layout.ts";
+import { readText, readWhole, textBytes, textBytesMax, writeText, writeWhole } from "./text.ts";
+
+export type FrameKind = typeof frameKinds[keyof typeof frameKinds];
+
+/** What a frame says besides its entry. */
+export interface Step {
+  readonly kind: FrameKind;
+  /** Of an entry: its place in the log. Of a cut: the length that is left. Of a commit: the length now. */
+  readonly index: number;
+  /** Entries that are committed once this frame counts. */
+  readonly committed: number;
+  /** The log was known to be on the disk up to here when the frame was written. */
+  readonly durable: number;
+  /** More frames of the same step follow. */
+  readonly continues: boolean;
+}
+
+/** The same memory under the three views that frames are written through. */
+export interface FrameMemory {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly words: Int32Array;
+}
+
+export function frameMemory(bytes: Uint8Array): FrameMemory {
+  const { buffer, byteOffset, byteLength } = bytes;
+  return {
+    bytes,
+    view: new DataView(buffer, byteOffset, byteLength),
+    words: new Int32Array(buffer, byteOffset, Math.floor(byteLength / 4)),
+  };
+}
+
+/** Most bytes that a frame with this entry, or with none, can take. */
+export function frameBytesMax(entry: Entry | null): number {
+  if (entry === null) return frameHeadBytes;
+  const text = textBytesMax(entry.command) + textBytesMax(entry.key) + textBytesMax(entry.value);
+  return roundUp(frameHeadBytes + text, frameAlignmentBytes);
+}
+
+/** Bytes that a frame with this entry, or with none, takes. */
+export function frameBytesOf(entry: Entry | null): number {
+  if (entry === null) return frameHeadBytes;
+  const text = textBytes(entry.command) + textBytes(entry.key) + textBytes(entry.value);
+  return roundUp(frameHeadBytes + text, frameAlignmentBytes);
+}
+
+/** Writes a frame into zeroed memory with enough room; returns its end. */
+export function writeFrame(
+  memory: FrameMemory,
+  offset: number,
+  frame: { readonly seed: number; readonly entry: Entry | null; readonly step: Step },
+): number {
+  const { bytes, view, words } = memory;
+  const { entry, step } = frame;
+  let end = offset + frameHeadBytes;
+  let commandBytes = 0;
+  let keyBytes = 0;
+  let valueBytes = 0;
+  if (entry === null) {
+    view.setBigInt64(offset + at.term.offset, 0n, true);
+  } else {
+    view.setBigInt64(offset + at.term.offset, entry.term, true);
+    const key = writeText(bytes, end, entry.command);
+    const value = writeText(bytes, key, entry.key);
+    const last = writeText(bytes, value, entry.value);
+    commandBytes = key - end;
+    keyBytes = value - key;
+    valueBytes = last - value;
+    end = last;
+  }
+  while (end % frameAlignmentBytes !== 0) bytes[end++] = 0;
+  writeWhole(view, offset + at.index.offset, step.index);
+  writeWhole(view, offset + at.committed.offset, step.committed);
+  writeWhole(view, offset + at.durable.offset, step.durable);
+  view.setUint16(offset + at.magic.offset, frameMagic, true);
+  view.setUint8(offset + at.kind.offset, step.kind);
+  view.setUint8(offset + at.flags.offset, step.continues ? frameContinues : 0);
+  view.setUint32(offset + at.commandBytes.offset, commandBytes, true);
+  view.setUint32(offset + at.keyBytes.offset, keyBytes, true);
+  view.setUint32(offset + at.valueBytes.offset, valueBytes, true);
+  const checked = bytes.subarray(offset + at.term.offset, end);
+  view.setUint32(offset + at.checksum.offset, crc32(checked, seedAt(frame.seed, offset)), true);
+  // Nothing exists before its length. The atomic store keeps the order.
+  Atomics.store(words, offset / 4, end - offset);
+  return end;
+}
+
+/** Reads frames one at a time without making an object for each. */
+export class FrameCursor {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #seed: number;
+  offset = 0;
+  length = 0;
+
+  constructor(bytes: Uint8Array, seed: number) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#seed = seed;
+  }
+
+  /** Stands on the frame at `offset` if a valid one ends at or before `limit`; else false. */
+  at(offset: number, limit: number): boolean {
+    if (offset + frameHeadBytes > limit) return false;
+    const view = this.#view;
+    const length = view.getUint32(offset, true);
+    if (length < frameHeadBytes || length % frameAlignmentBytes !== 0) return false;
+    if (length > limit - offset) return false;
+    if (view.getUint16(offset + at.magic.offset, true) !== frameMagic) return false;
+    const text = view.getUint32(offset + at.commandBytes.offset, true) +
+      view.getUint32(offset + at.keyBytes.offset, true) +
+      view.getUint32(offset + at.valueBytes.offset, true);
+    if (roundUp(frameHeadBytes + text, frameAlignmentBytes) !== length) return false;
+    const checked = this.#bytes.subarray(offset + at.term.offset, offset + length);
+    const stored = view.getUint32(offset + at.checksum.offset, true);
+    if (crc32(checked, seedAt(this.#seed, offset)) !== stored) return false;
+    const kind = view.getUint8(offset + at.kind.offset);
+    if (kind < frameKinds.entry || kind > frameKinds.commit) return false;
+    this.offset = offset;
+    this.length = length;
+    return true;
+  }
+
+  get end(): number {
+    return this.offset + this.length;
+  }
+
+  get kind(): FrameKind {
+    return this.#view.getUint8(this.offset + at.kind.offset) as FrameKind;
+  }
+
+  get continues(): boolean {
+    return (this.#view.getUint8(this.offset + at.flags.offset) & frameContinues) !== 0;
+  }
+
+  get index(): number {
+    return readWhole(this.#view, this.offset + at.index.offset);
+  }
+
+  get committed(): number {
+    return readWhole(this.#view, this.offset + at.committed.offset);
+  }
+
+  get durable(): number {
+    return readWhole(this.#view, this.offset + at.durable.offset);
+  }
+
+  get term(): bigint {
+    return this.#view.getBigInt64(this.offset + at.term.offset, true);
+  }
+
+  /** The entry, for a frame of that kind. */
+  entry(): Entry {
+    const view = this.#view;
+    const command = this.offset + frameHeadBytes;
+    const key = command + view.getUint32(this.offset + at.commandBytes.offset, true);
+    const value = key + view.getUint32(this.offset + at.keyBytes.offset, true);
+    const end = value + view.getUint32(this.offset + at.valueBytes.offset, true);
+    return {
+      command: readText(this.#bytes, command, key),
+      key: readText(this.#bytes, key, value),
+      value: readText(this.#bytes, value, end),
+      term: this.term,
+    };
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * The headers of the two files, as pure functions over bytes.
+ *
+ * The log's is written once, twice over. The map's names the newest snapshot; its two copies
+ * alternate, the newest valid one wins, and the next store goes to the older one.
+ */
+
+import { crc32 } from "node:zlib";
+import {
+  formatVersion,
+  headerCopyBytes,
+  headerOffsets,
+  headPageBytes,
+  logHeaderBytes,
+  logHeaderLayout,
+  logMagic,
+  logMarkLayout,
+  mapHeaderBytes,
+  mapHeaderLayout,
+  mapMagic,
+} from "./layout.ts";
+import { readWhole, writeWhole } from "./text.ts";
+
+export interface LogHeader {
+  readonly identity: bigint;
+  /** Keys that the map had before the first entry (a database that began with a given map). */
+  readonly baseKeys: number;
+}
+
+export interface MapHeader {
+  readonly identity: bigint;
+  /** Raised with every snapshot. */
+  readonly generation: number;
+  readonly regionOffset: number;
+  /** 0 for the empty map. */
+  readonly regionBytes: number;
+  /** Records in the region. */
+  readonly keys: number;
+  /** Frames of the log from here on are not, or not all, in the snapshot. */
+  readonly replayFrom: number;
+  /** The snapshot may show what the log says below this offset, so the log must reach it. */
+  readonly logMin: number;
+  /** Entries, and committed entries, at `replayFrom`. */
+  readonly entries: number;
+  readonly committed: number;
+}
+
+function start(magic: Uint8Array): { bytes: Uint8Array; view: DataView } {
+  const bytes = new Uint8Array(headerCopyBytes);
+  bytes.set(magic);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(logHeaderLayout.version.offset, formatVersion, true);
+  return { bytes, view };
+}
+
+/** Magic, version and checksum stand at the same places in both headers. */
+function seal(bytes: Uint8Array, view: DataView, length: number): Uint8Array {
+  view.setUint32(logHeaderLayout.checksum.offset, checksumOf(bytes, length), true);
+  return bytes;
+}
+
+function checksumOf(bytes: Uint8Array, length: number): number {
+  const head = crc32(bytes.subarray(0, logHeaderLayout.checksum.offset));
+  return crc32(bytes.subarray(logHeaderLayout.identity.offset, length), head);
+}
+
+function viewOfValid(bytes: Uint8Array, magic: Uint8Array, length: number): DataView | null {
+  if (bytes.length < length || !hasMagic(bytes, magic)) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(logHeaderLayout.version.offset, true) !== formatVersion) return null;
+  const stored = view.getUint32(logHeaderLayout.checksum.offset, true);
+  return stored === checksumOf(bytes, length) ? view : null;
+}
+
+function hasMagic(bytes: Uint8Array, magic: Uint8Array): boolean {
+  return bytes.length >= magic.length && magic.every((byte, index) => bytes[index] === byte);
+}
+
+/** True where either header copy begins with the magic: the file is, or was, of this format. */
+export function looksLike(page: Uint8Array, magic: Uint8Array): boolean {
+  return headerOffsets.some((offset) => hasMagic(page.subarray(offset), magic));
+}
+
+/** The version that a file of this format names, or null. */
+export function versionOf(page: Uint8Array, magic: Uint8Array): number | null {
+  if (!hasMagic(page, magic) || page.length < logHeaderBytes) return null;
+  const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
+  return view.getUint32(logHeaderLayout.version.offset, true);
+}
+
+export function encodeLogHeader(header: LogHeader): Uint8Array {
+  const { bytes, view } = start(logMagic);
+  view.setBigUint64(logHeaderLayout.identity.offset, header.identity, true);
+  writeWhole(view, logHeaderLayout.baseKeys.offset, header.baseKeys);
+  return seal(bytes, view, logHeaderBytes);
+}
+
+/** From the head page; null where neither copy is valid. */
+export function decodeLogHeader(page: Uint8Array): LogHeader | null {
+  for (const offset of headerOffsets) {
+    const copy = page.subarray(offset, offset + headerCopyBytes);
+    const view = viewOfValid(copy, logMagic, logHeaderBytes);
+    if (view === null) continue;
+    return {
+      identity: view.getBigUint64(logHeaderLayout.identity.offset, true),
+      baseKeys: readWhole(view, logHeaderLayout.baseKeys.offset),
+    };
+  }
+  return null;
+}
+
+export function encodeMapHeader(header: MapHeader): Uint8Array {
+  const { bytes, view } = start(mapMagic);
+  const at = mapHeaderLayout;
+  view.setBigUint64(at.identity.offset, header.identity, true);
+  writeWhole(view, at.generation.offset, header.generation);
+  writeWhole(view, at.regionOffset.offset, header.regionOffset);
+  writeWhole(view, at.regionBytes.offset, header.regionBytes);
+  writeWhole(view, at.keys.offset, header.keys);
+  writeWhole(view, at.replayFrom.offset, header.replayFrom);
+  writeWhole(view, at.logMin.offset, header.logMin);
+  writeWhole(view, at.entries.offset, header.entries);
+  writeWhole(view, at.committed.offset, header.committed);
+  return seal(bytes, view, mapHeaderBytes);
+}
+
+/** The valid copies of the head page with the offsets at which they stand, the newest first. */
+export function decodeMapHeaders(page: Uint8Array): { header: MapHeader; offset: number }[] {
+  const at = mapHeaderLayout;
+  const found: { header: MapHeader; offset: number }[] = [];
+  for (const offset of headerOffsets) {
+    const view = viewOfValid(
+      page.subarray(offset, offset + headerCopyBytes),
+      mapMagic,
+      mapHeaderBytes,
+    );
+    if (view === null) continue;
+    const header: MapHeader = {
+      identity: view.getBigUint64(at.identity.offset, true),
+      generation: readWhole(view, at.generation.offset),
+      regionOffset: readWhole(view, at.regionOffset.offset),
+      regionBytes: readWhole(view, at.regionBytes.offset),
+      keys: readWhole(view, at.keys.offset),
+      replayFrom: readWhole(view, at.replayFrom.offset),
+      logMin: readWhole(view, at.logMin.offset),
+      entries: readWhole(view, at.entries.offset),
+      committed: readWhole(view, at.committed.offset),
+    };
+    const isWhole = header.regionOffset >= headPageBytes && header.replayFrom >= headPageBytes &&
+      header.logMin >= header.replayFrom && header.committed <= header.entries;
+    if (isWhole) found.push({ header, offset });
+  }
+  return found.sort((left, right) => right.header.generation - left.header.generation);
+}
+
+/** Bytes of the mark at its place in the head page of the log. */
+export function encodeLogMark(durable: number): Uint8Array {
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  writeWhole(view, 0, durable);
+  view.setUint32(8, crc32(bytes.subarray(0, 8), logMarkLayout.durable.offset), true);
+  return bytes;
+}
+
+/** How far the log was durable when it was last marked; 0 where no valid mark stands. */
+export function decodeLogMark(page: Uint8Array): number {
+  const at = logMarkLayout;
+  const bytes = page.subarray(at.durable.offset, at.reserved.offset + at.reserved.size);
+  if (bytes.length < 16) return 0;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(8, true) !== crc32(bytes.subarray(0, 8), at.durable.offset)) return 0;
+  return readWhole(view, 0);
+}

@@ -1,0 +1,129 @@
+/**
+ * Where everything lies in the two files of a database (README.md of this room draws them). Offsets in
+ * bytes, integers little-endian. Each offset is the sum of the fields before it.
+ */
+
+/** First page of either file. Frames of the log and regions of the map follow it. */
+export const headPageBytes = 4096;
+export const headerCopyBytes = 512;
+/** Each file carries two copies of its header, so that one torn store leaves the other whole. */
+export const headerOffsets = [0, headerCopyBytes] as const;
+
+export const logMagic = new TextEncoder().encode("countdDL");
+export const mapMagic = new TextEncoder().encode("countdDM");
+export const formatVersion = 1;
+
+/** Written once, when the log is made; both copies are equal. */
+export const logHeaderLayout = {
+  magic: { offset: 0, size: 8 },
+  version: { offset: 8, size: 4 },
+  checksum: { offset: 12, size: 4 },
+  identity: { offset: 16, size: 8 },
+  baseKeys: { offset: 24, size: 8 },
+} as const;
+export const logHeaderBytes = 32;
+
+/** Stored at a clean close (and after a cut): how far the log is known to be on the disk. */
+export const logMarkLayout = {
+  durable: { offset: 1024, size: 8 },
+  checksum: { offset: 1032, size: 4 },
+  reserved: { offset: 1036, size: 4 },
+} as const;
+
+export const frameLayout = {
+  length: { offset: 0, size: 4 },
+  checksum: { offset: 4, size: 4 },
+  term: { offset: 8, size: 8 },
+  index: { offset: 16, size: 8 },
+  committed: { offset: 24, size: 8 },
+  durable: { offset: 32, size: 8 },
+  magic: { offset: 40, size: 2 },
+  kind: { offset: 42, size: 1 },
+  flags: { offset: 43, size: 1 },
+  commandBytes: { offset: 44, size: 4 },
+  keyBytes: { offset: 48, size: 4 },
+  valueBytes: { offset: 52, size: 4 },
+  text: { offset: 56, size: 0 },
+} as const;
+export const frameHeadBytes = 56;
+export const frameAlignmentBytes = 8;
+export const frameMagic = 0xdb1e;
+/** Bit 0 of `flags`: more frames of the same step follow, and none of them counts alone. */
+export const frameContinues = 1;
+
+export const frameKinds = { entry: 1, cut: 2, commit: 3 } as const;
+
+/** The map file: header copies alternate by generation; the newest valid one counts. */
+export const mapHeaderLayout = {
+  magic: { offset: 0, size: 8 },
+  version: { offset: 8, size: 4 },
+  checksum: { offset: 12, size: 4 },
+  identity: { offset: 16, size: 8 },
+  generation: { offset: 24, size: 8 },
+  regionOffset: { offset: 32, size: 8 },
+  regionBytes: { offset: 40, size: 8 },
+  keys: { offset: 48, size: 8 },
+  replayFrom: { offset: 56, size: 8 },
+  logMin: { offset: 64, size: 8 },
+  entries: { offset: 72, size: 8 },
+  committed: { offset: 80, size: 8 },
+} as const;
+export const mapHeaderBytes = 88;
+
+export const chunkLayout = {
+  length: { offset: 0, size: 4 },
+  checksum: { offset: 4, size: 4 },
+  kind: { offset: 8, size: 4 },
+  count: { offset: 12, size: 4 },
+  content: { offset: 16, size: 0 },
+} as const;
+export const chunkHeadBytes = 16;
+export const chunkAlignmentBytes = 8;
+export const chunkKinds = { records: 1, entryBlocks: 2, logSums: 3 } as const;
+
+/** A record of the map in a chunk: two lengths, then key and value, packed. */
+export const recordHeadBytes = 8;
+/** First entry and offset of a block of entries. */
+export const entryBlockBytes = 16;
+/** End and checksum of a stretch of the log. */
+export const logSumBytes = 16;
+
+/** A chunk is closed when it has reached this size (a large record makes a larger one). */
+export const chunkBytesMin = 256 * 1024;
+/** A block of entries, and a stretch with one checksum, are closed when they have reached this size. */
+export const blockBytesMin = 64 * 1024;
+
+/** First size of either file. */
+export const fileBytesMin = 64 * 1024;
+/** Files grow by doubling up to this step, then by this step. */
+export const growthBytesMax = 2 ** 30;
+/** Command, key and value of one entry together; what a JavaScript string can hold bounds it. */
+export const entryBytesMax = 2 ** 29 - 4096;
+
+/** Which database a file belongs to, and the 32 bits of it that checksums are seeded with. */
+export interface Identity {
+  readonly value: bigint;
+  readonly seed: number;
+}
+
+export function identityOf(value: bigint): Identity {
+  return { value, seed: Number((value ^ (value >> 32n)) & 0xffff_ffffn) };
+}
+
+/** The seed of a checksum at `offset`: bytes that were copied to another place or file never fit. */
+export function seedAt(seed: number, offset: number): number {
+  const low = Math.imul((offset / 8) | 0, 0x9e3779b1);
+  const high = Math.imul((offset / 2 ** 35) | 0, 0x85ebca6b);
+  return (seed ^ low ^ high) >>> 0;
+}
+
+export function roundUp(bytes: number, unit: number): number {
+  return Math.ceil(bytes / unit) * unit;
+}
+
+/** The size to which a file of `size` bytes grows so that it reaches `end`. */
+export function grownSize(size: number, end: number): number {
+  let grown = Math.max(roundUp(size, headPageBytes), fileBytesMin);
+  while (grown < end) grown += Math.min(grown, growthBytesMax);
+  return grown;
+}

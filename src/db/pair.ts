@@ -1,0 +1,252 @@
+/**
+ * Taking possession of the two files: locks first, then whatever has to happen before they are a
+ * database: an exchange that a crash cut short is finished, files of the original are converted, empty
+ * ones are filled. What cannot be understood is left exactly as it is.
+ */
+
+import { CorruptError, FailedError, NotFoundError, UsageError } from "../base/errors.ts";
+import { OsError, type Storage, type StoredFile } from "../file/mod.ts";
+import { DatabaseInUseError } from "./errors.ts";
+import { decodeLogHeader, decodeMapHeaders, looksLike, versionOf } from "./header.ts";
+import { formatVersion, headPageBytes, logMagic, mapMagic } from "./layout.ts";
+import { parseOriginalLog, parseOriginalMap, ShapeError } from "./original_json.ts";
+import { type DatabasePaths, newPath, publishPair, takePlace } from "./publish.ts";
+
+/** The byte that the owner of a file locks. */
+const lockStart = 0;
+const lockLength = 1;
+
+export interface OpenPair {
+  readonly map: StoredFile;
+  readonly log: StoredFile;
+  /** Names under which files of the original were kept. */
+  readonly kept: readonly string[];
+}
+
+export interface PairOptions {
+  /** False: both missing is an error, and nothing is made. */
+  readonly create: boolean;
+}
+
+/**
+ * Locks both files and makes them a pair. Throws `DatabaseInUseError` where somebody has them,
+ * `CorruptError` where they are no database and no files of the original, `OsError` where the system
+ * refuses.
+ */
+export function openPair(
+  storage: Storage,
+  paths: DatabasePaths,
+  options: PairOptions,
+): OpenPair {
+  if (!options.create && isMissing(storage, paths.map) && isMissing(storage, paths.log)) {
+    throw new NotFoundError(`No database at ${paths.map} and ${paths.log}`);
+  }
+  let held = lockPair(storage, paths);
+  try {
+    const kept = settle(storage, paths, held);
+    if (kept === null) return { map: held.map, log: held.log, kept: [] };
+    // The names lead to other files now.
+    close(held);
+    held = lockPair(storage, paths);
+    if (!isPair(held)) {
+      throw new DatabaseInUseError(`Somebody else changed ${paths.map}: try again`);
+    }
+    return { map: held.map, log: held.log, kept };
+  } catch (error) {
+    // Files that were made for the lock alone go again, as long as it is held.
+    for (const path of held.made) storage.unlink(path);
+    close(held);
+    throw error;
+  }
+}
+
+interface LockedPair {
+  readonly map: StoredFile;
+  readonly log: StoredFile;
+  /** Paths that did not exist before. */
+  readonly made: readonly string[];
+}
+
+function close(pair: LockedPair): void {
+  pair.map.close();
+  pair.log.close();
+}
+
+function isMissing(storage: Storage, path: string): boolean {
+  return storage.statusOrNull(path) === null;
+}
+
+/** Both files open and locked, the map first. Missing ones are made, empty. */
+export function lockPair(storage: Storage, paths: DatabasePaths): LockedPair {
+  if (paths.map === paths.log) {
+    throw new UsageError(`The database and its log are both ${paths.map}: name two files`);
+  }
+  const made: string[] = [];
+  const map = lockFile(storage, paths.map, made);
+  try {
+    if (storage.statusOrNull(paths.log)?.inode === map.status().inode) {
+      throw new UsageError(`${paths.map} and ${paths.log} are the same file: name two files`);
+    }
+    return { map, log: lockFile(storage, paths.log, made), made };
+  } catch (error) {
+    for (const path of made) storage.unlink(path);
+    map.close();
+    throw error;
+  }
+}
+
+function lockFile(storage: Storage, path: string, made: string[]): StoredFile {
+  for (;;) {
+    const isNew = isMissing(storage, path);
+    const file = storage.open(path, { access: "write", create: "missing" });
+    try {
+      const status = file.status();
+      if (status.kind !== "file") throw new FailedError(`Cannot open ${path}: it is no file`);
+      if (!file.tryLockRange(lockStart, lockLength, "exclusive")) {
+        throw new DatabaseInUseError(
+          `Cannot open ${path}: another process has it open; stop that one first`,
+        );
+      }
+      // Between open and lock the name may have been given to another file.
+      const named = storage.statusOrNull(path);
+      if (named?.inode === status.inode && named.device === status.device) {
+        if (isNew && status.size === 0) made.push(path);
+        return file;
+      }
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    file.close();
+  }
+}
+
+type Content =
+  | { readonly kind: "ours"; readonly identity: bigint }
+  /** Of our format, with no header that is whole. */
+  | { readonly kind: "damaged" }
+  | { readonly kind: "other" };
+
+function contentOf(file: StoredFile, which: "map" | "log"): Content {
+  const page = new Uint8Array(headPageBytes);
+  const read = page.subarray(0, file.read(page, 0));
+  const magic = which === "map" ? mapMagic : logMagic;
+  const other = which === "map" ? logMagic : mapMagic;
+  if (looksLike(read, other)) {
+    throw new UsageError(
+      `${file.path} is the ${which === "map" ? "log" : "map"} of a database: ` +
+        "--db and --log stand the wrong way round",
+    );
+  }
+  if (!looksLike(read, magic)) return { kind: "other" };
+  const version = versionOf(read, magic);
+  const header = which === "map" ? decodeMapHeaders(read)[0]?.header : decodeLogHeader(read);
+  if (header) return { kind: "ours", identity: header.identity };
+  if (version !== null && version > formatVersion) {
+    throw new FailedError(
+      `${file.path} has format ${version} and this countd knows ${formatVersion}: use a newer one`,
+    );
+  }
+  return { kind: "damaged" };
+}
+
+function isPair(pair: LockedPair): boolean {
+  const map = contentOf(pair.map, "map");
+  const log = contentOf(pair.log, "log");
+  return map.kind === "ours" && log.kind === "ours" && map.identity === log.identity;
+}
+
+/** Makes the files a pair. Null where they were one; else the names of the originals that were kept. */
+function settle(storage: Storage, paths: DatabasePaths, held: LockedPair): string[] | null {
+  const map = contentOf(held.map, "map");
+  const log = contentOf(held.log, "log");
+  for (const [content, file] of [[map, held.map], [log, held.log]] as const) {
+    if (content.kind === "damaged") throw damagedHead(file.path);
+  }
+  if (map.kind === "ours" && log.kind === "ours" && map.identity === log.identity) {
+    for (const path of [paths.map, paths.log]) sweep(storage, newPath(path));
+    return null;
+  }
+  if (finishExchange(storage, paths, { map, log })) return [];
+  if (map.kind === "other" && log.kind === "other") return convert(storage, paths, held);
+  throw notAPair(paths, { map, log }, held);
+}
+
+/** A crash came between the two renames of an exchange: the second one is made up for. */
+function finishExchange(
+  storage: Storage,
+  paths: DatabasePaths,
+  found: { readonly map: Content; readonly log: Content },
+): boolean {
+  for (const which of ["map", "log"] as const) {
+    const other = which === "map" ? found.log : found.map;
+    if (other.kind !== "ours") continue;
+    const path = newPath(paths[which]);
+    if (isMissing(storage, path)) continue;
+    using file = storage.open(path, { access: "read" });
+    const content = contentOf(file, which);
+    if (content.kind !== "ours" || content.identity !== other.identity) continue;
+    takePlace(storage, paths[which]);
+    return true;
+  }
+  return false;
+}
+
+/** Files of the original, or none at all, become a pair. */
+function convert(storage: Storage, paths: DatabasePaths, held: LockedPair): string[] {
+  const map = parse(held.map, parseOriginalMap);
+  const entries = parse(held.log, parseOriginalLog);
+  return publishPair(storage, paths, { content: { map, entries }, keepAs: "orig" });
+}
+
+function parse<Result>(file: StoredFile, parser: (bytes: Uint8Array) => Result): Result {
+  const bytes = new Uint8Array(file.status().size);
+  try {
+    return parser(bytes.subarray(0, file.read(bytes, 0)));
+  } catch (error) {
+    if (!(error instanceof ShapeError)) throw error;
+    throw new CorruptError(
+      `Cannot open ${file.path}: at byte ${error.offset} ${error.message}; ` +
+        "nothing was changed; run countd db repair",
+      { path: file.path, offset: error.offset },
+      { cause: error },
+    );
+  }
+}
+
+function sweep(storage: Storage, path: string): void {
+  try {
+    storage.unlink(path);
+  } catch (error) {
+    if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
+  }
+}
+
+function damagedHead(path: string): CorruptError {
+  return new CorruptError(
+    `Damage in ${path} at byte 0: neither copy of the header is whole; run countd db repair`,
+    { path, offset: 0 },
+  );
+}
+
+function notAPair(
+  paths: DatabasePaths,
+  found: { readonly map: Content; readonly log: Content },
+  held: LockedPair,
+): CorruptError {
+  const { map, log } = found;
+  let why = `${paths.map} and ${paths.log} belong to two different databases`;
+  if (map.kind !== "ours") {
+    why = `${paths.log} is the log of a database and ${paths.map} is ${stateOf(held.map)}`;
+  } else if (log.kind !== "ours") {
+    why = `${paths.map} is the map of a database and its log ${paths.log} is ${stateOf(held.log)}`;
+  }
+  return new CorruptError(`${why}; name the files that belong together, or run countd db repair`, {
+    path: map.kind === "ours" ? paths.log : paths.map,
+    offset: 0,
+  });
+}
+
+function stateOf(file: StoredFile): string {
+  return file.status().size === 0 ? "missing or empty" : "something else";
+}

@@ -1,0 +1,137 @@
+/**
+ * Putting a new pair of files, map and log, in the place of what stands there: both are finished and
+ * on the disk beside their places first, then take them by two renames. A crash between the two leaves
+ * one file of the new pair and the other one beside its place; the next open finishes the exchange.
+ */
+
+import { directoryOf, type Storage } from "../file/mod.ts";
+import type { Entry } from "./entry.ts";
+import { applyEntry, Journal } from "./journal.ts";
+import { EntryIndex } from "./entry_index.ts";
+import { identityOf } from "./layout.ts";
+import { LogFile } from "./log_file.ts";
+import { LogSums } from "./log_sums.ts";
+import { MapFile } from "./map_file.ts";
+import { writeRegion } from "./snapshot.ts";
+import { ValueMap } from "./value_map.ts";
+
+/** Where the two files of a database lie. */
+export interface DatabasePaths {
+  readonly map: string;
+  readonly log: string;
+}
+
+export interface PairContent {
+  /** The map before the first entry. */
+  readonly map: Iterable<readonly [string, string]>;
+  readonly entries: Iterable<Entry>;
+  /** Entries that are committed; all when not given. The map gets these and no others. */
+  readonly committed?: number;
+}
+
+export function newPath(path: string): string {
+  return `${path}.new`;
+}
+
+/**
+ * Makes the pair and exchanges it. What has content is kept under its name with `keepAs` behind it.
+ * Returns the names under which the old files are kept.
+ */
+export function publishPair(
+  storage: Storage,
+  paths: DatabasePaths,
+  options: { readonly content: PairContent; readonly keepAs: "orig" | "damaged" },
+): string[] {
+  const identity = identityOf(crypto.getRandomValues(new BigUint64Array(1))[0] as bigint);
+  storage.reach("db.publish.write.before");
+  writePair(storage, { map: newPath(paths.map), log: newPath(paths.log) }, {
+    content: options.content,
+    identity,
+  });
+  storage.reach("db.publish.write.after");
+  const kept = [paths.map, paths.log].flatMap((path) => keep(storage, path, options.keepAs));
+  storage.reach("db.publish.keep.after");
+  takePlace(storage, paths.log);
+  storage.reach("db.publish.log.after");
+  takePlace(storage, paths.map);
+  storage.reach("db.publish.map.after");
+  return kept;
+}
+
+/** Gives a finished file its name. */
+export function takePlace(storage: Storage, path: string): void {
+  storage.rename(newPath(path), path);
+  storage.syncDirectory(directoryOf(path));
+}
+
+/** Writes both files and makes them durable under the given names. */
+export function writePair(
+  storage: Storage,
+  paths: DatabasePaths,
+  options: { readonly content: PairContent; readonly identity: ReturnType<typeof identityOf> },
+): void {
+  const { content, identity } = options;
+  for (const path of [paths.map, paths.log]) {
+    if (storage.statusOrNull(path) !== null) storage.unlink(path);
+  }
+  const map = new ValueMap();
+  for (const [key, value] of content.map) map.set(key, value);
+  using logStored = storage.open(paths.log, { access: "write", create: "exclusive" });
+  const log = LogFile.create(storage, logStored, { identity, baseKeys: map.size });
+  const journal = new Journal(log, {
+    index: new EntryIndex(),
+    sums: new LogSums(identity.seed),
+    committed: 0,
+  });
+  const committed = content.committed ?? Infinity;
+  for (const entry of content.entries) {
+    const commits = journal.length < committed;
+    journal.append(entry, { commits });
+    if (commits) applyEntry(map, entry);
+  }
+  log.syncNow();
+  log.finish();
+  using mapStored = storage.open(paths.map, { access: "write", create: "exclusive" });
+  const mapFile = new MapFile(storage, mapStored, { identity, current: null });
+  const state = journal.state();
+  const region = drive(writeRegion(mapFile, { map, blocks: state.blocks, sums: state.sums }));
+  mapFile.syncNow();
+  mapFile.storeHeader({
+    identity: identity.value,
+    generation: 1,
+    regionOffset: region.offset,
+    regionBytes: region.bytes,
+    keys: region.keys,
+    replayFrom: state.tail,
+    logMin: state.tail,
+    entries: state.entries,
+    committed: state.committed,
+  });
+  mapFile.syncNow();
+  mapFile.release();
+  mapStored.sync();
+  for (const directory of new Set([directoryOf(paths.map), directoryOf(paths.log)])) {
+    storage.syncDirectory(directory);
+  }
+}
+
+function drive<Result>(generator: Generator<void, Result, void>): Result {
+  for (;;) {
+    const step = generator.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** A second name for a file with content, so that taking its place loses nothing. */
+function keep(storage: Storage, path: string, suffix: string): string[] {
+  const status = storage.statusOrNull(path);
+  if (status === null || status.size === 0) return [];
+  for (let number = 1;; number++) {
+    const name = `${path}.${suffix}${number === 1 ? "" : `-${number}`}`;
+    const taken = storage.statusOrNull(name);
+    if (taken === null) storage.link(path, name);
+    else if (taken.inode !== status.inode || taken.device !== status.device) continue;
+    storage.syncDirectory(directoryOf(path));
+    return [name];
+  }
+}
