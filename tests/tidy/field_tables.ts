@@ -38,13 +38,13 @@ export function layoutName(table: string): string {
 
 /**
  * Each field with its offset and size, in the order of the layout. A size that depends on the content
- * is 0 in the layout and "–" in the table. Fields follow each other without a gap.
+ * is 0 in the layout and "–" (or 0) in the table. Fields follow each other without a gap.
  */
 export function fieldProblems(where: string, table: FieldTable, layout: Layout): string[] {
   const problems: string[] = [];
   const expected = Object.entries(layout)
     .map(([field, { offset, size }]) => `${field} ${offset} ${size === 0 ? "–" : size}`);
-  const found = table.rows.map((row) => row.join(" "));
+  const found = table.rows.map((row) => row.join(" ").replace(/ 0$/, " –"));
   for (let index = 0; index < Math.max(expected.length, found.length); index++) {
     if (expected[index] === found[index]) continue;
     problems.push(

@@ -44,8 +44,7 @@ export interface SourceFile {
   /** Names of the properties in object literals. */
   readonly properties: readonly Use[];
   readonly hasDefaultExport: boolean;
-  /** Places with a type of `any`. */
-  readonly anys: readonly Place[];
+  readonly castsToAny: readonly Place[];
 }
 
 /** `path` is from the project root. */
@@ -56,7 +55,7 @@ export function readSource(path: string, text: string): SourceFile {
   const calls: Call[] = [];
   const comments: Comment[] = [];
   const properties: Use[] = [];
-  const anys: Place[] = [];
+  const castsToAny: Place[] = [];
   let hasDefaultExport = false;
   const lineStarts = [0];
   for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
@@ -123,8 +122,8 @@ export function readSource(path: string, text: string): SourceFile {
         Property(node) {
           properties.push({ name: textOf(node.key), line: lineOf(node) });
         },
-        TSAnyKeyword(node) {
-          anys.push({ line: lineOf(node) });
+        TSAsExpression(node) {
+          if (node.typeAnnotation.type === "TSAnyKeyword") castsToAny.push({ line: lineOf(node) });
         },
       };
     },
@@ -140,7 +139,7 @@ export function readSource(path: string, text: string): SourceFile {
     comments,
     properties,
     hasDefaultExport,
-    anys,
+    castsToAny,
   };
 }
 
