@@ -9,6 +9,7 @@
  *  4. Only its writer seals a living log.
  */
 
+import { Aof, type AppendEvent, Geometry, Recovery, RecoveryKind } from "../aof/mod.ts";
 import { assert } from "../base/assert.ts";
 import { FrameCodec, LogBytes } from "./frame.ts";
 import type { LogHeader } from "./header.ts";
@@ -30,36 +31,49 @@ export interface BatchFiller {
 export const frameLengthMax = 2 ** 20;
 
 export class ActiveLog {
+  readonly #aof: Aof;
   readonly #codec: FrameCodec;
   readonly #log: LogBytes;
-  readonly #publishedTail: BigInt64Array;
-  #tail = headPageBytes;
   #durable = headPageBytes;
   #records = 0;
   #syncing: Promise<void> | null = null;
   #ended = false;
+  #filler: BatchFiller | null = null;
+  /** One function for all appends, so that an append makes no closure. */
+  readonly #fillFrame = (event: AppendEvent): number => this.#fill(event);
 
   private constructor(readonly held: HeldLog, readonly generation: bigint) {
     this.#codec = new FrameCodec({ slot: held.slot, generation });
     this.#log = new LogBytes(held.bytes);
-    this.#publishedTail = new BigInt64Array(
-      held.bytes.buffer,
-      held.bytes.byteOffset + liveLayout.publishedTail.offset,
-      1,
-    );
+    // An append-only file of fixed size, without marks: the frames are its own.
+    this.#aof = Aof.over(held.file, {
+      geometry: new Geometry({ sizeNow: held.bytes.length, sizeUpper: held.bytes.length }),
+      recovery: new Recovery({
+        func: (fileSize, _data, magic) => ({
+          magic,
+          outcome: RecoveryKind.Tail,
+          fileSize,
+          checkpoint: 0,
+          tail: headPageBytes,
+          err: null,
+        }),
+      }),
+      sizeOffset: liveLayout.publishedTail.offset,
+      mapping: held.mapping,
+    });
   }
 
   /** Claim, steps 3 and 4. The header that `held` carries must say free. */
   static async claim(held: HeldLog, header: LogHeader, wallMs: number): Promise<ActiveLog> {
     assert(header.state === "free", "Only a free log is claimed");
     const { storage } = held.directory;
-    const active = new ActiveLog(held, header.generation + 1n);
+    const generation = header.generation + 1n;
     // A reader that sees the new generation must not take the old one's tail for it.
-    Atomics.store(active.#publishedTail, 0, 0n);
+    withdrawTail(held);
     storage.reach("claim.3.before");
     held.store({
       state: "active",
-      generation: active.generation,
+      generation,
       length: headPageBytes,
       durable: headPageBytes,
       claimedWallMs: wallMs,
@@ -69,8 +83,7 @@ export class ActiveLog {
     storage.reach("claim.4.before");
     await held.file.syncDataAsync();
     storage.reach("claim.4.after");
-    Atomics.store(active.#publishedTail, 0, BigInt(headPageBytes));
-    return active;
+    return new ActiveLog(held, generation);
   }
 
   get slot(): number {
@@ -78,7 +91,7 @@ export class ActiveLog {
   }
 
   get tail(): number {
-    return this.#tail;
+    return this.#aof.size;
   }
 
   get durable(): number {
@@ -94,35 +107,43 @@ export class ActiveLog {
   }
 
   get isEmpty(): boolean {
-    return this.#tail === headPageBytes;
+    return this.tail === headPageBytes;
   }
 
   /** Room for the record batch of one more frame. */
   get roomBytes(): number {
-    return Math.max(0, this.#log.bytes.length - this.#tail - frameHeadBytes);
+    return Math.max(0, this.#log.bytes.length - this.tail - frameHeadBytes);
   }
 
   /** Append, step 1: one frame with what the filler writes; nothing where it writes nothing. */
   append(filler: BatchFiller): void {
     assert(!this.#ended, "A log that is being sealed takes no more");
-    const start = this.#tail + frameHeadBytes;
-    const end = Math.min(this.#log.bytes.length, this.#tail + frameLengthMax);
-    if (start >= end) return;
-    const next = filler.fill(this.#log.bytes, start, end);
-    if (next === start) return;
-    assert(next > start && next <= end, "A batch stays in its room");
-    assert(next % frameAlignmentBytes === 0, "A batch ends aligned");
+    const reserve = Math.min(this.#log.bytes.length - this.tail, frameLengthMax);
+    if (reserve <= frameHeadBytes) return;
     const { storage } = this.held.directory;
     storage.reach("append.1.before");
-    this.#codec.seal(this.#log, this.#tail, {
-      length: next - this.#tail,
+    this.#filler = filler;
+    const used = this.#aof.append(reserve, this.#fillFrame);
+    if (used === 0) return;
+    this.#records += filler.filledRecords;
+    storage.reach("append.1.after");
+  }
+
+  /** The batch behind the frame's head, then the head around it. Returns the frame's length. */
+  #fill({ begin, end }: AppendEvent): number {
+    const filler = this.#filler;
+    assert(filler !== null, "An append brings its filler");
+    const start = begin + frameHeadBytes;
+    const next = filler.fill(this.#log.bytes, start, end);
+    if (next === start) return 0;
+    assert(next > start && next <= end, "A batch stays in its room");
+    assert(next % frameAlignmentBytes === 0, "A batch ends aligned");
+    this.#codec.seal(this.#log, begin, {
+      length: next - begin,
       records: filler.filledRecords,
       durable: this.#durable,
     });
-    this.#tail = next;
-    this.#records += filler.filledRecords;
-    Atomics.store(this.#publishedTail, 0, BigInt(next));
-    storage.reach("append.1.after");
+    return next - begin;
   }
 
   get isSyncing(): boolean {
@@ -134,7 +155,7 @@ export class ActiveLog {
    * first. Throws where the sync fails: the caller must stop answering and mark the directory failed.
    */
   async sync(): Promise<void> {
-    const wanted = this.#tail;
+    const wanted = this.tail;
     while (this.#syncing !== null) await this.#syncing;
     if (this.#durable >= wanted) return;
     this.#syncing = this.#syncOnce();
@@ -147,9 +168,8 @@ export class ActiveLog {
 
   async #syncOnce(): Promise<void> {
     const { storage } = this.held.directory;
-    const noted = this.#tail;
     storage.reach("append.2.before");
-    await this.held.file.syncDataAsync();
+    const noted = await this.#aof.syncAsync();
     storage.reach("append.2.after");
     storage.reach("append.3.before");
     assert(noted >= this.#durable, "What is durable only grows");
@@ -179,7 +199,7 @@ export class ActiveLog {
     storage.reach("seal.3.before");
     this.held.store({
       state: "sealed",
-      length: this.#tail,
+      length: this.tail,
       durable: this.#durable,
       records: this.#records,
     });
@@ -201,4 +221,10 @@ export class ActiveLog {
     this.#ended = true;
     this.held.abandon();
   }
+}
+
+/** Until the aof over the new use publishes its own size. */
+function withdrawTail({ bytes }: HeldLog): void {
+  const offset = bytes.byteOffset + liveLayout.publishedTail.offset;
+  Atomics.store(new BigInt64Array(bytes.buffer, offset, 1), 0, 0n);
 }
