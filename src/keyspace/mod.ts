@@ -1,0 +1,13 @@
+/** One file per keyspace: counters in both orders, and which logs are already in them. */
+
+export { Batch, type MarkMap, type RowRun, SnapshotLostError } from "../tree/mod.ts";
+export {
+  Aggregator,
+  type AggregatorLimits,
+  DEFAULT_AGGREGATOR_LIMITS,
+  type KeyspaceBatch,
+} from "./aggregator.ts";
+export { type KeyspaceEntry, keyspacePath, listKeyspaces, sweepKeyspaces } from "./catalog.ts";
+export { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
+export { KeyspaceReader } from "./reader.ts";
+export { DEFAULT_PAGE_SIZE, KeyspaceWriter } from "./writer.ts";

@@ -1,0 +1,68 @@
+/**
+ * The two orders of a keyspace, on bytes where they lie. Keys compare byte by byte; four at a time as
+ * big-endian words gives the same answer sooner. Counts are two 32-bit halves: the high one signed,
+ * the low one unsigned.
+ */
+
+/** Below, at or above 0 as the bytes of `left` sort before, with or after those of `right`. */
+export function compareBytes(
+  left: DataView,
+  leftStart: number,
+  leftEnd: number,
+  right: DataView,
+  rightStart: number,
+  rightEnd: number,
+): number {
+  const leftLength = leftEnd - leftStart;
+  const rightLength = rightEnd - rightStart;
+  const common = leftLength < rightLength ? leftLength : rightLength;
+  let index = 0;
+  for (const words = common & ~3; index < words; index += 4) {
+    const a = left.getUint32(leftStart + index);
+    const b = right.getUint32(rightStart + index);
+    if (a !== b) return a < b ? -1 : 1;
+  }
+  for (; index < common; index++) {
+    const order = left.getUint8(leftStart + index) - right.getUint8(rightStart + index);
+    if (order !== 0) return order;
+  }
+  return leftLength - rightLength;
+}
+
+/** Below 0 when the left count stands before the right one in rank order: it is the larger. */
+export function compareRank(
+  leftHigh: number,
+  leftLow: number,
+  rightHigh: number,
+  rightLow: number,
+): number {
+  if (leftHigh !== rightHigh) return leftHigh > rightHigh ? -1 : 1;
+  if (leftLow === rightLow) return 0;
+  return leftLow >>> 0 > rightLow >>> 0 ? -1 : 1;
+}
+
+/** How many leading bytes the two have in common, looking at no more than `limit`. */
+export function commonPrefix(
+  left: Uint8Array,
+  leftStart: number,
+  right: Uint8Array,
+  rightStart: number,
+  limit: number,
+): number {
+  let length = 0;
+  while (length < limit && left[leftStart + length] === right[rightStart + length]) length++;
+  return length;
+}
+
+/** The two halves of a count as one exact integer. */
+export function joinCount(high: number, low: number): bigint {
+  return (BigInt(high) << 32n) | BigInt(low >>> 0);
+}
+
+export function highHalf(count: bigint): number {
+  return Number(BigInt.asIntN(32, count >> 32n));
+}
+
+export function lowHalf(count: bigint): number {
+  return Number(BigInt.asIntN(32, count));
+}

@@ -1,0 +1,14 @@
+/** The sorted counter structure inside a keyspace file. */
+
+export {
+  Batch,
+  ENTRY_HIGH_WORD,
+  ENTRY_KEY_WORD,
+  ENTRY_LENGTH_MASK,
+  ENTRY_LOW_WORD,
+  INT64_MAX,
+  INT64_MIN,
+} from "./batch.ts";
+export type { MarkMap } from "./marks.ts";
+export { COPY_BYTES_MIN, type RowRun, SnapshotLostError, TreeReader } from "./tree_reader.ts";
+export { type ApplyFigures, TreeWriter } from "./tree_writer.ts";

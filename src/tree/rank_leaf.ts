@@ -1,0 +1,128 @@
+/**
+ * Leaves of the rank order: which counters stand at which place?
+ *
+ *     header │ row 0 │ row 1 │ … unused … │ slot 1 │ slot 0
+ *     row: value (int64 LE) │ key length (u16 LE) │ key
+ *
+ * Rows lie in the form in which the read port sends them, without gaps, so a reply is a copy of a run
+ * of bytes. Slot i (u16, counted from the end of the page) is where row i begins.
+ *
+ * Invariants: 1. rows descend by count, and ascend by key where counts are equal; 2. row i ends where
+ * row i + 1 begins, the last at the end that the header names.
+ */
+
+import { compareBytes, compareRank, joinCount } from "./compare.ts";
+import {
+  KEY_BYTES_MAX,
+  PAGE_END_OFFSET,
+  PAGE_HEADER_BYTES,
+  PAGE_ROWS_OFFSET,
+  type PageFrame,
+} from "./page.ts";
+
+export const RANK_LEAF_ROWS_OFFSET = PAGE_HEADER_BYTES;
+export const RANK_LEAF_SLOT_BYTES = 2;
+
+export const RANK_ROW_COUNT_OFFSET = 0;
+export const RANK_ROW_LENGTH_OFFSET = RANK_ROW_COUNT_OFFSET + 8;
+export const RANK_ROW_KEY_OFFSET = RANK_ROW_LENGTH_OFFSET + 2;
+
+/** Bytes of the longest row. */
+export const RANK_ROW_BYTES_MAX = RANK_ROW_KEY_OFFSET + KEY_BYTES_MAX;
+
+/** Where row `row` begins; for the number of rows, where the last one ends. */
+export function rankRowStart(leaf: DataView, row: number): number {
+  if (row === leaf.getUint16(PAGE_ROWS_OFFSET, true)) return leaf.getUint16(PAGE_END_OFFSET, true);
+  return leaf.getUint16(leaf.byteLength - RANK_LEAF_SLOT_BYTES * (row + 1), true);
+}
+
+/** Low half of the count of the row at byte `at`. */
+export function rankRowLow(leaf: DataView, at: number): number {
+  return leaf.getInt32(at + RANK_ROW_COUNT_OFFSET, true);
+}
+
+/** High half of the count of the row at byte `at`. */
+export function rankRowHigh(leaf: DataView, at: number): number {
+  return leaf.getInt32(at + RANK_ROW_COUNT_OFFSET + 4, true);
+}
+
+/**
+ * Index of the first row that does not stand before (count, key): where that counter is, or would be.
+ * Rows before `from` are known to stand before it.
+ */
+export function lowerBoundInRankLeaf(
+  leaf: DataView,
+  high: number,
+  low: number,
+  key: DataView,
+  keyStart: number,
+  keyEnd: number,
+  from = 0,
+): number {
+  const slots = leaf.byteLength - RANK_LEAF_SLOT_BYTES;
+  let first = from;
+  let last = leaf.getUint16(PAGE_ROWS_OFFSET, true);
+  while (first < last) {
+    const middle = (first + last) >>> 1;
+    const at = leaf.getUint16(slots - RANK_LEAF_SLOT_BYTES * middle, true);
+    let order = compareRank(rankRowHigh(leaf, at), rankRowLow(leaf, at), high, low);
+    if (order === 0) {
+      const start = at + RANK_ROW_KEY_OFFSET;
+      const end = start + leaf.getUint16(at + RANK_ROW_LENGTH_OFFSET, true);
+      order = compareBytes(leaf, start, end, key, keyStart, keyEnd);
+    }
+    if (order < 0) first = middle + 1;
+    else last = middle;
+  }
+  return first;
+}
+
+/** Whether the row at byte `at` is this counter exactly. */
+export function rankRowIs(
+  leaf: DataView,
+  at: number,
+  high: number,
+  low: number,
+  key: DataView,
+  keyStart: number,
+  keyEnd: number,
+): boolean {
+  if (rankRowHigh(leaf, at) !== high || rankRowLow(leaf, at) !== low) return false;
+  const start = at + RANK_ROW_KEY_OFFSET;
+  const end = start + leaf.getUint16(at + RANK_ROW_LENGTH_OFFSET, true);
+  return compareBytes(leaf, start, end, key, keyStart, keyEnd) === 0;
+}
+
+/** A copy of one row. For tests, checks and small reads. */
+export function rankLeafRow(frame: PageFrame, row: number): { key: Uint8Array; count: bigint } {
+  const { view, bytes } = frame;
+  const at = rankRowStart(view, row);
+  const start = at + RANK_ROW_KEY_OFFSET;
+  return {
+    key: bytes.slice(start, start + view.getUint16(at + RANK_ROW_LENGTH_OFFSET, true)),
+    count: joinCount(rankRowHigh(view, at), rankRowLow(view, at)),
+  };
+}
+
+/** What is wrong inside a rank leaf whose checksum is right, or null. */
+export function rankLeafProblem(frame: PageFrame): string | null {
+  const { view, bytes } = frame;
+  const rows = frame.rows;
+  const end = view.getUint16(PAGE_END_OFFSET, true);
+  const slots = bytes.length - RANK_LEAF_SLOT_BYTES * rows;
+  if (end > slots) return "rows reach into the slots";
+  let at = RANK_LEAF_ROWS_OFFSET;
+  for (let row = 0; row < rows; row++) {
+    if (rankRowStart(view, row) !== at) return `row ${row} does not follow the one before`;
+    if (at + RANK_ROW_KEY_OFFSET > end) return `row ${row} is cut off`;
+    const keyLength = view.getUint16(at + RANK_ROW_LENGTH_OFFSET, true);
+    if (keyLength > KEY_BYTES_MAX) return `key ${row} is too long`;
+    const next = at + RANK_ROW_KEY_OFFSET + keyLength;
+    if (next > end) return `row ${row} is cut off`;
+    if (bytes.subarray(at + RANK_ROW_KEY_OFFSET, next).includes(0)) return `key ${row} holds NUL`;
+    at = next;
+  }
+  if (at !== end) return "rows do not end where the header says";
+  for (; at < slots; at++) if (bytes[at] !== 0) return "unused bytes are not 0";
+  return null;
+}
