@@ -4,10 +4,14 @@ import { completion } from "./verbs/completion.ts";
 import { systemd } from "./verbs/systemd.ts";
 import { config } from "./verbs/config.ts";
 import { doctor } from "./verbs/doctor.ts";
+import { kv } from "./verbs/kv.ts";
 import { write } from "./verbs/write.ts";
+import { status } from "./verbs/status.ts";
 
 export const VERBS: VerbTable = [
+  status,
   write,
+  kv,
   doctor,
   config,
   systemd,

@@ -207,6 +207,7 @@ for (const [program, command] of Object.entries(PEERS)) {
         assertEquals(waiting.stdoutLines.length, 0, "the peer waits");
         release();
         await waiting.stdoutLine(/^locked$/);
+        await waiting.writeStdin("\n");
         assertEquals((await waiting.ended()).code, 0);
       });
     });
