@@ -1,6 +1,6 @@
 /**
  * What a living daemon says of itself, for `countd status`: one file in `DATA/run` for each daemon,
- * named after its verb and process, rewritten in place every second and removed at a clean stop.
+ * named after its verb and process, rewritten in place twice a second and removed at a clean stop.
  *
  * Invariants:
  *  1. The daemon holds `flock` on its file while it lives; a file without a holder is stale.
@@ -25,7 +25,7 @@ export interface DaemonReport {
 }
 
 export const reportBytes = 16_384;
-const reportEveryMs = 1000;
+const reportEveryMs = 500;
 
 /** A report without its end (the writer was in the middle of it) is read again this often. */
 const readAttempts = 5;

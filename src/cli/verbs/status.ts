@@ -1,0 +1,111 @@
+import type { LiveFigures, Status } from "../../care/mod.ts";
+import { EXIT_CODES } from "../exit_codes.ts";
+import { showSize } from "../option.ts";
+import { dataOption } from "../options.ts";
+import { defineVerb } from "../verb.ts";
+
+export const status = defineVerb({
+  name: "status",
+  summary: "show how a data directory stands: logs, backlog, who folds, daemons",
+  details: [
+    "Reads the data directory; daemons may be running or not. Increments, refusals, recoveries and " +
+    "the last sync are sums over the daemons that live, each since its start.",
+  ],
+  positionals: {},
+  options: { data: dataOption },
+  answersJson: true,
+  examples: [
+    { command: "countd status --data ./counters", meaning: "one fact a line: name TAB value" },
+    { command: "countd status --json", meaning: "the same for a program" },
+  ],
+  async run({ options, storage, clock, json, stdout }) {
+    const { DataDirectory, describeSelf } = await import("../../commitlog/mod.ts");
+    const { statusOf } = await import("../../care/mod.ts");
+    using directory = DataDirectory.open(storage, options.data, { self: describeSelf(storage) });
+    const found = await statusOf(directory, clock);
+    if (json) stdout.json(statusJson(found));
+    else for (const [name, value] of statusLines(found)) stdout.line(`${name}\t${value}`);
+    return EXIT_CODES.ok;
+  },
+});
+
+function statusLines(status: Status): [string, string][] {
+  const { sizes, logs, backlog, space, figures } = status;
+  const lines: [string, string][] = [
+    ["directory", status.directory],
+    ["format", String(status.format)],
+    ["log size", showSize(sizes.logSize)],
+    ["name sizes", `keyspace ${sizes.keyspaceSize}, key ${sizes.keySize}`],
+    ["failed", status.failed === null ? "no" : `yes: ${status.failed.reason}`],
+    ["logs", listCounts(logs)],
+    ["backlog", `${backlog.records} records, ${backlog.bytes} bytes, ${backlog.seconds} s`],
+    ["folding", status.foldHolder ?? "nobody"],
+    ["free space", `${space.freeBytes} of ${space.totalBytes} bytes`],
+    ["disk full", figures.diskFull ? "yes: writing waits for space" : "no"],
+    ["increments", `accepted ${figures.accepted}, refused ${figures.refused}`],
+    ["refused", listCounts(figures.refusedByReason)],
+    ["recovered", listCounts(figures.recoveredByKind)],
+    ["saturated", String(figures.saturated)],
+    ["last sync", timeText(figures.lastSyncMs)],
+  ];
+  for (const { verb, pid, state, startedMs } of status.daemons) {
+    lines.push(["daemon", `${verb} pid ${pid}, ${state}, since ${timeText(startedMs)}`]);
+  }
+  return lines;
+}
+
+/** Every count that is not zero, as `name count, …`. */
+function listCounts(counts: Readonly<Record<string, number>>): string {
+  const shown = Object.entries(counts).filter(([, count]) => count > 0);
+  return shown.length === 0 ? "0" : shown.map(([name, count]) => `${name} ${count}`).join(", ");
+}
+
+function timeText(wallMs: number | null): string {
+  return wallMs === null ? "-" : new Date(wallMs).toISOString();
+}
+
+/** Counts and sizes as decimal strings, times in ISO form. */
+function statusJson(status: Status): unknown {
+  const { sizes, backlog, space, failed } = status;
+  return {
+    directory: status.directory,
+    format: status.format,
+    sizes: texts(sizes),
+    failed: failed === null ? null : { reason: failed.reason, time: timeText(failed.wallMs) },
+    logs: texts(status.logs),
+    backlog: {
+      records: String(backlog.records),
+      bytes: String(backlog.bytes),
+      seconds: backlog.seconds,
+    },
+    foldHolder: status.foldHolder,
+    space: texts(space),
+    ...figuresJson(status.figures),
+    daemons: status.daemons.map(({ verb, pid, state, startedMs, updatedMs, figures }) => ({
+      verb,
+      pid,
+      state,
+      started: timeText(startedMs),
+      updated: timeText(updatedMs),
+      figures: Object.fromEntries(
+        Object.entries(figures).map(([name, values]) => [name, texts(values)]),
+      ),
+    })),
+  };
+}
+
+function figuresJson(figures: LiveFigures) {
+  return {
+    diskFull: figures.diskFull,
+    accepted: String(figures.accepted),
+    refused: String(figures.refused),
+    refusedByReason: texts(figures.refusedByReason),
+    recoveredByKind: texts(figures.recoveredByKind),
+    saturated: String(figures.saturated),
+    lastSync: figures.lastSyncMs === null ? null : timeText(figures.lastSyncMs),
+  };
+}
+
+function texts(counts: object): Record<string, string> {
+  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, String(count)]));
+}
