@@ -11,11 +11,13 @@ import {
   DataDirectory,
   type DirectorySizes,
   freeMode,
+  HeldLog,
   type Holder,
   listSlots,
   LogPool,
   LogReader,
   pathOfSlot,
+  recoverHeld,
 } from "../../src/commitlog/mod.ts";
 import type { Storage } from "../../src/file/mod.ts";
 import { encodeCounter, encodeDefinition } from "../../src/wire/mod.ts";
@@ -73,6 +75,8 @@ export interface CounterWork {
   readonly litter?: (storage: Storage) => void;
   /** Slots that are made at the first start; 2 when not given. */
   readonly logs?: number;
+  /** Planted: a claim that uses the last generation again. */
+  readonly keepGeneration?: boolean;
   /** Planted: answers without waiting for the disk. */
   readonly acknowledgeBeforeSync?: boolean;
   /** Planted: a storage between the code under test and the disk. */
@@ -132,6 +136,7 @@ class WriterSession {
 
   async #claimed(): Promise<ActiveLog> {
     if (this.#active !== null) return this.#active;
+    if (this.work.keepGeneration) return this.#active = await this.#claimAgain();
     let active = await this.pool.claim();
     if (!(active instanceof ActiveLog)) {
       await this.work.fold.fold(this.pool.directory);
@@ -139,6 +144,20 @@ class WriterSession {
     }
     assert(active instanceof ActiveLog, `no log to be had: ${active}`);
     return this.#active = active;
+  }
+
+  async #claimAgain(): Promise<ActiveLog> {
+    const { directory } = this.pool;
+    for (const slot of listSlots(directory.storage, directory.paths.logs).slots) {
+      const held = HeldLog.take(directory, slot);
+      const header = held?.header();
+      if (held && header?.state === "free") {
+        const generation = header.generation === 0n ? 0n : header.generation - 1n;
+        return await ActiveLog.claim(held, { ...header, generation }, 0);
+      }
+      if (held) recoverHeld(held);
+    }
+    throw new Error("no free log");
   }
 
   /** False where the log has no more room. */
@@ -232,21 +251,41 @@ export function counterSubject(name: string, work: CounterWork): Subject<Counter
       await work.fold.fold(directory);
       directory.close();
     },
-    verify(disk, oracle) {
+    async verify(disk, oracle) {
       const storage = disk.process("verify");
       assertEquals(disk.space.storesIntoHoles, 0, "stores into space that was not allocated");
-      verifyPool(disk, storage);
+      verifyPool(storage, work.logs ?? 2);
       work.fold.check?.(storage);
       oracle.judge(work.fold.totals(storage));
+      await useEverySlotAgain(disk, oracle.copy(), work);
     },
   };
 }
 
+/** C18: the number of each log is usable again, and what is written there next counts. */
+async function useEverySlotAgain(
+  disk: SimulatedDisk,
+  oracle: CounterOracle,
+  work: CounterWork,
+): Promise<void> {
+  const pool = await openPool(disk.process("next writer"), work.logs);
+  const session = new WriterSession(pool, oracle, work);
+  const { slots } = listSlots(pool.directory.storage, pool.directory.paths.logs);
+  for (const _ of slots) {
+    await session.step({ do: "append", keyspaces: ["again"] });
+    await session.step({ do: "seal", sync: true });
+  }
+  await session.step({ do: "fold" });
+  oracle.judge(work.fold.totals(pool.directory.storage));
+  verifyPool(pool.directory.storage, slots.length);
+  pool.directory.close();
+}
+
 /** After a fold every log is free again, by its header, its label and its names. */
-function verifyPool(_disk: SimulatedDisk, storage: Storage): void {
+function verifyPool(storage: Storage, least: number): void {
   using directory = DataDirectory.open(storage, DATA, { self: someHolder });
   const { slots, unfinished } = listSlots(storage, directory.paths.logs);
-  assert(slots.length >= 2, "the slots are there");
+  assert(slots.length >= least, "the slots are there");
   const names = storage.readDirectory(directory.paths.logs).filter((name) => !/^cut-/.test(name));
   // A slot that was being made is finished by whoever needs it next.
   assertEquals(

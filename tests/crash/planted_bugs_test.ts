@@ -1,0 +1,116 @@
+/**
+ * The test of the tests: bugs that are known to lose or double counts are planted one at a time, and
+ * the simulated disk must show each of them, in the same enumerated runs every time. The same runs
+ * without a bug pass.
+ */
+
+import { assert, assertMatch, assertRejects } from "@std/assert";
+import type { Storage } from "../../src/file/mod.ts";
+import { counterSubject, type CounterWork, DATA, type WriterStep } from "./counter_subject.ts";
+import { explore, type ExploreOptions } from "./explore.ts";
+import { plantedStorage, type StorageBug } from "./planted_storage.ts";
+import { type FoldBug, referenceFold, referenceTotals } from "./reference_fold.ts";
+
+const append = (...keyspaces: string[]): WriterStep => ({ do: "append", keyspaces });
+const sync: WriterStep = { do: "sync" };
+const seal: WriterStep = { do: "seal", sync: true };
+const fold: WriterStep = { do: "fold" };
+
+/** Enough to pass through every step of the protocol, and through one slot twice. */
+const workload: readonly WriterStep[] = [
+  append("one", "two"),
+  append("two"),
+  sync,
+  seal,
+  fold,
+  append("one"),
+  seal,
+  fold,
+  append("two"),
+  sync,
+];
+
+async function run(work: Partial<CounterWork>, options: ExploreOptions = {}): Promise<void> {
+  const subject = counterSubject("planted", {
+    steps: () => workload,
+    fold: { fold: (directory) => referenceFold(directory), totals: referenceTotals },
+    logs: 2,
+    ...work,
+  });
+  await explore(subject, options);
+}
+
+async function assertCaught(
+  symptom: RegExp,
+  work: Partial<CounterWork>,
+  options: ExploreOptions = {},
+): Promise<void> {
+  const error = await assertRejects(() => run(work, options), Error);
+  assert(error.message.startsWith("planted: "), `found by something else: ${error.stack}`);
+  console.log(error.message.split("\n")[0]);
+  assertMatch(error.message, symptom);
+}
+
+Deno.test("Without a planted bug the runs pass", async () => {
+  await run({}, { doubleEvery: 101 });
+});
+
+const lost = /was acknowledged and is lost/;
+const doubled = /is counted .*2/;
+
+/** A slot is used twice for frames of one length: the old ones fit in where the new ones end. */
+const slotTwice = [append("one"), append("one"), seal, fold, append("one"), sync];
+/** Nobody syncs the log itself. */
+const unsynced = [append("one"), { do: "seal", sync: false } as const, fold];
+
+const storageBugs: readonly (readonly [StorageBug, RegExp, readonly WriterStep[]])[] = [
+  ["skip the data sync", lost, workload],
+  ["skip the directory sync", lost, workload],
+  ["full before the data is durable", /is damaged at byte/, workload],
+  ["write before the generation is durable", lost, unsynced],
+  ["checksum not seeded with the generation", doubled, slotTwice],
+  ["no checksum", /./, workload],
+];
+
+for (const [bug, symptom, steps] of storageBugs) {
+  Deno.test(`Planted bug is caught: ${bug}`, async () => {
+    const plant = (storage: Storage) => plantedStorage(storage, bug, `${DATA}/logs`);
+    await assertCaught(symptom, { plant, steps: () => steps, logs: 1 });
+  });
+}
+
+Deno.test("Without a planted bug the special runs pass too", async () => {
+  for (const steps of [slotTwice, unsynced]) await run({ steps: () => steps, logs: 1 });
+});
+
+const foldBugs: readonly (readonly [FoldBug, RegExp])[] = [
+  ["mark in a second step", doubled],
+  ["mark before the data", lost],
+  ["recycle before the keyspaces are durable", lost],
+  ["fold twice after a restart", doubled],
+  ["count as a double", /the sum of/],
+  ["mark for all keyspaces together", /counted in one keyspace and not in another/],
+  ["zero slot accepted", /number of counters/],
+];
+
+for (const [bug, symptom] of foldBugs) {
+  Deno.test(`Planted bug is caught: ${bug}`, async () => {
+    const planted = { fold: (d: Parameters<typeof referenceFold>[0]) => referenceFold(d, bug) };
+    await assertCaught(symptom, { fold: { ...planted, totals: referenceTotals } });
+  });
+}
+
+Deno.test("Planted bug is caught: acknowledge before sync", async () => {
+  await assertCaught(lost, { acknowledgeBeforeSync: true });
+});
+
+Deno.test("Planted bug is caught: generation not raised", async () => {
+  await assertCaught(/./, { keepGeneration: true });
+});
+
+Deno.test("Planted bug is caught: a new worker trusts marks that only the page cache has", async () => {
+  const plant = (storage: Storage) =>
+    plantedStorage(storage, "skip the sync of the file system", `${DATA}/logs`);
+  const steps = () => [append("one"), seal, fold];
+  await assertCaught(lost, { plant, steps, logs: 1 }, { doubleEvery: 3 });
+});

@@ -1,0 +1,143 @@
+/**
+ * Bugs to be planted between the code under test and the disk. Each is one that a real program has
+ * had; a harness that does not see one of them is broken.
+ */
+
+import {
+  frameAlignmentBytes,
+  frameHeadBytes,
+  frameLayout,
+  frameMagic,
+  headPageBytes,
+} from "../../src/commitlog/layout.ts";
+import { FrameCodec, frameDurable, frameRecords, LogBytes } from "../../src/commitlog/frame.ts";
+import { newestHeader } from "../../src/commitlog/header.ts";
+import { listSlots, pathOfSlot } from "../../src/commitlog/mod.ts";
+import type { Storage, StoredFile } from "../../src/file/mod.ts";
+
+export type StorageBug =
+  | "skip the data sync"
+  | "skip the directory sync"
+  | "skip the sync of the file system"
+  | "full before the data is durable"
+  | "write before the generation is durable"
+  | "checksum not seeded with the generation"
+  | "no checksum";
+
+/** Syncs of files do nothing while `when()` says so. */
+function withoutFileSyncs(inner: Storage, when: () => boolean): Storage {
+  return overridden(inner, {
+    open(path, options) {
+      const file = inner.open(path, options);
+      const skipping = {
+        syncData: () => when() || file.syncData(),
+        sync: () => when() || file.sync(),
+        syncDataAsync: async () => void (when() || await file.syncDataAsync()),
+      };
+      return overridden(file, skipping as unknown as Partial<StoredFile>);
+    },
+  });
+}
+
+/** Runs an order at a named point; everything else passes through. */
+function atPoint(inner: Storage, order: (point: string) => void): Storage {
+  return overridden(inner, {
+    reach(point) {
+      inner.reach(point);
+      order(point);
+    },
+  });
+}
+
+/** Between two points of the protocol, syncs of files do nothing. */
+function skippingBetween(inner: Storage, from: string, to: string): Storage {
+  let skipping = false;
+  const watched = atPoint(inner, (point) => {
+    if (point === from) skipping = true;
+    if (point === to) skipping = false;
+  });
+  return withoutFileSyncs(watched, () => skipping);
+}
+
+export function plantedStorage(inner: Storage, bug: StorageBug, logs: string): Storage {
+  switch (bug) {
+    case "skip the data sync":
+      return withoutFileSyncs(inner, () => true);
+    case "skip the directory sync":
+      return overridden(inner, { syncDirectory: () => {} });
+    case "skip the sync of the file system":
+      return overridden(inner, { syncFileSystem: () => {} });
+    case "full before the data is durable":
+      return skippingBetween(inner, "seal.2.before", "seal.3.before");
+    case "write before the generation is durable":
+      return skippingBetween(inner, "claim.4.before", "claim.4.after");
+    case "checksum not seeded with the generation":
+      return atPoint(inner, (point) => {
+        if (point === "claim.4.after") forEachLog(inner, logs, adoptOldFrames);
+      });
+    case "no checksum":
+      return atPoint(inner, (point) => {
+        if (point === "recover.scan.before") forEachLog(inner, logs, forgiveFrames);
+      });
+  }
+}
+
+/** `inner` with some members replaced; the others keep their object. */
+function overridden<T extends object>(inner: T, members: Partial<T>): T {
+  return new Proxy(inner, {
+    get(target, name) {
+      if (name in members) return members[name as keyof T];
+      const value = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+function forEachLog(
+  storage: Storage,
+  logs: string,
+  visit: (log: LogBytes, slot: number, generation: bigint) => void,
+): void {
+  for (const slot of listSlots(storage, logs).slots) {
+    using file = storage.open(pathOfSlot(logs, slot), { access: "write" });
+    using mapping = file.map(file.status().size, "write");
+    const newest = newestHeader(mapping.bytes.subarray(0, headPageBytes));
+    if (newest === null) continue;
+    visit(new LogBytes(mapping.bytes), slot, newest.header.generation);
+  }
+}
+
+/** What an unseeded checksum comes to: frames of the last use pass as frames of this one. */
+function adoptOldFrames(log: LogBytes, slot: number, generation: bigint): void {
+  if (generation < 2n) return;
+  const old = new FrameCodec({ slot, generation: generation - 1n });
+  const next = new FrameCodec({ slot, generation });
+  for (let offset = headPageBytes; offset + frameHeadBytes < log.bytes.length;) {
+    const length = old.verify(log, offset, log.bytes.length);
+    if (length === 0) {
+      offset += frameAlignmentBytes;
+      continue;
+    }
+    const durable = frameDurable(log, offset);
+    next.seal(log, offset, { length, records: frameRecords(log, offset), durable });
+    offset += length;
+  }
+}
+
+/** What a missing checksum comes to: whatever looks like a frame passes. */
+function forgiveFrames(log: LogBytes, slot: number, generation: bigint): void {
+  const codec = new FrameCodec({ slot, generation });
+  for (let offset = headPageBytes; offset + frameHeadBytes < log.bytes.length;) {
+    const length = log.view.getUint32(offset, true);
+    const looksRight = length > frameHeadBytes && length % frameAlignmentBytes === 0 &&
+      offset + length <= log.bytes.length &&
+      log.view.getUint16(offset + frameLayout.magic.offset, true) === frameMagic;
+    if (!looksRight) {
+      offset += frameAlignmentBytes;
+      continue;
+    }
+    const durable = Math.min(frameDurable(log, offset), offset);
+    codec.seal(log, offset, { length, records: frameRecords(log, offset), durable });
+    offset += length;
+  }
+}
