@@ -1,8 +1,9 @@
 /** Starts several processes of `client.ts`, which begin at one moment, and gathers their calls. */
 
 import { assertEquals } from "@std/assert";
-import type { Call } from "../support/linearizability.ts";
+import type { Call, CallKind } from "../support/linearizability.ts";
 import { type CountdProcess, startProgram } from "../support/process.ts";
+import { waitUntil } from "../support/wait.ts";
 import type { Job } from "./client.ts";
 
 const client = decodeURIComponent(new URL("client.ts", import.meta.url).pathname);
@@ -31,6 +32,32 @@ export function startClient(directory: string, job: Job, fault?: string): Countd
   return startProgram(
     [Deno.execPath(), "run", "--quiet", "-A", "--no-check", client, path],
     fault === undefined ? {} : { env: { COUNTD_FAULT: fault } },
+  );
+}
+
+/** A job of one durable call on the tables in `directory`. */
+export function oneCall(
+  directory: string,
+  call: { kind: CallKind; key: string; value?: string },
+): Job {
+  return {
+    job: "script",
+    inLockStep: false,
+    calls: [call],
+    root: `${directory}/tables`,
+    process: 0,
+    lockTimeoutMs: 30_000,
+    sync: "always",
+    counters: `${directory}/counters`,
+    parties: 1,
+  };
+}
+
+/** Waits until a process stands still by SIGSTOP, as a `stop@` fault makes it. */
+export async function untilStopped(process: CountdProcess): Promise<void> {
+  await waitUntil(
+    "the process to stop",
+    () => /^State:\tT/m.test(Deno.readTextFileSync(`/proc/${process.pid}/status`)),
   );
 }
 

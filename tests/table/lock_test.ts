@@ -5,8 +5,7 @@ import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { BusyError } from "../../src/base/errors.ts";
 import { KeyExistsError, LockDeadlineError, type TableRoot } from "../../src/table/mod.ts";
 import { type CountdProcess, startProgram } from "../support/process.ts";
-import { waitUntil } from "../support/wait.ts";
-import { startClient } from "./clients.ts";
+import { oneCall, startClient, untilStopped } from "./clients.ts";
 import { asText, bytes, listTree, openRoot, withRoot } from "./support.ts";
 
 const NEW = bytes("new");
@@ -220,21 +219,9 @@ async function withHeldKey(
   body: (release: () => void) => Promise<void>,
 ): Promise<void> {
   const directory = root.slice(0, root.lastIndexOf("/"));
-  await using client = startClient(directory, {
-    job: "script",
-    inLockStep: false,
-    calls: [{ kind: "set", key: "k", value: "held" }],
-    root,
-    process: 0,
-    lockTimeoutMs: 30_000,
-    sync: "os",
-    counters: `${directory}/counters-held`,
-    parties: 1,
-  }, "stop@table.rename.before");
-  await waitUntil(
-    "the client to stop",
-    () => /^State:\tT/m.test(Deno.readTextFileSync(`/proc/${client.pid}/status`)),
-  );
+  const set = oneCall(directory, { kind: "set", key: "k", value: "held" });
+  await using client = startClient(directory, set, "stop@table.rename.before");
+  await untilStopped(client);
   await body(() => client.signal("SIGCONT"));
   assertEquals((await client.ended()).code, 0);
 }
