@@ -91,22 +91,9 @@ Deno.test("F28 a sweep leaves the files of living writers alone", async () => {
   await withTemporaryDirectory(async (directory) => {
     const path = `${directory}/tables`;
     await openRoot(path).set("other", bytes("other"));
-    await using client = startClient(directory, {
-      job: "script",
-      inLockStep: false,
-      calls: [{ kind: "create", key: "k", value: "alive" }],
-      root: path,
-      process: 0,
-      lockTimeoutMs: 30_000,
-      sync: "os",
-      counters: `${directory}/counters`,
-      parties: 1,
-    }, "stop@table.link.before");
-    const { waitUntil } = await import("../support/wait.ts");
-    await waitUntil(
-      "the client to stop",
-      () => /^State:\tT/m.test(Deno.readTextFileSync(`/proc/${client.pid}/status`)),
-    );
+    const create = oneCall(directory, { kind: "create", key: "k", value: "alive" });
+    await using client = startClient(directory, create, "stop@table.link.before");
+    await untilStopped(client);
     Deno.writeTextFileSync(`${path}/.countd-temporary/0123456789abcdef`, "left by the dead");
     await openRoot(path).set("other", bytes("swept"));
     const left = listTree(`${path}/.countd-temporary`);
