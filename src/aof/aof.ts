@@ -9,98 +9,52 @@
  *   5. After a sync that failed nothing is written or synced any more.
  */
 
-import { assert } from "../base/assert.ts";
-import { type Clock, systemClock } from "../base/clock.ts";
-import { UsageError } from "../base/errors.ts";
-import { directoryOf, type Storage, type StoredFile } from "../file/mod.ts";
-import { AppendEvent, type AppendFunc } from "./append_event.ts";
-import {
-  ErrAppendFuncNil,
-  ErrClosed,
-  ErrCorrupted,
-  ErrEndOfFile,
-  ErrFileIsReadOnly,
-  ErrShortBuffer,
-  ErrShrink,
-  ErrWouldBlock,
-} from "./errors.ts";
+import type { Storage, StoredFile } from "../file/mod.ts";
+import type { AppendFunc } from "./append_event.ts";
+import { Appender } from "./appender.ts";
+import { Durability } from "./durability.ts";
+import { ErrClosed, ErrFileIsReadOnly } from "./errors.ts";
 import { FileState } from "./file_state.ts";
-import { type Geometry, roundUp } from "./geometry.ts";
-import { markSize } from "./magic.ts";
-import type { Marks } from "./marks.ts";
-import {
-  anonymousParts,
-  followParts,
-  type OpenOptions,
-  openParts,
-  type OverOptions,
-  overParts,
-  type Parts,
-  type SharedOptions,
-} from "./open.ts";
-import type { PublishedSize } from "./published_size.ts";
+import { finishFile } from "./finish.ts";
+import type { Geometry } from "./geometry.ts";
+import { openParts } from "./open_file.ts";
+import { anonymousParts, followParts, overParts } from "./open_other.ts";
+import type { OpenOptions, OverOptions, Parts, SharedOptions } from "./parts.ts";
 import { Reactor } from "./reactor.ts";
 import type { Recovery } from "./recovery.ts";
-import { FileRegion, type Region, timed } from "./region.ts";
-import { FileStats, type Stats } from "./stats.ts";
-import { type CloseReason, type Consumer, Tailer, type TailSource } from "./tailer.ts";
+import { countedOpen, timed } from "./region.ts";
+import type { FileStats } from "./stats.ts";
+import {
+  type SubscribeIntervalOptions,
+  type SubscribeOptions,
+  Subscriptions,
+} from "./subscriptions.ts";
+import type { Consumer, Tailer, TailSource } from "./tailer.ts";
 
 /** Asked to extend a file ahead of the writes; see `Aof.onLowRoom`. */
 export type LowRoomFunc = (aof: Aof) => void;
 
-export interface SubscribeOptions {
-  /** Offset of the first byte that the consumer wants; default 0. */
-  readonly from?: number | undefined;
-}
-
-export interface SubscribeIntervalOptions extends SubscribeOptions {
-  readonly intervalMs: number;
-}
-
 export class Aof implements TailSource, Disposable, AsyncDisposable {
   readonly #parts: Parts;
-  readonly #marks: Marks | null;
-  readonly #markSize: number;
-  readonly #published: PublishedSize | null;
-  readonly #clock: Clock;
-  readonly #stats: Stats;
-  readonly #tailers = new Set<Tailer>();
-  readonly #event: AppendEvent;
-  readonly fileStats: FileStats = new FileStats();
-  #region: Region;
+  readonly #appender: Appender;
+  readonly #durability: Durability;
+  readonly #subscriptions = new Subscriptions();
+  readonly #finalized = Promise.withResolvers<void>();
   #bytes: Uint8Array;
-  #size: number;
   #state: FileState;
-  /** End of the data that fits into the file as it is; -1 while nothing may be written. */
-  #room = -1;
-  #lowWater = Infinity;
-  #headroom = 0;
-  #lowRoom: LowRoomFunc | null = null;
-  #appending = false;
-  #extending = false;
-  #failure: unknown = null;
-  #syncedSize = -1;
-  #flushedSize = 0;
-  #syncsInFlight = 0;
-  #directoryNeedsSync: boolean;
   #reactor: Reactor | null;
-  #finalized = Promise.withResolvers<void>();
 
   private constructor(parts: Parts) {
     this.#parts = parts;
-    this.#region = parts.region;
     this.#bytes = parts.region.bytes;
-    this.#marks = parts.marks;
-    this.#markSize = parts.marks === null ? 0 : markSize;
-    this.#published = parts.published;
-    this.#clock = parts.clock;
-    this.#stats = parts.stats;
-    this.#size = parts.size;
     this.#state = parts.state;
-    this.#directoryNeedsSync = parts.isNew;
     this.#reactor = parts.reactor;
-    this.#event = new AppendEvent(this.#bytes);
-    this.#setRoom();
+    this.#durability = new Durability(parts, () => this.#startOrStop());
+    this.#appender = new Appender(parts, {
+      subscriptions: this.#subscriptions,
+      throwIfRefused: (what) => this.#throwIfRefused(what),
+    });
+    this.#startOrStop();
   }
 
   /**
@@ -112,7 +66,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * room for a new file: then none is left behind).
    */
   static open(storage: Storage, path: string, options: OpenOptions = {}): Aof {
-    return opened(options, () => new Aof(openParts(storage, path, options)));
+    return countedOpen(options, () => new Aof(openParts(storage, path, options)));
   }
 
   /**
@@ -133,7 +87,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * the caller's mapping is used and kept.
    */
   static over(file: StoredFile, options: OverOptions): Aof {
-    return opened(options, () => new Aof(overParts(file, options)));
+    return countedOpen(options, () => new Aof(overParts(file, options)));
   }
 
   /**
@@ -142,7 +96,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * being made.
    */
   static follow(storage: Storage, path: string, options: SharedOptions = {}): Aof {
-    return opened(options, () => {
+    return countedOpen(options, () => {
       const aof = new Aof(followParts(storage, path, options));
       try {
         aof.refresh();
@@ -156,7 +110,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
 
   /** `size` bytes of memory without a file, rounded up to pages. */
   static anonymous(name: string, size: number, options: SharedOptions = {}): Aof {
-    return opened(options, () => new Aof(anonymousParts(name, size, options)));
+    return countedOpen(options, () => new Aof(anonymousParts(name, size, options)));
   }
 
   get path(): string {
@@ -178,21 +132,23 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
 
   /** Bytes of data. */
   get size(): number {
-    return this.#size;
+    return this.#parts.follower?.size ?? this.#appender.size;
   }
 
   /** What tailers of other processes are told; the size where nothing is published. */
   get publishedSize(): number {
-    const published = this.#published ?? this.#parts.side?.size;
-    return published?.load() ?? this.#size;
+    return this.#parts.published?.load() ?? this.#parts.follower?.publishedSize ?? this.size;
   }
 
   /** Bytes of the file under the mapping. */
   get fileSize(): number {
-    return this.#region.fileSize;
+    return (this.#parts.follower?.region ?? this.#parts.region).fileSize;
   }
 
-  /** The whole mapping; bytes from `fileSize` on must not be touched. Empty after `close`. */
+  /**
+   * The whole mapping. Bytes from `fileSize` on must not be touched, and where `isReadOnly` none may be
+   * stored to: the system would end the process. Empty after `close`.
+   */
   get bytes(): Uint8Array {
     return this.#bytes;
   }
@@ -201,8 +157,13 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
     return this.#parts.isReadOnly;
   }
 
+  /** What was done with this file. */
+  get fileStats(): FileStats {
+    return this.#appender.fileStats;
+  }
+
   isAnonymous(): boolean {
-    return this.#region.file === null;
+    return this.#parts.region.file === null;
   }
 
   /**
@@ -211,12 +172,12 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * `ErrClosed`, and `OsError` where the file cannot be extended; then nothing is written.
    */
   write(bytes: Uint8Array): number {
-    return this.#write(bytes, true);
+    return this.#appender.write(bytes, true);
   }
 
   /** As `write`, but throws `ErrWouldBlock` where the file would have to be extended first. */
   writeNonBlocking(bytes: Uint8Array): number {
-    return this.#write(bytes, false);
+    return this.#appender.write(bytes, false);
   }
 
   /**
@@ -224,107 +185,12 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * 0 … reserve). Returns that count. What `fill` throws is thrown on, and nothing is appended.
    */
   append(reserve: number, fill: AppendFunc): number {
-    return this.#append(reserve, fill, true);
+    return this.#appender.append(reserve, fill, true);
   }
 
   /** As `append`, but throws `ErrWouldBlock` where the file would have to be extended first. */
   appendNonBlocking(reserve: number, fill: AppendFunc): number {
-    return this.#append(reserve, fill, false);
-  }
-
-  #write(bytes: Uint8Array, blocking: boolean): number {
-    const begin = this.#size;
-    const { length } = bytes;
-    const end = begin + length;
-    if (end > this.#room || length === 0) this.#makeRoom(length, { blocking, empty: false });
-    const marks = this.#marks;
-    if (marks === null) {
-      this.#bytes.set(bytes, begin);
-    } else {
-      marks.begin(end, length);
-      this.#bytes.set(bytes, begin);
-      marks.commit(end);
-    }
-    this.#advance(end);
-    return length;
-  }
-
-  #append(reserve: number, fill: AppendFunc, blocking: boolean): number {
-    if (typeof fill !== "function") {
-      throw new ErrAppendFuncNil("Cannot append: the append function is missing");
-    }
-    if (!Number.isSafeInteger(reserve) || reserve < 0) {
-      throw new UsageError(`Cannot reserve ${reserve} bytes: give a whole number from 0 on`);
-    }
-    const begin = this.#size;
-    const limit = begin + reserve;
-    if (limit > this.#room) this.#makeRoom(reserve, { blocking, empty: true });
-    const marks = reserve === 0 ? null : this.#marks;
-    const room = this.#room;
-    // Nothing else may be written while the function is at work.
-    this.#room = -1;
-    this.#appending = true;
-    let used = 0;
-    try {
-      marks?.begin(limit, reserve);
-      this.#event.reset(begin, limit);
-      used = heldTo(fill(this.#event), reserve);
-      if (marks !== null && used === reserve) marks.commit(limit);
-      else if (marks !== null && used > 0) marks.shorten(limit, begin + used);
-    } finally {
-      this.#appending = false;
-      this.#room = this.#failure === null ? room : -1;
-      if (marks !== null && used < reserve) {
-        marks.takeBack(
-          begin + used,
-          limit,
-          this.#region.fileSize,
-          (bytes, offset) => this.#region.storeAtOnce(bytes, offset),
-        );
-      }
-    }
-    if (used > 0) this.#advance(begin + used);
-    return used;
-  }
-
-  /** The bytes up to `size` stand: says so to everybody. */
-  #advance(size: number): void {
-    this.fileStats.writes++;
-    this.fileStats.writtenBytes += size - this.#size;
-    this.#size = size;
-    if (this.#published !== null) this.#published.store(size);
-    if (size > this.#lowWater) this.#tellLowRoom();
-    if (this.#tailers.size !== 0) this.#wakeTailers();
-  }
-
-  /** Everything that may stand in the way of a write; returns when `length` bytes fit. */
-  #makeRoom(length: number, { blocking, empty }: { blocking: boolean; empty: boolean }): void {
-    if (this.#appending) {
-      throw new UsageError(`Cannot write to ${this.path} inside an append function`);
-    }
-    if (this.#failure !== null) throw this.#failure;
-    if (this.isReadOnly) {
-      throw new ErrFileIsReadOnly(`Cannot write to ${this.path}: it was opened to be read only`);
-    }
-    if (this.#state !== FileState.Opened) throw this.#closedError("write to");
-    if (length === 0 && !empty) throw new ErrShortBuffer(`Cannot write no bytes to ${this.path}`);
-    const needed = this.#size + length + this.#markSize;
-    if (needed > this.geometry.sizeUpper) {
-      throw new ErrEndOfFile(
-        `Cannot write ${length} bytes at ${this.#size} of ${this.path}: ` +
-          `with the mark they pass the upper size ${this.geometry.sizeUpper}`,
-      );
-    }
-    if (needed <= this.#region.fileSize) return;
-    if (!blocking || this.#extending) {
-      this.fileStats.wouldBlocks++;
-      if (!this.#extending) this.#tellLowRoom();
-      throw new ErrWouldBlock(
-        `Writing ${length} bytes at ${this.#size} of ${this.path} would wait for its extension`,
-      );
-    }
-    this.#extend(this.geometry.next(needed));
-    this.fileStats.extensions++;
+    return this.#appender.append(reserve, fill, false);
   }
 
   /**
@@ -333,27 +199,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * changes nothing.
    */
   extend(size: number): void {
-    if (this.#appending) {
-      throw new UsageError(`Cannot extend ${this.path} inside an append function`);
-    }
-    if (size < this.#size + this.#markSize) {
-      throw new ErrShrink(
-        `Cannot make ${this.path} ${size} bytes long: it holds ${this.#size} bytes and their mark`,
-      );
-    }
-    if (this.isReadOnly) {
-      throw new ErrFileIsReadOnly(`Cannot extend ${this.path}: it was opened to be read only`);
-    }
-    if (this.#state !== FileState.Opened) throw this.#closedError("extend");
-    if (size > this.geometry.sizeUpper) {
-      throw new ErrEndOfFile(
-        `Cannot make ${this.path} ${size} bytes long: its upper size is ${this.geometry.sizeUpper}`,
-      );
-    }
-    const wanted = roundUp(size, this.geometry.pageSize);
-    if (wanted <= this.#region.fileSize || this.#extending) return;
-    this.#extend(wanted);
-    this.fileStats.extensionsAhead++;
+    this.#appender.extend(size);
   }
 
   /**
@@ -361,37 +207,22 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * The function must return at once and extend later.
    */
   onLowRoom(headroom: number, lowRoom: LowRoomFunc | null): void {
-    this.#headroom = headroom;
-    this.#lowRoom = lowRoom;
-    this.#setRoom();
+    this.#appender.onLowRoom(headroom, lowRoom === null ? null : () => lowRoom(this));
   }
 
-  #extend(size: number): void {
-    this.#extending = true;
-    try {
-      this.#parts.storage?.reach("aof.extend.before");
-      this.#region.extend(size);
-      this.#parts.storage?.reach("aof.extend.after");
-    } finally {
-      this.#extending = false;
+  #startOrStop(): void {
+    const isWritable = this.#state === FileState.Opened && !this.isReadOnly &&
+      this.#durability.failure === null;
+    if (isWritable) this.#appender.start();
+    else this.#appender.stop();
+  }
+
+  #throwIfRefused(what: string): void {
+    this.#durability.throwIfFailed();
+    if (this.isReadOnly) {
+      throw new ErrFileIsReadOnly(`Cannot ${what} ${this.path}: it was opened to be read only`);
     }
-    this.#setRoom();
-  }
-
-  #setRoom(): void {
-    const writable = this.#state === FileState.Opened && !this.isReadOnly && this.#failure === null;
-    this.#room = writable ? this.#region.fileSize - this.#markSize : -1;
-    const grows = writable && this.#region.fileSize < this.geometry.sizeUpper;
-    this.#lowWater = grows && this.#lowRoom !== null ? this.#room - this.#headroom : Infinity;
-    assert(
-      this.#room === -1 || this.#size <= this.#room,
-      "There is a file under the data and mark",
-    );
-  }
-
-  #tellLowRoom(): void {
-    this.#lowWater = Infinity;
-    this.#lowRoom?.(this);
+    if (this.#state !== FileState.Opened) throw this.#closedError(what);
   }
 
   /**
@@ -400,26 +231,18 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * recovery finds the last checkpoint. Without marks it is a sync and returns the size.
    */
   checkpoint(): number {
-    this.sync();
-    const position = this.#size;
-    if (this.#marks === null) return position;
-    this.write(this.#marks.checkpoint);
+    const { marks } = this.#parts;
+    const position = this.sync();
+    if (marks === null) return position;
+    this.write(marks.checkpoint);
     this.sync();
     return position;
   }
 
-  /** Starts writing out what was appended since the last time. */
+  /** Writes out what was appended since the last time and waits for it; says nothing of power cuts. */
   flush(): void {
     this.#assertNotClosed("flush");
-    if (this.#flushedSize === this.#size || this.isReadOnly) return;
-    const size = this.#size;
-    timed(this.#clock, {
-      count: this.#stats.flushes,
-      duration: this.#stats.flushesDur,
-      errors: this.#stats.flushErrors,
-      errorsDuration: this.#stats.flushErrorsDur,
-    }, () => this.#region.flush(this.#flushedSize, size + this.#markSize - this.#flushedSize));
-    this.#flushedSize = size;
+    if (!this.isReadOnly) this.#durability.flush(this.size + this.#appender.markSize);
   }
 
   /**
@@ -429,74 +252,25 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    */
   sync(): number {
     const size = this.#startSync();
-    const { file } = this.#region;
-    if (file === null || this.isReadOnly || size === this.#syncedSize) return size;
-    try {
-      timed(this.#clock, this.#syncCounters(), () => file.syncData());
-      this.#syncDirectory();
-    } catch (error) {
-      throw this.#fail(error);
-    }
-    this.#noteSynced(size);
+    if (!this.isReadOnly) this.#durability.sync(size);
     return size;
   }
 
   /** As `sync`, but the event loop goes on meanwhile; the size is taken when it is called. */
   async syncAsync(): Promise<number> {
     const size = this.#startSync();
-    const { file } = this.#region;
-    if (file === null || this.isReadOnly || size === this.#syncedSize) return size;
-    const counters = this.#syncCounters();
-    const startMs = this.#clock.nowMs();
-    this.#syncsInFlight++;
     try {
-      await file.syncDataAsync();
-      this.#syncDirectory();
-      counters.count.add();
-      counters.duration.add(this.#clock.nowMs() - startMs);
-    } catch (error) {
-      counters.errors.add();
-      counters.errorsDuration.add(this.#clock.nowMs() - startMs);
-      throw this.#fail(error);
+      if (!this.isReadOnly) await this.#durability.syncAsync(size);
     } finally {
-      this.#syncsInFlight--;
       this.#finalizeWhenIdle();
     }
-    this.#noteSynced(size);
     return size;
   }
 
   #startSync(): number {
     this.#assertNotClosed("sync");
-    if (this.#failure !== null) throw this.#failure;
-    return this.#size;
-  }
-
-  #noteSynced(size: number): void {
-    if (this.#parts.ownsBytes) this.#syncedSize = Math.max(this.#syncedSize, size);
-  }
-
-  #fail(error: unknown): unknown {
-    this.#failure = error;
-    if (!this.#appending) this.#setRoom();
-    return error;
-  }
-
-  /** A file that was made here is durably named with its first sync. */
-  #syncDirectory(): void {
-    if (!this.#directoryNeedsSync) return;
-    this.#parts.storage?.syncDirectory(directoryOf(this.path));
-    this.#directoryNeedsSync = false;
-  }
-
-  #syncCounters() {
-    const { syncs, syncsDur, syncErrors, syncErrorsDur } = this.#stats;
-    return {
-      count: syncs,
-      duration: syncsDur,
-      errors: syncErrors,
-      errorsDuration: syncErrorsDur,
-    };
+    this.#durability.throwIfFailed();
+    return this.size;
   }
 
   /**
@@ -505,51 +279,20 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * for one that is finished or closed, `ErrFileIsReadOnly`.
    */
   finish(): void {
-    if (this.#appending) {
-      throw new UsageError(`Cannot finish ${this.path} inside an append function`);
-    }
-    if (this.#failure !== null) throw this.#failure;
-    if (this.isReadOnly) {
-      throw new ErrFileIsReadOnly(`Cannot finish ${this.path}: it was opened to be read only`);
-    }
-    if (this.#state !== FileState.Opened) throw this.#closedError("finish");
-    timed(this.#clock, {
-      count: this.#stats.finishes,
-      duration: this.#stats.finishesDur,
-      errors: this.#stats.finishErrors,
-      errorsDuration: this.#stats.finishErrorsDur,
-    }, () => this.#finishFile());
-    this.#wakeTailers();
-  }
-
-  #finishFile(): void {
-    const { storage, side, readMode } = this.#parts;
-    this.#marks?.finish(this.#size);
-    this.#state = FileState.Eof;
-    this.#setRoom();
-    storage?.reach("aof.finish.mark.after");
-    this.flush();
-    this.#region.cut(this.#size + this.#markSize);
-    storage?.reach("aof.finish.cut.after");
-    this.#region.chmod(readMode);
-    storage?.reach("aof.finish.chmod.after");
-    side?.publishFinished(this.#size);
-    try {
-      this.#region.file?.sync();
-      this.#syncDirectory();
-    } catch (error) {
-      throw this.#fail(error);
-    }
+    this.#appender.throwIfAppending("finish");
+    this.#throwIfRefused("finish");
+    finishFile(this.#parts, this.size, () => {
+      this.#state = FileState.Eof;
+      this.#startOrStop();
+    });
+    this.#durability.syncAll();
+    this.#subscriptions.wake();
   }
 
   /** Polls every tailer in the next turn. */
   wake(): void {
     this.#assertNotClosed("wake");
-    this.#wakeTailers();
-  }
-
-  #wakeTailers(): void {
-    for (const tailer of this.#tailers) tailer.wake();
+    this.#subscriptions.wake();
   }
 
   /** Calls the consumer for what stands from `from` on, and whenever something is appended. */
@@ -574,84 +317,30 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
     return this.#subscribe(consumer, { ...options, reactor });
   }
 
-  #subscribe(consumer: Consumer, { from = 0, intervalMs, reactor }: SubscribeOptions & {
-    readonly intervalMs?: number;
-    readonly reactor: Reactor;
-  }): Tailer {
+  #subscribe(
+    consumer: Consumer,
+    options: SubscribeOptions & { readonly intervalMs?: number; readonly reactor: Reactor },
+  ): Tailer {
     this.#assertNotClosed("subscribe to");
-    if (reactor === null || reactor === undefined) {
-      throw new UsageError(`Cannot subscribe to ${this.path} without a reactor`);
-    }
-    const tailer = new Tailer(this, { consumer, reactor, position: from });
-    reactor.spawn(tailer, { intervalMs });
-    this.#tailers.add(tailer);
-    return tailer;
+    return this.#subscriptions.add(this, consumer, options);
   }
 
   #ownReactor(): Reactor {
-    return this.#reactor ??= new Reactor({ clock: this.#clock });
+    return this.#reactor ??= new Reactor({ clock: this.#parts.clock });
   }
 
-  /** Tailers that have not closed. */
-  get tailerCount(): number {
-    return this.#tailers.size;
-  }
-
-  /**
-   * A follower takes note of what was published. Throws `ErrShrink` where the published size went back
-   * (the file was replaced, or a power cut took its end), `ErrCorrupted` where the file is shorter.
-   */
+  /** Takes note of what another process has published; does nothing where nobody is followed. */
   refresh(): void {
-    const { followed, side } = this.#parts;
-    if (followed === null || side === null || this.#state !== FileState.Opened) return;
-    // The last size is stored before the state: taken in the other order nothing is missed.
-    const { isFinished } = side;
-    const size = side.size.load();
-    if (size < this.#size || !side.speaksOf(followed)) {
-      throw new ErrShrink(
-        `Cannot follow ${this.path} any further: its published size went from ${this.#size} ` +
-          `to ${size}, or another file took its name`,
-      );
-    }
-    if (size > this.#region.fileSize) this.#noteExtension(size);
-    this.#size = size;
-    if (isFinished) this.#state = FileState.Eof;
-  }
-
-  #noteExtension(size: number): void {
-    const region = this.#region;
-    const file = region.file;
-    if (file === null || !(region instanceof FileRegion)) return;
-    const fileSize = file.status().size;
-    if (size > fileSize) {
-      throw new ErrCorrupted(
-        `Cannot follow ${this.path}: it has ${fileSize} bytes, but ${size} are published`,
-        { path: this.path, offset: fileSize },
-      );
-    }
-    region.noteFileSize(fileSize);
-    if (size <= region.bytes.length) return;
-    // Its writer has opened it again with a larger upper size.
-    const length = roundUp(
-      Math.max(size, this.#parts.side?.upperSize ?? 0),
-      this.geometry.pageSize,
-    );
-    const larger = new FileRegion(file, {
-      length,
-      access: "read",
-      fileSize,
-      stats: this.#stats,
-      clock: this.#clock,
-    });
-    region.release(false);
-    this.#region = larger;
-    this.#bytes = larger.bytes;
-    this.#event.bytes = larger.bytes;
+    const { follower } = this.#parts;
+    if (follower === null || this.#state !== FileState.Opened) return;
+    follower.refresh();
+    this.#bytes = follower.region.bytes;
+    if (follower.isFinished) this.#state = FileState.Eof;
   }
 
   /** Called by a tailer that has closed. */
   forget(tailer: Tailer): void {
-    this.#tailers.delete(tailer);
+    this.#subscriptions.delete(tailer);
     this.#finalizeWhenIdle();
   }
 
@@ -661,17 +350,14 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * Throws `ErrClosed` the second time; disposing twice is harmless.
    */
   close(): void {
-    if (this.#appending) {
-      throw new UsageError(`Cannot close ${this.path} inside an append function`);
-    }
+    this.#appender.throwIfAppending("close");
     if (this.#state >= FileState.Closing) throw this.#closedError("close");
-    const startMs = this.#clock.nowMs();
+    const { clock, stats } = this.#parts;
     this.#state = FileState.Closing;
-    this.#setRoom();
-    const reason: CloseReason = "closed";
-    for (const tailer of [...this.#tailers]) tailer.closeFor(reason);
-    this.#stats.closes.add();
-    this.#stats.closeDur.add(this.#clock.nowMs() - startMs);
+    timed(clock, { count: stats.closes, duration: stats.closeDur }, () => {
+      this.#startOrStop();
+      this.#subscriptions.close("closed");
+    });
     this.#finalizeWhenIdle();
   }
 
@@ -691,13 +377,14 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
 
   #finalizeWhenIdle(): void {
     if (this.#state !== FileState.Closing) return;
-    if (this.#tailers.size > 0 || this.#syncsInFlight > 0) return;
-    timed(this.#clock, { count: this.#stats.finalizes, duration: this.#stats.finalizesDur }, () => {
+    if (this.#subscriptions.size > 0 || this.#durability.isSyncing) return;
+    const { clock, stats, follower, region, side, reactor } = this.#parts;
+    timed(clock, { count: stats.finalizes, duration: stats.finalizesDur }, () => {
+      this.#appender.release();
       this.#bytes = new Uint8Array();
-      this.#event.bytes = this.#bytes;
-      this.#region.release(true);
-      this.#parts.side?.close();
-      if (this.#parts.reactor === null) this.#reactor?.close();
+      (follower?.region ?? region).release(true);
+      side?.close();
+      if (reactor === null) this.#reactor?.close();
     });
     this.#state = FileState.Closed;
     this.#finalized.resolve();
@@ -711,20 +398,4 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
     const why = this.#state === FileState.Eof ? "finished" : "closed";
     return new ErrClosed(`Cannot ${what} ${this.path}: the file is already ${why}`);
   }
-}
-
-function opened(options: SharedOptions, open: () => Aof): Aof {
-  const { stats } = options;
-  if (stats === undefined) return open();
-  return timed(options.clock ?? systemClock, {
-    count: stats.opens,
-    duration: stats.opensDur,
-    errors: stats.openErrors,
-    errorsDuration: stats.openErrorsDur,
-  }, open);
-}
-
-function heldTo(used: number, reserve: number): number {
-  if (!(used > 0)) return 0;
-  return Math.min(Math.trunc(used), reserve);
 }

@@ -1,9 +1,4 @@
-export {
-  Aof,
-  type LowRoomFunc,
-  type SubscribeIntervalOptions,
-  type SubscribeOptions,
-} from "./aof.ts";
+export { Aof, type LowRoomFunc } from "./aof.ts";
 export { AppendEvent, type AppendFunc } from "./append_event.ts";
 export {
   ErrAppendFuncNil,
@@ -37,7 +32,7 @@ export {
   magicTail,
   markSize,
 } from "./magic.ts";
-export type { OpenOptions, OverOptions, SharedOptions } from "./open.ts";
+export type { OpenOptions, OverOptions, SharedOptions } from "./parts.ts";
 export { PollReason, Reactor, type Task } from "./reactor.ts";
 export {
   recoverWithMagic,
@@ -49,6 +44,7 @@ export {
   type RecoveryResult,
 } from "./recovery.ts";
 export { Counter, FileStats, Stats, type StatsSnapshot, TimeCounter } from "./stats.ts";
+export type { SubscribeIntervalOptions, SubscribeOptions } from "./subscriptions.ts";
 export {
   type ClosedEvent,
   type CloseReason,

@@ -4,7 +4,7 @@
  * never touched: that would be SIGBUS. Space is allocated before the file's size says it is there.
  */
 
-import type { Clock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import type { Mapping, StoredFile } from "../file/mod.ts";
 import { Stats, type Timed } from "./stats.ts";
 
@@ -41,6 +41,23 @@ export function timed<T>(clock: Clock, counters: Timed, call: () => T): T {
     counters.errorsDuration?.add(clock.nowMs() - startMs);
     throw error;
   }
+}
+
+/** Opens an instance and counts it where somebody counts. */
+export function countedOpen<T>(
+  { clock = systemClock, stats }: {
+    readonly clock?: Clock | undefined;
+    readonly stats?: Stats | undefined;
+  },
+  open: () => T,
+): T {
+  if (stats === undefined) return open();
+  return timed(clock, {
+    count: stats.opens,
+    duration: stats.opensDur,
+    errors: stats.openErrors,
+    errorsDuration: stats.openErrorsDur,
+  }, open);
 }
 
 export class FileRegion implements Region {
