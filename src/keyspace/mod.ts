@@ -1,6 +1,14 @@
 /** One file per keyspace: counters in both orders, and which logs are already in them. */
 
-export { Batch, type MarkMap, type RowRun, SnapshotLostError } from "../tree/mod.ts";
+export {
+  Batch,
+  compareBytes,
+  compareRank,
+  COPY_BYTES_MIN,
+  type MarkMap,
+  type RowRun,
+  SnapshotLostError,
+} from "../tree/mod.ts";
 export {
   Aggregator,
   type AggregatorLimits,

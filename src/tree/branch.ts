@@ -24,10 +24,16 @@ import {
   type PageFrame,
 } from "./page.ts";
 
-export const CELL_CHILD_OFFSET = 0;
-export const CELL_BIRTH_OFFSET = CELL_CHILD_OFFSET + 4;
-export const CELL_SUM_OFFSET = CELL_BIRTH_OFFSET + 8;
-export const CELL_BYTES = CELL_SUM_OFFSET + 8;
+export const cellLayout = {
+  child: { offset: 0, size: 4 },
+  birth: { offset: 4, size: 8 },
+  rowsUpTo: { offset: 12, size: 8 },
+} as const;
+
+export const CELL_CHILD_OFFSET = cellLayout.child.offset;
+export const CELL_BIRTH_OFFSET = cellLayout.birth.offset;
+export const CELL_SUM_OFFSET = cellLayout.rowsUpTo.offset;
+export const CELL_BYTES = CELL_SUM_OFFSET + cellLayout.rowsUpTo.size;
 
 export const BRANCH_CELLS_OFFSET = PAGE_HEADER_BYTES;
 export const BRANCH_OFFSET_BYTES = 2;

@@ -12,11 +12,18 @@ import { META_MARKS_MAX } from "./meta.ts";
 import { getUint53, PAGE_HEADER_BYTES, PAGE_KIND_MARKS, setUint53 } from "./page.ts";
 import type { PageSink } from "./page_sink.ts";
 
-export const MARKS_NEXT_OFFSET = PAGE_HEADER_BYTES;
-export const MARKS_RESERVED_OFFSET = MARKS_NEXT_OFFSET + 4;
-export const MARKS_NEXT_BIRTH_OFFSET = MARKS_RESERVED_OFFSET + 4;
-export const MARKS_FIRST_SLOT_OFFSET = MARKS_NEXT_BIRTH_OFFSET + 8;
-export const MARKS_GENERATIONS_OFFSET = MARKS_FIRST_SLOT_OFFSET + 8;
+export const marksPageLayout = {
+  next: { offset: PAGE_HEADER_BYTES, size: 4 },
+  reserved: { offset: PAGE_HEADER_BYTES + 4, size: 4 },
+  nextBirth: { offset: PAGE_HEADER_BYTES + 8, size: 8 },
+  firstSlot: { offset: PAGE_HEADER_BYTES + 16, size: 8 },
+  generations: { offset: PAGE_HEADER_BYTES + 24, size: 0 },
+} as const;
+
+const MARKS_NEXT_OFFSET = marksPageLayout.next.offset;
+const MARKS_NEXT_BIRTH_OFFSET = marksPageLayout.nextBirth.offset;
+const MARKS_FIRST_SLOT_OFFSET = marksPageLayout.firstSlot.offset;
+const MARKS_GENERATIONS_OFFSET = marksPageLayout.generations.offset;
 
 /** More slots than any backlog of the smallest logs has; bounds what is believed of a file. */
 export const MARK_SLOTS_MAX = 1 << 24;

@@ -23,29 +23,54 @@ export const META_BYTES = META_BLOCK_BYTES * META_BLOCKS;
 
 export const FORMAT_VERSION = 1;
 export const NAME_BYTES_MAX = 256;
-/** Transactions, births and row counts stay exact in a number. */
-export const META_MAGIC = "countdks";
+const META_MAGIC = "countdks";
 
-export const META_MAGIC_OFFSET = 0;
-export const META_VERSION_OFFSET = META_MAGIC_OFFSET + 8;
-export const META_CHECKSUM_OFFSET = META_VERSION_OFFSET + 4;
-export const META_TRANSACTION_OFFSET = META_CHECKSUM_OFFSET + 4;
-export const META_PAGE_SIZE_OFFSET = META_TRANSACTION_OFFSET + 8;
-export const META_PAGE_COUNT_OFFSET = META_PAGE_SIZE_OFFSET + 4;
-export const META_SATURATED_OFFSET = META_PAGE_COUNT_OFFSET + 4;
-export const META_KEY_ROOT_OFFSET = META_SATURATED_OFFSET + 8;
-const ROOT_BYTES = 24;
-export const META_RANK_ROOT_OFFSET = META_KEY_ROOT_OFFSET + ROOT_BYTES;
-export const META_DELTA_KEY_ROOT_OFFSET = META_RANK_ROOT_OFFSET + ROOT_BYTES;
-export const META_DELTA_RANK_ROOT_OFFSET = META_DELTA_KEY_ROOT_OFFSET + ROOT_BYTES;
-export const META_DELTA_GONE_ROOT_OFFSET = META_DELTA_RANK_ROOT_OFFSET + ROOT_BYTES;
-export const META_MARKS_PAGE_OFFSET = META_DELTA_GONE_ROOT_OFFSET + ROOT_BYTES;
-export const META_MARKS_SLOTS_OFFSET = META_MARKS_PAGE_OFFSET + 4;
-export const META_MARKS_BIRTH_OFFSET = META_MARKS_SLOTS_OFFSET + 4;
-export const META_NAME_LENGTH_OFFSET = META_MARKS_BIRTH_OFFSET + 8;
-export const META_RESERVED_OFFSET = META_NAME_LENGTH_OFFSET + 2;
-export const META_NAME_OFFSET = 256;
-export const META_MARKS_OFFSET = META_NAME_OFFSET + NAME_BYTES_MAX;
+export const metaLayout = {
+  magic: { offset: 0, size: 8 },
+  version: { offset: 8, size: 4 },
+  checksum: { offset: 12, size: 4 },
+  transaction: { offset: 16, size: 8 },
+  pageSize: { offset: 24, size: 4 },
+  pageCount: { offset: 28, size: 4 },
+  saturated: { offset: 32, size: 8 },
+  keyRoot: { offset: 40, size: 24 },
+  rankRoot: { offset: 64, size: 24 },
+  deltaKeyRoot: { offset: 88, size: 24 },
+  deltaRankRoot: { offset: 112, size: 24 },
+  deltaGoneRoot: { offset: 136, size: 24 },
+  marksPage: { offset: 160, size: 4 },
+  markSlots: { offset: 164, size: 4 },
+  marksBirth: { offset: 168, size: 8 },
+  nameLength: { offset: 176, size: 2 },
+  reserved: { offset: 178, size: 78 },
+  name: { offset: 256, size: 256 },
+  marks: { offset: 512, size: 3584 },
+} as const;
+
+export const rootLayout = {
+  number: { offset: 0, size: 4 },
+  level: { offset: 4, size: 4 },
+  birth: { offset: 8, size: 8 },
+  rows: { offset: 16, size: 8 },
+} as const;
+
+const META_MAGIC_OFFSET = metaLayout.magic.offset;
+const META_VERSION_OFFSET = metaLayout.version.offset;
+const META_CHECKSUM_OFFSET = metaLayout.checksum.offset;
+const META_TRANSACTION_OFFSET = metaLayout.transaction.offset;
+const META_PAGE_SIZE_OFFSET = metaLayout.pageSize.offset;
+const META_PAGE_COUNT_OFFSET = metaLayout.pageCount.offset;
+const META_SATURATED_OFFSET = metaLayout.saturated.offset;
+const META_KEY_ROOT_OFFSET = metaLayout.keyRoot.offset;
+const META_RANK_ROOT_OFFSET = metaLayout.rankRoot.offset;
+const META_DELTA_KEY_ROOT_OFFSET = metaLayout.deltaKeyRoot.offset;
+const META_MARKS_PAGE_OFFSET = metaLayout.marksPage.offset;
+const META_MARKS_SLOTS_OFFSET = metaLayout.markSlots.offset;
+const META_MARKS_BIRTH_OFFSET = metaLayout.marksBirth.offset;
+const META_NAME_LENGTH_OFFSET = metaLayout.nameLength.offset;
+const META_RESERVED_OFFSET = metaLayout.reserved.offset;
+const META_NAME_OFFSET = metaLayout.name.offset;
+const META_MARKS_OFFSET = metaLayout.marks.offset;
 /** Marks that stand in the meta block itself; those of higher slots stand in pages (`marks.ts`). */
 export const META_MARKS_MAX = (META_BLOCK_BYTES - META_MARKS_OFFSET) / 8;
 
@@ -217,17 +242,17 @@ function metaChecksum(bytes: Uint8Array): number {
 }
 
 function setRoot(view: DataView, offset: number, root: Root): void {
-  view.setUint32(offset, root.number, true);
-  view.setUint32(offset + 4, root.level, true);
-  setUint53(view, offset + 8, root.birth);
-  setUint53(view, offset + 16, root.rows);
+  view.setUint32(offset + rootLayout.number.offset, root.number, true);
+  view.setUint32(offset + rootLayout.level.offset, root.level, true);
+  setUint53(view, offset + rootLayout.birth.offset, root.birth);
+  setUint53(view, offset + rootLayout.rows.offset, root.rows);
 }
 
 function getRoot(view: DataView, offset: number): Root {
   return {
-    number: view.getUint32(offset, true),
-    level: view.getUint32(offset + 4, true),
-    birth: getUint53(view, offset + 8),
-    rows: getUint53(view, offset + 16),
+    number: view.getUint32(offset + rootLayout.number.offset, true),
+    level: view.getUint32(offset + rootLayout.level.offset, true),
+    birth: getUint53(view, offset + rootLayout.birth.offset),
+    rows: getUint53(view, offset + rootLayout.rows.offset),
   };
 }

@@ -15,18 +15,30 @@
 import { crc32 } from "node:zlib";
 import { assert } from "../base/assert.ts";
 
-export const PAGE_CHECKSUM_OFFSET = 0;
-export const PAGE_NUMBER_OFFSET = PAGE_CHECKSUM_OFFSET + 4;
-export const PAGE_BIRTH_OFFSET = PAGE_NUMBER_OFFSET + 4;
-export const PAGE_KIND_OFFSET = PAGE_BIRTH_OFFSET + 8;
-export const PAGE_LEVEL_OFFSET = PAGE_KIND_OFFSET + 1;
-export const PAGE_ROWS_OFFSET = PAGE_LEVEL_OFFSET + 1;
-export const PAGE_PREFIX_OFFSET = PAGE_ROWS_OFFSET + 2;
-export const PAGE_WIDTH_OFFSET = PAGE_PREFIX_OFFSET + 2;
-export const PAGE_RESERVED_1_OFFSET = PAGE_WIDTH_OFFSET + 1;
-export const PAGE_END_OFFSET = PAGE_RESERVED_1_OFFSET + 1;
-export const PAGE_RESERVED_2_OFFSET = PAGE_END_OFFSET + 2;
-export const PAGE_HEADER_BYTES = PAGE_RESERVED_2_OFFSET + 6;
+export const pageLayout = {
+  checksum: { offset: 0, size: 4 },
+  number: { offset: 4, size: 4 },
+  birth: { offset: 8, size: 8 },
+  kind: { offset: 16, size: 1 },
+  level: { offset: 17, size: 1 },
+  rows: { offset: 18, size: 2 },
+  prefix: { offset: 20, size: 2 },
+  width: { offset: 22, size: 1 },
+  reserved: { offset: 23, size: 1 },
+  end: { offset: 24, size: 2 },
+  zeros: { offset: 26, size: 6 },
+} as const;
+
+export const PAGE_CHECKSUM_OFFSET = pageLayout.checksum.offset;
+export const PAGE_NUMBER_OFFSET = pageLayout.number.offset;
+export const PAGE_BIRTH_OFFSET = pageLayout.birth.offset;
+export const PAGE_KIND_OFFSET = pageLayout.kind.offset;
+export const PAGE_LEVEL_OFFSET = pageLayout.level.offset;
+export const PAGE_ROWS_OFFSET = pageLayout.rows.offset;
+export const PAGE_PREFIX_OFFSET = pageLayout.prefix.offset;
+export const PAGE_WIDTH_OFFSET = pageLayout.width.offset;
+export const PAGE_END_OFFSET = pageLayout.end.offset;
+export const PAGE_HEADER_BYTES = pageLayout.zeros.offset + pageLayout.zeros.size;
 
 /** A page must hold at least three of the longest rows; offsets inside a page are 16 bits wide. */
 export const PAGE_SIZE_MIN = 1024;

@@ -23,9 +23,15 @@ import {
 export const RANK_LEAF_ROWS_OFFSET = PAGE_HEADER_BYTES;
 export const RANK_LEAF_SLOT_BYTES = 2;
 
-export const RANK_ROW_COUNT_OFFSET = 0;
-export const RANK_ROW_LENGTH_OFFSET = RANK_ROW_COUNT_OFFSET + 8;
-export const RANK_ROW_KEY_OFFSET = RANK_ROW_LENGTH_OFFSET + 2;
+export const rankRowLayout = {
+  value: { offset: 0, size: 8 },
+  keyLength: { offset: 8, size: 2 },
+  key: { offset: 10, size: 0 },
+} as const;
+
+export const RANK_ROW_COUNT_OFFSET = rankRowLayout.value.offset;
+export const RANK_ROW_LENGTH_OFFSET = rankRowLayout.keyLength.offset;
+export const RANK_ROW_KEY_OFFSET = rankRowLayout.key.offset;
 
 /** Bytes of the longest row. */
 export const RANK_ROW_BYTES_MAX = RANK_ROW_KEY_OFFSET + KEY_BYTES_MAX;

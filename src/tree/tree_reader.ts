@@ -22,7 +22,7 @@ import {
   setRankSeparatorCount,
 } from "./branch.ts";
 import { REUSE_AFTER_COMMITS } from "./allocator.ts";
-import { highHalf, joinCount, lowHalf } from "./compare.ts";
+import { joinCount } from "./compare.ts";
 import { findInKeyLeaf, keyLeafHigh, keyLeafLow } from "./key_leaf.ts";
 import { type Meta, META_BYTES, readMetaBlocks } from "./meta.ts";
 import {
@@ -71,9 +71,7 @@ export class TreeReader {
   /** A refresh was broken off before the marks were read. */
   #isPartial = false;
   /** Room for a rank separator: the turned count, then the key that is asked for. */
-  readonly #probe = new Uint8Array(SEPARATOR_BYTES_MAX);
-  readonly #probeView = new DataView(this.#probe.buffer);
-  #probeEnd = RANK_SEPARATOR_COUNT_BYTES;
+  readonly #probe = new DataView(new ArrayBuffer(SEPARATOR_BYTES_MAX));
   #rowBuffer = new Uint8Array(16 * 1024);
   /** Where a descent ended: rows before the leaf, or the row inside it. */
   #before = 0;
@@ -150,57 +148,54 @@ export class TreeReader {
 
   /** The count of a key, or null when there is no such counter. */
   get(key: Uint8Array): bigint | null {
-    return this.find(key) ? joinCount(this.foundHigh, this.foundLow) : null;
+    return this.find(viewOf(key), 0, key.length) ? joinCount(this.foundHigh, this.foundLow) : null;
+  }
+
+  /** The 0-based rank of a key, or −1 when there is no such counter. */
+  rankOf(key: Uint8Array): number {
+    return this.rank(viewOf(key), 0, key.length);
   }
 
   /** Looks a key up; its count is then in `foundHigh` and `foundLow`. Allocates nothing. */
-  find(key: Uint8Array): boolean {
+  find(key: DataView, start: number, end: number): boolean {
     const { keyRoot } = this.#meta;
-    if (keyRoot.rows === 0 || key.length > KEY_BYTES_MAX) return false;
-    this.#setProbe(key);
-    const view = this.#probeView;
-    const start = RANK_SEPARATOR_COUNT_BYTES;
+    if (keyRoot.rows === 0 || end - start > KEY_BYTES_MAX) return false;
     let { number, birth, level } = keyRoot;
     while (level > 0) {
       const branch = this.#cache.page(number, birth, PAGE_KIND_KEY_BRANCH, level).view;
-      const index = findChild(branch, view, start, this.#probeEnd);
+      const index = findChild(branch, key, start, end);
       number = branchChild(branch, index);
       birth = branchBirth(branch, index);
       level--;
     }
     const leaf = this.#cache.page(number, birth, PAGE_KIND_KEY_LEAF, 0).view;
-    const row = findInKeyLeaf(leaf, view, start, this.#probeEnd);
+    const row = findInKeyLeaf(leaf, key, start, end);
     if (row < 0) return false;
     this.foundHigh = keyLeafHigh(leaf, row);
     this.foundLow = keyLeafLow(leaf, row);
     return true;
   }
 
-  /** The 0-based rank of a key, or −1 when there is no such counter. `find` has then been done. */
-  rankOf(key: Uint8Array): number {
-    if (!this.find(key)) return -1;
-    const leaf = this.#descendToRank(this.foundHigh, this.foundLow);
+  /** As `rankOf`, and the count is then in `foundHigh` and `foundLow`. Allocates nothing. */
+  rank(key: DataView, start: number, end: number): number {
+    if (!this.find(key, start, end)) return -1;
+    const { foundHigh, foundLow } = this;
+    const leaf = this.#descendToRank(foundHigh, foundLow, key, start, end);
     const { view } = leaf;
-    const start = RANK_SEPARATOR_COUNT_BYTES;
     const row = this.#row;
-    const there = row < leaf.rows && rankRowIs(
-      view,
-      rankRowStart(view, row),
-      this.foundHigh,
-      this.foundLow,
-      this.#probeView,
-      start,
-      this.#probeEnd,
-    );
+    const there = row < leaf.rows &&
+      rankRowIs(view, rankRowStart(view, row), foundHigh, foundLow, key, start, end);
     if (!there) this.#refuse(leaf.number, "a counter of the key order is missing");
     return this.#before + row;
   }
 
-  /** How many counters stand before (count, key), whether or not it is there itself. */
-  rowsBefore(count: bigint, key: Uint8Array): number {
+  /**
+   * How many counters stand before the one with this count and key, whether or not it is there itself.
+   * `high` and `low` are the halves of the count, the high one signed.
+   */
+  rowsBefore(high: number, low: number, key: DataView, start: number, end: number): number {
     if (this.#meta.rankRoot.rows === 0) return 0;
-    this.#setProbe(key);
-    this.#descendToRank(highHalf(count), lowHalf(count));
+    this.#descendToRank(high, low, key, start, end);
     return this.#before + this.#row;
   }
 
@@ -270,24 +265,23 @@ export class TreeReader {
     return Number.isSafeInteger(offset) && offset >= 0 && offset < this.#meta.rankRoot.rows;
   }
 
-  #setProbe(key: Uint8Array): void {
+  /** The leaf where (count, key) is or would be; `#before` and `#row` say where. */
+  #descendToRank(
+    high: number,
+    low: number,
+    key: DataView,
+    start: number,
+    end: number,
+  ): PageFrame {
     const probe = this.#probe;
-    const { length } = key;
-    for (let index = 0; index < length; index++) {
-      probe[RANK_SEPARATOR_COUNT_BYTES + index] = key[index]!;
-    }
-    this.#probeEnd = RANK_SEPARATOR_COUNT_BYTES + length;
-  }
-
-  /** The leaf where (count, probe) is or would be; `#before` and `#row` say where. */
-  #descendToRank(high: number, low: number): PageFrame {
-    const view = this.#probeView;
-    setRankSeparatorCount(view, 0, high, low);
+    let probeEnd = RANK_SEPARATOR_COUNT_BYTES;
+    setRankSeparatorCount(probe, 0, high, low);
+    for (let at = start; at < end; at++) probe.setUint8(probeEnd++, key.getUint8(at));
     let { number, birth, level } = this.#meta.rankRoot;
     let before = 0;
     while (level > 0) {
       const branch = this.#cache.page(number, birth, PAGE_KIND_RANK_BRANCH, level).view;
-      const index = findChild(branch, view, 0, this.#probeEnd);
+      const index = findChild(branch, probe, 0, probeEnd);
       before += branchRowsBefore(branch, index);
       number = branchChild(branch, index);
       birth = branchBirth(branch, index);
@@ -295,14 +289,7 @@ export class TreeReader {
     }
     const leaf = this.#cache.page(number, birth, PAGE_KIND_RANK_LEAF, 0);
     this.#before = before;
-    this.#row = lowerBoundInRankLeaf(
-      leaf.view,
-      high,
-      low,
-      view,
-      RANK_SEPARATOR_COUNT_BYTES,
-      this.#probeEnd,
-    );
+    this.#row = lowerBoundInRankLeaf(leaf.view, high, low, key, start, end);
     return leaf;
   }
 
@@ -346,6 +333,10 @@ export class TreeReader {
       offset,
     });
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** A target for `copyRows` that takes at least one row. */
