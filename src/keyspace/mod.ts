@@ -15,7 +15,13 @@ export {
   DEFAULT_AGGREGATOR_LIMITS,
   type KeyspaceBatch,
 } from "./aggregator.ts";
-export { type KeyspaceEntry, keyspacePath, listKeyspaces, sweepKeyspaces } from "./catalog.ts";
+export {
+  compareNames,
+  type KeyspaceEntry,
+  keyspacePath,
+  listKeyspaces,
+  sweepKeyspaces,
+} from "./catalog.ts";
 export { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
 export { KeyspaceReader } from "./reader.ts";
 export { DEFAULT_PAGE_SIZE, KeyspaceWriter } from "./writer.ts";
