@@ -1,0 +1,52 @@
+/**
+ * The keyspaces that a worker has open for writing. Opening one walks its branches, so the recently
+ * folded ones stay open; the number of descriptors stays bounded.
+ */
+
+import type { Storage } from "../file/mod.ts";
+import { KeyspaceWriter } from "../keyspace/mod.ts";
+
+const openMax = 256;
+
+/** Bytes as a text of the same length: a key for maps, whatever the bytes are. */
+export function nameKey(name: Uint8Array): string {
+  return String.fromCharCode(...name);
+}
+
+export class KeyspaceWriters {
+  /** In the order of their last use. */
+  readonly #open = new Map<string, KeyspaceWriter>();
+
+  constructor(readonly storage: Storage, readonly directory: string) {}
+
+  /** Throws `CorruptError` for a damaged keyspace. */
+  get(name: Uint8Array): KeyspaceWriter {
+    const key = nameKey(name);
+    let writer = this.#open.get(key);
+    if (writer === undefined) writer = KeyspaceWriter.open(this.storage, this.directory, name);
+    else this.#open.delete(key);
+    this.#open.set(key, writer);
+    return writer;
+  }
+
+  /** Closes one, so that the next `get` reads its file anew. */
+  drop(name: Uint8Array): void {
+    const key = nameKey(name);
+    this.#open.get(key)?.close();
+    this.#open.delete(key);
+  }
+
+  /** Closes the longest unused ones. Not during a fold. */
+  trim(): void {
+    for (const [key, writer] of this.#open) {
+      if (this.#open.size <= openMax) return;
+      writer.close();
+      this.#open.delete(key);
+    }
+  }
+
+  close(): void {
+    for (const writer of this.#open.values()) writer.close();
+    this.#open.clear();
+  }
+}

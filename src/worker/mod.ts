@@ -1,0 +1,3 @@
+/** `countd worker`: sealed logs into keyspaces, each exactly once. */
+
+export { Worker } from "./worker.ts";

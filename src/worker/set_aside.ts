@@ -1,0 +1,75 @@
+/**
+ * What the folds of this process leave alone: damaged logs, damaged keyspaces, and logs that name such a
+ * keyspace. Kept in memory only: each worker finds the damage itself, and a repair is noticed by looking
+ * again now and then.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import type { Events } from "../base/events.ts";
+import type { CorruptError } from "../base/errors.ts";
+import { printableName } from "../base/printable.ts";
+import { nameKey } from "./keyspace_writers.ts";
+
+const lookAgainMs = 30_000;
+
+export class SetAside {
+  readonly #logs = new Map<number, number>();
+  readonly #keyspaces = new Map<string, number>();
+
+  constructor(readonly clock: Clock, readonly events: Events) {}
+
+  get logCount(): number {
+    return this.#logs.size;
+  }
+
+  hasLog(slot: number): boolean {
+    return this.#isFresh(this.#logs, slot);
+  }
+
+  hasKeyspace(name: Uint8Array): boolean {
+    return this.#isFresh(this.#keyspaces, nameKey(name));
+  }
+
+  addLog(slot: number, error: CorruptError): void {
+    if (!this.#logs.has(slot)) {
+      this.events.report("error", "log set aside", {
+        slot,
+        path: error.where.path,
+        offset: error.where.offset,
+        reason: error.message,
+      });
+    }
+    this.#logs.set(slot, this.clock.nowMs());
+  }
+
+  /** A sound log that names a keyspace that was set aside: it stays sealed. */
+  addBlockedLog(slot: number): void {
+    if (!this.#logs.has(slot)) {
+      this.events.report("warn", "log waits for a damaged keyspace", { slot });
+    }
+    this.#logs.set(slot, this.clock.nowMs());
+  }
+
+  addKeyspace(name: Uint8Array, error: CorruptError): void {
+    const key = nameKey(name);
+    if (!this.#keyspaces.has(key)) {
+      this.events.report("error", "keyspace set aside", {
+        keyspace: printableName(name),
+        path: error.where.path,
+        offset: error.where.offset,
+        reason: error.message,
+      });
+    }
+    this.#keyspaces.set(key, this.clock.nowMs());
+  }
+
+  /** A log that is folded after all. */
+  removeLog(slot: number): void {
+    this.#logs.delete(slot);
+  }
+
+  #isFresh<Key>(map: Map<Key, number>, key: Key): boolean {
+    const seenMs = map.get(key);
+    return seenMs !== undefined && this.clock.nowMs() - seenMs < lookAgainMs;
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * `countd worker`: takes the fold lease, recovers what the dead left, and folds sealed logs for as long as
+ * there are any. What a fold does is in `fold.ts`; here is when.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import type { Events } from "../base/events.ts";
+import { CorruptError } from "../base/errors.ts";
+import type { Metrics } from "../base/metrics.ts";
+import {
+  type DataDirectory,
+  directoryLocks,
+  failDirectory,
+  freeMode,
+  isSyncFailure,
+  listSlots,
+  pathOfSlot,
+  type Recovery,
+  SealedLog,
+  slotLock,
+} from "../commitlog/mod.ts";
+import { Aggregator, sweepKeyspaces } from "../keyspace/mod.ts";
+import { BadRecordError } from "../wire/mod.ts";
+import { Fold, FoldTooLargeError } from "./fold.ts";
+import { takeLease, tryTakeLease } from "./fold_lease.ts";
+import { KeyspaceWriters } from "./keyspace_writers.ts";
+import { SetAside } from "./set_aside.ts";
+
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly metrics: Metrics;
+}
+
+/** Between two looks at the pool: soon after work, seldom when nothing happens. */
+const pollMsFirst = 10;
+const pollMsLast = 100;
+/** While the disk is too full for even one log. */
+const diskFullRetryMs = 500;
+
+export class Worker {
+  readonly #writers: KeyspaceWriters;
+  readonly #aggregator = new Aggregator();
+  readonly #aside: SetAside;
+  /** False until a sync has made sure that the marks we read are on disk. */
+  #marksAreDurable = false;
+  /** The next look goes through the headers of all logs, whatever their labels say. */
+  #isThorough = true;
+  #logsMax = Infinity;
+  #diskIsFull = false;
+
+  constructor(readonly directory: DataDirectory, readonly surroundings: Surroundings) {
+    this.#writers = new KeyspaceWriters(directory.storage, directory.paths.keyspaces);
+    this.#aside = new SetAside(surroundings.clock, surroundings.events);
+  }
+
+  /** Folds until the signal comes. Stands by while another process holds the lease. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, events } = this.surroundings;
+    this.directory.refuseFailed();
+    this.directory.joinDaemons();
+    if (!tryTakeLease(this.directory)) {
+      events.report("info", "standing by: another worker folds", {
+        holder: this.directory.control.describeHolder(directoryLocks.fold),
+      });
+      if (!await takeLease(this.directory, { clock, signal, timeoutMs: Infinity })) return;
+    }
+    await this.#withLease(async () => {
+      let delayMs = pollMsFirst;
+      while (!signal.aborted) {
+        const worked = this.#foldAvailable() > 0;
+        delayMs = worked ? pollMsFirst : Math.min(pollMsLast, delayMs * 2);
+        await clock.sleep(this.#diskIsFull ? diskFullRetryMs : worked ? 0 : delayMs, signal);
+      }
+    });
+  }
+
+  /**
+   * Recovers every log without a living holder, folds and recycles until no sealed log remains. Throws
+   * `BusyError` where the lease cannot be had in time, `CorruptError` where something damaged remains.
+   */
+  async runOnce({ signal, lockTimeoutMs }: {
+    readonly signal: AbortSignal;
+    readonly lockTimeoutMs: number;
+  }): Promise<void> {
+    const { clock } = this.surroundings;
+    this.directory.refuseFailed();
+    this.directory.joinDaemons();
+    if (!await takeLease(this.directory, { clock, signal, timeoutMs: lockTimeoutMs })) return;
+    await this.#withLease(async () => {
+      while (!signal.aborted) {
+        if (this.#foldAvailable() === 0 && !this.#diskIsFull) break;
+        await clock.sleep(this.#diskIsFull ? diskFullRetryMs : 0, signal);
+      }
+    });
+    if (this.#aside.logCount > 0) {
+      throw new CorruptError(
+        `${this.#aside.logCount} logs of ${this.directory.paths.data} are set aside: run countd ` +
+          `check, then countd repair`,
+        { path: this.directory.paths.logs, offset: 0 },
+      );
+    }
+  }
+
+  async #withLease(body: () => Promise<void>): Promise<void> {
+    const { storage, control, paths } = this.directory;
+    try {
+      storage.reach("fold.1.before");
+      this.#makeMarksDurable();
+      storage.reach("fold.1.after");
+      sweepKeyspaces(storage, paths.keyspaces);
+      await body();
+    } catch (error) {
+      throw isSyncFailure(error) ? failDirectory(this.directory, error, this.surroundings) : error;
+    } finally {
+      this.#writers.close();
+      control.unlock(directoryLocks.fold);
+    }
+  }
+
+  /**
+   * Fold, step 1. A mark may have been published by a process that died before its sync: before a log is
+   * dropped because of it, it must be on disk.
+   */
+  #makeMarksDurable(): void {
+    this.directory.storage.syncFileSystem(this.directory.paths.data);
+    this.#marksAreDurable = true;
+  }
+
+  /** One fold of what is there; the number of logs that were recycled or recovered. */
+  #foldAvailable(): number {
+    const { clock } = this.surroundings;
+    this.directory.refuseFailed();
+    if (!this.#marksAreDurable) this.#makeMarksDurable();
+    const startMs = clock.nowMs();
+    const fold = new Fold(this.directory, this.#writers, this.#aggregator, this.#aside);
+    try {
+      const recovered = this.#collect(fold);
+      if (fold.logCount === 0) return recovered;
+      const result = fold.finish();
+      this.#writers.trim();
+      this.#noteDiskFull(false);
+      this.#logsMax = Math.min(Infinity, this.#logsMax * 2);
+      this.#note(result, clock.nowMs() - startMs);
+      return recovered + result.recycled;
+    } catch (error) {
+      this.#marksAreDurable = false;
+      fold.giveUp();
+      if (error instanceof BadRecordError) return 1; // set aside; the others are tried at once
+      if (!(error instanceof FoldTooLargeError)) throw error;
+      this.#noteDiskFull(fold.takenCount <= 1);
+      this.#logsMax = Math.max(1, Math.floor(fold.takenCount / 2));
+      return 0;
+    }
+  }
+
+  /** Takes sealed logs, and those of the dead, until the sums are large enough. */
+  #collect(fold: Fold): number {
+    const { storage, control, paths } = this.directory;
+    const thorough = this.#isThorough;
+    this.#isThorough = false;
+    let recovered = 0;
+    for (const slot of listSlots(storage, paths.logs).slots) {
+      if (this.#aggregator.isFull || fold.logCount >= this.#logsMax) break;
+      if (this.#aside.hasLog(slot)) continue;
+      const status = storage.statusOrNull(pathOfSlot(paths.logs, slot));
+      if (status === null) continue;
+      if (!thorough && status.mode === freeMode && status.links === 1) continue;
+      if (control.isHeldElsewhere(slotLock(slot))) continue;
+      try {
+        const taken = SealedLog.take(this.directory, slot);
+        if (taken.kind === "sealed") fold.add(taken.log);
+        if (taken.kind !== "recovered") continue;
+        this.#noteRecovery(taken.recovery);
+        recovered++;
+      } catch (error) {
+        if (!(error instanceof CorruptError)) throw error;
+        this.#aside.addLog(slot, error);
+      }
+    }
+    return recovered;
+  }
+
+  #note(
+    { records, keyspaces, recycled, saturated }: {
+      readonly records: number;
+      readonly keyspaces: number;
+      readonly recycled: number;
+      readonly saturated: number;
+    },
+    durationMs: number,
+  ): void {
+    const { events, metrics } = this.surroundings;
+    metrics.counter("countd_fold_records_total").value += records;
+    metrics.histogram("countd_fold_seconds").observe(durationMs / 1000);
+    metrics.counter("countd_saturated_total").value += saturated;
+    if (saturated > 0) {
+      events.report("warn", "counters held at the limit of 64 bits", { counters: saturated });
+    }
+    events.report("info", "folded", {
+      logs: recycled,
+      records,
+      keyspaces,
+      duration_ms: Math.round(durationMs),
+    });
+  }
+
+  #noteRecovery(recovery: Recovery): void {
+    const { events, metrics } = this.surroundings;
+    const kind = recovery.corrupt
+      ? "quarantined"
+      : recovery.state === "free"
+      ? "empty"
+      : recovery.cutBytes > 0
+      ? "torn"
+      : "clean";
+    metrics.counter("countd_recovered_total", kind).value += 1;
+    events.report(recovery.corrupt ? "error" : "info", "log recovered", {
+      slot: recovery.slot,
+      generation: recovery.generation,
+      kept_records: recovery.keptRecords,
+      kept_bytes: recovery.keptBytes,
+      cut_bytes: recovery.cutBytes,
+      ...(recovery.cutPath === null ? {} : { cut_path: recovery.cutPath }),
+    });
+  }
+
+  #noteDiskFull(isFull: boolean): void {
+    if (isFull === this.#diskIsFull) return;
+    this.#diskIsFull = isFull;
+    const { events, metrics } = this.surroundings;
+    metrics.gauge("countd_disk_full").value = isFull ? 1 : 0;
+    if (isFull) events.report("warn", "disk full: folding waits until space returns");
+    else events.report("info", "folding goes on");
+  }
+}
