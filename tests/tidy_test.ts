@@ -9,6 +9,7 @@ import { fieldProblems, fieldTables, layoutName } from "./tidy/field_tables.ts";
 import type { Layout } from "./tidy/field_tables.ts";
 import {
   cycles,
+  deadExports,
   deadFiles,
   forbiddenImports,
   importsPastTheDoor,
@@ -50,6 +51,8 @@ Deno.test("Every file has a user, and every source one besides tests", () => {
     ...tried.filter((problem) => !dead.some((one) => problem.startsWith(one))),
   ]);
 });
+
+Deno.test("Every exported value has a user", () => assertNothing(deadExports(project)));
 
 Deno.test("Every file that may be long is there and is long", () => {
   for (const path of Object.keys(LONG_FILES)) {
@@ -248,6 +251,24 @@ Deno.test("A file without a user is found, and a path in a string is a use", () 
     "src/tried.ts is imported by nothing but tests",
   ]);
   assertEquals(missingImports(files).length, 1);
+});
+
+Deno.test("An exported value without a user is found, also behind a door", () => {
+  const files = plant({
+    "src/mod.ts": 'export { dead, taken } from "./a.ts"; export type { T } from "./a.ts";',
+    "src/a.ts": "export const taken = 1, dead = 2, inside = 3; export type T = 1;" +
+      "export function also() { return inside; } export const headLayout = {};",
+    "main.ts": 'import { taken } from "./src/mod.ts";',
+  });
+  assertEquals(deadExports(files), [
+    "src/a.ts:1 dead is used by nobody",
+    "src/a.ts:1 also is used by nobody",
+  ]);
+  files.set(
+    "tests/a_test.ts",
+    readSource("tests/a_test.ts", 'import * as a from "../src/mod.ts";'),
+  );
+  assertEquals(deadExports(files), ["src/a.ts:1 also is used by nobody"]);
 });
 
 Deno.test("A field table that is not the layout is found", () => {

@@ -104,3 +104,33 @@ export function sourcesForTestsAlone(sources: Sources, entries: readonly string[
   return deadFiles(product, entries.filter((entry) => !entry.startsWith("tests/")))
     .map((problem) => `${problem} but tests`);
 }
+
+/**
+ * Exported values that no other file takes and that their own file does not use either. A value that a
+ * door passes on is taken when it is taken from the door. Layouts are there for the README.
+ */
+export function deadExports(sources: Sources): string[] {
+  const taken = new Set<string>();
+  const take = (file: string, name: string) => {
+    if (taken.has(`${file} ${name}`)) return;
+    taken.add(`${file} ${name}`);
+    const passedOn = sources.get(file)?.exports.find((one) => one.name === name)?.from;
+    if (passedOn) take(passedOn.target, passedOn.name);
+  };
+  for (const { imports } of sources.values()) {
+    for (const { target, names } of imports) {
+      if (target === null) continue;
+      const all = sources.get(target)?.exports.map(({ name }) => name) ?? [];
+      for (const name of names ?? all) take(target, name);
+    }
+  }
+  const dead: string[] = [];
+  for (const { path, exports, identifiers } of sources.values()) {
+    if (path.startsWith("src/std/")) continue;
+    for (const { name, from, line } of exports) {
+      if (from !== null || name.endsWith("Layout") || taken.has(`${path} ${name}`)) continue;
+      if ((identifiers.get(name) ?? 0) < 2) dead.push(`${path}:${line} ${name} is used by nobody`);
+    }
+  }
+  return dead;
+}

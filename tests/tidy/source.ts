@@ -12,6 +12,15 @@ export interface Import extends Place {
   readonly specifier: string;
   /** Path from the project root, or null for what lies outside the project (`node:`, `@std/`). */
   readonly target: string | null;
+  /** The names that are taken; null for all of them, as by `import *` and `import()`. */
+  readonly names: readonly string[] | null;
+}
+
+/** A value (no type) that a file offers. */
+export interface Export extends Place {
+  readonly name: string;
+  /** Where it comes from, when this file only passes it on. */
+  readonly from: { readonly target: string; readonly name: string } | null;
 }
 
 export interface Use extends Place {
@@ -35,8 +44,11 @@ export interface SourceFile {
   readonly path: string;
   readonly lineCount: number;
   readonly imports: readonly Import[];
+  readonly exports: readonly Export[];
   /** Files named in strings that end with `.ts`, such as a worker's: paths from the project root. */
   readonly mentions: readonly string[];
+  /** How often each identifier stands in the file. */
+  readonly identifiers: ReadonlyMap<string, number>;
   /** Member accesses. */
   readonly uses: readonly Use[];
   readonly calls: readonly Call[];
@@ -50,6 +62,8 @@ export interface SourceFile {
 /** `path` is from the project root. */
 export function readSource(path: string, text: string): SourceFile {
   const imports: Import[] = [];
+  const exports: Export[] = [];
+  const identifiers = new Map<string, number>();
   const mentions: string[] = [];
   const uses: Use[] = [];
   const calls: Call[] = [];
@@ -71,8 +85,12 @@ export function readSource(path: string, text: string): SourceFile {
     }
     return low + 1;
   };
-  const addImport = (specifier: string, node: { range: Deno.lint.Range }) => {
-    imports.push({ specifier, target: resolve(path, specifier), line: lineOf(node) });
+  const addImport = (
+    specifier: string,
+    node: { range: Deno.lint.Range },
+    names: readonly string[] | null,
+  ) => {
+    imports.push({ specifier, target: resolve(path, specifier), names, line: lineOf(node) });
   };
   const rule: Deno.lint.Rule = {
     create({ sourceCode }) {
@@ -87,17 +105,34 @@ export function readSource(path: string, text: string): SourceFile {
             comments.push({ text: comment.value, line: lineOf(comment) });
           }
         },
-        ImportDeclaration: (node) => addImport(node.source.value, node),
-        ExportAllDeclaration: (node) => addImport(node.source.value, node),
+        ImportDeclaration(node) {
+          const named = node.specifiers.filter((one) => one.type === "ImportSpecifier");
+          const all = named.length < node.specifiers.length;
+          const names = named.map((one) => textOf(one.imported));
+          addImport(node.source.value, node, all ? null : names);
+        },
+        ExportAllDeclaration: (node) => addImport(node.source.value, node, null),
         ExportNamedDeclaration(node) {
-          if (node.source) addImport(node.source.value, node);
+          const target = node.source ? resolve(path, node.source.value) : null;
+          if (node.source) addImport(node.source.value, node, []);
+          for (const { local, exported, exportKind } of node.specifiers) {
+            if (node.exportKind === "type" || exportKind === "type") continue;
+            const from = target === null ? null : { target, name: textOf(local) };
+            exports.push({ name: textOf(exported), from, line: lineOf(node) });
+          }
+          for (const name of declaredValues(node.declaration, textOf)) {
+            exports.push({ name, from: null, line: lineOf(node) });
+          }
         },
         ImportExpression(node) {
-          if (node.source.type === "Literal") addImport(String(node.source.value), node);
+          if (node.source.type === "Literal") addImport(String(node.source.value), node, null);
         },
         TSImportType(node) {
           const specifier = /import\(\s*["']([^"']+)/.exec(textOf(node))?.[1];
-          if (specifier !== undefined) addImport(specifier, node);
+          if (specifier !== undefined) addImport(specifier, node, []);
+        },
+        Identifier(node) {
+          identifiers.set(node.name, (identifiers.get(node.name) ?? 0) + 1);
         },
         ExportDefaultDeclaration() {
           hasDefaultExport = true;
@@ -133,6 +168,8 @@ export function readSource(path: string, text: string): SourceFile {
     path,
     lineCount: lineStarts.length - (text.endsWith("\n") ? 1 : 0),
     imports,
+    exports,
+    identifiers,
     mentions,
     uses,
     calls,
@@ -141,6 +178,23 @@ export function readSource(path: string, text: string): SourceFile {
     hasDefaultExport,
     castsToAny,
   };
+}
+
+/** Names of the values that an exported declaration declares: no types, no interfaces. */
+function declaredValues(
+  declaration: Deno.lint.ExportNamedDeclaration["declaration"],
+  textOf: (node: Deno.lint.Node) => string,
+): string[] {
+  switch (declaration?.type) {
+    case "VariableDeclaration":
+      return declaration.declarations.map(({ id }) => textOf(id).split(":")[0] as string);
+    case "FunctionDeclaration":
+    case "ClassDeclaration":
+    case "TSEnumDeclaration":
+      return declaration.id ? [textOf(declaration.id)] : [];
+    default:
+      return [];
+  }
 }
 
 /** The path from the project root that a relative specifier names; null for any other. */
