@@ -1,3 +1,3 @@
-import { argumentsOfProcess, runCommandLine } from "./src/cli/mod.ts";
+import { runCommandLine } from "./src/cli/mod.ts";
 
-if (import.meta.main) Deno.exit(await runCommandLine(argumentsOfProcess(Deno.args)));
+if (import.meta.main) Deno.exit(await runCommandLine(Deno.args));

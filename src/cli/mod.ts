@@ -1,3 +1,2 @@
 /** The door of the command line. */
-export { argumentsOfProcess } from "./arguments.ts";
 export { runCommandLine } from "./run.ts";

@@ -251,24 +251,23 @@ export interface Positional<Value> {
   readonly presence: "required" | "optional" | "rest";
   readonly completion: Completion;
   /** Throws an Error whose message completes the sentence `Argument X …`. */
-  parse(argument: Argument): Value;
+  parse(text: string): Value;
   /** The value where the argument is not there. */
   readonly absent: Value;
 }
 
-/** One word of the command line: as text, and byte for byte. */
-export interface Argument {
-  readonly text: string;
-  readonly bytes: Uint8Array;
-}
+const utf8 = new TextEncoder();
 
-/** A name as bytes (keyspace, key, value): any bytes, checked by who takes it. */
+/**
+ * A name as bytes (keyspace, key, value), checked by who takes it. Only UTF-8 can come this way: Deno
+ * refuses other arguments before a program starts.
+ */
 export function nameArgument(summary: string): Positional<Uint8Array> {
-  return required(summary, "nothing", (argument) => argument.bytes);
+  return required(summary, "nothing", (text) => utf8.encode(text));
 }
 
 export function optionalNameArgument(summary: string): Positional<Uint8Array | undefined> {
-  return optional(summary, "nothing", (argument) => argument.bytes);
+  return optional(summary, "nothing", (text) => utf8.encode(text));
 }
 
 /** Any number of names, also none. */
@@ -278,20 +277,20 @@ export function restArguments(summary: string): Positional<readonly Uint8Array[]
     presence: "rest",
     completion: "nothing",
     // The parser gathers the values of a rest argument; each is parsed to a list of one.
-    parse: (argument) => [argument.bytes],
+    parse: (text) => [utf8.encode(text)],
     absent: [],
   };
 }
 
 export function pathArgument(summary: string, of: "file" | "directory"): Positional<string> {
-  return required(summary, of, (argument) => pathText(argument.text));
+  return required(summary, of, (text) => pathText(text));
 }
 
 export function optionalPathArgument(
   summary: string,
   of: "file" | "directory",
 ): Positional<string | undefined> {
-  return optional(summary, of, (argument) => pathText(argument.text));
+  return optional(summary, of, (text) => pathText(text));
 }
 
 export function optionalInt64Argument(summary: string, absent: bigint): Positional<bigint> {
@@ -300,7 +299,7 @@ export function optionalInt64Argument(summary: string, absent: bigint): Position
     summary,
     presence: "optional",
     completion: "nothing",
-    parse: (argument) => number.parse(argument.text),
+    parse: (text) => number.parse(text),
     absent,
   };
 }
@@ -310,7 +309,7 @@ export function choiceArgument<const Word extends string>(
   of: readonly Word[],
 ): Positional<Word> {
   const words = choice({ summary, of, default: of[0] as Word });
-  return required(summary, of, (argument) => words.parse(argument.text));
+  return required(summary, of, (text) => words.parse(text));
 }
 
 export function optionalChoiceArgument<const Word extends string>(
@@ -318,13 +317,13 @@ export function optionalChoiceArgument<const Word extends string>(
   of: readonly Word[],
 ): Positional<Word | undefined> {
   const words = choice({ summary, of, default: of[0] as Word });
-  return optional(summary, of, (argument) => words.parse(argument.text));
+  return optional(summary, of, (text) => words.parse(text));
 }
 
 function required<Value>(
   summary: string,
   completion: Completion,
-  parse: (argument: Argument) => Value,
+  parse: (text: string) => Value,
 ): Positional<Value> {
   // `absent` is never read: the parser refuses a command line without a required argument.
   return { summary, presence: "required", completion, parse, absent: undefined as Value };
@@ -333,7 +332,7 @@ function required<Value>(
 function optional<Value>(
   summary: string,
   completion: Completion,
-  parse: (argument: Argument) => Value,
+  parse: (text: string) => Value,
 ): Positional<Value | undefined> {
   return { summary, presence: "optional", completion, parse, absent: undefined };
 }

@@ -3,7 +3,7 @@
  * else from the default. Everything that is wrong is a `UsageError` that names what is wrong.
  */
 import { UsageError } from "../base/errors.ts";
-import type { Argument, Option } from "./option.ts";
+import type { Option } from "./option.ts";
 import {
   environmentName,
   optionName,
@@ -29,7 +29,7 @@ export interface Parsed {
  */
 export function parseVerb(
   verb: Verb,
-  words: readonly Argument[],
+  words: readonly string[],
   { prefix, environment }: {
     prefix: string;
     environment: (name: string) => string | undefined;
@@ -50,27 +50,27 @@ export function parseVerb(
 }
 
 /** Separates options (key → text) from the other words. */
-function split(verb: Verb, words: readonly Argument[], prefix: string) {
+function split(verb: Verb, words: readonly string[], prefix: string) {
   const given = new Map<string, string>();
-  const rest: Argument[] = [];
+  const rest: string[] = [];
   const remember = (key: string, shown: string, value: string) => {
     if (given.has(key)) throw new UsageError(`Option ${shown} is given twice`);
     given.set(key, value);
   };
   for (let index = 0; index < words.length; index++) {
-    const word = words[index] as Argument;
-    if (word.text === "--") {
+    const word = words[index] as string;
+    if (word === "--") {
       rest.push(...words.slice(index + 1));
       break;
     }
     // A lone "-" and a negative number are arguments; everything else with a dash is an option.
-    if (!word.text.startsWith("-") || /^-(\d.*)?$/.test(word.text)) {
+    if (!word.startsWith("-") || /^-(\d.*)?$/.test(word)) {
       rest.push(word);
       continue;
     }
-    const equals = word.text.startsWith("--") ? word.text.indexOf("=") : -1;
-    const shown = equals < 0 ? word.text : word.text.slice(0, equals);
-    const inline = equals < 0 ? undefined : word.text.slice(equals + 1);
+    const equals = word.startsWith("--") ? word.indexOf("=") : -1;
+    const shown = equals < 0 ? word : word.slice(0, equals);
+    const inline = equals < 0 ? undefined : word.slice(equals + 1);
     const key = keyOf(verb, shown, prefix);
     if (isFlag(verb, key)) {
       if (inline !== undefined) throw new UsageError(`Option ${shown} takes no value`);
@@ -78,7 +78,7 @@ function split(verb: Verb, words: readonly Argument[], prefix: string) {
       if (key === "help") break;
       continue;
     }
-    const value = inline ?? words[++index]?.text;
+    const value = inline ?? words[++index];
     if (value === undefined) throw new UsageError(`Option ${shown} needs a value`);
     remember(key, shown, value);
   }
@@ -134,12 +134,12 @@ function parseValue(option: Option<unknown>, text: string, subject: string): unk
   }
 }
 
-function parsePositionals(table: PositionalTable, words: readonly Argument[]) {
+function parsePositionals(table: PositionalTable, words: readonly string[]) {
   const values: Record<string, unknown> = {};
   let next = 0;
   for (const [key, positional] of Object.entries(table)) {
     const name = positionalName(key);
-    const parse = (word: Argument) => {
+    const parse = (word: string) => {
       try {
         return positional.parse(word);
       } catch (error) {
@@ -150,7 +150,7 @@ function parsePositionals(table: PositionalTable, words: readonly Argument[]) {
       values[key] = words.slice(next).flatMap(parse);
       next = words.length;
     } else if (next < words.length) {
-      values[key] = parse(words[next++] as Argument);
+      values[key] = parse(words[next++] as string);
     } else if (positional.presence === "required") {
       throw new UsageError(`Argument ${name} is missing`);
     } else {
@@ -158,7 +158,7 @@ function parsePositionals(table: PositionalTable, words: readonly Argument[]) {
     }
   }
   if (next < words.length) {
-    throw new UsageError(`Unexpected argument "${(words[next] as Argument).text}"`);
+    throw new UsageError(`Unexpected argument "${words[next]}"`);
   }
   return values;
 }

@@ -7,7 +7,6 @@ import { toJson } from "../base/printable.ts";
 import { EventLines, type LogFormat } from "./event_lines.ts";
 import { EXIT_CODES, type ExitCode, failureOf } from "./exit_codes.ts";
 import { helpOfAll, helpOfGroup, helpOfVerb } from "./help.ts";
-import type { Argument } from "./option.ts";
 import { BrokenPipe, Output, type Sink } from "./output.ts";
 import { type Parsed, parseVerb } from "./parse.ts";
 import { ServiceManager } from "./service_manager.ts";
@@ -37,7 +36,7 @@ export function processSurroundings(): Surroundings {
 
 /** Runs `countd WORDS…` and returns its exit code; never throws. */
 export async function runCommandLine(
-  words: readonly Argument[],
+  words: readonly string[],
   surroundings: Surroundings = processSurroundings(),
 ): Promise<ExitCode> {
   const noColor = (surroundings.environment("NO_COLOR") ?? "") !== "";
@@ -60,9 +59,9 @@ interface Streams {
   readonly surroundings: Surroundings;
 }
 
-async function dispatch(words: readonly Argument[], streams: Streams): Promise<ExitCode> {
+async function dispatch(words: readonly string[], streams: Streams): Promise<ExitCode> {
   const { stdout } = streams;
-  const first = words[0]?.text;
+  const first = words[0];
   if (first === "--help" || first === "help" && words.length === 1) {
     stdout.write(helpOfAll(VERBS));
     return EXIT_CODES.ok;
@@ -80,11 +79,11 @@ async function dispatch(words: readonly Argument[], streams: Streams): Promise<E
 
 async function dispatchGroup(
   group: VerbGroup,
-  words: readonly Argument[],
+  words: readonly string[],
   streams: Streams,
 ): Promise<ExitCode> {
   const prefix = group.name + " ";
-  const first = words[0]?.text;
+  const first = words[0];
   if (first === "--help") {
     streams.stdout.write(helpOfGroup(group));
     return EXIT_CODES.ok;
@@ -105,7 +104,7 @@ async function dispatchGroup(
 async function runVerb(
   verb: Verb,
   prefix: string,
-  words: readonly Argument[],
+  words: readonly string[],
   streams: Streams,
 ): Promise<ExitCode> {
   const { stdout, surroundings } = streams;
@@ -173,7 +172,7 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
 /** Tells what went wrong: on stderr, or as one JSON object on stdout where `--json` was given. */
 function report(
   error: unknown,
-  { words, stdout, stderr }: { words: readonly Argument[]; stdout: Output; stderr: Output },
+  { words, stdout, stderr }: { words: readonly string[]; stdout: Output; stderr: Output },
 ): ExitCode {
   const { code, name, message, stack } = failureOf(error);
   try {
@@ -193,9 +192,9 @@ function report(
 }
 
 /** Read from the words themselves, for a command line that could not be parsed answers too. */
-function wantsJson(words: readonly Argument[]): boolean {
-  const end = words.findIndex((word) => word.text === "--");
-  return words.slice(0, end < 0 ? words.length : end).some((word) => word.text === "--json");
+function wantsJson(words: readonly string[]): boolean {
+  const end = words.findIndex((word) => word === "--");
+  return words.slice(0, end < 0 ? words.length : end).some((word) => word === "--json");
 }
 
 function versionText(): string {

@@ -43,7 +43,6 @@ export async function capture(
     environment: (name) => environment[name],
     clock: systemClock,
   };
-  const words = texts.map((text) => ({ text, bytes: new TextEncoder().encode(text) }));
-  const code = await runCommandLine(words, surroundings);
+  const code = await runCommandLine(texts, surroundings);
   return { code, stdout: stdout.text, stderr: stderr.text };
 }

@@ -3,7 +3,6 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../src/base/errors.ts";
 import {
   address,
-  type Argument,
   choice,
   duration,
   flag,
@@ -44,12 +43,8 @@ const sample = defineVerb({
   run: () => Promise.resolve(0),
 });
 
-function words(...texts: string[]): Argument[] {
-  return texts.map((text) => ({ text, bytes: new TextEncoder().encode(text) }));
-}
-
 function parse(texts: string[], variables: Record<string, string> = {}): Parsed {
-  return parseVerb(sample, words(...texts), {
+  return parseVerb(sample, texts, {
     prefix: "",
     environment: (name) => variables[name],
   });
@@ -91,22 +86,13 @@ Deno.test("Negative numbers and words after -- are arguments", () => {
   assertEquals(parse(["ks", "--amount", "-9223372036854775808"]).options["amount"], -(2n ** 63n));
 });
 
-Deno.test("A positional argument keeps the bytes that were typed", () => {
-  const bytes = Uint8Array.of(0xff, 0x41, 0x80);
-  const parsed = parseVerb(sample, [{ text: "\ufffdA\ufffd", bytes }], {
-    prefix: "",
-    environment: () => undefined,
-  });
-  assertEquals(parsed.positionals["keyspace"], bytes);
-});
-
 Deno.test("Rest arguments gather what is left, also nothing", () => {
   const many = defineVerb({
     ...sample,
     positionals: { first: nameArgument("one"), others: restArguments("more") },
   });
   const parseMany = (...texts: string[]) =>
-    parseVerb(many, words(...texts), { prefix: "", environment: () => undefined }).positionals;
+    parseVerb(many, texts, { prefix: "", environment: () => undefined }).positionals;
   assertEquals(parseMany("a")["others"], []);
   const others = parseMany("a", "b", "c")["others"] as Uint8Array[];
   assertEquals(others.map((one) => new TextDecoder().decode(one)), ["b", "c"]);

@@ -33,9 +33,8 @@ Deno.test("Every verb has one name, one line of summary, and two examples that i
       assert(words !== null, `${name}: no countd in ${example.command}`);
       assertEquals(words.slice(0, 1), path.slice(0, 1), example.command);
       const given = path[1] === words[1] ? words.slice(path.length) : words.slice(1);
-      const texts = given.map((text) => ({ text, bytes: new TextEncoder().encode(text) }));
       // Throws where the example names an option or argument that is none.
-      parseVerb(verb, texts, { prefix: "", environment: () => undefined });
+      parseVerb(verb, given, { prefix: "", environment: () => undefined });
     }
   }
 });
@@ -58,6 +57,8 @@ Deno.test("A default is a value that its own option takes", () => {
   for (const { path, verb } of commands) {
     for (const [key, option] of Object.entries(verb.options)) {
       if (option.isFlag || option.default === undefined) continue;
+      // A default may be told in words, such as "the root table".
+      if (option.defaultText?.includes(" ")) continue;
       const name = `countd ${path.join(" ")} --${optionName(key)}`;
       assertEquals(option.parse(option.defaultText as string), option.default, name);
     }
