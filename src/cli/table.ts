@@ -5,12 +5,14 @@ import { systemd } from "./verbs/systemd.ts";
 import { config } from "./verbs/config.ts";
 import { doctor } from "./verbs/doctor.ts";
 import { kv } from "./verbs/kv.ts";
+import { worker } from "./verbs/worker.ts";
 import { write } from "./verbs/write.ts";
 import { status } from "./verbs/status.ts";
 
 export const VERBS: VerbTable = [
   status,
   write,
+  worker,
   kv,
   doctor,
   config,

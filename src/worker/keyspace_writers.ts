@@ -23,8 +23,10 @@ export class KeyspaceWriters {
   get(name: Uint8Array): KeyspaceWriter {
     const key = nameKey(name);
     let writer = this.#open.get(key);
-    if (writer === undefined) writer = KeyspaceWriter.open(this.storage, this.directory, name);
-    else this.#open.delete(key);
+    // The name may be a view of a log that is let go before the keyspace is.
+    if (writer === undefined) {
+      writer = KeyspaceWriter.open(this.storage, this.directory, name.slice());
+    } else this.#open.delete(key);
     this.#open.set(key, writer);
     return writer;
   }

@@ -54,12 +54,17 @@ export class Worker {
     this.#aside = new SetAside(surroundings.clock, surroundings.events);
   }
 
-  /** Folds until the signal comes. Stands by while another process holds the lease. */
-  async run(signal: AbortSignal): Promise<void> {
+  /**
+   * Folds until the signal comes. Stands by while another process holds the lease. `onReady` is told when
+   * it has the lease, or stands by. Throws `DirectoryFailedError` on a directory that is marked failed.
+   */
+  async run(signal: AbortSignal, onReady: () => void = () => {}): Promise<void> {
     const { clock, events } = this.surroundings;
     this.directory.refuseFailed();
     this.directory.joinDaemons();
-    if (!tryTakeLease(this.directory)) {
+    const isFirst = tryTakeLease(this.directory);
+    onReady();
+    if (!isFirst) {
       events.report("info", "standing by: another worker folds", {
         holder: this.directory.control.describeHolder(directoryLocks.fold),
       });

@@ -1,0 +1,61 @@
+import { runDaemon } from "../daemon.ts";
+import { flag } from "../option.ts";
+import { daemonOptions, dataOption, listenOption, lockTimeoutOption } from "../options.ts";
+import { defineVerb } from "../verb.ts";
+
+/** How often a worker looks for a data directory that is not there yet. */
+const directoryRetryMs = 100;
+
+export const worker = defineVerb({
+  name: "worker",
+  summary: "fold sealed commit logs into the keyspaces",
+  details: [
+    "One worker folds; further ones stand by and take over when it dies. Waits for a data directory " +
+    "that is not there yet. Prints `worker ready` on stderr. SIGTERM, SIGINT and SIGHUP stop it " +
+    "after the fold at hand.",
+    "With --once it recovers every log without a living holder, folds until no sealed log remains, " +
+    "and ends; the logs of living writers stay. A fold lease that is held is waited for up to " +
+    "--lock-timeout.",
+  ],
+  positionals: {},
+  options: {
+    data: dataOption,
+    once: flag("fold what is there and end"),
+    lockTimeout: lockTimeoutOption,
+    listen: listenOption,
+    ...daemonOptions,
+  },
+  answersJson: false,
+  examples: [
+    { command: "countd worker --data ./counters", meaning: "fold for as long as it runs" },
+    { command: "countd worker --once", meaning: "fold what is there, for instance after a backup" },
+  ],
+  async run(context) {
+    const { options, storage, clock, events, signal } = context;
+    const { DataDirectory, describeSelf } = await import("../../commitlog/mod.ts");
+    const { Worker } = await import("../../worker/mod.ts");
+    const self = describeSelf(storage);
+    return await runDaemon(context, { verb: "worker", ...options }, async (daemon) => {
+      const surroundings = { clock, events, metrics: daemon.metrics };
+      if (options.once) {
+        using directory = DataDirectory.open(storage, options.data, { self });
+        const worker = new Worker(directory, surroundings);
+        return await worker.runOnce({ signal, lockTimeoutMs: options.lockTimeout });
+      }
+      let opened = DataDirectory.openOrNull(storage, options.data, { self });
+      if (opened === null) {
+        daemon.ready("worker ready");
+        events.report("info", "waiting for a data directory", { data: options.data });
+      }
+      while (opened === null) {
+        if (signal.aborted) return;
+        await clock.sleep(directoryRetryMs, signal);
+        opened = DataDirectory.openOrNull(storage, options.data, { self });
+      }
+      using directory = opened;
+      await new Worker(directory, surroundings).run(signal, () => {
+        if (daemon.metrics.state === "starting") daemon.ready("worker ready");
+      });
+    });
+  },
+});
