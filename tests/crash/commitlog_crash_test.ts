@@ -2,7 +2,13 @@
 
 import { assert } from "@std/assert";
 import { Random, seedForTest } from "../support/random.ts";
-import { counterSubject, DATA, type Fold, type WriterStep } from "./counter_subject.ts";
+import {
+  counterSubject,
+  DATA,
+  type Fold,
+  randomWriterSteps,
+  type WriterStep,
+} from "./counter_subject.ts";
 import { explore, randomLives } from "./explore.ts";
 import { referenceFold, referenceTotals } from "./reference_fold.ts";
 
@@ -70,19 +76,6 @@ Deno.test("C19 a slot that was left half made is made again, whatever crashes me
   });
   await explore(subject, { doubleEvery: 999 });
 });
-
-export function randomWriterSteps(random: Random | null): WriterStep[] {
-  if (random === null) return [];
-  const keyspaces = () => random.pick([["one"], ["two"], ["one", "two"], ["three", "one"]]);
-  return Array.from({ length: random.between(1, 10) }, (): WriterStep => {
-    const chance = random.below(20);
-    if (chance < 10) return { do: "append", keyspaces: keyspaces() };
-    if (chance < 13) return { do: "sync" };
-    if (chance < 16) return { do: "seal", sync: true };
-    if (chance < 17) return { do: "fill", keyspaces: ["one", "two", "three"] };
-    return { do: "fold" };
-  });
-}
 
 Deno.test("Commit logs survive random lives", async () => {
   const seed = seedForTest("commit log lives");

@@ -272,7 +272,7 @@ async function useEverySlotAgain(
   const session = new WriterSession(pool, oracle, work);
   const { slots } = listSlots(pool.directory.storage, pool.directory.paths.logs);
   for (const _ of slots) {
-    await session.step({ do: "append", keyspaces: ["again"] });
+    await session.step({ do: "append", keyspaces: ["again", "one"] });
     await session.step({ do: "seal", sync: true });
   }
   await session.step({ do: "fold" });
@@ -301,4 +301,18 @@ function verifyPool(storage: Storage, least: number): void {
     assertEquals(status.mode, freeMode, `mode of ${path}`);
     assertEquals(status.links, 1, `links of ${path}`);
   }
+}
+
+/** Anything that a writer and a fold may do in one life. */
+export function randomWriterSteps(random: Random | null): WriterStep[] {
+  if (random === null) return [];
+  const keyspaces = () => random.pick([["one"], ["two"], ["one", "two"], ["three", "one"]]);
+  return Array.from({ length: random.between(1, 10) }, (): WriterStep => {
+    const chance = random.below(20);
+    if (chance < 10) return { do: "append", keyspaces: keyspaces() };
+    if (chance < 13) return { do: "sync" };
+    if (chance < 16) return { do: "seal", sync: true };
+    if (chance < 17) return { do: "fill", keyspaces: ["one", "two", "three"] };
+    return { do: "fold" };
+  });
 }

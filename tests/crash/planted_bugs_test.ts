@@ -61,7 +61,7 @@ const doubled = /is counted .*2/;
 /** A slot is used twice for frames of one length: the old ones fit in where the new ones end. */
 const slotTwice = [append("one"), append("one"), seal, fold, append("one"), sync];
 /** Nobody syncs the log itself. */
-const unsynced = [append("one"), { do: "seal", sync: false } as const, fold];
+const unsynced = [fold, append("one"), { do: "seal", sync: false } as const, fold];
 
 const storageBugs: readonly (readonly [StorageBug, RegExp, readonly WriterStep[]])[] = [
   ["skip the data sync", lost, workload],

@@ -77,7 +77,7 @@ export function plantedStorage(inner: Storage, bug: StorageBug, logs: string): S
       });
     case "no checksum":
       return atPoint(inner, (point) => {
-        if (point === "recover.scan.before") forEachLog(inner, logs, forgiveFrames);
+        if (point === "recover.1.before") forEachLog(inner, logs, forgiveFrames);
       });
   }
 }

@@ -23,6 +23,9 @@ interface StoredKeyspace {
   applied: Map<number, bigint>;
 }
 
+/** Directories in which this process has folded before: it holds the lease since then. */
+const leased = new WeakSet<DataDirectory>();
+
 const STORE = "/store";
 const decoder = new TextDecoder();
 
@@ -33,7 +36,8 @@ export function referenceFold(directory: DataDirectory, bug: FoldBug | null = nu
     storage.makeDirectory(STORE, 0o700);
     storage.syncDirectory("/");
   }
-  storage.syncFileSystem(paths.data);
+  if (!leased.has(directory)) storage.syncFileSystem(paths.data);
+  leased.add(directory);
   const logs: SealedLog[] = [];
   for (const slot of listSlots(storage, paths.logs).slots) {
     let taken = SealedLog.take(directory, slot);

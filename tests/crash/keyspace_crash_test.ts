@@ -1,0 +1,65 @@
+/** Commit logs and keyspace files together: every step of the fold, crashed once and twice. */
+
+import { assert } from "@std/assert";
+import { Random, seedForTest } from "../support/random.ts";
+import {
+  counterSubject,
+  type Fold,
+  randomWriterSteps,
+  type WriterStep,
+} from "./counter_subject.ts";
+import { explore, randomLives } from "./explore.ts";
+import { keyspaceFold, keyspaceTotals } from "./keyspace_fold.ts";
+
+const fold: Fold = { fold: keyspaceFold, totals: keyspaceTotals };
+
+const append = (...keyspaces: string[]): WriterStep => ({ do: "append", keyspaces });
+const seal: WriterStep = { do: "seal", sync: true };
+
+const workloads: Readonly<Record<string, readonly WriterStep[]>> = {
+  "one new keyspace": [append("one"), seal, { do: "fold" }],
+  "two new keyspaces": [append("one", "two"), seal, { do: "fold" }],
+  "a second transaction": [
+    append("one"),
+    seal,
+    { do: "fold" },
+    append("one", "two"),
+    seal,
+    { do: "fold" },
+  ],
+  "pages used again": [
+    append("one"),
+    seal,
+    { do: "fold" },
+    append("one"),
+    seal,
+    { do: "fold" },
+    append("one"),
+    seal,
+    { do: "fold" },
+    append("one"),
+    seal,
+    { do: "fold" },
+  ],
+};
+
+for (const [name, steps] of Object.entries(workloads)) {
+  Deno.test(`Keyspaces survive a crash at every point of the fold: ${name}`, async () => {
+    const subject = counterSubject(name, { steps: () => steps, fold, logs: 2 });
+    const explored = await explore(subject, { doubleEvery: 499 });
+    assert(explored.points > 20, "the work touches the disk");
+    assert(explored.doubleImages > 0, "recovery was crashed too");
+  });
+}
+
+Deno.test("Keyspaces survive random lives", async () => {
+  const seed = seedForTest("keyspace lives");
+  const seeds = Deno.env.get("COUNTD_TEST_LONG") ? 5000 : 200;
+  let crashes = 0;
+  for (let round = 0; round < seeds; round++) {
+    const random = new Random(seed + round);
+    const subject = counterSubject("lives", { steps: randomWriterSteps, fold, random });
+    crashes += await randomLives(subject, random, 5);
+  }
+  assert(crashes > seeds, `only ${crashes} crashes`);
+});
