@@ -31,8 +31,8 @@ import {
 } from "./subscriptions.ts";
 import type { Consumer, Tailer, TailSource } from "./tailer.ts";
 
-/** Asked to extend a file ahead of the writes; see `Aof.onLowRoom`. */
-export type LowRoomFunc = (aof: Aof) => void;
+/** Asked to make the file longer than `neededBytes`; see `Aof.onLowRoom`. */
+export type LowRoomFunc = (aof: Aof, neededBytes: number) => void;
 
 export class Aof implements TailSource, Disposable, AsyncDisposable {
   readonly #parts: Parts;
@@ -153,6 +153,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
     return this.#bytes;
   }
 
+  /** Whether every write is refused with `ErrFileIsReadOnly`. */
   get isReadOnly(): boolean {
     return this.#parts.isReadOnly;
   }
@@ -207,7 +208,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * The function must return at once and extend later.
    */
   onLowRoom(headroom: number, lowRoom: LowRoomFunc | null): void {
-    this.#appender.onLowRoom(headroom, lowRoom === null ? null : () => lowRoom(this));
+    this.#appender.onLowRoom(headroom, lowRoom && ((needed) => lowRoom(this, needed)));
   }
 
   #startOrStop(): void {
@@ -297,16 +298,17 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
 
   /** Calls the consumer for what stands from `from` on, and whenever something is appended. */
   subscribe(consumer: Consumer, options: SubscribeOptions = {}): Tailer {
-    return this.#subscribe(consumer, { ...options, reactor: this.#ownReactor() });
+    return this.subscribeOn(this.#ownReactor(), consumer, options);
   }
 
   /** As `subscribe`, and every `intervalMs`, also when there is nothing new. */
   subscribeInterval(consumer: Consumer, options: SubscribeIntervalOptions): Tailer {
-    return this.#subscribe(consumer, { ...options, reactor: this.#ownReactor() });
+    return this.subscribeIntervalOn(this.#ownReactor(), consumer, options);
   }
 
   subscribeOn(reactor: Reactor, consumer: Consumer, options: SubscribeOptions = {}): Tailer {
-    return this.#subscribe(consumer, { ...options, reactor });
+    this.#assertNotClosed("subscribe to");
+    return this.#subscriptions.add(this, consumer, { ...options, reactor });
   }
 
   subscribeIntervalOn(
@@ -314,15 +316,8 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
     consumer: Consumer,
     options: SubscribeIntervalOptions,
   ): Tailer {
-    return this.#subscribe(consumer, { ...options, reactor });
-  }
-
-  #subscribe(
-    consumer: Consumer,
-    options: SubscribeOptions & { readonly intervalMs?: number; readonly reactor: Reactor },
-  ): Tailer {
     this.#assertNotClosed("subscribe to");
-    return this.#subscriptions.add(this, consumer, options);
+    return this.#subscriptions.add(this, consumer, { ...options, reactor });
   }
 
   #ownReactor(): Reactor {

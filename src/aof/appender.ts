@@ -46,7 +46,7 @@ export class Appender {
   /** Where the file is asked to be extended ahead of the writes. */
   #lowWater = Infinity;
   #headroom = 0;
-  #lowRoom: (() => void) | null = null;
+  #lowRoom: ((neededBytes: number) => void) | null = null;
   #isAppending = false;
   #isExtending = false;
 
@@ -149,7 +149,7 @@ export class Appender {
     stats.writtenBytes += size - this.#size;
     this.#size = size;
     if (this.#published !== null) this.#published.store(size);
-    if (size > this.#lowWater) this.#tellLowRoom();
+    if (size > this.#lowWater) this.#tellLowRoom(size);
     if (this.#subscriptions.size !== 0) this.#subscriptions.wake();
   }
 
@@ -175,7 +175,7 @@ export class Appender {
     if (needed <= this.#region.fileSize) return;
     if (!blocking || this.#isExtending) {
       this.fileStats.wouldBlocks++;
-      if (!this.#isExtending) this.#tellLowRoom();
+      if (!this.#isExtending) this.#tellLowRoom(needed);
       throw new ErrWouldBlock(
         `Writing ${length} bytes at ${this.#size} of ${path} would wait for its extension`,
       );
@@ -206,11 +206,11 @@ export class Appender {
   }
 
   /** See `Aof.onLowRoom`. */
-  onLowRoom(headroom: number, lowRoom: (() => void) | null): void {
+  onLowRoom(headroom: number, lowRoom: ((neededBytes: number) => void) | null): void {
     this.#headroom = headroom;
     this.#lowRoom = lowRoom;
     if (this.#isOpen) this.#setRoom();
-    if (this.#size > this.#lowWater) this.#tellLowRoom();
+    if (this.#size > this.#lowWater) this.#tellLowRoom(this.#size);
   }
 
   throwIfAppending(what: string): void {
@@ -240,9 +240,9 @@ export class Appender {
     this.#lowWater = tells ? this.#room - this.#headroom : Infinity;
   }
 
-  #tellLowRoom(): void {
+  #tellLowRoom(neededBytes: number): void {
     this.#lowWater = Infinity;
-    this.#lowRoom?.();
+    this.#lowRoom?.(neededBytes);
   }
 }
 

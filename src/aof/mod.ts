@@ -13,6 +13,7 @@ export {
   ErrShrink,
   ErrWouldBlock,
 } from "./errors.ts";
+export { check, type Violation } from "./check.ts";
 export { FileState } from "./file_state.ts";
 export {
   createFile,
@@ -32,8 +33,9 @@ export {
   magicTail,
   markSize,
 } from "./magic.ts";
+export { Manager, type ManagerOpenOptions, type ManagerOptions } from "./manager.ts";
 export type { OpenOptions, OverOptions, SharedOptions } from "./parts.ts";
-export { PollReason, Reactor, type Task } from "./reactor.ts";
+export { type ErrorFunc, type PollContext, PollReason, Reactor, type Task } from "./reactor.ts";
 export {
   recoverWithMagic,
   Recovery,

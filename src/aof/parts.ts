@@ -103,7 +103,10 @@ export function marksOf({ magic }: RecoveryResult, region: Region): Marks | null
 /** Leaves the tail mark behind the data and zeros behind the mark, whatever a killed writer left. */
 export function cleanBehind(
   size: number,
-  { region, marks }: { region: Region; marks: Marks },
+  { region, marks }: {
+    readonly region: Pick<Region, "bytes" | "fileSize" | "storeAtOnce">;
+    readonly marks: Marks;
+  },
 ): void {
   const { bytes, fileSize } = region;
   const end = lastNonZero(bytes, fileSize) + 1;

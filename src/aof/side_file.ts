@@ -128,10 +128,6 @@ export class SideFile {
     return Number(this.#load64(layout.upperSize));
   }
 
-  get format(): number {
-    return this.#load32(layout.format);
-  }
-
   close(): void {
     this.#mapping.release();
     this.#file.close();
