@@ -34,61 +34,70 @@ export function runDirectory(data: string): string {
   return `${data}/run`;
 }
 
-/** The report of this process, kept up until it is disposed. */
+export interface ReporterOptions {
+  readonly verb: string;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+}
+
+/**
+ * The report of this process, kept up until it is disposed. Where it cannot be written (the data
+ * directory is not there yet, the disk is full), it is tried again: a daemon does its work without one.
+ */
 export class DaemonReporter implements Disposable {
   readonly #storage: Storage;
-  readonly #file: StoredFile;
+  readonly #directory: string;
+  readonly #options: ReporterOptions;
+  readonly #startedMs: number;
   readonly #timer: ReturnType<typeof setInterval>;
-  #closed = false;
+  #file: StoredFile | null = null;
 
-  private constructor(storage: Storage, file: StoredFile, write: () => void) {
+  constructor(storage: Storage, data: string, options: ReporterOptions) {
     this.#storage = storage;
-    this.#file = file;
-    write();
-    this.#timer = setInterval(write, reportEveryMs);
+    this.#directory = runDirectory(data);
+    this.#options = options;
+    this.#startedMs = options.clock.wallMs();
+    this.#write();
+    this.#timer = setInterval(() => this.#write(), reportEveryMs);
     Deno.unrefTimer(this.#timer);
   }
 
-  /**
-   * Begins to report, and removes reports of the dead. Null where there is no room for a report: a
-   * daemon does its work without one.
-   */
-  static start(
-    storage: Storage,
-    data: string,
-    { verb, metrics, clock }: {
-      readonly verb: string;
-      readonly metrics: Metrics;
-      readonly clock: Clock;
-    },
-  ): DaemonReporter | null {
+  #write(): void {
+    const { verb, metrics, clock } = this.#options;
     try {
-      const directory = runDirectory(data);
-      if (storage.statusOrNull(directory) === null) makeRunDirectory(storage, directory);
-      removeStale(storage, directory);
-      const file = openOwn(storage, `${directory}/${verb}-${Deno.pid}`);
-      const startedMs = clock.wallMs();
-      return new DaemonReporter(storage, file, () => {
-        const updatedMs = clock.wallMs();
-        const report = { verb, pid: Deno.pid, state: metrics.state, startedMs, updatedMs };
-        writeReport(file, { ...report, figures: figuresOf(metrics) });
+      this.#file ??= this.#open();
+      writeReport(this.#file, {
+        verb,
+        pid: Deno.pid,
+        state: metrics.state,
+        startedMs: this.#startedMs,
+        updatedMs: clock.wallMs(),
+        figures: figuresOf(metrics),
       });
-    } catch (error) {
-      if (error instanceof OsError) return null;
-      throw error;
-    }
-  }
-
-  [Symbol.dispose](): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    clearInterval(this.#timer);
-    try {
-      this.#storage.unlink(this.#file.path);
     } catch (error) {
       if (!(error instanceof OsError)) throw error;
     }
-    this.#file.close();
+  }
+
+  /** Also removes the reports of the dead. */
+  #open(): StoredFile {
+    const storage = this.#storage;
+    if (storage.statusOrNull(this.#directory) === null) makeRunDirectory(storage, this.#directory);
+    removeStale(storage, this.#directory);
+    return openOwn(storage, `${this.#directory}/${this.#options.verb}-${Deno.pid}`);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    const file = this.#file;
+    this.#file = null;
+    if (file === null) return;
+    try {
+      this.#storage.unlink(file.path);
+    } catch (error) {
+      if (!(error instanceof OsError)) throw error;
+    }
+    file.close();
   }
 }
 
@@ -154,12 +163,8 @@ function figuresOf(metrics: Metrics): DaemonReport["figures"] {
 function writeReport(file: StoredFile, report: DaemonReport): void {
   const bytes = new Uint8Array(reportBytes).fill(0x20);
   const { written } = new TextEncoder().encodeInto(toJson(report), bytes);
-  if (written === reportBytes) return;
-  try {
-    file.write(bytes, 0);
-  } catch (error) {
-    if (!(error instanceof OsError)) throw error;
-  }
+  // One that did not fit would lack its end.
+  if (written < reportBytes) file.write(bytes, 0);
 }
 
 function readLiving(storage: Storage, path: string): DaemonReport | null {

@@ -47,8 +47,7 @@ export async function runDaemon(
     if (metrics.state === "starting") metrics.state = "ready";
     if (data !== null) {
       const { storage, clock } = context;
-      const reporter = DaemonReporter.start(storage, data, { verb, metrics, clock });
-      if (reporter !== null) stack.use(reporter);
+      stack.use(new DaemonReporter(storage, data, { verb, metrics, clock }));
     }
     context.ready(message);
   };
