@@ -27,6 +27,11 @@ export function temporaryPath(directory: string, name: Uint8Array): string {
   return `${directory}/${TEMPORARY_PREFIX}${encodeKeyspaceName(name)}`;
 }
 
+/** Whether a file name is that of a keyspace in the making. */
+export function isTemporaryName(fileName: string): boolean {
+  return fileName.startsWith(TEMPORARY_PREFIX);
+}
+
 /**
  * All keyspaces, in byte order of their names. Names of other things are left out, and so is a keyspace
  * whose long name cannot be read from a damaged file: `onDamage` is told. A missing directory has none.
@@ -63,7 +68,7 @@ export function listKeyspaces(
 export function sweepKeyspaces(storage: Storage, directory: string): string[] {
   const swept: string[] = [];
   for (const fileName of fileNames(storage, directory)) {
-    if (!fileName.startsWith(TEMPORARY_PREFIX)) continue;
+    if (!isTemporaryName(fileName)) continue;
     storage.unlink(`${directory}/${fileName}`);
     swept.push(`${directory}/${fileName}`);
   }

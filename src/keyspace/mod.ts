@@ -8,6 +8,7 @@ export {
   type MarkMap,
   type RowRun,
   SnapshotLostError,
+  type Violation,
 } from "../tree/mod.ts";
 export {
   Aggregator,
@@ -22,6 +23,7 @@ export {
   listKeyspaces,
   sweepKeyspaces,
 } from "./catalog.ts";
+export { check, checkKeyspaces } from "./check.ts";
 export { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
 export { KeyspaceReader } from "./reader.ts";
 export { DEFAULT_PAGE_SIZE, KeyspaceWriter } from "./writer.ts";

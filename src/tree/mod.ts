@@ -9,6 +9,8 @@ export {
   INT64_MAX,
   INT64_MIN,
 } from "./batch.ts";
+export { checkTreeFile } from "./check.ts";
+export type { Violation } from "./violation.ts";
 export { compareBytes, compareRank, highHalf, joinCount, lowHalf } from "./compare.ts";
 export type { MarkMap } from "./marks.ts";
 export { COPY_BYTES_MIN, type RowRun, SnapshotLostError, TreeReader } from "./tree_reader.ts";
