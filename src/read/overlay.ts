@@ -15,7 +15,7 @@
 import { assert } from "../base/assert.ts";
 import { ROW_KEY_LENGTH_OFFSET, ROW_KEY_OFFSET, ROW_VALUE_OFFSET } from "../wire/mod.ts";
 import { KeySums } from "./key_sums.ts";
-import { compareBytes, compareRank } from "../tree/compare.ts";
+import { compareBytes, compareRank } from "../keyspace/mod.ts";
 import type { RowBuffer } from "./row_buffer.ts";
 
 /** A snapshot of a keyspace's file. Counts are given in two halves, the high one signed. */
@@ -74,6 +74,16 @@ export class Overlay {
     if (this.#isTouched[index] !== 0) return;
     this.#isTouched[index] = 1;
     this.#touched.push(index);
+  }
+
+  /** Adds every sum of a table. */
+  addAll(sums: KeySums): void {
+    const { words, count } = sums;
+    for (let index = 0; index < count; index++) {
+      const at = sums.keyStart[index]! >>> 2;
+      const { low, high, top, keyLength } = sums;
+      this.add(words, at, keyLength[index]!, low[index]!, high[index]!, top[index]!);
+    }
   }
 
   /** Counters in all. */

@@ -7,9 +7,12 @@ export class RowBuffer {
   #view: DataView<ArrayBuffer>;
   #length = 0;
   readonly #startBytes: number;
+  readonly #keptBytes: number;
 
-  constructor(startBytes: number) {
+  /** Starts with `startBytes`; `reset` keeps what it grew to up to `keptBytes`. */
+  constructor(startBytes: number, keptBytes = 4 * startBytes) {
     this.#startBytes = startBytes;
+    this.#keptBytes = keptBytes;
     this.#bytes = new Uint8Array(startBytes);
     this.#view = new DataView(this.#bytes.buffer);
   }
@@ -31,15 +34,20 @@ export class RowBuffer {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** Room for `count` more bytes; returns where they begin. They count as filled. */
+  /** Makes room for `count` more bytes. */
+  reserve(count: number): void {
+    const end = this.#length + count;
+    if (end <= this.#bytes.length) return;
+    const bytes = new Uint8Array(Math.max(this.#bytes.length * 2, end));
+    bytes.set(this.filled());
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
+  }
+
+  /** `count` more bytes, which count as filled; returns where they begin. */
   extend(count: number): number {
+    this.reserve(count);
     const start = this.#length;
-    if (start + count > this.#bytes.length) {
-      const bytes = new Uint8Array(Math.max(this.#bytes.length * 2, start + count));
-      bytes.set(this.filled());
-      this.#bytes = bytes;
-      this.#view = new DataView(bytes.buffer);
-    }
     this.#length = start + count;
     return start;
   }
@@ -69,7 +77,7 @@ export class RowBuffer {
   /** Empties the buffer, and gives back what one large reply made it grow to. */
   reset(): void {
     this.#length = 0;
-    if (this.#bytes.length <= 4 * this.#startBytes) return;
+    if (this.#bytes.length <= this.#keptBytes) return;
     this.#bytes = new Uint8Array(this.#startBytes);
     this.#view = new DataView(this.#bytes.buffer);
   }

@@ -1,0 +1,165 @@
+/**
+ * From requests to replies: pure of sockets. Requests come as bytes, replies go into a row buffer, and all
+ * requests that are there at one time are answered as of one look at the logs.
+ */
+
+import { BusyError, CorruptError } from "../base/errors.ts";
+import type { Figure, Metrics } from "../base/metrics.ts";
+import {
+  encodeReplyHead,
+  type MessageSizes,
+  NAME_SIZE_MAX,
+  RANK_BYTES,
+  READ_ERROR_AGAIN,
+  READ_ERROR_DAMAGED,
+  READ_ERROR_INVALID,
+  type ReceiveBuffer,
+  REPLY_HEAD_BYTES,
+  REPLY_ROWS_MAX,
+  RequestCursor,
+} from "../wire/mod.ts";
+import { TooManyChanges } from "./keyspace_view.ts";
+import type { Overlay } from "./overlay.ts";
+import type { Reader } from "./reader.ts";
+import type { RowBuffer } from "./row_buffer.ts";
+
+/** What a list of keyspaces says in the place of the counters of a damaged one. */
+const DAMAGED_COUNTERS = READ_ERROR_DAMAGED;
+
+export class Answerer {
+  readonly #reader: Reader;
+  readonly #request: RequestCursor;
+  readonly #onDamage: (error: CorruptError) => void;
+  readonly #answered: Figure;
+  readonly #failed: Figure;
+  /** The key of a request as words, NUL padded. */
+  readonly #keyWords = new Int32Array(NAME_SIZE_MAX / 4);
+  readonly #keyBytes = new Uint8Array(this.#keyWords.buffer);
+  readonly #keyView = new DataView(this.#keyWords.buffer);
+
+  constructor(
+    reader: Reader,
+    sizes: MessageSizes,
+    { metrics, onDamage }: {
+      readonly metrics: Metrics;
+      readonly onDamage: (error: CorruptError) => void;
+    },
+  ) {
+    this.#reader = reader;
+    this.#request = new RequestCursor(sizes);
+    this.#onDamage = onDamage;
+    this.#answered = metrics.counter("countd_requests_total", "answered");
+    this.#failed = metrics.counter("countd_requests_total", "failed");
+  }
+
+  /**
+   * Answers whole requests of `input` until none is left or `out` holds `outBytesMax`. Returns true where
+   * requests may be left. What has to wait for a fold is awaited.
+   */
+  async answerSome(input: ReceiveBuffer, out: RowBuffer, outBytesMax: number): Promise<boolean> {
+    this.#reader.look();
+    while (out.length < outBytesMax) {
+      const { bytes, start, end } = input;
+      const next = this.#request.next(bytes, start, end);
+      if (next < 0) return false;
+      const head = out.extend(REPLY_HEAD_BYTES);
+      try {
+        const waiting = this.#answer(bytes, out, head);
+        if (waiting !== null) {
+          await waiting;
+          this.#reader.look();
+        }
+        this.#answered.value += 1;
+      } catch (error) {
+        this.#fail(error, out, head);
+      }
+      input.consume(next);
+    }
+    return true;
+  }
+
+  /** Answers the request at hand; a promise where that takes longer. */
+  #answer(bytes: Uint8Array, out: RowBuffer, head: number): Promise<void> | null {
+    const request = this.#request;
+    if (request.kind === "keyspaces") return this.#answerKeyspaces(bytes, out, head);
+    if (request.kind === "invalid") {
+      encodeReplyHead(out.bytes, head, { total: READ_ERROR_INVALID, rows: 0, bytes: 0 });
+      return null;
+    }
+    const { keyspaceStart, keyspaceLength } = request;
+    const name = bytes.subarray(keyspaceStart, keyspaceStart + keyspaceLength);
+    const question = request.kind === "page"
+      ? this.#pageQuestion(out, head)
+      : this.#keyQuestion(bytes, out, head);
+    try {
+      this.#reader.ask(name, question);
+      return null;
+    } catch (error) {
+      if (!(error instanceof TooManyChanges)) throw error;
+      // The bytes of the request may move while the answer waits.
+      return this.#reader.askAfterFold(name.slice(), question);
+    }
+  }
+
+  #pageQuestion(out: RowBuffer, head: number): (ranking: Overlay) => void {
+    const { offset } = this.#request;
+    const length = Math.min(this.#request.length, REPLY_ROWS_MAX);
+    const start = head + REPLY_HEAD_BYTES;
+    return (ranking) => {
+      out.cut(start);
+      const rows = ranking.copyRows(offset, length, out);
+      const total = ranking.total();
+      encodeReplyHead(out.bytes, head, { total, rows, bytes: out.length - start });
+    };
+  }
+
+  #keyQuestion(bytes: Uint8Array, out: RowBuffer, head: number): (ranking: Overlay) => void {
+    const { keyStart, keyLength } = this.#request;
+    // One connection's key must not be lost to another's while the answer waits for a fold.
+    const key = bytes.slice(keyStart, keyStart + keyLength);
+    const start = head + REPLY_HEAD_BYTES;
+    return (ranking) => {
+      out.cut(start);
+      this.#keyWords.fill(0);
+      this.#keyBytes.set(key);
+      const isThere = ranking.find(this.#keyWords, keyLength, this.#keyView);
+      const total = ranking.total();
+      if (isThere) {
+        const rank = ranking.rankOfFound(this.#keyView, keyLength);
+        const at = out.extend(RANK_BYTES);
+        out.view.setUint32(at, rank >>> 0, true);
+        out.view.setUint32(at + 4, Math.floor(rank / 2 ** 32), true);
+        out.row(ranking.foundHigh, ranking.foundLow, this.#keyView, 0, keyLength);
+      }
+      const rows = isThere ? 1 : 0;
+      encodeReplyHead(out.bytes, head, { total, rows, bytes: out.length - start });
+    };
+  }
+
+  async #answerKeyspaces(bytes: Uint8Array, out: RowBuffer, head: number): Promise<void> {
+    const { keyStart, keyLength } = this.#request;
+    const { total, rows } = await this.#reader.totals(bytes.slice(keyStart, keyStart + keyLength));
+    for (const { name, counters } of rows) {
+      const value = counters ?? DAMAGED_COUNTERS;
+      const view = new DataView(name.buffer, name.byteOffset, name.byteLength);
+      out.row(Math.floor(value / 2 ** 32), value | 0, view, 0, name.length);
+    }
+    const size = out.length - head - REPLY_HEAD_BYTES;
+    encodeReplyHead(out.bytes, head, { total, rows: rows.length, bytes: size });
+  }
+
+  #fail(error: unknown, out: RowBuffer, head: number): void {
+    const code = errorCode(error);
+    if (code === null) throw error;
+    if (error instanceof CorruptError) this.#onDamage(error);
+    this.#failed.value += 1;
+    out.cut(head + REPLY_HEAD_BYTES);
+    encodeReplyHead(out.bytes, head, { total: code, rows: 0, bytes: 0 });
+  }
+}
+
+/** The number that tells a client of an error; null for one that ends the connection. */
+function errorCode(error: unknown): number | null {
+  if (error instanceof CorruptError) return READ_ERROR_DAMAGED;
+  return error instanceof BusyError ? READ_ERROR_AGAIN : null;
+}

@@ -1,0 +1,128 @@
+/**
+ * The file of a keyspace, whether it exists already or not: a keyspace that only the logs know so far has
+ * no file, and gets one while we look on.
+ */
+
+import { assert } from "../base/assert.ts";
+import { CorruptError } from "../base/errors.ts";
+import { OsError, type Storage } from "../file/mod.ts";
+import { compareNames, keyspacePath, KeyspaceReader } from "../keyspace/mod.ts";
+import type { KeyspaceFile } from "./keyspace_view.ts";
+import type { BaseRanking } from "./overlay.ts";
+import type { RowBuffer } from "./row_buffer.ts";
+
+/** Room asked for ahead of a copy; more is taken when rows are longer. */
+const ROW_BYTES_GUESS = 40;
+/** A row with the longest key always fits. */
+const COPY_BYTES_MIN = 512;
+
+export class StoredKeyspace implements KeyspaceFile {
+  readonly #storage: Storage;
+  readonly #name: Uint8Array;
+  readonly #path: string;
+  readonly #cacheBytes: number;
+  #reader: KeyspaceReader | null = null;
+  #ranking: BaseRanking = emptyRanking;
+
+  constructor(
+    storage: Storage,
+    directory: string,
+    { name, cacheBytes }: { readonly name: Uint8Array; readonly cacheBytes: number },
+  ) {
+    this.#storage = storage;
+    this.#name = name;
+    this.#path = keyspacePath(directory, name);
+    this.#cacheBytes = cacheBytes;
+  }
+
+  get ranking(): BaseRanking {
+    return this.#ranking;
+  }
+
+  get exists(): boolean {
+    return this.#reader !== null;
+  }
+
+  refresh(): boolean {
+    if (this.#reader !== null) return this.#reader.refresh();
+    this.#reader = this.#openOrNull();
+    if (this.#reader === null) return false;
+    this.#ranking = new FileRanking(this.#reader);
+    return true;
+  }
+
+  applied(slot: number): bigint {
+    return this.#reader?.applied(slot) ?? 0n;
+  }
+
+  [Symbol.dispose](): void {
+    this.#reader?.close();
+    this.#reader = null;
+    this.#ranking = emptyRanking;
+  }
+
+  #openOrNull(): KeyspaceReader | null {
+    let reader: KeyspaceReader;
+    try {
+      const options = { cacheBytes: this.#cacheBytes };
+      reader = KeyspaceReader.open(this.#storage, this.#path, options);
+    } catch (error) {
+      if (error instanceof OsError && ["ENOENT", "ENOTDIR"].includes(error.code)) return null;
+      throw error;
+    }
+    if (compareNames(reader.name, this.#name) === 0) return reader;
+    reader.close();
+    throw new CorruptError(`${this.#path} holds another keyspace: run countd check`, {
+      path: this.#path,
+      offset: 0,
+    });
+  }
+}
+
+/** A ranking without counters. */
+const emptyRanking: BaseRanking = {
+  total: 0,
+  find: () => false,
+  foundHigh: 0,
+  foundLow: 0,
+  rowsBefore: () => 0,
+  copyRows: () => {},
+};
+
+class FileRanking implements BaseRanking {
+  readonly #reader: KeyspaceReader;
+
+  constructor(reader: KeyspaceReader) {
+    this.#reader = reader;
+  }
+
+  get total(): number {
+    return this.#reader.total;
+  }
+
+  get foundHigh(): number {
+    return this.#reader.foundHigh;
+  }
+
+  get foundLow(): number {
+    return this.#reader.foundLow;
+  }
+
+  find(key: DataView, start: number, end: number): boolean {
+    return this.#reader.find(key, start, end);
+  }
+
+  rowsBefore(high: number, low: number, key: DataView, start: number, end: number): number {
+    return this.#reader.rowsBefore(high, low, key, start, end);
+  }
+
+  copyRows(offset: number, length: number, out: RowBuffer): void {
+    for (let copied = 0; copied < length;) {
+      out.reserve(Math.max(COPY_BYTES_MIN, (length - copied) * ROW_BYTES_GUESS));
+      const rows = this.#reader.copyRows(offset + copied, length - copied, out.bytes, out.length);
+      assert(rows > 0, "Rows below the total are there");
+      copied += rows;
+      out.extend(this.#reader.copiedBytes);
+    }
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * One keyspace as it is now: its file, and the shares of the logs that the file has not applied
+ * (Refresh, steps 1 to 3). A view exists only for a keyspace that somebody has asked for.
+ *
+ * Invariants:
+ * 1. The shares of all logs are read *before* the newest snapshot of the file is taken. A log that is
+ *    folded in between is then in the snapshot, and its share is dropped by its mark: nothing is
+ *    missed, nothing counted twice.
+ * 2. A share belongs to one use (slot, generation) of a log. It is dropped when the file has applied it
+ *    or the log is in another use: logs are recycled only when all their keyspaces have applied them.
+ * 3. The overlay holds exactly the sums of the shares, over exactly the snapshot that is open.
+ */
+
+import type { Events } from "../base/events.ts";
+import { type Capture, headPageBytes } from "../commitlog/mod.ts";
+import { KeySums } from "./key_sums.ts";
+import type { LogWatch, WatchedLog } from "./log_watch.ts";
+import { type BaseRanking, Overlay } from "./overlay.ts";
+import { nameWords, RecordWalk, sameName, type SumTarget } from "./record_walk.ts";
+import type { RowBuffer } from "./row_buffer.ts";
+
+/** A keyspace's file, or what stands for one that does not exist yet. */
+export interface KeyspaceFile extends Disposable {
+  /** Takes the newest snapshot; false when it is the one at hand. */
+  refresh(): boolean;
+  /** Greatest generation of a slot that is in the snapshot. */
+  applied(slot: number): bigint;
+  readonly ranking: BaseRanking;
+}
+
+/** What one log adds to the keyspace. */
+class Share {
+  readonly sums = new KeySums();
+  /** Frames below are in `sums`. */
+  indexedTo = headPageBytes;
+
+  constructor(readonly generation: bigint) {}
+}
+
+/** The logs change more keys than a reader may hold: the answer has to wait for their fold. */
+export class TooManyChanges extends Error {
+  override readonly name = "TooManyChanges";
+}
+
+export interface ViewOptions {
+  readonly name: Uint8Array;
+  readonly file: KeyspaceFile;
+  /** Null reads the file alone. */
+  readonly watch: LogWatch | null;
+  readonly changedKeysMax: number;
+  readonly events: Events;
+  /** Scratch memory of the overlay. */
+  readonly block: RowBuffer;
+}
+
+export class KeyspaceView implements Disposable {
+  readonly #options: ViewOptions;
+  readonly #nameWords: Int32Array;
+  readonly #shares = new Map<number, Share>();
+  readonly #walk: RecordWalk;
+  readonly #target: SumTarget;
+  #filling: Share | null = null;
+  #overlay: Overlay;
+  /** The captures that this view has seen; −1 for none. */
+  #seenVersion = -1;
+  /** The overlay no longer holds the sums of the shares over the open snapshot. */
+  #mustRebuild = false;
+  /** Set when the bound was passed: the shares were given up, only a newer snapshot can help. */
+  #isOverflowing = false;
+
+  constructor(options: ViewOptions) {
+    this.#options = options;
+    this.#nameWords = nameWords(options.name);
+    this.#overlay = this.#bareOverlay();
+    // Sums go to the share of the log and to the overlay at once.
+    this.#target = {
+      add: (words, at, length, low, high, top) => {
+        this.#filling!.sums.add(words, at, length, low, high, top);
+        this.#overlay.add(words, at, length, low, high, top);
+      },
+    };
+    this.#walk = new RecordWalk({
+      choose: (words, at, length) =>
+        sameName(words, at, length, this.#nameWords, options.name.length) ? this.#target : null,
+    });
+  }
+
+  /** Keys that the overlay holds. */
+  get changedKeys(): number {
+    return this.#overlay.sums.count;
+  }
+
+  /** The ranking after `refresh`. */
+  get ranking(): Overlay {
+    return this.#overlay;
+  }
+
+  /**
+   * Brings the view up to date with the captures of the last `look`. Throws `TooManyChanges` past the
+   * bound, and what reading the file throws.
+   */
+  refresh(): void {
+    const { watch } = this.#options;
+    // When no capture has changed, no log was recycled: whatever the file has applied since is in the
+    // shares too, so the answer is the same and the file need not be asked.
+    if (watch !== null && this.#seenVersion === watch.version && !this.#isOverflowing) return;
+    if (this.#isOverflowing && !this.#refreshFile()) throw new TooManyChanges();
+    this.#seenVersion = -1;
+    if (watch !== null) this.#readShares(watch);
+    this.#refreshFile();
+    this.#dropApplied();
+    if (this.#mustRebuild) this.#rebuild();
+    if (watch !== null) this.#seenVersion = watch.version;
+  }
+
+  /** The snapshot is gone: the next refresh takes a new one. */
+  forget(): void {
+    this.#seenVersion = -1;
+    this.#mustRebuild = true;
+  }
+
+  /** Logs, by slot and generation, that hold frames which the file may not have applied. */
+  pendingLogs(): Map<number, bigint> {
+    const pending = this.#options.watch?.pendingLogs() ?? new Map<number, bigint>();
+    for (const [slot, generation] of pending) {
+      if (this.#options.file.applied(slot) >= generation) pending.delete(slot);
+    }
+    return pending;
+  }
+
+  /**
+   * Takes the newest snapshot and strikes from `pending` what it has applied, and what has been
+   * recycled. When nothing is left the file alone holds everything that was accepted when `pending`
+   * was made: the view then answers from it, until the next refresh.
+   */
+  isFolded(pending: Map<number, bigint>): boolean {
+    const { file, watch } = this.#options;
+    // Before the snapshot is taken: a log that is recycled is in whatever snapshot comes after.
+    watch?.strikeRecycled(pending);
+    this.#refreshFile();
+    for (const [slot, generation] of pending) {
+      if (file.applied(slot) >= generation) pending.delete(slot);
+    }
+    if (pending.size > 0) return false;
+    this.#shares.clear();
+    this.#rebuild();
+    this.#seenVersion = -1;
+    return true;
+  }
+
+  [Symbol.dispose](): void {
+    this.#options.file[Symbol.dispose]();
+  }
+
+  /** Takes the newest snapshot; false when it is the one at hand. */
+  #refreshFile(): boolean {
+    if (!this.#options.file.refresh()) return false;
+    this.#mustRebuild = true;
+    this.#isOverflowing = false;
+    return true;
+  }
+
+  /** Step 1. */
+  #readShares(watch: LogWatch): void {
+    for (const watched of watch.logs) {
+      const { slot, capture } = watched;
+      const isNeeded = capture !== null && watched.isPending &&
+        capture.generation > this.#options.file.applied(slot);
+      const share = this.#shares.get(slot);
+      if (share !== undefined && (!isNeeded || share.generation !== capture.generation)) {
+        this.#drop(slot);
+      }
+      if (isNeeded) this.#readShare(watched, capture);
+    }
+  }
+
+  /** Step 3. */
+  #dropApplied(): void {
+    for (const [slot, share] of this.#shares) {
+      if (this.#options.file.applied(slot) >= share.generation) this.#drop(slot);
+    }
+  }
+
+  #drop(slot: number): void {
+    this.#shares.delete(slot);
+    this.#mustRebuild = true;
+  }
+
+  /** Reads what is new in a log. */
+  #readShare(watched: WatchedLog, capture: Capture): void {
+    let share = this.#shares.get(watched.slot);
+    if (share === undefined) {
+      share = new Share(capture.generation);
+      this.#shares.set(watched.slot, share);
+    }
+    this.#filling = share;
+    while (share.indexedTo < capture.limit) {
+      const next = watched.readSome(
+        capture,
+        share.indexedTo,
+        (words, start, end) => this.#walk.batch(words, start, end),
+      );
+      if (!watched.isStill(capture)) {
+        // Recycled under our eyes: the snapshot that is taken next has all of it.
+        return this.#drop(watched.slot);
+      }
+      if (next === share.indexedTo) {
+        return watched.reportDamage(capture, next, this.#options.events);
+      }
+      share.indexedTo = next;
+      this.#holdBound();
+      if (this.#shares.get(watched.slot) !== share) return;
+    }
+  }
+
+  /** Throws `TooManyChanges` where the shares, without what is folded by now, pass the bound. */
+  #holdBound(): void {
+    const { changedKeysMax } = this.#options;
+    if (this.#overlay.sums.count <= changedKeysMax) return;
+    this.#refreshFile();
+    this.#dropApplied();
+    this.#rebuild();
+    if (this.#overlay.sums.count <= changedKeysMax) return;
+    // Given up, so that they take no memory while the answer waits.
+    this.#shares.clear();
+    this.#rebuild();
+    this.#isOverflowing = true;
+    throw new TooManyChanges();
+  }
+
+  /** The overlay anew from the shares, over the snapshot that is open now. */
+  #rebuild(): void {
+    this.#overlay = this.#bareOverlay();
+    this.#mustRebuild = false;
+    for (const { sums } of this.#shares.values()) this.#overlay.addAll(sums);
+  }
+
+  #bareOverlay(): Overlay {
+    return new Overlay(this.#options.file.ranking, this.#options.block);
+  }
+}

@@ -1,0 +1,123 @@
+/** One connection of the read port: requests in, replies out, in order, until the peer goes. */
+
+import type { Clock } from "../base/clock.ts";
+import { ReceiveBuffer } from "../wire/mod.ts";
+import type { Answerer } from "./answerer.ts";
+import type { OutputBudget } from "./output_budget.ts";
+import type { ReadFigures } from "./read_figures.ts";
+import { RowBuffer } from "./row_buffer.ts";
+
+/** Small for the many that ask little, large for the few that never stop. */
+const INPUT_BYTES_SMALL = 8 * 1024;
+const INPUT_BYTES_LARGE = 256 * 1024;
+/** Replies that may wait for the peer before its next request is answered. */
+const OUTPUT_BYTES_MAX = 1024 * 1024;
+const OUTPUT_BYTES_START = 16 * 1024;
+
+/** What the connections of a server share. */
+export interface ConnectionSurroundings {
+  readonly answerer: Answerer;
+  readonly budget: OutputBudget;
+  readonly figures: ReadFigures;
+  readonly clock: Clock;
+}
+
+export class ReadConnection {
+  readonly #socket: Deno.TcpConn;
+  readonly #surroundings: ConnectionSurroundings;
+  readonly #out = new RowBuffer(OUTPUT_BYTES_START, OUTPUT_BYTES_MAX);
+  #input = new ReceiveBuffer(INPUT_BYTES_SMALL);
+  /** When the write at hand began, or null. */
+  #writingSinceMs: number | null = null;
+  #isClosed = false;
+  #isDraining = false;
+
+  constructor(socket: Deno.TcpConn, surroundings: ConnectionSurroundings) {
+    this.#socket = socket;
+    this.#surroundings = surroundings;
+  }
+
+  /** Since when the peer has taken nothing of what it asked for; null where nothing waits for it. */
+  get writingSinceMs(): number | null {
+    return this.#writingSinceMs;
+  }
+
+  /** Serves until the peer closes its sending side or goes away, or `close` is called. */
+  async serve(): Promise<void> {
+    const { figures } = this.#surroundings;
+    try {
+      while (!this.#isDraining) {
+        const room = this.#input.room();
+        const count = await this.#socket.read(room);
+        if (count === null) return;
+        this.#input.received(count);
+        figures.bytesIn.value += count;
+        await this.#answerAll();
+        this.#makeRoom(count === room.length);
+      }
+    } catch (error) {
+      if (!this.#isClosed && !isGone(error)) throw error;
+    } finally {
+      this.close();
+    }
+  }
+
+  /** Ends the connection when what was asked is answered: at once where nothing is. */
+  drain(): void {
+    this.#isDraining = true;
+    if (this.#input.length === 0) this.close();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#socket.close();
+  }
+
+  async #answerAll(): Promise<void> {
+    const { answerer, budget } = this.#surroundings;
+    const out = this.#out;
+    for (let isMore = true; isMore;) {
+      await budget.whenRoom();
+      isMore = await answerer.answerSome(this.#input, out, OUTPUT_BYTES_MAX);
+      budget.take(out.length);
+      try {
+        await this.#send(out.filled());
+      } finally {
+        budget.giveBack(out.length);
+        out.reset();
+      }
+    }
+  }
+
+  async #send(bytes: Uint8Array): Promise<void> {
+    const { clock, figures } = this.#surroundings;
+    try {
+      for (let sent = 0; sent < bytes.length;) {
+        this.#writingSinceMs = clock.nowMs();
+        sent += await this.#socket.write(sent === 0 ? bytes : bytes.subarray(sent));
+      }
+    } finally {
+      this.#writingSinceMs = null;
+    }
+    figures.bytesOut.value += bytes.length;
+  }
+
+  #makeRoom(wasFull: boolean): void {
+    this.#input.moveToFront();
+    if (!wasFull || this.#input.bytes.length === INPUT_BYTES_LARGE) return;
+    const larger = new ReceiveBuffer(INPUT_BYTES_LARGE);
+    larger.room().set(this.#input.bytes.subarray(0, this.#input.end));
+    larger.received(this.#input.end);
+    this.#input = larger;
+  }
+}
+
+/** The peer reset the connection, or it was closed under our hands. */
+function isGone(error: unknown): boolean {
+  return error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.ConnectionAborted ||
+    error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.BadResource ||
+    error instanceof Deno.errors.Interrupted || error instanceof Deno.errors.NotConnected ||
+    error instanceof Deno.errors.TimedOut;
+}

@@ -1,0 +1,193 @@
+/**
+ * `countd read`: pages, ranks and values over TCP. Holds no lock, so killing it harms nobody.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { type CorruptError, FailedError } from "../base/errors.ts";
+import type { Events } from "../base/events.ts";
+import type { Metrics } from "../base/metrics.ts";
+import { type DataDirectory, DirectoryFailedError } from "../commitlog/mod.ts";
+import { Answerer } from "./answerer.ts";
+import { OutputBudget } from "./output_budget.ts";
+import { type ConnectionSurroundings, ReadConnection } from "./read_connection.ts";
+import { ReadFigures } from "./read_figures.ts";
+import { Reader } from "./reader.ts";
+
+/** A peer that takes nothing for this long is cut off. */
+const STALLED_MS = 30_000;
+const SWEEP_MS = 1000;
+/** How long a stop waits for peers that do not take their replies. */
+const DRAIN_MS = 2000;
+const ACCEPT_PAUSE_MS = 100;
+
+export interface ReadServerOptions {
+  readonly hostname: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Connections at one time; more are accepted and closed. */
+  readonly maxConnections: number;
+  /** Answer from the keyspace files alone. */
+  readonly stale: boolean;
+}
+
+export interface ReadSurroundings {
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly metrics: Metrics;
+}
+
+export class ReadServer {
+  readonly #directory: DataDirectory;
+  readonly #options: ReadServerOptions;
+  readonly #surroundings: ReadSurroundings;
+  readonly #listener: Deno.TcpListener;
+  readonly #reader: Reader;
+  readonly #figures: ReadFigures;
+  readonly #shared: ConnectionSurroundings;
+  readonly #connections = new Map<ReadConnection, Promise<void>>();
+  readonly #failure = Promise.withResolvers<never>();
+  readonly #accepting: Promise<void>;
+  readonly #sweep: ReturnType<typeof setInterval>;
+  readonly #reportedDamage = new Set<string>();
+  #isStopping = false;
+
+  /**
+   * Listens and serves. The directory stays its owner's. Throws `FailedError` where the port is taken,
+   * `DirectoryFailedError` on a directory that is marked failed.
+   */
+  constructor(
+    directory: DataDirectory,
+    options: ReadServerOptions,
+    surroundings: ReadSurroundings,
+  ) {
+    directory.refuseFailed();
+    this.#directory = directory;
+    this.#options = options;
+    this.#surroundings = surroundings;
+    const { clock, events, metrics } = surroundings;
+    this.#reader = new Reader(directory, { stale: options.stale, clock, events });
+    this.#figures = new ReadFigures(metrics);
+    this.#shared = {
+      answerer: new Answerer(this.#reader, directory.sizes, {
+        metrics,
+        onDamage: (error) => this.#reportDamage(error),
+      }),
+      budget: new OutputBudget(),
+      figures: this.#figures,
+      clock,
+    };
+    this.#listener = listen(options);
+    this.#accepting = this.#acceptAll();
+    this.#sweep = setInterval(() => this.#lookAround(), SWEEP_MS);
+    this.#failure.promise.catch(() => {});
+  }
+
+  get address(): Deno.NetAddr {
+    return this.#listener.addr as Deno.NetAddr;
+  }
+
+  /** Rejects when the server must end; never resolves. */
+  get failed(): Promise<never> {
+    return this.#failure.promise;
+  }
+
+  /** Accepts nothing new, answers what was read, and closes. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    clearInterval(this.#sweep);
+    this.#listener.close();
+    await this.#accepting;
+    for (const connection of this.#connections.keys()) connection.drain();
+    const drained = Promise.all(this.#connections.values());
+    const late = new AbortController();
+    await Promise.race([drained, this.#surroundings.clock.sleep(DRAIN_MS, late.signal)]);
+    late.abort();
+    for (const connection of this.#connections.keys()) connection.close();
+    await drained;
+    this.#reader[Symbol.dispose]();
+  }
+
+  async #acceptAll(): Promise<void> {
+    const { events, clock } = this.#surroundings;
+    while (true) {
+      let socket: Deno.TcpConn;
+      try {
+        socket = await this.#listener.accept();
+      } catch (error) {
+        if (this.#isStopping) return;
+        // Out of descriptors, or a peer that was gone before it was accepted.
+        events.report("warn", "connection not accepted", { reason: String(error) });
+        await clock.sleep(ACCEPT_PAUSE_MS);
+        continue;
+      }
+      if (this.#connections.size >= this.#options.maxConnections) {
+        this.#figures.overLimit.value += 1;
+        events.report("warn", "connection closed: too many", {
+          max_connections: this.#options.maxConnections,
+        });
+        socket.close();
+        continue;
+      }
+      this.#serve(socket);
+    }
+  }
+
+  #serve(socket: Deno.TcpConn): void {
+    socket.setNoDelay(true);
+    const connection = new ReadConnection(socket, this.#shared);
+    this.#figures.connections.value += 1;
+    this.#figures.opened.value += 1;
+    const served = connection.serve()
+      // What no reply can say (the disk refuses to be read, a bug) must not go on unseen.
+      .catch((error) => this.#failure.reject(error))
+      .finally(() => {
+        this.#connections.delete(connection);
+        this.#figures.connections.value -= 1;
+      });
+    this.#connections.set(connection, served);
+  }
+
+  #lookAround(): void {
+    const mark = this.#directory.failedMark();
+    if (mark !== null) {
+      this.#failure.reject(new DirectoryFailedError(this.#directory.paths.data, mark));
+    }
+    const nowMs = this.#surroundings.clock.nowMs();
+    for (const connection of this.#connections.keys()) {
+      const sinceMs = connection.writingSinceMs;
+      if (sinceMs === null || nowMs - sinceMs < STALLED_MS) continue;
+      this.#figures.stalled.value += 1;
+      this.#surroundings.events.report("warn", "connection closed: it takes no replies", {
+        stalled_ms: Math.round(nowMs - sinceMs),
+      });
+      connection.close();
+    }
+  }
+
+  /** Each damaged place once: clients ask again and again. */
+  #reportDamage(error: CorruptError): void {
+    const place = `${error.where.path}:${error.where.offset}`;
+    if (this.#reportedDamage.has(place)) return;
+    this.#reportedDamage.add(place);
+    this.#surroundings.events.report("error", "damaged keyspace", {
+      path: error.where.path,
+      offset: error.where.offset,
+      reason: error.message,
+    });
+  }
+}
+
+function listen({ hostname, port }: ReadServerOptions): Deno.TcpListener {
+  try {
+    return Deno.listen({ hostname, port, transport: "tcp" });
+  } catch (cause) {
+    if (cause instanceof Deno.errors.AddrInUse) {
+      throw new FailedError(
+        `Port ${port} of ${hostname} is in use: name another one with --port, or keep outgoing ` +
+          `connections off it with net.ipv4.ip_local_reserved_ports`,
+        { cause },
+      );
+    }
+    throw new FailedError(`Cannot listen on ${hostname} port ${port}: ${cause}`, { cause });
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Reading record batches where they lie in a mapped log. Frames are verified before, but a log that is
+ * being used anew may change under the reader's eyes: what is read then is thrown away afterwards, and
+ * until then nothing here may trust a length or a number.
+ */
+
+import {
+  BATCH_KEYSPACES_MAX,
+  NAME_SIZE_MAX,
+  RECORD_INCREMENT_OFFSET,
+  RECORD_KEYSPACE_OFFSET,
+  RECORD_KIND_COUNTER,
+  RECORD_KIND_KEYSPACE,
+  RECORD_NAME_LENGTH_OFFSET,
+  RECORD_NAME_OFFSET,
+} from "../wire/mod.ts";
+
+const KEYSPACE_WORD = RECORD_KEYSPACE_OFFSET / 4;
+const INCREMENT_WORD = RECORD_INCREMENT_OFFSET / 4;
+const NAME_WORD = RECORD_NAME_OFFSET / 4;
+const NAME_LENGTH_SHIFT = RECORD_NAME_LENGTH_OFFSET * 8;
+
+/** Takes the records of one keyspace. `top` are the 32 bits above the increment's 64: its sign. */
+export interface SumTarget {
+  add(words: Int32Array, at: number, length: number, low: number, high: number, top: number): void;
+}
+
+/** Says for each keyspace of a batch who takes its records; null for nobody. */
+export interface TargetChooser {
+  choose(words: Int32Array, at: number, length: number): SumTarget | null;
+}
+
+export class RecordWalk {
+  readonly #targets: (SumTarget | null)[] = [];
+  readonly #chooser: TargetChooser;
+
+  constructor(chooser: TargetChooser) {
+    this.#chooser = chooser;
+  }
+
+  /** Walks the batch in `words[start … end)`. Stops at anything that is no record. */
+  batch(words: Int32Array, start: number, end: number): void {
+    const targets = this.#targets;
+    targets.length = 0;
+    let next = start;
+    for (let at = start; at + NAME_WORD <= end; at = next) {
+      const head = words[at]!;
+      const nameLength = head >>> NAME_LENGTH_SHIFT;
+      next = at + NAME_WORD + (((nameLength + 7) >>> 3) << 1);
+      if (nameLength > NAME_SIZE_MAX || next > end) return;
+      const keyspace = words[at + KEYSPACE_WORD]! & 0xffff;
+      const kind = head & 0xff;
+      if (kind === RECORD_KIND_COUNTER) {
+        if (keyspace >= targets.length) return;
+        const target = targets[keyspace]!;
+        if (target === null) continue;
+        const high = words[at + INCREMENT_WORD + 1]!;
+        target.add(
+          words,
+          at + NAME_WORD,
+          nameLength,
+          words[at + INCREMENT_WORD]!,
+          high,
+          high >> 31,
+        );
+      } else if (kind === RECORD_KIND_KEYSPACE) {
+        if (keyspace !== targets.length || keyspace >= BATCH_KEYSPACES_MAX) return;
+        targets.push(this.#chooser.choose(words, at + NAME_WORD, nameLength));
+      } else {
+        return;
+      }
+    }
+  }
+}
+
+/** True where the name at `words[at]` is this one (both NUL padded). */
+export function sameName(
+  words: Int32Array,
+  at: number,
+  length: number,
+  name: Int32Array,
+  nameLength: number,
+): boolean {
+  if (length !== nameLength) return false;
+  for (let word = 0; word < (length + 3) >>> 2; word++) {
+    if (words[at + word] !== name[word]) return false;
+  }
+  return true;
+}
+
+/** A name as words, NUL padded, as names stand in records. */
+export function nameWords(name: Uint8Array): Int32Array<ArrayBuffer> {
+  const words = new Int32Array((name.length + 3) >>> 2);
+  new Uint8Array(words.buffer).set(name);
+  return words;
+}

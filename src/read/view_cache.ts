@@ -1,0 +1,76 @@
+/**
+ * The views of the keyspaces that were asked for last. What they hold is bounded: those that nobody has
+ * asked for longest make room.
+ */
+
+import type { KeyspaceView } from "./keyspace_view.ts";
+
+/** A descriptor each; far below what a process may open. */
+const VIEWS_MAX = 256;
+/** Pages that all views together keep in memory, and those of one of them. */
+const CACHE_BYTES_MAX = 128 * 1024 * 1024;
+const CACHE_BYTES_EACH = 64 * 1024 * 1024;
+const CACHE_BYTES_SMALL = 1024 * 1024;
+/** Changed keys that all views together hold, at some 150 bytes each. */
+const CHANGED_KEYS_MAX = 400_000;
+
+export class ViewCache implements Disposable {
+  readonly #make: (name: Uint8Array) => KeyspaceView;
+  /** The one that was asked for last stands last. */
+  readonly #views = new Map<string, KeyspaceView>();
+  #lastName = new Uint8Array(0);
+  #lastView: KeyspaceView | null = null;
+
+  constructor(make: (name: Uint8Array) => KeyspaceView) {
+    this.#make = make;
+  }
+
+  /** What the next view may take for its pages. */
+  get cacheBytes(): number {
+    const large = Math.floor(CACHE_BYTES_MAX / CACHE_BYTES_EACH);
+    return this.#views.size < large ? CACHE_BYTES_EACH : CACHE_BYTES_SMALL;
+  }
+
+  /** The view of a keyspace; the name is copied when it is new. */
+  get(name: Uint8Array): KeyspaceView {
+    if (this.#lastView !== null && sameBytes(name, this.#lastName)) return this.#lastView;
+    const key = String.fromCharCode(...name);
+    let view = this.#views.get(key);
+    if (view !== undefined) {
+      this.#views.delete(key);
+    } else {
+      view = this.#make(name.slice());
+    }
+    this.#views.set(key, view);
+    this.#makeRoom();
+    this.#lastName = name.slice();
+    this.#lastView = view;
+    return view;
+  }
+
+  #makeRoom(): void {
+    let changedKeys = 0;
+    for (const view of this.#views.values()) changedKeys += view.changedKeys;
+    for (const [key, view] of this.#views) {
+      if (this.#views.size === 1) return;
+      if (this.#views.size <= VIEWS_MAX && changedKeys <= CHANGED_KEYS_MAX) return;
+      changedKeys -= view.changedKeys;
+      this.#views.delete(key);
+      view[Symbol.dispose]();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const view of this.#views.values()) view[Symbol.dispose]();
+    this.#views.clear();
+    this.#lastView = null;
+  }
+}
+
+function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
+  if (left.length !== right.length) return false;
+  for (let index = 0; index < left.length; index++) {
+    if (left[index] !== right[index]) return false;
+  }
+  return true;
+}
