@@ -5,7 +5,10 @@
  */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { testBinary } from "./installation.ts";
+import { isGroup } from "../../src/cli/verb.ts";
+import { VERBS } from "../../src/cli/table.ts";
+import { testDaemons } from "./daemons.ts";
+import { Installation, testBinary } from "./installation.ts";
 
 testBinary("says what it is and how it is used", async (countd) => {
   assertStringIncludes(await countd.answer(["--version"]), "countd ");
@@ -35,4 +38,15 @@ testBinary("keeps keys in tables", async (countd) => {
   assertEquals(await kv("each", "--table", "site"), "logo\ttwo\n");
   await kv("delete", "motd");
   assertEquals((await countd.run(["kv", "get", "motd", "--data", "data"])).code, 3);
+});
+
+testDaemons();
+
+Deno.test("No verb of the executable was left out above", () => {
+  const missing = VERBS
+    .flatMap((entry) =>
+      isGroup(entry) ? entry.verbs.map(({ name }) => `${entry.name} ${name}`) : [entry.name]
+    )
+    .filter((verb) => !Installation.verbsRun.has(verb));
+  assertEquals(missing, []);
 });
