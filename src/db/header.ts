@@ -23,8 +23,10 @@ import { readWhole, writeWhole } from "./text.ts";
 
 export interface LogHeader {
   readonly identity: bigint;
-  /** Keys that the map had before the first entry (a database that began with a given map). */
+  /** Keys of the map with which the database was made. */
   readonly baseKeys: number;
+  /** Entries with which it was made: what they did is in that map. */
+  readonly baseEntries: number;
 }
 
 export interface MapHeader {
@@ -92,6 +94,7 @@ export function encodeLogHeader(header: LogHeader): Uint8Array {
   const { bytes, view } = start(logMagic);
   view.setBigUint64(logHeaderLayout.identity.offset, header.identity, true);
   writeWhole(view, logHeaderLayout.baseKeys.offset, header.baseKeys);
+  writeWhole(view, logHeaderLayout.baseEntries.offset, header.baseEntries);
   return seal(bytes, view, logHeaderBytes);
 }
 
@@ -104,6 +107,7 @@ export function decodeLogHeader(page: Uint8Array): LogHeader | null {
     return {
       identity: view.getBigUint64(logHeaderLayout.identity.offset, true),
       baseKeys: readWhole(view, logHeaderLayout.baseKeys.offset),
+      baseEntries: readWhole(view, logHeaderLayout.baseEntries.offset),
     };
   }
   return null;

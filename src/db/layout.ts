@@ -20,8 +20,9 @@ export const logHeaderLayout = {
   checksum: { offset: 12, size: 4 },
   identity: { offset: 16, size: 8 },
   baseKeys: { offset: 24, size: 8 },
+  baseEntries: { offset: 32, size: 8 },
 } as const;
-export const logHeaderBytes = 32;
+export const logHeaderBytes = 40;
 
 /** Stored at a clean close (and after a cut): how far the log is known to be on the disk. */
 export const logMarkLayout = {

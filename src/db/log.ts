@@ -35,6 +35,11 @@ export class EntryList implements Iterable<Entry> {
     return [...this.#journal.entries(from, to)];
   }
 
+  /** The same one at a time, to be read in one go: not across an `await`. */
+  range(from: number, to: number): Generator<Entry, void, void> {
+    return this.#journal.entries(from, to);
+  }
+
   /** May be left open while the log grows. */
   *[Symbol.iterator](): Generator<Entry, void, void> {
     for (let from = 0; from < this.length; from += entriesAhead) {

@@ -19,19 +19,19 @@ import {
   type Step,
   writeFrame,
 } from "./frame.ts";
-import { encodeLogHeader, encodeLogMark } from "./header.ts";
+import { encodeLogHeader, encodeLogMark, type LogHeader } from "./header.ts";
 import {
   grownSize,
   headerOffsets,
   headPageBytes,
   type Identity,
+  identityOf,
   logMarkLayout,
   roundUp,
 } from "./layout.ts";
 
 export class LogFile {
   readonly identity: Identity;
-  readonly baseKeys: number;
   readonly #storage: Storage;
   readonly #file: StoredFile;
   #mapping: Mapping;
@@ -45,12 +45,11 @@ export class LogFile {
   private constructor(
     storage: Storage,
     file: StoredFile,
-    state: { identity: Identity; baseKeys: number; tail: number; durable: number },
+    state: { identity: Identity; tail: number; durable: number },
   ) {
     this.#storage = storage;
     this.#file = file;
     this.identity = state.identity;
-    this.baseKeys = state.baseKeys;
     this.#size = file.status().size;
     this.#tail = state.tail;
     this.#durable = state.durable;
@@ -63,22 +62,23 @@ export class LogFile {
   static create(
     storage: Storage,
     file: StoredFile,
-    header: { readonly identity: Identity; readonly baseKeys: number },
+    header: LogHeader,
   ): LogFile {
     file.allocate(0, headPageBytes);
-    const bytes = encodeLogHeader({
-      identity: header.identity.value,
-      baseKeys: header.baseKeys,
-    });
+    const bytes = encodeLogHeader(header);
     for (const offset of headerOffsets) file.write(bytes, offset);
-    return new LogFile(storage, file, { ...header, tail: headPageBytes, durable: headPageBytes });
+    return new LogFile(storage, file, {
+      identity: identityOf(header.identity),
+      tail: headPageBytes,
+      durable: headPageBytes,
+    });
   }
 
   /** Goes on with a recovered log, which ends at `tail` and is on the disk up to `durable`. */
   static resume(
     storage: Storage,
     file: StoredFile,
-    state: { identity: Identity; baseKeys: number; tail: number; durable: number },
+    state: { identity: Identity; tail: number; durable: number },
   ): LogFile {
     return new LogFile(storage, file, state);
   }

@@ -10,7 +10,13 @@ import { DatabaseInUseError } from "./errors.ts";
 import { decodeLogHeader, decodeMapHeaders, looksLike, versionOf } from "./header.ts";
 import { formatVersion, headPageBytes, logMagic, mapMagic } from "./layout.ts";
 import { parseOriginalLog, parseOriginalMap, ShapeError } from "./original_json.ts";
-import { type DatabasePaths, newPath, publishPair, takePlace } from "./publish.ts";
+import {
+  contentOfOriginal,
+  type DatabasePaths,
+  newPath,
+  publishPair,
+  takePlace,
+} from "./publish.ts";
 
 /** The byte that the owner of a file locks. */
 const lockStart = 0;
@@ -46,7 +52,7 @@ export function openPair(
     const kept = settle(storage, paths, held);
     if (kept === null) return { map: held.map, log: held.log, kept: [] };
     // The names lead to other files now.
-    close(held);
+    closePair(held);
     held = lockPair(storage, paths);
     if (!isPair(held)) {
       throw new DatabaseInUseError(`Somebody else changed ${paths.map}: try again`);
@@ -55,19 +61,19 @@ export function openPair(
   } catch (error) {
     // Files that were made for the lock alone go again, as long as it is held.
     for (const path of held.made) storage.unlink(path);
-    close(held);
+    closePair(held);
     throw error;
   }
 }
 
-interface LockedPair {
+export interface LockedPair {
   readonly map: StoredFile;
   readonly log: StoredFile;
   /** Paths that did not exist before. */
   readonly made: readonly string[];
 }
 
-function close(pair: LockedPair): void {
+export function closePair(pair: LockedPair): void {
   pair.map.close();
   pair.log.close();
 }
@@ -121,13 +127,14 @@ function lockFile(storage: Storage, path: string, made: string[]): StoredFile {
   }
 }
 
-type Content =
+/** What the first page of a file says. */
+export type Head =
   | { readonly kind: "ours"; readonly identity: bigint }
   /** Of our format, with no header that is whole. */
   | { readonly kind: "damaged" }
   | { readonly kind: "other" };
 
-function contentOf(file: StoredFile, which: "map" | "log"): Content {
+export function headOf(file: StoredFile, which: "map" | "log"): Head {
   const page = new Uint8Array(headPageBytes);
   const read = page.subarray(0, file.read(page, 0));
   const magic = which === "map" ? mapMagic : logMagic;
@@ -151,15 +158,15 @@ function contentOf(file: StoredFile, which: "map" | "log"): Content {
 }
 
 function isPair(pair: LockedPair): boolean {
-  const map = contentOf(pair.map, "map");
-  const log = contentOf(pair.log, "log");
+  const map = headOf(pair.map, "map");
+  const log = headOf(pair.log, "log");
   return map.kind === "ours" && log.kind === "ours" && map.identity === log.identity;
 }
 
 /** Makes the files a pair. Null where they were one; else the names of the originals that were kept. */
 function settle(storage: Storage, paths: DatabasePaths, held: LockedPair): string[] | null {
-  const map = contentOf(held.map, "map");
-  const log = contentOf(held.log, "log");
+  const map = headOf(held.map, "map");
+  const log = headOf(held.log, "log");
   for (const [content, file] of [[map, held.map], [log, held.log]] as const) {
     if (content.kind === "damaged") throw damagedHead(file.path);
   }
@@ -176,7 +183,7 @@ function settle(storage: Storage, paths: DatabasePaths, held: LockedPair): strin
 function finishExchange(
   storage: Storage,
   paths: DatabasePaths,
-  found: { readonly map: Content; readonly log: Content },
+  found: { readonly map: Head; readonly log: Head },
 ): boolean {
   for (const which of ["map", "log"] as const) {
     const other = which === "map" ? found.log : found.map;
@@ -184,7 +191,7 @@ function finishExchange(
     const path = newPath(paths[which]);
     if (isMissing(storage, path)) continue;
     using file = storage.open(path, { access: "read" });
-    const content = contentOf(file, which);
+    const content = headOf(file, which);
     if (content.kind !== "ours" || content.identity !== other.identity) continue;
     takePlace(storage, paths[which]);
     return true;
@@ -194,9 +201,12 @@ function finishExchange(
 
 /** Files of the original, or none at all, become a pair. */
 function convert(storage: Storage, paths: DatabasePaths, held: LockedPair): string[] {
-  const map = parse(held.map, parseOriginalMap);
+  const pairs = parse(held.map, parseOriginalMap);
   const entries = parse(held.log, parseOriginalLog);
-  return publishPair(storage, paths, { content: { map, entries }, keepAs: "orig" });
+  return publishPair(storage, paths, {
+    content: contentOfOriginal(pairs, entries),
+    keepAs: "orig",
+  });
 }
 
 function parse<Result>(file: StoredFile, parser: (bytes: Uint8Array) => Result): Result {
@@ -231,7 +241,7 @@ function damagedHead(path: string): CorruptError {
 
 function notAPair(
   paths: DatabasePaths,
-  found: { readonly map: Content; readonly log: Content },
+  found: { readonly map: Head; readonly log: Head },
   held: LockedPair,
 ): CorruptError {
   const { map, log } = found;

@@ -8,7 +8,7 @@ import { directoryOf, type Storage } from "../file/mod.ts";
 import type { Entry } from "./entry.ts";
 import { applyEntry, Journal } from "./journal.ts";
 import { EntryIndex } from "./entry_index.ts";
-import { identityOf } from "./layout.ts";
+import { type Identity, identityOf } from "./layout.ts";
 import { LogFile } from "./log_file.ts";
 import { LogSums } from "./log_sums.ts";
 import { MapFile } from "./map_file.ts";
@@ -22,11 +22,11 @@ export interface DatabasePaths {
 }
 
 export interface PairContent {
-  /** The map before the first entry. */
-  readonly map: Iterable<readonly [string, string]>;
-  readonly entries: Iterable<Entry>;
-  /** Entries that are committed; all when not given. The map gets these and no others. */
-  readonly committed?: number;
+  /** The map, with all that the committed entries did. */
+  readonly map: ValueMap;
+  readonly entries: readonly Entry[];
+  /** So many of the entries are committed. */
+  readonly committed: number;
 }
 
 export function newPath(path: string): string {
@@ -40,22 +40,30 @@ export function newPath(path: string): string {
 export function publishPair(
   storage: Storage,
   paths: DatabasePaths,
-  options: { readonly content: PairContent; readonly keepAs: "orig" | "damaged" },
+  options: { readonly content: PairContent; readonly keepAs: "orig" | "damaged" | null },
 ): string[] {
-  const identity = identityOf(crypto.getRandomValues(new BigUint64Array(1))[0] as bigint);
+  const identity = newIdentity();
   storage.reach("db.publish.write.before");
   writePair(storage, { map: newPath(paths.map), log: newPath(paths.log) }, {
     content: options.content,
     identity,
   });
   storage.reach("db.publish.write.after");
-  const kept = [paths.map, paths.log].flatMap((path) => keep(storage, path, options.keepAs));
+  const { keepAs } = options;
+  const kept = keepAs === null
+    ? []
+    : [paths.map, paths.log].flatMap((path) => keep(storage, path, keepAs));
   storage.reach("db.publish.keep.after");
   takePlace(storage, paths.log);
   storage.reach("db.publish.log.after");
   takePlace(storage, paths.map);
   storage.reach("db.publish.map.after");
   return kept;
+}
+
+/** A number that no other database has. */
+export function newIdentity(): Identity {
+  return identityOf(crypto.getRandomValues(new BigUint64Array(1))[0] as bigint);
 }
 
 /** Gives a finished file its name. */
@@ -68,33 +76,34 @@ export function takePlace(storage: Storage, path: string): void {
 export function writePair(
   storage: Storage,
   paths: DatabasePaths,
-  options: { readonly content: PairContent; readonly identity: ReturnType<typeof identityOf> },
+  options: { readonly content: PairContent; readonly identity: Identity },
 ): void {
   const { content, identity } = options;
   for (const path of [paths.map, paths.log]) {
     if (storage.statusOrNull(path) !== null) storage.unlink(path);
   }
-  const map = new ValueMap();
-  for (const [key, value] of content.map) map.set(key, value);
   using logStored = storage.open(paths.log, { access: "write", create: "exclusive" });
-  const log = LogFile.create(storage, logStored, { identity, baseKeys: map.size });
+  const log = LogFile.create(storage, logStored, {
+    identity: identity.value,
+    baseKeys: content.map.size,
+    baseEntries: content.entries.length,
+  });
   const journal = new Journal(log, {
     index: new EntryIndex(),
     sums: new LogSums(identity.seed),
     committed: 0,
   });
-  const committed = content.committed ?? Infinity;
   for (const entry of content.entries) {
-    const commits = journal.length < committed;
-    journal.append(entry, { commits });
-    if (commits) applyEntry(map, entry);
+    journal.append(entry, { commits: journal.length < content.committed });
   }
   log.syncNow();
   log.finish();
   using mapStored = storage.open(paths.map, { access: "write", create: "exclusive" });
   const mapFile = new MapFile(storage, mapStored, { identity, current: null });
   const state = journal.state();
-  const region = drive(writeRegion(mapFile, { map, blocks: state.blocks, sums: state.sums }));
+  const region = drive(
+    writeRegion(mapFile, { map: content.map, blocks: state.blocks, sums: state.sums }),
+  );
   mapFile.syncNow();
   mapFile.storeHeader({
     identity: identity.value,
@@ -134,4 +143,15 @@ function keep(storage: Storage, path: string, suffix: string): string[] {
     storage.syncDirectory(directoryOf(path));
     return [name];
   }
+}
+
+/** What the files of the original hold: the map as it stands, then every entry played over it. */
+export function contentOfOriginal(
+  pairs: Iterable<readonly [string, string]>,
+  entries: readonly Entry[],
+): PairContent {
+  const map = new ValueMap();
+  for (const [key, value] of pairs) map.set(key, value);
+  for (const entry of entries) applyEntry(map, entry);
+  return { map, entries, committed: entries.length };
 }

@@ -139,7 +139,6 @@ function recoverLog(
   if (size > scan.tail) file.truncate(scan.tail);
   const log = LogFile.resume(storage, file, {
     identity,
-    baseKeys: logHeader.baseKeys,
     tail: scan.tail,
     durable: Math.min(known, scan.tail),
   });

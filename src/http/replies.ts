@@ -1,0 +1,54 @@
+/** The few replies there are. Nothing is guessed from a value: its type is fixed, and says so. */
+
+import { createHash } from "node:crypto";
+
+const nosniff = { "x-content-type-options": "nosniff" } as const;
+const textHeaders = { ...nosniff, "content-type": "text/plain; charset=utf-8" } as const;
+const jsonHeaders = {
+  ...nosniff,
+  "content-type": "application/json; charset=utf-8",
+  "cache-control": "no-store",
+} as const;
+
+/** A reply with a message for people. */
+export function message(status: number, text: string, headers: HeadersInit = {}): Response {
+  return new Response(text + "\n", { status, headers: { ...textHeaders, ...headers } });
+}
+
+export function notFound(): Response {
+  return message(404, "404 page not found");
+}
+
+/** The value as it is, nothing before and nothing behind it. */
+export function valueReply(request: Request, value: string): Response {
+  const etag = etagOf(value);
+  const headers = { ...textHeaders, "cache-control": "no-cache", etag };
+  if (request.method !== "POST" && matches(request.headers.get("if-none-match"), etag)) {
+    return new Response(null, { status: 304, headers });
+  }
+  return body(request, value, headers);
+}
+
+export function jsonReply(request: Request, json: string, headers: HeadersInit = {}): Response {
+  return body(request, json, { ...jsonHeaders, ...headers });
+}
+
+/** HEAD gets the headers of GET, the length among them. */
+function body(request: Request, text: string, headers: HeadersInit): Response {
+  if (request.method !== "HEAD") return new Response(text, { headers });
+  const length = new TextEncoder().encode(text).length;
+  return new Response(null, { headers: { ...headers, "content-length": String(length) } });
+}
+
+/** Strong: equal tags mean equal bytes. */
+export function etagOf(value: string): string {
+  return `"${createHash("sha256").update(value).digest("base64url").slice(0, 27)}"`;
+}
+
+function matches(header: string | null, etag: string): boolean {
+  if (header === null) return false;
+  return header.split(",").some((each) => {
+    const tag = each.trim();
+    return tag === "*" || tag === etag || tag === `W/${etag}`;
+  });
+}

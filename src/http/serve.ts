@@ -1,0 +1,55 @@
+/** The daemon's loop: listens, answers, and stops cleanly. */
+
+import { type Clock, systemClock } from "../base/clock.ts";
+import type { Events } from "../base/events.ts";
+import type { DB } from "../db/mod.ts";
+import { newHandler } from "./handler.ts";
+
+export interface ServeOptions {
+  readonly hostname: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Aborted when the daemon shall stop. */
+  readonly signal: AbortSignal;
+  readonly events: Events;
+  readonly clock?: Clock;
+  /** Called once, when connections are accepted. */
+  readonly onListening: (address: { readonly hostname: string; readonly port: number }) => void;
+}
+
+/** Requests that are being answered when the daemon stops have this long to end. */
+const stopMs = 5000;
+
+/**
+ * Serves until the signal, then answers what has begun. Throws `DatabaseFailedError` where the database
+ * stopped by itself, `Deno.errors.AddrInUse` where the port is taken.
+ */
+export async function serveDatabase(db: DB, options: ServeOptions): Promise<void> {
+  const { hostname, port, signal, events } = options;
+  const clock = options.clock ?? systemClock;
+  const force = new AbortController();
+  const server = Deno.serve({
+    hostname,
+    port,
+    signal: force.signal,
+    onListen: (address) => options.onListening(address),
+    onError: (error) => {
+      events.report("error", "request failed", { reason: String(error) });
+      return new Response("Internal error\n", { status: 500 });
+    },
+  }, newHandler(db, { events, clock }));
+  const failure = await Promise.race([db.failed, aborted(signal)]);
+  const patience = new AbortController();
+  await Promise.race([server.shutdown(), clock.sleep(stopMs, patience.signal)]);
+  patience.abort();
+  force.abort();
+  await server.finished;
+  if (failure !== null) throw failure;
+}
+
+function aborted(signal: AbortSignal): Promise<null> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(null);
+    else signal.addEventListener("abort", () => resolve(null), { once: true });
+  });
+}
