@@ -153,6 +153,9 @@ export class Metrics {
   /** Set by the daemon as it comes up, serves, stops or fails. */
   state: DaemonState = "starting";
 
+  /** What somebody should look at, one sentence each. Set by the daemon. */
+  troubles: () => readonly string[] = () => [];
+
   /** The counter of that name (and label value); the same one for the same arguments. */
   counter<Name extends NameOf<"counter">>(name: Name, ...label: LabelOf<Name>): Figure {
     return this.#find(name, label[0], () => new Figure()) as Figure;

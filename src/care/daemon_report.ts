@@ -22,7 +22,12 @@ export interface DaemonReport {
   readonly updatedMs: number;
   /** Name → label value (empty where there is none) → value; counters and gauges only. */
   readonly figures: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** What somebody should look at, one sentence each, cut short where there is much. */
+  readonly troubles: readonly string[];
 }
+
+const troublesMax = 20;
+const troubleCharactersMax = 300;
 
 export const reportBytes = 16_384;
 const reportEveryMs = 500;
@@ -73,6 +78,8 @@ export class DaemonReporter implements Disposable {
         startedMs: this.#startedMs,
         updatedMs: clock.wallMs(),
         figures: figuresOf(metrics),
+        troubles: metrics.troubles().slice(0, troublesMax)
+          .map((sentence) => sentence.slice(0, troubleCharactersMax)),
       });
     } catch (error) {
       if (!(error instanceof OsError)) throw error;
@@ -188,7 +195,7 @@ function readLiving(storage: Storage, path: string): DaemonReport | null {
 function parseReport(text: string): DaemonReport | null {
   try {
     const report = JSON.parse(text);
-    return typeof report?.verb === "string" && typeof report.figures === "object" ? report : null;
+    return typeof report?.verb === "string" && Array.isArray(report.troubles) ? report : null;
   } catch {
     return null;
   }

@@ -3,6 +3,7 @@
  * what they count. Reads only; takes no lock beyond what opening a log of another label needs.
  */
 import type { Clock } from "../base/clock.ts";
+import { CorruptError } from "../base/errors.ts";
 import {
   type DataDirectory,
   directoryLocks,
@@ -16,6 +17,7 @@ import {
   newestHeader,
   scanLog,
 } from "../commitlog/mod.ts";
+import { KeyspaceReader, listKeyspaces } from "../keyspace/mod.ts";
 import { type DaemonReport, readReports } from "./daemon_report.ts";
 
 export interface Status {
@@ -28,6 +30,9 @@ export interface Status {
   readonly backlog: Backlog;
   /** Who folds, such as `pid 123`; null where nobody does. */
   readonly foldHolder: string | null;
+  readonly keyspaces: KeyspaceCounts;
+  /** What somebody should look at, one sentence each: what daemons set aside, and damage seen here. */
+  readonly troubles: readonly string[];
   readonly space: { readonly freeBytes: number; readonly totalBytes: number };
   readonly daemons: readonly DaemonReport[];
   /** Sums over the daemons that live, each since its start. */
@@ -36,6 +41,12 @@ export interface Status {
 
 /** Commit logs by state; `unreadable` ones have no valid header, or could not be opened just now. */
 export type LogCounts = Readonly<Record<LogState | "unfinished" | "unreadable", number>>;
+
+export interface KeyspaceCounts {
+  readonly count: number;
+  /** Counters in all keyspace files, without what is still in the logs. */
+  readonly counters: number;
+}
 
 /** What is in the logs and not yet folded. */
 export interface Backlog {
@@ -64,6 +75,7 @@ const openRetryMs = 5;
 export async function statusOf(directory: DataDirectory, clock: Clock): Promise<Status> {
   const { storage, paths, control, sizes } = directory;
   const daemons = readReports(storage, paths.data);
+  const { keyspaces, damage } = surveyKeyspaces(directory);
   return {
     directory: paths.data,
     format: directoryVersion,
@@ -73,6 +85,8 @@ export async function statusOf(directory: DataDirectory, clock: Clock): Promise<
     foldHolder: control.isHeldElsewhere(directoryLocks.fold)
       ? control.describeHolder(directoryLocks.fold)
       : null,
+    keyspaces,
+    troubles: [...daemons.flatMap(({ troubles }) => troubles), ...damage],
     space: storage.space(paths.data),
     daemons,
     figures: sumFigures(daemons),
@@ -116,6 +130,26 @@ async function openLog(
     await clock.sleep(openRetryMs);
   }
   return null;
+}
+
+/** Opens every keyspace for its total; a file that cannot be read is told, not thrown. */
+function surveyKeyspaces(
+  { storage, paths }: DataDirectory,
+): { keyspaces: KeyspaceCounts; damage: string[] } {
+  const damage: string[] = [];
+  const note = (error: CorruptError) => damage.push(error.message);
+  let counters = 0;
+  const entries = listKeyspaces(storage, paths.keyspaces, note);
+  for (const { path } of entries) {
+    try {
+      using reader = KeyspaceReader.open(storage, path);
+      counters += reader.total;
+    } catch (error) {
+      if (!(error instanceof CorruptError)) throw error;
+      note(error);
+    }
+  }
+  return { keyspaces: { count: entries.length, counters }, damage };
 }
 
 /** What one log holds that is not folded; null where no header is valid. */

@@ -15,6 +15,8 @@ const lookAgainMs = 30_000;
 export class SetAside {
   readonly #logs = new Map<number, number>();
   readonly #keyspaces = new Map<string, number>();
+  /** Sentences for people, and when they were last true. */
+  readonly #troubles = new Map<string, number>();
 
   constructor(readonly clock: Clock, readonly events: Events) {}
 
@@ -40,6 +42,7 @@ export class SetAside {
       });
     }
     this.#logs.set(slot, this.clock.nowMs());
+    this.#troubles.set(`log ${slot} is set aside: ${error.message}`, this.clock.nowMs());
   }
 
   /** A sound log that names a keyspace that was set aside: it stays sealed. */
@@ -61,11 +64,22 @@ export class SetAside {
       });
     }
     this.#keyspaces.set(key, this.clock.nowMs());
+    const sentence = `keyspace ${printableName(name)} is set aside: ${error.message}`;
+    this.#troubles.set(sentence, this.clock.nowMs());
   }
 
   /** A log that is folded after all. */
   removeLog(slot: number): void {
     this.#logs.delete(slot);
+  }
+
+  /** What was left alone lately, for `countd status`. */
+  troubles(): string[] {
+    const recentMs = this.clock.nowMs() - 2 * lookAgainMs;
+    for (const [sentence, seenMs] of this.#troubles) {
+      if (seenMs < recentMs) this.#troubles.delete(sentence);
+    }
+    return [...this.#troubles.keys()];
   }
 
   #isFresh<Key>(map: Map<Key, number>, key: Key): boolean {

@@ -52,6 +52,7 @@ export class Worker {
   constructor(readonly directory: DataDirectory, readonly surroundings: Surroundings) {
     this.#writers = new KeyspaceWriters(directory.storage, directory.paths.keyspaces);
     this.#aside = new SetAside(surroundings.clock, surroundings.events);
+    surroundings.metrics.troubles = () => this.#aside.troubles();
   }
 
   /**

@@ -39,6 +39,7 @@ function statusLines(status: Status): [string, string][] {
     ["failed", status.failed === null ? "no" : `yes: ${status.failed.reason}`],
     ["logs", listCounts(logs)],
     ["backlog", `${backlog.records} records, ${backlog.bytes} bytes, ${backlog.seconds} s`],
+    ["keyspaces", `${status.keyspaces.count}, with ${status.keyspaces.counters} counters`],
     ["folding", status.foldHolder ?? "nobody"],
     ["free space", `${space.freeBytes} of ${space.totalBytes} bytes`],
     ["disk full", figures.diskFull ? "yes: writing waits for space" : "no"],
@@ -51,6 +52,7 @@ function statusLines(status: Status): [string, string][] {
   for (const { verb, pid, state, startedMs } of status.daemons) {
     lines.push(["daemon", `${verb} pid ${pid}, ${state}, since ${timeText(startedMs)}`]);
   }
+  for (const trouble of status.troubles) lines.push(["trouble", trouble]);
   return lines;
 }
 
@@ -79,6 +81,8 @@ function statusJson(status: Status): unknown {
       seconds: backlog.seconds,
     },
     foldHolder: status.foldHolder,
+    keyspaces: texts(status.keyspaces),
+    troubles: status.troubles,
     space: texts(space),
     ...figuresJson(status.figures),
     daemons: status.daemons.map(({ verb, pid, state, startedMs, updatedMs, figures }) => ({
