@@ -5,6 +5,7 @@ import { systemd } from "./verbs/systemd.ts";
 import { config } from "./verbs/config.ts";
 import { doctor } from "./verbs/doctor.ts";
 import { kv } from "./verbs/kv.ts";
+import { serve } from "./verbs/serve.ts";
 import { worker } from "./verbs/worker.ts";
 import { write } from "./verbs/write.ts";
 import { status } from "./verbs/status.ts";
@@ -13,6 +14,7 @@ export const VERBS: VerbTable = [
   status,
   write,
   worker,
+  serve,
   kv,
   doctor,
   config,

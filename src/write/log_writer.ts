@@ -19,6 +19,7 @@ import {
   type ActiveLog,
   type BatchFiller,
   type DataDirectory,
+  DirectoryFailedError,
   directoryLocks,
   failDirectory,
   headPageBytes,
@@ -52,6 +53,8 @@ export interface Surroundings {
 const idleSealMs = 20;
 const idleSealBytes = 64 * 1024;
 const tickMs = 20;
+/** How often a writer looks whether another process has marked the directory failed. */
+const markLookMs = 1000;
 /** How often a full pool is looked at again. */
 const fullRetryMs = 50;
 /** Logs whose last sync is still under way; more would only hold memory. */
@@ -74,6 +77,7 @@ export class LogWriter {
   #position = 0;
   #lastAppendMs = 0;
   #lastSyncMs = 0;
+  #lastMarkLookMs = 0;
   #syncLoop: Promise<void> | null = null;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #stop = new AbortController();
@@ -294,6 +298,13 @@ export class LogWriter {
     if (this.#failure !== null || this.#stopping || this.#rotation !== null) return;
     const { log, firstAppendMs } = this.#active;
     const nowMs = this.surroundings.clock.nowMs();
+    if (nowMs - this.#lastMarkLookMs >= markLookMs) {
+      this.#lastMarkLookMs = nowMs;
+      const mark = this.directory.failedMark();
+      if (mark !== null) {
+        return this.#fail(new DirectoryFailedError(this.directory.paths.data, mark));
+      }
+    }
     const { sync, syncIntervalMs, sealAfterMs } = this.options;
     if (sync === "interval" && log.durable < log.tail) {
       if (nowMs - this.#lastSyncMs >= syncIntervalMs) this.#wantSync();

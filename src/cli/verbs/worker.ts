@@ -21,6 +21,7 @@ export const worker = defineVerb({
   options: {
     data: dataOption,
     once: flag("fold what is there and end"),
+    untilStdinEnds: flag("stop, as at SIGTERM, when standard input is closed (serve uses it)"),
     lockTimeout: lockTimeoutOption,
     listen: listenOption,
     ...daemonOptions,
@@ -31,7 +32,10 @@ export const worker = defineVerb({
     { command: "countd worker --once", meaning: "fold what is there, for instance after a backup" },
   ],
   async run(context) {
-    const { options, storage, clock, events, signal } = context;
+    const { options, storage, clock, events } = context;
+    const signal = options.untilStdinEnds
+      ? AbortSignal.any([context.signal, endOf(context.stdin.readable)])
+      : context.signal;
     const { DataDirectory, describeSelf } = await import("../../commitlog/mod.ts");
     const { Worker } = await import("../../worker/mod.ts");
     const self = describeSelf(storage);
@@ -59,3 +63,11 @@ export const worker = defineVerb({
     });
   },
 });
+
+/** Fires when a stream ends or breaks; what it brings is not looked at. */
+function endOf(stream: ReadableStream<Uint8Array>): AbortSignal {
+  const ended = new AbortController();
+  const end = () => ended.abort();
+  stream.pipeTo(new WritableStream()).then(end, end);
+  return ended.signal;
+}

@@ -1,0 +1,77 @@
+import { runDaemon, stopRequest } from "../daemon.ts";
+import { logWriterOptions, wantedSizes } from "../data_settings.ts";
+import { flag, showAddress } from "../option.ts";
+import {
+  daemonOptions,
+  dataOption,
+  keySizeOption,
+  keyspaceSizeOption,
+  listenOption,
+  logOptions,
+  maxConnectionsOption,
+  portOption,
+  staleOption,
+} from "../options.ts";
+import { selfCommand } from "../self_command.ts";
+import { READ_PORT, WRITE_PORT } from "../../wire/mod.ts";
+import { defineVerb } from "../verb.ts";
+
+export const serve = defineVerb({
+  name: "serve",
+  summary: "write, worker and read on one data directory",
+  details: [
+    "Makes the data directory where it is missing. Prints `write listening on HOST:PORT` and `read " +
+    "listening on HOST:PORT` on stderr. The worker runs as a process of its own: it is started " +
+    "again when it dies, and ends when serve does, however that ends.",
+    "SIGTERM, SIGINT and SIGHUP stop it cleanly: first write, then worker, then read.",
+  ],
+  positionals: {},
+  options: {
+    data: dataOption,
+    listen: listenOption,
+    writePort: portOption("the port to take increments on", WRITE_PORT),
+    readPort: portOption("the port to answer on", READ_PORT),
+    ack: flag("answer WIN or NAY to every message once it is durable"),
+    stale: staleOption,
+    ...logOptions,
+    keyspaceSize: keyspaceSizeOption,
+    keySize: keySizeOption,
+    maxConnections: maxConnectionsOption,
+    ...daemonOptions,
+  },
+  answersJson: false,
+  examples: [
+    { command: "countd serve --data ./counters", meaning: "the whole server on its usual ports" },
+    { command: "countd serve --write-port 0 --read-port 0", meaning: "on two free ports" },
+  ],
+  async run(context) {
+    const { options, storage, clock, events, signal } = context;
+    const { Serve } = await import("../../serve/mod.ts");
+    return await runDaemon(context, { verb: "serve", ...options }, async (daemon) => {
+      const { listen: hostname, maxConnections, data, logFormat } = options;
+      const server = await Serve.start(storage, {
+        data,
+        wanted: wantedSizes(options),
+        write: {
+          hostname,
+          port: options.writePort,
+          maxConnections,
+          acknowledges: options.ack,
+          ...logWriterOptions(options),
+        },
+        read: { hostname, port: options.readPort, maxConnections, stale: options.stale },
+        workerCommand: [
+          ...selfCommand(),
+          ...["worker", "--data", data, "--log-format", logFormat, "--until-stdin-ends"],
+        ],
+      }, { clock, events, metrics: daemon.metrics, signal });
+      context.announce(`write listening on ${showAddress(server.write.address)}`);
+      daemon.ready(`read listening on ${showAddress(server.read.address)}`);
+      try {
+        await Promise.race([stopRequest(signal), server.failed]);
+      } finally {
+        await server.stop();
+      }
+    });
+  },
+});

@@ -1,0 +1,77 @@
+/**
+ * `countd serve`: writer and reader in one process, the worker beside them in its own, all on one data
+ * directory. Stopping goes down the walk of the data: write, worker, read.
+ */
+
+import type { Storage } from "../file/mod.ts";
+import { DataDirectory, describeSelf, type DirectorySizes } from "../commitlog/mod.ts";
+import { ReadServer, type ReadServerOptions } from "../read/mod.ts";
+import { type Surroundings, WriteServer, type WriteServerOptions } from "../write/mod.ts";
+import { WorkerProcess } from "./worker_process.ts";
+
+export interface ServeOptions {
+  readonly data: string;
+  readonly wanted: Partial<DirectorySizes>;
+  readonly write: WriteServerOptions;
+  readonly read: ReadServerOptions;
+  /** Program and arguments that start `countd worker … --until-stdin-ends`. */
+  readonly workerCommand: readonly string[];
+}
+
+export class Serve {
+  private constructor(
+    readonly write: WriteServer,
+    readonly read: ReadServer,
+    readonly worker: WorkerProcess,
+    /** One opening each: locks belong to an opening, and neither may take the other's for its own. */
+    readonly directories: readonly DataDirectory[],
+  ) {}
+
+  /** Throws as the two servers do; nothing is left running then. */
+  static async start(
+    storage: Storage,
+    options: ServeOptions,
+    surroundings: Surroundings & { readonly signal: AbortSignal },
+  ): Promise<Serve> {
+    const self = describeSelf(storage);
+    const forWriting = DataDirectory.openOrCreate(storage, options.data, {
+      wanted: options.wanted,
+      self,
+    });
+    try {
+      const forReading = DataDirectory.open(storage, options.data, { self });
+      try {
+        const write = await WriteServer.start(forWriting, options.write, surroundings);
+        try {
+          const read = new ReadServer(forReading, options.read, surroundings);
+          const worker = new WorkerProcess({ command: options.workerCommand }, surroundings);
+          return new Serve(write, read, worker, [forWriting, forReading]);
+        } catch (error) {
+          await write.stop();
+          throw error;
+        }
+      } catch (error) {
+        forReading.close();
+        throw error;
+      }
+    } catch (error) {
+      forWriting.close();
+      throw error;
+    }
+  }
+
+  /** Rejects when one of the two servers must end; never resolves. */
+  get failed(): Promise<never> {
+    return Promise.race([this.write.failed, this.read.failed]);
+  }
+
+  /** Stops all three, also when one of them fails on the way; the first failure is thrown. */
+  async stop(): Promise<void> {
+    const failures: unknown[] = [];
+    for (const part of [this.write, this.worker, this.read]) {
+      await part.stop().catch((error) => failures.push(error));
+    }
+    for (const directory of this.directories) directory.close();
+    if (failures.length > 0) throw failures[0];
+  }
+}

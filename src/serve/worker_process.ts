@@ -1,0 +1,98 @@
+/**
+ * The worker as a process of its own, kept alive: started again with back-off when it dies. It is told to
+ * end by the closing of its standard input, which the kernel does even when we are killed, so that no
+ * orphan stays behind.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import type { Events } from "../base/events.ts";
+import type { Metrics } from "../base/metrics.ts";
+
+const restartMsFirst = 100;
+const restartMsLast = 10_000;
+/** A worker that lived this long starts the back-off anew. */
+const healthyMs = 30_000;
+/** How long a worker may take for its last fold before it is ended. */
+const stopMs = 30_000;
+
+export interface WorkerProcessOptions {
+  /** Program and arguments that start `countd worker … --until-stdin-ends`. */
+  readonly command: readonly string[];
+}
+
+export class WorkerProcess {
+  #child: Deno.ChildProcess | null = null;
+  #stopping = false;
+  readonly #stop = new AbortController();
+  readonly #kept: Promise<void>;
+
+  constructor(
+    readonly options: WorkerProcessOptions,
+    readonly surroundings: {
+      readonly clock: Clock;
+      readonly events: Events;
+      readonly metrics: Metrics;
+    },
+  ) {
+    this.#kept = this.#keepAlive();
+  }
+
+  /** Process id of the worker that runs now, or null between two. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  async #keepAlive(): Promise<void> {
+    const { clock, events, metrics } = this.surroundings;
+    let delayMs = restartMsFirst;
+    while (!this.#stopping) {
+      const startMs = clock.nowMs();
+      const { code, signal } = await this.#runOnce();
+      if (this.#stopping) return;
+      metrics.counter("countd_restarts_total").value += 1;
+      if (clock.nowMs() - startMs > healthyMs) delayMs = restartMsFirst;
+      events.report("error", "worker died and is started again", {
+        exit_code: code,
+        ...(signal === null ? {} : { signal }),
+        delay_ms: delayMs,
+      });
+      await clock.sleep(delayMs, this.#stop.signal);
+      delayMs = Math.min(restartMsLast, delayMs * 2);
+    }
+  }
+
+  async #runOnce(): Promise<Deno.CommandStatus> {
+    const [program, ...args] = this.options.command;
+    this.#child = new Deno.Command(program ?? "", {
+      args,
+      stdin: "piped",
+      stdout: "null",
+      stderr: "inherit",
+    }).spawn();
+    try {
+      return await this.#child.status;
+    } finally {
+      this.#child = null;
+    }
+  }
+
+  /** Lets the worker finish its fold, then returns; one that hangs is ended. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#stop.abort();
+    const child = this.#child;
+    if (child !== null) {
+      await child.stdin.close().catch(() => {});
+      const timer = setTimeout(() => {
+        try {
+          child.kill("SIGKILL");
+        } catch {
+          // It ended in this moment.
+        }
+      }, stopMs);
+      await child.status;
+      clearTimeout(timer);
+    }
+    await this.#kept;
+  }
+}
