@@ -3,7 +3,15 @@ import type { VerbTable } from "./verb.ts";
 import { completion } from "./verbs/completion.ts";
 import { systemd } from "./verbs/systemd.ts";
 import { config } from "./verbs/config.ts";
+import { db } from "./verbs/db.ts";
 import { doctor } from "./verbs/doctor.ts";
+import { get } from "./verbs/get.ts";
+import { incr } from "./verbs/incr.ts";
+import { keyspaces } from "./verbs/keyspaces.ts";
+import { load } from "./verbs/load.ts";
+import { rank } from "./verbs/rank.ts";
+import { read } from "./verbs/read.ts";
+import { top } from "./verbs/top.ts";
 import { kv } from "./verbs/kv.ts";
 import { serve } from "./verbs/serve.ts";
 import { worker } from "./verbs/worker.ts";
@@ -14,8 +22,16 @@ export const VERBS: VerbTable = [
   status,
   write,
   worker,
+  read,
   serve,
+  incr,
+  load,
+  top,
+  get,
+  rank,
+  keyspaces,
   kv,
+  db,
   doctor,
   config,
   systemd,

@@ -71,14 +71,17 @@ export class ReadClient implements Disposable {
     return { rank: Number(view.getBigInt64(0, true)), value: view.getBigInt64(RANK_BYTES, true) };
   }
 
-  /** Keyspaces whose names follow `after` in byte order, some of them; none at the end. */
+  /**
+   * Keyspaces whose names follow `after` in byte order, some of them; none at the end. A damaged one
+   * has no number of counters.
+   */
   async keyspaces(
     after: Uint8Array,
-  ): Promise<readonly { readonly name: Uint8Array; readonly counters: number }[]> {
+  ): Promise<readonly { readonly name: Uint8Array; readonly counters: number | null }[]> {
     const { head, body } = await this.#ask(this.#requests.keyspaces(after));
-    return this.#rows(head, body).map((row) => ({
-      name: row.key,
-      counters: Number(row.value),
+    return this.#rows(head, body).map(({ key, value }) => ({
+      name: key,
+      counters: value < 0n ? null : Number(value),
     }));
   }
 

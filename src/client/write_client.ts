@@ -40,6 +40,11 @@ export class WriteClient implements Disposable {
     return new WriteClient(await connectTo(address), address, sizes);
   }
 
+  /** Throws `UsageError` for names that no message of these widths can carry. */
+  static check(keyspace: Uint8Array, key: Uint8Array, sizes: MessageSizes): void {
+    new WriteMessageEncoder(sizes).check(keyspace, key);
+  }
+
   /** Messages that left for the server. */
   get sentMessages(): number {
     return this.#sentMessages;

@@ -53,13 +53,14 @@ export class ReadServer {
 
   /**
    * Listens and serves. The directory stays its owner's. Throws `FailedError` where the port is taken,
-   * `DirectoryFailedError` on a directory that is marked failed.
+   * `DirectoryFailedError` on a directory that is marked failed, `BusyError` while it is repaired.
    */
   constructor(
     directory: DataDirectory,
     options: ReadServerOptions,
     surroundings: ReadSurroundings,
   ) {
+    directory.joinDaemons();
     directory.refuseFailed();
     this.#directory = directory;
     this.#options = options;

@@ -1,0 +1,76 @@
+/** Where `top`, `get`, `rank` and `keyspaces` take their answers from: the data directory, or a server. */
+
+import { UsageError } from "../base/errors.ts";
+import {
+  clientKeySizeOption,
+  clientKeyspaceSizeOption,
+  connectToReadOption,
+  dataOption,
+  staleOption,
+} from "./options.ts";
+import type { Context } from "./verb.ts";
+
+/** What both can be asked. Numbers of rows are exact below 2^53, values always. */
+export interface CounterSource extends Disposable {
+  /** Rows from `offset` on, some of them; an unknown keyspace has the total 0. */
+  page(
+    keyspace: Uint8Array,
+    range: { readonly offset: number; readonly length: number },
+  ): Promise<{
+    readonly total: number;
+    readonly rows: readonly { readonly key: Uint8Array; readonly value: bigint }[];
+  }>;
+  /** Null where there is no such counter. */
+  key(
+    keyspace: Uint8Array,
+    key: Uint8Array,
+  ): Promise<{ readonly rank: number; readonly value: bigint } | null>;
+  /** Keyspaces after a name in byte order, some of them; none at the end. */
+  keyspaces(
+    after: Uint8Array,
+  ): Promise<readonly { readonly name: Uint8Array; readonly counters: number | null }[]>;
+}
+
+export const sourceOptions = {
+  data: dataOption,
+  connect: connectToReadOption,
+  stale: staleOption,
+  keyspaceSize: clientKeyspaceSizeOption,
+  keySize: clientKeySizeOption,
+} as const;
+
+/** What help says on each of these verbs. */
+export const SOURCE_DETAILS =
+  "Reads the data directory itself, beside whatever writes and folds there, and sees every increment " +
+  "that was accepted before; with --connect it asks a server instead.";
+
+/** Opens what the options name. Throws `NotFoundError` where there is no data directory. */
+export async function openSource(
+  { options, storage, clock, events }: Pick<
+    Context<typeof sourceOptions>,
+    "options" | "storage" | "clock" | "events"
+  >,
+): Promise<CounterSource> {
+  if (options.connect !== undefined) {
+    if (options.stale) {
+      throw new UsageError(
+        "Option --stale is for reading a data directory: a server answers as it was started",
+      );
+    }
+    const { ReadClient } = await import("../client/mod.ts");
+    return await ReadClient.connect(options.connect, options);
+  }
+  const { DataDirectory, describeSelf } = await import("../commitlog/mod.ts");
+  const { Reader } = await import("../read/mod.ts");
+  const directory = DataDirectory.open(storage, options.data, { self: describeSelf(storage) });
+  const reader = new Reader(directory, { stale: options.stale, clock, events });
+  return {
+    page: (keyspace, range) => reader.page(keyspace, range),
+    key: (keyspace, key) => reader.key(keyspace, key),
+    keyspaces: (after) => reader.keyspaces(after),
+    [Symbol.dispose]() {
+      reader[Symbol.dispose]();
+      directory.close();
+    },
+  };
+}

@@ -1,0 +1,49 @@
+import { RefusedError } from "../../base/errors.ts";
+import { EXIT_CODES } from "../exit_codes.ts";
+import { nameArgument, optionalInt64Argument, showAddress } from "../option.ts";
+import { clientKeySizeOption, clientKeyspaceSizeOption, connectToWriteOption } from "../options.ts";
+import { defineVerb } from "../verb.ts";
+
+export const incr = defineVerb({
+  name: "incr",
+  summary: "add to one counter",
+  details: [
+    "Sends one increment to a server and waits until it is durable. Prints nothing. A negative " +
+    "increment is written after --, as in `countd incr pages /index.html -- -5`.",
+  ],
+  positionals: {
+    keyspace: nameArgument("the keyspace"),
+    key: nameArgument("the key"),
+    increment: optionalInt64Argument("what to add, a signed 64-bit number; 1 when left out", 1n),
+  },
+  options: {
+    connect: connectToWriteOption,
+    keyspaceSize: clientKeyspaceSizeOption,
+    keySize: clientKeySizeOption,
+  },
+  answersJson: false,
+  examples: [
+    { command: "countd incr pages /index.html", meaning: "one more view of /index.html" },
+    {
+      command: "countd incr stock apples 250 --connect counters.example:48879",
+      meaning: "add 250 at a server elsewhere",
+    },
+  ],
+  async run({ options, positionals: { keyspace, key, increment } }) {
+    const { WriteClient } = await import("../../client/mod.ts");
+    // The names are checked before anybody is bothered.
+    WriteClient.check(keyspace, key, options);
+    using client = await WriteClient.connect(options.connect, options);
+    await client.increment(keyspace, key, increment);
+    const totals = await client.finish();
+    if (totals.refused > 0n) {
+      throw new RefusedError(
+        `${
+          showAddress(options.connect)
+        } refused the increment: do --keyspace-size and --key-size ` +
+          "fit the server",
+      );
+    }
+    return EXIT_CODES.ok;
+  },
+});

@@ -1,0 +1,48 @@
+import { nameField, printableName } from "../../base/printable.ts";
+import { openSource, SOURCE_DETAILS, sourceOptions } from "../counter_source.ts";
+import { EXIT_CODES } from "../exit_codes.ts";
+import { defineVerb } from "../verb.ts";
+
+export const keyspaces = defineVerb({
+  name: "keyspaces",
+  summary: "list the keyspaces and how many counters each has",
+  details: [
+    "Prints a line `name TAB counters` for each keyspace, in byte order of the names. " +
+    SOURCE_DETAILS,
+  ],
+  positionals: {},
+  options: sourceOptions,
+  answersJson: true,
+  examples: [
+    { command: "countd keyspaces", meaning: "the keyspaces of ./countd-data" },
+    { command: "countd keyspaces --connect localhost --json", meaning: "as JSON, from a server" },
+  ],
+  async run(context) {
+    const { stdout, stderr } = context;
+    using source = await openSource(context);
+    const listed: Record<string, string | null>[] = [];
+    let isDamaged = false;
+    let after: Uint8Array = new Uint8Array(0);
+    while (true) {
+      const some = await source.keyspaces(after);
+      const last = some.at(-1);
+      if (last === undefined) break;
+      after = last.name;
+      for (const { name, counters } of some) {
+        if (counters === null) {
+          isDamaged = true;
+          stderr.line(`countd: Keyspace ${printableName(name)} is damaged: run countd check`);
+        }
+        if (context.json) {
+          const count = counters === null ? null : String(counters);
+          listed.push({ ...nameField("keyspace", name), counters: count });
+        } else if (counters !== null) {
+          stdout.name(name);
+          stdout.line(`\t${counters}`);
+        }
+      }
+    }
+    if (context.json) stdout.json({ keyspaces: listed });
+    return isDamaged ? EXIT_CODES.corruption : EXIT_CODES.ok;
+  },
+});

@@ -1,0 +1,59 @@
+import { EXIT_CODES } from "../exit_codes.ts";
+import { optionalPathArgument } from "../option.ts";
+import { clientKeySizeOption, clientKeyspaceSizeOption, connectToWriteOption } from "../options.ts";
+import { defineVerb } from "../verb.ts";
+
+export const load = defineVerb({
+  name: "load",
+  summary: "send many increments, a line each",
+  details: [
+    "Lines are `keyspace TAB key` or `keyspace TAB key TAB increment`, from FILE or from stdin. A " +
+    "malformed line is reported by its number, counted as refused, and the rest goes on. Waits until " +
+    "everything is durable, then prints `accepted N` and `refused N`. Shows its progress on a terminal.",
+  ],
+  positionals: { file: optionalPathArgument("the lines; stdin when left out or -", "file") },
+  options: {
+    connect: connectToWriteOption,
+    keyspaceSize: clientKeyspaceSizeOption,
+    keySize: clientKeySizeOption,
+  },
+  answersJson: true,
+  examples: [
+    { command: "countd load counts.tsv", meaning: "send the lines of a file" },
+    {
+      command: `awk '{ print "pages\\t" $7 }' access.log | countd load`,
+      meaning: "count the paths of an access log",
+    },
+  ],
+  async run({ options, positionals, stdin, stdout, stderr, clock, json }) {
+    const { loadLines, Progress, WriteClient } = await import("../../client/mod.ts");
+    const path = positionals.file === "-" ? undefined : positionals.file;
+    // Opened first: a file that is not there is told before a server is looked for.
+    const file = path === undefined ? null : await Deno.open(path);
+    const bytesTotal = await file?.stat().then((status) => status.isFile ? status.size : null);
+    const input = file === null ? stdin.readable : file.readable;
+    using client = await WriteClient.connect(options.connect, options);
+    const progress = stderr.isTerminal ? new Progress((text) => stderr.write(text), clock) : null;
+    const totals = await loadLines(input, client, {
+      sizes: options,
+      hooks: {
+        malformed(line, reason) {
+          progress?.clear();
+          stderr.line(`countd: Line ${line} is refused: ${reason}`);
+        },
+        progress(bytes, lines) {
+          progress?.update({ bytes, bytesTotal: bytesTotal ?? null, lines });
+        },
+      },
+    });
+    progress?.clear();
+    const { accepted, refused } = totals;
+    if (json) {
+      stdout.json({ accepted, refused });
+    } else {
+      stdout.line(`accepted ${accepted}`);
+      stdout.line(`refused ${refused}`);
+    }
+    return refused > 0n ? EXIT_CODES.refused : EXIT_CODES.ok;
+  },
+});

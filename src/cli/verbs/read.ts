@@ -1,0 +1,74 @@
+import { runDaemon, stopRequest } from "../daemon.ts";
+import { wantedSizes } from "../data_settings.ts";
+import { showAddress } from "../option.ts";
+import {
+  daemonOptions,
+  dataOption,
+  keySizeOption,
+  keyspaceSizeOption,
+  listenOption,
+  maxConnectionsOption,
+  portOption,
+  staleOption,
+} from "../options.ts";
+import { READ_PORT } from "../../wire/mod.ts";
+import { defineVerb } from "../verb.ts";
+
+/** How often a reader looks for a data directory that is not there yet. */
+const directoryRetryMs = 100;
+
+export const read = defineVerb({
+  name: "read",
+  summary: "answer top-N, ranks and values over TCP",
+  details: [
+    "Waits for a data directory that is not there yet. Prints `listening on HOST:PORT` on stderr " +
+    "when it accepts connections. Answers hold every increment that was accepted before the request. " +
+    "SIGTERM, SIGINT and SIGHUP stop it cleanly.",
+  ],
+  positionals: {},
+  options: {
+    data: dataOption,
+    listen: listenOption,
+    port: portOption("the port to answer on", READ_PORT),
+    stale: staleOption,
+    keyspaceSize: keyspaceSizeOption,
+    keySize: keySizeOption,
+    maxConnections: maxConnectionsOption,
+    ...daemonOptions,
+  },
+  answersJson: false,
+  examples: [
+    { command: "countd read --data ./counters", meaning: "answer on port 48880" },
+    { command: "countd read --stale --port 0", meaning: "the folded counters alone, a free port" },
+  ],
+  async run(context) {
+    const { options, storage, clock, events, signal } = context;
+    const { DataDirectory, describeSelf } = await import("../../commitlog/mod.ts");
+    const { ReadServer } = await import("../../read/mod.ts");
+    const opening = { wanted: wantedSizes(options), self: describeSelf(storage) };
+    return await runDaemon(context, { verb: "read", ...options }, async (daemon) => {
+      let opened = DataDirectory.openOrNull(storage, options.data, opening);
+      if (opened === null) {
+        events.report("info", "waiting for a data directory", { data: options.data });
+      }
+      while (opened === null) {
+        if (signal.aborted) return;
+        await clock.sleep(directoryRetryMs, signal);
+        opened = DataDirectory.openOrNull(storage, options.data, opening);
+      }
+      using directory = opened;
+      const server = new ReadServer(directory, {
+        hostname: options.listen,
+        port: options.port,
+        maxConnections: options.maxConnections,
+        stale: options.stale,
+      }, { clock, events, metrics: daemon.metrics });
+      daemon.ready(`listening on ${showAddress(server.address)}`);
+      try {
+        await Promise.race([stopRequest(signal), server.failed]);
+      } finally {
+        await server.stop();
+      }
+    });
+  },
+});

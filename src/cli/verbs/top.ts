@@ -1,0 +1,65 @@
+import { NotFoundError } from "../../base/errors.ts";
+import { nameField, printableName } from "../../base/printable.ts";
+import { openSource, SOURCE_DETAILS, sourceOptions } from "../counter_source.ts";
+import { EXIT_CODES } from "../exit_codes.ts";
+import { nameArgument, whole } from "../option.ts";
+import { defineVerb } from "../verb.ts";
+
+/** Rows asked for at a time; more would only make the process larger. */
+const pageRows = 65_536;
+
+export const top = defineVerb({
+  name: "top",
+  summary: "show the largest counters of a keyspace",
+  details: [
+    "Prints a line `value TAB key` for each counter, the largest first, keys in byte order where " +
+    "values are equal. " + SOURCE_DETAILS,
+  ],
+  positionals: { keyspace: nameArgument("the keyspace") },
+  options: {
+    ...sourceOptions,
+    offset: whole({ summary: "the first row, from 0", default: 0, min: 0 }),
+    length: whole({ summary: "how many rows", default: 10, min: 0 }),
+  },
+  answersJson: true,
+  examples: [
+    { command: "countd top pages", meaning: "the ten largest counters of pages" },
+    {
+      command: "countd top pages --offset 100 --length 20 --connect localhost",
+      meaning: "rows 100 to 119, from the server on this machine",
+    },
+  ],
+  async run(context) {
+    const { options, positionals: { keyspace }, stdout } = context;
+    using source = await openSource(context);
+    const rows: Record<string, string>[] = [];
+    let { offset } = options;
+    let left = options.length;
+    let total: number;
+    do {
+      const page = await source.page(keyspace, { offset, length: Math.min(left, pageRows) });
+      total = page.total;
+      if (total === 0) throw new NotFoundError(`No keyspace ${printableName(keyspace)}`);
+      for (const { key, value } of page.rows) {
+        if (context.json) {
+          rows.push({ ...nameField("key", key), value: String(value) });
+        } else {
+          stdout.write(`${value}\t`);
+          stdout.name(key);
+          stdout.write("\n");
+        }
+      }
+      offset += page.rows.length;
+      left = page.rows.length === 0 ? 0 : left - page.rows.length;
+    } while (left > 0);
+    if (context.json) {
+      stdout.json({
+        ...nameField("keyspace", keyspace),
+        total: String(total),
+        offset: String(options.offset),
+        rows,
+      });
+    }
+    return EXIT_CODES.ok;
+  },
+});
