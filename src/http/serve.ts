@@ -40,10 +40,15 @@ export async function serveDatabase(db: DB, options: ServeOptions): Promise<void
   }, newHandler(db, { events, clock }));
   const failure = await Promise.race([db.failed, aborted(signal)]);
   const patience = new AbortController();
-  await Promise.race([server.shutdown(), clock.sleep(stopMs, patience.signal)]);
+  const hasEnded = await Promise.race([
+    server.shutdown().then(() => true),
+    clock.sleep(stopMs, patience.signal).then(() => false),
+  ]);
   patience.abort();
-  force.abort();
-  await server.finished;
+  if (!hasEnded) {
+    force.abort();
+    await server.finished;
+  }
   if (failure !== null) throw failure;
 }
 

@@ -1,0 +1,221 @@
+/** `countd db …`: the map-and-log database over HTTP, and moving one about. */
+
+import type { DatabasePaths } from "../../db/mod.ts";
+import { runDaemon } from "../daemon.ts";
+import { EXIT_CODES } from "../exit_codes.ts";
+import { choice, duration, flag, path, pathArgument, showAddress } from "../option.ts";
+import { daemonOptions, dataOption, listenOption, portOption, SYNC_MODES } from "../options.ts";
+import { defineVerb, type VerbGroup } from "../verb.ts";
+
+const DB_PORT = 3001;
+
+const fileOptions = {
+  data: dataOption,
+  db: path({
+    of: "file",
+    summary: "the file of the map; files named after it stand beside it",
+    defaultText: "DATA/db/db.json",
+  }),
+  log: path({
+    of: "file",
+    summary: "the file of the log",
+    defaultText: "a file `log` beside the file of the map",
+  }),
+} as const;
+
+interface FileOptions {
+  readonly data: string;
+  readonly db: string | undefined;
+  readonly log: string | undefined;
+}
+
+async function pathsOf(options: FileOptions): Promise<DatabasePaths> {
+  const { directoryOf } = await import("../../file/mod.ts");
+  const map = options.db ?? `${options.data}/db/db.json`;
+  const directory = directoryOf(map);
+  return { map, log: options.log ?? (directory === "/" ? "/log" : `${directory}/log`) };
+}
+
+const serve = defineVerb({
+  name: "serve",
+  summary: "serve the database over HTTP",
+  details: [
+    "GET /get/KEY, POST /set/KEY (form field or query parameter `value`, or the body), GET /status, " +
+    "GET /log?from=N&limit=N. Files that are missing are made; files of mmapd (JSON) are converted " +
+    "at the first start and kept as NAME.orig.",
+    "Prints `listening on HOST:PORT` on stderr when it accepts connections. SIGTERM, SIGINT and " +
+    "SIGHUP stop it cleanly.",
+  ],
+  positionals: {},
+  options: {
+    ...fileOptions,
+    listen: listenOption,
+    port: portOption("the port to serve HTTP on", DB_PORT),
+    sync: choice({
+      of: SYNC_MODES,
+      summary: "when the log is forced to disk: before every answer, by timer, or by the system",
+      default: "interval",
+    }),
+    syncInterval: duration({
+      summary: "time between two syncs with --sync interval",
+      min: 1,
+      max: 3_600_000,
+      default: 1000,
+    }),
+    ...daemonOptions,
+  },
+  answersJson: false,
+  examples: [
+    { command: "countd db --db db.json --log log.json", meaning: "serve two files on port 3001" },
+    { command: "countd db --sync always --port 0", meaning: "sync before answers, a free port" },
+  ],
+  async run(context) {
+    const { options, storage, clock, events, signal } = context;
+    const { init } = await import("../../db/mod.ts");
+    const { serveDatabase } = await import("../../http/mod.ts");
+    const { directoryOf, makeDirectories } = await import("../../file/mod.ts");
+    const paths = await pathsOf(options);
+    const isInData = options.db === undefined;
+    if (isInData) makeDirectories(storage, directoryOf(paths.map), 0o700);
+    const settings = { ...options, verb: "db", data: isInData ? options.data : null };
+    return await runDaemon(context, settings, async (daemon) => {
+      await using db = init(paths.map, paths.log, {
+        storage,
+        clock,
+        events,
+        sync: options.sync,
+        syncIntervalMs: options.syncInterval,
+      });
+      await serveDatabase(db, {
+        hostname: options.listen,
+        port: options.port,
+        signal,
+        events,
+        clock,
+        onListening: (address) => daemon.ready(`listening on ${showAddress(address)}`),
+      });
+    });
+  },
+});
+
+const exportVerb = defineVerb({
+  name: "export",
+  summary: "write the database as the two JSON files of mmapd",
+  details: [
+    "Writes db.json (one object) and log.json (an array of entries), exactly as mmapd wrote them. " +
+    "Neither may be there already. The database must not be served meanwhile.",
+  ],
+  positionals: {
+    outdir: pathArgument("the directory to write to; made where missing", "directory"),
+  },
+  options: fileOptions,
+  answersJson: true,
+  examples: [
+    { command: "countd db export ./dump", meaning: "write ./dump/db.json and ./dump/log.json" },
+    { command: "countd db export ./dump --db db.json --log log", meaning: "of these two files" },
+  ],
+  async run({ options, positionals, storage, events, json, stdout }) {
+    const { exportDatabase, init } = await import("../../db/mod.ts");
+    const paths = await pathsOf(options);
+    await using db = init(paths.map, paths.log, { storage, events, create: false });
+    const done = exportDatabase(db, storage, positionals.outdir);
+    if (json) stdout.json({ keys: String(done.keys), entries: String(done.entries) });
+    else stdout.line(`keys\t${done.keys}\nentries\t${done.entries}`);
+    return EXIT_CODES.ok;
+  },
+});
+
+const importVerb = defineVerb({
+  name: "import",
+  summary: "make a database out of the two JSON files of mmapd",
+  details: [
+    "Reads INDIR/db.json and INDIR/log.json (one of them may be missing): the map as it stands, then " +
+    "every entry of the log played over it. The database must be new or empty.",
+  ],
+  positionals: { indir: pathArgument("the directory to read from", "directory") },
+  options: fileOptions,
+  answersJson: true,
+  examples: [
+    { command: "countd db import ./dump", meaning: "into DATA/db" },
+    { command: "countd db import ./dump --db new.json --log new-log", meaning: "into new files" },
+  ],
+  async run({ options, positionals, storage, json, stdout }) {
+    const { importDatabase } = await import("../../db/mod.ts");
+    const done = importDatabase(storage, await pathsOf(options), positionals.indir);
+    if (json) stdout.json({ keys: String(done.keys), entries: String(done.entries) });
+    else stdout.line(`keys\t${done.keys}\nentries\t${done.entries}`);
+    return EXIT_CODES.ok;
+  },
+});
+
+const repair = defineVerb({
+  name: "repair",
+  summary: "make a whole database out of a damaged one",
+  details: [
+    "Keeps every entry and every key that can still be read, also behind damage, and says what is " +
+    "lost. Writes the repaired pair into a directory of its own; with --in-place it takes the place " +
+    "of the damaged files, which are kept as NAME.damaged, and the mark of a failed sync goes.",
+    "Also for files of mmapd that cannot be opened because the end of an older text stands in them.",
+  ],
+  positionals: {},
+  options: {
+    ...fileOptions,
+    out: path({
+      of: "directory",
+      summary: "the directory for the repaired pair",
+      defaultText: "a directory named after the map, with .repaired",
+      fromEnvironment: false,
+    }),
+    inPlace: flag("put the repaired pair in the place of the damaged one"),
+  },
+  answersJson: true,
+  examples: [
+    { command: "countd db repair --out ./repaired", meaning: "try it on a copy" },
+    { command: "countd db repair --db db.json --log log --in-place", meaning: "for good" },
+  ],
+  async run({ options, storage, json, stdout }) {
+    const { UsageError } = await import("../../base/errors.ts");
+    const { repairDatabase } = await import("../../db/mod.ts");
+    if (options.inPlace && options.out !== undefined) {
+      throw new UsageError("Give either --out or --in-place");
+    }
+    const paths = await pathsOf(options);
+    const out = options.inPlace ? null : options.out ?? `${paths.map}.repaired`;
+    const report = repairDatabase(storage, paths, { out });
+    if (json) {
+      stdout.json({
+        ...report,
+        keys: String(report.keys),
+        entries: String(report.entries),
+        entriesLost: String(report.entriesLost),
+        damages: report.damages.map((damage) => ({
+          path: damage.path,
+          from: String(damage.from),
+          to: String(damage.to),
+        })),
+      });
+      return EXIT_CODES.ok;
+    }
+    stdout.line(`keys\t${report.keys}`);
+    stdout.line(`entries\t${report.entries}`);
+    stdout.line(`entries lost\t${report.entriesLost}`);
+    for (const damage of report.damages) {
+      stdout.line(`damage\t${damage.path}\t${damage.from}\t${damage.to}`);
+    }
+    for (const remark of report.remarks) stdout.line(`remark\t${remark}`);
+    for (const name of report.kept) stdout.line(`kept\t${name}`);
+    stdout.line(`written\t${report.written.map}\t${report.written.log}`);
+    return EXIT_CODES.ok;
+  },
+});
+
+export const db: VerbGroup = {
+  name: "db",
+  summary: "a map and its log over HTTP, in two memory-mapped files",
+  details: [
+    "Without a further word it serves. Exits 6 where a file is damaged (nothing is changed then), " +
+    "75 where another process has the files open.",
+  ],
+  verbs: [serve, exportVerb, importVerb, repair],
+  defaultVerb: "serve",
+};
