@@ -38,7 +38,7 @@ const workloads: Readonly<Record<string, readonly WriterStep[]>> = {
 for (const [name, steps] of Object.entries(workloads)) {
   Deno.test(`Commit logs survive a crash at every point: ${name}`, async () => {
     const subject = counterSubject(name, { steps: () => steps, fold });
-    const explored = await explore(subject, { doubleEvery: 199 });
+    const explored = await explore(subject, { doubleEvery: 29 });
     assert(explored.points > 20, "the work touches the disk");
     assert(explored.doubleImages > 0, "recovery was crashed too");
   });
@@ -50,7 +50,7 @@ Deno.test("Commit logs survive a crash at every point of the first start", async
     fold,
     fromNothing: true,
   });
-  const explored = await explore(subject, { doubleEvery: 499 });
+  const explored = await explore(subject, { doubleEvery: 29 });
   assert(explored.points > 60, "making the directory touches the disk");
 });
 
@@ -59,7 +59,7 @@ Deno.test("Commit logs survive a crash at every point while the pool grows", asy
     steps: () => [append("one"), seal, append("two"), seal, append("one"), sync],
     fold,
   });
-  await explore(subject, { doubleEvery: 499 });
+  await explore(subject, { doubleEvery: 29 });
 });
 
 Deno.test("C19 a slot that was left half made is made again, whatever crashes meanwhile", async () => {
@@ -74,7 +74,7 @@ Deno.test("C19 a slot that was left half made is made again, whatever crashes me
       file.write(new Uint8Array(1000), 0);
     },
   });
-  await explore(subject, { doubleEvery: 999 });
+  await explore(subject, { doubleEvery: 59 });
 });
 
 Deno.test("Commit logs survive random lives", async () => {

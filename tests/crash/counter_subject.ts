@@ -229,6 +229,7 @@ export function counterSubject(name: string, work: CounterWork): Subject<Counter
     disk: { sizeBytes: 8 * 1024 * 1024 },
     newOracle: () => new CounterOracle(),
     copyOracle: (oracle) => oracle.copy(),
+    signature: (oracle) => oracle.batches.map((batch) => Number(batch.acknowledged)).join(""),
     async prepare(disk) {
       if (work.fromNothing) return;
       const pool = await openPool(disk.process("prepare"), work.logs);

@@ -22,6 +22,8 @@ export interface Subject<Oracle> {
   readonly disk?: DiskOptions;
   newOracle(): Oracle;
   copyOracle(oracle: Oracle): Oracle;
+  /** Equal for oracles that allow the same. */
+  signature(oracle: Oracle): string;
   /** Ground on which the work stands; never crashed, all of it durable when it is done. */
   prepare(disk: SimulatedDisk, oracle: Oracle): void | Promise<void>;
   /** At most a few operations. Tells the oracle what it is about to do, and what was acknowledged. */
@@ -35,8 +37,10 @@ export interface Subject<Oracle> {
 export interface Explored {
   /** Moments at which the work was stopped. */
   readonly points: number;
-  /** Disks on which recovery ran. */
+  /** Different disks on which recovery ran. */
   readonly images: number;
+  /** Disks that were left out because an equal one had been seen, with an equal oracle. */
+  readonly repeated: number;
   /** Disks on which recovery ran again after it was stopped itself. */
   readonly doubleImages: number;
   /** Every fault point that the work and its recoveries reached. */
@@ -75,6 +79,8 @@ class Explorer<Oracle> {
   #images = 0;
   #doubleImages = 0;
   #pairs = 0;
+  #repeated = 0;
+  readonly #seen = new Set<string>();
 
   constructor(subject: Subject<Oracle>, options: ExploreOptions) {
     this.#subject = subject;
@@ -86,6 +92,7 @@ class Explorer<Oracle> {
     return {
       points: this.#points,
       images: this.#images,
+      repeated: this.#repeated,
       doubleImages: this.#doubleImages,
       reached: this.#reached,
     };
@@ -145,8 +152,15 @@ class Explorer<Oracle> {
       if (event.index !== options.index || event.when !== options.when) return;
       const story = `${options.story}stopped ${event.when} operation ${event.index} ` +
         `(${event.kind} ${event.path} of ${event.process}), `;
-      const add = (image: SimulatedDisk, what: string) =>
-        images.push({ disk: image, oracle: this.#subject.copyOracle(oracle), story: story + what });
+      const add = (image: SimulatedDisk, what: string) => {
+        const key = `${image.digest()}\n${this.#subject.signature(oracle)}`;
+        if (this.#seen.has(key)) this.#repeated++;
+        else {
+          this.#seen.add(key);
+          const copy = this.#subject.copyOracle(oracle);
+          images.push({ disk: image, oracle: copy, story: story + what });
+        }
+      };
       add(disk.twin(), "killed");
       for (const cut of this.#cuts) add(disk.powerCut(cut), `power cut that keeps ${cut.name}`);
       throw disk.crash(null);

@@ -65,6 +65,7 @@ export function tableSubject(
     name,
     newOracle: () => new Map(),
     copyOracle: (oracle) => structuredClone(oracle),
+    signature: (oracle) => JSON.stringify([...oracle]),
     prepare(disk) {
       disk.process("prepare").makeDirectory("/data", 0o700);
     },

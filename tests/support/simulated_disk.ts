@@ -397,6 +397,29 @@ export class SimulatedDisk {
     return disk;
   }
 
+  /** Equal for disks on which every program would behave the same from now on. */
+  digest(): string {
+    const parts: string[] = [];
+    const walk = (directory: DirectoryInode, path: string) => {
+      const durable = [...directory.durable].map(([name, inode]) => `${name}=${inode.number}`);
+      parts.push(`${path}/ ${directory.mode} ${directory.durableMode} ${durable.sort()}`);
+      for (const name of [...directory.entries.keys()].sort()) {
+        const inode = directory.entries.get(name) as Inode;
+        parts.push(`${path}/${name} ${inode.number}`);
+        if (inode.kind === "directory") walk(inode, `${path}/${name}`);
+        else parts.push(inode.digest());
+      }
+    };
+    walk(this.root, "");
+    for (const change of this.#changes) {
+      const text = change.kind === "mode"
+        ? `${change.inode.number} ${change.mode}`
+        : change.names.map((each) => `${each.directory.number} ${each.name} ${each.inode?.number}`);
+      parts.push(`${change.kind} ${text}`);
+    }
+    return parts.join("\n");
+  }
+
   /** Every file by path, for oracles that look at the disk from outside. */
   files(): Map<string, FileInode> {
     const found = new Map<string, FileInode>();

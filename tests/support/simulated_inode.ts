@@ -8,6 +8,7 @@
  *   3  while a mapping stands, the buffer below `live` is never replaced
  */
 
+import { crc32 } from "node:zlib";
 import { assert } from "../../src/base/assert.ts";
 
 export const PAGE_BYTES = 4096;
@@ -353,6 +354,15 @@ export class FileInode {
     copy.#believed = this.#believed?.slice() ?? null;
     copy.modifiedMs = this.modifiedMs;
     return copy;
+  }
+
+  /** Equal for files with equal content, durable content and attributes. */
+  digest(): string {
+    const live = crc32(this.live.subarray(0, this.size));
+    const durable = crc32(this.durable.subarray(0, this.durableSize));
+    const believed = this.#believed === null ? "" : crc32(this.#believed);
+    return `${this.mode} ${this.durableMode} ${this.sizes} ${this.allocatedPages} ${live} ` +
+      `${durable} ${believed}`;
   }
 
   #settle(size: number, allocated: Uint8Array): void {

@@ -1,0 +1,32 @@
+/** The worker's own fold, `countd worker --once`, as the fold of these tests. */
+
+import { noEvents } from "../../src/base/events.ts";
+import { Metrics } from "../../src/base/metrics.ts";
+import { checkCommitLogs, DataDirectory } from "../../src/commitlog/mod.ts";
+import type { Storage } from "../../src/file/mod.ts";
+import { checkKeyspaces } from "../../src/keyspace/mod.ts";
+import { Worker } from "../../src/worker/mod.ts";
+import { assertEquals } from "@std/assert";
+import { DATA, type Fold, someHolder, stillClock } from "./counter_subject.ts";
+import { keyspaceTotals } from "./keyspace_fold.ts";
+
+/** Opens the data directory once more, as another process would, and folds until nothing is left. */
+async function foldOnce({ storage }: DataDirectory): Promise<void> {
+  using directory = DataDirectory.open(storage, DATA, { self: someHolder });
+  const worker = new Worker(directory, {
+    clock: stillClock,
+    events: noEvents,
+    metrics: new Metrics(),
+  });
+  await worker.runOnce({ signal: new AbortController().signal, lockTimeoutMs: 0 });
+}
+
+export const workerFold: Fold = {
+  fold: foldOnce,
+  totals: keyspaceTotals,
+  check(storage: Storage) {
+    using directory = DataDirectory.open(storage, DATA, { self: someHolder });
+    assertEquals(checkCommitLogs(directory), []);
+    assertEquals(checkKeyspaces(storage, directory.paths.keyspaces), []);
+  },
+};
