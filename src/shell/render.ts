@@ -1,0 +1,154 @@
+/** Answers as bytes: aligned for a reader, bare for a pipe, JSON for a program. */
+
+import { nameField, nameForOutput, printableName, toJson } from "../base/printable.ts";
+import type { Answer, Cell } from "./answer.ts";
+
+export const MODES = ["table", "json", "raw"] as const;
+export type Mode = (typeof MODES)[number];
+
+/** Where an answer goes. The command line's `Output` is one. */
+export interface ShellOutput {
+  readonly isTerminal: boolean;
+  readonly hasColor: boolean;
+  write(content: string | Uint8Array): void;
+  flush(): void;
+}
+
+/** Rows that are looked at to find the widths of the columns; later rows may stand out. */
+const WIDTH_ROWS = 500;
+
+const utf8 = new TextEncoder();
+
+/** Writes an answer and returns how many rows it had (null where it has none). */
+export async function render(
+  answer: Answer,
+  mode: Mode,
+  output: ShellOutput,
+): Promise<number | null> {
+  switch (answer.kind) {
+    case "done":
+      return null;
+    case "text":
+      output.write(answer.text);
+      return null;
+    case "value":
+      if (mode === "json") writeJsonLine(output, { ...answer.fields, [answer.name]: answer.value });
+      else writeLine(output, [answer.value]);
+      return 1;
+    case "rows":
+      if (mode === "json") return await renderJson(answer, output);
+      return await (mode === "raw" ? renderRaw : renderTable)(answer, output);
+  }
+}
+
+type Rows = Extract<Answer, { kind: "rows" }>;
+
+async function renderRaw({ rows }: Rows, output: ShellOutput): Promise<number> {
+  let count = 0;
+  for await (const row of rows) {
+    writeLine(output, row);
+    count++;
+  }
+  return count;
+}
+
+async function renderJson(answer: Rows, output: ShellOutput): Promise<number> {
+  const { listName, columns, rows, fields } = answer;
+  const head = toJson(jsonObject(fields)).slice(0, -1);
+  output.write(`${head}${head === "{" ? "" : ","}${toJson(listName)}:[`);
+  let count = 0;
+  for await (const row of rows) {
+    // A list of one column is a list of names, unless one of them is no text.
+    const object = jsonObject(
+      Object.fromEntries(columns.map((name, index) => [name, row[index] as Cell])),
+    );
+    const first = columns[0] as string;
+    const item = columns.length === 1 && first in object ? object[first] : object;
+    output.write((count === 0 ? "" : ",") + toJson(item));
+    count++;
+  }
+  output.write("]}\n");
+  return count;
+}
+
+async function renderTable({ columns, rows }: Rows, output: ShellOutput): Promise<number> {
+  let held: (readonly Cell[])[] | null = [];
+  let widths: number[] = [];
+  let count = 0;
+  const line = (row: readonly Cell[]) => output.write(tableLine(row, widths));
+  const begin = () => {
+    if (held === null || held.length === 0) return;
+    widths = columns.map((name, index) =>
+      Math.max(displayWidth(name), ...(held ?? []).map((row) => cellWidth(row[index] as Cell)))
+    );
+    if (columns.length > 1) {
+      const head = tableLine(columns.map((name) => utf8.encode(name)), widths);
+      output.write(output.hasColor ? `\x1b[1m${head.trimEnd()}\x1b[0m\n` : head);
+    }
+    for (const row of held) line(row);
+    held = null;
+  };
+  for await (const row of rows) {
+    count++;
+    if (held === null) line(row);
+    else if (held.push(row) === WIDTH_ROWS) begin();
+  }
+  begin();
+  return count;
+}
+
+/** Numbers to the right, names to the left. The last column is not filled up. */
+function tableLine(row: readonly Cell[], widths: readonly number[]): string {
+  const cells = row.map((cell, index) => {
+    const shown = cellText(cell);
+    const fill = " ".repeat(Math.max(0, (widths[index] ?? 0) - displayWidth(shown)));
+    return cell instanceof Uint8Array ? shown + fill : fill + shown;
+  });
+  return cells.join("  ").trimEnd() + "\n";
+}
+
+/** A line of bare cells with tabs between: bytes as they are on a pipe, safe on a terminal. */
+function writeLine(output: ShellOutput, row: readonly Cell[]): void {
+  for (const [index, cell] of row.entries()) {
+    if (index > 0) output.write("\t");
+    if (cell instanceof Uint8Array) output.write(nameForOutput(cell, output.isTerminal));
+    else output.write(String(cell));
+  }
+  output.write("\n");
+}
+
+function writeJsonLine(output: ShellOutput, fields: Readonly<Record<string, Cell>>): void {
+  output.write(toJson(jsonObject(fields)) + "\n");
+}
+
+/** Counts and ranks are decimal strings; bytes that are no text get a field of their own name. */
+function jsonObject(fields: Readonly<Record<string, Cell>>): Record<string, string> {
+  const object: Record<string, string> = {};
+  for (const [name, cell] of Object.entries(fields)) {
+    if (cell instanceof Uint8Array) Object.assign(object, nameField(name, cell));
+    else object[name] = String(cell);
+  }
+  return object;
+}
+
+function cellText(cell: Cell): string {
+  return cell instanceof Uint8Array ? printableName(cell) : String(cell);
+}
+
+function cellWidth(cell: Cell): number {
+  return displayWidth(cellText(cell));
+}
+
+/** Columns on a terminal, nearly: wide letters of East Asia and pictures take two. */
+export function displayWidth(text: string): number {
+  let width = 0;
+  for (const letter of text) {
+    if (/\p{Mn}|\p{Me}|\p{Cf}/u.test(letter)) continue;
+    width +=
+      /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u
+          .test(letter)
+        ? 2
+        : 1;
+  }
+  return width;
+}

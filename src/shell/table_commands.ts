@@ -1,0 +1,122 @@
+/** The commands on tables and keys. */
+
+import { textOfName } from "../base/printable.ts";
+import { checkKey, InvalidKeyError, InvalidTableError, KeyNotFoundError } from "../table/mod.ts";
+import { type Answer, done } from "./answer.ts";
+import type { Command, Parameter } from "./commands.ts";
+import { globMatcher } from "./glob.ts";
+import type { Session } from "./session.ts";
+
+const utf8 = new TextEncoder();
+
+const key: Parameter = { name: "KEY", kind: "key" };
+const value: Parameter = { name: "VALUE", kind: "value" };
+const pattern: Parameter = { name: "PATTERN", kind: "pattern", isOptional: true };
+
+function keyText(word: Uint8Array | undefined): string {
+  const text = textOfName(word ?? new Uint8Array(0));
+  if (text === null) throw new InvalidKeyError("Invalid key: it is not valid UTF-8");
+  checkKey(text);
+  return text;
+}
+
+/** Keys that fit a pattern, sorted. A root table that nobody has made yet is empty. */
+function keysOf(session: Session, word: Uint8Array | undefined): string[] {
+  if (session.tableName === "" && !session.hasTables) return [];
+  const fits = word === undefined ? () => true : globMatcher(textOfName(word) ?? "");
+  const found: string[] = [];
+  for (const name of session.table.keys()) if (fits(name)) found.push(name);
+  return found.sort();
+}
+
+/** `set` and `create` make what is missing, `update` does not. */
+function writing(name: "set" | "create" | "update", summary: string): Command {
+  return {
+    name,
+    parameters: [key, value],
+    summary,
+    async run(session, [keyWord, bytes]) {
+      const text = keyText(keyWord);
+      if (name !== "update") session.makeDataDirectory();
+      await session.table[name](text, bytes as Uint8Array);
+      return done;
+    },
+  };
+}
+
+async function* entries(session: Session, names: readonly string[]) {
+  for (const name of names) {
+    session.throwIfInterrupted();
+    try {
+      yield [utf8.encode(name), await session.table.get(name)];
+    } catch (error) {
+      // Removed since the keys were listed.
+      if (!(error instanceof KeyNotFoundError)) throw error;
+    }
+  }
+}
+
+export const tableCommands: readonly Command[] = [
+  {
+    name: "tables",
+    parameters: [],
+    summary: "list the tables besides the root table",
+    run(session): Answer {
+      const names = session.hasTables ? session.root.tables().filter((name) => name !== "") : [];
+      const rows = names.map((name) => [utf8.encode(name)]);
+      return { kind: "rows", listName: "tables", columns: ["table"], rows, fields: {} };
+    },
+  },
+  {
+    name: "use",
+    parameters: [{ name: "TABLE", kind: "table", isOptional: true }],
+    summary: "work in a table, which need not exist; alone: in the root table",
+    run(session, [table]) {
+      const name = textOfName(table ?? new Uint8Array(0));
+      if (name === null) throw new InvalidTableError("Invalid table: it is not valid UTF-8");
+      session.use(name);
+      return done;
+    },
+  },
+  {
+    name: "get",
+    parameters: [key],
+    summary: "show the value of a key",
+    async run(session, [word]): Promise<Answer> {
+      const text = keyText(word);
+      const found = await session.table.get(text);
+      return { kind: "value", name: "value", value: found, fields: { key: utf8.encode(text) } };
+    },
+  },
+  writing("set", "give a key a value, whether it has one or not"),
+  writing("create", "give a new key its value"),
+  writing("update", "replace the value of an existing key"),
+  {
+    name: "delete",
+    parameters: [key],
+    summary: "remove a key",
+    aliases: ["del"],
+    async run(session, [word]) {
+      await session.table.delete(keyText(word));
+      return done;
+    },
+  },
+  {
+    name: "keys",
+    parameters: [pattern],
+    summary: "list the keys that fit a pattern such as job-*",
+    run(session, [word]): Answer {
+      const rows = keysOf(session, word).map((name) => [utf8.encode(name)]);
+      return { kind: "rows", listName: "keys", columns: ["key"], rows, fields: {} };
+    },
+  },
+  {
+    name: "each",
+    parameters: [pattern],
+    summary: "list keys and their values",
+    run(session, [word]): Answer {
+      const rows = entries(session, keysOf(session, word));
+      return { kind: "rows", listName: "entries", columns: ["key", "value"], rows, fields: {} };
+    },
+  },
+];
