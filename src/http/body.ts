@@ -14,10 +14,13 @@ export type BodyFailure = "too large" | "too many" | "too slow";
 /** Holds the bodies of the requests that are being answered. */
 export class BodyReader {
   readonly #clock: Clock;
+  readonly #signal: AbortSignal | undefined;
   #bytesHeld = 0;
 
-  constructor(clock: Clock) {
+  /** Once the signal fires, bodies that are not whole are waited for no longer. */
+  constructor(clock: Clock, signal: AbortSignal | undefined) {
     this.#clock = clock;
+    this.#signal = signal;
   }
 
   /**
@@ -71,11 +74,14 @@ export class BodyReader {
   ): Promise<{ chunk: Uint8Array | null; isLate: boolean }> {
     const timer = new AbortController();
     let isLate = false;
-    void this.#clock.sleep(bodyIdleMs, timer.signal).then(() => {
-      if (timer.signal.aborted) return;
+    const giveUp = () => {
       isLate = true;
       reader.cancel().catch(() => {});
+    };
+    void this.#clock.sleep(bodyIdleMs, timer.signal).then(() => {
+      if (!timer.signal.aborted) giveUp();
     });
+    this.#signal?.addEventListener("abort", giveUp, { signal: timer.signal });
     try {
       const { value } = await reader.read();
       return { chunk: value ?? null, isLate };

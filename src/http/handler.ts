@@ -37,6 +37,8 @@ export type Handler = (request: Request) => Promise<Response>;
 export interface HandlerOptions {
   readonly events?: Events;
   readonly clock?: Clock;
+  /** Fires when nobody shall wait for unfinished bodies any longer. */
+  readonly signal?: AbortSignal;
 }
 
 /** Entries of a `/log` reply when no limit is given, and at most. */
@@ -65,7 +67,7 @@ class DatabaseHandler {
   constructor(db: DB, options: HandlerOptions) {
     this.#db = db;
     this.#events = options.events ?? noEvents;
-    this.#bodies = new BodyReader(options.clock ?? systemClock);
+    this.#bodies = new BodyReader(options.clock ?? systemClock, options.signal);
   }
 
   async handle(request: Request): Promise<Response> {

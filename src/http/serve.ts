@@ -19,6 +19,7 @@ export interface ServeOptions {
 
 /** Requests that are being answered when the daemon stops have this long to end. */
 const stopMs = 5000;
+const lastStopMs = 1000;
 
 /**
  * Serves until the signal, then answers what has begun. Throws `DatabaseFailedError` where the database
@@ -27,29 +28,35 @@ const stopMs = 5000;
 export async function serveDatabase(db: DB, options: ServeOptions): Promise<void> {
   const { hostname, port, signal, events } = options;
   const clock = options.clock ?? systemClock;
-  const force = new AbortController();
+  const giveUp = new AbortController();
   const server = Deno.serve({
     hostname,
     port,
-    signal: force.signal,
     onListen: (address) => options.onListening(address),
     onError: (error) => {
       events.report("error", "request failed", { reason: String(error) });
       return new Response("Internal error\n", { status: 500 });
     },
-  }, newHandler(db, { events, clock }));
+  }, newHandler(db, { events, clock, signal: giveUp.signal }));
   const failure = await Promise.race([db.failed, aborted(signal)]);
-  const patience = new AbortController();
-  const hasEnded = await Promise.race([
-    server.shutdown().then(() => true),
-    clock.sleep(stopMs, patience.signal).then(() => false),
-  ]);
-  patience.abort();
-  if (!hasEnded) {
-    force.abort();
-    await server.finished;
+  const stopped = server.shutdown();
+  // First everybody may finish; then nobody waits for bodies that do not come; then the process ends
+  // in any case, also where a client takes no answer.
+  if (!await endsWithin(stopped, clock, stopMs)) {
+    giveUp.abort();
+    await endsWithin(stopped, clock, lastStopMs);
   }
   if (failure !== null) throw failure;
+}
+
+async function endsWithin(ended: Promise<void>, clock: Clock, timeMs: number): Promise<boolean> {
+  const timer = new AbortController();
+  const isOver = await Promise.race([
+    ended.then(() => true),
+    clock.sleep(timeMs, timer.signal).then(() => false),
+  ]);
+  timer.abort();
+  return isOver;
 }
 
 function aborted(signal: AbortSignal): Promise<null> {
