@@ -62,7 +62,6 @@ export const METRICS = {
     help: "Commit logs in the pool, by state.",
     label: "state",
   },
-  countd_mmap_bytes: { type: "gauge", help: "Bytes that are mapped into memory." },
   countd_fold_seconds: {
     type: "histogram",
     help: "Time of one fold, from the locks to the recycled logs.",
@@ -125,24 +124,19 @@ export class Histogram {
     this.#sum += value;
   }
 
-  get count(): number {
-    return this.#counts.reduce((sum, count) => sum + count, 0);
-  }
-
   get sum(): number {
     return this.#sum;
   }
 
-  /** Pairs of bound (`+Inf` last) and how many measures were at most that. */
-  cumulative(): (readonly [string, number])[] {
-    let sum = 0;
-    return Array.from(this.#counts, (count, index) => {
-      sum += count;
-      const bound = this.#bounds[index];
-      return [bound === undefined ? "+Inf" : String(bound), sum] as const;
-    });
+  /** How many measures fell into each bucket, the last one above all bounds. */
+  get counts(): readonly number[] {
+    return [...this.#counts];
   }
 }
+
+/** Figures at one moment, as plain data: name → label value (empty where there is none) → value. */
+export type FigureSnapshot = Readonly<Record<string, Readonly<Record<string, SnapshotValue>>>>;
+export type SnapshotValue = number | { readonly sum: number; readonly counts: readonly number[] };
 
 /** What a daemon says about itself when somebody asks whether it lives and serves. */
 export type DaemonState = "starting" | "ready" | "stopping" | "failed";
@@ -170,31 +164,16 @@ export class Metrics {
     return this.#find(name, undefined, () => new Histogram(buckets)) as Histogram;
   }
 
-  /** The figures of a name by label value (`""` where it has no label). */
-  values(name: NameOf<"counter"> | NameOf<"gauge">): ReadonlyMap<string, number> {
-    const series = this.#series.get(name) ?? new Map<string, Figure>();
-    return new Map([...series].map(([label, figure]) => [label, (figure as Figure).value]));
-  }
-
-  /** Prometheus text format, version 0.0.4. */
-  render(): string {
-    const lines: string[] = [];
-    for (const [name, series] of this.#series) {
-      const definition: Definition = METRICS[name];
-      lines.push(`# HELP ${name} ${definition.help}`, `# TYPE ${name} ${definition.type}`);
-      for (const [value, figure] of series) {
-        if (figure instanceof Histogram) {
-          for (const [bound, count] of figure.cumulative()) {
-            lines.push(`${name}_bucket{le="${bound}"} ${count}`);
-          }
-          lines.push(`${name}_sum ${figure.sum}`, `${name}_count ${figure.count}`);
-        } else {
-          const label = definition.label === undefined ? "" : `{${definition.label}="${value}"}`;
-          lines.push(`${name}${label} ${figure.value}`);
-        }
-      }
-    }
-    return lines.join("\n") + "\n";
+  /** All figures now. */
+  snapshot(): FigureSnapshot {
+    const names = [...this.#series].map(([name, series]) => {
+      const values = [...series].map(([label, figure]) => {
+        if (!(figure instanceof Histogram)) return [label, figure.value];
+        return [label, { sum: figure.sum, counts: figure.counts }];
+      });
+      return [name, Object.fromEntries(values)];
+    });
+    return Object.fromEntries(names);
   }
 
   #find(

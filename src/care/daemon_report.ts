@@ -9,7 +9,7 @@
  *     of the data depends on them, they are never synced, and one that cannot be read is left out.
  */
 import type { Clock } from "../base/clock.ts";
-import { type DaemonState, METRICS, type Metrics } from "../base/metrics.ts";
+import type { DaemonState, FigureSnapshot, Metrics } from "../base/metrics.ts";
 import { toJson } from "../base/printable.ts";
 import { OsError, type Storage, type StoredFile } from "../file/mod.ts";
 
@@ -20,8 +20,7 @@ export interface DaemonReport {
   /** Wall times, for display. */
   readonly startedMs: number;
   readonly updatedMs: number;
-  /** Name → label value (empty where there is none) → value; counters and gauges only. */
-  readonly figures: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly figures: FigureSnapshot;
   /** What somebody should look at, one sentence each, cut short where there is much. */
   readonly troubles: readonly string[];
 }
@@ -77,7 +76,7 @@ export class DaemonReporter implements Disposable {
         state: metrics.state,
         startedMs: this.#startedMs,
         updatedMs: clock.wallMs(),
-        figures: figuresOf(metrics),
+        figures: metrics.snapshot(),
         troubles: metrics.troubles().slice(0, troublesMax)
           .map((sentence) => sentence.slice(0, troubleCharactersMax)),
       });
@@ -155,16 +154,6 @@ function removeStale(storage: Storage, directory: string): void {
       if (!(error instanceof OsError)) throw error;
     }
   }
-}
-
-function figuresOf(metrics: Metrics): DaemonReport["figures"] {
-  const figures: Record<string, Record<string, number>> = {};
-  for (const [name, { type }] of Object.entries(METRICS)) {
-    if (type === "histogram") continue;
-    const values = metrics.values(name as Parameters<Metrics["values"]>[0]);
-    if (values.size > 0) figures[name] = Object.fromEntries(values);
-  }
-  return figures;
 }
 
 function writeReport(file: StoredFile, report: DaemonReport): void {

@@ -2,24 +2,29 @@
  * The figures of a daemon over HTTP: `/metrics` in Prometheus text, `/healthz` (it lives) and `/readyz`
  * (it serves). Answers come from values that the daemon keeps anyway: a scrape touches no disk.
  */
-import type { Metrics } from "../base/metrics.ts";
+import { FailedError } from "../base/errors.ts";
+import type { FigureSnapshot, Metrics } from "../base/metrics.ts";
+import { prometheusText } from "../base/prometheus_text.ts";
 
 export interface MetricsServer extends AsyncDisposable {
   readonly hostname: string;
   readonly port: number;
 }
 
-/** Port 0 takes a free one. Throws `Deno.errors.AddrInUse` and its like. */
+export interface MetricsServerOptions {
+  readonly hostname: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Figures of others that are added to those of this daemon, from memory. */
+  readonly others?: () => readonly FigureSnapshot[];
+}
+
+/** Throws `FailedError` where the port is taken. */
 export function serveMetrics(
   metrics: Metrics,
-  { hostname, port }: { readonly hostname: string; readonly port: number },
+  { hostname, port, others = () => [] }: MetricsServerOptions,
 ): MetricsServer {
-  const server = Deno.serve({
-    hostname,
-    port,
-    onListen: () => {},
-    handler: (request) => answer(metrics, request),
-  });
+  const server = listen({ hostname, port }, (request) => answer(request, { metrics, others }));
   return {
     hostname: server.addr.hostname,
     port: server.addr.port,
@@ -27,13 +32,31 @@ export function serveMetrics(
   };
 }
 
-function answer(metrics: Metrics, request: Request): Response {
+function listen(
+  address: { readonly hostname: string; readonly port: number },
+  handler: (request: Request) => Response,
+): Deno.HttpServer<Deno.NetAddr> {
+  try {
+    return Deno.serve({ ...address, onListen: () => {}, handler });
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.AddrInUse)) throw cause;
+    throw new FailedError(
+      `Port ${address.port} of ${address.hostname} is in use: name another one with --metrics-port`,
+      { cause },
+    );
+  }
+}
+
+function answer(
+  request: Request,
+  { metrics, others }: { metrics: Metrics; others: () => readonly FigureSnapshot[] },
+): Response {
   if (request.method !== "GET" && request.method !== "HEAD") {
     return new Response("only GET and HEAD\n", { status: 405, headers: { allow: "GET, HEAD" } });
   }
   switch (new URL(request.url).pathname) {
     case "/metrics":
-      return new Response(metrics.render(), {
+      return new Response(prometheusText([metrics.snapshot(), ...others()]), {
         headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
       });
     case "/healthz":

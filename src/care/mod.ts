@@ -2,12 +2,7 @@
 
 export { type DaemonReport, DaemonReporter, readReports, runDirectory } from "./daemon_report.ts";
 export { examine, type Finding } from "./doctor.ts";
-export { type MetricsServer, serveMetrics } from "./metrics_server.ts";
-export {
-  type Backlog,
-  type KeyspaceCounts,
-  type LiveFigures,
-  type LogCounts,
-  type Status,
-  statusOf,
-} from "./status.ts";
+export { type MetricsServer, type MetricsServerOptions, serveMetrics } from "./metrics_server.ts";
+export { type KeyspaceCounts, type LiveFigures, type Status, statusOf } from "./status.ts";
+export { PoolFigures } from "./pool_figures.ts";
+export { type Backlog, type LogCounts, PoolSurvey } from "./pool_survey.ts";

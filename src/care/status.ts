@@ -10,15 +10,10 @@ import {
   type DirectorySizes,
   directoryVersion,
   type FailedMark,
-  headPageBytes,
-  listSlots,
-  LogReader,
-  type LogState,
-  newestHeader,
-  scanLog,
 } from "../commitlog/mod.ts";
 import { KeyspaceReader, listKeyspaces } from "../keyspace/mod.ts";
 import { type DaemonReport, readReports } from "./daemon_report.ts";
+import { type Backlog, type LogCounts, PoolSurvey } from "./pool_survey.ts";
 
 export interface Status {
   readonly directory: string;
@@ -39,21 +34,10 @@ export interface Status {
   readonly figures: LiveFigures;
 }
 
-/** Commit logs by state; `unreadable` ones have no valid header, or could not be opened just now. */
-export type LogCounts = Readonly<Record<LogState | "unfinished" | "unreadable", number>>;
-
 export interface KeyspaceCounts {
   readonly count: number;
   /** Counters in all keyspace files, without what is still in the logs. */
   readonly counters: number;
-}
-
-/** What is in the logs and not yet folded. */
-export interface Backlog {
-  readonly records: number;
-  readonly bytes: number;
-  /** Age of the oldest log that waits; 0 where none does. */
-  readonly seconds: number;
 }
 
 export interface LiveFigures {
@@ -68,20 +52,17 @@ export interface LiveFigures {
   readonly saturated: number;
 }
 
-/** Shortly after a log changed hands its label may refuse a reader: it is tried again this often. */
-const openAttempts = 20;
-const openRetryMs = 5;
-
 export async function statusOf(directory: DataDirectory, clock: Clock): Promise<Status> {
   const { storage, paths, control, sizes } = directory;
   const daemons = readReports(storage, paths.data);
+  using survey = new PoolSurvey(directory, clock);
   const { keyspaces, damage } = surveyKeyspaces(directory);
   return {
     directory: paths.data,
     format: directoryVersion,
     sizes,
     failed: directory.failedMark(),
-    ...await surveyLogs(directory, clock),
+    ...await survey.take(),
     foldHolder: control.isHeldElsewhere(directoryLocks.fold)
       ? control.describeHolder(directoryLocks.fold)
       : null,
@@ -91,45 +72,6 @@ export async function statusOf(directory: DataDirectory, clock: Clock): Promise<
     daemons,
     figures: sumFigures(daemons),
   };
-}
-
-async function surveyLogs(
-  directory: DataDirectory,
-  clock: Clock,
-): Promise<{ logs: LogCounts; backlog: Backlog }> {
-  const { slots, unfinished } = listSlots(directory.storage, directory.paths.logs);
-  const logs = { free: 0, active: 0, sealed: 0, unfinished: unfinished.length, unreadable: 0 };
-  let records = 0;
-  let bytes = 0;
-  let oldestMs = Infinity;
-  for (const slot of slots) {
-    using reader = await openLog(directory, slot, clock);
-    const log = reader === null ? null : surveyLog(reader);
-    if (log === null) {
-      logs.unreadable++;
-      continue;
-    }
-    logs[log.state]++;
-    if (log.bytes === 0) continue;
-    records += log.records;
-    bytes += log.bytes;
-    oldestMs = Math.min(oldestMs, log.claimedWallMs);
-  }
-  const ageMs = oldestMs === Infinity ? 0 : Math.max(0, clock.wallMs() - oldestMs);
-  return { logs, backlog: { records, bytes, seconds: Math.round(ageMs / 1000) } };
-}
-
-async function openLog(
-  directory: DataDirectory,
-  slot: number,
-  clock: Clock,
-): Promise<LogReader | null> {
-  for (let attempt = 0; attempt < openAttempts; attempt++) {
-    const reader = LogReader.open(directory, slot);
-    if (reader !== null) return reader;
-    await clock.sleep(openRetryMs);
-  }
-  return null;
 }
 
 /** Opens every keyspace for its total; a file that cannot be read is told, not thrown. */
@@ -152,41 +94,27 @@ function surveyKeyspaces(
   return { keyspaces: { count: entries.length, counters }, damage };
 }
 
-/** What one log holds that is not folded; null where no header is valid. */
-function surveyLog(reader: LogReader) {
-  const capture = reader.capture();
-  const newest = newestHeader(reader.bytes.subarray(0, headPageBytes));
-  if (capture === null || newest === null) return null;
-  const { state, claimedWallMs, generation } = capture;
-  if (state !== "active") {
-    const { length, records } = newest.header;
-    return { state, claimedWallMs, records, bytes: length - headPageBytes };
-  }
-  const scan = scanLog(reader.bytes, { slot: reader.slot, generation }, capture.limit);
-  return { state, claimedWallMs, records: scan.records, bytes: scan.cut - headPageBytes };
-}
-
 function sumFigures(daemons: readonly DaemonReport[]): LiveFigures {
   const sums = (name: string) => {
     const byLabel: Record<string, number> = {};
     for (const { figures } of daemons) {
       for (const [label, value] of Object.entries(figures[name] ?? {})) {
-        byLabel[label] = (byLabel[label] ?? 0) + value;
+        if (typeof value === "number") byLabel[label] = (byLabel[label] ?? 0) + value;
       }
     }
     return byLabel;
   };
   const increments = sums("countd_increments_total");
-  const syncs = daemons.map(({ figures }) =>
-    figures["countd_last_sync_timestamp_seconds"]?.[""] ?? 0
+  const syncSeconds = daemons.map(({ figures }) =>
+    Number(figures["countd_last_sync_timestamp_seconds"]?.[""] ?? 0)
   );
-  const lastSync = Math.max(0, ...syncs);
+  const lastSyncMs = Math.max(0, ...syncSeconds) * 1000;
   return {
     accepted: increments["accepted"] ?? 0,
     refused: increments["refused"] ?? 0,
     refusedByReason: sums("countd_rejected_total"),
     recoveredByKind: sums("countd_recovered_total"),
-    lastSyncMs: lastSync === 0 ? null : lastSync * 1000,
+    lastSyncMs: lastSyncMs === 0 ? null : lastSyncMs,
     diskFull: (sums("countd_disk_full")[""] ?? 0) > 0,
     saturated: sums("countd_saturated_total")[""] ?? 0,
   };

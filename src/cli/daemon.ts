@@ -2,7 +2,7 @@
  * What every daemon has around its work: figures, the port that shows them, the report that
  * `countd status` reads, and the words to systemd.
  */
-import { Metrics } from "../base/metrics.ts";
+import { type FigureSnapshot, Metrics } from "../base/metrics.ts";
 import { VERSION } from "../base/version.ts";
 import { EXIT_CODES, type ExitCode } from "./exit_codes.ts";
 import { showAddress } from "./option.ts";
@@ -16,7 +16,12 @@ export interface Daemon {
    * announcement, such as `listening on HOST:PORT`.
    */
   ready(message: string): void;
+  /** Shows the figures of a process that we started with our own; null while it does not run. */
+  adopt(pid: () => number | null): void;
 }
+
+/** How often the figures of a process that we started are looked up. */
+const adoptEveryMs = 1000;
 
 export interface DaemonSettings {
   readonly verb: string;
@@ -32,27 +37,38 @@ export async function runDaemon(
   { verb, data, listen, metricsPort }: DaemonSettings,
   work: (daemon: Daemon) => Promise<void>,
 ): Promise<ExitCode> {
-  const { DaemonReporter, serveMetrics } = await import("../care/mod.ts");
+  const { DaemonReporter, PoolFigures, readReports, serveMetrics } = await import("../care/mod.ts");
   await using stack = new AsyncDisposableStack();
   const metrics = new Metrics();
   metrics.gauge("countd_build_info", VERSION).value = 1;
   context.signal.addEventListener("abort", () => {
     if (metrics.state !== "failed") metrics.state = "stopping";
   });
+  let adopted: readonly FigureSnapshot[] = [];
   if (metricsPort !== undefined) {
-    const server = stack.use(serveMetrics(metrics, { hostname: listen, port: metricsPort }));
+    const options = { hostname: listen, port: metricsPort, others: () => adopted };
+    const server = stack.use(serveMetrics(metrics, options));
     context.announce(`metrics on ${showAddress(server)}`);
   }
+  const { storage, clock } = context;
   const ready = (message: string) => {
     if (metrics.state === "starting") metrics.state = "ready";
     if (data !== null) {
-      const { storage, clock } = context;
       stack.use(new DaemonReporter(storage, data, { verb, metrics, clock }));
+      if (metricsPort !== undefined) stack.use(new PoolFigures(storage, data, { metrics, clock }));
     }
     context.ready(message);
   };
+  const adopt = (pid: () => number | null) => {
+    if (data === null || metricsPort === undefined) return;
+    const timer = setInterval(() => {
+      const reports = readReports(storage, data).filter((report) => report.pid === pid());
+      adopted = reports.map(({ figures }) => figures);
+    }, adoptEveryMs);
+    stack.defer(() => clearInterval(timer));
+  };
   try {
-    await work({ metrics, ready });
+    await work({ metrics, ready, adopt });
     return EXIT_CODES.ok;
   } catch (error) {
     metrics.state = "failed";

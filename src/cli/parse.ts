@@ -109,8 +109,9 @@ function resolveOptions(
   for (const [key, option] of Object.entries(table)) {
     const text = given.get(key);
     const variable = environmentName(key);
+    // An empty variable counts as none, so that a program can take one away from its children.
     const inherited = option.fromEnvironment && text === undefined
-      ? environment(variable)
+      ? environment(variable) || undefined
       : undefined;
     if (text !== undefined) {
       values[key] = parseValue(option, text, `Option --${optionName(key)}`);

@@ -108,3 +108,10 @@ export function frameDurable(log: LogBytes, offset: number): number {
 export function frameRecords(log: LogBytes, offset: number): number {
   return log.view.getUint32(offset + at.records.offset, true);
 }
+
+/** Counter records in the batch at `batchStart` of a verified frame. */
+export function batchRecords(log: Uint8Array, batchStart: number): number {
+  const head = batchStart - frameHeadBytes;
+  const view = new DataView(log.buffer, log.byteOffset + head, frameHeadBytes);
+  return view.getUint32(at.records.offset, true);
+}

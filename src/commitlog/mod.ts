@@ -14,6 +14,7 @@ export {
 } from "./control.ts";
 export { directoryLocks, directoryVersion } from "./control_layout.ts";
 export { DataDirectory, type DirectoryPaths, directoryPaths, failDirectory } from "./directory.ts";
+export { batchRecords } from "./frame.ts";
 export { describeSelf, type Holder } from "./holder.ts";
 export { isDiskFull, isOutOfResources, isSyncFailure } from "./system_errors.ts";
 export { clearFailedMark, DirectoryFailedError, type FailedMark } from "./failed_mark.ts";

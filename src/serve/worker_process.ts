@@ -68,6 +68,8 @@ export class WorkerProcess {
       stdin: "piped",
       stdout: "null",
       stderr: "inherit",
+      // These two belong to us: the worker must not take our port, nor speak for us to systemd.
+      env: { COUNTD_METRICS_PORT: "", NOTIFY_SOCKET: "" },
     }).spawn();
     try {
       return await this.#child.status;

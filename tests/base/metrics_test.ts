@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { AssertionError } from "../../src/base/assert.ts";
 import { Histogram, METRICS, Metrics } from "../../src/base/metrics.ts";
+import { prometheusText } from "../../src/base/prometheus_text.ts";
 import { parsePrometheus } from "../support/prometheus.ts";
 
 Deno.test("A figure asked for twice is the same one", () => {
@@ -8,14 +9,13 @@ Deno.test("A figure asked for twice is the same one", () => {
   metrics.counter("countd_increments_total", "accepted").value += 2;
   metrics.counter("countd_increments_total", "accepted").value += 3;
   metrics.counter("countd_increments_total", "refused").value += 1;
-  assertEquals([...metrics.values("countd_increments_total")], [["accepted", 5], ["refused", 1]]);
+  assertEquals(metrics.snapshot(), { countd_increments_total: { accepted: 5, refused: 1 } });
 });
 
-Deno.test("A histogram counts a measure in its bucket and in all above it", () => {
+Deno.test("A histogram counts a measure in the first bucket that it fits", () => {
   const histogram = new Histogram([1, 2]);
   for (const value of [0.5, 1, 1.5, 2, 9]) histogram.observe(value);
-  assertEquals(histogram.cumulative(), [["1", 2], ["2", 4], ["+Inf", 5]]);
-  assertEquals(histogram.count, 5);
+  assertEquals(histogram.counts, [2, 2, 1]);
   assertEquals(histogram.sum, 14);
 });
 
@@ -32,17 +32,42 @@ Deno.test("A strict parser reads the rendered figures back, with every value", (
   metrics.gauge("countd_connections").value = 7;
   metrics.gauge("countd_build_info", "0.1.0").value = 1;
   metrics.histogram("countd_fsync_seconds").observe(0.003);
-  const families = parsePrometheus(metrics.render());
-  assertEquals([...families.keys()], [
-    "countd_rejected_total",
-    "countd_connections",
+  const families = parsePrometheus(prometheusText([metrics.snapshot()]));
+  assertEquals([...families.keys()].sort(), [
     "countd_build_info",
+    "countd_connections",
     "countd_fsync_seconds",
+    "countd_rejected_total",
   ]);
   assertEquals(families.get("countd_rejected_total")?.samples, [
     { name: "countd_rejected_total", labels: { reason: "empty-keyspace" }, value: 2 },
   ]);
   assertEquals(families.get("countd_fsync_seconds")?.type, "histogram");
+});
+
+Deno.test("Of processes that work as one, counters add up and of gauges the greatest counts", () => {
+  const [one, other] = [new Metrics(), new Metrics()];
+  for (const [metrics, factor] of [[one, 1], [other, 2]] as const) {
+    metrics.counter("countd_recovered_total", "torn").value = factor;
+    metrics.gauge("countd_build_info", "0.1.0").value = 1;
+    metrics.gauge("countd_last_sync_timestamp_seconds").value = factor * 100;
+    metrics.histogram("countd_fold_seconds").observe(factor);
+  }
+  other.counter("countd_fold_records_total").value = 7;
+  // What comes from another process went through JSON.
+  const theirs = JSON.parse(JSON.stringify(other.snapshot()));
+  const families = parsePrometheus(
+    prometheusText([one.snapshot(), theirs, { unknown: { "": 1 } }]),
+  );
+  const valueOf = (family: string, sample = family) =>
+    families.get(family)?.samples.find(({ name }) => name === sample)?.value;
+  assertEquals(valueOf("countd_recovered_total"), 3);
+  assertEquals(valueOf("countd_build_info"), 1);
+  assertEquals(valueOf("countd_last_sync_timestamp_seconds"), 200);
+  assertEquals(valueOf("countd_fold_records_total"), 7);
+  assertEquals(valueOf("countd_fold_seconds", "countd_fold_seconds_count"), 2);
+  assertEquals(valueOf("countd_fold_seconds", "countd_fold_seconds_sum"), 3);
+  assertEquals(families.has("unknown"), false);
 });
 
 Deno.test("Names follow the customs of Prometheus, and no label is open-ended", () => {

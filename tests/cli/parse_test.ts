@@ -72,6 +72,12 @@ Deno.test("A value comes from the command line, else the environment, else the d
   assertEquals(parsed.origins["data"], "default");
 });
 
+Deno.test("An empty variable counts as none", () => {
+  const parsed = parse(["ks"], { COUNTD_PORT: "", COUNTD_DATA: "" });
+  assertEquals([parsed.options["port"], parsed.origins["port"]], [7, "default"]);
+  assertEquals(parsed.options["data"], "./here");
+});
+
 Deno.test("A flag and a one-off option do not listen to the environment", () => {
   const parsed = parse(["ks"], { COUNTD_FOLLOW: "1", COUNTD_COMMAND: "rm" });
   assertEquals(parsed.options["follow"], false);

@@ -110,6 +110,8 @@ function figuresJson(figures: LiveFigures) {
   };
 }
 
+/** Numbers as decimal strings; what is no number (a histogram) is left out. */
 function texts(counts: object): Record<string, string> {
-  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, String(count)]));
+  const numbers = Object.entries(counts).filter(([, count]) => typeof count === "number");
+  return Object.fromEntries(numbers.map(([name, count]) => [name, String(count)]));
 }
