@@ -1,0 +1,427 @@
+/** Opening: A01 to A07, A24 to A27 and A29 to A32 on files, A39, A48 to A50, and the ways of `over`. */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  Aof,
+  createFile,
+  ErrClosed,
+  ErrCorrupted,
+  ErrEmptyFile,
+  ErrFileIsReadOnly,
+  ErrIsDirectory,
+  ErrReadPermission,
+  FileState,
+  Geometry,
+  magicCheckpoint,
+  magicDisabled,
+  recoverWithMagic,
+  Recovery,
+  RecoveryKind,
+  recoveryReadOnly,
+} from "../../src/aof/mod.ts";
+import { BusyError, FailedError, NotFoundError, UsageError } from "../../src/base/errors.ts";
+import { OsError } from "../../src/file/mod.ts";
+import { Faults, faultyStorage } from "../support/faulty_storage.ts";
+import {
+  assertChecks,
+  concat,
+  creating,
+  dataOf,
+  littleEndian,
+  onDisk,
+  Recorder,
+  storage,
+  tailMark,
+  text,
+  textOf,
+  turns,
+  withFile,
+} from "./support.ts";
+
+const checkpointMark = littleEndian(magicCheckpoint);
+
+Deno.test("A01 create makes a file of sizeNow zeros without data, ready for writes", async () => {
+  await withFile((path) => {
+    using aof = Aof.open(storage, path, { geometry: createFile().withSizeNow(8192) });
+    assertEquals([aof.size, aof.fileSize, aof.state], [0, 8192, FileState.Opened]);
+    assertEquals(onDisk(path), new Uint8Array(8192));
+    assertEquals(storage.status(path).mode, 0o600);
+    assertEquals(aof.write(text("x")), 1);
+  });
+});
+
+Deno.test("A01 a file that is made takes its place on disk, not only its length", async () => {
+  await withFile((path) => {
+    using _aof = Aof.open(storage, path, { geometry: createFile().withSizeNow(2 ** 20) });
+    assert(storage.status(path).allocatedBytes >= 2 ** 20);
+  });
+});
+
+Deno.test("A02 a missing file is not found, and can be made afterwards", async () => {
+  await withFile((path) => {
+    assertThrows(() => Aof.open(storage, path), NotFoundError, path);
+    assertEquals(storage.statusOrNull(path), null);
+    using aof = Aof.open(storage, path, { geometry: createFile() });
+    assertEquals(aof.size, 0);
+  });
+});
+
+Deno.test("A03 a directory is refused", async () => {
+  await withFile((path) => {
+    Deno.mkdirSync(path);
+    const error = assertThrows(
+      () => Aof.open(storage, path, { geometry: createFile() }),
+      ErrIsDirectory,
+    );
+    assertEquals([error.code, error.name, error.kind], [
+      "ErrIsDirectory",
+      "ErrIsDirectory",
+      "failed",
+    ]);
+  });
+});
+
+Deno.test("A04 a file whose mode lets its owner not read is refused, to root too", async () => {
+  await withFile((path) => {
+    Deno.writeFileSync(path, new Uint8Array(4096));
+    for (const mode of [0o200, 0o000, 0o077]) {
+      Deno.chmodSync(path, mode);
+      const error = assertThrows(() => Aof.open(storage, path), ErrReadPermission);
+      assertEquals(error.code, "ErrReadPermission");
+    }
+    Deno.chmodSync(path, 0o600);
+  });
+});
+
+Deno.test("A05 a read-only file is read whole, ends with EOF, and takes no write", async () => {
+  await withFile(async (path) => {
+    {
+      using writer = Aof.open(storage, path, { geometry: creating() });
+      writer.write(text("all of it"));
+      writer.finish();
+    }
+    assertEquals(storage.status(path).mode, 0o444);
+    using aof = Aof.open(storage, path, { geometry: creating() });
+    assertEquals([aof.state, aof.size, aof.isReadOnly], [FileState.Eof, 9, true]);
+    for (
+      const write of [
+        () => aof.write(text("x")),
+        () => aof.writeNonBlocking(text("x")),
+        () => aof.append(1, () => 1),
+        () => aof.finish(),
+      ]
+    ) {
+      const error = assertThrows(write, ErrFileIsReadOnly);
+      assertEquals(error.code, "ErrFileIsReadOnly");
+    }
+    const recorder = new Recorder();
+    aof.subscribe(recorder);
+    await turns();
+    assertEquals(recorder.seen.map(({ text, eof }) => [text, eof]), [["all of it", false], [
+      "",
+      true,
+    ]]);
+  });
+});
+
+Deno.test("A05 the file of an ordinary program with mode 0444 needs marks, or none at all", async () => {
+  await withFile((path) => {
+    Deno.writeFileSync(path, concat(text("plain"), new Uint8Array(3)));
+    Deno.chmodSync(path, 0o444);
+    assertThrows(() => Aof.open(storage, path), ErrCorrupted);
+    const recovery = new Recovery({ magic: magicDisabled, func: recoverWithMagic });
+    using aof = Aof.open(storage, path, { recovery });
+    assertEquals([aof.size, aof.state], [8, FileState.Eof]);
+  }, { damaged: true });
+});
+
+Deno.test("A06 an empty file cannot be read as finished", async () => {
+  await withFile((path) => {
+    Deno.writeFileSync(path, new Uint8Array());
+    const error = assertThrows(
+      () => Aof.open(storage, path, { recovery: recoveryReadOnly, geometry: createFile() }),
+      ErrEmptyFile,
+    );
+    assertEquals(error.code, "ErrEmptyFile");
+    Deno.chmodSync(path, 0o444);
+    assertThrows(() => Aof.open(storage, path), ErrEmptyFile);
+    assertEquals(storage.status(path).size, 0);
+  });
+});
+
+Deno.test("A07 reading a missing file as finished makes nothing, also with create", async () => {
+  await withFile((path) => {
+    assertThrows(
+      () => Aof.open(storage, path, { recovery: recoveryReadOnly, geometry: createFile() }),
+      NotFoundError,
+    );
+    assertEquals(storage.statusOrNull(path), null);
+  });
+});
+
+Deno.test("A07 a file in use is read as finished without disturbing its writer", async () => {
+  await withFile((path) => {
+    using writer = Aof.open(storage, path, { geometry: creating() });
+    writer.write(text("so far"));
+    {
+      using reader = Aof.open(storage, path, { recovery: recoveryReadOnly });
+      assertEquals([textOf(dataOf(reader)), reader.state], ["so far", FileState.Eof]);
+      assertThrows(() => reader.write(text("x")), ErrFileIsReadOnly);
+    }
+    writer.write(text(" and on"));
+    assertEquals(textOf(dataOf(writer)), "so far and on");
+  });
+});
+
+Deno.test("A24 a file that was closed goes on where it ended", async () => {
+  await withFile((path) => {
+    {
+      using aof = Aof.open(storage, path, { geometry: creating() });
+      aof.write(new Uint8Array(16).fill(1));
+      aof.write(new Uint8Array(4).fill(2));
+    }
+    using aof = Aof.open(storage, path);
+    assertEquals([aof.size, aof.recovery.result()?.outcome], [20, RecoveryKind.Tail]);
+    aof.write(text("next"));
+    const expected = concat(
+      new Uint8Array(16).fill(1),
+      new Uint8Array(4).fill(2),
+      text("next"),
+      tailMark,
+    );
+    assertEquals(onDisk(path, 40), concat(expected, new Uint8Array(8)));
+  });
+});
+
+Deno.test("A25 a file that was made and closed is empty", async () => {
+  await withFile((path) => {
+    Aof.open(storage, path, { geometry: creating() }).close();
+    assertEquals(onDisk(path), new Uint8Array(4096));
+    using aof = Aof.open(storage, path);
+    assertEquals([aof.size, aof.recovery.result()?.outcome], [0, RecoveryKind.Empty]);
+  });
+});
+
+Deno.test("A26 A27 payloads that end in zeros or in a mark are the same after opening again", async () => {
+  const payloads = [
+    concat(text("ab"), new Uint8Array(6)),
+    new Uint8Array(5000),
+    tailMark,
+    checkpointMark,
+    concat(text("x"), checkpointMark, tailMark, new Uint8Array(1)),
+  ];
+  for (const payload of payloads) {
+    await withFile((path) => {
+      {
+        using aof = Aof.open(storage, path, { geometry: creating() });
+        aof.write(payload);
+      }
+      using again = Aof.open(storage, path);
+      assertEquals(dataOf(again), payload);
+    });
+  }
+});
+
+Deno.test("A29 a file without a mark is corrupted and is left as it is", async () => {
+  await withFile((path) => {
+    const bytes = concat(text("data and garbage"), new Uint8Array(80));
+    Deno.writeFileSync(path, bytes, { mode: 0o600 });
+    const error = assertThrows(() => Aof.open(storage, path), ErrCorrupted);
+    assertEquals([error.where, error.code, error.kind], [
+      { path, offset: 16 },
+      "ErrCorrupted",
+      "corruption",
+    ]);
+    assertEquals(onDisk(path), bytes);
+    // A failed open keeps no lock.
+    assertThrows(() => Aof.open(storage, path), ErrCorrupted);
+  }, { damaged: true });
+});
+
+Deno.test("A30 A31 garbage behind a checkpoint: the data before it stands, and no write is taken", async () => {
+  for (const data of ["data", ""]) {
+    await withFile((path) => {
+      const bytes = concat(text(data), checkpointMark, text("junk"), new Uint8Array(100));
+      Deno.writeFileSync(path, bytes, { mode: 0o600 });
+      using aof = Aof.open(storage, path);
+      assertEquals([textOf(dataOf(aof)), aof.state], [data, FileState.Eof]);
+      assertEquals(aof.recovery.result()?.outcome, RecoveryKind.Checkpoint);
+      assertThrows(() => aof.write(text("x")), ErrClosed);
+      assertEquals(onDisk(path), bytes);
+    }, { damaged: true });
+  }
+});
+
+Deno.test("A32 a file of an odd size is opened with its data and filled up to whole pages", async () => {
+  for (let size = 4097; size <= 4103; size++) {
+    await withFile((path) => {
+      const bytes = new Uint8Array(size);
+      bytes.set(concat(text("odd"), tailMark));
+      Deno.writeFileSync(path, bytes, { mode: 0o600 });
+      using aof = Aof.open(storage, path, { geometry: new Geometry({ sizeUpper: 12288 }) });
+      assertEquals([textOf(dataOf(aof)), aof.fileSize], ["odd", 8192]);
+      aof.write(new Uint8Array(8192 - 3 - 8).fill(1));
+      assertEquals(aof.fileSize, 8192);
+    });
+  }
+});
+
+Deno.test("A33 a file of two bytes goes on behind them and gets its mark", async () => {
+  await withFile((path) => {
+    Deno.writeFileSync(path, text("ab"), { mode: 0o600 });
+    Aof.open(storage, path).close();
+    assertEquals(onDisk(path, 10), concat(text("ab"), tailMark));
+    using aof = Aof.open(storage, path);
+    assertEquals(aof.size, 2);
+  });
+});
+
+Deno.test("A39 a finished file made writable again stays finished and as long as it is", async () => {
+  await withFile((path) => {
+    {
+      using aof = Aof.open(storage, path, { geometry: creating() });
+      aof.write(text("done"));
+      aof.finish();
+    }
+    Deno.chmodSync(path, 0o644);
+    using aof = Aof.open(storage, path, { geometry: createFile() });
+    assertEquals([aof.state, aof.size, aof.isReadOnly], [FileState.Eof, 4, false]);
+    assertEquals(aof.recovery.result()?.outcome, RecoveryKind.Checkpoint);
+    assertThrows(() => aof.write(text("x")), ErrClosed);
+    assertEquals(onDisk(path), concat(text("done"), checkpointMark));
+  });
+});
+
+Deno.test("A49 a file larger than the upper size is mapped as large as it is", async () => {
+  await withFile((path) => {
+    {
+      using aof = Aof.open(storage, path, { geometry: creating(2 ** 20) });
+      aof.write(new Uint8Array(600_000).fill(9));
+    }
+    using aof = Aof.open(storage, path, { geometry: new Geometry({ sizeUpper: 65536 }) });
+    assertEquals(aof.size, 600_000);
+    assertEquals(aof.bytes.length, aof.fileSize);
+    assert(aof.bytes.length >= 600_008 && aof.bytes.length < 2 ** 20);
+    // What the file already has may be used.
+    aof.write(new Uint8Array(aof.fileSize - 600_008));
+    assertEquals(aof.size, aof.fileSize - 8);
+  });
+});
+
+Deno.test("A50 where there is no room for a new file nothing is left of it", async () => {
+  await withFile((path) => {
+    const faults = new Faults();
+    faults.failAt("allocate", 1, "ENOSPC");
+    const error = assertThrows(
+      () => Aof.open(faultyStorage(storage, faults), path, { geometry: createFile() }),
+      OsError,
+    );
+    assertEquals(error.code, "ENOSPC");
+    assertEquals(storage.statusOrNull(path), null);
+  });
+});
+
+Deno.test("A file that another instance appends to is not opened for appending", async () => {
+  await withFile((path) => {
+    using _writer = Aof.open(storage, path, { geometry: creating() });
+    assertThrows(() => Aof.open(storage, path), BusyError, "another process");
+  });
+});
+
+Deno.test("A file with holes gets its space before it is written to", async () => {
+  await withFile((path) => {
+    Deno.writeFileSync(path, concat(text("ab"), tailMark), { mode: 0o600 });
+    Deno.truncateSync(path, 2 ** 20);
+    using aof = Aof.open(storage, path);
+    assert(storage.status(path).allocatedBytes >= 2 ** 20);
+    assertEquals(textOf(dataOf(aof)), "ab");
+  });
+});
+
+Deno.test("Over works on a descriptor with a head of its own and publishes the size in it", async () => {
+  await withFile((path) => {
+    const logSize = 65536;
+    const head = 4096;
+    const sizeOffset = 1024;
+    const geometry = new Geometry({ sizeNow: logSize, sizeUpper: logSize });
+    const recoveredTo = (tail: number) =>
+      new Recovery({
+        func: (fileSize, data, magic) => {
+          assertEquals([fileSize, data.length, magic.isEnabled()], [logSize, logSize, false]);
+          return { magic, outcome: RecoveryKind.Tail, fileSize, checkpoint: 0, tail, err: null };
+        },
+      });
+    const file = storage.open(path, { access: "write", create: "exclusive", mode: 0o200 });
+    file.allocate(0, logSize);
+    {
+      using aof = Aof.over(file, { geometry, recovery: recoveredTo(head), sizeOffset });
+      assertEquals([aof.size, aof.publishedSize], [head, head]);
+      const used = aof.append(100, (event) => {
+        assertEquals([event.begin, event.end], [head, head + 100]);
+        event.bytes[event.begin] = 7;
+        return 40;
+      });
+      assertEquals([used, aof.size, aof.publishedSize], [40, head + 40, head + 40]);
+      assertEquals(aof.bytes.subarray(head, head + 48).indexOf(0), 1);
+      aof.sync();
+      assertEquals(aof.append(logSize - head - 40, (event) => event.end - event.begin), 61400);
+      assertEquals(aof.size, logSize);
+    }
+    const bytes = onDisk(path);
+    assertEquals(new DataView(bytes.buffer).getBigInt64(sizeOffset, true), BigInt(logSize));
+    assertEquals(bytes.length, logSize);
+    // A mapping that the caller keeps stays when the instance is closed.
+    const again = storage.open(path, { access: "write" });
+    const mapping = again.map(logSize, "write");
+    Aof.over(again, { geometry, recovery: recoveredTo(logSize), mapping }).close();
+    assertEquals(mapping.bytes[head], 7);
+    mapping.release();
+  }, { damaged: true });
+});
+
+Deno.test("Over with a recovery that finds damage or fails changes nothing", async () => {
+  await withFile((path) => {
+    Deno.writeFileSync(path, new Uint8Array(8192).fill(3), { mode: 0o600 });
+    const geometry = new Geometry({ sizeNow: 8192, sizeUpper: 8192 });
+    using file = storage.open(path, { access: "write" });
+    const corrupted = new Recovery({
+      func: (fileSize, _data, magic) => ({
+        magic,
+        outcome: RecoveryKind.Corrupted,
+        fileSize,
+        checkpoint: 0,
+        tail: 77,
+        err: new Error("bad frame"),
+      }),
+    });
+    const error = assertThrows(
+      () => Aof.over(file, { geometry, recovery: corrupted }),
+      ErrCorrupted,
+      "bad frame",
+    );
+    assertEquals(error.where.offset, 77);
+    const failing = new Recovery({
+      func: () => {
+        throw new UsageError("no idea");
+      },
+    });
+    assertThrows(() => Aof.over(file, { geometry, recovery: failing }), FailedError, "no idea");
+    assertEquals(onDisk(path), new Uint8Array(8192).fill(3));
+  }, { damaged: true });
+});
+
+Deno.test("Files of the simulated disk are opened and written like others", async () => {
+  const { SimulatedDisk } = await import("../support/simulated_disk.ts");
+  const disk = new SimulatedDisk();
+  const simulated = disk.start("writer");
+  simulated.makeDirectory("/d", 0o700);
+  {
+    using aof = Aof.open(simulated, "/d/log", { geometry: creating(), shared: true });
+    aof.write(text("hello"));
+    aof.write(new Uint8Array(9000).fill(1));
+    aof.sync();
+  }
+  using again = Aof.open(simulated, "/d/log");
+  assertEquals([again.size, again.publishedSize], [9005, 9005]);
+  assertChecks("/d/log", simulated);
+});
