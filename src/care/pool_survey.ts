@@ -22,7 +22,10 @@ export type LogCounts = Readonly<Record<LogState | "unfinished" | "unreadable", 
 export interface Backlog {
   readonly records: number;
   readonly bytes: number;
-  /** Age of the oldest log that waits; 0 where none does. By the wall clock, for display. */
+  /**
+   * Age of the oldest record that waits, at most: a log says when it was claimed, not when its first
+   * record came. 0 where none waits. For display.
+   */
   readonly seconds: number;
 }
 
@@ -40,6 +43,8 @@ interface Progress {
 export class PoolSurvey implements Disposable {
   readonly #readers = new Map<number, LogReader>();
   readonly #progress = new Map<number, Progress>();
+  /** When a slot was last seen with nothing to fold, on the monotonic clock. */
+  readonly #emptyMs = new Map<number, number>();
 
   constructor(readonly directory: DataDirectory, readonly clock: Clock) {}
 
@@ -48,7 +53,9 @@ export class PoolSurvey implements Disposable {
     const logs = { free: 0, active: 0, sealed: 0, unfinished: unfinished.length, unreadable: 0 };
     let records = 0;
     let bytes = 0;
-    let oldestMs = Infinity;
+    const nowMs = this.clock.nowMs();
+    const wallMs = this.clock.wallMs();
+    let ageMs = 0;
     for (const slot of slots) {
       const reader = await this.#open(slot);
       const capture = reader?.capture() ?? null;
@@ -60,12 +67,15 @@ export class PoolSurvey implements Disposable {
       const waiting = capture.state === "active"
         ? this.#readActive(reader, capture)
         : waitingOf(reader);
-      if (waiting.bytes === 0) continue;
+      if (waiting.bytes === 0) {
+        this.#emptyMs.set(slot, nowMs);
+        continue;
+      }
       records += waiting.records;
       bytes += waiting.bytes;
-      oldestMs = Math.min(oldestMs, capture.claimedWallMs);
+      const sinceEmptyMs = nowMs - (this.#emptyMs.get(slot) ?? -Infinity);
+      ageMs = Math.max(ageMs, Math.min(wallMs - capture.claimedWallMs, sinceEmptyMs));
     }
-    const ageMs = oldestMs === Infinity ? 0 : Math.max(0, this.clock.wallMs() - oldestMs);
     return { logs, backlog: { records, bytes, seconds: Math.round(ageMs / 1000) } };
   }
 
