@@ -14,8 +14,8 @@ export interface ServeOptions {
   readonly wanted: Partial<DirectorySizes>;
   readonly write: WriteServerOptions;
   readonly read: ReadServerOptions;
-  /** Program and arguments that start `countd worker … --until-stdin-ends`. */
-  readonly workerCommand: readonly string[];
+  /** What this program is called with to be `countd worker … --until-stdin-ends`. */
+  readonly workerArgs: readonly string[];
 }
 
 export class Serve {
@@ -44,7 +44,7 @@ export class Serve {
         const write = await WriteServer.start(forWriting, options.write, surroundings);
         try {
           const read = new ReadServer(forReading, options.read, surroundings);
-          const worker = new WorkerProcess({ command: options.workerCommand }, surroundings);
+          const worker = new WorkerProcess({ args: options.workerArgs }, surroundings);
           return new Serve(write, read, worker, [forWriting, forReading]);
         } catch (error) {
           await write.stop();

@@ -16,8 +16,8 @@ const healthyMs = 30_000;
 const stopMs = 30_000;
 
 export interface WorkerProcessOptions {
-  /** Program and arguments that start `countd worker … --until-stdin-ends`. */
-  readonly command: readonly string[];
+  /** What this program is called with to be `countd worker … --until-stdin-ends`. */
+  readonly args: readonly string[];
 }
 
 export class WorkerProcess {
@@ -62,9 +62,8 @@ export class WorkerProcess {
   }
 
   async #runOnce(): Promise<Deno.CommandStatus> {
-    const [program, ...args] = this.options.command;
-    this.#child = new Deno.Command(program ?? "", {
-      args,
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: [...this.options.args],
       stdin: "piped",
       stdout: "null",
       stderr: "inherit",

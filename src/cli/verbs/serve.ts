@@ -12,7 +12,7 @@ import {
   portOption,
   staleOption,
 } from "../options.ts";
-import { selfCommand } from "../self_command.ts";
+import { selfArguments } from "../self_arguments.ts";
 import { READ_PORT, WRITE_PORT } from "../../wire/mod.ts";
 import { defineVerb } from "../verb.ts";
 
@@ -60,8 +60,8 @@ export const serve = defineVerb({
           ...logWriterOptions(options),
         },
         read: { hostname, port: options.readPort, maxConnections, stale: options.stale },
-        workerCommand: [
-          ...selfCommand(),
+        workerArgs: [
+          ...selfArguments(),
           ...["worker", "--data", data, "--log-format", logFormat, "--until-stdin-ends"],
         ],
       }, { clock, events, metrics: daemon.metrics, signal });
