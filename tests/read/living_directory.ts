@@ -1,0 +1,143 @@
+/**
+ * A data directory that lives in one process, step by step: write, seal, fold, read, each when the test
+ * says so. Beside it a model of what every counter must be.
+ */
+
+import { assertEquals } from "@std/assert";
+import { systemClock } from "../../src/base/clock.ts";
+import { noEvents } from "../../src/base/events.ts";
+import { Metrics } from "../../src/base/metrics.ts";
+import {
+  ActiveLog,
+  checkCommitLogs,
+  DataDirectory,
+  describeSelf,
+  type DirectorySizes,
+  LogPool,
+} from "../../src/commitlog/mod.ts";
+import { systemStorage } from "../../src/file/mod.ts";
+import { checkKeyspaces } from "../../src/keyspace/mod.ts";
+import { Worker } from "../../src/worker/mod.ts";
+import { WriteMessageEncoder } from "../../src/wire/mod.ts";
+import { MessageFiller } from "../../src/write/message_filler.ts";
+import { inRankOrder, INT64_MAX, INT64_MIN, latin1Bytes, type PlainRow } from "./plain_base.ts";
+
+export interface Increment {
+  readonly keyspace: string;
+  readonly key: string;
+  readonly increment: bigint;
+}
+
+export class LivingDirectory implements AsyncDisposable {
+  readonly storage = systemStorage();
+  readonly #writing: DataDirectory;
+  readonly #pool: LogPool;
+  readonly #filler: MessageFiller;
+  readonly #encoder: WriteMessageEncoder;
+  #active: ActiveLog | null = null;
+  /** What every counter must be. */
+  readonly model = new Map<string, Map<string, bigint>>();
+
+  private constructor(readonly path: string, sizes: Partial<DirectorySizes>, logs: number) {
+    const self = describeSelf(this.storage);
+    const wanted = { logSize: 65_536, ...sizes };
+    this.#writing = DataDirectory.openOrCreate(this.storage, path, { wanted, self });
+    this.#filler = new MessageFiller(this.#writing.sizes);
+    this.#encoder = new WriteMessageEncoder(this.#writing.sizes);
+    this.#pool = new LogPool(this.#writing, {
+      logs,
+      backlogBytes: 2 ** 30,
+      clock: systemClock,
+    });
+  }
+
+  static async open(
+    path: string,
+    sizes: Partial<DirectorySizes> = {},
+    logs = 4,
+  ): Promise<LivingDirectory> {
+    const living = new LivingDirectory(path, sizes, logs);
+    await living.#pool.prepare();
+    return living;
+  }
+
+  /** Another opening, as another process has one. */
+  openAgain(): DataDirectory {
+    return DataDirectory.open(this.storage, this.path, { self: describeSelf(this.storage) });
+  }
+
+  /** Appends to the active log, and to further ones as they fill up. */
+  async write(increments: readonly Increment[]): Promise<void> {
+    const { messageBytes } = this.#encoder;
+    const bytes = new Uint8Array(increments.length * messageBytes);
+    const view = new DataView(bytes.buffer);
+    increments.forEach(({ keyspace, key, increment }, index) => {
+      this.#encoder.encode(view, index * messageBytes, {
+        keyspace: latin1Bytes(keyspace),
+        key: latin1Bytes(key),
+        increment,
+      });
+      this.#note({ keyspace, key, increment });
+    });
+    for (let start = 0; start < bytes.length;) {
+      this.#active ??= await this.#claim();
+      this.#filler.begin(bytes, start, bytes.length);
+      this.#active.append(this.#filler);
+      start = this.#filler.next;
+      if (start < bytes.length) await this.seal();
+    }
+  }
+
+  async seal({ sync = false } = {}): Promise<void> {
+    await this.#active?.seal({ sync });
+    this.#active = null;
+  }
+
+  /** Leaves the active log as a dead writer does. */
+  abandon(): void {
+    this.#active?.abandon();
+    this.#active = null;
+  }
+
+  /** Folds what is sealed. */
+  async fold(): Promise<void> {
+    using directory = this.openAgain();
+    const metrics = new Metrics();
+    const worker = new Worker(directory, { clock: systemClock, events: noEvents, metrics });
+    await worker.runOnce({ signal: new AbortController().signal, lockTimeoutMs: 60_000 });
+  }
+
+  /** All counters of a keyspace in rank order. */
+  ranking(keyspace: string): PlainRow[] {
+    const counters = this.model.get(keyspace) ?? [];
+    return inRankOrder(Array.from(counters, ([key, value]) => ({ key, value })));
+  }
+
+  violations(): unknown[] {
+    return [
+      ...checkCommitLogs(this.#writing),
+      ...checkKeyspaces(this.storage, this.#writing.paths.keyspaces),
+    ];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.seal();
+    assertEquals(this.violations(), []);
+    this.#writing.close();
+  }
+
+  async #claim(): Promise<ActiveLog> {
+    const claimed = await this.#pool.claim();
+    if (typeof claimed === "string") throw new Error(`No log can be had: ${claimed}`);
+    return claimed;
+  }
+
+  #note({ keyspace, key, increment }: Increment): void {
+    if (increment === 0n) return;
+    let counters = this.model.get(keyspace);
+    if (counters === undefined) this.model.set(keyspace, counters = new Map());
+    const sum = (counters.get(key) ?? 0n) + increment;
+    if (sum > INT64_MAX || sum < INT64_MIN) throw new Error("The model does not saturate");
+    counters.set(key, sum);
+  }
+}

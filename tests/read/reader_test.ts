@@ -1,0 +1,340 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { systemClock } from "../../src/base/clock.ts";
+import { BusyError } from "../../src/base/errors.ts";
+import { type Events, noEvents } from "../../src/base/events.ts";
+import { listSlots, nameOfSlot } from "../../src/commitlog/mod.ts";
+import { Reader, type ReaderOptions } from "../../src/read/mod.ts";
+import { Random, seedForTest } from "../support/random.ts";
+import { withTemporaryDirectory } from "../support/temporary.ts";
+import { waitUntil } from "../support/wait.ts";
+import { type Increment, LivingDirectory } from "./living_directory.ts";
+import { latin1Bytes, latin1Text, type PlainRow } from "./plain_base.ts";
+
+/** A reader with an opening of its own, as another process has. */
+class OpenReader extends Reader {
+  constructor(living: LivingDirectory, options: Partial<ReaderOptions> = {}) {
+    super(living.openAgain(), { stale: false, clock: systemClock, events: noEvents, ...options });
+  }
+
+  override [Symbol.dispose](): void {
+    super[Symbol.dispose]();
+    this.directory.close();
+  }
+
+  async rows(keyspace: string, offset = 0, length = 1000): Promise<PlainRow[]> {
+    const page = await this.page(latin1Bytes(keyspace), { offset, length });
+    return page.rows.map(({ key, value }) => ({ key: latin1Text(key), value }));
+  }
+}
+
+async function assertReads(reader: OpenReader, living: LivingDirectory, random: Random) {
+  for (const keyspace of [...living.model.keys(), "absent"]) {
+    const expected = living.ranking(keyspace);
+    const offset = random.chance(0.5) ? 0 : random.below(expected.length + 2);
+    const length = random.chance(0.5) ? 1000 : random.below(20);
+    const page = await reader.page(latin1Bytes(keyspace), { offset, length });
+    const rows = page.rows.map(({ key, value }) => ({ key: latin1Text(key), value }));
+    assertEquals(rows, expected.slice(offset, offset + length));
+    assertEquals(page.total, expected.length);
+    for (let tries = 0; tries < 3 && expected.length > 0; tries++) {
+      const rank = random.below(expected.length);
+      const { key, value } = expected[rank]!;
+      assertEquals(await reader.key(latin1Bytes(keyspace), latin1Bytes(key)), { rank, value });
+    }
+    assertEquals(await reader.key(latin1Bytes(keyspace), latin1Bytes("absent")), null);
+  }
+}
+
+async function listed(reader: Reader): Promise<[string, number | null][]> {
+  const rows = await reader.keyspaces(new Uint8Array(0));
+  return rows.map(({ name, counters }) => [latin1Text(name), counters]);
+}
+
+function modelList(living: LivingDirectory): [string, number][] {
+  return Array.from(living.model, ([name, counters]): [string, number] => [name, counters.size])
+    .sort(([left], [right]) => left < right ? -1 : 1);
+}
+
+Deno.test("A reader sees each increment at once, and only once, through writing, sealing, folding and reuse", async () => {
+  const random = new Random(seedForTest("living directory"));
+  const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 30 : 3;
+  for (let round = 0; round < rounds; round++) {
+    await withTemporaryDirectory(async (directory) => {
+      await using living = await LivingDirectory.open(`${directory}/data`);
+      using lasting = new OpenReader(living);
+      using stale = new OpenReader(living, { stale: true });
+      const keyspaces = ["a", "paths", "K/../é", "x".repeat(256)];
+      for (let step = 0; step < 60; step++) {
+        const what = random.fraction();
+        if (what < 0.6) {
+          const increments = Array.from({ length: random.between(1, 300) }, (): Increment => ({
+            keyspace: random.pick(keyspaces),
+            key: random.chance(0.05) ? "" : `key-${random.below(random.pick([5, 500]))}`,
+            increment: BigInt(random.between(-3, 9)),
+          }));
+          await living.write(increments);
+        } else if (what < 0.8) {
+          await living.seal();
+        } else {
+          await living.fold();
+        }
+        if (random.chance(0.7)) await assertReads(lasting, living, random);
+        if (random.chance(0.2)) assertEquals(await listed(lasting), modelList(living));
+        if (random.chance(0.1)) {
+          using late = new OpenReader(living);
+          await assertReads(late, living, random);
+        }
+      }
+      await living.seal();
+      await living.fold();
+      await assertReads(lasting, living, random);
+      await assertReads(stale, living, random);
+      assertEquals(await listed(stale), modelList(living));
+    });
+  }
+});
+
+Deno.test("A stale reader answers from the files alone", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`);
+    await living.write([{ keyspace: "ks", key: "k", increment: 2n }]);
+    using stale = new OpenReader(living, { stale: true });
+    using fresh = new OpenReader(living);
+    assertEquals(await stale.rows("ks"), []);
+    assertEquals(await listed(stale), []);
+    assertEquals(await fresh.rows("ks"), [{ key: "k", value: 2n }]);
+    await living.seal();
+    await living.fold();
+    await living.write([{ keyspace: "ks", key: "k", increment: 3n }]);
+    assertEquals(await stale.rows("ks"), [{ key: "k", value: 2n }]);
+    assertEquals(await fresh.rows("ks"), [{ key: "k", value: 5n }]);
+  });
+});
+
+Deno.test("A log of a dead writer is in the answers before and after its recovery", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`);
+    using reader = new OpenReader(living);
+    await living.write([{ keyspace: "ks", key: "k", increment: 7n }]);
+    living.abandon();
+    assertEquals(await reader.rows("ks"), [{ key: "k", value: 7n }]);
+    await living.fold();
+    assertEquals(await reader.rows("ks"), [{ key: "k", value: 7n }]);
+    using late = new OpenReader(living, { stale: true });
+    assertEquals(await late.rows("ks"), [{ key: "k", value: 7n }]);
+  });
+});
+
+Deno.test("Logs that the pool adds later are seen", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`, {}, 2);
+    using reader = new OpenReader(living);
+    for (let round = 1n; round <= 6n; round++) {
+      await living.write([{ keyspace: "ks", key: "k", increment: 1n }]);
+      await living.seal();
+      assertEquals(await reader.rows("ks"), [{ key: "k", value: round }]);
+    }
+    assertEquals(listSlots(living.storage, `${living.path}/logs`).slots, [0, 1, 2, 3, 4, 5]);
+  });
+});
+
+Deno.test("Past the bound of changed keys an answer waits for the fold, or is refused in time", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`);
+    const increments = Array.from({ length: 500 }, (_, index) => ({
+      keyspace: index % 2 === 0 ? "even" : "odd",
+      key: `key-${index}`,
+      increment: BigInt(index + 1),
+    }));
+    await living.write(increments);
+    using patient = new OpenReader(living, { changedKeysMax: 100, foldWaitMs: 60_000 });
+    using hasty = new OpenReader(living, { changedKeysMax: 100, foldWaitMs: 50 });
+    await assertRejects(() => hasty.rows("even"), BusyError, "start countd worker");
+    await assertRejects(() => hasty.key(latin1Bytes("odd"), latin1Bytes("key-1")), BusyError);
+    await assertRejects(() => hasty.keyspaces(new Uint8Array(0)), BusyError);
+    assertEquals(await hasty.rows("other"), []);
+
+    // Several wait at once, for an active log too; what comes after them need not be waited for.
+    const waiting = [patient.rows("even"), patient.rows("odd", 10, 5), patient.rows("even")];
+    const list = listed(patient);
+    const expected = [
+      living.ranking("even"),
+      living.ranking("odd").slice(10, 15),
+      living.ranking("even"),
+    ];
+    const expectedList = modelList(living);
+    await living.seal();
+    await living.write([{ keyspace: "other", key: "k", increment: 1n }]);
+    await living.fold();
+    assertEquals(await Promise.all(waiting), expected);
+    assertEquals((await list).slice(0, 2), expectedList.slice(0, 2));
+    assertEquals(await hasty.rows("even"), expected[0]);
+    assertEquals(await patient.rows("other"), [{ key: "k", value: 1n }]);
+  });
+});
+
+Deno.test("A reader over the bound recovers by itself when folds catch up", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`);
+    using reader = new OpenReader(living, { changedKeysMax: 50, foldWaitMs: 20 });
+    for (let round = 0; round < 4; round++) {
+      const increments = Array.from({ length: 40 }, (_, index) => ({
+        keyspace: "ks",
+        key: `key-${round * 40 + index}`,
+        increment: 1n,
+      }));
+      await living.write(increments);
+      await living.seal();
+      if (round % 2 === 1) {
+        await assertRejects(() => reader.rows("ks"), BusyError);
+        await living.fold();
+      }
+      assertEquals(await reader.rows("ks"), living.ranking("ks"));
+    }
+  });
+});
+
+Deno.test("C41 Reading what is not there answers nothing and makes nothing", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`);
+    await living.write([{ keyspace: "ks", key: "k", increment: 1n }]);
+    const tree = () => {
+      const names = (path: string): string[] =>
+        [...Deno.readDirSync(path)].flatMap(({ name, isDirectory }) =>
+          isDirectory ? names(`${path}/${name}`) : [`${path}/${name}`]
+        ).sort();
+      return names(living.path);
+    };
+    const before = tree();
+    using reader = new OpenReader(living);
+    for (const name of ["absent", "..", "../ks", "a/b", "0000000001", "lock-0000000000"]) {
+      assertEquals(await reader.rows(name), []);
+      assertEquals(await reader.key(latin1Bytes(name), latin1Bytes("k")), null);
+    }
+    assertEquals(tree(), before);
+  });
+});
+
+Deno.test("C45 Files in the pool that are no logs are reported and left alone", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`);
+    await living.write([{ keyspace: "ks", key: "k", increment: 1n }]);
+    const bad = `${living.path}/logs/${nameOfSlot(4)}`;
+    Deno.mkdirSync(bad);
+    const events: string[] = [];
+    const reports: Events = { report: (_, event) => events.push(event) };
+    using reader = new OpenReader(living, { events: reports });
+    assertEquals(await reader.rows("ks"), [{ key: "k", value: 1n }]);
+    assertEquals(await reader.rows("ks"), [{ key: "k", value: 1n }]);
+    assertEquals(events, ["file in the pool is no commit log, it is left alone"]);
+    Deno.removeSync(bad);
+  });
+});
+
+Deno.test("Records behind damage in a sealed log are left out; below what was durable it is said once", async () => {
+  for (const sync of [false, true]) {
+    await withTemporaryDirectory(async (directory) => {
+      await using living = await LivingDirectory.open(`${directory}/data`);
+      await living.write([{ keyspace: "ks", key: "first", increment: 1n }]);
+      await living.write([{ keyspace: "ks", key: "second", increment: 1n }]);
+      await living.seal({ sync });
+      const path = `${living.path}/logs/${nameOfSlot(0)}`;
+      Deno.chmodSync(path, 0o600);
+      using file = Deno.openSync(path, { read: true, write: true });
+      const at = latin1Text(Deno.readFileSync(path)).indexOf("second");
+      const poke = (byte: string) => {
+        file.seekSync(at, Deno.SeekMode.Start);
+        file.writeSync(latin1Bytes(byte));
+      };
+      poke("S");
+      const events: string[] = [];
+      using reader = new OpenReader(living, {
+        events: { report: (_, event) => events.push(event) },
+      });
+      for (let tries = 0; tries < 2; tries++) {
+        assertEquals(await reader.rows("ks"), [{ key: "first", value: 1n }]);
+        assertEquals(await reader.rows("other"), []);
+      }
+      assertEquals(events.length, sync ? 1 : 0);
+      poke("s");
+      Deno.chmodSync(path, 0o200);
+      using again = new OpenReader(living);
+      assertEquals((await again.rows("ks")).length, 2);
+    });
+  }
+});
+
+Deno.test("Many keyspaces and keys of other keyspaces do not get in each other's way", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`, { logSize: 2 ** 20 });
+    const random = new Random(seedForTest("many keyspaces"));
+    const names = Array.from({ length: 300 }, (_, index) => `ks-${index}`);
+    using reader = new OpenReader(living);
+    for (let round = 0; round < 3; round++) {
+      await living.write(names.map((keyspace, index) => ({
+        keyspace,
+        key: `k${(index + round) % 7}`,
+        increment: BigInt(index + 1),
+      })));
+      if (round === 1) {
+        await living.seal();
+        await living.fold();
+      }
+      for (const name of random.shuffle([...names])) {
+        assertEquals(await reader.rows(name), living.ranking(name));
+      }
+      assertEquals(await listed(reader), modelList(living));
+    }
+    const after = latin1Bytes("ks-298");
+    assertEquals(
+      (await reader.keyspaces(after)).length,
+      modelList(living).filter(([name]) => name > "ks-298").length,
+    );
+  });
+});
+
+Deno.test("Reads stay whole while a fold runs beside them", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`);
+    using reader = new OpenReader(living);
+    const keys = Array.from({ length: 2000 }, (_, index) => `key-${index}`);
+    let isOver = false;
+    let reads = 0;
+    const reading = (async () => {
+      let before = 0n;
+      while (!isOver) {
+        const rows = await reader.rows("ks", 0, 5000);
+        const sum = rows.reduce((total, { value }) => total + value, 0n);
+        // Every round adds one to each key, in order; so values differ by one at most.
+        assert(sum >= before, "A sum never goes back");
+        before = sum;
+        const values = rows.map(({ value }) => value);
+        assertEquals(
+          values,
+          [...values].sort((left, right) => left > right ? -1 : left < right ? 1 : 0),
+        );
+        assertEquals(new Set(rows.map(({ key }) => key)).size, rows.length);
+        reads++;
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      }
+    })();
+    for (let round = 0; round < 4; round++) {
+      for (let from = 0; from < keys.length; from += 250) {
+        await living.write(
+          keys.slice(from, from + 250).map((key) => ({
+            keyspace: "ks",
+            key,
+            increment: 1n,
+          })),
+        );
+      }
+      await living.seal();
+      await living.fold();
+      const seen = reads;
+      await waitUntil("a read after the fold", () => reads > seen);
+    }
+    isOver = true;
+    await reading;
+    assertEquals(await reader.rows("ks", 0, 5000), living.ranking("ks"));
+  });
+});
