@@ -143,9 +143,9 @@ export function endOfFirstValue(text: string): number | null {
 }
 
 /** What Go's encoder escapes: the quotes, the controls, and what could end a script. */
-// deno-lint-ignore no-control-regex
+// deno-lint-ignore no-control-regex -- the controls are what is looked for
 const escaped = /[\u0000-\u001f"\\<>&\u2028\u2029]/;
-// deno-lint-ignore no-control-regex
+// deno-lint-ignore no-control-regex -- the controls are what is looked for
 const escapedAll = /[\u0000-\u001f"\\<>&\u2028\u2029]/g;
 const shortEscapes: Readonly<Record<string, string>> = {
   '"': '\\"',
