@@ -4,7 +4,9 @@
 
 import { encodeTotals, MessageSplitter } from "../wire/mod.ts";
 import { AnswerQueue } from "./answer_queue.ts";
-import type { WriteServer } from "./write_server.ts";
+import type { LogWriter } from "./log_writer.ts";
+import type { MessageFiller } from "./message_filler.ts";
+import type { WriteFigures } from "./write_figures.ts";
 
 /** Small for the many that say little, large for the few that never stop. */
 const smallBufferBytes = 32 * 1024;
@@ -13,8 +15,17 @@ const largeBufferBytes = 512 * 1024;
 /** A peer that takes nothing for this long is cut off. */
 const stalledMs = 30_000;
 
+/** What all connections of a server share. */
+export interface ConnectionSurroundings {
+  readonly writer: LogWriter;
+  readonly filler: MessageFiller;
+  readonly messageBytes: number;
+  readonly acknowledges: boolean;
+  readonly metrics: WriteFigures;
+}
+
 export class WriteConnection {
-  readonly #server: WriteServer;
+  readonly #server: ConnectionSurroundings;
   readonly #connection: Deno.TcpConn;
   readonly #answers: AnswerQueue;
   #splitter: MessageSplitter;
@@ -26,7 +37,7 @@ export class WriteConnection {
   /** Ends the read that waits for input. */
   #endRead: () => void = () => {};
 
-  constructor(server: WriteServer, connection: Deno.TcpConn) {
+  constructor(server: ConnectionSurroundings, connection: Deno.TcpConn) {
     this.#server = server;
     this.#connection = connection;
     this.#splitter = new MessageSplitter(server.messageBytes, smallBufferBytes);
