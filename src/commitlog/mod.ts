@@ -37,6 +37,7 @@ export {
 } from "./pool.ts";
 export { isCorrupt, type Scan, scanLog } from "./recovery.ts";
 export { recoverHeld, recoverSlot, type Recovery } from "./recover_slot.ts";
+export { reportRecovery } from "./report_recovery.ts";
 export { inspectFrame, SealedLog, type TakenSlot } from "./sealed_log.ts";
 export {
   freeMode,

@@ -15,7 +15,7 @@ import {
   isSyncFailure,
   listSlots,
   pathOfSlot,
-  type Recovery,
+  reportRecovery,
   SealedLog,
   slotLock,
 } from "../commitlog/mod.ts";
@@ -177,7 +177,7 @@ export class Worker {
         const taken = SealedLog.take(this.directory, slot);
         if (taken.kind === "sealed") fold.add(taken.log);
         if (taken.kind !== "recovered") continue;
-        this.#noteRecovery(taken.recovery);
+        reportRecovery(taken.recovery, this.surroundings);
         recovered++;
       } catch (error) {
         if (!(error instanceof CorruptError)) throw error;
@@ -208,26 +208,6 @@ export class Worker {
       records,
       keyspaces,
       duration_ms: Math.round(durationMs),
-    });
-  }
-
-  #noteRecovery(recovery: Recovery): void {
-    const { events, metrics } = this.surroundings;
-    const kind = recovery.corrupt
-      ? "quarantined"
-      : recovery.state === "free"
-      ? "empty"
-      : recovery.cutBytes > 0
-      ? "torn"
-      : "clean";
-    metrics.counter("countd_recovered_total", kind).value += 1;
-    events.report(recovery.corrupt ? "error" : "info", "log recovered", {
-      slot: recovery.slot,
-      generation: recovery.generation,
-      kept_records: recovery.keptRecords,
-      kept_bytes: recovery.keptBytes,
-      cut_bytes: recovery.cutBytes,
-      ...(recovery.cutPath === null ? {} : { cut_path: recovery.cutPath }),
     });
   }
 

@@ -23,11 +23,11 @@ import {
   directoryLocks,
   failDirectory,
   headPageBytes,
-  isDiskFull,
-  isOutOfResources,
   isSyncFailure,
   LogPool,
+  reportRecovery,
 } from "../commitlog/mod.ts";
+import { claimOrWait } from "./claim_or_wait.ts";
 import { DurableQueue } from "./durable_queue.ts";
 import { PopulateAhead } from "./populate_ahead.ts";
 
@@ -43,6 +43,7 @@ export interface LogWriterOptions {
   readonly sealAfterMs: number;
 }
 
+/** What a writer needs of the world around it. */
 export interface Surroundings {
   readonly clock: Clock;
   readonly events: Events;
@@ -55,8 +56,6 @@ const idleSealBytes = 64 * 1024;
 const tickMs = 20;
 /** How often a writer looks whether another process has marked the directory failed. */
 const markLookMs = 1000;
-/** How often a full pool is looked at again. */
-const fullRetryMs = 50;
 /** Logs whose last sync is still under way; more would only hold memory. */
 const sealingMax = 4;
 
@@ -110,29 +109,12 @@ export class LogWriter {
   ): Promise<LogWriter> {
     directory.refuseFailed();
     directory.joinDaemons();
-    const { events, metrics, clock } = surroundings;
+    const { events, clock } = surroundings;
     const pool = new LogPool(directory, {
       logs: options.logs,
       backlogBytes: options.backlogBytes,
       clock,
-      onRecovery: (recovery) => {
-        const kind = recovery.corrupt
-          ? "quarantined"
-          : recovery.state === "free"
-          ? "empty"
-          : recovery.cutBytes > 0
-          ? "torn"
-          : "clean";
-        metrics.counter("countd_recovered_total", kind).value += 1;
-        events.report(recovery.corrupt ? "error" : "info", "log recovered", {
-          slot: recovery.slot,
-          generation: recovery.generation,
-          kept_records: recovery.keptRecords,
-          kept_bytes: recovery.keptBytes,
-          cut_bytes: recovery.cutBytes,
-          ...(recovery.cutPath === null ? {} : { cut_path: recovery.cutPath }),
-        });
-      },
+      onRecovery: (recovery) => reportRecovery(recovery, surroundings),
       onDamage: (error) =>
         events.report("error", "log cannot be used", {
           path: error.where.path,
@@ -364,41 +346,3 @@ export class LogWriter {
 
 /** Room below which a log counts as full: the largest record with its keyspace fits in more. */
 const roomBytesMin = 1024;
-
-/** What a writer says, once, when it has to wait. */
-const waits = {
-  disk: "disk full: sockets are not read until space returns",
-  backlog: "backlog full: sockets are not read until a worker has folded a log",
-  resources: "out of descriptors or memory: sockets are not read until a log can be opened",
-} as const;
-
-async function claimOrWait(
-  pool: LogPool,
-  { clock, events, metrics, signal }: Surroundings & { readonly signal?: AbortSignal },
-): Promise<ActiveLog> {
-  let said = false;
-  for (;;) {
-    let claimed: ActiveLog | keyof typeof waits;
-    try {
-      claimed = await pool.claim();
-    } catch (error) {
-      if (isDiskFull(error)) claimed = "disk";
-      else if (isOutOfResources(error)) claimed = "resources";
-      else throw error;
-    }
-    if (typeof claimed !== "string") {
-      if (said) {
-        metrics.gauge("countd_disk_full").value = 0;
-        events.report("info", "writing goes on");
-      }
-      return claimed;
-    }
-    if (!said) {
-      said = true;
-      if (claimed === "disk") metrics.gauge("countd_disk_full").value = 1;
-      events.report("warn", waits[claimed]);
-    }
-    signal?.throwIfAborted();
-    await clock.sleep(fullRetryMs, signal);
-  }
-}
