@@ -66,8 +66,8 @@ const unsynced = [fold, append("one"), { do: "seal", sync: false } as const, fol
 const storageBugs: readonly (readonly [StorageBug, RegExp, readonly WriterStep[]])[] = [
   ["skip the data sync", lost, workload],
   ["skip the directory sync", lost, workload],
-  ["full before the data is durable", /is damaged at byte/, workload],
-  ["write before the generation is durable", lost, unsynced],
+  ["full before the data is durable", /acknowledged and is lost|is damaged at byte/, workload],
+  ["write before the generation is durable", /lost|one keyspace and not in another/, unsynced],
   ["checksum not seeded with the generation", doubled, slotTwice],
   ["no checksum", /./, workload],
 ];
