@@ -413,7 +413,7 @@ Deno.test("Over with a recovery that finds damage or fails changes nothing", asy
 Deno.test("Files of the simulated disk are opened and written like others", async () => {
   const { SimulatedDisk } = await import("../support/simulated_disk.ts");
   const disk = new SimulatedDisk();
-  const simulated = disk.start("writer");
+  const simulated = disk.process("writer");
   simulated.makeDirectory("/d", 0o700);
   {
     using aof = Aof.open(simulated, "/d/log", { geometry: creating(), shared: true });
