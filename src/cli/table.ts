@@ -13,6 +13,7 @@ import { rank } from "./verbs/rank.ts";
 import { read } from "./verbs/read.ts";
 import { top } from "./verbs/top.ts";
 import { kv } from "./verbs/kv.ts";
+import { shell } from "./verbs/shell.ts";
 import { serve } from "./verbs/serve.ts";
 import { worker } from "./verbs/worker.ts";
 import { write } from "./verbs/write.ts";
@@ -31,6 +32,7 @@ export const VERBS: VerbTable = [
   rank,
   keyspaces,
   kv,
+  shell,
   db,
   doctor,
   config,

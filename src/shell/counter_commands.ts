@@ -4,7 +4,6 @@ import { NotFoundError, UsageError } from "../base/errors.ts";
 import { printableName } from "../base/printable.ts";
 import { type Answer, done } from "./answer.ts";
 import type { Command, Parameter } from "./commands.ts";
-import type { CounterReader } from "./counters.ts";
 import type { Session } from "./session.ts";
 
 const INT64_MIN = -(2n ** 63n);
@@ -17,6 +16,8 @@ const keyspace: Parameter = { name: "KEYSPACE", kind: "keyspace" };
 const counter: Parameter = { name: "KEY", kind: "counter" };
 
 const text = new TextDecoder();
+/** Stands in the place of a number of counters that nobody can tell. */
+const damaged = new TextEncoder().encode("damaged");
 
 function wholeNumber(word: Uint8Array, name: string): bigint {
   const shown = text.decode(word);
@@ -37,7 +38,7 @@ function rowNumber(word: Uint8Array | undefined, name: string, missing: number):
 }
 
 async function findCounter(session: Session, space: Uint8Array, key: Uint8Array) {
-  const found = await session.read((reader) => reader.find(space, key));
+  const found = await session.read((reader) => reader.key(space, key));
   if (found !== null) return found;
   throw new NotFoundError(
     `No counter "${printableName(key)}" in keyspace "${printableName(space)}"`,
@@ -54,17 +55,22 @@ async function* topRows(
     session.throwIfInterrupted();
     const wanted = Math.min(PAGE_ROWS, offset + length - at);
     const range = { offset: at, length: wanted };
-    const page = await session.read((reader) => reader.page(space, range));
-    for (const { key, value } of page?.rows ?? []) yield [value, key];
-    if (page === null || page.rows.length < wanted) return;
-    at += page.rows.length;
+    const { rows } = await session.read((reader) => reader.page(space, range));
+    for (const { key, value } of rows) yield [value, key];
+    if (rows.length === 0) return;
+    at += rows.length;
   }
 }
 
-async function* keyspaceRows(session: Session, reader: CounterReader) {
-  for await (const { name, counters } of reader.keyspaces()) {
+async function* keyspaceRows(session: Session) {
+  let after: Uint8Array = new Uint8Array(0);
+  while (true) {
     session.throwIfInterrupted();
-    yield [name, counters];
+    const some = await session.read((reader) => reader.keyspaces(after));
+    for (const { name, counters } of some) yield [name, counters ?? damaged];
+    const last = some.at(-1);
+    if (last === undefined) return;
+    after = last.name;
   }
 }
 
@@ -97,7 +103,7 @@ export const counterCommands: readonly Command[] = [
       const length = rowNumber(lengthWord, "LENGTH", TOP_LENGTH);
       const offset = rowNumber(offsetWord, "OFFSET", 0);
       const head = await session.read((reader) => reader.page(space, { offset: 0, length: 0 }));
-      if (head === null) throw new NotFoundError(`No keyspace "${printableName(space)}"`);
+      if (head.total === 0) throw new NotFoundError(`No keyspace "${printableName(space)}"`);
       return {
         kind: "rows",
         listName: "rows",
@@ -131,15 +137,10 @@ export const counterCommands: readonly Command[] = [
     name: "keyspaces",
     parameters: [],
     summary: "list the keyspaces and how many counters each has",
-    async run(session): Promise<Answer> {
-      const rows = await session.read((reader) => Promise.resolve(keyspaceRows(session, reader)));
-      return {
-        kind: "rows",
-        listName: "keyspaces",
-        columns: ["keyspace", "counters"],
-        rows,
-        fields: {},
-      };
+    run(session): Answer {
+      const columns = ["keyspace", "counters"];
+      const rows = keyspaceRows(session);
+      return { kind: "rows", listName: "keyspaces", columns, rows, fields: {} };
     },
   },
 ];

@@ -5,31 +5,28 @@ export interface CounterRow {
   readonly value: bigint;
 }
 
-export interface KeyspaceRow {
-  readonly name: Uint8Array;
-  readonly counters: bigint;
-}
-
-/** Adds to counters. Throws as the write port's client and the commit logs do. */
+/** Adds to counters. */
 export interface CounterWriter extends AsyncDisposable {
-  /** When it returns, the increment survives a power cut. */
+  /** When it returns, the increment is durable. Throws `UsageError` for a name that cannot be. */
   increment(keyspace: Uint8Array, key: Uint8Array, increment: bigint): Promise<void>;
 }
 
-/** Reads counters; each call sees everything that was accepted before it. */
-export interface CounterReader extends AsyncDisposable {
-  /** Rows by rank from `offset` on, at most `length`, and how many there are; null for no keyspace. */
+/** Reads counters; each call sees every increment that was accepted before it. */
+export interface CounterReader extends Disposable {
+  /** Rows from `offset` on, some of them; an unknown keyspace has the total 0. */
   page(
     keyspace: Uint8Array,
     range: { readonly offset: number; readonly length: number },
-  ): Promise<{ readonly total: bigint; readonly rows: readonly CounterRow[] } | null>;
-  /** Null for no counter. */
-  find(
+  ): Promise<{ readonly total: number; readonly rows: readonly CounterRow[] }>;
+  /** Null where there is no such counter. */
+  key(
     keyspace: Uint8Array,
     key: Uint8Array,
-  ): Promise<{ readonly rank: bigint; readonly value: bigint } | null>;
-  /** All keyspaces in byte order. */
-  keyspaces(): AsyncIterable<KeyspaceRow>;
+  ): Promise<{ readonly rank: number; readonly value: bigint } | null>;
+  /** Keyspaces after a name in byte order, some of them; none at the end. Null counters: damaged. */
+  keyspaces(
+    after: Uint8Array,
+  ): Promise<readonly { readonly name: Uint8Array; readonly counters: number | null }[]>;
 }
 
 /** Opened at the first command that needs them, and again after an error. */

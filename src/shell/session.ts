@@ -97,7 +97,7 @@ export class Session implements AsyncDisposable {
     try {
       return await work(this.#reader);
     } catch (error) {
-      await this.#closeReader();
+      this.#closeReader();
       throw error;
     }
   }
@@ -116,7 +116,7 @@ export class Session implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#closeReader();
+    this.#closeReader();
     await this.#closeWriter();
   }
 
@@ -126,9 +126,8 @@ export class Session implements AsyncDisposable {
     await writer?.[Symbol.asyncDispose]();
   }
 
-  async #closeReader(): Promise<void> {
-    const reader = this.#reader;
+  #closeReader(): void {
+    this.#reader?.[Symbol.dispose]();
     this.#reader = null;
-    await reader?.[Symbol.asyncDispose]();
   }
 }

@@ -1,0 +1,125 @@
+/** `countd shell`: a prompt, or commands from `-c` or a pipe. */
+
+import { READ_PORT, WRITE_PORT } from "../../wire/mod.ts";
+import { EXIT_CODES, failureOf } from "../exit_codes.ts";
+import { address, choice, flag, text } from "../option.ts";
+import {
+  clientKeySizeOption,
+  clientKeyspaceSizeOption,
+  dataOption,
+  lockTimeoutOption,
+} from "../options.ts";
+import { BrokenPipe } from "../output.ts";
+import { defineVerb } from "../verb.ts";
+
+const modes = ["table", "json", "raw"] as const;
+
+export const shell = defineVerb({
+  name: "shell",
+  summary: "work with tables and counters at a prompt, or from a script",
+  details: [
+    "At a terminal: a prompt with history (Ctrl-R searches it), completion with Tab, Ctrl-C to clear " +
+    "the line and Ctrl-D to leave; .help lists the commands. Lines that begin with a blank are not " +
+    "kept in the history.",
+    "With -c or commands on stdin there is no prompt; the first error ends the script with its exit " +
+    "code. Commands are separated by line ends or by ; outside quotes.",
+    "incr appends through a commit log of the data directory itself, or sends to a running writer " +
+    "with --connect. Counters are read from the data directory, or from a server with --connect-read.",
+  ],
+  positionals: {},
+  options: {
+    data: dataOption,
+    command: text({
+      summary: "run these commands and leave",
+      placeholder: "COMMANDS",
+      short: "c",
+      fromEnvironment: false,
+    }),
+    keepGoing: flag("go on after an error; the exit code is that of the first one"),
+    mode: choice({
+      of: modes,
+      summary: "how answers look",
+      defaultText: "table at a terminal, else raw",
+      fromEnvironment: false,
+    }),
+    lockTimeout: lockTimeoutOption,
+    connect: address({
+      summary: "send increments to the write port there",
+      defaultPort: WRITE_PORT,
+    }),
+    connectRead: address({
+      summary: "ask the read port there for counters",
+      defaultPort: READ_PORT,
+    }),
+    keyspaceSize: clientKeyspaceSizeOption,
+    keySize: clientKeySizeOption,
+  },
+  answersJson: false,
+  examples: [
+    { command: "countd shell --data ./counters", meaning: "a prompt" },
+    {
+      command: "countd shell -c 'use jobs; set next 17; keys'",
+      meaning: "three commands; the same could come on stdin",
+    },
+  ],
+  async run(context) {
+    const { options, storage, clock, stdin, stdout, stderr, environment } = context;
+    const { counterAccess, History, historyPath, linesOf, runInteractive, runScript, Session } =
+      await import("../../shell/mod.ts");
+    const { DataDirectory, describeSelf, directoryPaths } = await import("../../commitlog/mod.ts");
+    const isInteractive = options.command === undefined && stdin.isTerminal && stdout.isTerminal;
+    const paths = directoryPaths(options.data);
+    const report = (error: unknown) => {
+      // Nobody reads any more: that ends everything.
+      if (error instanceof BrokenPipe) throw error;
+      const { message, stack } = failureOf(error);
+      stderr.line(stderr.hasColor ? `\x1b[31m${message}\x1b[0m` : `countd: ${message}`);
+      if (stack !== undefined) stderr.line(stack);
+      stderr.flush();
+    };
+    await using session = new Session({
+      storage,
+      tables: paths.tables,
+      lockTimeoutMs: options.lockTimeout,
+      mode: options.mode ?? (stdout.isTerminal ? "table" : "raw"),
+      clock,
+      counters: counterAccess({
+        storage,
+        data: options.data,
+        clock,
+        // What is normal in a daemon's life is not worth a line at a prompt.
+        events: {
+          report: (level, event, fields) => {
+            if (level !== "info") context.events.report(level, event, fields);
+          },
+        },
+        writeTo: options.connect ?? null,
+        readFrom: options.connectRead ?? null,
+        serverSizes: options,
+      }),
+      makeDataDirectory() {
+        if (storage.statusOrNull(paths.control) !== null) return;
+        DataDirectory.openOrCreate(storage, options.data, { self: describeSelf(storage) }).close();
+      },
+    });
+    if (isInteractive) {
+      stdout.line("countd shell: .help lists the commands, Ctrl-D leaves");
+      await runInteractive(session, {
+        output: stdout,
+        remarks: stdout,
+        history: new History(storage, historyPath(environment), clock),
+        report,
+        signal: context.signal,
+      });
+      return EXIT_CODES.ok;
+    }
+    const lines = options.command?.split("\n") ?? linesOf(stdin.readable);
+    const failed = await runScript(session, lines, {
+      output: stdout,
+      remarks: stderr,
+      keepGoing: options.keepGoing,
+      report,
+    });
+    return failed === null ? EXIT_CODES.ok : failureOf(failed.firstError).code;
+  },
+});

@@ -1,0 +1,105 @@
+/** What Tab offers: commands, tables, keys, keyspaces, counters and the words of settings. */
+
+import { textOfName } from "../base/printable.ts";
+import { findCommand, type ParameterKind } from "./commands.ts";
+import { MODES } from "./render.ts";
+import type { Session } from "./session.ts";
+import { commands } from "./shell_commands.ts";
+import { completeWord, wordAtEnd } from "./words.ts";
+
+/** More would not be read by anybody. */
+const CANDIDATES_MAX = 1000;
+/** Names that are looked through for candidates. */
+const NAMES_MAX = 100_000;
+/** Rows of a keyspace that are looked through for names of counters. */
+const COUNTERS_MAX = 1000;
+
+export interface Completions {
+  /** Texts that may stand in the place of the end of the line; each begins with it. */
+  readonly candidates: readonly string[];
+  /** The end of the line that they complete. */
+  readonly typed: string;
+}
+
+/** Completes the end of a line. Finding nothing, or an error while looking, is an empty list. */
+export async function completeLine(session: Session, line: string): Promise<Completions> {
+  const { before, start } = wordAtEnd(line);
+  const typed = line.slice(start);
+  const candidates: string[] = [];
+  try {
+    let looked = 0;
+    for await (const name of namesFor(session, before.map(({ bytes }) => bytes))) {
+      const candidate = completeWord(typed, name);
+      if (candidate !== null) candidates.push(candidate);
+      if (candidates.length >= CANDIDATES_MAX || ++looked >= NAMES_MAX) break;
+    }
+  } catch {
+    // A prompt that complains while somebody types would be worse than one that offers nothing.
+  }
+  return { candidates: candidates.sort(), typed };
+}
+
+/** Names that may stand behind the words before. */
+async function* namesFor(session: Session, before: readonly Uint8Array[]): AsyncGenerator<string> {
+  const [first, ...rest] = before;
+  if (first === undefined) return yield* commandNames();
+  const command = findCommand(commands, textOfName(first) ?? "");
+  const kind = command?.parameters[rest.length]?.kind;
+  if (kind !== undefined) yield* namesOfKind(session, kind, rest[0]);
+}
+
+async function* namesOfKind(
+  session: Session,
+  kind: ParameterKind,
+  keyspace: Uint8Array | undefined,
+): AsyncGenerator<string> {
+  switch (kind) {
+    case "command":
+      return yield* commandNames();
+    case "mode":
+      return yield* MODES;
+    case "switch":
+      return yield* ["on", "off"];
+    case "table":
+      if (session.hasTables) yield* session.root.tables().filter((name) => name !== "");
+      return;
+    case "key":
+    case "pattern":
+      return yield* session.table.keys();
+    case "keyspace":
+      return yield* keyspaceNames(session);
+    case "counter":
+      return yield* counterNames(session, keyspace ?? new Uint8Array(0));
+    case "count":
+    case "value":
+      return;
+  }
+}
+
+function commandNames(): string[] {
+  return commands.flatMap((
+    { name, aliases = [] },
+  ) => [name, ...aliases.filter((alias) => alias === "exit")]);
+}
+
+async function* keyspaceNames(session: Session): AsyncGenerator<string> {
+  let after: Uint8Array = new Uint8Array(0);
+  while (true) {
+    const some = await session.read((reader) => reader.keyspaces(after));
+    for (const { name } of some) yield* textNames([name]);
+    const last = some.at(-1);
+    if (last === undefined) return;
+    after = last.name;
+  }
+}
+
+async function* counterNames(session: Session, keyspace: Uint8Array): AsyncGenerator<string> {
+  const range = { offset: 0, length: COUNTERS_MAX };
+  const { rows } = await session.read((reader) => reader.page(keyspace, range));
+  yield* textNames(rows.map(({ key }) => key));
+}
+
+/** Names that are no text can be typed with escapes, but not completed. */
+function textNames(names: readonly Uint8Array[]): string[] {
+  return names.map(textOfName).filter((name) => name !== null);
+}

@@ -1,0 +1,230 @@
+/**
+ * A line from somebody at a terminal. The editing is `node:readline`'s; added here are Ctrl-R, Ctrl-C and
+ * Ctrl-Z, and that keys typed while a command runs wait for it.
+ *
+ * The keys are read here and handed on, so that a key can be kept back without knowing how readline works
+ * inside: only its public events, `line` and `write` are used.
+ */
+
+import process from "node:process";
+import { createInterface, type Interface } from "node:readline";
+import { PassThrough } from "node:stream";
+import { assert } from "../base/assert.ts";
+import type { Completions } from "./completion.ts";
+import { isKept } from "./history.ts";
+import { ReverseSearch } from "./reverse_search.ts";
+
+export interface LineEditorOptions {
+  /** Earlier lines, the oldest first. */
+  readonly history: readonly string[];
+  complete(line: string): Promise<Completions>;
+  /** Ctrl-C while no line is being edited. */
+  interrupted(): void;
+}
+
+const CTRL_C = "\x03";
+const CTRL_G = "\x07";
+const CTRL_H = "\x08";
+const ENTER = "\r";
+const NEWLINE = "\n";
+const CTRL_R = "\x12";
+const CTRL_Z = "\x1a";
+const ESCAPE = "\x1b";
+const DELETE = "\x7f";
+const HISTORY_LINES_MAX = 1000;
+
+/** Keys that are looked at before readline sees them. */
+const watchedKeys = new RegExp(`[${CTRL_C}${NEWLINE}${ENTER}${CTRL_R}${CTRL_Z}]`);
+
+export class LineEditor implements Disposable {
+  readonly #options: LineEditorOptions;
+  readonly #keys = new PassThrough();
+  readonly #readline: Interface;
+  /** What readline keeps of the lines, the newest first. */
+  #lines: readonly string[];
+  #search: { readonly state: ReverseSearch; readonly line: string } | null = null;
+  /** Keys that are not handed on yet. */
+  #pending = "";
+  /** Somebody waits for a line; else a command runs. */
+  #waiting: ((line: string | null) => void) | null = null;
+  #isClosed = false;
+
+  /** The terminal is raw from here on until `close`. */
+  constructor(options: LineEditorOptions) {
+    this.#options = options;
+    this.#lines = options.history.toReversed();
+    Deno.stdin.setRaw(true);
+    this.#readline = createInterface({
+      input: this.#keys,
+      output: process.stdout,
+      terminal: true,
+      historySize: HISTORY_LINES_MAX,
+      history: [...this.#lines],
+      completer: (line: string, done: (error: null, found: [string[], string]) => void) =>
+        void this.#complete(line).then((found) => done(null, found)),
+    });
+    this.#readline.on("line", (line) => this.#give(line));
+    this.#readline.on("close", () => this.#give(null));
+    this.#readline.on("SIGINT", () => this.#clearLine());
+    this.#readline.on("history", (lines: string[]) => {
+      if (lines[0] !== undefined && !isKept(lines[0])) lines.shift();
+      this.#lines = lines;
+    });
+    void this.#readKeys();
+  }
+
+  /** The next line, or null when there will be none (Ctrl-D, a closed terminal, `close`). */
+  readLine(prompt: string): Promise<string | null> {
+    assert(this.#waiting === null, "One line is asked for at a time");
+    if (this.#isClosed) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      this.#waiting = resolve;
+      this.#readline.setPrompt(prompt);
+      this.#readline.prompt();
+      this.#pump();
+    });
+  }
+
+  /** Gives the terminal back as it was. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    if (this.#search !== null) this.#endSearch(this.#search.line);
+    this.#readline.close();
+    Deno.stdin.setRaw(false);
+    this.#give(null);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #give(line: string | null): void {
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    waiting?.(line);
+  }
+
+  async #readKeys(): Promise<void> {
+    const bytes = new Uint8Array(4096);
+    const decoder = new TextDecoder();
+    while (!this.#isClosed) {
+      const count = await Deno.stdin.read(bytes).catch(() => null);
+      // The terminal is gone.
+      if (count === null) return this.close();
+      this.#pending += decoder.decode(bytes.subarray(0, count), { stream: true });
+      this.#pump();
+    }
+  }
+
+  /** Hands keys on for as long as somebody waits for a line. */
+  #pump(): void {
+    while (this.#pending !== "" && !this.#isClosed) {
+      if (this.#waiting === null) return this.#pumpWhileBusy();
+      if (this.#search !== null) {
+        this.#searchKey(this.#takeSearchKey());
+        continue;
+      }
+      const at = this.#pending.search(watchedKeys);
+      if (at !== 0) {
+        this.#handOn(this.#take(at === -1 ? this.#pending.length : at));
+        continue;
+      }
+      const key = this.#take(1);
+      if (key === CTRL_R) this.#beginSearch();
+      else if (key === CTRL_Z) this.#suspend();
+      else this.#handOn(key === NEWLINE ? ENTER : key);
+    }
+  }
+
+  /** A command runs: only Ctrl-C counts, and throws away what was typed before it. */
+  #pumpWhileBusy(): void {
+    const at = this.#pending.lastIndexOf(CTRL_C);
+    if (at === -1) return;
+    this.#take(at + 1);
+    process.stdout.write("^C\n");
+    this.#options.interrupted();
+  }
+
+  #take(length: number): string {
+    const taken = this.#pending.slice(0, length);
+    this.#pending = this.#pending.slice(length);
+    return taken;
+  }
+
+  /** readline takes in what comes with this event before the call returns. */
+  #handOn(keys: string): void {
+    this.#keys.emit("data", new TextEncoder().encode(keys));
+  }
+
+  /** Ctrl-C. What was typed can be fetched back by Ctrl-Y, as after Ctrl-U. */
+  #clearLine(): void {
+    this.#emptyLine();
+    process.stdout.write("^C\n");
+    this.#readline.prompt();
+  }
+
+  /** Ctrl-Z: the shell that started us gets the terminal, until it brings us back. */
+  #suspend(): void {
+    Deno.stdin.setRaw(false);
+    process.stdout.write("\n");
+    Deno.kill(Deno.pid, "SIGTSTP");
+    Deno.stdin.setRaw(true);
+    this.#readline.prompt(true);
+  }
+
+  async #complete(line: string): Promise<[string[], string]> {
+    const { candidates, typed } = await this.#options.complete(line);
+    const [only] = candidates;
+    return [candidates.length === 1 && only !== undefined ? [only + " "] : [...candidates], typed];
+  }
+
+  #beginSearch(): void {
+    const { line } = this.#readline;
+    this.#emptyLine();
+    this.#search = { state: new ReverseSearch(this.#lines.toReversed()), line };
+    this.#drawSearch();
+  }
+
+  /** One key of a search: an escape sequence is taken as a whole. */
+  #takeSearchKey(): string {
+    if (this.#pending.startsWith(ESCAPE)) return this.#take(this.#pending.length);
+    return this.#take((this.#pending.codePointAt(0) as number) > 0xffff ? 2 : 1);
+  }
+
+  #searchKey(key: string): void {
+    const { state, line } = this.#search as { state: ReverseSearch; line: string };
+    const found = state.match ?? line;
+    if (key === CTRL_R) state.older();
+    else if (key === DELETE || key === CTRL_H) state.erase();
+    else if (key === CTRL_G || key === CTRL_C) return this.#endSearch(line);
+    else if (key === ESCAPE) return this.#endSearch(found);
+    else if (key < " ") {
+      // Enter, an arrow and the like: the line is taken, and the key is meant for it.
+      this.#endSearch(found);
+      this.#pending = key + this.#pending;
+      return;
+    } else state.type(key);
+    this.#drawSearch();
+  }
+
+  #drawSearch(): void {
+    const { state } = this.#search as { state: ReverseSearch };
+    const text = [...state.prompt, ...(state.match ?? "")];
+    // One row, so that it can be taken away again.
+    const room = Math.max(1, (process.stdout.columns ?? 80) - 1);
+    process.stdout.write(`\r\x1b[K${text.slice(0, room).join("")}`);
+  }
+
+  #endSearch(line: string): void {
+    this.#search = null;
+    process.stdout.write("\r\x1b[K");
+    this.#readline.prompt();
+    this.#readline.write(line);
+  }
+
+  #emptyLine(): void {
+    this.#readline.write(null, { ctrl: true, name: "e" });
+    this.#readline.write(null, { ctrl: true, name: "u" });
+  }
+}
