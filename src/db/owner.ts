@@ -269,7 +269,9 @@ export class Owner {
   /** Finishes a request that was stored: at once, or when the disk has it. */
   #settle(request: Request, sets: readonly Entry[], answer: unknown): void {
     const pending = { end: this.#journal.log.tail, request, sets, answer };
-    if (this.#options.waitsForDisk) this.#pending.push(pending);
+    // Nobody syncs for a request that stored nothing, unless others wait before it.
+    const isOnDisk = this.#pending.length === 0 && this.#journal.log.durable >= pending.end;
+    if (this.#options.waitsForDisk && !isOnDisk) this.#pending.push(pending);
     else this.#finish(pending);
   }
 

@@ -15,6 +15,7 @@ import {
   chunkHeadBytes,
   chunkKinds,
   entryBlockBytes,
+  headPageBytes,
   logSumBytes,
   recordHeadBytes,
 } from "./layout.ts";
@@ -67,7 +68,7 @@ function estimateBytes(file: MapFile, content: SnapshotContent): number {
     content.sums.ends.length * logSumBytes;
   const records = content.map.units + content.map.size * recordHeadBytes;
   const last = file.header?.regionBytes ?? 0;
-  return Math.max(records * estimateMargin + lists, last) + 3 * chunkBytesMin;
+  return Math.max(records * estimateMargin + lists, last) + headPageBytes;
 }
 
 function* writeAt(

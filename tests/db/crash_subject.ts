@@ -26,6 +26,8 @@ export interface DatabasePlan {
   readonly base?: Model;
   readonly prepared?: readonly Act[];
   readonly acts: readonly Act[];
+  /** A bug between the database and the disk. */
+  readonly plant?: (storage: Storage) => Storage;
 }
 
 function open(storage: Storage, sync: SyncMode): DB {
@@ -37,7 +39,8 @@ export function databaseSubject(plan: DatabasePlan): Subject<DatabaseOracle> {
   const sync = plan.sync ?? "always";
 
   async function run(disk: SimulatedDisk, oracle: DatabaseOracle, acts: readonly Act[]) {
-    const storage = disk.process("owner");
+    const plain = disk.process("owner");
+    const storage = plan.plant?.(plain) ?? plain;
     let db = open(storage, sync);
     try {
       for (const act of acts) {
@@ -82,7 +85,8 @@ export function databaseSubject(plan: DatabasePlan): Subject<DatabaseOracle> {
     },
     work: (disk, oracle) => run(disk, oracle, plan.acts),
     async recover(disk, oracle) {
-      const db = open(disk.process("next"), sync);
+      const plain = disk.process("next");
+      const db = open(plan.plant?.(plain) ?? plain, sync);
       try {
         // What was found is what counts from now on, also for a second crash.
         const found = databaseText(db);

@@ -1,0 +1,69 @@
+/** The crash tests are tried themselves: each of these bugs, planted below the database, must be seen. */
+
+import { assertRejects } from "@std/assert";
+import type { Storage, StoredFile } from "../../src/file/mod.ts";
+import { explore } from "../crash/explore.ts";
+import { plans } from "./crash_plans.ts";
+import { databaseSubject } from "./crash_subject.ts";
+
+/** `inner` with some members replaced; the others keep their object. */
+function overridden<T extends object>(inner: T, members: Partial<T>): T {
+  return new Proxy(inner, {
+    get(target, name) {
+      if (name in members) return members[name as keyof T];
+      const value = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+/** Between two points, syncs of files do nothing. */
+function skipping(from: string, to: string): (inner: Storage) => Storage {
+  return (inner) => {
+    let isSkipping = false;
+    return overridden(inner, {
+      reach(point) {
+        inner.reach(point);
+        if (point === from) isSkipping = true;
+        if (point === to) isSkipping = false;
+      },
+      open(path, options) {
+        const file = inner.open(path, options);
+        return overridden<StoredFile>(file, {
+          syncData: () => void (isSkipping || file.syncData()),
+          sync: () => void (isSkipping || file.sync()),
+          syncDataAsync: async () => void (isSkipping || await file.syncDataAsync()),
+        });
+      },
+    });
+  };
+}
+
+const bugs = [
+  {
+    bug: "answers before the log is on the disk",
+    plan: plans.sets,
+    plant: skipping("db.sync.log.before", "db.sync.log.after"),
+  },
+  {
+    bug: "a header before its snapshot is on the disk",
+    plan: plans.snapshots,
+    plant: skipping("db.snapshot.region.before", "db.snapshot.region.after"),
+  },
+  {
+    bug: "a pair in place before it is on the disk",
+    plan: plans.conversion,
+    plant: skipping("db.publish.write.before", "db.publish.write.after"),
+  },
+  {
+    bug: "names that no sync of their directory made durable",
+    plan: plans.creation,
+    plant: (inner: Storage) => overridden(inner, { syncDirectory: () => {} }),
+  },
+];
+
+for (const { bug, plan, plant } of bugs) {
+  Deno.test(`Planted and seen: ${bug}`, async () => {
+    await assertRejects(() => explore(databaseSubject({ ...plan, plant })), Error, plan.name);
+  });
+}
