@@ -52,6 +52,18 @@ export async function createSlot(directory: DataDirectory, slot: number): Promis
   }
 }
 
+/** Removes a log that was not finished when its maker died. One that is being made is left. */
+export function removeUnfinishedSlot(directory: DataDirectory, slot: number): void {
+  const { storage, control, paths } = directory;
+  if (!control.tryLock(slotLock(slot))) return;
+  try {
+    if (storage.statusOrNull(pathOfSlot(paths.logs, slot)) !== null) return;
+    unlinkLockName(storage, paths.logs, slot);
+  } finally {
+    control.unlock(slotLock(slot));
+  }
+}
+
 /**
  * Written once, so that later syncs need not change any metadata of the file. In steps, so that the
  * event loop of a busy writer breathes between them.

@@ -10,9 +10,10 @@
 
 import { parseArgs } from "@std/cli";
 import { Random } from "../support/random.ts";
+import { writeAct } from "../db/crash_plans.ts";
+import { type Act, databaseSubject } from "../db/crash_subject.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { counterSubject, randomWriterSteps } from "./counter_subject.ts";
-import { databaseSubject, randomDatabaseSteps } from "./database_subject.ts";
 import { randomLives } from "./explore.ts";
 import { type KillFigures, KillHarness } from "./kill_harness.ts";
 import { randomTableSteps, tableSubject } from "./table_subject.ts";
@@ -41,12 +42,24 @@ async function runSeed(seed: number): Promise<number> {
     case 0:
       return await randomLives(tableSubject("tables", randomTableSteps, random), random, LIVES);
     case 1:
-      return await randomLives(databaseSubject("db", randomDatabaseSteps, random), random, LIVES);
+      return await randomLives(databaseSubject(randomDatabasePlan(random)), random, LIVES);
     default: {
       const work = { steps: randomWriterSteps, fold: workerFold, random };
       return await randomLives(counterSubject("counters", work), random, LIVES);
     }
   }
+}
+
+function randomDatabasePlan(random: Random) {
+  const acts = Array.from(
+    { length: random.between(3, 15) },
+    (): Act =>
+      random.chance(0.15) ? { call: random.pick(["snapshot", "reopen"]) } : writeAct(
+        random.pick(["a", "b", "ü"]),
+        String(random.next32()).repeat(random.pick([1, 5, 900])),
+      ),
+  );
+  return { name: "db", sync: random.pick(["always", "os"] as const), acts };
 }
 
 function add(totals: Totals, figures: KillFigures): void {
@@ -89,7 +102,9 @@ async function soak(options: { minutes: number; seed: number; seeds: number; cyc
       add(totals, harness.figures);
     });
   }
-  console.log(JSON.stringify({ seed: options.seed, result: "nothing lost, nothing twice", ...totals }));
+  console.log(
+    JSON.stringify({ seed: options.seed, result: "nothing lost, nothing twice", ...totals }),
+  );
 }
 
 if (import.meta.main) {

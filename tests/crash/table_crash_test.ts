@@ -3,7 +3,7 @@
 import { assert } from "@std/assert";
 import { Random, seedForTest } from "../support/random.ts";
 import { explore, randomLives } from "./explore.ts";
-import { type TableStep, tableSubject } from "./table_subject.ts";
+import { randomTableSteps, type TableStep, tableSubject } from "./table_subject.ts";
 
 const workloads: Readonly<Record<string, readonly TableStep[]>> = {
   "set a new key": [["set", "", "a", "one"]],
@@ -32,23 +32,13 @@ for (const [name, steps] of Object.entries(workloads)) {
   });
 }
 
-function randomSteps(random: Random | null): TableStep[] {
-  if (random === null) return [];
-  return Array.from({ length: random.between(1, 6) }, () => [
-    random.pick(["set", "create", "update", "delete"] as const),
-    random.pick(["", "t", "t/u"]),
-    random.pick(["a", "b"]),
-    String(random.next32()).repeat(random.pick([1, 1, 700])),
-  ]);
-}
-
 Deno.test("Table survives random lives", async () => {
   const seed = seedForTest("table lives");
   const seeds = Deno.env.get("COUNTD_TEST_LONG") ? 5000 : 300;
   let crashes = 0;
   for (let round = 0; round < seeds; round++) {
     const random = new Random(seed + round);
-    crashes += await randomLives(tableSubject("lives", randomSteps, random), random, 4);
+    crashes += await randomLives(tableSubject("lives", randomTableSteps, random), random, 4);
   }
   assert(crashes > seeds, `only ${crashes} crashes`);
 });

@@ -109,3 +109,14 @@ export function tableSubject(
     },
   };
 }
+
+/** Any calls on a few keys of a few tables. */
+export function randomTableSteps(random: Random | null): TableStep[] {
+  if (random === null) return [];
+  return Array.from({ length: random.between(1, 6) }, () => [
+    random.pick(["set", "create", "update", "delete"] as const),
+    random.pick(["", "t", "t/u"]),
+    random.pick(["a", "b"]),
+    String(random.next32()).repeat(random.pick([1, 1, 700])),
+  ]);
+}
