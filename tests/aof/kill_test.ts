@@ -1,0 +1,82 @@
+/** A28 with real processes and SIGKILL. */
+
+import { assert, assertEquals } from "@std/assert";
+import { Aof, RecoveryKind } from "../../src/aof/mod.ts";
+import { SideFile } from "../../src/aof/side_file.ts";
+import { Random, seedForTest } from "../support/random.ts";
+import { withTemporaryDirectory } from "../support/temporary.ts";
+import { waitUntil } from "../support/wait.ts";
+import { startChild } from "./start_child.ts";
+import { dyingPayload, stream } from "./streams.ts";
+import { assertChecks, concat, dataOf, storage, text, withFile } from "./support.ts";
+
+const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+
+/** Payload, bytes of it, and how many were copied when the process died: every offset. */
+function deaths(): [string, number, number][] {
+  const every: [string, number, number][] = [];
+  for (const kind of ["text", "tail", "checkpoint"]) {
+    for (const length of isLong ? [1, 3, 8, 24, 50] : [3, 8]) {
+      for (let copied = 0; copied <= length; copied++) every.push([kind, length, copied]);
+    }
+  }
+  return every;
+}
+
+for (const [kind, reserve, copied] of deaths()) {
+  Deno.test(`A28 a process killed after ${copied} of ${reserve} bytes (${kind}) leaves the old size`, async () => {
+    await withFile(async (path) => {
+      await using process = startChild("die", path, kind, reserve, copied);
+      assertEquals((await process.ended()).signal, "SIGKILL");
+      assertChecks(path);
+      const payload = dyingPayload(kind, reserve);
+      {
+        using aof = Aof.open(storage, path);
+        assertEquals([aof.recovery.result()?.outcome, dataOf(aof)], [RecoveryKind.Tail, payload]);
+        aof.write(text("next"));
+      }
+      using again = Aof.open(storage, path);
+      assertEquals(dataOf(again), concat(payload, text("next")));
+    });
+  });
+}
+
+Deno.test("A28 a writer killed at any moment leaves whole writes, none that was published is lost", async () => {
+  const random = new Random(seedForTest("kill"));
+  for (let round = 0; round < (isLong ? 100 : 5); round++) {
+    await withTemporaryDirectory(async (directory) => {
+      const path = `${directory}/log`;
+      const seed = random.next32();
+      await using writer = startChild("endless", path, seed);
+      const wanted = random.between(1, 2_000_000);
+      const side = await waitUntil("the side file", () => followed(path)) as SideFile;
+      await waitUntil("some writes", () => side.size.load() > wanted, { everyMs: 1 });
+      await writer.kill();
+      const published = side.size.load();
+      side.close();
+      assertChecks(path);
+      using aof = Aof.open(storage, path);
+      assert(aof.size >= published, `${aof.size} of ${published} published bytes`);
+      const data = dataOf(aof);
+      let offset = 0;
+      for (const part of stream(seed)) {
+        if (offset >= data.length) break;
+        const found = data.subarray(offset, offset + part.length);
+        if (part.some((byte, index) => byte !== found[index])) {
+          assertEquals(found, part, `part at ${offset} of ${data.length}`);
+        }
+        offset += part.length;
+      }
+      assertEquals(offset, data.length, "the data ends between two writes");
+      assertEquals(aof.publishedSize, aof.size);
+    });
+  }
+});
+
+function followed(path: string): SideFile | null {
+  try {
+    return SideFile.forReader(storage, path);
+  } catch {
+    return null;
+  }
+}

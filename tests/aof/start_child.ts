@@ -1,0 +1,10 @@
+/** Starts `child.ts` as a process of its own. */
+
+import { type CountdProcess, startProgram } from "../support/process.ts";
+
+const child = decodeURIComponent(new URL("child.ts", import.meta.url).pathname);
+
+export function startChild(...args: (string | number)[]): CountdProcess {
+  const command = [Deno.execPath(), "run", "--quiet", "--no-check", "-A", child];
+  return startProgram([...command, ...args.map(String)]);
+}
