@@ -8,7 +8,6 @@ import type { Figure, Metrics } from "../base/metrics.ts";
 import {
   encodeReplyHead,
   type MessageSizes,
-  NAME_SIZE_MAX,
   RANK_BYTES,
   READ_ERROR_AGAIN,
   READ_ERROR_DAMAGED,
@@ -32,10 +31,6 @@ export class Answerer {
   readonly #onDamage: (error: CorruptError) => void;
   readonly #answered: Figure;
   readonly #failed: Figure;
-  /** The key of a request as words, NUL padded. */
-  readonly #keyWords = new Int32Array(NAME_SIZE_MAX / 4);
-  readonly #keyBytes = new Uint8Array(this.#keyWords.buffer);
-  readonly #keyView = new DataView(this.#keyWords.buffer);
 
   constructor(
     reader: Reader,
@@ -83,23 +78,25 @@ export class Answerer {
     const request = this.#request;
     if (request.kind === "keyspaces") return this.#answerKeyspaces(bytes, out, head);
     if (request.kind === "invalid") {
-      encodeReplyHead(out.bytes, head, { total: READ_ERROR_INVALID, rows: 0, bytes: 0 });
+      encodeReplyHead(out.view, head, { total: READ_ERROR_INVALID, rows: 0, bytes: 0 });
       return null;
     }
     const { keyspaceStart, keyspaceLength } = request;
     const name = bytes.subarray(keyspaceStart, keyspaceStart + keyspaceLength);
     const question = request.kind === "page"
       ? this.#pageQuestion(out, head)
-      : this.#keyQuestion(bytes, out, head);
+      : this.#keyQuestion(out, head);
     try {
       this.#reader.ask(name, question);
       return null;
     } catch (error) {
       if (!(error instanceof TooManyChanges)) throw error;
-      // The bytes of the request may move while the answer waits.
-      return this.#reader.askAfterFold(name.slice(), question);
+      return this.#reader.askAfterFold(name, question);
     }
   }
+
+  // A question holds its own copy of what was asked: while it waits, the cursor reads the requests of
+  // other connections. The bytes of the request stay where they are until it is answered.
 
   #pageQuestion(out: RowBuffer, head: number): (ranking: Overlay) => void {
     const { offset } = this.#request;
@@ -109,30 +106,27 @@ export class Answerer {
       out.cut(start);
       const rows = ranking.copyRows(offset, length, out);
       const total = ranking.total();
-      encodeReplyHead(out.bytes, head, { total, rows, bytes: out.length - start });
+      encodeReplyHead(out.view, head, { total, rows, bytes: out.length - start });
     };
   }
 
-  #keyQuestion(bytes: Uint8Array, out: RowBuffer, head: number): (ranking: Overlay) => void {
-    const { keyStart, keyLength } = this.#request;
-    // One connection's key must not be lost to another's while the answer waits for a fold.
-    const key = bytes.slice(keyStart, keyStart + keyLength);
+  #keyQuestion(out: RowBuffer, head: number): (ranking: Overlay) => void {
+    const { keyStart, keyLength, view } = this.#request;
+    const keyEnd = keyStart + keyLength;
     const start = head + REPLY_HEAD_BYTES;
     return (ranking) => {
       out.cut(start);
-      this.#keyWords.fill(0);
-      this.#keyBytes.set(key);
-      const isThere = ranking.find(this.#keyWords, keyLength, this.#keyView);
       const total = ranking.total();
+      const isThere = ranking.find(view, keyStart, keyEnd);
       if (isThere) {
-        const rank = ranking.rankOfFound(this.#keyView, keyLength);
+        const rank = ranking.rankOfFound(view, keyStart, keyEnd);
         const at = out.extend(RANK_BYTES);
         out.view.setUint32(at, rank >>> 0, true);
         out.view.setUint32(at + 4, Math.floor(rank / 2 ** 32), true);
-        out.row(ranking.foundHigh, ranking.foundLow, this.#keyView, 0, keyLength);
+        out.row(ranking.foundHigh, ranking.foundLow, view, keyStart, keyEnd);
       }
       const rows = isThere ? 1 : 0;
-      encodeReplyHead(out.bytes, head, { total, rows, bytes: out.length - start });
+      encodeReplyHead(out.view, head, { total, rows, bytes: out.length - start });
     };
   }
 
@@ -145,7 +139,7 @@ export class Answerer {
       out.row(Math.floor(value / 2 ** 32), value | 0, view, 0, name.length);
     }
     const size = out.length - head - REPLY_HEAD_BYTES;
-    encodeReplyHead(out.bytes, head, { total, rows: rows.length, bytes: size });
+    encodeReplyHead(out.view, head, { total, rows: rows.length, bytes: size });
   }
 
   #fail(error: unknown, out: RowBuffer, head: number): void {
@@ -154,7 +148,7 @@ export class Answerer {
     if (error instanceof CorruptError) this.#onDamage(error);
     this.#failed.value += 1;
     out.cut(head + REPLY_HEAD_BYTES);
-    encodeReplyHead(out.bytes, head, { total: code, rows: 0, bytes: 0 });
+    encodeReplyHead(out.view, head, { total: code, rows: 0, bytes: 0 });
   }
 }
 

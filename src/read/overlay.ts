@@ -13,7 +13,12 @@
  */
 
 import { assert } from "../base/assert.ts";
-import { ROW_KEY_LENGTH_OFFSET, ROW_KEY_OFFSET, ROW_VALUE_OFFSET } from "../wire/mod.ts";
+import {
+  NAME_SIZE_MAX,
+  ROW_KEY_LENGTH_OFFSET,
+  ROW_KEY_OFFSET,
+  ROW_VALUE_OFFSET,
+} from "../wire/mod.ts";
 import { KeySums } from "./key_sums.ts";
 import { compareBytes, compareRank } from "../keyspace/mod.ts";
 import type { RowBuffer } from "./row_buffer.ts";
@@ -53,6 +58,9 @@ export class Overlay {
   #touched: number[] = [];
   #byNew = new Uint32Array(0);
   #byOld = new Uint32Array(0);
+  /** A key that is looked up, NUL padded to words. */
+  readonly #keyWords = new Int32Array(NAME_SIZE_MAX / 4 + 1);
+  readonly #keyBytes = new Uint8Array(this.#keyWords.buffer);
 
   /** `block` is scratch memory. */
   constructor(base: BaseRanking, block: RowBuffer) {
@@ -93,10 +101,10 @@ export class Overlay {
   }
 
   /** Looks a key up: true where it is there, its count then in `foundHigh` and `foundLow`. */
-  find(words: Int32Array, length: number, key: DataView): boolean {
-    const index = this.sums.count === 0 ? -1 : this.sums.find(words, 0, length);
+  find(key: DataView, start: number, end: number): boolean {
+    const index = this.sums.count === 0 ? -1 : this.#indexOf(key, start, end);
     if (index < 0) {
-      if (!this.#base.find(key, 0, length)) return false;
+      if (!this.#base.find(key, start, end)) return false;
       this.foundHigh = this.#base.foundHigh;
       this.foundLow = this.#base.foundLow;
       return true;
@@ -112,9 +120,9 @@ export class Overlay {
   foundLow = 0;
 
   /** Place from 0 of a counter that `find` has found. */
-  rankOfFound(key: DataView, length: number): number {
+  rankOfFound(key: DataView, start: number, end: number): number {
     this.#settle();
-    return this.#rowsBefore(this.foundHigh, this.foundLow, key, 0, length);
+    return this.#rowsBefore(this.foundHigh, this.foundLow, key, start, end);
   }
 
   /** Appends rows `offset … offset + length`, fewer at the end; returns how many. */
@@ -241,6 +249,17 @@ export class Overlay {
       (index) => this.#compareNew(index, high, low, key, start, end),
     );
     return inBase - removed + added;
+  }
+
+  /** Number of a changed key, or −1. */
+  #indexOf(key: DataView, start: number, end: number): number {
+    const length = end - start;
+    if (length > NAME_SIZE_MAX) return -1;
+    const words = this.#keyWords;
+    words[length >>> 2] = 0;
+    const bytes = this.#keyBytes;
+    for (let at = 0; at < length; at++) bytes[at] = key.getUint8(start + at);
+    return this.sums.find(words, 0, length);
   }
 
   /** Finds in the base what was added since the last time. */

@@ -16,7 +16,6 @@ import { type KeyspaceTotal, listTotals } from "./keyspace_list.ts";
 import { KeyspaceView, TooManyChanges } from "./keyspace_view.ts";
 import { LogWatch } from "./log_watch.ts";
 import type { Overlay } from "./overlay.ts";
-import { nameWords } from "./record_walk.ts";
 import { RowBuffer } from "./row_buffer.ts";
 import { ViewCache } from "./view_cache.ts";
 
@@ -134,12 +133,11 @@ export class Reader implements Disposable {
   ): Promise<{ readonly rank: number; readonly value: bigint } | null> {
     checkKeyspaceName(keyspace, this.directory.sizes.keyspaceSize);
     checkKey(key, this.directory.sizes.keySize);
-    const words = nameWords(key);
-    const view = new DataView(words.buffer);
+    const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
     return await this.#askNow(keyspace, (ranking) => {
-      if (!ranking.find(words, key.length, view)) return null;
+      if (!ranking.find(view, 0, key.length)) return null;
       const value = (BigInt(ranking.foundHigh) << 32n) | BigInt(ranking.foundLow >>> 0);
-      return { rank: ranking.rankOfFound(view, key.length), value };
+      return { rank: ranking.rankOfFound(view, 0, key.length), value };
     });
   }
 

@@ -17,6 +17,27 @@ export function fieldNameLength(bytes: Uint8Array, start: number, end: number): 
   return at === end ? length : BROKEN_FIELD;
 }
 
+/**
+ * The same where `words` lie over the bytes: most of a field is NUL, and words see it four bytes at a
+ * time. `end` is a multiple of four.
+ */
+export function fieldNameLengthInWords(
+  bytes: Uint8Array,
+  words: Int32Array,
+  start: number,
+  end: number,
+): number {
+  let at = start;
+  while (at < end && bytes[at] !== 0) at++;
+  const length = at - start;
+  while ((at & 3) !== 0 && bytes[at] === 0) at++;
+  if ((at & 3) !== 0) return BROKEN_FIELD;
+  const last = end >>> 2;
+  let bits = 0;
+  for (let word = at >>> 2; word < last; word++) bits |= words[word]!;
+  return bits === 0 ? length : BROKEN_FIELD;
+}
+
 /** Writes a name and its NULs over a whole field. The name was checked before. */
 export function encodeField(
   target: Uint8Array,

@@ -3,7 +3,13 @@
  * request, which a key field follows. A reply is a head of three integers and then rows.
  */
 
-import { checkKey, checkKeyspaceName, encodeField, fieldNameLength } from "./field.ts";
+import {
+  checkKey,
+  checkKeyspaceName,
+  encodeField,
+  fieldNameLength,
+  fieldNameLengthInWords,
+} from "./field.ts";
 import { checkSizes, type MessageSizes } from "./message_sizes.ts";
 
 export const READ_PORT = 48880;
@@ -84,19 +90,23 @@ export class RequestCursor {
   readonly #layout: RequestLayout;
   #bytes = new Uint8Array(0);
   #view = new DataView(this.#bytes.buffer);
+  /** Over the bytes; null where they do not begin on a word. */
+  #words: Int32Array | null = null;
 
   constructor(sizes: MessageSizes) {
     this.#layout = requestLayout(sizes);
+  }
+
+  /** The bytes of the request that `next` has read, as a view. */
+  get view(): DataView<ArrayBuffer> {
+    return this.#view;
   }
 
   /** Reads the request at `start`; returns the offset after it, or −1 where it is not whole yet. */
   next(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): number {
     const layout = this.#layout;
     if (end - start < layout.requestBytes) return -1;
-    if (this.#bytes !== bytes) {
-      this.#bytes = bytes;
-      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    }
+    if (this.#bytes !== bytes) this.#setBytes(bytes);
     const view = this.#view;
     const offsetLow = view.getUint32(start + layout.offsetOffset, true);
     const offsetHigh = view.getInt32(start + layout.offsetOffset + 4, true);
@@ -106,24 +116,39 @@ export class RequestCursor {
     if (isExtended && end - start < layout.extendedBytes) return -1;
 
     this.keyspaceStart = start;
-    this.keyspaceLength = fieldNameLength(bytes, start, start + layout.keyspaceSize);
+    this.keyspaceLength = this.#nameLength(start, start + layout.keyspaceSize);
     this.offset = offsetHigh * 2 ** 32 + offsetLow;
     this.length = lengthHigh * 2 ** 32 + lengthLow;
     this.kind = "invalid";
     if (isExtended) {
-      this.#readExtended(bytes, start);
+      this.#readExtended(start);
       return start + layout.extendedBytes;
     }
     if (this.keyspaceLength > 0 && offsetHigh >= 0 && lengthHigh >= 0) this.kind = "page";
     return start + layout.requestBytes;
   }
 
-  #readExtended(bytes: Uint8Array, start: number): void {
+  #readExtended(start: number): void {
     this.keyStart = start + this.#layout.requestBytes;
-    this.keyLength = fieldNameLength(bytes, this.keyStart, start + this.#layout.extendedBytes);
+    this.keyLength = this.#nameLength(this.keyStart, start + this.#layout.extendedBytes);
     if (this.keyLength < 0) return;
     if (this.length === EXTENDED_KEY && this.keyspaceLength > 0) this.kind = "key";
     if (this.length === EXTENDED_KEYSPACES && this.keyspaceLength === 0) this.kind = "keyspaces";
+  }
+
+  #nameLength(start: number, end: number): number {
+    return this.#words !== null && (end & 3) === 0
+      ? fieldNameLengthInWords(this.#bytes, this.#words, start, end)
+      : fieldNameLength(this.#bytes, start, end);
+  }
+
+  #setBytes(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#bytes = bytes;
+    const { buffer, byteOffset, byteLength } = bytes;
+    this.#view = new DataView(buffer, byteOffset, byteLength);
+    this.#words = byteOffset % 4 === 0
+      ? new Int32Array(buffer, byteOffset, byteLength >>> 2)
+      : null;
   }
 }
 
@@ -182,8 +207,7 @@ export interface ReplyHead {
   readonly bytes: number;
 }
 
-export function encodeReplyHead(target: Uint8Array, offset: number, head: ReplyHead): void {
-  const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
+export function encodeReplyHead(view: DataView, offset: number, head: ReplyHead): void {
   setSafeInteger(view, offset + REPLY_TOTAL_OFFSET, head.total);
   setSafeInteger(view, offset + REPLY_ROWS_OFFSET, head.rows);
   setSafeInteger(view, offset + REPLY_BYTES_OFFSET, head.bytes);

@@ -29,10 +29,10 @@ function page(overlay: Overlay, offset: number, length: number): PlainRow[] {
 
 function find(overlay: Overlay, key: string): { value: bigint; rank: number } | null {
   const view = new DataView(new Uint8Array(wordsOf(key).buffer).slice(0, key.length).buffer);
-  if (!overlay.find(wordsOf(key), key.length, view)) return null;
+  if (!overlay.find(view, 0, key.length)) return null;
   const { foundHigh, foundLow } = overlay;
   const value = (BigInt(foundHigh) << 32n) | BigInt(foundLow >>> 0);
-  return { value, rank: overlay.rankOfFound(view, key.length) };
+  return { value, rank: overlay.rankOfFound(view, 0, key.length) };
 }
 
 function overlayOn(counters: Record<string, bigint>): Overlay {

@@ -102,7 +102,7 @@ Deno.test("Heads and rows come back as they were, errors negative", () => {
       { total: 2 ** 32, rows: 1, bytes: 2 ** 31 },
     ]
   ) {
-    encodeReplyHead(bytes, 0, head);
+    encodeReplyHead(new DataView(bytes.buffer), 0, head);
     assertEquals(decodeReplyHead(bytes, 0), head);
     assertEquals(new DataView(bytes.buffer).getBigInt64(0, true), BigInt(head.total));
   }
