@@ -20,7 +20,7 @@ import { randomTableSteps, tableSubject } from "./table_subject.ts";
 import { workerFold } from "./worker_fold.ts";
 
 const LIVES = 6;
-const SEEDS_A_TURN = 100;
+const SEEDS_A_TURN = 500;
 const CYCLES_A_TURN = 50;
 /** After so many cycles the kill harness begins with a new data directory. */
 const CYCLES_A_DIRECTORY = 400;
