@@ -50,6 +50,7 @@ export class ReadServer {
   readonly #sweep: ReturnType<typeof setInterval>;
   readonly #reportedDamage = new Set<string>();
   #isStopping = false;
+  #stopped: Promise<void> | null = null;
 
   /**
    * Listens and serves. The directory stays its owner's. Throws `FailedError` where the port is taken,
@@ -92,8 +93,12 @@ export class ReadServer {
     return this.#failure.promise;
   }
 
-  /** Accepts nothing new, answers what was read, and closes. */
-  async stop(): Promise<void> {
+  /** Accepts nothing new, answers what was read, and closes. A second call waits for the first. */
+  stop(): Promise<void> {
+    return this.#stopped ??= this.#stop();
+  }
+
+  async #stop(): Promise<void> {
     this.#isStopping = true;
     clearInterval(this.#sweep);
     this.#listener.close();

@@ -1,0 +1,369 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
+import { FailedError } from "../../src/base/errors.ts";
+import { type Events, noEvents } from "../../src/base/events.ts";
+import { Metrics } from "../../src/base/metrics.ts";
+import { DirectoryFailedError } from "../../src/commitlog/mod.ts";
+import { keyspacePath } from "../../src/keyspace/mod.ts";
+import { ReadServer, type ReadServerOptions } from "../../src/read/mod.ts";
+import { decodeRows, DEFAULT_SIZES, RequestEncoder } from "../../src/wire/mod.ts";
+import { Random, seedForTest } from "../support/random.ts";
+import { withTemporaryDirectory } from "../support/temporary.ts";
+import { waitUntil, within } from "../support/wait.ts";
+import { LivingDirectory } from "./living_directory.ts";
+import { latin1Bytes, latin1Text, type PlainRow } from "./plain_base.ts";
+import { type Reply, RequestSocket } from "./request_socket.ts";
+
+const encoder = new RequestEncoder(DEFAULT_SIZES);
+
+function page(keyspace: string, offset: number | bigint, length: number | bigint): Uint8Array {
+  return encoder.page(latin1Bytes(keyspace), { offset: BigInt(offset), length: BigInt(length) });
+}
+
+function rowsOf({ body, rows }: Reply): PlainRow[] {
+  return [...decodeRows(body, rows)].map(({ key, value }) => ({ key: latin1Text(key), value }));
+}
+
+/** A directory that lives in this process and a server on it. */
+async function withServer(
+  body: (
+    living: LivingDirectory,
+    server: ReadServer,
+    metrics: Metrics,
+  ) => Promise<void>,
+  { options = {}, clock = systemClock, events = noEvents }: {
+    options?: Partial<ReadServerOptions>;
+    clock?: Clock;
+    events?: Events;
+  } = {},
+): Promise<void> {
+  await withTemporaryDirectory(async (path) => {
+    await using living = await LivingDirectory.open(`${path}/data`);
+    using directory = living.openAgain();
+    const metrics = new Metrics();
+    const server = new ReadServer(directory, {
+      hostname: "127.0.0.1",
+      port: 0,
+      maxConnections: 100,
+      stale: false,
+      ...options,
+    }, { clock, events, metrics });
+    try {
+      await body(living, server, metrics);
+    } finally {
+      await server.stop();
+    }
+  });
+}
+
+function counters(keyspace: string, count: number) {
+  return Array.from({ length: count }, (_, index) => ({
+    keyspace,
+    key: `key-${index}`,
+    // Odd, so never 0: a zero increment makes no counter.
+    increment: 2n * BigInt((index * 7919) % 1009) - 999n,
+  }));
+}
+
+Deno.test("C40 A range gives its rows, fewer at the end, none behind it", async () => {
+  await withServer(async (living, server) => {
+    await living.write(counters("ks", 5));
+    const all = living.ranking("ks");
+    for (const isFolded of [false, true]) {
+      if (isFolded) {
+        await living.seal();
+        await living.fold();
+      }
+      using socket = await RequestSocket.connect(server.address);
+      for (const [offset, length] of [[0, 3], [3, 10], [99, 1], [0, 0], [5, 1], [4, 1]] as const) {
+        await socket.send(page("ks", offset, length));
+        const reply = await socket.reply();
+        assertEquals(rowsOf(reply), all.slice(offset, offset + length));
+        assertEquals([reply.total, reply.rows], [all.length, rowsOf(reply).length]);
+      }
+    }
+  });
+});
+
+Deno.test("C41 An unknown keyspace answers 0, 0, 0", async () => {
+  await withServer(async (_, server) => {
+    using socket = await RequestSocket.connect(server.address);
+    await socket.send(page("absent", 0, 10));
+    assertEquals(await socket.bytes(24), new Uint8Array(24));
+    await socket.send(encoder.key(latin1Bytes("absent"), latin1Bytes("k")));
+    assertEquals(await socket.bytes(24), new Uint8Array(24));
+  });
+});
+
+Deno.test("Requests that break a rule are answered −22 and the connection goes on", async () => {
+  await withServer(async (living, server) => {
+    await living.write(counters("ks", 1));
+    using socket = await RequestSocket.connect(server.address);
+    const afterNul = page("ks", 0, 1);
+    afterNul[100] = 1;
+    const unknown = encoder.key(latin1Bytes("ks"), latin1Bytes("k"));
+    new DataView(unknown.buffer).setBigInt64(264, 9n, true);
+    for (
+      const bad of [page("ks", -1, 1), page("ks", 0, -1), new Uint8Array(272), afterNul, unknown]
+    ) {
+      await socket.send(bad);
+      assertEquals(await socket.reply(), { total: -22, rows: 0, body: new Uint8Array(0) });
+    }
+    await socket.send(page("ks", 0, 2n ** 63n - 1n));
+    assertEquals((await socket.reply()).rows, 1);
+    await socket.send(page("ks", 2n ** 63n - 1n, 1));
+    assertEquals(await socket.reply(), { total: 1, rows: 0, body: new Uint8Array(0) });
+  });
+});
+
+Deno.test("Extended requests answer a key's rank and value, and the keyspaces", async () => {
+  await withServer(async (living, server) => {
+    await living.write([...counters("ks", 50), ...counters("b", 3), ...counters("a", 1)]);
+    using socket = await RequestSocket.connect(server.address);
+    for (const [rank, { key, value }] of living.ranking("ks").entries()) {
+      await socket.send(encoder.key(latin1Bytes("ks"), latin1Bytes(key)));
+      const { total, rows, body } = await socket.reply();
+      assertEquals([total, rows], [50, 1]);
+      assertEquals(new DataView(body.buffer).getBigInt64(0, true), BigInt(rank));
+      assertEquals([...decodeRows(body.subarray(8), 1)], [{ value, key: latin1Bytes(key) }]);
+    }
+    await socket.send(encoder.key(latin1Bytes("ks"), latin1Bytes("absent")));
+    assertEquals(await socket.reply(), { total: 50, rows: 0, body: new Uint8Array(0) });
+    await socket.send(encoder.keyspaces(new Uint8Array(0)));
+    assertEquals(rowsOf(await socket.reply()), [
+      { key: "a", value: 1n },
+      { key: "b", value: 3n },
+      { key: "ks", value: 50n },
+    ]);
+    await socket.send(encoder.keyspaces(latin1Bytes("b")));
+    assertEquals(rowsOf(await socket.reply()), [{ key: "ks", value: 50n }]);
+    await socket.send(encoder.keyspaces(latin1Bytes("ks")));
+    assertEquals(await socket.reply(), { total: 3, rows: 0, body: new Uint8Array(0) });
+  });
+});
+
+Deno.test("A reply carries at most 65,536 rows", async () => {
+  await withServer(async (living, server) => {
+    const all = counters("ks", 66_000);
+    for (let from = 0; from < all.length; from += 2000) {
+      await living.write(all.slice(from, from + 2000));
+    }
+    await living.seal();
+    await living.fold();
+    using socket = await RequestSocket.connect(server.address);
+    await socket.send(page("ks", 100, 100_000));
+    const reply = await socket.reply();
+    assertEquals([reply.total, reply.rows], [66_000, 65_536]);
+    assertEquals(rowsOf(reply), living.ranking("ks").slice(100, 100 + 65_536));
+  });
+});
+
+Deno.test("Pipelined requests in any segmentation are answered in order, as the plain model says", async () => {
+  const random = new Random(seedForTest("pipelined requests"));
+  await withServer(async (living, server) => {
+    await living.write([...counters("one", 300), ...counters("two", 20)]);
+    await living.seal();
+    await living.fold();
+    await living.write(counters("one", 40));
+    await Promise.all(Array.from({ length: 4 }, async () => {
+      using socket = await RequestSocket.connect(server.address);
+      const expected: (() => Promise<void>)[] = [];
+      const parts: Uint8Array[] = [];
+      for (let count = 0; count < 200; count++) {
+        const keyspace = random.pick(["one", "two", "absent"]);
+        const ranking = living.ranking(keyspace);
+        const [offset, length] = [random.below(320), random.below(120)];
+        if (random.chance(0.7)) {
+          parts.push(page(keyspace, offset, length));
+          expected.push(async () => {
+            const reply = await socket.reply();
+            assertEquals(rowsOf(reply), ranking.slice(offset, offset + length));
+          });
+        } else if (random.chance(0.5)) {
+          const key = `key-${random.below(320)}`;
+          parts.push(encoder.key(latin1Bytes(keyspace), latin1Bytes(key)));
+          const rank = ranking.findIndex((row) => row.key === key);
+          expected.push(async () => {
+            const { rows, body } = await socket.reply();
+            assertEquals(rows, rank < 0 ? 0 : 1);
+            if (rank < 0) return;
+            assertEquals(new DataView(body.buffer).getBigInt64(0, true), BigInt(rank));
+          });
+        } else {
+          const bad = page(keyspace, 0, 1);
+          bad[255] = 1;
+          parts.push(bad);
+          expected.push(async () => assertEquals((await socket.reply()).total, -22));
+        }
+      }
+      const stream = new Uint8Array(
+        await new Blob(parts as Uint8Array<ArrayBuffer>[]).arrayBuffer(),
+      );
+      const sending = (async () => {
+        for (let sent = 0; sent < stream.length;) {
+          const count = random.chance(0.5) ? random.between(1, 600) : random.between(1, 30_000);
+          await socket.send(stream.subarray(sent, sent + count));
+          sent += count;
+        }
+        await socket.endSending();
+      })();
+      for (const check of expected) await check();
+      await sending;
+      assertEquals(await socket.some(), null);
+    }));
+  });
+});
+
+Deno.test("A request that is cut off, and noise, harm nobody else", async () => {
+  const random = new Random(seedForTest("noise on the read port"));
+  await withServer(async (living, server) => {
+    await living.write(counters("ks", 5));
+    using witness = await RequestSocket.connect(server.address);
+    for (let round = 0; round < 30; round++) {
+      using socket = await RequestSocket.connect(server.address);
+      await socket.send(random.bytes(random.below(2000)));
+      if (random.chance(0.5)) await socket.endSending();
+      await witness.send(page("ks", 0, 9));
+      assertEquals((await witness.reply()).rows, 5);
+    }
+  });
+});
+
+Deno.test("A damaged keyspace is answered −5 and reported once, the others go on", async () => {
+  const events: string[] = [];
+  await withServer(async (living, server) => {
+    await living.write([...counters("good", 3), ...counters("bad", 2000)]);
+    await living.seal();
+    await living.fold();
+    const path = keyspacePath(`${living.path}/keyspaces`, latin1Bytes("bad"));
+    const whole = Deno.readFileSync(path);
+    const damaged = whole.slice();
+    // Behind the meta blocks, so that only the pages are hit.
+    for (let at = 16_384; at < damaged.length; at += 512) damaged[at]! ^= 1;
+    Deno.writeFileSync(path, damaged);
+    using socket = await RequestSocket.connect(server.address);
+    for (let tries = 0; tries < 2; tries++) {
+      await socket.send(page("bad", 0, 10));
+      assertEquals(await socket.reply(), { total: -5, rows: 0, body: new Uint8Array(0) });
+      await socket.send(encoder.key(latin1Bytes("bad"), latin1Bytes("key-1")));
+      assertEquals((await socket.reply()).total, -5);
+      await socket.send(page("good", 0, 10));
+      assertEquals((await socket.reply()).rows, 3);
+    }
+    const reports = events.filter((event) => event === "damaged keyspace").length;
+    assert(reports >= 1 && reports <= 2, "Once for each damaged place");
+    Deno.writeFileSync(path, whole);
+    await socket.send(page("bad", 0, 1));
+    assertEquals((await socket.reply()).rows, 1);
+  }, { events: { report: (_, event) => events.push(event) } });
+});
+
+Deno.test("More connections than allowed are accepted and closed", async () => {
+  const events: string[] = [];
+  await withServer(async (living, server, metrics) => {
+    await living.write(counters("ks", 1));
+    using first = await RequestSocket.connect(server.address);
+    await first.send(page("ks", 0, 1));
+    await first.reply();
+    using second = await RequestSocket.connect(server.address);
+    assertEquals(await second.some(), null);
+    assertEquals(events, ["connection closed: too many"]);
+    assertEquals(metrics.counter("countd_connections_total", "over-limit").value, 1);
+    first[Symbol.dispose]();
+    await waitUntil("the first to be gone", () => metrics.gauge("countd_connections").value === 0);
+    using third = await RequestSocket.connect(server.address);
+    await third.send(page("ks", 0, 1));
+    assertEquals((await third.reply()).rows, 1);
+  }, { options: { maxConnections: 1 }, events: { report: (_, event) => events.push(event) } });
+});
+
+Deno.test("A peer that takes no replies is cut off after 30 s, and the others are served meanwhile", async () => {
+  let nowMs = 0;
+  const clock: Clock = { ...systemClock, nowMs: () => nowMs };
+  await withServer(async (living, server, metrics) => {
+    const all = counters("ks", 4000);
+    await living.write(all);
+    using stuck = await RequestSocket.connect(server.address);
+    const many = new Uint8Array(272 * 400);
+    for (let index = 0; index < 400; index++) many.set(page("ks", 0, 4000), index * 272);
+    // Some 25 MB of replies, far more than the sockets hold.
+    await stuck.send(many);
+    using other = await RequestSocket.connect(server.address);
+    await other.send(page("ks", 0, 1));
+    assertEquals((await other.reply()).rows, 1);
+    await waitUntil("the replies to stand still", async () => {
+      const before = metrics.counter("countd_bytes_total", "out").value;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return metrics.counter("countd_bytes_total", "out").value === before;
+    });
+    nowMs = 31_000;
+    await waitUntil(
+      "the stuck one to be closed",
+      () => metrics.counter("countd_connections_total", "stalled").value === 1,
+    );
+    await other.send(page("ks", 0, 1));
+    assertEquals((await other.reply()).rows, 1);
+  }, { clock });
+});
+
+Deno.test("A port in use is told, with what to do", async () => {
+  await withServer(async (living, server) => {
+    using directory = living.openAgain();
+    const { port } = server.address;
+    assertThrows(
+      () =>
+        new ReadServer(directory, {
+          hostname: "127.0.0.1",
+          port,
+          maxConnections: 1,
+          stale: false,
+        }, { clock: systemClock, events: noEvents, metrics: new Metrics() }),
+      FailedError,
+      "--port",
+    );
+  });
+});
+
+Deno.test("On a directory that is marked failed a server ends, and does not start", async () => {
+  await withTemporaryDirectory(async (path) => {
+    const living = await LivingDirectory.open(`${path}/data`);
+    using directory = living.openAgain();
+    const start = () =>
+      new ReadServer(directory, {
+        hostname: "127.0.0.1",
+        port: 0,
+        maxConnections: 1,
+        stale: false,
+      }, { clock: systemClock, events: noEvents, metrics: new Metrics() });
+    const server = start();
+    directory.markFailed("a sync failed in a test", 0);
+    await assertRejects(() => within("the end", server.failed), DirectoryFailedError);
+    await server.stop();
+    using another = living.openAgain();
+    assertThrows(
+      () =>
+        new ReadServer(another, {
+          hostname: "127.0.0.1",
+          port: 0,
+          maxConnections: 1,
+          stale: false,
+        }, { clock: systemClock, events: noEvents, metrics: new Metrics() }),
+      DirectoryFailedError,
+    );
+    assertEquals(living.violations().length, 1);
+  });
+});
+
+Deno.test("A server that stops answers what was asked", async () => {
+  await withServer(async (living, server) => {
+    await living.write(counters("ks", 100));
+    using idle = await RequestSocket.connect(server.address);
+    using busy = await RequestSocket.connect(server.address);
+    await busy.send(page("ks", 0, 100));
+    const reply = busy.reply();
+    await reply;
+    const stopping = server.stop();
+    assertEquals(await idle.some(), null);
+    await stopping;
+  });
+});
