@@ -59,7 +59,7 @@ function randomDatabasePlan(random: Random) {
         String(random.next32()).repeat(random.pick([1, 5, 900])),
       ),
   );
-  return { name: "db", sync: random.pick(["always", "os"] as const), acts };
+  return { name: "db", sync: random.pick(["always", "interval"] as const), acts };
 }
 
 function add(totals: Totals, figures: KillFigures): void {
