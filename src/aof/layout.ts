@@ -1,6 +1,7 @@
 /**
- * Offsets of the side file NAME.size, by which an append-only file is shared between processes. Each
- * is the sum of what stands before it; README.md holds the same table, and a test compares them.
+ * Offsets in the pending word, and in the side file NAME.size by which an append-only file is shared
+ * between processes. Each is the sum of what stands before it; README.md holds the same tables, and a
+ * test compares them.
  */
 
 export interface Field {
@@ -20,6 +21,12 @@ const inode = after(upperSize, 8);
 const device = after(inode, 8);
 
 export const sideFileLayout = { publishedSize, format, state, upperSize, inode, device } as const;
+
+const length: Field = { offset: 0, size: 5 };
+const sign = after(length, 3);
+
+/** The word behind a write that is under way; see marks.ts. */
+export const pendingWordLayout = { length, sign } as const;
 
 /** Bytes of the side file: one page of any supported system holds the fields, the rest is 0. */
 export const sideFileSize = 4096;

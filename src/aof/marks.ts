@@ -20,6 +20,7 @@
  */
 
 import { assert } from "../base/assert.ts";
+import { pendingWordLayout } from "./layout.ts";
 import { type Magic, MarkBytes, markSize } from "./magic.ts";
 
 /** Stores bytes at an offset such that a kill leaves all or none of them (pwrite inside one page). */
@@ -141,8 +142,9 @@ export class Marks {
   }
 
   #fillPending(length: number): void {
-    this.#wordView.setUint32(0, length >>> 0, true);
-    this.#wordView.setUint8(4, Math.floor(length / 2 ** 32));
-    this.#word.set(this.#mark.tail.subarray(5), 5);
+    const { length: lengthField, sign } = pendingWordLayout;
+    this.#wordView.setUint32(lengthField.offset, length >>> 0, true);
+    this.#wordView.setUint8(lengthField.offset + 4, Math.floor(length / 2 ** 32));
+    this.#word.set(this.#mark.tail.subarray(sign.offset), sign.offset);
   }
 }

@@ -1,3 +1,35 @@
+/**
+ * Append-only files: one producer, any number of consumers, memory-mapped. README.md of this room holds
+ * the format; this is the door.
+ *
+ * ```ts
+ * import { Aof, createFile } from "./mod.ts";
+ * import { systemStorage } from "../file/mod.ts";
+ *
+ * const storage = systemStorage();
+ * const path = Deno.makeTempDirSync() + "/greetings";
+ *
+ * // Shared: other processes may follow the file while it is written to.
+ * await using log = Aof.open(storage, path, { geometry: createFile(), shared: true });
+ * const seen = Promise.withResolvers<string>();
+ * let text = "";
+ * log.subscribe({
+ *   pollRead(event) {
+ *     text += new TextDecoder().decode(event.tail);
+ *     if (event.eof) seen.resolve(text);
+ *     return event.end;
+ *   },
+ *   pollReadClosed: ({ reason }) => console.log("closed:", reason),
+ * });
+ *
+ * log.write(new TextEncoder().encode("hello "));
+ * log.append(16, (event) => new TextEncoder().encodeInto("world", event.tail).written);
+ * await log.syncAsync(); // what was appended until now survives a power cut
+ * log.finish();
+ * console.log(await seen.promise, log.size);
+ * ```
+ */
+
 export { Aof, type LowRoomFunc } from "./aof.ts";
 export { AppendEvent, type AppendFunc } from "./append_event.ts";
 export {

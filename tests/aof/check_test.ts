@@ -1,0 +1,109 @@
+/** Each invariant of README.md, broken on purpose. */
+
+import { assertEquals } from "@std/assert";
+import { Aof, check, magicDisabled } from "../../src/aof/mod.ts";
+import { sideFileLayout } from "../../src/aof/layout.ts";
+import { creating, storage, text, withFile } from "./support.ts";
+
+/** Changes bytes of a file below an open library. */
+function store(path: string, offset: number, bytes: Uint8Array): void {
+  using file = storage.open(path, { access: "write" });
+  file.write(bytes, offset);
+}
+
+function found(path: string): [number, string, number][] {
+  return check(storage, path).map(({ invariant, path, offset }) => [invariant, path, offset]);
+}
+
+function makeShared(path: string, { finish = false } = {}): void {
+  using aof = Aof.open(storage, path, { geometry: creating(), shared: true });
+  aof.write(text("some data"));
+  if (finish) aof.finish();
+}
+
+Deno.test("A good file passes, while it is written to, closed, finished, and before the first write", async () => {
+  await withFile((path) => {
+    using aof = Aof.open(storage, path, { geometry: creating(), shared: true });
+    assertEquals(found(path), []);
+    aof.append(100, (event) => {
+      event.tail.fill(1);
+      assertEquals(found(path), []);
+      return 50;
+    });
+    assertEquals(found(path), []);
+    aof.finish();
+  });
+});
+
+Deno.test("Invariant 1: bytes that no mark ends", async () => {
+  await withFile((path) => {
+    makeShared(path);
+    store(path, 2000, text("junk"));
+    assertEquals(found(path), [[1, path, 2004]]);
+  }, { damaged: true });
+});
+
+Deno.test("Invariant 1: bytes behind the last checkpoint mark", async () => {
+  await withFile((path) => {
+    {
+      using aof = Aof.open(storage, path, { geometry: creating() });
+      aof.write(text("chunk"));
+      aof.checkpoint();
+      aof.write(text("more"));
+    }
+    assertEquals(found(path), []);
+    store(path, 30, text("junk"));
+    assertEquals(found(path), [[1, path, 13]]);
+  }, { damaged: true });
+});
+
+Deno.test("Invariant 3: a finished file with bytes behind its mark", async () => {
+  await withFile((path) => {
+    makeShared(path, { finish: true });
+    assertEquals(found(path), []);
+    Deno.chmodSync(path, 0o600);
+    Deno.truncateSync(path, 4096);
+    assertEquals(found(path), []);
+    Deno.chmodSync(path, 0o444);
+    assertEquals(found(path), [[3, path, 17]]);
+  }, { damaged: true });
+});
+
+Deno.test("Invariant 4: more is published than stands", async () => {
+  await withFile((path) => {
+    makeShared(path);
+    const side = `${path}.size`;
+    store(side, 0, new Uint8Array(new BigInt64Array([10n]).buffer));
+    assertEquals(found(path), [[4, side, 0]]);
+    // A size that speaks of another file says nothing of this one.
+    store(side, sideFileLayout.inode.offset, new Uint8Array(8));
+    assertEquals(found(path), []);
+  }, { damaged: true });
+});
+
+Deno.test("Invariant 5: a side file with a field that cannot be", async () => {
+  const breaks: [number, Uint8Array][] = [
+    [sideFileLayout.format.offset, text("asz9")],
+    [sideFileLayout.state.offset, new Uint8Array([2])],
+    [sideFileLayout.device.offset + 8, new Uint8Array([1])],
+  ];
+  for (const [offset, bytes] of breaks) {
+    await withFile((path) => {
+      makeShared(path);
+      store(`${path}.size`, offset, bytes);
+      assertEquals(found(path), [[5, `${path}.size`, offset]]);
+    }, { damaged: true });
+  }
+  await withFile((path) => {
+    makeShared(path);
+    Deno.truncateSync(`${path}.size`, 64);
+    assertEquals(found(path), [[5, `${path}.size`, 64]]);
+  }, { damaged: true });
+});
+
+Deno.test("Without marks any bytes pass", async () => {
+  await withFile((path) => {
+    Deno.writeFileSync(path, text("anything"));
+    assertEquals(check(storage, path, { magic: magicDisabled }), []);
+  }, { damaged: true });
+});
