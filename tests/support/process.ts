@@ -36,7 +36,7 @@ export interface Ended {
 const projectRoot = decodeURIComponent(new URL("../..", import.meta.url).pathname);
 
 /** The command line that runs countd: program first. */
-function countdCommand(args: readonly string[], options: RunOptions): string[] {
+export function countdCommand(args: readonly string[], options: RunOptions = {}): string[] {
   const binary = options.binary ?? Deno.env.get("COUNTD_TEST_BINARY");
   const command = binary ? [binary, ...args] : [
     Deno.execPath(),

@@ -73,7 +73,8 @@ export const shell = defineVerb({
       // Nobody reads any more: that ends everything.
       if (error instanceof BrokenPipe) throw error;
       const { message, stack } = failureOf(error);
-      stderr.line(stderr.hasColor ? `\x1b[31m${message}\x1b[0m` : `countd: ${message}`);
+      const line = isInteractive ? `error: ${message}` : `countd: ${message}`;
+      stderr.line(stderr.hasColor ? `\x1b[31m${line}\x1b[0m` : line);
       if (stack !== undefined) stderr.line(stack);
       stderr.flush();
     };

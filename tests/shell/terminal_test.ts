@@ -1,0 +1,379 @@
+/** The shell in a real terminal. */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { systemStorage } from "../../src/file/mod.ts";
+import { checkTables } from "../../src/table/mod.ts";
+import { countdCommand, runCountd } from "../support/process.ts";
+import { withTemporaryDirectory } from "../support/temporary.ts";
+import { waitUntil } from "../support/wait.ts";
+import { quoted, Terminal, tmuxIsInstalled } from "./terminal.ts";
+
+interface Place {
+  readonly directory: string;
+  readonly data: string;
+  readonly history: string;
+}
+
+/** Runs a shell in a terminal; when the test is over its tables must be sound. */
+async function withShell(
+  body: (terminal: Terminal, place: Place) => Promise<void>,
+  options: { columns?: number; rows?: number; words?: string[]; setUp?: string[] } = {},
+): Promise<void> {
+  if (!tmuxIsInstalled()) return;
+  await withTemporaryDirectory(async (directory) => {
+    const data = `${directory}/data`;
+    if (options.setUp !== undefined) {
+      const { code, stderr } = await runCountd([
+        "shell",
+        "--data",
+        data,
+        "-c",
+        options.setUp.join("\n"),
+      ]);
+      assertEquals(code, 0, stderr);
+    }
+    const command = countdCommand(["shell", "--data", data, ...options.words ?? []]);
+    await using terminal = await Terminal.open(
+      `${
+        command.map(quoted).join(" ")
+      }; echo "left with $?"; stty -a | grep -o -e -icanon -e icanon`,
+      { directory, env: { XDG_STATE_HOME: `${directory}/state`, NO_COLOR: "1" }, ...options },
+    );
+    await terminal.shows("countd shell: .help lists the commands, Ctrl-D leaves", "countd>");
+    await body(terminal, { directory, data, history: `${directory}/state/countd/history` });
+    assertEquals(checkTables(systemStorage(), `${data}/tables`), []);
+  });
+}
+
+/** The shell is gone, and the terminal reads lines again. */
+async function assertLeft(terminal: Terminal, code: number): Promise<void> {
+  await waitUntil("the shell to leave", async () => {
+    const [left, mode] = (await terminal.lines()).slice(-2);
+    return left === `left with ${code}` && mode === "icanon";
+  });
+}
+
+Deno.test("At a terminal answers are aligned, counted, and safe to look at", async () => {
+  await withShell(async (terminal) => {
+    await terminal.type('set greeting "hello\\x1b[31m\\n"; set b 2; use t/u; set "c d" é');
+    await terminal.press("Enter");
+    await terminal.shows("ok", "ok", "ok", "ok", "countd:t/u>");
+    await terminal.type("use; get greeting; each; tables");
+    await terminal.press("Enter");
+    await terminal.shows(
+      "ok",
+      "hello\\x1b[31m\\x0a",
+      "key       value",
+      "b         2",
+      "greeting  hello\\x1b[31m\\x0a",
+      "(2 rows)",
+      "t/u",
+      "(1 row)",
+      "countd>",
+    );
+    await terminal.type(".mode json; each; .mode raw; each; get missing");
+    await terminal.press("Enter");
+    await terminal.shows(
+      "ok",
+      '{"entries":[{"key":"b","value":"2"},{"key":"greeting","value":"hello\\u001b[31m\\n',
+      '"}]}',
+      "(2 rows)",
+      "ok",
+      "b       2",
+      "greeting        hello\\x1b[31m\\x0a",
+      "(2 rows)",
+      'error: Key "missing" is not in the root table',
+      "countd>",
+    );
+    await terminal.type(".timing on");
+    await terminal.press("Enter");
+    await terminal.type("keys");
+    await terminal.press("Enter");
+    await waitUntil(
+      "the time",
+      async () => /^\(2 rows, \d+\.\d ms\)$/.test((await terminal.lines()).at(-2) ?? ""),
+    );
+  });
+});
+
+Deno.test("History comes back with the arrows, in the next shell too, but for lines after a blank", async () => {
+  await withShell(async (terminal, { history }) => {
+    for (const line of ["set a 1", "set b 2", "set b 2", " set secret 3", "get a"]) {
+      await terminal.type(line);
+      await terminal.press("Enter");
+      await terminal.shows(line.startsWith("get") ? "1" : "ok", "countd>");
+    }
+    await terminal.press("Up", "Up");
+    await terminal.shows("countd> set b 2");
+    await terminal.press("Up", "Down");
+    await terminal.shows("countd> set b 2");
+    await terminal.press("C-d");
+    await terminal.shows("countd> set b 2");
+    await terminal.press("C-c", "C-d");
+    await assertLeft(terminal, 0);
+    assertEquals(Deno.readTextFileSync(history), "set a 1\nset b 2\nget a\n");
+    assertEquals((Deno.statSync(history).mode ?? 0) & 0o7777, 0o600);
+  });
+});
+
+Deno.test("A shell begins with the history of earlier ones, and two append side by side", async () => {
+  if (!tmuxIsInstalled()) return;
+  await withTemporaryDirectory(async (directory) => {
+    const env = { XDG_STATE_HOME: `${directory}/state` };
+    const command = countdCommand(["shell", "--data", `${directory}/data`]).map(quoted).join(" ");
+    const open = async (name: string) => {
+      Deno.mkdirSync(`${directory}/${name}`);
+      return await Terminal.open(command, { directory: `${directory}/${name}`, env });
+    };
+    await using one = await open("1");
+    await using other = await open("2");
+    for (const terminal of [one, other]) {
+      await terminal.shows("countd shell: .help lists the commands, Ctrl-D leaves", "countd>");
+    }
+    for (let round = 0; round < 5; round++) {
+      for (const [terminal, name] of [[one, "one"], [other, "other"]] as const) {
+        await terminal.type(`set ${name}-${round} v`);
+        await terminal.press("Enter");
+        await terminal.shows(`countd> set ${name}-${round} v`, "ok", "countd>");
+      }
+    }
+    const lines = Deno.readTextFileSync(`${directory}/state/countd/history`).trimEnd().split("\n");
+    assertEquals(lines.length, 10);
+    await using third = await open("3");
+    await third.shows("countd shell: .help lists the commands, Ctrl-D leaves", "countd>");
+    await third.press("Up");
+    await third.shows("countd> set other-4 v");
+    await third.press("Up");
+    await third.shows("countd> set one-4 v");
+  });
+});
+
+Deno.test("Ctrl-R finds the newest line that holds what is typed, then older ones", async () => {
+  await withShell(async (terminal) => {
+    for (const line of ["set apple 1", "set banana 2", "get apple", "keys"]) {
+      await terminal.type(line);
+      await terminal.press("Enter");
+    }
+    await terminal.shows("apple", "banana", "(2 rows)", "countd>");
+    await terminal.type("half typed");
+    await terminal.press("C-r");
+    await terminal.shows("(reverse-i-search)'':");
+    await terminal.type("app");
+    await terminal.shows("(reverse-i-search)'app': get apple");
+    await terminal.press("C-r");
+    await terminal.shows("(reverse-i-search)'app': set apple 1");
+    await terminal.press("C-r");
+    await terminal.shows("(failed reverse-i-search)'app': set apple 1");
+    await terminal.press("C-g");
+    await terminal.shows("countd> half typed");
+    await terminal.press("C-u", "C-r");
+    await terminal.type("banx");
+    await terminal.press("BSpace");
+    await terminal.shows("(reverse-i-search)'ban': set banana 2");
+    await terminal.press("Left");
+    await terminal.shows("countd> set banana 2");
+    await terminal.press("Right", "BSpace");
+    await terminal.type("3; get banana");
+    await terminal.press("Enter");
+    await terminal.shows("countd> set banana 3; get banana", "ok", "3", "countd>");
+    await terminal.press("C-r");
+    await terminal.type("keys");
+    await terminal.press("Enter");
+    await terminal.shows("countd> keys", "apple", "banana", "(2 rows)", "countd>");
+  });
+});
+
+Deno.test("Tab completes commands, tables, keys, keyspaces, counters and settings", async () => {
+  const setUp = [
+    "set apple 1; set apricot 2; set 'b c' 3",
+    "use orders/open; set o1 v; use orders/shut; set o2 v",
+    "incr pages /index.html 3; incr pages /about.html; incr downloads x.zip",
+  ];
+  await withShell(async (terminal) => {
+    const completes = async (typed: string, completed: string) => {
+      await terminal.type(typed);
+      await terminal.press("Tab");
+      await terminal.shows(`countd> ${completed}`);
+      await terminal.press("C-c");
+      await terminal.shows("countd>");
+    };
+    await completes("ke", "keys");
+    await completes("keysp", "keyspaces");
+    await completes("de", "delete");
+    await completes(".t", ".timing");
+    await completes("get app", "get apple");
+    await completes("get ap", "get ap");
+    await completes("get b", 'get b" c"');
+    await completes('get "b', 'get "b c"');
+    await completes("keys; get 'b", "keys; get 'b c'");
+    await completes("use or", "use orders/");
+    await completes("top pa", "top pages");
+    await completes("count pages /i", "count pages /index.html");
+    await completes("rank downloads ", "rank downloads x.zip");
+    await completes(".mode j", ".mode json");
+    await completes(".timing of", ".timing off");
+    await completes(".help ran", ".help rank");
+    await completes("get nothing-like-it", "get nothing-like-it");
+    await terminal.type("get ap");
+    await terminal.press("Tab", "Tab");
+    await waitUntil(
+      "the candidates",
+      async () => (await terminal.lines()).some((line) => /^apple\s+apricot$/.test(line)),
+    );
+  }, { setUp });
+});
+
+Deno.test("Ctrl-C clears the line and ends a wait for a lock; Ctrl-D leaves only an empty line", async () => {
+  await withShell(async (terminal, { data }) => {
+    await terminal.type("set a 1");
+    await terminal.press("Home");
+    await terminal.type("not ");
+    await terminal.press("C-c");
+    await terminal.shows("countd> ^C", "countd>");
+    await terminal.type("get a");
+    await terminal.press("Home", "C-d", "End", "BSpace", "C-d");
+    await terminal.shows("countd> et");
+    await terminal.press("C-c");
+    const file = Deno.openSync(`${data}/tables/a.kv`);
+    try {
+      file.lockSync(true);
+      await terminal.type("get a; keys");
+      await terminal.press("Enter");
+      await terminal.shows("countd> get a; keys");
+      await terminal.press("C-c");
+      await terminal.shows(
+        "countd> get a; keys",
+        "^C",
+        "error: Interrupted",
+        "a",
+        "(1 row)",
+        "countd>",
+      );
+    } finally {
+      file.close();
+    }
+    await terminal.press("C-d");
+    await assertLeft(terminal, 0);
+  }, { words: ["--lock-timeout", "600s"], setUp: ["set a old"] });
+});
+
+Deno.test("Lines that are pasted together run one after the other", async () => {
+  await withShell(async (terminal) => {
+    await terminal.type("set a 1\nset b 2\nkeys\nget a");
+    await terminal.shows(
+      "countd> set a 1",
+      "ok",
+      "countd> set b 2",
+      "ok",
+      "countd> keys",
+      "a",
+      "b",
+      "(2 rows)",
+      "countd> get a",
+    );
+    await terminal.press("Enter");
+    await terminal.shows("countd> get a", "1", "countd>");
+  });
+});
+
+Deno.test("A line that is wider than the terminal can be edited, also after a resize", async () => {
+  await withShell(async (terminal) => {
+    const value = "0123456789".repeat(8);
+    await terminal.type(`set k ${value}`);
+    await terminal.resize(50, 30);
+    await terminal.type("END");
+    await terminal.press("C-a");
+    await terminal.type("use; ");
+    await terminal.press("C-e", "BSpace", "BSpace", "BSpace", "Enter");
+    await waitUntil(
+      "both answers",
+      async () => (await terminal.lines()).filter((line) => line === "ok").length === 2,
+    );
+    await terminal.type("get k");
+    await terminal.press("Enter");
+    await terminal.shows("countd> get k", value.slice(0, 50), value.slice(50), "countd>");
+  }, { columns: 70, rows: 30 });
+});
+
+Deno.test("Ctrl-Z gives the terminal back, and fg goes on with the same line", async () => {
+  if (!tmuxIsInstalled()) return;
+  await withTemporaryDirectory(async (directory) => {
+    const command = countdCommand(["shell", "--data", `${directory}/data`]).map(quoted).join(" ");
+    await using terminal = await Terminal.open("PS1='sh$ ' exec bash --norc --noprofile -i", {
+      directory,
+      env: { XDG_STATE_HOME: `${directory}/state` },
+    });
+    await terminal.shows("sh$");
+    await terminal.type(`clear; ${command}`);
+    await terminal.press("Enter");
+    await terminal.shows("countd shell: .help lists the commands, Ctrl-D leaves", "countd>");
+    await terminal.type("set a ");
+    await terminal.press("C-z");
+    await waitUntil(
+      "the job to stop",
+      async () => (await terminal.lines()).some((line) => line.includes("Stopped")),
+    );
+    await terminal.type("stty -a | grep -o -e -icanon -e icanon");
+    await terminal.press("Enter");
+    await terminal.shows("icanon", "sh$");
+    await terminal.type("fg");
+    await terminal.press("Enter");
+    await waitUntil("the line", async () => (await terminal.lines()).at(-1) === "countd> set a");
+    await terminal.type("1; get a");
+    await terminal.press("Enter");
+    await terminal.shows("countd> set a 1; get a", "ok", "1", "countd>");
+  });
+});
+
+Deno.test("The terminal reads lines again after SIGTERM, SIGHUP and a closed window's end of input", async () => {
+  for (const signal of ["SIGTERM", "SIGHUP", "SIGINT"] as const) {
+    await withShell(async (terminal, { data }) => {
+      await terminal.type("half a li");
+      await terminal.shows("countd> half a li");
+      Deno.kill(shellPid(data), signal);
+      await assertLeft(terminal, 0);
+    });
+  }
+});
+
+Deno.test("quit, exit and \\q leave, and nothing behind them on the line runs", async () => {
+  for (const word of [".quit", "exit", "\\q"]) {
+    await withShell(async (terminal, { data }) => {
+      await terminal.type(`set a 1; ${word}; set b 2`);
+      await terminal.press("Enter");
+      await assertLeft(terminal, 0);
+      const { text } = await runCountd(["kv", "keys", "--data", data]);
+      assertEquals(text, "a\n");
+    });
+  }
+});
+
+Deno.test("Increments of a shell at a prompt are there for others at once", async () => {
+  await withShell(async (terminal, { data }) => {
+    await terminal.type("incr pages /index.html 9007199254740993");
+    await terminal.press("Enter");
+    await terminal.shows("ok", "countd>");
+    const { code, text } = await runCountd(["top", "pages", "--data", data]);
+    assertEquals([code, text], [0, "9007199254740993\t/index.html\n"]);
+    await terminal.press("C-d");
+    await assertLeft(terminal, 0);
+    assertMatch(
+      (await runCountd(["get", "pages", "/index.html", "--data", data])).text,
+      /^9007199254740993\n$/,
+    );
+  });
+});
+
+/** The process whose data directory this is: no other has it on its command line. */
+function shellPid(data: string): number {
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const words = Deno.readTextFileSync(`/proc/${name}/cmdline`).split("\0");
+      if (words.includes("shell") && words.includes(data) && words[0] !== "sh") return Number(name);
+    } catch {
+      // Ended meanwhile.
+    }
+  }
+  throw new Error(`No shell runs on ${data}`);
+}
