@@ -177,7 +177,7 @@ export function showSize(bytes: number): string {
   return String(bytes);
 }
 
-/** A time in milliseconds: plain, or with ms, s, m. */
+/** A time in milliseconds: plain, or with ms, s, m, h. */
 export function duration(settings: WithDefault<Common & Bounds, number>): Option<number>;
 export function duration(settings: Common & Bounds): Option<number | undefined>;
 export function duration(
@@ -188,11 +188,11 @@ export function duration(
     { placeholder: "MS", show: showDuration },
     settings.default,
     (value) => {
-      const match = /^(\d{1,12})(ms|s|m)?$/.exec(value);
+      const match = /^(\d{1,12})(ms|s|m|h)?$/.exec(value);
       if (match === null) {
         throw new Error(`must be a time in milliseconds such as 500, 500ms or 2s, not "${value}"`);
       }
-      const unit = match[2] === "m" ? 60_000 : match[2] === "s" ? 1000 : 1;
+      const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] ?? "ms"] as number;
       return within(Number(match[1]) * unit, settings, showDuration);
     },
   );

@@ -8,7 +8,7 @@ import { nameArgument, text } from "../option.ts";
 import { dataOption, lockTimeoutOption } from "../options.ts";
 import { type Context, defineVerb, type Verb, type VerbGroup } from "../verb.ts";
 
-const dataOptions = { data: dataOption, lockTimeout: lockTimeoutOption } as const;
+const dataOptions = { data: dataOption } as const;
 const tableOptions = {
   ...dataOptions,
   table: text({
@@ -20,6 +20,9 @@ const tableOptions = {
   }),
 } as const;
 
+/** For the calls that wait for somebody's lock; the others never do. */
+const lockingOptions = { ...tableOptions, lockTimeout: lockTimeoutOption } as const;
+
 const keyArgument = nameArgument("the key: up to 242 bytes of UTF-8 without slash and NUL");
 const valueArgument = nameArgument("the value, byte for byte; - takes it from stdin");
 
@@ -27,11 +30,14 @@ const valueArgument = nameArgument("the value, byte for byte; - takes it from st
 type DataContext = Pick<Context<typeof dataOptions>, "options" | "storage" | "clock">;
 type TableContext = Pick<Context<typeof tableOptions>, "options" | "storage" | "clock">;
 
-async function openRoot({ options, storage, clock }: DataContext): Promise<TableRoot> {
+async function openRoot(
+  { options, storage, clock }: DataContext & { readonly options: { lockTimeout?: number } },
+): Promise<TableRoot> {
   const { TableRoot } = await import("../../table/mod.ts");
   const { directoryPaths } = await import("../../commitlog/mod.ts");
   const { tables } = directoryPaths(options.data);
-  return new TableRoot(storage, tables, { lockTimeoutMs: options.lockTimeout, clock });
+  const { lockTimeout = lockTimeoutOption.default } = options;
+  return new TableRoot(storage, tables, { lockTimeoutMs: lockTimeout, clock });
 }
 
 async function openTable(context: TableContext): Promise<Table> {
@@ -94,7 +100,7 @@ const get = defineVerb({
     "that cannot harm it, and a line end.",
   ],
   positionals: { key: keyArgument },
-  options: tableOptions,
+  options: lockingOptions,
   answersJson: true,
   examples: [
     { command: "countd kv get motd", meaning: "the value of motd in the root table" },
@@ -122,7 +128,7 @@ function writingVerb(
     summary: words.summary,
     details: ["When it returns, the value is on the disk. Prints nothing without --json."],
     positionals: { key: keyArgument, value: valueArgument },
-    options: tableOptions,
+    options: name === "create" ? tableOptions : lockingOptions,
     answersJson: true,
     examples: words.examples,
     async run(context) {
@@ -171,7 +177,7 @@ const remove = defineVerb({
   name: "delete",
   summary: "remove a key; a key that is not there is removed already",
   positionals: { key: keyArgument },
-  options: tableOptions,
+  options: lockingOptions,
   answersJson: true,
   examples: [
     { command: "countd kv delete motd", meaning: "gone when it returns, also after a power cut" },
@@ -232,7 +238,7 @@ const each = defineVerb({
     "ends or tabs are told apart with --json.",
   ],
   positionals: {},
-  options: tableOptions,
+  options: lockingOptions,
   answersJson: true,
   examples: [
     { command: "countd kv each --table jobs", meaning: "all of a table" },
