@@ -237,7 +237,7 @@ Deno.test("A ring of imports is found once, and a tree has none", () => {
 
 Deno.test("A file without a user is found, and a path in a string is a use", () => {
   const files = plant({
-    "main.ts": 'import "./src/a.ts"; new Worker(new URL("./src/worker.ts", import.meta.url));',
+    "main.ts": 'import "./src/a.ts"; new Worker(new URL("src/worker.ts", import.meta.url));',
     "src/a.ts": "",
     "src/worker.ts": "",
     "src/dead.ts": 'import "./a.ts";',

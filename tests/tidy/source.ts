@@ -139,7 +139,7 @@ export function readSource(path: string, text: string): SourceFile {
         },
         Literal(node) {
           if (typeof node.value !== "string" || !/^[\w./-]+\.ts$/.test(node.value)) return;
-          mentions.push(resolve(path, node.value) ?? node.value);
+          mentions.push(new URL(node.value, `file:///${path}`).pathname.slice(1), node.value);
         },
         MemberExpression(node) {
           uses.push({ name: textOf(node), line: lineOf(node) });
