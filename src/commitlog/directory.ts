@@ -64,7 +64,12 @@ export class DataDirectory implements Disposable {
   static openOrCreate(
     storage: Storage,
     data: string,
-    options: { readonly wanted?: Partial<DirectorySizes>; readonly self: Holder },
+    options: {
+      readonly wanted?: Partial<DirectorySizes>;
+      readonly self: Holder;
+      /** Told the sizes of a directory that is about to be made; may throw to prevent it. */
+      readonly beforeMaking?: (sizes: DirectorySizes) => void;
+    },
   ): DataDirectory {
     const paths = directoryPaths(data);
     const wanted = options.wanted ?? {};
@@ -72,6 +77,7 @@ export class DataDirectory implements Disposable {
       // Refused before anything is made.
       const sizes = { ...directorySizesDefault, ...wanted };
       checkDirectorySizes(sizes);
+      options.beforeMaking?.(sizes);
       makeDirectories(storage, data, 0o700);
       for (const path of [paths.logs, paths.keyspaces]) makeDirectories(storage, path, 0o700);
       Control.create(storage, paths.control, sizes);

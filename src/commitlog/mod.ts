@@ -30,6 +30,7 @@ export {
 export { type Capture, LogReader } from "./log_reader.ts";
 export {
   backlogBytesDefault,
+  checkBacklog,
   LogPool,
   type PoolFull,
   poolLogsDefault,

@@ -39,6 +39,15 @@ export const backlogBytesDefault = 4 * 2 ** 30;
 /** A fold needs room to free a log, so growth leaves the disk this many log sizes. */
 const reservedLogs = 4;
 
+/** Throws `UsageError` for a backlog that has no room for an active log and a spare. */
+export function checkBacklog(backlogBytes: number, logSize: number): void {
+  const least = 2 * logSize;
+  if (backlogBytes >= least) return;
+  throw new UsageError(
+    `Invalid --backlog ${backlogBytes}: two logs of ${logSize} bytes are the least (${least})`,
+  );
+}
+
 /** Why no log can be had right now. */
 export type PoolFull = "backlog" | "disk";
 
@@ -47,13 +56,7 @@ export class LogPool {
   readonly #damaged = new Set<number>();
 
   constructor(readonly directory: DataDirectory, readonly options: PoolOptions) {
-    const least = 2 * directory.sizes.logSize;
-    if (options.backlogBytes < least) {
-      throw new UsageError(
-        `Invalid --backlog ${options.backlogBytes}: two logs of ${directory.sizes.logSize} bytes ` +
-          `are the least (${least})`,
-      );
-    }
+    checkBacklog(options.backlogBytes, directory.sizes.logSize);
   }
 
   /** Makes the first slots. Where the disk is full, fewer will do as long as there are two. */

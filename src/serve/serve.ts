@@ -4,7 +4,12 @@
  */
 
 import type { Storage } from "../file/mod.ts";
-import { DataDirectory, describeSelf, type DirectorySizes } from "../commitlog/mod.ts";
+import {
+  checkBacklog,
+  DataDirectory,
+  describeSelf,
+  type DirectorySizes,
+} from "../commitlog/mod.ts";
 import { ReadServer, type ReadServerOptions } from "../read/mod.ts";
 import { type Surroundings, WriteServer, type WriteServerOptions } from "../write/mod.ts";
 import { WorkerProcess } from "./worker_process.ts";
@@ -37,6 +42,7 @@ export class Serve {
     const forWriting = DataDirectory.openOrCreate(storage, options.data, {
       wanted: options.wanted,
       self,
+      beforeMaking: ({ logSize }) => checkBacklog(options.write.backlogBytes, logSize),
     });
     try {
       const forReading = DataDirectory.open(storage, options.data, { self });

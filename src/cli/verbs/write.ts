@@ -44,12 +44,13 @@ export const write = defineVerb({
   ],
   async run(context) {
     const { options, storage, clock, events, signal } = context;
-    const { DataDirectory, describeSelf } = await import("../../commitlog/mod.ts");
+    const { checkBacklog, DataDirectory, describeSelf } = await import("../../commitlog/mod.ts");
     const { WriteServer } = await import("../../write/mod.ts");
     return await runDaemon(context, { verb: "write", ...options }, async (daemon) => {
       using directory = DataDirectory.openOrCreate(storage, options.data, {
         wanted: wantedSizes(options),
         self: describeSelf(storage),
+        beforeMaking: ({ logSize }) => checkBacklog(options.backlog, logSize),
       });
       const server = await WriteServer.start(directory, {
         hostname: options.listen,
