@@ -31,13 +31,20 @@ export interface CounterSource extends Disposable {
   ): Promise<readonly { readonly name: Uint8Array; readonly counters: number | null }[]>;
 }
 
-export const sourceOptions = {
+/** For verbs that send no key. */
+export const pageSourceOptions = {
   data: dataOption,
   connect: connectToReadOption,
   stale: staleOption,
   keyspaceSize: clientKeyspaceSizeOption,
-  keySize: clientKeySizeOption,
 } as const;
+
+export const sourceOptions = { ...pageSourceOptions, keySize: clientKeySizeOption } as const;
+
+type SourceContext = Pick<
+  Context<typeof pageSourceOptions>,
+  "options" | "storage" | "clock" | "events"
+>;
 
 /** What help says on each of these verbs. */
 export const SOURCE_DETAILS =
@@ -46,10 +53,9 @@ export const SOURCE_DETAILS =
 
 /** Opens what the options name. Throws `NotFoundError` where there is no data directory. */
 export async function openSource(
-  { options, storage, clock, events }: Pick<
-    Context<typeof sourceOptions>,
-    "options" | "storage" | "clock" | "events"
-  >,
+  { options, storage, clock, events }: SourceContext & {
+    readonly options: { readonly keySize?: number };
+  },
 ): Promise<CounterSource> {
   if (options.connect !== undefined) {
     if (options.stale) {
@@ -58,7 +64,8 @@ export async function openSource(
       );
     }
     const { ReadClient } = await import("../client/mod.ts");
-    return await ReadClient.connect(options.connect, options);
+    const { connect, keyspaceSize, keySize = clientKeySizeOption.default } = options;
+    return await ReadClient.connect(connect, { keyspaceSize, keySize });
   }
   const { DataDirectory, describeSelf } = await import("../commitlog/mod.ts");
   const { Reader } = await import("../read/mod.ts");

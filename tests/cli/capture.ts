@@ -29,17 +29,18 @@ export interface Captured {
   readonly stderr: string;
 }
 
-/** `countd TEXTS…` with an environment of its own. */
+/** `countd TEXTS…` with an environment and an input of its own. */
 export async function capture(
   texts: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  stdin = "",
 ): Promise<Captured> {
   const stdout = new ArraySink();
   const stderr = new ArraySink();
   const surroundings: Surroundings = {
     stdout,
     stderr,
-    stdin: { readable: new ReadableStream(), isTerminal: () => false },
+    stdin: { readable: new Blob([stdin]).stream(), isTerminal: () => false },
     environment: (name) => environment[name],
     clock: systemClock,
   };

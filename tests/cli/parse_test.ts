@@ -138,8 +138,8 @@ Deno.test("Whatever is wrong is refused in words that name the option", () => {
       'Option --log-size must be a size in bytes such as 65536, 64KiB or 16MiB, not "big"',
     ],
     [
-      ["ks", "--every", "1h"],
-      'Option --every must be a time in milliseconds such as 500, 500ms or 2s, not "1h"',
+      ["ks", "--every", "1d"],
+      'Option --every must be a time in milliseconds such as 500, 500ms or 2s, not "1d"',
     ],
     [["ks", "--every", "0"], "Option --every must be between 1ms and 60s, not 0ms"],
     [

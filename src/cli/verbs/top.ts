@@ -1,6 +1,6 @@
 import { NotFoundError } from "../../base/errors.ts";
 import { nameField, printableName } from "../../base/printable.ts";
-import { openSource, SOURCE_DETAILS, sourceOptions } from "../counter_source.ts";
+import { openSource, pageSourceOptions, SOURCE_DETAILS } from "../counter_source.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { nameArgument, whole } from "../option.ts";
 import { defineVerb } from "../verb.ts";
@@ -17,7 +17,7 @@ export const top = defineVerb({
   ],
   positionals: { keyspace: nameArgument("the keyspace") },
   options: {
-    ...sourceOptions,
+    ...pageSourceOptions,
     offset: whole({ summary: "the first row, from 0", default: 0, min: 0 }),
     length: whole({ summary: "how many rows", default: 10, min: 0 }),
   },

@@ -1,0 +1,82 @@
+/** What the tests of options share: a directory with increments in its logs, and ways to look. */
+import { assertEquals } from "@std/assert";
+import { DataDirectory, describeSelf } from "../../src/commitlog/mod.ts";
+import { systemStorage } from "../../src/file/mod.ts";
+import { parsePrometheus, type Sample } from "../support/prometheus.ts";
+import { batchOf, claim, poolOn } from "../support/data_directory.ts";
+import { type CountdProcess, startCountd } from "../support/process.ts";
+import { checkData } from "../support/check_data.ts";
+import { capture } from "./capture.ts";
+import { withTemporaryDirectory } from "../support/temporary.ts";
+
+/** Shows the effect of one option; the key is `verb --option`. */
+export type Effects = Record<string, () => Promise<void>>;
+
+/** Options that keep the logs of a test small. */
+export const small = ["--log-size", "65536", "--logs", "2"];
+
+export interface Serving {
+  readonly daemon: CountdProcess;
+  readonly address: string;
+}
+
+/** Runs `body` with a daemon that listens, in a directory of its own; it must stop cleanly. */
+export async function withDaemon(
+  verb: string,
+  args: readonly string[],
+  body: (serving: Serving & { readonly data: string }) => Promise<void>,
+): Promise<void> {
+  await withTemporaryDirectory(async (directory) => {
+    const data = `${directory}/data`;
+    await using daemon = startCountd([verb, "--data", data, "--port", "0", ...args]);
+    const { host, port } = await daemon.listening();
+    await body({ daemon, address: `${host}:${port}`, data });
+    assertEquals(await daemon.stop(), 0);
+    checkData(data);
+  });
+}
+
+/**
+ * A data directory whose increments are all in the logs and none in a keyspace: 30 of `pages a`, 20 of
+ * `pages b`, 10 of `pages c`. Its writer is gone.
+ */
+export async function withUnfolded(
+  body: (data: string) => Promise<void>,
+  sizes: { readonly keyspaceSize?: number; readonly keySize?: number } = {},
+): Promise<void> {
+  await withTemporaryDirectory(async (temporary) => {
+    const data = `${temporary}/data`;
+    const storage = systemStorage();
+    {
+      const wanted = { logSize: 65_536, ...sizes };
+      const self = describeSelf(storage);
+      using directory = DataDirectory.openOrCreate(storage, data, { wanted, self });
+      const pool = poolOn(directory);
+      await pool.prepare();
+      const log = await claim(pool);
+      log.append(batchOf([["pages", "a", 30n], ["pages", "b", 20n], ["pages", "c", 10n]]));
+      await log.seal({ sync: true });
+    }
+    await body(data);
+    checkData(data);
+  });
+}
+
+/** What `status --json` says of a data directory. */
+// deno-lint-ignore no-explicit-any -- the answer is looked at field by field
+export async function statusJson(data: string): Promise<any> {
+  const { code, stdout } = await capture(["status", "--data", data, "--json"]);
+  assertEquals(code, 0);
+  return JSON.parse(stdout);
+}
+
+/** The samples of a daemon started with `--metrics-port 0`. */
+export async function samplesOf(daemon: CountdProcess): Promise<readonly Sample[]> {
+  const [, address] = await daemon.stderrLine(/metrics on ([^\s"]+)/);
+  const response = await fetch(`http://${address}/metrics`);
+  return [...parsePrometheus(await response.text()).values()].flatMap(({ samples }) => samples);
+}
+
+export function valueIn(samples: readonly Sample[], name: string): number {
+  return samples.find((sample) => sample.name === name)?.value ?? 0;
+}

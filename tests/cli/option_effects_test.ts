@@ -1,0 +1,36 @@
+/**
+ * Every option has an effect, and none is without a test: the table of verbs is walked, and each
+ * option must stand in a list of effects, or name the test elsewhere that shows its effect.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { commandsOf } from "../../src/cli/commands.ts";
+import { VERBS } from "../../src/cli/table.ts";
+import { optionName } from "../../src/cli/verb.ts";
+import { clientEffects } from "./client_effects.ts";
+import { daemonEffects } from "./daemon_effects.ts";
+
+/** Tests elsewhere: the option, the file below `tests/`, and how the test's name begins. */
+const shownElsewhere: Readonly<Record<string, readonly [string, string]>> = {
+  "systemd --binary": ["cli/verbs_test.ts", "systemd takes another executable, place and user"],
+  "systemd --root": ["cli/verbs_test.ts", "systemd takes another executable, place and user"],
+  "systemd --user": ["cli/verbs_test.ts", "systemd takes another executable, place and user"],
+};
+
+const effects = { ...daemonEffects, ...clientEffects };
+
+Deno.test("Every option in the table has a test of its effect, and every such test an option", () => {
+  const options = commandsOf(VERBS).flatMap(({ path, verb }) =>
+    Object.keys(verb.options).map((key) => `${path.join(" ")} --${optionName(key)}`)
+  );
+  const shown = [...Object.keys(effects), ...Object.keys(shownElsewhere)];
+  assertEquals(shown.filter((one) => !options.includes(one)), [], "tests without an option");
+  assertEquals(options.filter((one) => !shown.includes(one)), [], "options without a test");
+  for (const [file, name] of Object.values(shownElsewhere)) {
+    const text = Deno.readTextFileSync(new URL(`../${file}`, import.meta.url));
+    assert(text.includes(`"${name}`), `${file} has no test "${name}…"`);
+  }
+});
+
+for (const [option, show] of Object.entries(effects)) {
+  Deno.test(`countd ${option} has its effect`, show);
+}
