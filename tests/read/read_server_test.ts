@@ -307,7 +307,7 @@ Deno.test("A peer that takes no replies is cut off after 30 s, and the others ar
 });
 
 Deno.test("A port in use is told, with what to do", async () => {
-  await withServer(async (living, server) => {
+  await withServer((living, server) => {
     using directory = living.openAgain();
     const { port } = server.address;
     assertThrows(
@@ -321,6 +321,7 @@ Deno.test("A port in use is told, with what to do", async () => {
       FailedError,
       "--port",
     );
+    return Promise.resolve();
   });
 });
 

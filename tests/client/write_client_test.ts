@@ -1,0 +1,77 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { ConnectError } from "../../src/base/errors.ts";
+import { WriteClient } from "../../src/client/mod.ts";
+import { DEFAULT_SIZES, encodeTotals } from "../../src/wire/mod.ts";
+import { within } from "../support/wait.ts";
+
+const text = new TextEncoder();
+
+/** A server that hands its one connection to `serve`. */
+async function withPeer(
+  serve: (connection: Deno.TcpConn) => Promise<void>,
+  body: (address: Deno.NetAddr) => Promise<void>,
+): Promise<void> {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const served = (async () => {
+    using connection = await listener.accept();
+    await serve(connection);
+  })();
+  await body(listener.addr as Deno.NetAddr);
+  await within("the end of the peer", served);
+}
+
+async function readToEnd(connection: Deno.TcpConn): Promise<number> {
+  const buffer = new Uint8Array(65_536);
+  let bytes = 0;
+  while (true) {
+    const count = await connection.read(buffer);
+    if (count === null) return bytes;
+    bytes += count;
+  }
+}
+
+Deno.test("A client reads answers while it sends, so that neither side waits for the other", async () => {
+  const messages = 40_000;
+  await withPeer(async (connection) => {
+    // Reads no further while its answers are not taken: as a server with --ack does.
+    const buffer = new Uint8Array(520 * 100);
+    let pending = 0;
+    for (let left = messages * 520; left > 0;) {
+      const count = await connection.read(buffer) ?? 0;
+      left -= count;
+      pending += count;
+      const answers = text.encode("WIN".repeat(Math.floor(pending / 520)));
+      pending %= 520;
+      for (let sent = 0; sent < answers.length;) {
+        sent += await connection.write(answers.subarray(sent));
+      }
+    }
+    await readToEnd(connection);
+    await connection.write(encodeTotals({ accepted: BigInt(messages), refused: 0n }));
+  }, async (address) => {
+    using client = await WriteClient.connect(address, DEFAULT_SIZES);
+    const [keyspace, key] = [text.encode("ks"), text.encode("k")];
+    for (let message = 0; message < messages; message++) {
+      await client.increment(keyspace, key, 1n);
+    }
+    assertEquals(await within("the totals", client.finish()), {
+      accepted: BigInt(messages),
+      refused: 0n,
+    });
+    assertEquals(client.answeredMessages, messages);
+  });
+});
+
+Deno.test("A connection that ends without totals is an error that says what is not known", async () => {
+  for (const farewell of ["", "WIN", "0123456789abcdef"]) {
+    await withPeer(async (connection) => {
+      await readToEnd(connection);
+      if (farewell !== "") await connection.write(text.encode(farewell));
+    }, async (address) => {
+      using client = await WriteClient.connect(address, DEFAULT_SIZES);
+      await client.increment(text.encode("ks"), text.encode("k"), 1n);
+      const error = await assertRejects(() => client.finish(), ConnectError);
+      assertEquals(/which of the 1 messages count is not known/.test(error.message), true);
+    });
+  }
+});
