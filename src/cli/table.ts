@@ -1,5 +1,6 @@
 /** The verbs of countd, in the order in which help shows them. */
 import type { VerbTable } from "./verb.ts";
+import { check } from "./verbs/check.ts";
 import { completion } from "./verbs/completion.ts";
 import { systemd } from "./verbs/systemd.ts";
 import { config } from "./verbs/config.ts";
@@ -34,6 +35,7 @@ export const VERBS: VerbTable = [
   kv,
   shell,
   db,
+  check,
   doctor,
   config,
   systemd,

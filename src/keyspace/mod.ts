@@ -18,6 +18,7 @@ export {
 } from "./aggregator.ts";
 export {
   compareNames,
+  isTemporaryName,
   type KeyspaceEntry,
   keyspacePath,
   listKeyspaces,

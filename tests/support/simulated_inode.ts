@@ -122,7 +122,17 @@ export class FileInode {
     if (fits === 0) return 0;
     this.#resize(Math.max(this.size, offset + fits));
     this.live.set(bytes.subarray(0, fits), offset);
+    this.#forgetBelief(offset, offset + fits);
     return fits;
+  }
+
+  /** A page that is written is dirty, also where a failed sync left the kernel believing in it. */
+  #forgetBelief(offset: number, end: number): void {
+    const believed = this.#believed;
+    if (believed === null) return;
+    for (let at = offset - offset % PAGE_BYTES; at < end; at += PAGE_BYTES) {
+      if (at < believed.length) believed[at] = (this.live[at] ?? 0) ^ 0xff;
+    }
   }
 
   /**
