@@ -20,8 +20,9 @@ import type { ValueMap } from "./value_map.ts";
 export const requestsWaitingMax = 65_536;
 /** UTF-16 units of text in waiting requests. */
 export const unitsWaitingMax = 256 * 2 ** 20;
-/** After so many requests in one go, timers, sockets and the sync get their turn. */
+/** After so many requests, or so much text, in one go, timers, sockets and syncs get their turn. */
 const requestsPerTurn = 1024;
+const unitsPerTurn = 2 ** 20;
 
 type Operation =
   | { readonly kind: "read"; readonly key: string }
@@ -73,6 +74,7 @@ export class Owner {
   #unitsWaiting = 0;
   #isScheduled = false;
   #handledThisTurn = 0;
+  #unitsThisTurn = 0;
   #alone: Request | null = null;
   #term: bigint;
   #end: Error | null = null;
@@ -143,23 +145,31 @@ export class Owner {
   #schedule(): void {
     if (this.#isScheduled || this.#alone !== null || this.#next === this.#queue.length) return;
     this.#isScheduled = true;
-    if (this.#handledThisTurn < requestsPerTurn) queueMicrotask(this.#drain);
+    if (!this.#isTurnOver) queueMicrotask(this.#drain);
     else setImmediate(this.#drainInNewTurn);
   }
 
   readonly #drainInNewTurn = (): void => {
     this.#handledThisTurn = 0;
+    this.#unitsThisTurn = 0;
     this.#drain();
   };
+
+  get #isTurnOver(): boolean {
+    return this.#handledThisTurn >= requestsPerTurn || this.#unitsThisTurn >= unitsPerTurn;
+  }
 
   readonly #drain = (): void => {
     this.#isScheduled = false;
     const tail = this.#journal.log.tail;
     const isFailed = this.#end instanceof DatabaseFailedError;
     while (!isFailed && this.#next < this.#queue.length && this.#alone === null) {
-      if (this.#handledThisTurn++ >= requestsPerTurn) break;
+      if (this.#isTurnOver) break;
       const request = this.#queue[this.#next++] as Request;
-      this.#unitsWaiting -= unitsOf(request.operation);
+      const units = unitsOf(request.operation);
+      this.#handledThisTurn++;
+      this.#unitsThisTurn += units;
+      this.#unitsWaiting -= units;
       this.#handle(request);
     }
     if (this.#next === this.#queue.length || this.#next >= requestsPerTurn) {

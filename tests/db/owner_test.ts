@@ -262,7 +262,8 @@ Deno.test("D34 A snapshot without space is put off; sets, reads and a restart ar
     // The log doubles to 64 MiB, room for all that follows, so that only the map asks for more.
     for (let index = 0; index < 35; index++) await db.write("room", "r".repeat(2 ** 20));
     await db.write("room", "");
-    await db.snapshot();
+    // The first call may wait for a snapshot that had begun already.
+    for (let round = 0; round < 2; round++) await db.snapshot();
     const generation = db.status().snapshotGeneration;
     faults.failFrom("allocate", 1, "ENOSPC");
     for (let index = 0; index < 180; index++) await db.write(`key-${index}`, value);
