@@ -18,7 +18,7 @@ import {
   SealedLog,
 } from "../../src/commitlog/mod.ts";
 import { type Storage, systemStorage } from "../../src/file/mod.ts";
-import { encodeCounter, encodeDefinition, RecordCursor } from "../../src/wire/mod.ts";
+import { encodeCounter, encodeDefinition, recordBytes, RecordCursor } from "../../src/wire/mod.ts";
 import { withTemporaryDirectory } from "./temporary.ts";
 
 /** Logs small enough to fill and scan in no time. */
@@ -84,11 +84,14 @@ export async function claim(pool: LogPool): Promise<ActiveLog> {
 
 const encoder = new TextEncoder();
 
-/** A batch of `[keyspace, key, increment]`, as a writer's filler hands it over. */
+/** A batch of `[keyspace, key, increment]`, as a writer's filler hands it over: whole or not at all. */
 export function batchOf(records: readonly (readonly [string, string, bigint])[]): BatchFiller {
   return {
     filledRecords: records.length,
-    fill(log, start) {
+    fill(log, start, end) {
+      const names = [...records.map(([, key]) => key), ...new Set(records.map(([name]) => name))];
+      const bytes = names.reduce((sum, name) => sum + recordBytes(encoder.encode(name).length), 0);
+      if (start + bytes > end) return start;
       const numbers = new Map<string, number>();
       let next = start;
       for (const [keyspace, key, increment] of records) {

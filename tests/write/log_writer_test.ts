@@ -1,0 +1,189 @@
+/** When a writer syncs, seals, waits, and when it must stop for good. */
+
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { systemClock } from "../../src/base/clock.ts";
+import type { Events } from "../../src/base/events.ts";
+import { Metrics } from "../../src/base/metrics.ts";
+import {
+  DataDirectory,
+  describeSelf,
+  DirectoryFailedError,
+  directoryLocks,
+} from "../../src/commitlog/mod.ts";
+import { systemStorage } from "../../src/file/mod.ts";
+import { LogWriter } from "../../src/write/mod.ts";
+import {
+  batchOf,
+  recordsOf,
+  smallLogSize,
+  takeSealed,
+  type TestDirectory,
+  withDataDirectory,
+} from "../support/data_directory.ts";
+import { Faults, faultyStorage } from "../support/faulty_storage.ts";
+import { waitUntil } from "../support/wait.ts";
+import { serverOptions } from "./support.ts";
+
+const one = batchOf([["ks", "k", 1n]]);
+/** Some 40 KiB: two of them do not fit into a small log. */
+const large = batchOf(
+  Array.from({ length: 150 }, (_, index) => ["ks", `${index}`.padEnd(256, "x"), 1n] as const),
+);
+
+/** A writer whose disk fails where `faults` says so. */
+async function startFaulty(
+  test: TestDirectory,
+  options: Partial<typeof serverOptions> = {},
+): Promise<{ writer: LogWriter; faults: Faults; events: string[]; close: () => void }> {
+  const faults = new Faults();
+  const storage = faultyStorage(systemStorage(), faults);
+  const directory = DataDirectory.open(storage, test.data, { self: describeSelf(storage) });
+  const events: string[] = [];
+  const reporter: Events = { report: (_level, event) => events.push(event) };
+  const writer = await LogWriter.start(directory, { ...serverOptions, ...options }, {
+    clock: systemClock,
+    events: reporter,
+    metrics: new Metrics(),
+  });
+  return { writer, faults, events, close: () => directory.close() };
+}
+
+async function append(writer: LogWriter, filler: typeof one): Promise<void> {
+  for (;;) {
+    const before = writer.position;
+    writer.append(filler);
+    if (writer.position > before) return;
+    await writer.rotate();
+  }
+}
+
+Deno.test("An answer waits for its sync, and one sync serves all who wait", async () => {
+  await withDataDirectory(async (test) => {
+    const { writer, faults, close } = await startFaulty(test);
+    await append(writer, one);
+    assert(writer.durablePosition < writer.position);
+    const before = faults.count("sync");
+    await Promise.all(Array.from({ length: 50 }, () => writer.whenDurable(writer.position)));
+    assertEquals(writer.durablePosition, writer.position);
+    assertEquals(faults.count("sync"), before + 1);
+    await writer.stop();
+    close();
+  });
+});
+
+Deno.test("With sync os nothing waits and nothing is synced but the claim", async () => {
+  await withDataDirectory(async (test) => {
+    const { writer, faults, close } = await startFaulty(test, { sync: "os" });
+    await waitUntil("the spare", () => faults.count("link") >= 2);
+    const before = faults.count("sync");
+    await append(writer, one);
+    await writer.whenDurable(writer.position);
+    await writer.stop();
+    assert(faults.count("sync") <= before + 1, "no sync but that of a spare's claim");
+    close();
+  });
+});
+
+Deno.test("By timer everything is on disk after the interval without anybody asking", async () => {
+  await withDataDirectory(async (test) => {
+    const { writer, close } = await startFaulty(test, { syncIntervalMs: 20 });
+    await append(writer, one);
+    await waitUntil("the timer's sync", () => writer.durablePosition === writer.position);
+    await writer.stop();
+    close();
+  });
+});
+
+Deno.test("A sync that fails ends all answers, marks the directory, and is never tried again", async () => {
+  await withDataDirectory(async (test) => {
+    const { writer, faults, events, close } = await startFaulty(test);
+    await waitUntil("the spare", () => faults.count("sync") >= 4);
+    await append(writer, one);
+    faults.failAt("sync", 1, "EIO");
+    await assertRejects(() => writer.whenDurable(writer.position), DirectoryFailedError);
+    await assertRejects(() => writer.failed, DirectoryFailedError, "check --clear-failed");
+    assertThrows(() => writer.append(one), DirectoryFailedError);
+    await assertRejects(() => writer.whenDurable(1), DirectoryFailedError);
+    assert(events.some((event) => event.startsWith("sync failed")), events.join());
+    await assertRejects(() => writer.stop(), DirectoryFailedError);
+    close();
+    assert(test.directory.failedMark() !== null);
+    await assertRejects(() => startFaulty(test), DirectoryFailedError);
+  }, { checks: false });
+});
+
+Deno.test("A full disk stops appending, says so once, loses nothing, and goes on by itself", async () => {
+  await withDataDirectory(async (test) => {
+    const { writer, faults, events, close } = await startFaulty(test, { logs: 2 });
+    // Both logs of the pool are claimed; the third cannot be made.
+    await waitUntil("the spare", () => faults.count("link") >= 4);
+    faults.failFrom("allocate", 1, "ENOSPC");
+    for (let count = 0; count < 2; count++) await append(writer, large);
+    const third = append(writer, large);
+    await waitUntil("the event", () => events.some((event) => event.startsWith("disk full")));
+    const before = writer.position;
+    await systemClock.sleep(150);
+    assertEquals(writer.position, before);
+    faults.heal();
+    await third;
+    await writer.whenDurable(writer.position);
+    assertEquals(events.filter((event) => event.startsWith("disk full")).length, 1);
+    assert(events.includes("writing goes on"));
+    await writer.stop();
+    close();
+    let records = 0;
+    for (let slot = 0; slot < 3; slot++) {
+      const log = takeSealed(test.directory, slot);
+      records += recordsOf(log).length;
+      log.putBack();
+    }
+    assertEquals(records, 450);
+  });
+});
+
+Deno.test("Too many open files make a writer wait, not fail", async () => {
+  await withDataDirectory(async (test) => {
+    const { writer, faults, events, close } = await startFaulty(test, { logs: 2 });
+    await waitUntil("the spare", () => faults.count("link") >= 4);
+    faults.failFrom("open", 1, "EMFILE");
+    for (let count = 0; count < 2; count++) await append(writer, large);
+    const third = append(writer, large);
+    await waitUntil("the event", () => events.some((event) => event.startsWith("out of desc")));
+    faults.heal();
+    await third;
+    await writer.stop();
+    close();
+  });
+});
+
+Deno.test("A log is handed to a waiting worker when input pauses or it grows old", async () => {
+  await withDataDirectory(async (test) => {
+    const { writer, close } = await startFaulty(test, { sealAfterMs: 30 });
+    const mode = () => test.storage.status(`${test.data}/logs/0000000000`).mode;
+    await append(writer, one);
+    await systemClock.sleep(200);
+    assertEquals(mode(), 0o600, "nobody folds, so nothing is sealed early");
+    assert(test.directory.control.tryLock(directoryLocks.fold));
+    await waitUntil("the sealed log", () => mode() === 0o200);
+    await writer.stop();
+    close();
+  });
+});
+
+Deno.test("Two openings of one directory in one process keep each other out", async () => {
+  await withDataDirectory(async (test) => {
+    const first = await startFaulty(test, { logs: 2 });
+    const second = await startFaulty(test, { logs: 2 });
+    await append(first.writer, one);
+    await append(second.writer, one);
+    await first.writer.stop();
+    await second.writer.stop();
+    first.close();
+    second.close();
+    const sealed = test.storage.readDirectory(`${test.data}/logs`).filter((name) =>
+      test.storage.status(`${test.data}/logs/${name}`).mode === 0o200
+    );
+    assertEquals(sealed.length, 2);
+    assertEquals(smallLogSize, test.directory.sizes.logSize);
+  });
+});
