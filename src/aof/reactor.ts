@@ -1,12 +1,17 @@
 /**
  * Polls tasks on the event loop: once when they are spawned, when they are woken, and at intervals.
  * A wake is a flag and a place in a queue, so any number of wakes before the next turn make one poll,
- * and none is lost. Tasks never run inside the call that wakes them.
+ * and none is lost. Tasks never run inside the call that wakes them. Tasks that wake themselves are
+ * polled again in the same turn, a bounded number of times and for a bounded time, so that a tailer
+ * that takes a long file piece by piece does not pay a turn for each.
  */
 
 import { clearImmediate, setImmediate } from "node:timers";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { ErrClosed } from "./errors.ts";
+
+const roundsInTurnMax = 64;
+const turnMsMax = 1;
 
 /** Why a task is polled. */
 export enum PollReason {
@@ -105,6 +110,15 @@ export class Reactor implements Disposable {
 
   #runTurn(): void {
     this.#turn = null;
+    const endMs = this.#clock.nowMs() + turnMsMax;
+    for (let round = 0; round < roundsInTurnMax && this.#woken.length > 0; round++) {
+      if (round > 0 && this.#clock.nowMs() >= endMs) break;
+      this.#runRound();
+    }
+    if (this.#woken.length > 0) this.#turn ??= setImmediate(() => this.#runTurn());
+  }
+
+  #runRound(): void {
     const woken = this.#woken;
     this.#woken = [];
     for (const task of woken) {

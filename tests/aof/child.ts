@@ -4,6 +4,7 @@
  *     child.ts write PATH SEED RECORDS PORTIONS   a portion for each line on stdin, then finish
  *     child.ts tail PATH PROGRESS                 follows to EOF; says `ready`, then `end POSITION RECORDS`
  *     child.ts endless PATH SEED                  writes `stream` until it is killed
+ *     child.ts many PATH KIND RECORDS             writes and appends, `alone`, `shared`, or with `garbage`
  *     child.ts die PATH KIND RESERVE COPIED       is killed inside a write after COPIED bytes
  */
 
@@ -80,12 +81,28 @@ function die(path: string, kind: string, reserve: number, copied: number) {
   });
 }
 
+/** Records of 32 bytes. With `garbage` the caller makes a view for each, to show that it is noticed. */
+function many(path: string, kind: string, records: number) {
+  const record = new Uint8Array(32).fill(7);
+  const fill = ({ bytes, begin }: { bytes: Uint8Array; begin: number }) => {
+    bytes[begin] = 1;
+    return 32;
+  };
+  const long = geometry.with({ sizeNow: 32 * records + 4096 });
+  using aof = Aof.open(storage, path, { geometry: long, shared: kind === "shared" });
+  for (let count = 0; count < records / 2; count++) {
+    aof.write(kind === "garbage" ? record.subarray() : record);
+    aof.append(32, fill);
+  }
+}
+
 if (import.meta.main) {
   const [mode, path = "", ...rest] = Deno.args;
   const [first = "", second = "", third = ""] = rest;
   if (mode === "write") await write(path, Number(first), Number(second), Number(third));
   else if (mode === "tail") await tail(path, first);
   else if (mode === "endless") endless(path, Number(first));
+  else if (mode === "many") many(path, first, Number(second));
   else if (mode === "die") die(path, first, Number(second), Number(third));
   else throw new Error(`no mode ${mode}`);
 }
