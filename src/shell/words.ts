@@ -8,6 +8,7 @@
  */
 
 import { UsageError } from "../base/errors.ts";
+import { textOfName } from "../base/printable.ts";
 
 /** A line that ends inside quotes. */
 export class UnfinishedError extends UsageError {
@@ -85,14 +86,11 @@ export function wordAtEnd(line: string): WordAtEnd {
  */
 export function completeWord(typed: string, name: string): string | null {
   const quote = openQuote(typed);
-  let beginning: string;
-  try {
-    const word = tryReadWord(typed + (quote ?? ""), 0);
-    beginning = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-      .decode(word?.bytes ?? new Uint8Array(0));
-  } catch {
-    return null;
-  }
+  const word = tryReadWord(typed + (quote ?? ""), 0);
+  // An escape that is typed by half has no meaning yet.
+  if (word === null) return null;
+  const beginning = textOfName(word.bytes);
+  if (beginning === null) return null;
   if (!name.startsWith(beginning)) return null;
   const rest = name.slice(beginning.length);
   if (quote !== null) return typed + escape(rest, quote) + quote;
