@@ -331,6 +331,17 @@ async function syncsOfServe(options: readonly string[], least: number): Promise<
 }
 
 const dbEffects: Effects = {
+  "db serve --sync-interval": () =>
+    start(db, ["--sync-interval", "20", "--metrics-port", "0"], async (process, match) => {
+      const url = `http://${match[1]}:${match[2]}/set/a`;
+      const response = await fetch(url, { method: "POST", body: "1" });
+      await response.body?.cancel();
+      assertEquals(response.status, 200);
+      await waitUntil(
+        "a sync by the timer",
+        async () => valueIn(await samplesOf(process), "countd_fsync_seconds_count") >= 1,
+      );
+    }),
   "db serve --db": () => servesFile("--db", "other.json"),
   "db serve --log": () => servesFile("--log", "other.log"),
   "db serve --sync": async () => {

@@ -7,7 +7,10 @@ import { commandsOf } from "../../src/cli/commands.ts";
 import { VERBS } from "../../src/cli/table.ts";
 import { optionName } from "../../src/cli/verb.ts";
 import { clientEffects } from "./client_effects.ts";
+import { capture } from "./capture.ts";
 import { daemonEffects } from "./daemon_effects.ts";
+import { storeEffects } from "./store_effects.ts";
+import { withTemporaryDirectory } from "../support/temporary.ts";
 
 /** Tests elsewhere: the option, the file below `tests/`, and how the test's name begins. */
 const shownElsewhere: Readonly<Record<string, readonly [string, string]>> = {
@@ -16,7 +19,7 @@ const shownElsewhere: Readonly<Record<string, readonly [string, string]>> = {
   "systemd --user": ["cli/verbs_test.ts", "systemd takes another executable, place and user"],
 };
 
-const effects = { ...daemonEffects, ...clientEffects };
+const effects = { ...daemonEffects, ...clientEffects, ...storeEffects };
 
 Deno.test("Every option in the table has a test of its effect, and every such test an option", () => {
   const options = commandsOf(VERBS).flatMap(({ path, verb }) =>
@@ -28,6 +31,26 @@ Deno.test("Every option in the table has a test of its effect, and every such te
   for (const [file, name] of Object.values(shownElsewhere)) {
     const text = Deno.readTextFileSync(new URL(`../${file}`, import.meta.url));
     assert(text.includes(`"${name}`), `${file} has no test "${name}…"`);
+  }
+});
+
+Deno.test("--json makes the answer of every verb that has it one object, also when it fails", async () => {
+  for (const { path, verb } of commandsOf(VERBS)) {
+    if (!verb.answersJson) continue;
+    await withTemporaryDirectory(async (directory) => {
+      const words = Object.values(verb.positionals)
+        .filter(({ presence }) => presence === "required")
+        .map(() => "word");
+      // Nothing is there, and nobody listens on the reserved port.
+      const args = [...path, ...words, "--json"];
+      if ("data" in verb.options) args.push("--data", `${directory}/missing`);
+      else if ("connect" in verb.options) args.push("--connect", "127.0.0.1:1");
+      const { code, stdout, stderr } = await capture(args);
+      assertEquals([stderr, stdout.split("\n").length], ["", 2], path.join(" "));
+      const answer = JSON.parse(stdout);
+      if ("error" in answer) assertEquals(answer.error.code, code);
+      else assertEquals(code, 0);
+    });
   }
 });
 
