@@ -83,6 +83,10 @@ export const METRICS = {
     label: "kind",
   },
   countd_restarts_total: { type: "counter", help: "Restarts of a worker that died." },
+  countd_db_keys: { type: "gauge", help: "Keys in the map of the database." },
+  countd_db_entries_total: { type: "counter", help: "Entries in the log of the database." },
+  countd_db_log_bytes: { type: "gauge", help: "Bytes in the log of the database." },
+  countd_db_syncs_total: { type: "counter", help: "Syncs of the database since its start." },
   countd_disk_full: { type: "gauge", help: "1 while writing waits for free space." },
   countd_failed: { type: "gauge", help: "1 after a sync failed; the daemon is about to exit." },
   countd_build_info: {
@@ -143,6 +147,7 @@ export type DaemonState = "starting" | "ready" | "stopping" | "failed";
 
 export class Metrics {
   readonly #series = new Map<MetricName, Map<string, Figure | Histogram>>();
+  readonly #lookups: (() => void)[] = [];
 
   /** Set by the daemon as it comes up, serves, stops or fails. */
   state: DaemonState = "starting";
@@ -164,8 +169,14 @@ export class Metrics {
     return this.#find(name, undefined, () => new Histogram(buckets)) as Histogram;
   }
 
+  /** Lets `lookup` set figures that are kept elsewhere, in memory, whenever figures are asked for. */
+  lookUp(lookup: () => void): void {
+    this.#lookups.push(lookup);
+  }
+
   /** All figures now. */
   snapshot(): FigureSnapshot {
+    for (const lookup of this.#lookups) lookup();
     const names = [...this.#series].map(([name, series]) => {
       const values = [...series].map(([label, figure]) => {
         if (!(figure instanceof Histogram)) return [label, figure.value];

@@ -2,6 +2,7 @@
 
 import { type Clock, systemClock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
+import type { Metrics } from "../base/metrics.ts";
 import type { DB } from "../db/mod.ts";
 import { newHandler } from "./handler.ts";
 
@@ -13,6 +14,7 @@ export interface ServeOptions {
   readonly signal: AbortSignal;
   readonly events: Events;
   readonly clock?: Clock;
+  readonly metrics?: Metrics;
   /** Called once, when connections are accepted. */
   readonly onListening: (address: { readonly hostname: string; readonly port: number }) => void;
 }
@@ -29,6 +31,7 @@ export async function serveDatabase(db: DB, options: ServeOptions): Promise<void
   const { hostname, port, signal, events } = options;
   const clock = options.clock ?? systemClock;
   const giveUp = new AbortController();
+  const handler = newHandler(db, { events, clock, signal: giveUp.signal });
   const server = Deno.serve({
     hostname,
     port,
@@ -37,7 +40,7 @@ export async function serveDatabase(db: DB, options: ServeOptions): Promise<void
       events.report("error", "request failed", { reason: String(error) });
       return new Response("Internal error\n", { status: 500 });
     },
-  }, newHandler(db, { events, clock, signal: giveUp.signal }));
+  }, options.metrics === undefined ? handler : counted(handler, db, options.metrics));
   const failure = await Promise.race([db.failed, aborted(signal)]);
   const stopped = server.shutdown();
   // First everybody may finish; then nobody waits for bodies that do not come; then the process ends
@@ -47,6 +50,26 @@ export async function serveDatabase(db: DB, options: ServeOptions): Promise<void
     await endsWithin(stopped, clock, lastStopMs);
   }
   if (failure !== null) throw failure;
+}
+
+type Handle = (request: Request) => Promise<Response>;
+
+/** Keeps the figures of the database and of what is answered. */
+function counted(handle: Handle, db: DB, metrics: Metrics): Handle {
+  const answered = metrics.counter("countd_requests_total", "answered");
+  const failed = metrics.counter("countd_requests_total", "failed");
+  metrics.lookUp(() => {
+    const { keys, entries, logBytes, syncs } = db.status();
+    metrics.gauge("countd_db_keys").value = keys;
+    metrics.counter("countd_db_entries_total").value = entries;
+    metrics.gauge("countd_db_log_bytes").value = logBytes;
+    metrics.counter("countd_db_syncs_total").value = syncs;
+  });
+  return async (request) => {
+    const response = await handle(request);
+    (response.status < 500 ? answered : failed).value += 1;
+    return response;
+  };
 }
 
 async function endsWithin(ended: Promise<void>, clock: Clock, timeMs: number): Promise<boolean> {

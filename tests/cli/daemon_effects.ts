@@ -203,26 +203,10 @@ const writeEffects: Effects = {
     assertEquals(await syncsAfterOne(["--sync", "os"]), 0);
     assert(await syncsAfterOne(["--sync", "always"]) >= 1);
   },
-  "write --sync-interval": () =>
+  "write --sync-interval": async () => {
     // Nobody waits for an answer, so only the timer can sync.
-    withDaemon(
-      "write",
-      [...small, "--metrics-port", "0", "--sync-interval", "20"],
-      async (serving) => {
-        const [hostname = "", port = ""] = serving.address.split(":");
-        using connection = await Deno.connect({ hostname, port: Number(port) });
-        const message = new Uint8Array(520);
-        message[0] = 1;
-        message[8] = message[264] = 0x61;
-        for (let written = 0; written < message.length;) {
-          written += await connection.write(message.subarray(written));
-        }
-        await waitUntil(
-          "a sync by the timer",
-          async () => valueIn(await samplesOf(serving.daemon), "countd_fsync_seconds_count") >= 1,
-        );
-      },
-    ),
+    await syncedByTimer(write, "write", pushOne);
+  },
   "write --seal-after": () =>
     withDaemon(
       "write",
@@ -308,8 +292,15 @@ const serveEffects: Effects = {
       const answer = await sendOne(`${match[1]}:${match[2]}`);
       assertEquals(new TextDecoder().decode(answer.subarray(0, 3)), "WIN");
     }),
-  "serve --sync": () => syncsOfServe(["--sync", "os", "--seal-after", "1h"], 0),
-  "serve --sync-interval": () => syncsOfServe(["--sync-interval", "20", "--seal-after", "1h"], 1),
+  "serve --sync": () => noSyncsOfServe(["--sync", "os", "--seal-after", "1h"]),
+  "serve --sync-interval": async () => {
+    const daemon = { ...serve, ready: /write listening on (\S+):(\d+)/ };
+    await syncedByTimer(
+      { ...daemon, args: [...serve.args, "--seal-after", "1h"] },
+      "serve",
+      pushOne,
+    );
+  },
   "serve --seal-after": () =>
     start({ ...serve, ready: /write listening on (\S+):(\d+)/ }, ["--seal-after", "10ms"], async (
       process,
@@ -320,28 +311,62 @@ const serveEffects: Effects = {
     }),
 };
 
-async function syncsOfServe(options: readonly string[], least: number): Promise<void> {
+async function noSyncsOfServe(options: readonly string[]): Promise<void> {
   const daemon = { ...serve, ready: /write listening on (\S+):(\d+)/ };
   await start(daemon, ["--metrics-port", "0", ...options], async (process, match) => {
     await sendOne(`${match[1]}:${match[2]}`);
-    const syncs = async () => valueIn(await samplesOf(process), "countd_fsync_seconds_count");
-    if (least === 0) assertEquals(await syncs(), 0);
-    else await waitUntil("a sync", async () => await syncs() >= least);
+    assertEquals(valueIn(await samplesOf(process), "countd_fsync_seconds_count"), 0);
   });
 }
 
+/** Longer than the default interval: what an hour's interval must not do in this time. */
+const longerThanDefaultMs = 1500;
+
+/** With a short interval there is a sync soon; with an hour's there is none in the default's time. */
+async function syncedByTimer(
+  daemon: Daemon,
+  kind: "write" | "serve" | "db",
+  store: (hostname: string, port: number) => Promise<{ close(): void }>,
+): Promise<void> {
+  const name = kind === "db" ? "countd_db_syncs_total" : "countd_fsync_seconds_count";
+  const run = (interval: string, look: (syncs: () => Promise<number>) => Promise<void>) =>
+    start(daemon, ["--sync-interval", interval, "--metrics-port", "0"], async (process, match) => {
+      const before = valueIn(await samplesOf(process), name);
+      const stored = await store(match[1] as string, Number(match[2]));
+      await look(async () => valueIn(await samplesOf(process), name) - before);
+      stored.close();
+    });
+  await run("20ms", async (syncs) => {
+    await waitUntil("a sync by the timer", async () => await syncs() >= 1);
+  });
+  await run("1h", async (syncs) => {
+    await new Promise((resolve) => setTimeout(resolve, longerThanDefaultMs));
+    assertEquals(await syncs(), 0);
+  });
+}
+
+/** Sends one increment and keeps the connection, so that no answer waits for a sync. */
+async function pushOne(hostname: string, port: number): Promise<{ close(): void }> {
+  const connection = await Deno.connect({ hostname, port });
+  const message = new Uint8Array(520);
+  message[0] = 1;
+  message[8] = message[264] = 0x61;
+  for (let written = 0; written < message.length;) {
+    written += await connection.write(message.subarray(written));
+  }
+  return connection;
+}
+
 const dbEffects: Effects = {
-  "db serve --sync-interval": () =>
-    start(db, ["--sync-interval", "20", "--metrics-port", "0"], async (process, match) => {
-      const url = `http://${match[1]}:${match[2]}/set/a`;
+  "db serve --sync-interval": async () => {
+    await syncedByTimer(db, "db", async (hostname, port) => {
+      const url = `http://${hostname}:${port}/set/a`;
       const response = await fetch(url, { method: "POST", body: "1" });
       await response.body?.cancel();
       assertEquals(response.status, 200);
-      await waitUntil(
-        "a sync by the timer",
-        async () => valueIn(await samplesOf(process), "countd_fsync_seconds_count") >= 1,
-      );
-    }),
+      return { close: () => {} };
+    });
+  },
   "db serve --db": () => servesFile("--db", "other.json"),
   "db serve --log": () => servesFile("--log", "other.log"),
   "db serve --sync": async () => {

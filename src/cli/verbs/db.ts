@@ -92,6 +92,7 @@ const serve = defineVerb({
         signal,
         events,
         clock,
+        metrics: daemon.metrics,
         onListening: (address) => daemon.ready(`listening on ${showAddress(address)}`),
       });
     });
