@@ -11,7 +11,13 @@
  */
 
 import { assert } from "../base/assert.ts";
-import { Batch, ENTRY_HIGH_WORD, ENTRY_KEY_WORD, ENTRY_LOW_WORD } from "../tree/mod.ts";
+import {
+  Batch,
+  ENTRY_HIGH_WORD,
+  ENTRY_KEY_WORD,
+  ENTRY_LENGTH_MASK,
+  ENTRY_LOW_WORD,
+} from "../tree/mod.ts";
 import {
   BadRecordError,
   BATCH_KEYSPACES_MAX,
@@ -31,6 +37,9 @@ const INCREMENT_WORD = RECORD_INCREMENT_OFFSET / 4;
 const NAME_WORD = RECORD_NAME_OFFSET / 4;
 /** Where kind and name length, and the keyspace's number, stand in the first two words of a record. */
 const NAME_LENGTH_SHIFT = 16;
+
+/** Records that are looked up together. */
+const GROUP_RECORDS = 64;
 
 const TABLE_SLOTS_MIN = 1 << 12;
 const ARENA_WORDS_MIN = 1 << 16;
@@ -74,6 +83,14 @@ export class Aggregator {
   /** Our number for each keyspace of the batch at hand. */
   readonly #defined = new Int32Array(BATCH_KEYSPACES_MAX);
 
+  /** Records that are parsed and wait to be added together. */
+  readonly #groupHeads = new Int32Array(GROUP_RECORDS);
+  readonly #groupRecords = new Int32Array(GROUP_RECORDS);
+  readonly #groupHashes = new Int32Array(GROUP_RECORDS);
+  readonly #groupPlaces = new Int32Array(GROUP_RECORDS);
+  /** Keeps the looks ahead from being optimised away. */
+  #touched = 0;
+
   constructor(limits: AggregatorLimits = DEFAULT_AGGREGATOR_LIMITS) {
     this.#limits = limits;
   }
@@ -106,6 +123,7 @@ export class Aggregator {
     this.#defined.fill(NOT_DEFINED, 0, 1);
     let definitions = 0;
     let added = 0;
+    let grouped = 0;
     let at = 0;
     while (at < length) {
       if (at + NAME_WORD > length) throw new BadRecordError("cut off", start + at * 4);
@@ -119,13 +137,15 @@ export class Aggregator {
       if (kind === RECORD_KIND_COUNTER) {
         if (number >= definitions) throw new BadRecordError("unknown keyspace", start + at * 4);
         const keyspace = this.#defined[number]!;
-        const low = records[at + INCREMENT_WORD]!;
-        const high = records[at + INCREMENT_WORD + 1]!;
         if (keyspace !== NOT_ACCEPTED) {
           added++;
-          if ((low | high) !== 0) {
-            const entryHead = (keyspace << KEYSPACE_SHIFT) | nameLength;
-            this.#addOne(entryHead, records, at + NAME_WORD, (nameLength + 3) >> 2, low, high);
+          if ((records[at + INCREMENT_WORD]! | records[at + INCREMENT_WORD + 1]!) !== 0) {
+            this.#groupHeads[grouped] = (keyspace << KEYSPACE_SHIFT) | nameLength;
+            this.#groupRecords[grouped++] = at;
+            if (grouped === GROUP_RECORDS) {
+              this.#addGroup(records, grouped);
+              grouped = 0;
+            }
           }
         }
       } else if (kind === RECORD_KIND_KEYSPACE) {
@@ -140,11 +160,12 @@ export class Aggregator {
       }
       at = next;
     }
+    this.#addGroup(records, grouped);
     if (at * 4 !== source.byteLength) throw new BadRecordError("cut off", start + at * 4);
     this.records += added;
   }
 
-  /** The sums of each keyspace, keys in order. They are good until the next `add` or `clear`. */
+  /** The sums of each keyspace, keys in order. A copy: they stay good. */
   batches(): KeyspaceBatch[] {
     const counts = new Uint32Array(this.#keyspaces.length + 1);
     const words = this.#words;
@@ -165,7 +186,7 @@ export class Aggregator {
     return this.#keyspaces.map((keyspace, number) => {
       const own = entries.subarray(counts[number]!, counts[number + 1]!);
       EntrySorter.sort(words, own);
-      return { keyspace, batch: new Batch(words, own, this.#wraps) };
+      return { keyspace, batch: this.#inKeyOrder(own) };
     });
   }
 
@@ -180,6 +201,33 @@ export class Aggregator {
     this.records = 0;
   }
 
+  /**
+   * A batch whose entries lie in key order. The fold goes through them in that order three times and
+   * more, and would wait for main memory each time; so the jumps are made once, here.
+   */
+  #inKeyOrder(entries: Uint32Array): Batch {
+    const words = this.#words;
+    let length = 0;
+    for (let index = 0; index < entries.length; index++) {
+      const entry = entries[index]!;
+      length += nextEntry(entry, words[entry]!) - entry;
+    }
+    const ordered = new Int32Array(length);
+    const wraps = new Map<number, number>();
+    let at = 0;
+    for (let index = 0; index < entries.length; index++) {
+      const entry = entries[index]!;
+      const end = nextEntry(entry, words[entry]!);
+      entries[index] = at;
+      if (this.#wraps.size > 0) {
+        const wrap = this.#wraps.get(entry);
+        if (wrap !== undefined) wraps.set(at, wrap);
+      }
+      for (let word = entry; word < end; word++) ordered[at++] = words[word]!;
+    }
+    return new Batch(ordered, entries, wraps);
+  }
+
   #numberOf(name: Uint8Array): number {
     const text = String.fromCharCode(...name);
     const known = this.#numbers.get(text);
@@ -191,23 +239,46 @@ export class Aggregator {
     return number;
   }
 
-  /** Adds one increment to the key in `keyWords` words from `source[from]` on. */
-  #addOne(
-    head: number,
-    source: Int32Array,
-    from: number,
-    keyWords: number,
-    low: number,
-    high: number,
-  ): void {
-    let hash = Math.imul(head, 0x9e3779b1);
-    for (let index = from; index < from + keyWords; index++) {
-      hash = Math.imul(hash ^ source[index]!, 0x85ebca6b);
-      hash ^= hash >>> 15;
+  /**
+   * Adds the increments of a group of records. With millions of keys, table and arena lie in main memory;
+   * looking all slots of a group up before any is used lets the processor wait for many at once.
+   */
+  #addGroup(records: Int32Array, count: number): void {
+    const table = this.#table;
+    const words = this.#words;
+    const mask = table.length - 2;
+    for (let index = 0; index < count; index++) {
+      const head = this.#groupHeads[index]!;
+      const from = this.#groupRecords[index]! + NAME_WORD;
+      const end = from + (((head & ENTRY_LENGTH_MASK) + 3) >> 2);
+      let hash = Math.imul(head, 0x9e3779b1);
+      for (let word = from; word < end; word++) {
+        hash = Math.imul(hash ^ records[word]!, 0x85ebca6b);
+        hash ^= hash >>> 15;
+      }
+      hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+      hash ^= hash >>> 16;
+      this.#groupHashes[index] = hash;
+      this.#groupPlaces[index] = table[((hash << 1) & mask) + 1]!;
     }
-    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-    hash ^= hash >>> 16;
+    let touched = 0;
+    for (let index = 0; index < count; index++) {
+      const place = this.#groupPlaces[index]!;
+      if (place !== 0) touched ^= words[place - 1]!;
+    }
+    this.#touched = touched;
+    for (let index = 0; index < count; index++) {
+      this.#addOne(this.#groupHashes[index]!, this.#groupHeads[index]!, records, index);
+    }
+  }
 
+  /** Adds the increment of one record of the group. */
+  #addOne(hash: number, head: number, records: Int32Array, index: number): void {
+    const record = this.#groupRecords[index]!;
+    const from = record + NAME_WORD;
+    const keyWords = ((head & ENTRY_LENGTH_MASK) + 3) >> 2;
+    const low = records[record + INCREMENT_WORD]!;
+    const high = records[record + INCREMENT_WORD + 1]!;
     const table = this.#table;
     const words = this.#words;
     const mask = table.length - 2;
@@ -217,8 +288,8 @@ export class Aggregator {
       if (table[slot] === hash) {
         const entry = place - 1;
         let same = words[entry] === head;
-        for (let index = 0; same && index < keyWords; index++) {
-          same = words[entry + ENTRY_KEY_WORD + index] === source[from + index];
+        for (let word = 0; same && word < keyWords; word++) {
+          same = words[entry + ENTRY_KEY_WORD + word] === records[from + word];
         }
         if (same) {
           this.#sum(entry, low, high);
@@ -228,7 +299,7 @@ export class Aggregator {
       slot = (slot + 2) & mask;
       place = table[slot + 1]!;
     }
-    this.#insert(slot, hash, head, source, from, keyWords, low, high);
+    this.#insert(slot, hash, head, records, from, keyWords, low, high);
   }
 
   #sum(entry: number, low: number, high: number): void {
@@ -302,5 +373,5 @@ export class Aggregator {
 }
 
 function nextEntry(entry: number, head: number): number {
-  return entry + ENTRY_KEY_WORD + (((head & 0x1ff) + 3) >> 2);
+  return entry + ENTRY_KEY_WORD + (((head & ENTRY_LENGTH_MASK) + 3) >> 2);
 }

@@ -23,36 +23,39 @@ export function rankMoves(changes: CountChanges): Uint32Array {
   }
   let moves = new Uint32Array(count);
   let lows = new Uint32Array(count);
-  let highs = new Uint32Array(count);
+  // Counts that leave 32 bits are rare: their high halves are only carried where there are any.
+  let highs = new Uint32Array(needsHighHalves(changes) ? count : 0);
+  const carriesHighs = highs.length > 0;
   let next = 0;
   // Turned around, the greatest count is the smallest number and so comes first.
   for (let index = 0; index < outcome.length; index++) {
     const what = outcome[index];
     if (what === COUNT_SAME) continue;
     if (what !== COUNT_CREATED) {
-      moves[next] = (index << 1) | MOVE_LEAVES;
+      if (carriesHighs) highs[next] = ~(oldHigh[index]! ^ 0x80000000);
       lows[next] = ~oldLow[index]!;
-      highs[next++] = ~(oldHigh[index]! ^ 0x80000000);
+      moves[next++] = (index << 1) | MOVE_LEAVES;
     }
-    moves[next] = (index << 1) | MOVE_ARRIVES;
+    if (carriesHighs) highs[next] = ~(newHigh[index]! ^ 0x80000000);
     lows[next] = ~newLow[index]!;
-    highs[next++] = ~(newHigh[index]! ^ 0x80000000);
+    moves[next++] = (index << 1) | MOVE_ARRIVES;
   }
 
   let otherMoves = new Uint32Array(count);
   let otherLows = new Uint32Array(count);
-  let otherHighs = new Uint32Array(count);
-  for (let shift = 0; shift < 64; shift += RADIX_BITS) {
+  let otherHighs = new Uint32Array(highs.length);
+  const places = new Uint32Array(RADIX);
+  for (let shift = 0; shift < (carriesHighs ? 64 : 32); shift += RADIX_BITS) {
     const digits = shift < 32 ? lows : highs;
-    const places = radixPlaces(digits, count, shift & 31);
-    if (places === null) continue;
+    const bits = shift & 31;
+    if (!countPlaces(places, digits, bits)) continue;
     for (let index = 0; index < count; index++) {
-      const digit = (digits[index]! >>> (shift & 31)) & (RADIX - 1);
+      const digit = (digits[index]! >>> bits) & (RADIX - 1);
       const place = places[digit]!;
       places[digit] = place + 1;
       otherMoves[place] = moves[index]!;
       otherLows[place] = lows[index]!;
-      otherHighs[place] = highs[index]!;
+      if (carriesHighs) otherHighs[place] = highs[index]!;
     }
     [moves, otherMoves] = [otherMoves, moves];
     [lows, otherLows] = [otherLows, lows];
@@ -61,19 +64,26 @@ export function rankMoves(changes: CountChanges): Uint32Array {
   return moves;
 }
 
-/** Where the first item of each digit goes, or null when all items have the same digit. */
-function radixPlaces(digits: Uint32Array, count: number, shift: number): Uint32Array | null {
-  const places = new Uint32Array(RADIX);
-  for (let index = 0; index < count; index++) {
+/** Whether some count is negative or has more than 32 bits. */
+function needsHighHalves({ outcome, oldHigh, newHigh }: CountChanges): boolean {
+  let high = 0;
+  for (let index = 0; index < outcome.length; index++) high |= oldHigh[index]! | newHigh[index]!;
+  return high !== 0;
+}
+
+/** Computes where the first item of each digit goes; false when all have the same digit. */
+function countPlaces(places: Uint32Array, digits: Uint32Array, shift: number): boolean {
+  places.fill(0);
+  for (let index = 0; index < digits.length; index++) {
     const digit = (digits[index]! >>> shift) & (RADIX - 1);
     places[digit] = places[digit]! + 1;
   }
   let before = 0;
   for (let digit = 0; digit < RADIX; digit++) {
     const items = places[digit]!;
-    if (items === count) return null;
+    if (items === digits.length) return false;
     places[digit] = before;
     before += items;
   }
-  return places;
+  return true;
 }
