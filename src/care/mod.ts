@@ -1,10 +1,14 @@
 /** The door of looking after a data directory and an installation. */
 
+export { backup, type BackupOptions, type BackupReport } from "./backup.ts";
 export { checkDirectory, type CheckReport } from "./check.ts";
 export { type Cleared, clearFailed } from "./clear_failed.ts";
 export { type DaemonReport, DaemonReporter, readReports, runDirectory } from "./daemon_report.ts";
 export { examine, type Finding } from "./doctor.ts";
+export { inspectLog, type LogInspection, type LogOutcome } from "./log_inspect.ts";
+export { followLog, readLog, type TailSink } from "./log_tail.ts";
 export { type MetricsServer, type MetricsServerOptions, serveMetrics } from "./metrics_server.ts";
+export { restore, type RestoreReport } from "./restore.ts";
 export { type KeyspaceCounts, type LiveFigures, type Status, statusOf } from "./status.ts";
 export { PoolFigures } from "./pool_figures.ts";
 export { type Backlog, type LogCounts, PoolSurvey } from "./pool_survey.ts";

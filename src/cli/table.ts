@@ -1,5 +1,6 @@
 /** The verbs of countd, in the order in which help shows them. */
 import type { VerbTable } from "./verb.ts";
+import { backup } from "./verbs/backup.ts";
 import { check } from "./verbs/check.ts";
 import { completion } from "./verbs/completion.ts";
 import { systemd } from "./verbs/systemd.ts";
@@ -9,6 +10,7 @@ import { doctor } from "./verbs/doctor.ts";
 import { get } from "./verbs/get.ts";
 import { incr } from "./verbs/incr.ts";
 import { keyspaces } from "./verbs/keyspaces.ts";
+import { log } from "./verbs/log.ts";
 import { load } from "./verbs/load.ts";
 import { rank } from "./verbs/rank.ts";
 import { read } from "./verbs/read.ts";
@@ -18,6 +20,7 @@ import { shell } from "./verbs/shell.ts";
 import { serve } from "./verbs/serve.ts";
 import { worker } from "./verbs/worker.ts";
 import { write } from "./verbs/write.ts";
+import { restore } from "./verbs/restore.ts";
 import { status } from "./verbs/status.ts";
 
 export const VERBS: VerbTable = [
@@ -35,7 +38,10 @@ export const VERBS: VerbTable = [
   kv,
   shell,
   db,
+  log,
   check,
+  backup,
+  restore,
   doctor,
   config,
   systemd,

@@ -27,6 +27,7 @@ export {
   logSizeMax,
   logSizeMin,
 } from "./layout.ts";
+export { findFrames, type FramePlace, logImage } from "./log_image.ts";
 export { type Capture, LogReader } from "./log_reader.ts";
 export {
   backlogBytesDefault,

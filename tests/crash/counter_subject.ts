@@ -84,9 +84,9 @@ export interface CounterWork {
 }
 
 /** A filler that writes exactly one batch. */
-class OneBatch implements BatchFiller {
+export class OneBatch implements BatchFiller {
   filledRecords = 0;
-  constructor(readonly batch: SentBatch, readonly padKey: string | null = null) {}
+  constructor(readonly batch: SentBatch) {}
 
   fill(log: Uint8Array, start: number, end: number): number {
     const encode = (text: string) => new TextEncoder().encode(text);

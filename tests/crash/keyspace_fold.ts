@@ -88,9 +88,9 @@ function foldLogs(
 }
 
 /** Every counter of every keyspace, read by rank and once more by key. */
-export function keyspaceTotals(storage: Storage): Totals {
+export function keyspaceTotals(storage: Storage, data = DATA): Totals {
   const totals = new Map<string, Map<string, bigint>>();
-  for (const { name, path } of listKeyspaces(storage, `${DATA}/keyspaces`)) {
+  for (const { name, path } of listKeyspaces(storage, `${data}/keyspaces`)) {
     using reader = KeyspaceReader.open(storage, path);
     reader.refresh();
     const counters = new Map<string, bigint>();

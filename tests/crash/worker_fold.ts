@@ -11,8 +11,8 @@ import { DATA, type Fold, someHolder, stillClock } from "./counter_subject.ts";
 import { keyspaceTotals } from "./keyspace_fold.ts";
 
 /** Opens the data directory once more, as another process would, and folds until nothing is left. */
-async function foldOnce({ storage }: DataDirectory): Promise<void> {
-  using directory = DataDirectory.open(storage, DATA, { self: someHolder });
+export async function foldOnce({ storage, paths }: DataDirectory): Promise<void> {
+  using directory = DataDirectory.open(storage, paths.data, { self: someHolder });
   const worker = new Worker(directory, {
     clock: stillClock,
     events: noEvents,

@@ -1,0 +1,176 @@
+/**
+ * `countd backup`: a copy of a data directory while everything runs.
+ *
+ * What it promises: every increment that was answered (or stored in a log) before the backup began is in
+ * it exactly once; one that came meanwhile is in it once or not at all. Each key of a table is as it was
+ * at some moment meanwhile; so is the database as a whole.
+ *
+ * Order: pin (no page of a keyspace is used again), logs, keyspaces, tables, database, manifest, check.
+ * It is made under a temporary name and appears under its own only when it is whole and verified.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { BusyError, CorruptError, FailedError, NotFoundError } from "../base/errors.ts";
+import {
+  Control,
+  DataDirectory,
+  directoryLocks,
+  directoryPaths,
+  type Holder,
+} from "../commitlog/mod.ts";
+import { check as checkDatabase } from "../db/mod.ts";
+import { directoryOf, type Storage } from "../file/mod.ts";
+import { TableRoot } from "../table/mod.ts";
+import { copyKeyspaces } from "./backup_keyspaces.ts";
+import { captureLogs, writeLogs } from "./backup_logs.ts";
+import { databasePaths } from "./check.ts";
+import { copyFile, isVacant, makePlace, removeTree } from "./copy_files.ts";
+import { verifyManifest, writeManifest } from "./manifest.ts";
+
+export interface BackupOptions {
+  readonly self: Holder;
+  readonly clock: Clock;
+}
+
+export interface BackupReport {
+  readonly files: number;
+  readonly bytes: number;
+  readonly keyspaces: number;
+  /** Increments in logs that no fold has seen yet. */
+  readonly unfoldedRecords: number;
+  readonly tableKeys: number;
+  readonly database: boolean;
+}
+
+const LOCK_TIMEOUT_MS = 5000;
+const DATABASE_ATTEMPTS_MAX = 20;
+
+/**
+ * Throws `FailedError` where `target` is not empty, `CorruptError` where something is damaged (run
+ * check), `DirectoryFailedError` after a failed sync, `OsError`. Nothing appears under `target` then.
+ */
+export async function backup(
+  storage: Storage,
+  data: string,
+  target: string,
+  options: BackupOptions,
+): Promise<BackupReport> {
+  if (!isVacant(storage, target)) {
+    throw new FailedError(`Cannot back up into ${target}: it is not empty`);
+  }
+  const partial = `${target}.partial`;
+  removeTree(storage, partial);
+  makePlace(storage, partial);
+  try {
+    const counts = await copyAll(storage, data, partial, options);
+    const manifest = writeManifest(storage, partial, options.clock.wallMs());
+    storage.syncFileSystem(partial);
+    verifyManifest(storage, partial, manifest);
+    storage.reach("backup.rename.before");
+    storage.rename(partial, target);
+    storage.syncDirectory(directoryOf(target));
+    storage.reach("backup.rename.after");
+    const bytes = manifest.files.reduce((sum, file) => sum + file.bytes, 0);
+    return { ...counts, files: manifest.files.length, bytes };
+  } catch (error) {
+    removeTree(storage, partial);
+    throw error;
+  }
+}
+
+async function copyAll(
+  storage: Storage,
+  data: string,
+  partial: string,
+  options: BackupOptions,
+): Promise<Omit<BackupReport, "files" | "bytes">> {
+  const counters = await copyCounters(storage, data, partial, options);
+  const tableKeys = await copyTables(storage, data, partial);
+  const database = await copyDatabase(storage, data, partial, options.clock);
+  if (counters === null && tableKeys === null && !database) {
+    throw new NotFoundError(`No data directory at ${data}: there is nothing to back up`);
+  }
+  const { keyspaces, unfoldedRecords } = counters ?? { keyspaces: 0, unfoldedRecords: 0 };
+  return { keyspaces, unfoldedRecords, tableKeys: tableKeys ?? 0, database };
+}
+
+async function copyCounters(
+  storage: Storage,
+  data: string,
+  partial: string,
+  { self, clock }: BackupOptions,
+): Promise<{ keyspaces: number; unfoldedRecords: number } | null> {
+  using directory = DataDirectory.openOrNull(storage, data, { self });
+  if (directory === null) return null;
+  directory.refuseFailed();
+  const { control, sizes } = directory;
+  if (!control.tryLock(directoryLocks.pin, "shared")) {
+    throw new BusyError(`The pin of ${data} is held: try again`);
+  }
+  const to = directoryPaths(partial);
+  makePlace(storage, to.logs);
+  makePlace(storage, to.keyspaces);
+  Control.create(storage, to.control, sizes);
+  storage.reach("backup.logs.before");
+  const logs = await captureLogs(directory, clock);
+  storage.reach("backup.logs.after");
+  const keyspaces = copyKeyspaces(directory, to.keyspaces, logs);
+  storage.reach("backup.keyspaces.after");
+  const unfoldedRecords = writeLogs(storage, to.logs, logs, sizes.logSize);
+  return { keyspaces, unfoldedRecords };
+}
+
+/** Null where there are no tables. Each key is read under its shared lock. */
+async function copyTables(
+  storage: Storage,
+  data: string,
+  partial: string,
+): Promise<number | null> {
+  const { tables } = directoryPaths(data);
+  if (storage.statusOrNull(tables) === null) return null;
+  const from = new TableRoot(storage, tables, { lockTimeoutMs: LOCK_TIMEOUT_MS });
+  const path = directoryPaths(partial).tables;
+  makePlace(storage, path);
+  const to = new TableRoot(storage, path, { lockTimeoutMs: LOCK_TIMEOUT_MS, sync: "os" });
+  let keys = 0;
+  for (const name of from.tables()) {
+    const target = to.table(name);
+    makePlace(storage, target.directory);
+    for await (const { key, value } of from.table(name).entries()) {
+      await target.set(key, value);
+      keys++;
+    }
+  }
+  return keys;
+}
+
+/**
+ * The map first, then the log, which is the truth: the map's snapshot never speaks of more than the log
+ * that is copied after it. A copy that does not check was overtaken by its owner, and is made again.
+ */
+async function copyDatabase(
+  storage: Storage,
+  data: string,
+  partial: string,
+  clock: Clock,
+): Promise<boolean> {
+  const from = databasePaths(data);
+  const to = databasePaths(partial);
+  if (storage.statusOrNull(from.map) === null) return false;
+  makePlace(storage, directoryOf(to.map));
+  for (let attempt = 1;; attempt++) {
+    copyFile(storage, { from: from.map, to: to.map });
+    copyFile(storage, { from: from.log, to: to.log });
+    const [first] = checkDatabase(storage, to);
+    if (first === undefined) return true;
+    storage.unlink(to.map);
+    storage.unlink(to.log);
+    if (attempt === DATABASE_ATTEMPTS_MAX) {
+      throw new CorruptError(
+        `The database of ${data} cannot be copied whole (${first.message}): run countd check`,
+        { path: from.log, offset: first.offset },
+      );
+    }
+    await clock.sleep(20 * attempt);
+  }
+}

@@ -1,0 +1,87 @@
+/** Copying files and trees of files from one place to another, on the same storage. */
+
+import { crc32 } from "node:zlib";
+import { makeDirectories, type Storage } from "../file/mod.ts";
+
+const CHUNK_BYTES = 1024 * 1024;
+
+export interface CopiedFile {
+  readonly bytes: number;
+  /** CRC-32 of the whole content. */
+  readonly checksum: number;
+}
+
+/** Copies the first `length` bytes of a file (all of it when not given) into a new file, and syncs it. */
+export function copyFile(
+  storage: Storage,
+  { from, to, length = Infinity, mode = 0o600 }: {
+    readonly from: string;
+    readonly to: string;
+    readonly length?: number;
+    readonly mode?: number;
+  },
+): CopiedFile {
+  using source = storage.open(from, { access: "read" });
+  using target = storage.open(to, { access: "write", create: "exclusive", mode });
+  const chunk = new Uint8Array(CHUNK_BYTES);
+  let offset = 0;
+  let checksum = 0;
+  while (offset < length) {
+    const read = source.read(chunk.subarray(0, Math.min(chunk.length, length - offset)), offset);
+    if (read === 0) break;
+    const part = chunk.subarray(0, read);
+    target.write(part, offset);
+    checksum = crc32(part, checksum);
+    offset += read;
+  }
+  target.sync();
+  return { bytes: offset, checksum };
+}
+
+/** Size and checksum of a file as it is. */
+export function checksumOf(storage: Storage, path: string): CopiedFile {
+  using file = storage.open(path, { access: "read" });
+  const chunk = new Uint8Array(CHUNK_BYTES);
+  let offset = 0;
+  let checksum = 0;
+  for (;;) {
+    const read = file.read(chunk, offset);
+    if (read === 0) return { bytes: offset, checksum };
+    checksum = crc32(chunk.subarray(0, read), checksum);
+    offset += read;
+  }
+}
+
+/** Paths of all files below a directory, relative to it, in order. */
+export function filesBelow(storage: Storage, directory: string, below = ""): string[] {
+  const here = below === "" ? directory : `${directory}/${below}`;
+  return storage.readDirectory(here).sort().flatMap((name) => {
+    const path = below === "" ? name : `${below}/${name}`;
+    const kind = storage.statusOrNull(`${directory}/${path}`)?.kind;
+    if (kind === "directory") return filesBelow(storage, directory, path);
+    return kind === "file" ? [path] : [];
+  });
+}
+
+/** Removes a directory with everything in it; one that is not there is gone already. */
+export function removeTree(storage: Storage, directory: string): void {
+  if (storage.statusOrNull(directory) === null) return;
+  for (const name of storage.readDirectory(directory)) {
+    const path = `${directory}/${name}`;
+    if (storage.statusOrNull(path)?.kind === "directory") removeTree(storage, path);
+    else storage.unlink(path);
+  }
+  storage.removeDirectory(directory);
+}
+
+/** Makes a directory and its parents, of mode 0700. */
+export function makePlace(storage: Storage, directory: string): void {
+  makeDirectories(storage, directory, 0o700);
+}
+
+/** True where there is nothing under the name, or an empty directory. */
+export function isVacant(storage: Storage, path: string): boolean {
+  const status = storage.statusOrNull(path);
+  return status === null ||
+    status.kind === "directory" && storage.readDirectory(path).length === 0;
+}

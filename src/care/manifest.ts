@@ -1,0 +1,95 @@
+/**
+ * `backup.json`: what a backup consists of. Written last: a directory without it is no backup.
+ *
+ * Invariant: every file of the backup but this one stands in it, with size and checksum.
+ */
+
+import { CorruptError, NotFoundError } from "../base/errors.ts";
+import { FORMAT_VERSION, VERSION } from "../base/version.ts";
+import type { Storage } from "../file/mod.ts";
+import { checksumOf, filesBelow } from "./copy_files.ts";
+
+export const MANIFEST_NAME = "backup.json";
+
+export interface ManifestFile {
+  readonly path: string;
+  readonly bytes: number;
+  readonly checksum: number;
+}
+
+export interface Manifest {
+  readonly format: number;
+  readonly version: string;
+  /** For display. */
+  readonly createdMs: number;
+  readonly files: readonly ManifestFile[];
+}
+
+/** Lists what lies in `directory` and writes the manifest there, durably. */
+export function writeManifest(storage: Storage, directory: string, createdMs: number): Manifest {
+  const files = filesBelow(storage, directory)
+    .map((path) => ({ path, ...checksumOf(storage, `${directory}/${path}`) }));
+  const manifest = { format: FORMAT_VERSION, version: VERSION, createdMs, files };
+  const bytes = new TextEncoder().encode(JSON.stringify(manifest, null, 1) + "\n");
+  using file = storage.open(`${directory}/${MANIFEST_NAME}`, {
+    access: "write",
+    create: "exclusive",
+    mode: 0o600,
+  });
+  file.write(bytes, 0);
+  file.sync();
+  return manifest;
+}
+
+/** Throws `NotFoundError` where there is no backup, `CorruptError` where the manifest makes no sense. */
+export function readManifest(storage: Storage, directory: string): Manifest {
+  const path = `${directory}/${MANIFEST_NAME}`;
+  if (storage.statusOrNull(path) === null) {
+    throw new NotFoundError(`No backup at ${directory}: there is no ${MANIFEST_NAME}`);
+  }
+  using file = storage.open(path, { access: "read" });
+  const bytes = new Uint8Array(file.status().size);
+  file.read(bytes, 0);
+  const manifest = parse(new TextDecoder().decode(bytes));
+  if (manifest === null) {
+    throw new CorruptError(`${path} is damaged: use another backup`, { path, offset: 0 });
+  }
+  if (manifest.format !== FORMAT_VERSION) {
+    throw new CorruptError(
+      `${path} is of format ${manifest.format}, and this countd reads format ${FORMAT_VERSION}`,
+      { path, offset: 0 },
+    );
+  }
+  return manifest;
+}
+
+function parse(text: string): Manifest | null {
+  try {
+    const { format, version, createdMs, files } = JSON.parse(text);
+    const fits = Number.isInteger(format) && typeof version === "string" &&
+      typeof createdMs === "number" && Array.isArray(files) && files.every(isFile);
+    return fits ? { format, version, createdMs, files } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A path that leads out of the backup would let a manifest read and write anywhere. */
+function isFile(value: unknown): value is ManifestFile {
+  const { path, bytes, checksum } = (value ?? {}) as Record<string, unknown>;
+  return typeof path === "string" && Number.isSafeInteger(bytes) && Number.isInteger(checksum) &&
+    !path.startsWith("/") && path.split("/").every((part) => part !== "" && part !== "..");
+}
+
+/** Reads every file back. Throws `CorruptError` naming the first that is not as it was. */
+export function verifyManifest(storage: Storage, directory: string, manifest: Manifest): void {
+  for (const { path, bytes, checksum } of manifest.files) {
+    const full = `${directory}/${path}`;
+    const found = storage.statusOrNull(full) === null ? null : checksumOf(storage, full);
+    if (found?.bytes === bytes && found.checksum === checksum) continue;
+    throw new CorruptError(
+      `${full} of the backup is ${found === null ? "missing" : "damaged"}: use another backup`,
+      { path: full, offset: 0 },
+    );
+  }
+}

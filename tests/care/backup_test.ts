@@ -1,0 +1,216 @@
+/** Backup and restore: what the copy holds, whatever folds and writes while it is made. */
+
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { CorruptError, FailedError, NotFoundError } from "../../src/base/errors.ts";
+import { backup, checkDirectory, restore } from "../../src/care/mod.ts";
+import { DataDirectory, HeldLog, listSlots, pathOfSlot } from "../../src/commitlog/mod.ts";
+import { FrameCodec, LogBytes } from "../../src/commitlog/frame.ts";
+import { init } from "../../src/db/mod.ts";
+import type { Storage } from "../../src/file/mod.ts";
+import { TableRoot } from "../../src/table/mod.ts";
+import { CounterOracle } from "../crash/counter_oracle.ts";
+import { DATA, OneBatch, openPool, someHolder, stillClock } from "../crash/counter_subject.ts";
+import { keyspaceFold, keyspaceTotals } from "../crash/keyspace_fold.ts";
+import { foldOnce } from "../crash/worker_fold.ts";
+import { type DiskEvent, SimulatedDisk } from "../support/simulated_disk.ts";
+
+const options = { self: someHolder, clock: stillClock };
+const COPY = "/copy";
+const SECOND = "/second";
+
+/** Claims every free log, writes one acknowledged batch into it and seals it, without a pause. */
+function fillFreeLogs(storage: Storage, oracle: CounterOracle, keyspaces: readonly string[]): void {
+  using directory = DataDirectory.open(storage, DATA, { self: someHolder });
+  for (const slot of listSlots(storage, directory.paths.logs).slots) {
+    const held = HeldLog.take(directory, slot);
+    const header = held?.header();
+    if (!held || header?.state !== "free") {
+      held?.release(header?.state === "sealed" ? "sealed" : null);
+      continue;
+    }
+    const generation = header.generation + 1n;
+    const start = 4096;
+    held.store({ state: "active", generation, length: start, durable: start, records: 0 });
+    const batch = oracle.send(keyspaces);
+    const filler = new OneBatch(batch);
+    const end = filler.fill(held.bytes, start + 32, held.bytes.length);
+    const frame = { length: end - start, records: filler.filledRecords, durable: start };
+    new FrameCodec({ slot, generation }).seal(new LogBytes(held.bytes), start, frame);
+    held.file.syncData();
+    held.store({ state: "sealed", length: end, durable: end, records: filler.filledRecords });
+    held.release("sealed");
+    batch.acknowledged = true;
+  }
+}
+
+function fold(storage: Storage): void {
+  using directory = DataDirectory.open(storage, DATA, { self: someHolder });
+  keyspaceFold(directory);
+}
+
+/** Keyspaces with counters, logs that wait for a fold, and an oracle that knows them. */
+async function ground(): Promise<{ disk: SimulatedDisk; oracle: CounterOracle }> {
+  const disk = new SimulatedDisk();
+  const pool = await openPool(disk.process("prepare"));
+  pool.directory.close();
+  const storage = disk.process("writer");
+  const oracle = new CounterOracle();
+  fillFreeLogs(storage, oracle, ["one", "two"]);
+  fold(storage);
+  fillFreeLogs(storage, oracle, ["two", "three"]);
+  return { disk, oracle };
+}
+
+/** Restores, folds what was in the logs, and compares. */
+async function judgeCopy(disk: SimulatedDisk, oracle: CounterOracle): Promise<void> {
+  const storage = disk.process("restorer");
+  restore(storage, COPY, SECOND, { self: someHolder });
+  using directory = DataDirectory.open(storage, SECOND, { self: someHolder });
+  await foldOnce(directory);
+  oracle.judge(keyspaceTotals(storage, SECOND));
+  assertEquals(checkDirectory(storage, SECOND, options).violations, []);
+}
+
+Deno.test("Backup holds what is folded and what is still in the logs", async () => {
+  const { disk, oracle } = await ground();
+  const report = await backup(disk.process("backup"), DATA, COPY, options);
+  assertEquals(report.keyspaces, 2);
+  assertEquals(report.unfoldedRecords, 8);
+  await judgeCopy(disk, oracle);
+});
+
+Deno.test("Backup is right when a fold and the next use of each log fall into any moment of it", async () => {
+  const quiet = await ground();
+  const before = quiet.disk.operations;
+  await backup(quiet.disk.process("backup"), DATA, COPY, options);
+  const operations = quiet.disk.operations - before;
+  for (let moment = 0; moment < operations; moment++) {
+    const { disk, oracle } = await ground();
+    const stored = oracle.copy();
+    const at = disk.operations + moment;
+    const other = disk.process("worker");
+    disk.observer = (event: DiskEvent) => {
+      if (event.index !== at || event.when !== "before") return;
+      disk.observer = null;
+      fold(other);
+      fillFreeLogs(other, oracle, ["two", "four"]);
+      fold(other);
+      fillFreeLogs(other, oracle, ["one", "three"]);
+    };
+    await backup(disk.process("backup"), DATA, COPY, options);
+    assertEquals(disk.observer, null, "the moment came");
+    for (const batch of oracle.batches.slice(stored.batches.length)) batch.acknowledged = false;
+    try {
+      await judgeCopy(disk, oracle);
+    } catch (cause) {
+      throw new Error(`operation ${moment} of ${operations}: ${(cause as Error).message}`, {
+        cause,
+      });
+    }
+  }
+});
+
+Deno.test("What is written to a restored directory counts, in every log", async () => {
+  const { disk, oracle } = await ground();
+  const other = disk.process("worker");
+  disk.observer = (event) => {
+    if (event.point !== "backup.logs.after" || event.when !== "before") return;
+    disk.observer = null;
+    fold(other);
+    fillFreeLogs(other, oracle, ["one"]);
+    fold(other);
+  };
+  await backup(disk.process("backup"), DATA, COPY, options);
+  const storage = disk.process("restorer");
+  restore(storage, COPY, SECOND, { self: someHolder });
+  // In the place of the first one, so that the helpers above write to it.
+  storage.rename(DATA, "/first");
+  storage.rename(SECOND, DATA);
+  fold(storage);
+  fillFreeLogs(storage, oracle, ["one", "two"]);
+  fold(storage);
+  const late = oracle.batches.slice(4, -2);
+  for (const batch of late) batch.acknowledged = false;
+  oracle.judge(keyspaceTotals(storage));
+});
+
+Deno.test("Backup takes tables and the database along", async () => {
+  const disk = new SimulatedDisk({ mappingReserveBytes: 1024 * 1024 });
+  const storage = disk.process("user");
+  storage.makeDirectory(DATA, 0o700);
+  storage.makeDirectory(`${DATA}/db`, 0o700);
+  const tables = new TableRoot(storage, `${DATA}/tables`, { lockTimeoutMs: 1000 });
+  await tables.set("key", new TextEncoder().encode("value"));
+  await tables.table("a/b").set("other", new TextEncoder().encode("thing"));
+  const db = init(`${DATA}/db/db.json`, `${DATA}/db/log`, { storage, syncIntervalMs: 1e9 });
+  await db.write("x", "hello");
+  // The owner is alive and has the database open.
+  const report = await backup(disk.process("backup"), DATA, COPY, options);
+  assertEquals([report.tableKeys, report.database, report.keyspaces], [2, true, 0]);
+  await db.close();
+  restore(storage, COPY, SECOND, { self: someHolder });
+  const again = new TableRoot(storage, `${SECOND}/tables`, { lockTimeoutMs: 1000 });
+  assertEquals(new TextDecoder().decode(await again.table("a/b").get("other")), "thing");
+  const restored = init(`${SECOND}/db/db.json`, `${SECOND}/db/log`, { storage });
+  assertEquals(await restored.read("x"), "hello");
+  await restored.close();
+  assertEquals(checkDirectory(storage, SECOND, options).violations, []);
+});
+
+Deno.test("Backup and restore refuse a place that is not empty, and leave it as it is", async () => {
+  const { disk } = await ground();
+  const storage = disk.process("user");
+  storage.makeDirectory(COPY, 0o700);
+  storage.makeDirectory(`${COPY}/mine`, 0o700);
+  await assertRejects(() => backup(storage, DATA, COPY, options), FailedError, "not empty");
+  storage.removeDirectory(`${COPY}/mine`);
+  await backup(storage, DATA, COPY, options);
+  assertThrows(() => restore(storage, COPY, DATA, options), FailedError, "not empty");
+  assertThrows(() => restore(storage, "/none", SECOND, options), NotFoundError, "No backup");
+  await assertRejects(() => backup(storage, "/none", "/copy2", options), NotFoundError);
+  assertEquals(storage.readDirectory("/").sort(), ["copy", "data"]);
+});
+
+Deno.test("Restore refuses a backup with any byte changed, cut or missing, and makes nothing", async () => {
+  const { disk } = await ground();
+  const storage = disk.process("user");
+  await backup(storage, DATA, COPY, options);
+  for (const [path, inode] of disk.files()) {
+    if (!path.startsWith(`${COPY}/`) || inode.size === 0) continue;
+    using file = storage.open(path, { access: "write" });
+    const offset = Math.floor(inode.size / 2);
+    const byte = new Uint8Array(1);
+    file.read(byte, offset);
+    file.write(new Uint8Array([(byte[0] ?? 0) ^ 1]), offset);
+    if (!path.endsWith("backup.json")) {
+      assertThrows(() => restore(storage, COPY, SECOND, options), CorruptError, path);
+    } else {
+      // A letter of the manifest may be a digit of a size, a name, or only the version.
+      try {
+        restore(storage, COPY, SECOND, options);
+        storage.rename(SECOND, `/ok-${offset}`);
+      } catch (error) {
+        assert(error instanceof CorruptError, String(error));
+      }
+    }
+    assertEquals(storage.statusOrNull(SECOND), null, path);
+    file.write(byte, offset);
+    storage.rename(path, "/aside");
+    if (path.endsWith("backup.json")) {
+      assertThrows(() => restore(storage, COPY, SECOND, options), NotFoundError);
+    } else assertThrows(() => restore(storage, COPY, SECOND, options), CorruptError, "missing");
+    storage.rename("/aside", path);
+  }
+  restore(storage, COPY, SECOND, options);
+});
+
+Deno.test("Backup refuses a damaged log and names it", async () => {
+  const { disk } = await ground();
+  const storage = disk.process("user");
+  const path = pathOfSlot(`${DATA}/logs`, 0);
+  using file = storage.open(path, { access: "write" });
+  file.write(new Uint8Array([7]), 4200);
+  const error = await assertRejects(() => backup(storage, DATA, COPY, options), CorruptError);
+  assertEquals(error.where.path, path);
+  assertEquals(storage.readDirectory("/"), ["data"]);
+});
