@@ -122,7 +122,7 @@ function partProblem(part: string, { last }: { readonly last: boolean }): string
 
 /** Bytes in UTF-8. Names of one byte a letter need no encoding. */
 function byteLength(text: string): number {
-  // deno-lint-ignore no-control-regex
+  // deno-lint-ignore no-control-regex -- every letter of one byte, control letters too
   return /^[\x00-\x7f]*$/.test(text) ? text.length : utf8.encode(text).length;
 }
 

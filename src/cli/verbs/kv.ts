@@ -1,7 +1,7 @@
 /** `countd kv …`: one call on the tables of a data directory. */
 
 import { NotFoundError } from "../../base/errors.ts";
-import { nameField, nameForOutput, textOfName, toJson } from "../../base/printable.ts";
+import { nameField, nameForOutput, toJson } from "../../base/printable.ts";
 import type { Table, TableRoot } from "../../table/mod.ts";
 import { EXIT_CODES, type ExitCode } from "../exit_codes.ts";
 import { nameArgument, text } from "../option.ts";
@@ -70,19 +70,14 @@ async function listedKeys(context: TableContext): Promise<string[]> {
   return [...root.table(context.options.table).keys()].sort();
 }
 
-async function keyText(key: Uint8Array): Promise<string> {
-  const { InvalidKeyError } = await import("../../table/mod.ts");
-  const found = textOfName(key);
-  if (found === null) throw new InvalidKeyError("Invalid key: it is not valid UTF-8");
-  return found;
-}
-
 async function valueBytes(value: Uint8Array, { stdin }: Pick<Context, "stdin">) {
   const isDash = value.length === 1 && value[0] === "-".charCodeAt(0);
   return isDash ? await new Response(stdin.readable).bytes() : value;
 }
 
 const utf8 = new TextEncoder();
+/** Words of the command line are UTF-8 always: the runtime lets nothing else in. */
+const utf8Text = new TextDecoder("utf-8", { ignoreBOM: true });
 
 function printNames(names: readonly string[], { stdout }: Pick<Context, "stdout">): ExitCode {
   for (const name of names) {
@@ -109,7 +104,7 @@ const get = defineVerb({
   async run(context) {
     const { stdout, positionals, options } = context;
     const table = await openTable(context);
-    const key = await keyText(positionals.key);
+    const key = utf8Text.decode(positionals.key);
     const value = await table.get(key);
     if (context.json) stdout.json({ table: options.table, key, ...nameField("value", value) });
     else stdout.write(nameForOutput(value, stdout.isTerminal));
@@ -133,7 +128,7 @@ function writingVerb(
     examples: words.examples,
     async run(context) {
       const { positionals, options, stdout, json } = context;
-      const key = await keyText(positionals.key);
+      const key = utf8Text.decode(positionals.key);
       const value = await valueBytes(positionals.value, context);
       // Names are refused before anything is made.
       const { checkKey } = await import("../../table/mod.ts");
@@ -186,7 +181,7 @@ const remove = defineVerb({
   async run(context) {
     const { positionals, options, stdout, json } = context;
     const table = await openTable(context);
-    const key = await keyText(positionals.key);
+    const key = utf8Text.decode(positionals.key);
     await table.delete(key);
     if (json) stdout.json({ table: options.table, key });
     return EXIT_CODES.ok;
