@@ -5,10 +5,10 @@
 
 import type { Storage } from "../file/mod.ts";
 import { isZero } from "./bytes.ts";
+import { inspect, type Inspection, type SideFileContent } from "./inspect.ts";
 import { sideFileFormat, sideFileLayout, sideFileSize } from "./layout.ts";
-import { type Magic, magicDefault } from "./magic.ts";
-import { recoverWithMagic, RecoveryKind } from "./recovery.ts";
-import { sideFilePath } from "./side_file.ts";
+import type { Magic } from "./magic.ts";
+import { RecoveryKind } from "./recovery.ts";
 
 export interface Violation {
   /** Number of the invariant in README.md. */
@@ -23,96 +23,53 @@ export interface Violation {
 export function check(
   storage: Storage,
   path: string,
-  { magic = magicDefault }: { readonly magic?: Magic } = {},
+  { magic }: { readonly magic?: Magic } = {},
 ): Violation[] {
-  // The published size first: what it speaks of must already stand.
-  const side = readSide(storage, path);
-  const file = storage.open(path, { access: "read" });
-  try {
-    const status = file.status();
-    const violations = [...side.violations];
-    if (status.size === 0) return violations;
-    const mapping = file.map(status.size, "read");
-    try {
-      const result = recoverWithMagic(status.size, mapping.bytes, magic);
-      const isFinished = result.outcome === RecoveryKind.Checkpoint;
-      if (result.outcome === RecoveryKind.Corrupted || result.outcome === RecoveryKind.Panic) {
-        violations.push({
-          invariant: 1,
-          path,
-          offset: result.tail,
-          message: "nothing says where the data ends",
-        });
-      } else if (isFinished && !isZero(mapping.bytes, result.tail, status.size)) {
-        violations.push({
-          invariant: 1,
-          path,
-          offset: result.tail,
-          message: "behind the last checkpoint mark stand bytes that no mark ends",
-        });
-      }
-      if (isFinished && (status.mode & 0o222) === 0 && status.size > result.tail) {
-        violations.push({
-          invariant: 3,
-          path,
-          offset: result.tail,
-          message: `a finished file has ${status.size - result.tail} bytes behind its mark`,
-        });
-      }
-      const size = isFinished ? result.checkpoint : result.tail;
-      const speaksOfThis = side.inode === status.inode && side.device === status.device;
-      if (violations.length === 0 && speaksOfThis && side.publishedSize > size) {
-        violations.push({
-          invariant: 4,
-          path: sideFilePath(path),
-          offset: sideFileLayout.publishedSize.offset,
-          message: `${side.publishedSize} bytes are published, but the data ends at ${size}`,
-        });
-      }
-    } finally {
-      mapping.release();
-    }
-    return violations;
-  } finally {
-    file.close();
+  const inspection = inspect(storage, path, { magic });
+  const violations = checkFile(path, inspection);
+  const { side, result } = inspection;
+  if (side === null) return violations;
+  const { checkpoint, tail, outcome } = result;
+  const size = outcome === RecoveryKind.Checkpoint ? checkpoint : tail;
+  if (violations.length === 0 && side.speaksOfFile && side.publishedSize > size) {
+    violations.push({
+      invariant: 4,
+      path: side.path,
+      offset: sideFileLayout.publishedSize.offset,
+      message: `${side.publishedSize} bytes are published, but the data ends at ${size}`,
+    });
   }
+  return [...violations, ...checkSide(side)];
 }
 
-interface Side {
-  readonly publishedSize: number;
-  readonly inode: bigint;
-  readonly device: bigint;
-  readonly violations: readonly Violation[];
+function checkFile(path: string, { status, bytes, result }: Inspection): Violation[] {
+  const { outcome, tail } = result;
+  const violate = (invariant: number, message: string): Violation => ({
+    invariant,
+    path,
+    offset: tail,
+    message,
+  });
+  if (outcome === RecoveryKind.Corrupted || outcome === RecoveryKind.Panic) {
+    return [violate(1, "nothing says where the data ends")];
+  }
+  if (outcome !== RecoveryKind.Checkpoint) return [];
+  if (!isZero(bytes, tail, bytes.length)) {
+    return [violate(1, "behind the last checkpoint mark stand bytes that no mark ends")];
+  }
+  const behind = status.size - tail;
+  if (behind === 0 || (status.mode & 0o222) !== 0) return [];
+  return [violate(3, `a finished file has ${behind} bytes behind its mark`)];
 }
 
-const noSide: Side = { publishedSize: 0, inode: -1n, device: -1n, violations: [] };
-
-function readSide(storage: Storage, path: string): Side {
-  const sidePath = sideFilePath(path);
-  if (storage.statusOrNull(sidePath) === null) return noSide;
-  const bytes = new Uint8Array(sideFileSize);
-  const file = storage.open(sidePath, { access: "read" });
-  let length: number;
-  try {
-    length = file.read(bytes, 0);
-  } finally {
-    file.close();
-  }
-  const view = new DataView(bytes.buffer);
-  const { publishedSize, format, state, inode, device } = sideFileLayout;
+function checkSide(side: SideFileContent): Violation[] {
   const violations: Violation[] = [];
+  const { format, state, device } = sideFileLayout;
   const violate = (offset: number, message: string) =>
-    violations.push({ invariant: 5, path: sidePath, offset, message });
-  if (length < sideFileSize) violate(length, `the side file has ${length} bytes`);
-  const fieldsEnd = device.offset + device.size;
-  if (!isZero(bytes, fieldsEnd, sideFileSize)) violate(fieldsEnd, "unused bytes are not 0");
-  const formatFound = view.getUint32(format.offset, true);
-  if (formatFound !== sideFileFormat) violate(format.offset, `format ${formatFound} is unknown`);
-  if (view.getUint32(state.offset, true) > 1) violate(state.offset, "the state is unknown");
-  return {
-    publishedSize: Number(view.getBigInt64(publishedSize.offset, true)),
-    inode: view.getBigUint64(inode.offset, true),
-    device: view.getBigUint64(device.offset, true),
-    violations,
-  };
+    violations.push({ invariant: 5, path: side.path, offset, message });
+  if (side.length < sideFileSize) violate(side.length, `the side file has ${side.length} bytes`);
+  if (side.format !== sideFileFormat) violate(format.offset, `format ${side.format} is unknown`);
+  if (side.state > 1) violate(state.offset, `state ${side.state} is unknown`);
+  if (!side.restIsZero) violate(device.offset + device.size, "unused bytes are not 0");
+  return violations;
 }

@@ -46,6 +46,7 @@ export {
   ErrWouldBlock,
 } from "./errors.ts";
 export { check, type Violation } from "./check.ts";
+export { inspect, type Inspection, type SideFileContent } from "./inspect.ts";
 export { FileState } from "./file_state.ts";
 export {
   createFile,

@@ -5,6 +5,7 @@
  */
 
 import { lastNonZero } from "./bytes.ts";
+import { pendingWordLayout } from "./layout.ts";
 import { Magic, magicDefault, magicDisabled, MarkBytes, markSize, markStandsAt } from "./magic.ts";
 
 export enum RecoveryKind {
@@ -149,16 +150,18 @@ function endOfData(data: Uint8Array, start: number, last: number, marks: MarkByt
   ) {
     // The fifth byte is the first to be changed from a pending word into a tail mark: all data stands.
     if (marks.fifthByteTells && data[start + 4] === tail[4]) return start;
-    const pending = pendingLength(data, start);
+    const pending = pendingLengthAt(data, start);
     if (pending >= 1 && pending <= start) return start - pending;
   }
   return tornPending(data, last, tail);
 }
 
-/** The lower 40 bits of a word. */
-function pendingLength(data: Uint8Array, start: number): number {
+/** The length in a pending word. */
+export function pendingLengthAt(data: Uint8Array, start: number): number {
   let length = 0;
-  for (let index = 4; index >= 0; index--) length = length * 256 + (data[start + index] ?? 0);
+  for (let index = pendingWordLayout.length.size - 1; index >= 0; index--) {
+    length = length * 256 + (data[start + index] ?? 0);
+  }
   return length;
 }
 

@@ -1,0 +1,96 @@
+/** `countd log …`: looking into an append-only file or a commit log. */
+
+import { EXIT_CODES } from "../exit_codes.ts";
+import { flag, pathArgument } from "../option.ts";
+import { defineVerb, type VerbGroup } from "../verb.ts";
+
+const fileArgument = pathArgument(
+  "an append-only file, or a commit log of a data directory",
+  "file",
+);
+
+const tail = defineVerb({
+  name: "tail",
+  summary: "print what stands in a log",
+  details: [
+    "Prints the bytes of an append-only file as they are, or a line `keyspace TAB key TAB increment` " +
+    "for each record of a commit log. Nothing is locked or changed.",
+    "With --follow it goes on with what is appended, until the file is finished (a commit log: sealed) " +
+    "or a signal comes. A file that is not shared, without FILE.size beside it, is refused then: " +
+    "nothing says how far it is written.",
+  ],
+  positionals: { file: fileArgument },
+  options: { follow: flag("go on with what is appended") },
+  answersJson: false,
+  examples: [
+    { command: "countd log tail events.log --follow", meaning: "what is appended, as it comes" },
+    {
+      command: "countd log tail countd-data/logs/0000000000",
+      meaning: "the increments that wait in a commit log",
+    },
+  ],
+  async run({ options, positionals, storage, stdout, clock, ...context }) {
+    const { followLog, readLog } = await import("../../care/mod.ts");
+    const { describeSelf } = await import("../../commitlog/mod.ts");
+    const self = describeSelf(storage);
+    const sink = {
+      data: (bytes: Uint8Array) => stdout.write(bytes),
+      record(keyspace: Uint8Array, key: Uint8Array, increment: bigint) {
+        stdout.name(keyspace);
+        stdout.write("\t");
+        stdout.name(key);
+        stdout.line(`\t${increment}`);
+      },
+      caughtUp: () => stdout.flush(),
+    };
+    if (options.follow) {
+      const { signal } = context;
+      await followLog(storage, positionals.file, { self, sink, clock, signal });
+    } else {
+      readLog(storage, positionals.file, { self, sink });
+    }
+    return EXIT_CODES.ok;
+  },
+});
+
+const inspect = defineVerb({
+  name: "inspect",
+  summary: "say what a log is, where its data ends, and whether it is whole",
+  details: [
+    "Prints the outcome of recovery (Empty, Tail, Checkpoint, Corrupted), sizes, marks and state; of a " +
+    "commit log its generation, frames and records. Never changes the file. A damaged one exits 6.",
+  ],
+  positionals: { file: fileArgument },
+  options: {},
+  answersJson: true,
+  examples: [
+    { command: "countd log inspect events.log", meaning: "sizes, state and recovery" },
+    { command: "countd log inspect events.log --json", meaning: "the same as one JSON object" },
+  ],
+  async run({ positionals, storage, stdout, json }) {
+    const { inspectLog } = await import("../../care/mod.ts");
+    const { describeSelf } = await import("../../commitlog/mod.ts");
+    const inspection = inspectLog(storage, positionals.file, describeSelf(storage));
+    if (json) stdout.json(inspection);
+    else {
+      for (const [name, value] of Object.entries(inspection)) {
+        if (value === null) continue;
+        stdout.write(wordsOf(name).padEnd(16));
+        stdout.name(new TextEncoder().encode(String(value)));
+        stdout.line("");
+      }
+    }
+    return inspection.outcome === "Corrupted" ? EXIT_CODES.corruption : EXIT_CODES.ok;
+  },
+});
+
+/** `fileSize` → `file size`. */
+function wordsOf(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => " " + letter.toLowerCase());
+}
+
+export const log: VerbGroup = {
+  name: "log",
+  summary: "look into an append-only file or a commit log",
+  verbs: [tail, inspect],
+};
