@@ -309,9 +309,12 @@ export class Database {
     }
     this.#commit.stop();
     const { journal, mapFile } = this.#parts;
-    if (this.#failure === null) journal.log.close();
-    else journal.log.abandon();
-    mapFile.close();
+    try {
+      if (this.#failure === null) journal.log.close();
+      else journal.log.abandon();
+    } finally {
+      mapFile.close();
+    }
     if (this.#failure !== null) throw this.#failure;
   }
 

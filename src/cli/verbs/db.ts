@@ -79,7 +79,7 @@ const serve = defineVerb({
     if (isInData) makeDirectories(storage, directoryOf(paths.map), 0o700);
     const settings = { ...options, verb: "db", data: isInData ? options.data : null };
     return await runDaemon(context, settings, async (daemon) => {
-      await using db = init(paths.map, paths.log, {
+      const db = init(paths.map, paths.log, {
         storage,
         clock,
         events,
