@@ -19,16 +19,19 @@ import {
   type DataDirectory,
   directoryLocks,
   isDiskFull,
+  isOutOfResources,
   type LogIdentity,
   type SealedLog,
 } from "../commitlog/mod.ts";
-import type { Aggregator, KeyspaceBatch, KeyspaceWriter } from "../keyspace/mod.ts";
+import type { Aggregator, Batch, KeyspaceWriter } from "../keyspace/mod.ts";
 import { BadRecordError } from "../wire/mod.ts";
 import { type KeyspaceWriters, nameKey } from "./keyspace_writers.ts";
 import type { SetAside } from "./set_aside.ts";
 
 /** From so many files on one sync of the file system is cheaper than a sync of each. */
 const syncEachMax = 4;
+/** Keyspaces that are taken through the steps together. */
+const groupMax = 64;
 
 export interface FoldResult {
   readonly recycled: number;
@@ -120,7 +123,7 @@ export class Fold {
       return false;
     }
     try {
-      if (this.writers.get(name).applied(slot) >= generation) return false;
+      if (this.writers.applied(name, slot) >= generation) return false;
     } catch (error) {
       if (!(error instanceof CorruptError)) throw error;
       this.aside.addKeyspace(name, error);
@@ -133,67 +136,70 @@ export class Fold {
   }
 
   /**
-   * Steps 3 to 6 and the recycling. Throws `FoldTooLargeError` where the disk is full, and what a sync
-   * throws: then nobody may trust the page cache any more.
+   * Steps 3 to 6, a group of keyspaces at a time so that the open files stay bounded, and then the
+   * recycling. Throws `FoldTooLargeError` where the disk is full, and what a sync throws: then nobody may
+   * trust the page cache any more.
    */
   finish(): FoldResult {
-    const written = this.#writePages();
+    const pinned = this.directory.control.isHeldElsewhere(directoryLocks.pin);
+    const batches = new Map(
+      this.aggregator.batches().map((item) => [nameKey(item.keyspace), item.batch]),
+    );
+    const shares = [...this.#shares.entries()];
+    let keyspaces = 0;
+    for (let first = 0; first < shares.length; first += groupMax) {
+      const written: KeyspaceWriter[] = [];
+      for (const [key, share] of shares.slice(first, first + groupMax)) {
+        const batch = batches.get(key);
+        // Without a sum there is nothing to apply, and its logs are through with this keyspace.
+        if (batch !== undefined) this.#writePages(share, { batch, pinned, written });
+      }
+      this.#publish(written);
+      this.writers.trim();
+      keyspaces += written.length;
+    }
+    const recycled = this.#recycle();
+    return { recycled, records: this.#records, keyspaces, saturated: this.#saturated };
+  }
+
+  /** Step 3 for one keyspace, which then is one of `written`. */
+  #writePages(
+    { keyspace, marks }: Share,
+    { batch, pinned, written }: {
+      readonly batch: Batch;
+      readonly pinned: boolean;
+      readonly written: KeyspaceWriter[];
+    },
+  ): void {
+    let writer: KeyspaceWriter | null = null;
+    try {
+      writer = this.writers.get(keyspace);
+      this.#saturated += writer.apply(batch, marks, { pinned }).saturated;
+      written.push(writer);
+    } catch (error) {
+      if (error instanceof CorruptError) return this.#leaveOut(keyspace, marks, error);
+      for (const other of writer === null ? written : [...written, writer]) {
+        if (other.isNew) this.writers.drop(other.name);
+        else other.abandon();
+      }
+      if (!isDiskFull(error) && !isOutOfResources(error)) throw error;
+      throw new FoldTooLargeError("No space for the pages of a fold", { cause: error });
+    }
+  }
+
+  /** Steps 4 to 6. */
+  #publish(written: readonly KeyspaceWriter[]): void {
     this.#syncAll(4, written, (writer) => writer.syncPages());
     const isNew = written.some((writer) => writer.isNew);
     for (const writer of written) writer.publish();
     this.#syncAll(6, written, (writer) => writer.syncMeta());
     if (isNew) this.directory.storage.syncDirectory(this.directory.paths.keyspaces);
-    const recycled = this.#recycle();
-    return {
-      recycled,
-      records: this.#records,
-      keyspaces: written.length,
-      saturated: this.#saturated,
-    };
-  }
-
-  /** Step 3. */
-  #writePages(): KeyspaceWriter[] {
-    const pinned = this.directory.control.isHeldElsewhere(directoryLocks.pin);
-    const batches = new Map(
-      this.aggregator.batches().map((item): [string, KeyspaceBatch] => [
-        nameKey(item.keyspace),
-        item,
-      ]),
-    );
-    const written: KeyspaceWriter[] = [];
-    for (const [key, { keyspace, marks }] of this.#shares) {
-      const batch = batches.get(key)?.batch;
-      const writer = this.writers.get(keyspace);
-      // Zero increments make no sums, but their logs are through with this keyspace all the same.
-      if (batch === undefined) continue;
-      try {
-        this.#saturated += writer.apply(batch, marks, { pinned }).saturated;
-        written.push(writer);
-      } catch (error) {
-        if (error instanceof CorruptError) {
-          this.#leaveOut(keyspace, marks, error);
-          continue;
-        }
-        this.#abandon([...written, writer]);
-        if (!isDiskFull(error)) throw error;
-        throw new FoldTooLargeError("No space for the pages of a fold", { cause: error });
-      }
-    }
-    return written;
   }
 
   #leaveOut(keyspace: Uint8Array, marks: Map<number, bigint>, error: CorruptError): void {
     this.aside.addKeyspace(keyspace, error);
     this.writers.drop(keyspace);
     for (const slot of marks.keys()) this.#blocked.add(slot);
-  }
-
-  #abandon(writers: readonly KeyspaceWriter[]): void {
-    for (const writer of writers) {
-      if (writer.isNew) this.writers.drop(writer.name);
-      else writer.abandon();
-    }
   }
 
   #syncAll(

@@ -4,9 +4,9 @@
  */
 
 import type { Storage } from "../file/mod.ts";
-import { KeyspaceWriter } from "../keyspace/mod.ts";
+import { keyspacePath, KeyspaceWriter } from "../keyspace/mod.ts";
 
-const openMax = 256;
+const openMax = 128;
 
 /** Bytes as a text of the same length: a key for maps, whatever the bytes are. */
 export function nameKey(name: Uint8Array): string {
@@ -18,6 +18,20 @@ export class KeyspaceWriters {
   readonly #open = new Map<string, KeyspaceWriter>();
 
   constructor(readonly storage: Storage, readonly directory: string) {}
+
+  /**
+   * Generation of a slot that a keyspace has applied; 0 for a keyspace that does not exist, which is not
+   * made for the question. Throws `CorruptError` for a damaged one. Not between apply and publish.
+   */
+  applied(name: Uint8Array, slot: number): bigint {
+    const isOpen = this.#open.has(nameKey(name));
+    if (!isOpen && this.storage.statusOrNull(keyspacePath(this.directory, name)) === null) {
+      return 0n;
+    }
+    const applied = this.get(name).applied(slot);
+    this.trim();
+    return applied;
+  }
 
   /** Throws `CorruptError` for a damaged keyspace. */
   get(name: Uint8Array): KeyspaceWriter {
@@ -38,7 +52,7 @@ export class KeyspaceWriters {
     this.#open.delete(key);
   }
 
-  /** Closes the longest unused ones. Not during a fold. */
+  /** Closes the longest unused ones. Not between apply and publish. */
   trim(): void {
     for (const [key, writer] of this.#open) {
       if (this.#open.size <= openMax) return;

@@ -5,7 +5,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
-import { CorruptError } from "../base/errors.ts";
+import { BusyError, CorruptError } from "../base/errors.ts";
 import type { Metrics } from "../base/metrics.ts";
 import {
   type DataDirectory,
@@ -47,6 +47,8 @@ export class Worker {
   /** The next look goes through the headers of all logs, whatever their labels say. */
   #isThorough = true;
   #logsMax = Infinity;
+  /** The last fold was given up for want of space; a smaller one is tried next. */
+  #wasTooLarge = false;
   #diskIsFull = false;
 
   constructor(readonly directory: DataDirectory, readonly surroundings: Surroundings) {
@@ -83,7 +85,8 @@ export class Worker {
 
   /**
    * Recovers every log without a living holder, folds and recycles until no sealed log remains. Throws
-   * `BusyError` where the lease cannot be had in time, `CorruptError` where something damaged remains.
+   * `BusyError` where the lease cannot be had in time or the disk is full, `CorruptError` where something
+   * damaged remains.
    */
   async runOnce({ signal, lockTimeoutMs }: {
     readonly signal: AbortSignal;
@@ -95,8 +98,14 @@ export class Worker {
     if (!await takeLease(this.directory, { clock, signal, timeoutMs: lockTimeoutMs })) return;
     await this.#withLease(async () => {
       while (!signal.aborted) {
-        if (this.#foldAvailable() === 0 && !this.#diskIsFull) break;
-        await clock.sleep(this.#diskIsFull ? diskFullRetryMs : 0, signal);
+        const worked = this.#foldAvailable();
+        if (this.#diskIsFull) {
+          throw new BusyError(
+            `No space to fold the logs of ${this.directory.paths.data}: free some and try again`,
+          );
+        }
+        if (worked === 0 && !this.#wasTooLarge) break;
+        await clock.sleep(0, signal);
       }
     });
     if (this.#aside.logCount > 0) {
@@ -141,12 +150,13 @@ export class Worker {
     const startMs = clock.nowMs();
     const fold = new Fold(this.directory, this.#writers, this.#aggregator, this.#aside);
     try {
+      this.#wasTooLarge = false;
       const recovered = this.#collect(fold);
       if (fold.logCount === 0) return recovered;
       const result = fold.finish();
       this.#writers.trim();
       this.#noteDiskFull(false);
-      this.#logsMax = Math.min(Infinity, this.#logsMax * 2);
+      this.#logsMax *= 2;
       this.#note(result, clock.nowMs() - startMs);
       return recovered + result.recycled;
     } catch (error) {
@@ -154,6 +164,7 @@ export class Worker {
       fold.giveUp();
       if (error instanceof BadRecordError) return 1; // set aside; the others are tried at once
       if (!(error instanceof FoldTooLargeError)) throw error;
+      this.#wasTooLarge = true;
       this.#noteDiskFull(fold.takenCount <= 1);
       this.#logsMax = Math.max(1, Math.floor(fold.takenCount / 2));
       return 0;

@@ -23,6 +23,8 @@ import {
   directoryLocks,
   failDirectory,
   headPageBytes,
+  isDiskFull,
+  isOutOfResources,
   isSyncFailure,
   LogPool,
   reportRecovery,
@@ -221,7 +223,8 @@ export class LogWriter {
       this.#populate.prepare(claimed);
       return claimed;
     } catch (error) {
-      this.#fail(error);
+      // What passes is waited for when the log is needed; anything else ends the writer.
+      if (!isDiskFull(error) && !isOutOfResources(error)) this.#fail(error);
       return null;
     }
   }
