@@ -80,3 +80,54 @@ export async function samplesOf(daemon: CountdProcess): Promise<readonly Sample[
 export function valueIn(samples: readonly Sample[], name: string): number {
   return samples.find((sample) => sample.name === name)?.value ?? 0;
 }
+
+/** A daemon, what it needs to start on a free port, and the line that says that it serves. */
+export interface Daemon {
+  readonly verb: string;
+  readonly args: readonly string[];
+  readonly ready: RegExp;
+}
+
+export const write: Daemon = {
+  verb: "write",
+  args: ["--port", "0", ...small],
+  ready: /listening on (\S+):(\d+)/,
+};
+export const read: Daemon = {
+  verb: "read",
+  args: ["--port", "0"],
+  ready: /listening on (\S+):(\d+)/,
+};
+export const worker: Daemon = { verb: "worker", args: [], ready: /worker ready()()/ };
+export const serve: Daemon = {
+  verb: "serve",
+  args: ["--write-port", "0", "--read-port", "0", ...small],
+  ready: /read listening on (\S+):(\d+)/,
+};
+export const db: Daemon = {
+  verb: "db serve",
+  args: ["--port", "0"],
+  ready: /listening on (\S+):(\d+)/,
+};
+
+/** Starts a daemon on a directory with increments, waits until it serves, looks, and stops it. */
+export async function start(
+  { verb, args, ready }: Daemon,
+  more: readonly string[],
+  look: (daemon: ReturnType<typeof startCountd>, ready: RegExpExecArray) => Promise<void> | void,
+): Promise<void> {
+  await withUnfolded(async (data) => {
+    await using daemon = startCountd([...verb.split(" "), "--data", data, ...args, ...more]);
+    await look(daemon, await daemon.stderrLine(ready));
+    assertEquals(await daemon.stop(), 0);
+  });
+}
+
+/** True where there is something at the path. */
+export function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path) !== null;
+  } catch {
+    return false;
+  }
+}

@@ -10,6 +10,7 @@ import { clientEffects } from "./client_effects.ts";
 import { capture } from "./capture.ts";
 import { daemonEffects } from "./daemon_effects.ts";
 import { storeEffects } from "./store_effects.ts";
+import { workEffects } from "./work_effects.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
 /** Tests elsewhere: the option, the file below `tests/`, and how the test's name begins. */
@@ -19,7 +20,7 @@ const shownElsewhere: Readonly<Record<string, readonly [string, string]>> = {
   "systemd --user": ["cli/verbs_test.ts", "systemd takes another executable, place and user"],
 };
 
-const effects = { ...daemonEffects, ...clientEffects, ...storeEffects };
+const effects = { ...daemonEffects, ...clientEffects, ...storeEffects, ...workEffects };
 
 Deno.test("Every option in the table has a test of its effect, and every such test an option", () => {
   const options = commandsOf(VERBS).flatMap(({ path, verb }) =>
