@@ -1,0 +1,243 @@
+/**
+ * Folds and keyspace files against SQLite, LMDB and Redis, in one run, so that the ratios say something
+ * on any machine: rows 4, 6, 7 and 8 of the table in RESULTS.md.
+ *
+ *     deno run -A tests/bench/fold_bench.ts            (COUNTD_BENCH_QUICK=1: up to 100,000 counters)
+ *
+ * Times are medians of at least five rounds; where two things are compared their rounds alternate.
+ */
+
+import { systemStorage } from "../../src/file/mod.ts";
+import { KeyspaceReader } from "../../src/keyspace/mod.ts";
+import { Random } from "../support/random.ts";
+import { CountdSubject, LmdbSubject, SqliteSubject } from "./fold_subjects.ts";
+import {
+  type Distribution,
+  drawFrom,
+  increments,
+  KEY_BYTES,
+  median,
+  recordBatches,
+  writeKey,
+} from "./fold_workload.ts";
+import { redisBytesPerMember } from "./redis_memory.ts";
+
+const isQuick = Deno.env.get("COUNTD_BENCH_QUICK") !== undefined;
+const ROUNDS = 5;
+const BACKLOG_RECORDS = isQuick ? 500_000 : 5_000_000;
+/** The other programs take this many increments a round; their cost for each does not depend on it. */
+const PEER_INCREMENTS = 50_000;
+const MIDDLE = isQuick ? 100_000 : 1_000_000;
+const SIZES = isQuick ? [10_000, 100_000] : [100_000, 1_000_000, 10_000_000];
+const LARGEST = SIZES.at(-1) as number;
+
+/** One line of the table. `ratio` is better when larger, except where `isCeiling`. */
+export interface BenchRow {
+  readonly row: number;
+  readonly what: string;
+  readonly ratio: number;
+  readonly goal: number;
+  readonly isCeiling: boolean;
+  readonly detail: string;
+}
+
+function microseconds(body: () => void): number {
+  const start = performance.now();
+  body();
+  return (performance.now() - start) * 1000;
+}
+
+function inDirectory<T>(body: (directory: string) => Promise<T>): Promise<T> {
+  const directory = Deno.makeTempDirSync({ prefix: "countd-bench-" });
+  return body(directory).finally(() => Deno.removeSync(directory, { recursive: true }));
+}
+
+function backlogOf(distribution: Distribution, counters: number, seed: number): Uint8Array[] {
+  return recordBatches(BACKLOG_RECORDS, increments(drawFrom(distribution, counters), seed));
+}
+
+/** Microseconds for each record of a backlog, folded at once. */
+export function foldCost(
+  subject: CountdSubject,
+  distribution: Distribution,
+  counters: number,
+): number {
+  const backlog = backlogOf(distribution, counters, 7);
+  const rounds = Array.from({ length: ROUNDS }, () => {
+    return microseconds(() => subject.fold(backlog)) / BACKLOG_RECORDS;
+  });
+  return median(rounds);
+}
+
+/** Row 4: how the cost of a record grows with the keyspace. */
+export async function foldGrowth(): Promise<BenchRow[]> {
+  const costs = new Map<string, number>();
+  for (const counters of SIZES) {
+    await inDirectory((directory) => {
+      using subject = new CountdSubject(directory, counters);
+      for (const distribution of ["zipf", "uniform"] as const) {
+        const cost = foldCost(subject, distribution, counters);
+        costs.set(`${distribution} ${counters}`, cost);
+        console.log(`  fold, ${distribution}, ${counters} counters: ${rate(cost)}`);
+      }
+      return Promise.resolve();
+    });
+  }
+  return (["zipf", "uniform"] as const).map((distribution) => {
+    const cost = (counters: number) => costs.get(`${distribution} ${counters}`) as number;
+    const ratio = cost(LARGEST) / cost(SIZES[0] as number);
+    const detail = SIZES.map((counters) => `${counters}: ${rate(cost(counters))}`).join(", ");
+    const what = `fold ${distribution}, cost at ${LARGEST} counters against ${SIZES[0]}`;
+    return { row: 4, what, ratio, goal: 3, isCeiling: true, detail };
+  });
+}
+
+/** Row 4: a record of ours against an upsert of SQLite and LMDB, rounds alternating. */
+export function foldAgainstOthers(): Promise<BenchRow[]> {
+  return inDirectory(async (directory) => {
+    const rows: BenchRow[] = [];
+    using ours = new CountdSubject(directory, MIDDLE);
+    using sqlite = new SqliteSubject(`${directory}/sqlite`, MIDDLE);
+    const lmdb = await LmdbSubject.open(`${directory}/lmdb`, MIDDLE);
+    const draw = drawFrom("zipf", MIDDLE);
+    const next = increments(draw, 11);
+    const backlog = backlogOf("zipf", MIDDLE, 7);
+    const times: Record<string, number[]> = { ours: [], SQLite: [], LMDB: [] };
+    for (let round = 0; round < ROUNDS; round++) {
+      const time = (name: string, count: number, body: () => void) =>
+        times[name]?.push(microseconds(body) / count);
+      time("ours", BACKLOG_RECORDS, () => ours.fold(backlog));
+      time("SQLite", PEER_INCREMENTS, () => sqlite.add(PEER_INCREMENTS, next));
+      if (lmdb) time("LMDB", PEER_INCREMENTS, () => lmdb.add(PEER_INCREMENTS, next));
+    }
+    await lmdb?.close();
+    const own = median(times["ours"] ?? []);
+    for (const name of ["SQLite", "LMDB"]) {
+      const other = times[name] ?? [];
+      if (other.length === 0) continue;
+      const what = `fold zipf into ${MIDDLE} counters, against ${name} (batches of 10,000)`;
+      const detail = `${rate(own)} against ${rate(median(other))}`;
+      const goal = name === "SQLite" ? 20 : 1;
+      rows.push({ row: 4, what, ratio: median(other) / own, goal, isCeiling: false, detail });
+    }
+    return rows;
+  });
+}
+
+/** Rows 6 and 7: pages anywhere cost the same, and what a counter takes on disk. */
+export function pagesAndBytes(): Promise<BenchRow[]> {
+  return inDirectory(async (directory) => {
+    using subject = new CountdSubject(directory, MIDDLE);
+    const loaded = subject.bytesOnDisk / MIDDLE;
+    using reader = KeyspaceReader.open(systemStorage(), subject.path);
+    const into = new Uint8Array(1 << 16);
+    const pages = 20_000;
+    const read = (offset: number) =>
+      microseconds(() => {
+        for (let page = 0; page < pages; page++) reader.copyRows(offset, 100, into, 0);
+      }) / pages;
+    const first: number[] = [];
+    const middle: number[] = [];
+    for (let round = 0; round < 4 * ROUNDS; round++) {
+      first.push(read(0));
+      middle.push(read(MIDDLE / 2));
+    }
+    const rows: BenchRow[] = [{
+      row: 6,
+      what: `page of 100 at offset ${MIDDLE / 2} against offset 0`,
+      ratio: median(middle) / median(first),
+      goal: 1.3,
+      isCeiling: true,
+      detail: `${median(middle).toFixed(2)} µs against ${median(first).toFixed(2)} µs`,
+    }];
+    const redis = await redisBytesPerMember(directory, MIDDLE);
+    subject.fold(backlogOf("zipf", MIDDLE, 7));
+    subject.fold(backlogOf("zipf", MIDDLE, 8));
+    const folded = subject.bytesOnDisk / MIDDLE;
+    if (redis !== null) {
+      rows.push({
+        row: 7,
+        what: `bytes on disk for each of ${MIDDLE} counters against Redis' memory`,
+        ratio: loaded / redis,
+        goal: 0.6,
+        isCeiling: true,
+        detail: `${loaded.toFixed(1)} against ${redis.toFixed(1)}; ` +
+          `${folded.toFixed(1)} after two folds that touch every page`,
+      });
+    }
+    return rows;
+  });
+}
+
+/** Row 8: private memory of the two sides of a keyspace file with the most counters. */
+export function privateMemory(): Promise<BenchRow[]> {
+  return inDirectory(async (directory) => {
+    const rows: BenchRow[] = [];
+    for (const [side, goal] of [["worker", 600], ["reader", 300]] as const) {
+      const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", import.meta.url, side, directory, String(LARGEST)],
+        stderr: "inherit",
+      }).output();
+      if (code !== 0) throw new Error(`The ${side} ended with ${code}`);
+      const mebibytes = Number(new TextDecoder().decode(stdout).trim());
+      const what = `private memory of a ${side} with ${LARGEST} counters, MiB`;
+      rows.push({ row: 8, what, ratio: mebibytes, goal, isCeiling: true, detail: "at its peak" });
+    }
+    return rows;
+  });
+}
+
+/** Folds what touches the most keys at once; prints the peak of private memory in MiB. */
+function worker(directory: string, counters: number): void {
+  let peak = 0;
+  const sample = () => peak = Math.max(peak, privateMebibytes());
+  using subject = new CountdSubject(directory, counters);
+  // The backlog stands in for the mapped logs, which are no private memory of a worker.
+  const backlog = backlogOf("uniform", counters, 7);
+  const own = backlog.reduce((sum, bytes) => sum + bytes.length, 0) / 2 ** 20;
+  for (let round = 0; round < 3; round++) subject.fold(backlog, sample);
+  console.log(Math.round(peak - own));
+}
+
+/** Looks random keys and pages up until the cache is full; prints the private memory in MiB. */
+function reader(directory: string, counters: number): void {
+  using reader = KeyspaceReader.open(systemStorage(), `${directory}/bench`);
+  const random = new Random(5);
+  const key = new Uint8Array(KEY_BYTES);
+  const into = new Uint8Array(1 << 16);
+  for (let index = 0; index < 300_000; index++) {
+    writeKey(random.below(counters), key, 0);
+    if (reader.rankOf(key) < 0) throw new Error("A counter is missing");
+    reader.copyRows(random.below(counters), 100, into, 0);
+  }
+  console.log(Math.round(privateMebibytes()));
+}
+
+function privateMebibytes(): number {
+  const text = Deno.readTextFileSync("/proc/self/smaps_rollup");
+  const kibibytes = [...text.matchAll(/^Private_\w+:\s+(\d+) kB$/gm)];
+  return kibibytes.reduce((sum, match) => sum + Number(match[1]), 0) / 1024;
+}
+
+function rate(microsecondsEach: number): string {
+  return `${(1 / microsecondsEach).toFixed(2)} million/s`;
+}
+
+export function rowText({ row, what, ratio, goal, isCeiling, detail }: BenchRow): string {
+  const met = isCeiling ? ratio <= goal : ratio >= goal;
+  const sign = isCeiling ? "≤" : "≥";
+  return `${row}  ${what}: ${ratio.toFixed(2)} (goal ${sign} ${goal}${
+    met ? "" : ", missed"
+  }) ${detail}`;
+}
+
+if (import.meta.main) {
+  const [side, directory, counters] = Deno.args;
+  if (side === "worker") worker(directory as string, Number(counters));
+  else if (side === "reader") reader(directory as string, Number(counters));
+  else {
+    for (const measure of [foldGrowth, foldAgainstOthers, pagesAndBytes, privateMemory]) {
+      for (const row of await measure()) console.log(rowText(row));
+    }
+  }
+}
