@@ -31,7 +31,7 @@ import type { SetAside } from "./set_aside.ts";
 /** From so many files on one sync of the file system is cheaper than a sync of each. */
 const syncEachMax = 4;
 /** Keyspaces that are taken through the steps together. */
-const groupMax = 256;
+const groupMax = 128;
 
 export interface FoldResult {
   readonly recycled: number;

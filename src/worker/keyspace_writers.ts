@@ -6,7 +6,7 @@
 import type { Storage } from "../file/mod.ts";
 import { keyspacePath, KeyspaceWriter } from "../keyspace/mod.ts";
 
-const openMax = 256;
+const openMax = 128;
 
 /** Bytes as a text of the same length: a key for maps, whatever the bytes are. */
 export function nameKey(name: Uint8Array): string {
