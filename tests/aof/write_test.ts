@@ -1,22 +1,16 @@
-/** Writing: A08 to A23 and A50. */
+/** Writing: A08 to A17, A23 and A50. */
 
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   Aof,
   type AppendEvent,
-  type AppendFunc,
-  ErrAppendFuncNil,
-  ErrClosed,
   ErrEndOfFile,
   ErrShortBuffer,
   ErrShrink,
   ErrWouldBlock,
   FileState,
   Geometry,
-  recoverWithMagic,
-  Recovery,
 } from "../../src/aof/mod.ts";
-import { UsageError } from "../../src/base/errors.ts";
 import { OsError } from "../../src/file/mod.ts";
 import { Faults, faultyStorage } from "../support/faulty_storage.ts";
 import { Random, seedForTest } from "../support/random.ts";
@@ -25,12 +19,10 @@ import {
   creating,
   dataOf,
   onDisk,
-  Recorder,
   storage,
   tailMark,
   text,
   textOf,
-  turns,
   withFile,
 } from "./support.ts";
 
@@ -185,153 +177,6 @@ Deno.test("A17 a size below the data is refused", async () => {
   });
 });
 
-Deno.test("A18 append adds what was used and puts the mark behind it", async () => {
-  await withFile((path) => {
-    using aof = Aof.open(storage, path, { geometry: creating() });
-    aof.write(text("before"));
-    const used = aof.append(10, (event) => {
-      assertEquals([event.begin, event.end, event.tail.length], [6, 16, 10]);
-      assertEquals(textOf(event.file().subarray(0, 6)), "before");
-      assertEquals(event.file().length, 16);
-      event.tail.set(text("abcdefghij"));
-      return 3;
-    });
-    assertEquals([used, aof.size], [3, 9]);
-    const expected = new Uint8Array(4096);
-    expected.set(concat(text("beforeabc"), tailMark));
-    assertEquals(onDisk(path), expected);
-  });
-});
-
-Deno.test("A18 append of every use of every reservation leaves the data and one mark", async () => {
-  await withFile((path) => {
-    using aof = Aof.open(storage, path, { geometry: creating() });
-    const expected: number[] = [];
-    for (let reserve = 0; reserve <= 40; reserve++) {
-      for (let used = 0; used <= reserve; used++) {
-        aof.append(reserve, (event) => {
-          event.tail.fill(255);
-          for (let index = 0; index < used; index++) event.tail[index] = index + 1;
-          return used;
-        });
-        for (let index = 0; index < used; index++) expected.push(index + 1);
-      }
-    }
-    assertEquals([...dataOf(aof)], expected);
-    assertEquals(onDisk(path).subarray(aof.size, aof.size + 8), tailMark);
-    assert(onDisk(path).subarray(aof.size + 8).every((byte) => byte === 0));
-  });
-});
-
-Deno.test("A18 append up to the last byte of the upper size keeps the mark inside", async () => {
-  for (let used = 0; used <= 20; used++) {
-    await withFile((path) => {
-      using aof = Aof.open(storage, path, { geometry: creating(4096) });
-      aof.write(new Uint8Array(4068).fill(1));
-      aof.append(20, (event) => {
-        event.tail.fill(2);
-        return used;
-      });
-      assertEquals(aof.size, 4068 + used);
-      assertEquals(onDisk(path).subarray(aof.size, aof.size + 8), tailMark);
-      assert(onDisk(path).subarray(aof.size + 8).every((byte) => byte === 0));
-    });
-  }
-});
-
-Deno.test("A19 what an append function returns is held to the reservation", async () => {
-  await withFile((path) => {
-    using aof = Aof.open(storage, path, { geometry: creating() });
-    assertEquals(aof.append(5, () => 100), 5);
-    assertEquals(aof.append(5, () => -5), 0);
-    assertEquals(aof.append(5, () => NaN), 0);
-    assertEquals(aof.append(5, () => 2.9), 2);
-    assertEquals(aof.size, 7);
-  });
-});
-
-Deno.test("A20 a missing append function is refused", async () => {
-  await withFile((path) => {
-    using aof = Aof.open(storage, path, { geometry: creating() });
-    const nothing = null as unknown as AppendFunc;
-    for (
-      const append of [() => aof.append(1, nothing), () => aof.appendNonBlocking(1, nothing)]
-    ) {
-      assertEquals(assertThrows(append, ErrAppendFuncNil).code, "ErrAppendFuncNil");
-    }
-    for (const reserve of [-1, 0.5, NaN]) {
-      assertThrows(() => aof.append(reserve, () => 0), UsageError, "reserve");
-    }
-  });
-});
-
-Deno.test("A21 after an append function that throws nothing is added and the next write works", async () => {
-  await withFile((path) => {
-    using aof = Aof.open(storage, path, { geometry: creating() });
-    aof.write(text("kept"));
-    for (const append of ["append", "appendNonBlocking"] as const) {
-      for (const reserve of [1, 5, 8, 100]) {
-        assertThrows(
-          () =>
-            aof[append](reserve, (event) => {
-              event.tail.fill(9);
-              throw new RangeError("no more");
-            }),
-          RangeError,
-          "no more",
-        );
-        const expected = new Uint8Array(4096);
-        expected.set(concat(text("kept"), tailMark));
-        assertEquals(onDisk(path), expected);
-      }
-    }
-    aof.write(text(" on"));
-    assertEquals(textOf(dataOf(aof)), "kept on");
-  });
-});
-
-Deno.test("A21 nothing else may be done to a file inside its append function", async () => {
-  await withFile((path) => {
-    using aof = Aof.open(storage, path, { geometry: creating() });
-    for (
-      const call of [
-        () => aof.write(text("x")),
-        () => aof.append(1, () => 1),
-        () => aof.extend(8192),
-        () => aof.finish(),
-        () => aof.close(),
-      ]
-    ) {
-      assertThrows(
-        () =>
-          aof.append(4, () => {
-            call();
-            return 4;
-          }),
-        UsageError,
-        "inside an append function",
-      );
-    }
-    assertEquals([aof.size, aof.append(1, () => 1)], [0, 1]);
-  });
-});
-
-Deno.test("A22 append wakes tailers", async () => {
-  await withFile(async (path) => {
-    using aof = Aof.open(storage, path, { geometry: creating() });
-    const recorder = new Recorder();
-    aof.subscribe(recorder);
-    await turns();
-    assertEquals(recorder.seen, []);
-    aof.append(2, (event) => {
-      event.tail.set(text("hi"));
-      return 2;
-    });
-    await turns();
-    assertEquals(recorder.seen.map(({ text, reason }) => [text, reason]), [["hi", 1]]);
-  });
-});
-
 Deno.test("A23 without a tailer writes and finish work", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
@@ -402,118 +247,5 @@ Deno.test("Random writes and appends are the same after every opening", async ()
       }
       assertEquals(dataOf(aof), expected);
     }
-  });
-});
-
-Deno.test("Without marks only the data is stored", async () => {
-  await withFile((path) => {
-    const recovery = new Recovery({ func: recoverWithMagic });
-    {
-      using aof = Aof.open(storage, path, { geometry: creating(4096), recovery });
-      aof.write(new Uint8Array(4000).fill(1));
-      aof.append(96, (event) => {
-        event.tail.fill(2);
-        return 90;
-      });
-      assertEquals(aof.checkpoint(), 4090);
-      assertEquals(aof.write(new Uint8Array(6).fill(3)), 6);
-    }
-    using aof = Aof.open(storage, path, { recovery });
-    assertEquals(aof.size, 4096);
-    aof.finish();
-    assertEquals(storage.status(path).size, 4096);
-  }, { damaged: true });
-});
-
-Deno.test("Checkpoint makes durable, marks, and names the place; writing goes on", async () => {
-  await withFile((path) => {
-    {
-      using aof = Aof.open(storage, path, { geometry: creating() });
-      aof.write(text("one"));
-      assertEquals(aof.checkpoint(), 3);
-      assertEquals(aof.size, 11);
-      aof.write(text("two"));
-    }
-    using aof = Aof.open(storage, path);
-    const { tail, checkpoint } = aof.recovery.result() ?? {};
-    assertEquals([aof.state, tail, checkpoint], [FileState.Opened, 14, 3]);
-  });
-});
-
-Deno.test("Sync and flush act once for each size", async () => {
-  await withFile(async (path) => {
-    const faults = new Faults();
-    await using aof = Aof.open(faultyStorage(storage, faults), path, { geometry: creating() });
-    const syncs = () => faults.count("sync");
-    aof.write(text("a"));
-    assertEquals(aof.sync(), 1);
-    // The first sync of a file that was made names it durably too.
-    assertEquals(syncs(), 2);
-    assertEquals([aof.sync(), await aof.syncAsync(), syncs()], [1, 1, 2]);
-    aof.write(text("b"));
-    assertEquals([await aof.syncAsync(), syncs()], [2, 3]);
-    aof.flush();
-    aof.flush();
-    assertEquals(syncs(), 4);
-  });
-});
-
-Deno.test("After a sync that failed nothing is written or synced any more", async () => {
-  await withFile(async (path) => {
-    const faults = new Faults();
-    using aof = Aof.open(faultyStorage(storage, faults), path, { geometry: creating() });
-    aof.write(text("a"));
-    faults.failAt("sync", 1, "EIO");
-    const failure = await assertRejects(() => aof.syncAsync(), OsError);
-    assertEquals(failure.code, "EIO");
-    for (
-      const call of [
-        () => aof.sync(),
-        () => aof.write(text("b")),
-        () => aof.append(1, () => 1),
-        () => aof.finish(),
-      ]
-    ) {
-      assertEquals(assertThrows(call, OsError), failure);
-    }
-    assertEquals(textOf(dataOf(aof)), "a");
-  });
-});
-
-Deno.test("Closed files refuse everything, and their memory is gone", async () => {
-  await withFile((path) => {
-    const aof = Aof.open(storage, path, { geometry: creating() });
-    const { bytes } = aof;
-    aof.write(text("a"));
-    aof.close();
-    assertEquals([aof.state, aof.bytes.length, bytes.length], [FileState.Closed, 0, 0]);
-    for (
-      const call of [
-        () => aof.write(text("b")),
-        () => aof.append(1, () => 1),
-        () => aof.extend(8192),
-        () => aof.sync(),
-        () => aof.flush(),
-        () => aof.finish(),
-        () => aof.wake(),
-        () => aof.subscribe(new Recorder()),
-        () => aof.close(),
-      ]
-    ) {
-      assertEquals(assertThrows(call, ErrClosed).code, "ErrClosed");
-    }
-    aof[Symbol.dispose]();
-  });
-});
-
-Deno.test("Await using waits for a sync in flight", async () => {
-  await withFile(async (path) => {
-    const aof = Aof.open(storage, path, { geometry: creating() });
-    aof.write(text("a"));
-    const syncing = aof.syncAsync();
-    aof.close();
-    assertEquals(aof.state, FileState.Closing);
-    await aof[Symbol.asyncDispose]();
-    assertEquals([aof.state, await syncing], [FileState.Closed, 1]);
   });
 });

@@ -1,0 +1,72 @@
+/**
+ * Power cuts on the simulated disk. The marks promise nothing here but this: bytes that were synced are
+ * there, opening never finds less than the last checkpoint, and what it does not understand it says.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { Aof, ErrCorrupted, Geometry, RecoveryKind } from "../../src/aof/mod.ts";
+import { Random, seedForTest } from "../support/random.ts";
+import { randomCut } from "../support/simulated_cut.ts";
+import { SimulatedDisk } from "../support/simulated_disk.ts";
+import { concat, dataOf } from "./support.ts";
+
+const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+const geometry = new Geometry({ create: true, sizeUpper: 65536, growthStep: 8192 });
+
+function assertBegins(bytes: Uint8Array, expected: Uint8Array, length: number): void {
+  for (let index = 0; index < length; index++) {
+    if (bytes[index] !== expected[index]) {
+      assertEquals(bytes[index], expected[index], `byte ${index}`);
+    }
+  }
+}
+
+Deno.test("After a power cut what was synced is there, and never less than the last checkpoint", () => {
+  const random = new Random(seedForTest("power cut"));
+  let corrupted = 0;
+  let whole = 0;
+  for (let run = 0; run < (isLong ? 3000 : 100); run++) {
+    const disk = new SimulatedDisk({ sizeBytes: 2 ** 20 });
+    const storage = disk.process("writer");
+    storage.makeDirectory("/d", 0o700);
+    storage.syncDirectory("/");
+    const aof = Aof.open(storage, "/d/log", { geometry });
+    let written: Uint8Array = new Uint8Array();
+    let synced = 0;
+    let checkpoint = -1;
+    aof.sync();
+    for (let step = random.between(1, 25); step > 0; step--) {
+      const kind = random.below(10);
+      if (kind === 0) synced = aof.sync();
+      else if (kind === 1) {
+        checkpoint = aof.checkpoint();
+        synced = aof.size;
+        written = dataOf(aof);
+      } else {
+        const bytes = random.bytes(random.between(1, random.chance(0.3) ? 5000 : 50));
+        if (aof.size + bytes.length + 8 > 65536) continue;
+        aof.write(bytes);
+        written = concat(written, bytes);
+      }
+    }
+    const after = disk.powerCut(randomCut(random)).process("opener");
+    try {
+      using again = Aof.open(after, "/d/log");
+      assert(again.size >= checkpoint, `${again.size} after a checkpoint at ${checkpoint}`);
+      const { outcome } = again.recovery.result() ?? {};
+      assert(outcome === RecoveryKind.Checkpoint || again.size >= synced);
+      assertBegins(again.bytes, written, Math.min(synced, again.size));
+      if (again.size === written.length) whole++;
+    } catch (error) {
+      if (!(error instanceof ErrCorrupted)) throw error;
+      corrupted++;
+      assertEquals(checkpoint, -1, "a checkpoint is always found");
+      using file = after.open("/d/log", { access: "read" });
+      const bytes = new Uint8Array(synced);
+      file.read(bytes, 0);
+      assertBegins(bytes, written, synced);
+    }
+  }
+  // The cuts really hurt, and not always.
+  assert(corrupted > 0 && whole > 0, `${corrupted} corrupted, ${whole} whole`);
+});
