@@ -142,9 +142,9 @@ Deno.test("zsh loads the completion and offers what fits", async () => {
 const zshCapture = `
 zmodload zsh/zpty
 zpty -b shell zsh -f -i
-zpty -w shell "PS1=; stty -echo; fpath=($1 \\$fpath); autoload -U compinit; compinit -u -D"
-zpty -w shell 'finish() { print -r -- "OFFER<$BUFFER>"; zle kill-buffer; }; zle -N finish'
-zpty -w shell 'bindkey "^X" finish; setopt no_list_ambiguous no_beep; echo READY'
+zpty -w shell "PS1=; stty -echo; fpath=($1 \\$fpath); autoload -U compinit; compinit -C -d $1/dump"
+zpty -w shell 'finish() { print -r -- "OFF""ER<$BUFFER>"; zle kill-buffer; }; zle -N finish'
+zpty -w shell 'bindkey "^X" finish; setopt no_list_ambiguous no_beep; echo REA""DY'
 integer tries=0
 local seen= chunk=
 while [[ $seen != *READY* ]] && (( tries++ < 3000 )); do

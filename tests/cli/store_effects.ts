@@ -173,6 +173,8 @@ const careEffects: Effects = {
       assertEquals((await capture(["check", "--data", data])).code, 0);
       assertEquals((await capture(["check", "--data", `${data}/missing`])).code, 3);
     }),
+  "backup --data": backsUp,
+  "restore --data": backsUp,
   "check --clear-failed": () =>
     withUnfolded(async (data) => {
       const storage = systemStorage();
@@ -188,4 +190,40 @@ const careEffects: Effects = {
     }),
 };
 
-export const storeEffects: Effects = { ...shellEffects, ...dbEffects, ...careEffects };
+/** Copies a directory of increments and makes another one of the copy. */
+async function backsUp(): Promise<void> {
+  await withUnfolded(async (data) => {
+    const [copy, second] = [`${data}/../copy`, `${data}/../second`];
+    const made = await capture(["backup", copy, "--data", data]);
+    assertEquals(made.code, 0, made.stderr);
+    const restored = await capture(["restore", copy, "--data", second]);
+    assertEquals(restored.code, 0, restored.stderr);
+    assertEquals((await capture(["get", "pages", "a", "--data", second])).stdout, "30\n");
+    assertEquals((await capture(["backup", `${copy}2`, "--data", `${data}/missing`])).code, 3);
+    assert((await capture(["restore", copy, "--data", second])).code !== 0);
+  });
+}
+
+const logEffects: Effects = {
+  "log tail --follow": () =>
+    withDaemon("write", small, async ({ address, data }) => {
+      const path = `${data}/logs/0000000000`;
+      await using following = startCountd(["log", "tail", path, "--follow"]);
+      const send = (key: string) => capture(["incr", "pages", key, "--connect", address]);
+      assertEquals((await send("first")).code, 0);
+      await following.stdoutLine(/^pages\tfirst\t1$/);
+      // What comes later is printed too; without --follow the same file ends here.
+      assertEquals((await send("second")).code, 0);
+      await following.stdoutLine(/^pages\tsecond\t1$/);
+      const { code, stdout } = await capture(["log", "tail", path]);
+      assertEquals([code, stdout], [0, "pages\tfirst\t1\npages\tsecond\t1\n"]);
+      assertEquals(await following.stop(), 0);
+    }),
+};
+
+export const storeEffects: Effects = {
+  ...shellEffects,
+  ...dbEffects,
+  ...careEffects,
+  ...logEffects,
+};

@@ -155,14 +155,26 @@ const serveEffects: Effects = {
       pushOne,
     );
   },
-  "serve --seal-after": () =>
-    start({ ...serve, ready: /write listening on (\S+):(\d+)/ }, ["--seal-after", "10ms"], async (
-      process,
-      match,
-    ) => {
-      await sendOne(`${match[1]}:${match[2]}`, "sealed");
-      await process.stderrLine(/event=folded.* records=1 /);
-    }),
+  "serve --seal-after": async () => {
+    const daemon = { ...serve, ready: /write listening on (\S+):(\d+)/ };
+    const run = (age: string, look: (isFolded: () => Promise<boolean>) => Promise<void>) =>
+      start(daemon, ["--seal-after", age], async (process, match) => {
+        await process.stderrLine(/worker ready/);
+        await sendOne(`${match[1]}:${match[2]}`, "sealed");
+        const data = /--data (\S+)/.exec(process.commandLine)?.[1] as string;
+        await look(async () => {
+          const { stdout } = await capture(["top", "pages", "--stale", "--data", data]);
+          return stdout.includes("\tsealed\n");
+        });
+      });
+    await run("10ms", async (isFolded) => {
+      await waitUntil("the fold", isFolded);
+    });
+    await run("1h", async (isFolded) => {
+      await new Promise((resolve) => setTimeout(resolve, longerThanDefaultMs));
+      assertEquals(await isFolded(), false);
+    });
+  },
 };
 
 async function noSyncsOfServe(options: readonly string[]): Promise<void> {

@@ -29,7 +29,8 @@ const tail = defineVerb({
       meaning: "the increments that wait in a commit log",
     },
   ],
-  async run({ options, positionals, storage, stdout, clock, ...context }) {
+  async run(context) {
+    const { options, positionals, storage, stdout, clock } = context;
     const { followLog, readLog } = await import("../../care/mod.ts");
     const { describeSelf } = await import("../../commitlog/mod.ts");
     const self = describeSelf(storage);
