@@ -197,10 +197,11 @@ export class Database {
   }
 
   /** Lets go of files and locks as if the process died here: nothing more is put on the disk. */
-  abandon(): void {
-    this.#owner.fail(new DatabaseFailedError("The database was let go"));
+  async abandon(): Promise<void> {
     this.#failure ??= new DatabaseFailedError("The database was let go");
-    this.#commit.stop();
+    this.#owner.fail(this.#failure);
+    await this.#commit.stop();
+    await this.#snapshot?.catch(() => {});
     this.#parts.journal.log.abandon();
     this.#parts.mapFile.close();
   }
@@ -243,7 +244,7 @@ export class Database {
     let piece = writer.next();
     while (piece.done !== true) {
       await nextTurn();
-      if (this.#failure !== null) throw this.#failure;
+      this.#requireAlive();
       piece = writer.next();
     }
     const region = piece.value;
@@ -252,9 +253,11 @@ export class Database {
     const logMin = journal.log.tail;
     try {
       await this.#commit.sync();
+      this.#requireAlive();
       storage.reach("db.snapshot.region.before");
       await mapFile.sync();
       storage.reach("db.snapshot.region.after");
+      this.#requireAlive();
       mapFile.storeHeader({
         identity: mapFile.identity.value,
         generation: (mapFile.header?.generation ?? 0) + 1,
@@ -276,6 +279,10 @@ export class Database {
     }
   }
 
+  #requireAlive(): void {
+    if (this.#failure !== null) throw this.#failure;
+  }
+
   #fail(cause: unknown): void {
     if (this.#failure !== null) return;
     const { mapFile, storage, events } = this.#parts;
@@ -285,7 +292,7 @@ export class Database {
       { cause },
     );
     this.#failure = error;
-    this.#commit.stop();
+    void this.#commit.stop();
     this.#owner.fail(error);
     markFailed(storage, mapFile.path, error.message);
     events.report("error", "database failed", { path: mapFile.path, reason: String(cause) });
@@ -307,7 +314,7 @@ export class Database {
     } catch {
       // A failure is told below and through `failed`; a snapshot is no condition of a clean end.
     }
-    this.#commit.stop();
+    await this.#commit.stop();
     const { journal, mapFile } = this.#parts;
     try {
       if (this.#failure === null) journal.log.close();

@@ -34,6 +34,7 @@ export class GroupCommit {
   readonly #stop = new AbortController();
   #waiters: Waiter[] = [];
   #isRunning = false;
+  #run: Promise<void> = Promise.resolve();
   #timerIsSet = false;
   #failure: unknown = null;
   #syncs = 0;
@@ -66,9 +67,10 @@ export class GroupCommit {
     });
   }
 
-  /** Ends the timer. */
-  stop(): void {
+  /** Ends the timer; resolves when no sync is in flight. */
+  async stop(): Promise<void> {
     this.#stop.abort();
+    await this.#run;
   }
 
   async #startLater(): Promise<void> {
@@ -81,10 +83,10 @@ export class GroupCommit {
   #start(): void {
     if (this.#isRunning || this.#failure !== null) return;
     this.#isRunning = true;
-    void this.#run();
+    this.#run = this.#syncAll();
   }
 
-  async #run(): Promise<void> {
+  async #syncAll(): Promise<void> {
     const { storage, mode, onDurable, onFailure } = this.#options;
     try {
       do {

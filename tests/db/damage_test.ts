@@ -44,11 +44,11 @@ function open(storage: Storage): DB {
 }
 
 /** The state that an open finds, or null where it refuses. Any other error passes through. */
-function found(disk: SimulatedDisk): string | null {
+async function found(disk: SimulatedDisk): Promise<string | null> {
   try {
     const db = open(disk.process("reader"));
     const text = databaseText(db);
-    db.abandon();
+    await db.abandon();
     return text;
   } catch (error) {
     if (!(error instanceof CorruptError)) throw error;
@@ -87,7 +87,7 @@ for (const which of ["map", "log"] as const) {
         file.write(flipped, offset);
       }
       const before = broken.digest();
-      const state = found(broken);
+      const state = await found(broken);
       if (state === null) {
         refused++;
         assertEquals(broken.digest(), before, `byte ${offset}: the refused files were changed`);
@@ -109,7 +109,7 @@ for (const which of ["map", "log"] as const) {
         using file = broken.process("cut").open(paths[which], { access: "write" });
         file.truncate(cut);
       }
-      const state = found(broken);
+      const state = await found(broken);
       if (which === "log") assertEquals(state, null, `cut at ${cut}`);
       else assert(state === null || state === text, `cut at ${cut}`);
     }
@@ -278,7 +278,7 @@ Deno.test("Repair reads every bit-flipped pair that has a header, and what it wr
     const isCut = report.remarks.some((remark) => remark.includes("were cut"));
     assertEquals(await db.read("last").catch(() => null), isCut ? null : "8", `byte ${offset}`);
     assertEquals(await db.read("ü"), "two");
-    db.abandon();
+    await db.abandon();
   }
 });
 

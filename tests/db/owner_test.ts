@@ -295,7 +295,7 @@ Deno.test("Sets go on while a snapshot is written, and a restart finds them all"
     await snapshot;
     assert(meanwhile > 100, `${meanwhile} sets meanwhile`);
     assert(db.status().replayBytes > 0);
-    db.abandon();
+    await db.abandon();
     await using(open(), (again) => assertEquals(databaseText(again), model.toText()));
   });
 });
