@@ -8,6 +8,8 @@ export { examine, type Finding } from "./doctor.ts";
 export { inspectLog, type LogInspection, type LogOutcome } from "./log_inspect.ts";
 export { followLog, readLog, type TailSink } from "./log_tail.ts";
 export { type MetricsServer, type MetricsServerOptions, serveMetrics } from "./metrics_server.ts";
+export { repair, type RepairOptions, type RepairReport } from "./repair.ts";
+export type { RepairAction } from "./repair_context.ts";
 export { restore, type RestoreReport } from "./restore.ts";
 export { type KeyspaceCounts, type LiveFigures, type Status, statusOf } from "./status.ts";
 export { PoolFigures } from "./pool_figures.ts";

@@ -20,6 +20,7 @@ import { shell } from "./verbs/shell.ts";
 import { serve } from "./verbs/serve.ts";
 import { worker } from "./verbs/worker.ts";
 import { write } from "./verbs/write.ts";
+import { repair } from "./verbs/repair.ts";
 import { restore } from "./verbs/restore.ts";
 import { status } from "./verbs/status.ts";
 
@@ -40,6 +41,7 @@ export const VERBS: VerbTable = [
   db,
   log,
   check,
+  repair,
   backup,
   restore,
   doctor,

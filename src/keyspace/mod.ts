@@ -26,5 +26,6 @@ export {
 } from "./catalog.ts";
 export { check, checkKeyspaces } from "./check.ts";
 export { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
+export { rebuildKeyspace, type Rebuilt } from "./rebuild.ts";
 export { KeyspaceReader } from "./reader.ts";
 export { DEFAULT_PAGE_SIZE, KeyspaceWriter } from "./writer.ts";

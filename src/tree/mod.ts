@@ -13,5 +13,6 @@ export { checkTreeFile } from "./check.ts";
 export type { Violation } from "./violation.ts";
 export { compareBytes, compareRank, highHalf, joinCount, lowHalf } from "./compare.ts";
 export type { MarkMap } from "./marks.ts";
+export { type SalvagedTree, salvageTree } from "./salvage.ts";
 export { COPY_BYTES_MIN, type RowRun, SnapshotLostError, TreeReader } from "./tree_reader.ts";
 export { type ApplyFigures, TreeWriter } from "./tree_writer.ts";

@@ -1,0 +1,66 @@
+import { UsageError } from "../../base/errors.ts";
+import { EXIT_CODES } from "../exit_codes.ts";
+import { flag, path } from "../option.ts";
+import { dataOption } from "../options.ts";
+import { defineVerb } from "../verb.ts";
+
+export const repair = defineVerb({
+  name: "repair",
+  summary: "make a damaged data directory whole again as far as its bytes allow",
+  details: [
+    "Saves the good frames of damaged logs, and of damaged keyspaces every counter that one of the " +
+    "two orders still has. Prints a line for each thing done: noun, file, what, and where the " +
+    "original lies. Makes a repaired copy (DATA.repaired, or --out); --in-place takes the place of " +
+    "the damaged files, which are kept in DATA/repair-saved. No daemon may run. Exits 6 where " +
+    "something stays broken.",
+  ],
+  positionals: {},
+  options: {
+    data: dataOption,
+    out: path({
+      of: "directory",
+      summary: "where the repaired copy goes",
+      defaultText: "DATA.repaired",
+    }),
+    inPlace: flag("repair the directory itself"),
+  },
+  answersJson: true,
+  examples: [
+    { command: "countd repair --data ./counters", meaning: "make ./counters.repaired" },
+    {
+      command: "countd repair --in-place",
+      meaning: "repair ./countd-data, and keep the originals",
+    },
+  ],
+  async run({ options, storage, json, stdout, stderr }) {
+    if (options.inPlace && options.out !== undefined) {
+      throw new UsageError("--out and --in-place exclude each other");
+    }
+    const { describeSelf } = await import("../../commitlog/mod.ts");
+    const { repair } = await import("../../care/mod.ts");
+    const data = options.data.replace(/\/+$/, "") || "/";
+    const report = repair(storage, data, {
+      self: describeSelf(storage),
+      out: options.inPlace ? null : options.out ?? `${data}.repaired`,
+    });
+    const { actions, remaining, directory } = report;
+    if (json) {
+      stdout.json({
+        directory,
+        actions,
+        remaining: remaining.map((each) => ({ ...each, offset: String(each.offset) })),
+      });
+    } else {
+      for (const { noun, path, what, saved } of actions) {
+        stdout.line(`${noun}\t${path}\t${what}\t${saved ?? "-"}`);
+      }
+      for (const { noun, invariant, path, message } of remaining) {
+        stderr.line(`still broken: ${noun} ${invariant} ${path}: ${message}`);
+      }
+      stderr.line(
+        `repaired: ${directory}${actions.length === 0 ? " (nothing had to be done)" : ""}`,
+      );
+    }
+    return remaining.length > 0 ? EXIT_CODES.corruption : EXIT_CODES.ok;
+  },
+});
