@@ -142,6 +142,14 @@ export class KeyspaceWriter implements Disposable {
     this.#storage.reach("fold.6.after");
   }
 
+  /**
+   * Gives space that the file does not need now back to the system; returns the bytes. For a keyspace
+   * that rests, and not while a backup has pinned the directory.
+   */
+  trim(): number {
+    return this.#tree.trim();
+  }
+
   /** Forgets what was applied and not published. */
   abandon(): void {
     this.#tree.abandon();

@@ -6,8 +6,8 @@
  *    using is handed out by T + 2 at the earliest: while T + 2 is written, both snapshots that the meta
  *    blocks name (T and T + 1) are whole.
  * 2. While the file is pinned nothing is handed out twice: only pages at the end.
- * 3. Every page that is handed out has its space on disk already, so a full disk shows here and never
- *    in a write.
+ * 3. Every page that is handed out has its space on disk already, so a full disk shows here and not in
+ *    a write. Pages that were trimmed are the exception: there the write says it, with the same effect.
  *
  * Nothing of this rests in the file: what is free is what no root reaches, found by walking the
  * branches when a writer opens (see `live_pages.ts`).
@@ -25,6 +25,9 @@ export const REUSE_AFTER_COMMITS = 2;
 /** Bounds of how far the file grows at a time; between them a 64th of it. */
 const EXTENT_PAGES_MIN = 4;
 const EXTENT_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Shorter runs of free pages are not worth a hole in the file. */
+const TRIM_BYTES_MIN = 64 * 1024;
 
 export class PageAllocator {
   readonly #file: StoredFile;
@@ -94,6 +97,27 @@ export class PageAllocator {
     assert(this.#freedNow.length === 0, "One transaction at a time");
     this.#pinned = pinned;
     this.#cursor = this.#firstPage;
+    this.#releasePending(transaction);
+  }
+
+  /** Gives long runs of free pages back to the system, after `transaction`; returns the bytes. */
+  trim(transaction: number): number {
+    this.#releasePending(transaction + 1);
+    let trimmed = 0;
+    let start = this.#states.indexOf(FREE, this.#firstPage);
+    while (start !== -1) {
+      let end = start;
+      while (this.#states[end] === FREE) end++;
+      const bytes = (end - start) * this.#pageSize;
+      if (bytes >= TRIM_BYTES_MIN && this.#file.deallocate(start * this.#pageSize, bytes)) {
+        trimmed += bytes;
+      }
+      start = this.#states.indexOf(FREE, end);
+    }
+    return trimmed;
+  }
+
+  #releasePending(transaction: number): void {
     for (const [freedBy, pages] of this.#pending) {
       if (freedBy + REUSE_AFTER_COMMITS > transaction) continue;
       for (const number of pages) this.release(number);

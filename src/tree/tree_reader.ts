@@ -76,6 +76,10 @@ export class TreeReader {
   /** Where a descent ended: rows before the leaf, or the row inside it. */
   #before = 0;
   #row = 0;
+  /** The branch above the leaf that was reached by offset, and the leaf's place in it. */
+  #parent: PageFrame | null = null;
+  #parentNumber = 0;
+  #parentIndex = 0;
 
   /** Takes over an open file and its newest snapshot. Throws `CorruptError`. */
   constructor(
@@ -239,8 +243,9 @@ export class TreeReader {
     this.copiedBytes = 0;
     let at = start;
     let rows = 0;
+    let leaf: PageFrame | null = null;
     while (rows < length && this.#isRank(offset + rows)) {
-      const leaf = this.#descendToOffset(offset + rows);
+      leaf = (leaf === null ? null : this.#nextLeaf()) ?? this.#descendToOffset(offset + rows);
       const { view } = leaf;
       const first = this.#row;
       const from = rankRowStart(view, first);
@@ -293,13 +298,34 @@ export class TreeReader {
     return leaf;
   }
 
+  /** The leaf behind the one that was reached by offset, where both have one parent; else null. */
+  #nextLeaf(): PageFrame | null {
+    const parent = this.#parent;
+    // The cache may have given the parent's frame to another page meanwhile.
+    if (parent === null || parent.number !== this.#parentNumber) return null;
+    const index = this.#parentIndex + 1;
+    if (index >= parent.rows) return null;
+    const { view } = parent;
+    const birth = branchBirth(view, index);
+    this.#parentIndex = index;
+    this.#row = 0;
+    return this.#cache.page(branchChild(view, index), birth, PAGE_KIND_RANK_LEAF, 0);
+  }
+
   /** The leaf with the row at `offset`; `#row` is its index there. */
   #descendToOffset(offset: number): PageFrame {
     let { number, birth, level } = this.#meta.rankRoot;
     let rest = offset;
+    this.#parent = null;
     while (level > 0) {
-      const branch = this.#cache.page(number, birth, PAGE_KIND_RANK_BRANCH, level).view;
+      const frame = this.#cache.page(number, birth, PAGE_KIND_RANK_BRANCH, level);
+      const branch = frame.view;
       const index = findChildByOffset(branch, rest);
+      if (level === 1) {
+        this.#parent = frame;
+        this.#parentNumber = number;
+        this.#parentIndex = index;
+      }
       rest -= branchRowsBefore(branch, index);
       number = branchChild(branch, index);
       birth = branchBirth(branch, index);

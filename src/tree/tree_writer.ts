@@ -148,6 +148,7 @@ export class TreeWriter {
       const { allocator, sink } = this.#pages ??= this.#findPages();
       const source = this.#source;
       const readBefore = source.pagesRead;
+      source.forget();
       allocator.begin(transaction, { pinned });
       sink.start(transaction);
 
@@ -211,6 +212,16 @@ export class TreeWriter {
     this.#meta = waiting.meta;
     this.#marks = waiting.marks;
     this.#waiting = null;
+  }
+
+  /**
+   * Gives the space of pages that may be used again back to the system, where they lie together in
+   * numbers; returns the bytes. Writing them again takes longer, so this is for a file that rests.
+   */
+  trim(): number {
+    assert(this.#waiting === null, "A file is trimmed between transactions");
+    const { allocator } = this.#pages ??= this.#findPages();
+    return allocator.trim(this.#meta.transaction);
   }
 
   /** Forgets a transaction that was not published. */

@@ -150,3 +150,34 @@ Deno.test("Readers in other processes see whole snapshots while a writer commits
     fixture.assertSound();
   });
 });
+
+Deno.test("Trimming gives back what two commits have freed, and both snapshots stay whole", async () => {
+  await withTemporaryDirectory((directory) => {
+    using fixture = new TreeFixture(directory, { pageSize: 4096 });
+    const toy = new ToyCounters();
+    const every = Array.from({ length: 20_000 }, (_, key): Pair => [`key${key}`, BigInt(key)]);
+    const step = () => {
+      commit(fixture.writer, every);
+      toy.add(every);
+    };
+    for (let round = 0; round < 4; round++) step();
+    const before = fixture.openReader(0);
+    const expected = toy.ranking();
+    step();
+    const allocated = () => fixture.storage.status(fixture.path).allocatedBytes;
+    const full = allocated();
+    const trimmed = fixture.writer.trim();
+    assert(trimmed > full / 4, `${trimmed} of ${full} bytes`);
+    assert(allocated() <= full - trimmed / 2, "the system has them back");
+    assertEquals(decodeRows(before.page(0, 30_000).bytes), expected);
+    assertEquals(decodeRows(fixture.openReader(0).page(0, 30_000).bytes), toy.ranking());
+    fixture.assertSound();
+    for (let round = 0; round < 4; round++) {
+      step();
+      fixture.writer.trim();
+      if (round === 1) fixture.reopenWriter();
+    }
+    assertEquals(decodeRows(fixture.openReader(0).page(0, 30_000).bytes), toy.ranking());
+    fixture.assertSound();
+  });
+});
