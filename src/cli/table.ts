@@ -3,29 +3,28 @@ import type { VerbTable } from "./verb.ts";
 import { backup } from "./verbs/backup.ts";
 import { check } from "./verbs/check.ts";
 import { completion } from "./verbs/completion.ts";
-import { systemd } from "./verbs/systemd.ts";
 import { config } from "./verbs/config.ts";
 import { db } from "./verbs/db.ts";
 import { doctor } from "./verbs/doctor.ts";
 import { get } from "./verbs/get.ts";
 import { incr } from "./verbs/incr.ts";
 import { keyspaces } from "./verbs/keyspaces.ts";
-import { log } from "./verbs/log.ts";
+import { kv } from "./verbs/kv.ts";
 import { load } from "./verbs/load.ts";
+import { log } from "./verbs/log.ts";
 import { rank } from "./verbs/rank.ts";
 import { read } from "./verbs/read.ts";
-import { top } from "./verbs/top.ts";
-import { kv } from "./verbs/kv.ts";
-import { shell } from "./verbs/shell.ts";
-import { serve } from "./verbs/serve.ts";
-import { worker } from "./verbs/worker.ts";
-import { write } from "./verbs/write.ts";
 import { repair } from "./verbs/repair.ts";
 import { restore } from "./verbs/restore.ts";
+import { serve } from "./verbs/serve.ts";
+import { shell } from "./verbs/shell.ts";
 import { status } from "./verbs/status.ts";
+import { systemd } from "./verbs/systemd.ts";
+import { top } from "./verbs/top.ts";
+import { worker } from "./verbs/worker.ts";
+import { write } from "./verbs/write.ts";
 
 export const VERBS: VerbTable = [
-  status,
   write,
   worker,
   read,
@@ -40,6 +39,7 @@ export const VERBS: VerbTable = [
   shell,
   db,
   log,
+  status,
   check,
   repair,
   backup,

@@ -173,6 +173,24 @@ const careEffects: Effects = {
       assertEquals((await capture(["check", "--data", data])).code, 0);
       assertEquals((await capture(["check", "--data", `${data}/missing`])).code, 3);
     }),
+  "repair --data": () =>
+    withUnfolded(async (data) => {
+      assertEquals((await capture(["repair", "--data", data])).code, 0);
+      assertEquals((await capture(["get", "pages", "a", "--data", `${data}.repaired`])).code, 0);
+    }),
+  "repair --out": () =>
+    withUnfolded(async (data) => {
+      const out = `${data}-out`;
+      assertEquals((await capture(["repair", "--data", data, "--out", out])).code, 0);
+      assertEquals((await capture(["get", "pages", "a", "--data", out])).stdout, "30\n");
+      assertEquals((await capture(["repair", "--out", out, "--in-place"])).code, 2);
+    }),
+  "repair --in-place": () =>
+    withUnfolded(async (data) => {
+      assertEquals((await capture(["repair", "--data", data, "--in-place"])).code, 0);
+      const names = [...Deno.readDirSync(`${data}/..`)].map(({ name }) => name);
+      assertEquals(names, ["data"], "no copy is made");
+    }),
   "backup --data": backsUp,
   "restore --data": backsUp,
   "check --clear-failed": () =>

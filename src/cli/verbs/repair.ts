@@ -21,6 +21,7 @@ export const repair = defineVerb({
       of: "directory",
       summary: "where the repaired copy goes",
       defaultText: "DATA.repaired",
+      fromEnvironment: false,
     }),
     inPlace: flag("repair the directory itself"),
   },
