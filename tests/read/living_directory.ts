@@ -13,11 +13,17 @@ import {
   DataDirectory,
   describeSelf,
   type DirectorySizes,
+  HeldLog,
+  listSlots,
   LogPool,
+  SealedLog,
 } from "../../src/commitlog/mod.ts";
-import { systemStorage } from "../../src/file/mod.ts";
-import { checkKeyspaces } from "../../src/keyspace/mod.ts";
+import { type Storage, systemStorage } from "../../src/file/mod.ts";
+import { Aggregator, checkKeyspaces } from "../../src/keyspace/mod.ts";
+import { Fold } from "../../src/worker/fold.ts";
+import { KeyspaceWriters } from "../../src/worker/keyspace_writers.ts";
 import { Worker } from "../../src/worker/mod.ts";
+import { SetAside } from "../../src/worker/set_aside.ts";
 import { WriteMessageEncoder } from "../../src/wire/mod.ts";
 import { MessageFiller } from "../../src/write/message_filler.ts";
 import { inRankOrder, INT64_MAX, INT64_MIN, latin1Bytes, type PlainRow } from "./plain_base.ts";
@@ -29,16 +35,21 @@ export interface Increment {
 }
 
 export class LivingDirectory implements AsyncDisposable {
-  readonly storage = systemStorage();
   readonly #writing: DataDirectory;
   readonly #pool: LogPool;
   readonly #filler: MessageFiller;
   readonly #encoder: WriteMessageEncoder;
   #active: ActiveLog | null = null;
+  readonly #claims: Promise<ActiveLog>[] = [];
   /** What every counter must be. */
   readonly model = new Map<string, Map<string, bigint>>();
 
-  private constructor(readonly path: string, sizes: Partial<DirectorySizes>, logs: number) {
+  private constructor(
+    readonly storage: Storage,
+    readonly path: string,
+    sizes: Partial<DirectorySizes>,
+    logs: number,
+  ) {
     const self = describeSelf(this.storage);
     const wanted = { logSize: 65_536, ...sizes };
     this.#writing = DataDirectory.openOrCreate(this.storage, path, { wanted, self });
@@ -51,19 +62,21 @@ export class LivingDirectory implements AsyncDisposable {
     });
   }
 
+  /** `storage` is the system's unless a simulated disk is given. */
   static async open(
     path: string,
-    sizes: Partial<DirectorySizes> = {},
-    logs = 4,
+    { logs = 4, storage = systemStorage(), ...sizes }:
+      & Partial<DirectorySizes>
+      & { readonly logs?: number; readonly storage?: Storage } = {},
   ): Promise<LivingDirectory> {
-    const living = new LivingDirectory(path, sizes, logs);
+    const living = new LivingDirectory(storage, path, sizes, logs);
     await living.#pool.prepare();
     return living;
   }
 
   /** Another opening, as another process has one. */
-  openAgain(): DataDirectory {
-    return DataDirectory.open(this.storage, this.path, { self: describeSelf(this.storage) });
+  openAgain(storage: Storage = this.storage): DataDirectory {
+    return DataDirectory.open(storage, this.path, { self: describeSelf(storage) });
   }
 
   /** Appends to the active log, and to further ones as they fill up. */
@@ -107,6 +120,37 @@ export class LivingDirectory implements AsyncDisposable {
     await worker.runOnce({ signal: new AbortController().signal, lockTimeoutMs: 60_000 });
   }
 
+  /**
+   * Folds the lowest sealed log and recycles it, without giving anybody a turn: for tests that let it
+   * happen in the middle of something. Returns its slot, or null where no log is sealed.
+   */
+  foldOneNow(): number | null {
+    using directory = this.openAgain();
+    const writers = new KeyspaceWriters(this.storage, directory.paths.keyspaces);
+    const aside = new SetAside(systemClock, noEvents);
+    try {
+      for (const slot of listSlots(this.storage, directory.paths.logs).slots) {
+        const taken = SealedLog.take(directory, slot);
+        if (taken.kind !== "sealed") continue;
+        const fold = new Fold(directory, writers, new Aggregator(), aside);
+        fold.add(taken.log);
+        fold.finish();
+        return slot;
+      }
+      return null;
+    } finally {
+      writers.close();
+    }
+  }
+
+  /** Begins a new generation in a free log, as far as that goes in one turn. */
+  claimNow(slot: number): void {
+    const held = HeldLog.take(this.#writing, slot);
+    const header = held?.header();
+    if (!held || header?.state !== "free") throw new Error(`Slot ${slot} is not free`);
+    this.#claims.push(ActiveLog.claim(held, header, 0));
+  }
+
   /** All counters of a keyspace in rank order. */
   ranking(keyspace: string): PlainRow[] {
     const counters = this.model.get(keyspace) ?? [];
@@ -122,6 +166,7 @@ export class LivingDirectory implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.seal();
+    for (const claim of this.#claims) await (await claim).seal({ sync: false });
     assertEquals(this.violations(), []);
     this.#writing.close();
   }

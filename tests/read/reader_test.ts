@@ -3,6 +3,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { BusyError } from "../../src/base/errors.ts";
 import { type Events, noEvents } from "../../src/base/events.ts";
 import { listSlots, nameOfSlot } from "../../src/commitlog/mod.ts";
+import { LogWatch } from "../../src/read/log_watch.ts";
 import { Reader, type ReaderOptions } from "../../src/read/mod.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
@@ -127,7 +128,7 @@ Deno.test("A log of a dead writer is in the answers before and after its recover
 
 Deno.test("Logs that the pool adds later are seen", async () => {
   await withTemporaryDirectory(async (directory) => {
-    await using living = await LivingDirectory.open(`${directory}/data`, {}, 2);
+    await using living = await LivingDirectory.open(`${directory}/data`, { logs: 2 });
     using reader = new OpenReader(living);
     for (let round = 1n; round <= 6n; round++) {
       await living.write([{ keyspace: "ks", key: "k", increment: 1n }]);
@@ -336,5 +337,32 @@ Deno.test("Reads stay whole while a fold runs beside them", async () => {
     isOver = true;
     await reading;
     assertEquals(await reader.rows("ks", 0, 5000), living.ranking("ks"));
+  });
+});
+
+Deno.test("What was read from a log counts only while the log is in the same use", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`);
+    await living.write([{ keyspace: "ks", key: "k", increment: 1n }]);
+    using opened = living.openAgain();
+    using watch = new LogWatch(opened, noEvents);
+    watch.look();
+    const watched = [...watch.logs].find((log) => log.isPending)!;
+    const capture = watched.capture!;
+    assert(watched.isStill(capture), "Nothing has happened");
+    await living.write([{ keyspace: "ks", key: "k", increment: 1n }]);
+    await living.seal();
+    assert(watched.isStill(capture), "More frames and a seal leave what was read");
+    const slot = living.foldOneNow()!;
+    assert(watched.isStill(capture), "Nobody writes into a log that is merely free");
+    living.claimNow(slot);
+    assert(!watched.isStill(capture), "In a new generation anything may have been overwritten");
+    const version = watch.version;
+    watch.look();
+    assert(watch.version > version && watched.capture!.generation > capture.generation);
+    watch.look();
+    const settled = watch.version;
+    watch.look();
+    assertEquals(watch.version, settled);
   });
 });
