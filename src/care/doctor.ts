@@ -3,6 +3,8 @@
  * tries out it tries in a directory of its own, which it takes away again.
  */
 import type { Clock } from "../base/clock.ts";
+import { CountdError } from "../base/errors.ts";
+import { DataDirectory, describeSelf } from "../commitlog/mod.ts";
 import {
   directoryOf,
   OsError,
@@ -47,6 +49,7 @@ export function examine(
     writable,
     fileSystem(storage, place),
     ...(writable.level === "problem" ? [] : [locksAndLinks(storage, place, clock)]),
+    ...dataDirectory(storage, directory),
     descriptors(storage),
     freeSpace(storage, place),
   ];
@@ -236,6 +239,38 @@ function locksAndLinks(storage: Storage, place: string, clock: Clock): Finding {
   return wrong.length === 0
     ? finding(check, "ok", "kernel locks and hard links work")
     : finding(check, "problem", wrong.join("; "), "put the data directory on a local disk");
+}
+
+/** Nothing where there is no data directory yet. */
+function dataDirectory(storage: Storage, directory: string): Finding[] {
+  const check = "data";
+  try {
+    using data = DataDirectory.openOrNull(storage, directory, { self: describeSelf(storage) });
+    if (data === null) return [];
+    const mark = data.failedMark();
+    if (mark !== null) {
+      const advice = `end all daemons, look at the disk, run countd check --clear-failed`;
+      return [finding(check, "problem", `marked failed: ${mark.reason}`, advice)];
+    }
+    const { keyspaceSize, keySize, logSize } = data.sizes;
+    const sizes = `logs of ${logSize} bytes, names up to ${keyspaceSize} and ${keySize} bytes`;
+    const strangers = [data.paths.logs, data.paths.keyspaces]
+      .flatMap((path) => storage.readDirectory(path).map((name) => `${path}/${name}`))
+      .filter((path) => ownerDiffers(storage, path, data.control.file.status().owner));
+    if (strangers.length === 0) return [finding(check, "ok", sizes)];
+    const message = `${strangers.length} files belong to another user, such as ${strangers[0]}`;
+    const advice = "give all files of the directory to one user (chown -R)";
+    return [finding(check, "problem", message, advice)];
+  } catch (error) {
+    if (!(error instanceof OsError || error instanceof CountdError)) throw error;
+    return [finding(check, "problem", error.message, "run countd check, then countd repair")];
+  }
+}
+
+/** False also for a file that is gone meanwhile: the other name of a log comes and goes. */
+function ownerDiffers(storage: Storage, path: string, owner: number): boolean {
+  const status = storage.statusOrNull(path);
+  return status !== null && status.owner !== owner;
 }
 
 function descriptors(storage: Storage): Finding {

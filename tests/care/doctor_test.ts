@@ -4,7 +4,9 @@ import { systemClock } from "../../src/base/clock.ts";
 import { examine, type Finding } from "../../src/care/mod.ts";
 import { openFilesLimit } from "../../src/care/doctor.ts";
 import { findMount, judgeFileSystem, mountOf, parseMountinfo } from "../../src/care/mounts.ts";
+import { clearFailedMark, DataDirectory, describeSelf } from "../../src/commitlog/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
+import { withUnfolded } from "../cli/effect_support.ts";
 import { giveToOrdinaryUser, ORDINARY_ID, runningAsRoot } from "../support/ordinary_user.ts";
 import { runCountd, runProgram } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
@@ -24,6 +26,37 @@ Deno.test("On a good directory the doctor finds nothing wrong and leaves nothing
       assertEquals(findings.get(check)?.level, "ok", findings.get(check)?.message);
     }
     assertEquals([...Deno.readDirSync(directory)], []);
+  });
+});
+
+Deno.test("Of a data directory the doctor tells sizes, the failed mark, damage and strangers", async () => {
+  await withUnfolded((data) => {
+    assertEquals(examineAt(data).get("data"), {
+      check: "data",
+      level: "ok",
+      message: "logs of 65536 bytes, names up to 256 and 256 bytes",
+      advice: "",
+    });
+    const storage = systemStorage();
+    using directory = DataDirectory.open(storage, data, { self: describeSelf(storage) });
+    directory.markFailed("a test", 0);
+    const failed = examineAt(data).get("data");
+    assertEquals([failed?.level, failed?.message], ["problem", "marked failed: a test"]);
+    clearFailedMark(directory.control.file);
+    if (runningAsRoot()) {
+      Deno.chownSync(`${data}/logs/0000000001`, ORDINARY_ID, ORDINARY_ID);
+      const strange = examineAt(data).get("data");
+      assertEquals(strange?.level, "problem");
+      assertStringIncludes(strange?.message ?? "", "1 files belong to another user");
+      Deno.chownSync(`${data}/logs/0000000001`, 0, 0);
+    }
+    return Promise.resolve();
+  });
+  await withTemporaryDirectory((directory) => {
+    Deno.writeTextFileSync(`${directory}/control`, "not a control file");
+    const damaged = examineAt(directory).get("data");
+    assertEquals(damaged?.level, "problem");
+    assertStringIncludes(damaged?.message ?? "", "is not the control file");
   });
 });
 

@@ -15,6 +15,7 @@ import { withTemporaryDirectory } from "../support/temporary.ts";
 
 /** Tests elsewhere: the option, the file below `tests/`, and how the test's name begins. */
 const shownElsewhere: Readonly<Record<string, readonly [string, string]>> = {
+  "config --data": ["cli/verbs_test.ts", "config shows the sizes that a data directory keeps"],
   "systemd --binary": ["cli/verbs_test.ts", "systemd takes another executable, place and user"],
   "systemd --root": ["cli/verbs_test.ts", "systemd takes another executable, place and user"],
   "systemd --user": ["cli/verbs_test.ts", "systemd takes another executable, place and user"],

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { UNITS } from "../../src/cli/systemd_unit.ts";
 import { capture } from "./capture.ts";
+import { withUnfolded } from "./effect_support.ts";
 import { runCountd, runProgram } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
@@ -26,6 +27,20 @@ Deno.test("config of one verb shows that verb alone, and of all verbs every one 
     assert(value === null || typeof value === "string");
     assert(/^COUNTD_[A-Z_]+$/.test(variable));
   }
+});
+
+Deno.test("config shows the sizes that a data directory keeps", async () => {
+  await withUnfolded(async (data) => {
+    const { code, stdout } = await capture(["config", "write", "--data", data]);
+    assertEquals(code, 0);
+    assertStringIncludes(stdout, `write\t--data\t${data}\tcommand line\n`);
+    assertStringIncludes(stdout, "write\t--log-size\t64KiB\tdata directory\n");
+    assertStringIncludes(stdout, "write\t--keyspace-size\t99\tdata directory\n");
+    const given = { COUNTD_LOG_SIZE: "128KiB", COUNTD_DATA: data };
+    const set = await capture(["config", "write"], given);
+    assertStringIncludes(set.stdout, "write\t--log-size\t128KiB\tenvironment COUNTD_LOG_SIZE\n");
+    assertStringIncludes(set.stdout, `write\t--data\t${data}\tenvironment COUNTD_DATA\n`);
+  }, { keyspaceSize: 99 });
 });
 
 Deno.test("config refuses what a verb would refuse, and an unknown verb", async () => {

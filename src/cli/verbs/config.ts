@@ -1,9 +1,12 @@
+import type { Storage } from "../../file/mod.ts";
 import { type Command, commandsOf } from "../commands.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { optionalNameArgument } from "../option.ts";
 import { NotFoundError } from "../../base/errors.ts";
 import { textOfName } from "../../base/printable.ts";
 import { parseVerb } from "../parse.ts";
+import { showSize } from "../option.ts";
+import { dataOption } from "../options.ts";
 import { defineVerb, environmentName, optionName, type ValueOrigin } from "../verb.ts";
 
 interface Setting {
@@ -11,8 +14,10 @@ interface Setting {
   readonly option: string;
   /** Null where nothing is set and the verb itself decides. */
   readonly value: string | null;
-  readonly origin: ValueOrigin;
+  readonly origin: ValueOrigin | "data directory";
   readonly variable: string;
+  /** True where the verb has no default of its own. */
+  readonly isOpen: boolean;
 }
 
 export const config = defineVerb({
@@ -20,34 +25,66 @@ export const config = defineVerb({
   summary: "show the effective value of every option, and where it came from",
   details: [
     "Shows what each verb would take now: the value of the environment where there is one, else the " +
-    "default. A value that its verb would refuse is refused here too. Options given on a command " +
-    "line win over both.",
+    "default, and for sizes what is stored in the data directory. A value that its verb would " +
+    "refuse is refused here too. Options given on a command line win over all.",
   ],
   positionals: { verb: optionalNameArgument("only this verb, such as write") },
-  options: {},
+  options: { data: dataOption },
   answersJson: true,
   examples: [
     { command: "countd config write", meaning: "what countd write would use" },
     { command: "COUNTD_SYNC=always countd config --json", meaning: "everything, for a program" },
   ],
-  run({ positionals, environment, table, json, stdout }) {
+  async run({ positionals, options, environment, originOf, storage, table, json, stdout }) {
     const name = positionals.verb === undefined ? null : textOfName(positionals.verb) ?? "";
     const commands = commandsOf(table).filter(({ path }) =>
       name === null || path.join(" ") === name || path[0] === name
     );
     if (commands.length === 0) throw new NotFoundError(`No verb ${name}; see countd --help`);
-    const settings = commands.flatMap((command) => settingsOf(command, environment));
+    const stored = await storedSizes(storage, options.data);
+    const data = { value: options.data, origin: originOf("data") };
+    const settings = commands.flatMap((command) =>
+      settingsOf(command, environment).map((setting) => withDirectory(setting, { stored, data }))
+    );
     if (json) {
-      stdout.json({ settings });
+      stdout.json({ settings: settings.map(({ isOpen: _, ...setting }) => setting) });
     } else {
       for (const { verb, option, value, origin, variable } of settings) {
         const from = origin === "environment" ? `environment ${variable}` : origin;
         stdout.line([verb, "--" + option, value ?? "-", from].join("\t"));
       }
     }
-    return Promise.resolve(EXIT_CODES.ok);
+    return EXIT_CODES.ok;
   },
 });
+
+/** Sizes by option name, as the data directory keeps them; empty where there is none. */
+async function storedSizes(storage: Storage, data: string): Promise<Map<string, string>> {
+  const { DataDirectory, describeSelf } = await import("../../commitlog/mod.ts");
+  using directory = DataDirectory.openOrNull(storage, data, { self: describeSelf(storage) });
+  if (directory === null) return new Map();
+  const { keyspaceSize, keySize, logSize } = directory.sizes;
+  return new Map([
+    ["keyspace-size", String(keyspaceSize)],
+    ["key-size", String(keySize)],
+    ["log-size", showSize(logSize)],
+  ]);
+}
+
+/** What the data directory decides: its own place, and the sizes that verbs take from it. */
+function withDirectory(
+  setting: Setting,
+  { stored, data }: {
+    readonly stored: ReadonlyMap<string, string>;
+    readonly data: { readonly value: string; readonly origin: ValueOrigin };
+  },
+): Setting {
+  if (setting.option === "data") return { ...setting, ...data };
+  const size = stored.get(setting.option);
+  return setting.isOpen && size !== undefined
+    ? { ...setting, value: size, origin: "data directory" }
+    : setting;
+}
 
 function settingsOf(
   { path, verb }: Command,
@@ -64,5 +101,6 @@ function settingsOf(
     value: environment(environmentName(key)) ?? option.defaultText,
     origin: origins[key] ?? "default",
     variable: environmentName(key),
+    isOpen: option.default === undefined && origins[key] === "default",
   }));
 }

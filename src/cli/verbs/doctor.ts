@@ -10,8 +10,8 @@ export const doctor = defineVerb({
   name: "doctor",
   summary: "look at the machine and the place of the data directory, and say what to do",
   details: [
-    "Looks at the platform, the directory and who owns it, the file system, kernel locks and hard " +
-    "links, the limit of open files and the free space. What it tries out it takes away again. " +
+    "Looks at the platform, the directory and who owns it and its files, the mark of a failed sync, " +
+    "the file system, kernel locks and hard links, the limit of open files and the free space. What it tries out it takes away again. " +
     "Exits 0 where nothing is wrong or only warnings are left, 1 where countd must not run there.",
   ],
   positionals: {},
