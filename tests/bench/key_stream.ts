@@ -1,0 +1,73 @@
+/**
+ * The recorded stream of the ingest benches: which key each increment goes to. The same seed gives the
+ * same stream to every side.
+ */
+
+import { Random } from "../support/random.ts";
+
+/** Bytes of every key. */
+export const keyBytes = 16;
+
+/** Key numbers drawn by Zipf's law with exponent 1: key k comes 1/(k+1) as often as key 0. */
+export function zipfStream(count: number, keys: number, seed: number): Uint32Array {
+  const cumulative = new Float64Array(keys);
+  let sum = 0;
+  for (let key = 0; key < keys; key++) {
+    sum += 1 / (key + 1);
+    cumulative[key] = sum;
+  }
+  const random = new Random(seed);
+  const stream = new Uint32Array(count);
+  for (let index = 0; index < count; index++) {
+    const wanted = random.fraction() * sum;
+    let low = 0;
+    let high = keys - 1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((cumulative[middle] ?? 0) < wanted) low = middle + 1;
+      else high = middle;
+    }
+    stream[index] = low;
+  }
+  return stream;
+}
+
+/** All keys, 16 bytes each, one after the other. */
+export function keyTable(keys: number): Uint8Array {
+  const encoder = new TextEncoder();
+  const table = new Uint8Array(keys * keyBytes);
+  for (let key = 0; key < keys; key++) {
+    encoder.encodeInto(
+      `k${String(key).padStart(keyBytes - 1, "0")}`,
+      table.subarray(key * keyBytes),
+    );
+  }
+  return table;
+}
+
+/** A run of equal messages in which only the key changes: `message` with its key at `keyOffset`. */
+export class MessageRun {
+  readonly bytes: Uint8Array;
+
+  constructor(
+    message: Uint8Array,
+    readonly keyOffset: number,
+    readonly capacity: number,
+    readonly keys: Uint8Array,
+  ) {
+    this.bytes = new Uint8Array(message.length * capacity);
+    for (let index = 0; index < capacity; index++) this.bytes.set(message, index * message.length);
+  }
+
+  /** The messages of `stream[from … from + count)`. */
+  fill(stream: Uint32Array, from: number, count: number): Uint8Array {
+    const { bytes, keys, keyOffset } = this;
+    const size = bytes.length / this.capacity;
+    for (let index = 0; index < count; index++) {
+      const source = (stream[from + index] ?? 0) * keyBytes;
+      const target = index * size + keyOffset;
+      for (let at = 0; at < keyBytes; at++) bytes[target + at] = keys[source + at] ?? 0;
+    }
+    return bytes.subarray(0, count * size);
+  }
+}
