@@ -54,9 +54,6 @@ export const logSizeMin = 65_536;
 export const logSizeMax = 2 ** 30;
 export const logSizeDefault = 16 * 2 ** 20;
 
-/** Slots are numbered with ten digits. */
-export const slotMax = 9_999_999_999;
-
 /** Which log this is: the slot is the file, the generation is the use of it. */
 export interface LogIdentity {
   readonly slot: number;

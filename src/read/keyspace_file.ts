@@ -6,15 +6,13 @@
 import { assert } from "../base/assert.ts";
 import { CorruptError } from "../base/errors.ts";
 import { OsError, type Storage } from "../file/mod.ts";
-import { compareNames, keyspacePath, KeyspaceReader } from "../keyspace/mod.ts";
+import { compareNames, COPY_BYTES_MIN, keyspacePath, KeyspaceReader } from "../keyspace/mod.ts";
 import type { KeyspaceFile } from "./keyspace_view.ts";
 import type { BaseRanking } from "./overlay.ts";
 import type { RowBuffer } from "./row_buffer.ts";
 
 /** Room asked for ahead of a copy; more is taken when rows are longer. */
 const ROW_BYTES_GUESS = 40;
-/** A row with the longest key always fits. */
-const COPY_BYTES_MIN = 512;
 
 export class StoredKeyspace implements KeyspaceFile {
   readonly #storage: Storage;
