@@ -1,10 +1,13 @@
 /** Real clients over real sockets. */
 
 import { assert, assertEquals } from "@std/assert";
+import type { Clock } from "../../src/base/clock.ts";
+import { noEvents } from "../../src/base/events.ts";
 import { exportDatabase } from "../../src/db/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
+import { newHandler, serveDatabase } from "../../src/http/mod.ts";
 import { DEADLINE_MS, waitUntil, within } from "../support/wait.ts";
-import { withServer } from "./support.ts";
+import { withHandler, withServer } from "./support.ts";
 
 const encoder = new TextEncoder();
 
@@ -170,5 +173,70 @@ Deno.test("D36 250 sets, then 250 gets, all equal", async () => {
     for (let index = 0; index < 250; index++) {
       assertEquals(await get(`key ${index}`), `value ${index}`);
     }
+  });
+});
+
+Deno.test("Stopping waits for what has begun, and not for clients that never finish", async () => {
+  await withHandler(async ({ db }) => {
+    const sleeps: { ms: number; wake: () => void }[] = [];
+    const clock: Clock = {
+      nowMs: () => 0,
+      wallMs: () => 0,
+      sleep: (ms, signal) =>
+        new Promise((resolve) => {
+          sleeps.push({ ms, wake: resolve });
+          signal?.addEventListener("abort", () => resolve());
+        }),
+    };
+    const stop = new AbortController();
+    const listening = Promise.withResolvers<number>();
+    const served = serveDatabase(db, {
+      hostname: "127.0.0.1",
+      port: 0,
+      signal: stop.signal,
+      events: noEvents,
+      clock,
+      onListening: ({ port }) => listening.resolve(port),
+    });
+    const port = await listening.promise;
+    const stuck = await sendRaw(port, post("stuck", "half", 100));
+    await waitUntil("the body to be waited for", () => sleeps.some(({ ms }) => ms === 30_000));
+    stop.abort();
+    const patience = await waitUntil("the stop", () => sleeps.find(({ ms }) => ms === 5000));
+    patience?.wake();
+    const reply = new Uint8Array(4096);
+    const length = await within("the refusal", stuck.read(reply));
+    const text = new TextDecoder().decode(reply.subarray(0, length ?? 0));
+    assert(text.startsWith("HTTP/1.1 408"), text);
+    stuck.close();
+    const last = await waitUntil("the last wait", () => sleeps.find(({ ms }) => ms === 1000));
+    last?.wake();
+    await within("the end", served);
+    assertEquals(db.log.length, 0);
+  });
+});
+
+Deno.test("A client that sends nothing for too long is told so, and the others go on", async () => {
+  await withHandler(async ({ db }) => {
+    const idle = Promise.withResolvers<void>();
+    const clock: Clock = {
+      nowMs: () => 0,
+      wallMs: () => 0,
+      sleep: (ms, signal) =>
+        new Promise((resolve) => {
+          if (ms === 30_000) void idle.promise.then(resolve);
+          signal?.addEventListener("abort", () => resolve());
+        }),
+    };
+    const handler = newHandler(db, { clock });
+    const silent = new ReadableStream<Uint8Array>({
+      start: (sink) => sink.enqueue(encoder.encode("a")),
+    });
+    const waiting = handler(new Request("http://x/set/x", { method: "POST", body: silent }));
+    const other = await handler(new Request("http://x/set/y", { method: "POST", body: "1" }));
+    assertEquals(other.status, 200);
+    idle.resolve();
+    assertEquals((await within("the answer", waiting)).status, 408);
+    assertEquals(db.log.length, 1);
   });
 });
