@@ -71,10 +71,3 @@ export function increments(
   const random = new Random(seed);
   return () => ({ key: draw(random), increment: 1 + random.below(4) });
 }
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] as number;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] as number)) / 2;
-}
