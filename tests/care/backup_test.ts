@@ -3,50 +3,19 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CorruptError, FailedError, NotFoundError } from "../../src/base/errors.ts";
 import { backup, checkDirectory, restore } from "../../src/care/mod.ts";
-import { DataDirectory, HeldLog, listSlots, pathOfSlot } from "../../src/commitlog/mod.ts";
-import { FrameCodec, LogBytes } from "../../src/commitlog/frame.ts";
+import { DataDirectory, pathOfSlot } from "../../src/commitlog/mod.ts";
 import { init } from "../../src/db/mod.ts";
-import type { Storage } from "../../src/file/mod.ts";
 import { TableRoot } from "../../src/table/mod.ts";
 import { CounterOracle } from "../crash/counter_oracle.ts";
-import { DATA, OneBatch, openPool, someHolder, stillClock } from "../crash/counter_subject.ts";
-import { keyspaceFold, keyspaceTotals } from "../crash/keyspace_fold.ts";
+import { DATA, openPool, someHolder, stillClock } from "../crash/counter_subject.ts";
+import { fillFreeLogs, foldAll } from "../crash/damaged_ground.ts";
+import { keyspaceTotals } from "../crash/keyspace_fold.ts";
 import { foldOnce } from "../crash/worker_fold.ts";
 import { type DiskEvent, SimulatedDisk } from "../support/simulated_disk.ts";
 
 const options = { self: someHolder, clock: stillClock };
 const COPY = "/copy";
 const SECOND = "/second";
-
-/** Claims every free log, writes one acknowledged batch into it and seals it, without a pause. */
-function fillFreeLogs(storage: Storage, oracle: CounterOracle, keyspaces: readonly string[]): void {
-  using directory = DataDirectory.open(storage, DATA, { self: someHolder });
-  for (const slot of listSlots(storage, directory.paths.logs).slots) {
-    const held = HeldLog.take(directory, slot);
-    const header = held?.header();
-    if (!held || header?.state !== "free") {
-      held?.release(header?.state === "sealed" ? "sealed" : null);
-      continue;
-    }
-    const generation = header.generation + 1n;
-    const start = 4096;
-    held.store({ state: "active", generation, length: start, durable: start, records: 0 });
-    const batch = oracle.send(keyspaces);
-    const filler = new OneBatch(batch);
-    const end = filler.fill(held.bytes, start + 32, held.bytes.length);
-    const frame = { length: end - start, records: filler.filledRecords, durable: start };
-    new FrameCodec({ slot, generation }).seal(new LogBytes(held.bytes), start, frame);
-    held.file.syncData();
-    held.store({ state: "sealed", length: end, durable: end, records: filler.filledRecords });
-    held.release("sealed");
-    batch.acknowledged = true;
-  }
-}
-
-function fold(storage: Storage): void {
-  using directory = DataDirectory.open(storage, DATA, { self: someHolder });
-  keyspaceFold(directory);
-}
 
 /** Keyspaces with counters, logs that wait for a fold, and an oracle that knows them. */
 async function ground(): Promise<{ disk: SimulatedDisk; oracle: CounterOracle }> {
@@ -56,7 +25,7 @@ async function ground(): Promise<{ disk: SimulatedDisk; oracle: CounterOracle }>
   const storage = disk.process("writer");
   const oracle = new CounterOracle();
   fillFreeLogs(storage, oracle, ["one", "two"]);
-  fold(storage);
+  foldAll(storage);
   fillFreeLogs(storage, oracle, ["two", "three"]);
   return { disk, oracle };
 }
@@ -92,9 +61,9 @@ Deno.test("Backup is right when a fold and the next use of each log fall into an
     disk.observer = (event: DiskEvent) => {
       if (event.index !== at || event.when !== "before") return;
       disk.observer = null;
-      fold(other);
+      foldAll(other);
       fillFreeLogs(other, oracle, ["two", "four"]);
-      fold(other);
+      foldAll(other);
       fillFreeLogs(other, oracle, ["one", "three"]);
     };
     await backup(disk.process("backup"), DATA, COPY, options);
@@ -116,9 +85,9 @@ Deno.test("What is written to a restored directory counts, in every log", async 
   disk.observer = (event) => {
     if (event.point !== "backup.logs.after" || event.when !== "before") return;
     disk.observer = null;
-    fold(other);
+    foldAll(other);
     fillFreeLogs(other, oracle, ["one"]);
-    fold(other);
+    foldAll(other);
   };
   await backup(disk.process("backup"), DATA, COPY, options);
   const storage = disk.process("restorer");
@@ -126,9 +95,9 @@ Deno.test("What is written to a restored directory counts, in every log", async 
   // In the place of the first one, so that the helpers above write to it.
   storage.rename(DATA, "/first");
   storage.rename(SECOND, DATA);
-  fold(storage);
+  foldAll(storage);
   fillFreeLogs(storage, oracle, ["one", "two"]);
-  fold(storage);
+  foldAll(storage);
   const late = oracle.batches.slice(4, -2);
   for (const batch of late) batch.acknowledged = false;
   oracle.judge(keyspaceTotals(storage));

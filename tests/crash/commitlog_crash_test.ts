@@ -14,6 +14,8 @@ import { referenceFold, referenceTotals } from "./reference_fold.ts";
 
 const fold: Fold = { fold: referenceFold, totals: referenceTotals };
 
+const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+
 const append = (...keyspaces: string[]): WriterStep => ({ do: "append", keyspaces });
 const sync: WriterStep = { do: "sync" };
 const seal: WriterStep = { do: "seal", sync: true };
@@ -38,7 +40,7 @@ const workloads: Readonly<Record<string, readonly WriterStep[]>> = {
 for (const [name, steps] of Object.entries(workloads)) {
   Deno.test(`Commit logs survive a crash at every point: ${name}`, async () => {
     const subject = counterSubject(name, { steps: () => steps, fold });
-    const explored = await explore(subject, { doubleEvery: 29 });
+    const explored = await explore(subject, { doubleEvery: isLong ? 29 : 149 });
     assert(explored.points > 20, "the work touches the disk");
     assert(explored.doubleImages > 0, "recovery was crashed too");
   });
@@ -50,7 +52,7 @@ Deno.test("Commit logs survive a crash at every point of the first start", async
     fold,
     fromNothing: true,
   });
-  const explored = await explore(subject, { doubleEvery: 29 });
+  const explored = await explore(subject, { doubleEvery: isLong ? 29 : 149 });
   assert(explored.points > 60, "making the directory touches the disk");
 });
 
@@ -59,7 +61,7 @@ Deno.test("Commit logs survive a crash at every point while the pool grows", asy
     steps: () => [append("one"), seal, append("two"), seal, append("one"), sync],
     fold,
   });
-  await explore(subject, { doubleEvery: 29 });
+  await explore(subject, { doubleEvery: isLong ? 29 : 149 });
 });
 
 Deno.test("C19 a slot that was left half made is made again, whatever crashes meanwhile", async () => {
@@ -74,12 +76,12 @@ Deno.test("C19 a slot that was left half made is made again, whatever crashes me
       file.write(new Uint8Array(1000), 0);
     },
   });
-  await explore(subject, { doubleEvery: 59 });
+  await explore(subject, { doubleEvery: isLong ? 29 : 149 });
 });
 
 Deno.test("Commit logs survive random lives", async () => {
   const seed = seedForTest("commit log lives");
-  const seeds = Deno.env.get("COUNTD_TEST_LONG") ? 5000 : 200;
+  const seeds = isLong ? 5000 : 300;
   let crashes = 0;
   for (let round = 0; round < seeds; round++) {
     const random = new Random(seed + round);

@@ -63,6 +63,8 @@ export type WriterStep =
   /** Appends batches until the log is full. */
   | { readonly do: "fill"; readonly keyspaces: readonly string[] }
   | { readonly do: "seal"; readonly sync: boolean }
+  /** kill -9 of this writer; another one starts. */
+  | { readonly do: "die" }
   | { readonly do: "fold" };
 
 export interface CounterWork {
@@ -118,7 +120,7 @@ class WriterSession {
     readonly work: CounterWork,
   ) {}
 
-  async step(step: WriterStep): Promise<void> {
+  async step(step: Exclude<WriterStep, { do: "die" }>): Promise<void> {
     switch (step.do) {
       case "append":
         return void await this.#append(step.keyspaces);
@@ -237,11 +239,17 @@ export function counterSubject(name: string, work: CounterWork): Subject<Counter
       work.litter?.(disk.process("litter"));
     },
     async work(disk, oracle) {
-      const pool = await openPool(planted(disk.process("writer")), work.logs);
-      const session = new WriterSession(pool, oracle, work);
-      for (const step of work.steps(work.random ?? null)) await session.step(step);
+      let process = disk.process("writer");
+      let session = new WriterSession(await openPool(planted(process), work.logs), oracle, work);
+      for (const step of work.steps(work.random ?? null)) {
+        if (step.do === "die") {
+          process.kill();
+          process = disk.process("next writer");
+          session = new WriterSession(await openPool(planted(process), work.logs), oracle, work);
+        } else await session.step(step);
+      }
       await session.stop();
-      pool.directory.close();
+      session.pool.directory.close();
     },
     async recover(disk, _oracle) {
       const storage = planted(disk.process("worker"));

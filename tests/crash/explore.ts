@@ -52,6 +52,8 @@ export interface ExploreOptions {
   readonly cuts?: readonly Cut[];
   /** Of all (image, moment of recovery) pairs every so many-th is crashed twice; 0 for none. */
   readonly doubleEvery?: number;
+  /** Stops only at operations that this accepts; at all when not given. */
+  readonly at?: (event: DiskEvent) => boolean;
 }
 
 interface Image<Oracle> {
@@ -74,6 +76,7 @@ class Explorer<Oracle> {
   readonly #subject: Subject<Oracle>;
   readonly #cuts: readonly Cut[];
   readonly #doubleEvery: number;
+  readonly #at: (event: DiskEvent) => boolean;
   readonly #reached = new Set<string>();
   #points = 0;
   #images = 0;
@@ -86,6 +89,7 @@ class Explorer<Oracle> {
     this.#subject = subject;
     this.#cuts = options.cuts ?? enumeratedCuts;
     this.#doubleEvery = options.doubleEvery ?? 0;
+    this.#at = options.at ?? (() => true);
   }
 
   get result(): Explored {
@@ -100,15 +104,15 @@ class Explorer<Oracle> {
 
   async run(): Promise<void> {
     const whole = await this.#ground();
+    const moments: DiskEvent[] = [];
+    whole.disk.observer = (event) => {
+      if (event.index >= 0 && this.#at(event)) moments.push(event);
+    };
     await this.#subject.work(whole.disk, whole.oracle);
-    const operations = whole.disk.operations;
+    whole.disk.observer = null;
     this.#note(whole.disk);
     await this.#finish({ ...whole, disk: whole.disk.twin(), story: "no crash" });
-    for (let index = 0; index < operations; index++) {
-      for (const when of ["before", "after"] as const) {
-        await this.#stopWork(index, when);
-      }
-    }
+    for (const { index, when } of moments) await this.#stopWork(index, when);
   }
 
   /** A disk with the ground on it, whose operations count from 0 again. */

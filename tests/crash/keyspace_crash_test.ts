@@ -18,6 +18,8 @@ const folds: Readonly<Record<string, Fold>> = {
   "the worker": workerFold,
 };
 
+const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+
 const append = (...keyspaces: string[]): WriterStep => ({ do: "append", keyspaces });
 const seal: WriterStep = { do: "seal", sync: true };
 
@@ -52,7 +54,7 @@ for (const [who, fold] of Object.entries(folds)) {
   for (const [name, steps] of Object.entries(workloads)) {
     Deno.test(`Keyspaces survive a crash at every point of ${who}: ${name}`, async () => {
       const subject = counterSubject(name, { steps: () => steps, fold, logs: 2 });
-      const explored = await explore(subject, { doubleEvery: 29 });
+      const explored = await explore(subject, { doubleEvery: isLong ? 29 : 149 });
       assert(explored.points > 20, "the work touches the disk");
       assert(explored.doubleImages > 0, "recovery was crashed too");
     });
@@ -62,7 +64,7 @@ for (const [who, fold] of Object.entries(folds)) {
 Deno.test("Keyspaces survive random lives", async () => {
   const fold = workerFold;
   const seed = seedForTest("keyspace lives");
-  const seeds = Deno.env.get("COUNTD_TEST_LONG") ? 5000 : 200;
+  const seeds = isLong ? 5000 : 500;
   let crashes = 0;
   for (let round = 0; round < seeds; round++) {
     const random = new Random(seed + round);

@@ -1,0 +1,226 @@
+/**
+ * Broken files: every byte of the control file and of a log flipped, files cut at many lengths, and a
+ * data directory with any byte of any file changed. Nothing may crash, hang or lie: a wrong count is
+ * never shown, and what is lost is said.
+ */
+
+import { crc32 } from "node:zlib";
+import { assert, assertEquals } from "@std/assert";
+import { CorruptError, CountdError } from "../../src/base/errors.ts";
+import { checkDirectory, clearFailed, repair } from "../../src/care/mod.ts";
+import { DataDirectory, nameOfSlot } from "../../src/commitlog/mod.ts";
+import type { Storage } from "../../src/file/mod.ts";
+import { Random, seedForTest } from "../support/random.ts";
+import type { SimulatedDisk } from "../support/simulated_disk.ts";
+import type { CounterOracle, SentBatch } from "./counter_oracle.ts";
+import { DATA, LOG_BYTES, someHolder } from "./counter_subject.ts";
+import { damageGround } from "./damaged_ground.ts";
+import { keyspaceTotals } from "./keyspace_fold.ts";
+import { foldOnce } from "./worker_fold.ts";
+
+const options = { self: someHolder };
+const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+
+function flip(storage: Storage, path: string, offset: number, mask = 0xff): void {
+  const { mode } = storage.status(path);
+  storage.chmod(path, 0o600);
+  {
+    using file = storage.open(path, { access: "write" });
+    const byte = new Uint8Array(1);
+    file.read(byte, offset);
+    byte[0] = (byte[0] ?? 0) ^ mask;
+    file.write(byte, offset);
+  }
+  storage.chmod(path, mode);
+}
+
+function cutAt(storage: Storage, path: string, size: number): void {
+  const { mode } = storage.status(path);
+  storage.chmod(path, 0o600);
+  {
+    using file = storage.open(path, { access: "write" });
+    file.truncate(size);
+  }
+  storage.chmod(path, mode);
+}
+
+/** Runs the worker; true where it went through, false where it reported damage. Nothing else is fine. */
+async function foldReports(storage: Storage): Promise<boolean> {
+  try {
+    using directory = DataDirectory.open(storage, DATA, options);
+    await foldOnce(directory);
+    return true;
+  } catch (error) {
+    if (error instanceof CountdError) return false;
+    throw error;
+  }
+}
+
+/** The oracle without a promise about some batches: they may be there once, or not at all. */
+function without(oracle: CounterOracle, batches: readonly SentBatch[]): CounterOracle {
+  const copy = oracle.copy();
+  for (const { number } of batches) copy.batches[number]!.acknowledged = false;
+  return copy;
+}
+
+Deno.test("Every byte of the control file flipped: refused or harmless, and check says so", async () => {
+  const { disk, oracle } = await damageGround();
+  const path = `${DATA}/control`;
+  for (let offset = 0; offset < 4096 + 512; offset += offset < 64 || isLong ? 1 : 7) {
+    const copy = disk.twin();
+    const storage = copy.process("test");
+    flip(storage, path, offset);
+    const folded = await foldReports(storage);
+    if (folded) oracle.judge(keyspaceTotals(storage));
+    let isSaid = false;
+    try {
+      isSaid = checkDirectory(storage, DATA, options).violations.length > 0;
+    } catch (error) {
+      // Another format version is no damage: it is refused by name.
+      assert(error instanceof CountdError, String(error));
+      isSaid = true;
+    }
+    assert(folded || isSaid, `byte ${offset}: refused, and check finds nothing`);
+  }
+});
+
+Deno.test("A control file cut at any length is refused or harmless", async () => {
+  const { disk, oracle } = await damageGround();
+  for (const size of [0, 1, 8, 59, 60, 511, 4095, 4096, 4097, 4608, 8191, 8192]) {
+    const storage = disk.twin().process("test");
+    cutAt(storage, `${DATA}/control`, size);
+    if (await foldReports(storage)) oracle.judge(keyspaceTotals(storage));
+    else assert(checkDirectory(storage, DATA, options).violations.length > 0, `size ${size}`);
+  }
+});
+
+Deno.test("Every byte of a sealed log flipped: its batches are counted, or missed and reported", async () => {
+  const { disk, oracle, waiting } = await damageGround(2);
+  const path = `${DATA}/logs/${nameOfSlot(0)}`;
+  const own = waiting.slice(0, 2);
+  const step = isLong ? 1 : 5;
+  const places: number[] = [];
+  for (let offset = 0; offset < 1100; offset += step) places.push(offset);
+  for (let offset = 4096; offset < 4096 + 1600; offset += step) places.push(offset);
+  let damaged = 0;
+  for (const offset of places) {
+    const storage = disk.twin().process("test");
+    flip(storage, path, offset);
+    const found = checkDirectory(storage, DATA, options).violations;
+    const folded = await foldReports(storage);
+    if (!folded) damaged++;
+    try {
+      if (folded) oracle.judge(keyspaceTotals(storage));
+      else without(oracle, own).judge(keyspaceTotals(storage));
+      assert(folded || found.length > 0, "the worker refuses what check finds sound");
+    } catch (cause) {
+      throw new Error(`byte ${offset}: ${(cause as Error).message}`, { cause });
+    }
+  }
+  assert(damaged > 100, `${damaged} flips did damage`);
+});
+
+Deno.test("A log of any other length is left alone and reported, the others go on", async () => {
+  const { disk, oracle, waiting } = await damageGround(2);
+  const path = `${DATA}/logs/${nameOfSlot(1)}`;
+  for (const size of [0, 1, 512, 4095, 4096, 4200, LOG_BYTES - 1, LOG_BYTES + 1]) {
+    const storage = disk.twin().process("test");
+    cutAt(storage, path, size);
+    assert(checkDirectory(storage, DATA, options).violations.length > 0);
+    assertEquals(await foldReports(storage), false, `size ${size}`);
+    without(oracle, waiting.slice(2)).judge(keyspaceTotals(storage));
+  }
+});
+
+Deno.test("Repair of a directory with any one byte changed loses at most the frame it hit", async () => {
+  const random = new Random(seedForTest("repair"));
+  const { disk, oracle, waiting } = await damageGround(3);
+  const files = [...disk.files()].filter(([, inode]) => inode.size > 0);
+  const rounds = isLong ? 4000 : 250;
+  let repaired = 0;
+  for (let round = 0; round < rounds; round++) {
+    const [path, inode] = random.pick(files);
+    const isLog = path.startsWith(`${DATA}/logs/`);
+    const limit = isLog ? 4096 + 2400 : inode.size;
+    const offset = random.below(limit);
+    const copy = disk.twin();
+    const storage = copy.process("test");
+    flip(storage, path, offset, 1 << random.below(8));
+    const before = imageOf(copy, DATA);
+    const report = repair(storage, DATA, { ...options, out: "/repaired" });
+    const story = `${path} at ${offset}: ${JSON.stringify(report.actions)}`;
+    assertEquals(report.remaining, [], story);
+    assertEquals(imageOf(copy, DATA), before, `the original was touched: ${story}`);
+    if (report.actions.length > 0) repaired++;
+    storage.rename(DATA, "/original");
+    storage.rename("/repaired", DATA);
+    // A byte in the failed mark is a mark that is damaged: it goes the way of every mark.
+    clearFailed(storage, DATA, options);
+    assert(await foldReports(storage), story);
+    // A byte in a frame takes this batch; the others of the same log are saved.
+    const expected = isLog && report.actions.length > 0 ? without(oracle, waiting) : oracle;
+    const totals = keyspaceTotals(storage);
+    try {
+      expected.judge(totals);
+      const present = waiting.filter((batch) =>
+        [...totals.get("one")?.keys() ?? []].some((key) => key.startsWith(`batch-${batch.number}-`))
+      );
+      assert(present.length >= waiting.length - 1, `${present.length} of ${waiting.length} saved`);
+    } catch (cause) {
+      throw new Error(`${story}: ${(cause as Error).message}`, { cause });
+    }
+  }
+  assert(repaired > rounds / 10, `only ${repaired} repairs`);
+});
+
+function imageOf(disk: SimulatedDisk, below: string): string[] {
+  return [...disk.files()].filter(([path]) => path.startsWith(`${below}/`))
+    .filter(([path]) => path !== `${below}/control`)
+    .map(([path, { mode, live, size }]) => `${path} ${mode} ${crc32(live.subarray(0, size))}`)
+    .sort();
+}
+
+Deno.test("Repair in place keeps the original of everything that it replaces", async () => {
+  const { disk } = await damageGround(3);
+  const storage = disk.process("test");
+  const log = `${DATA}/logs/${nameOfSlot(0)}`;
+  const keyspace = `${DATA}/keyspaces/one`;
+  flip(storage, log, 4300);
+  for (const offset of [16 * 1024 + 100, 20 * 1024 + 100]) flip(storage, keyspace, offset);
+  const originals = [log, keyspace].map((path) => disk.files().get(path)?.live.slice());
+  const report = repair(storage, DATA, { ...options, out: null });
+  assertEquals(report.remaining, []);
+  for (const [index, path] of [log, keyspace].entries()) {
+    const action = report.actions.find((each) => each.path === path);
+    if (action === undefined) continue;
+    assertEquals(disk.files().get(action.saved ?? "")?.live, originals[index], path);
+  }
+  assert(report.actions.length > 0);
+  const again = repair(storage, DATA, { ...options, out: null });
+  assertEquals(again.actions, []);
+});
+
+Deno.test("Repair makes a lost control file again", async () => {
+  const { disk, oracle } = await damageGround(3);
+  const storage = disk.process("test");
+  storage.unlink(`${DATA}/control`);
+  assert(checkDirectory(storage, DATA, options).violations[0]?.noun === "control");
+  const report = repair(storage, DATA, { ...options, out: null });
+  assertEquals(report.remaining, []);
+  assert(await foldReports(storage));
+  oracle.judge(keyspaceTotals(storage));
+});
+
+Deno.test("Repair with a daemon at work is refused", async () => {
+  const { disk } = await damageGround(1);
+  using directory = DataDirectory.open(disk.process("daemon"), DATA, options);
+  directory.joinDaemons();
+  let refusal: unknown = null;
+  try {
+    repair(disk.process("test"), DATA, { ...options, out: null });
+  } catch (error) {
+    refusal = error;
+  }
+  assert(refusal instanceof CountdError && refusal.kind === "try-again", String(refusal));
+  assert(!(refusal instanceof CorruptError));
+});

@@ -1,0 +1,74 @@
+/** A data directory on the simulated disk with something in every file, to be damaged. */
+
+import { DataDirectory, HeldLog, listSlots } from "../../src/commitlog/mod.ts";
+import { FrameCodec, LogBytes } from "../../src/commitlog/frame.ts";
+import type { Storage } from "../../src/file/mod.ts";
+import { SimulatedDisk } from "../support/simulated_disk.ts";
+import { CounterOracle, type SentBatch } from "./counter_oracle.ts";
+import { DATA, OneBatch, openPool, someHolder } from "./counter_subject.ts";
+import { keyspaceFold } from "./keyspace_fold.ts";
+
+/** Writes batches into every free log, a frame each, and seals it; without a pause. */
+export function fillFreeLogs(
+  storage: Storage,
+  oracle: CounterOracle,
+  keyspaces: readonly string[],
+  frames = 1,
+): SentBatch[] {
+  using directory = DataDirectory.open(storage, DATA, { self: someHolder });
+  const written: SentBatch[] = [];
+  for (const slot of listSlots(storage, directory.paths.logs).slots) {
+    const held = HeldLog.take(directory, slot);
+    const header = held?.header();
+    if (!held || header?.state !== "free") {
+      held?.release(header?.state === "sealed" ? "sealed" : null);
+      continue;
+    }
+    const generation = header.generation + 1n;
+    let tail = 4096;
+    let records = 0;
+    held.store({ state: "active", generation, length: tail, durable: tail, records });
+    const codec = new FrameCodec({ slot, generation });
+    const log = new LogBytes(held.bytes);
+    for (let frame = 0; frame < frames; frame++) {
+      const batch = oracle.send(keyspaces);
+      const filler = new OneBatch(batch);
+      const end = filler.fill(held.bytes, tail + 32, held.bytes.length);
+      codec.seal(log, tail, { length: end - tail, records: filler.filledRecords, durable: tail });
+      tail = end;
+      records += filler.filledRecords;
+      batch.acknowledged = true;
+      written.push(batch);
+    }
+    held.file.syncData();
+    held.store({ state: "sealed", length: tail, durable: tail, records });
+    held.release("sealed");
+  }
+  return written;
+}
+
+export function foldAll(storage: Storage): void {
+  using directory = DataDirectory.open(storage, DATA, { self: someHolder });
+  keyspaceFold(directory);
+}
+
+/**
+ * Keyspaces "one" and "two" with counters; then logs that wait for a fold, with `frames` batches each.
+ * Everything is durable.
+ */
+export async function damageGround(
+  frames = 3,
+): Promise<{ disk: SimulatedDisk; oracle: CounterOracle; waiting: readonly SentBatch[] }> {
+  const disk = new SimulatedDisk();
+  const pool = await openPool(disk.process("prepare"));
+  pool.directory.close();
+  const storage = disk.process("writer");
+  const oracle = new CounterOracle();
+  for (let round = 0; round < 4; round++) {
+    fillFreeLogs(storage, oracle, ["one", "two"], 3);
+    foldAll(storage);
+  }
+  const waiting = fillFreeLogs(storage, oracle, ["two", "one"], frames);
+  disk.syncEverything();
+  return { disk: disk.twin(), oracle, waiting };
+}
