@@ -71,6 +71,8 @@ export async function runDaemon(
     await work({ metrics, ready, adopt });
     return EXIT_CODES.ok;
   } catch (error) {
+    // Asked to stop while it still waited to begin, for instance for space on a full disk.
+    if (context.signal.aborted && error === context.signal.reason) return EXIT_CODES.ok;
     metrics.state = "failed";
     throw error;
   }

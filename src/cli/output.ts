@@ -7,6 +7,9 @@ import { nameForOutput, toJson } from "../base/printable.ts";
 /** Bytes gathered before a write that does not go to a terminal. */
 const BUFFER_BYTES = 64 * 1024;
 
+/** Pause before a descriptor that took nothing is tried again. */
+const retryMs = 1;
+
 /** Thrown when the reader of stdout or stderr is gone; the command line ends without a word. */
 export class BrokenPipe extends Error {
   override readonly name = "BrokenPipe";
@@ -72,12 +75,23 @@ export class Output {
     if (this.#broken) throw new BrokenPipe();
     try {
       for (let written = 0; written < bytes.length;) {
-        written += this.#sink.writeSync(bytes.subarray(written));
+        written += this.#writeSome(bytes.subarray(written));
       }
     } catch (error) {
       if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
       this.#broken = true;
       throw new BrokenPipe();
+    }
+  }
+
+  /** 0 where a descriptor that another process made non-blocking takes nothing just now. */
+  #writeSome(bytes: Uint8Array): number {
+    try {
+      return this.#sink.writeSync(bytes);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, retryMs);
+      return 0;
     }
   }
 }

@@ -62,7 +62,7 @@ interface Streams {
 async function dispatch(words: readonly string[], streams: Streams): Promise<ExitCode> {
   const { stdout } = streams;
   const first = words[0];
-  if (first === "--help" || first === "help" && words.length === 1) {
+  if (first === "--help") {
     stdout.write(helpOfAll(VERBS));
     return EXIT_CODES.ok;
   }
@@ -127,8 +127,13 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
   const events = new EventLines(stderr, surroundings.clock, format);
   const announce = (message: string) => {
     if (format === "json") return events.report("info", message);
-    stderr.line(message);
-    stderr.flush();
+    try {
+      stderr.line(message);
+      stderr.flush();
+    } catch (error) {
+      // A daemon goes on although nobody reads what it says.
+      if (!(error instanceof BrokenPipe)) throw error;
+    }
   };
   return {
     options: parsed.options,

@@ -1,7 +1,7 @@
 /** What every daemon has around its work, in real processes: notices, figures, event lines, report. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { parsePrometheus } from "../support/prometheus.ts";
-import { runCountd, startCountd } from "../support/process.ts";
+import { runCountd, runProgram, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";
 
@@ -81,6 +81,7 @@ Deno.test("--metrics-port serves figures that a strict parser takes, health and 
     const { host, port } = await daemon.listening();
     await send(host, port, 3);
     const url = `http://${address}`;
+    await checkByPromtool(`${url}/metrics`);
     const families = await waitUntil("three increments in the figures", async () => {
       const response = await fetch(`${url}/metrics`);
       assertMatch(response.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
@@ -104,6 +105,15 @@ Deno.test("--metrics-port serves figures that a strict parser takes, health and 
     assertEquals(await daemon.stop(), 0);
   });
 });
+
+/** What the Prometheus project itself says of the figures. */
+async function checkByPromtool(url: string): Promise<void> {
+  const { code } = await runProgram(["sh", "-c", "command -v promtool"]);
+  if (code !== 0) return console.log("not run: needs promtool");
+  const text = await (await fetch(url)).text();
+  const checked = await runProgram(["promtool", "check", "metrics"], { stdin: text });
+  assertEquals([checked.code, checked.text, checked.stderr], [0, "", ""]);
+}
 
 Deno.test("SIGTERM, SIGINT and SIGHUP each stop a daemon cleanly, also when sent twice", async () => {
   await withTemporaryDirectory(async (directory) => {

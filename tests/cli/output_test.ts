@@ -44,6 +44,22 @@ Deno.test("A sink that takes a byte at a time gets everything", () => {
   assertEquals(bytes, [97, 98, 99]);
 });
 
+Deno.test("A sink that takes nothing for a while is waited for", () => {
+  const taken: number[] = [];
+  let refusals = 3;
+  const output = new Output({
+    writeSync: (chunk) => {
+      if (refusals-- > 0) throw new Deno.errors.WouldBlock("full");
+      taken.push(...chunk);
+      return chunk.length;
+    },
+    isTerminal: () => false,
+  }, false);
+  output.write("abc");
+  output.flush();
+  assertEquals(taken, [97, 98, 99]);
+});
+
 Deno.test("Names go byte for byte into a pipe and printable onto a terminal", () => {
   const name = Uint8Array.of(0x1b, 0x41, 0xff);
   const pipe = new ArraySink();
