@@ -45,6 +45,9 @@ const TABLE_SLOTS_MIN = 1 << 12;
 const ARENA_WORDS_MIN = 1 << 16;
 const ARENA_WORDS_STEP = 1 << 22;
 
+/** Memory of which a fold used less than this part is given back. */
+const KEPT_SHARE = 16;
+
 const NOT_DEFINED = -1;
 const NOT_ACCEPTED = -2;
 
@@ -190,9 +193,14 @@ export class Aggregator {
     });
   }
 
-  /** Forgets everything and keeps the memory. */
+  /** Forgets everything, and keeps the memory where the next fold is likely to need as much. */
   clear(): void {
-    this.#table.fill(0);
+    if (this.#keys * KEPT_SHARE * 4 < this.#table.length) {
+      this.#table = new Int32Array(2 * TABLE_SLOTS_MIN);
+    } else this.#table.fill(0);
+    if (this.#wordsUsed * KEPT_SHARE < this.#words.length) {
+      this.#words = new Int32Array(ARENA_WORDS_MIN);
+    }
     this.#wordsUsed = 0;
     this.#keys = 0;
     this.#wraps = new Map();

@@ -11,13 +11,15 @@ import type { StoredFile } from "../file/mod.ts";
 import type { PageAllocator } from "./allocator.ts";
 import { PAGE_HEADER_BYTES, sealPage } from "./page.ts";
 
-const BUFFER_BYTES = 1024 * 1024;
+/** The buffer begins small, for most folds write little to a keyspace, and grows with what is written. */
+const BUFFER_PAGES_MIN = 8;
+const BUFFER_BYTES_MAX = 1024 * 1024;
 
 export class PageSink {
   readonly pageSize: number;
   /** The buffer in which a page is laid out, from `base` on. */
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
+  bytes: Uint8Array;
+  view: DataView;
   base = 0;
   /** Pages written in this transaction. */
   pagesWritten = 0;
@@ -37,7 +39,7 @@ export class PageSink {
     this.#file = file;
     this.#allocator = allocator;
     this.pageSize = pageSize;
-    this.bytes = new Uint8Array(BUFFER_BYTES);
+    this.bytes = new Uint8Array(BUFFER_PAGES_MIN * pageSize);
     this.view = new DataView(this.bytes.buffer);
   }
 
@@ -59,13 +61,22 @@ export class PageSink {
     assert(!this.#open, "One page is laid out at a time");
     const number = this.#allocator.take();
     const follows = number === this.#runStart + this.#runPages;
-    if (!follows || (this.#runPages + 1) * this.pageSize > this.bytes.length) this.flush();
+    if (!follows) this.flush();
+    else if ((this.#runPages + 1) * this.pageSize > this.bytes.length) this.#makeRoom();
     if (this.#runPages === 0) this.#runStart = number;
     this.base = this.#runPages * this.pageSize;
     this.bytes.fill(0, this.base, this.base + this.pageSize);
     this.#number = number;
     this.#open = true;
     return number;
+  }
+
+  #makeRoom(): void {
+    if (this.bytes.length * 2 > BUFFER_BYTES_MAX) return this.flush();
+    const larger = new Uint8Array(this.bytes.length * 2);
+    larger.set(this.bytes);
+    this.bytes = larger;
+    this.view = new DataView(larger.buffer);
   }
 
   /** Seals the page that was begun. `end` counts from the start of the page. */

@@ -61,6 +61,8 @@ export class TreeWriter {
   /** Found by walking the branches when first needed. */
   #pages: { readonly allocator: PageAllocator; readonly sink: PageSink } | null = null;
   #waiting: Transaction | null = null;
+  /** A publish was broken off: readers may have seen the transaction, so it must not be made again. */
+  #isBroken = false;
 
   private constructor(file: StoredFile, { newest, previous }: MetaBlocks) {
     this.#file = file;
@@ -142,6 +144,7 @@ export class TreeWriter {
    */
   apply(batch: Batch, marks: MarkMap, { pinned }: { readonly pinned: boolean }): ApplyFigures {
     assert(this.#waiting === null, "A transaction is published or abandoned before the next");
+    assert(!this.#isBroken, "A writer whose publish failed is opened anew");
     const before = this.#meta;
     const transaction = before.transaction + 1;
     try {
@@ -197,16 +200,21 @@ export class TreeWriter {
     }
   }
 
-  /** Makes the applied transaction the file's content. `between` is called between the two blocks. */
+  /**
+   * Makes the applied transaction the file's content. `between` is called between the two blocks. When
+   * this throws nobody knows which state readers see: the file has to be opened anew.
+   */
   publish(between: () => void = () => {}): void {
     const waiting = this.#waiting;
     assert(waiting !== null, "A transaction is applied before it is published");
     assert(this.#pages !== null, "Pages are known where a transaction waits");
     const bytes = encodeMeta(waiting.meta);
     const [first, second] = metaOffsets(waiting.meta.transaction);
+    this.#isBroken = true;
     this.#file.write(bytes, first);
     between();
     this.#file.write(bytes, second);
+    this.#isBroken = false;
     this.#pages.allocator.commit(waiting.meta.transaction);
     this.#previous = this.#meta;
     this.#meta = waiting.meta;

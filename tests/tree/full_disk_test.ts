@@ -98,3 +98,27 @@ Deno.test("Marks of thousands of slots are kept, in the meta block and behind it
     fixture.assertSound();
   });
 });
+
+Deno.test("A writer whose publish was broken off is not used again; a new one goes on", async () => {
+  const random = new Random(seedForTest("Publish is broken off"));
+  await withTemporaryDirectory((directory) => {
+    const faults = new Faults();
+    using fixture = new TreeFixture(directory, { storage: faultyStorage(systemStorage(), faults) });
+    const toy = new ToyCounters();
+    for (let round = 0; round < 20; round++) {
+      const pairs: Pair[] = [[`key${random.below(30)}`, 1n], ["always", 2n]];
+      fixture.writer.apply(Batch.of(pairs), new Map(), { pinned: false });
+      const transaction = fixture.writer.transaction;
+      faults.failAt("write", 1 + round % 2, "EIO");
+      assertThrows(() => fixture.writer.publish(), OsError);
+      fixture.writer.abandon();
+      assertThrows(() => fixture.writer.apply(Batch.of(pairs), new Map(), { pinned: false }));
+      fixture.reopenWriter();
+      // The first block was not written, or it was: then the transaction counts.
+      assertEquals(fixture.writer.transaction, transaction + round % 2);
+      if (round % 2 === 1) toy.add(pairs);
+      fixture.assertSound();
+      assertSameCounters(fixture.openReader(), toy, { random, probes: 5 });
+    }
+  });
+});
