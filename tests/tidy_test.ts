@@ -233,6 +233,10 @@ Deno.test("A ring of imports is found once, and a tree has none", () => {
   };
   assertEquals(cycles(plant(ring)), ["a.ts → b.ts → c.ts → a.ts is a ring of imports"]);
   assertEquals(cycles(plant({ ...ring, "c.ts": "" })), []);
+  const types = 'import type { A } from "./a.ts";';
+  assertEquals(cycles(plant({ "src/a.ts": types, "src/b.ts": "" })).length, 1);
+  assertEquals(cycles(plant({ "tests/a.ts": types, "tests/b.ts": "" })), []);
+  assertEquals(cycles(plant({ "tests/a.ts": 'import { a } from "./a.ts";' })).length, 1);
 });
 
 Deno.test("A file without a user is found, and a path in a string is a use", () => {

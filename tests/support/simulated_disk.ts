@@ -22,45 +22,17 @@ import {
   type Space,
 } from "./simulated_inode.ts";
 import { SimulatedLocks } from "./simulated_locks.ts";
+import {
+  applyDurably,
+  type Change,
+  type NameChange,
+  pathParts,
+  setName,
+} from "./simulated_names.ts";
+import { type DiskEvent, type OperationKind, persistenceKinds } from "./simulated_operations.ts";
 import { SimulatedStorage } from "./simulated_storage.ts";
 
-/** Calls that change, or make durable, what a power cut can take away. */
-export const persistenceKinds = [
-  "create",
-  "write",
-  "allocate",
-  "deallocate",
-  "truncate",
-  "chmod",
-  "link",
-  "unlink",
-  "rename",
-  "make directory",
-  "remove directory",
-  "sync data",
-  "sync data async",
-  "sync",
-  "flush",
-  "sync directory",
-  "sync file system",
-  "reach",
-] as const;
-
-/** Calls that only a fault can make interesting. */
-export const otherKinds = ["open", "read", "status", "read directory", "map", "lock"] as const;
-
-export type OperationKind = typeof persistenceKinds[number] | typeof otherKinds[number];
-
-export interface DiskEvent {
-  /** Number of the persistence operation on this disk, from 0; −1 for the other kinds. */
-  readonly index: number;
-  readonly when: "before" | "after";
-  readonly kind: OperationKind;
-  readonly process: string;
-  readonly path: string;
-  /** Name of the point for `reach`. */
-  readonly point: string | null;
-}
+export type { DiskEvent } from "./simulated_operations.ts";
 
 /** Thrown out of the calls of a program whose computer stopped. `disk` is what it finds afterwards. */
 export class SimulatedCrash extends Error {
@@ -69,16 +41,6 @@ export class SimulatedCrash extends Error {
     super(message);
   }
 }
-
-interface NameChange {
-  readonly directory: DirectoryInode;
-  readonly name: string;
-  readonly inode: Inode | null;
-}
-
-type Change =
-  | { readonly kind: "names"; readonly names: readonly NameChange[] }
-  | { readonly kind: "mode"; readonly inode: Inode; readonly mode: number };
 
 export interface DiskOptions {
   /** Space of the whole disk; 64 MiB when not given. */
@@ -432,30 +394,4 @@ export class SimulatedDisk {
     walk(this.root, "");
     return found;
   }
-}
-
-function setName(entries: Map<string, Inode>, change: NameChange): void {
-  if (change.inode === null) entries.delete(change.name);
-  else entries.set(change.name, change.inode);
-}
-
-function applyDurably(change: Change): void {
-  if (change.kind === "mode") change.inode.durableMode = change.mode;
-  else for (const each of change.names) setName(each.directory.durable, each);
-}
-
-const NAME_BYTES_MAX = 255;
-const encoder = new TextEncoder();
-
-function pathParts(path: string, syscall: string): string[] {
-  const parts: string[] = [];
-  if (path === "") throw new OsError(syscall, path, "ENOENT");
-  for (const part of path.split("/")) {
-    if (part === "" || part === ".") continue;
-    if (part === "..") parts.pop();
-    else if (encoder.encode(part).length > NAME_BYTES_MAX) {
-      throw new OsError(syscall, path, "ENAMETOOLONG");
-    } else parts.push(part);
-  }
-  return parts;
 }

@@ -7,9 +7,9 @@ import {
   OsError,
   type StoredFile,
 } from "../../src/file/mod.ts";
-import type { OperationKind } from "./simulated_disk.ts";
 import { type FileInode, type Inode, PAGE_BYTES } from "./simulated_inode.ts";
-import { type SimulatedStorage, statusOf } from "./simulated_storage.ts";
+import type { OperationKind } from "./simulated_operations.ts";
+import type { SimulatedStorage } from "./simulated_storage.ts";
 
 export class SimulatedFile implements StoredFile {
   readonly path: string;
@@ -283,4 +283,20 @@ export class SimulatedMapping implements Mapping {
 
 function requireRange(syscall: string, path: string, offset: number, length: number): void {
   if (offset < 0 || length < 0) throw new OsError(syscall, path, "EINVAL");
+}
+
+/** What `stat` tells of an inode. */
+export function statusOf(inode: Inode): FileStatus {
+  const isFile = inode.kind === "file";
+  return {
+    kind: inode.kind,
+    size: isFile ? inode.size : PAGE_BYTES,
+    mode: inode.mode,
+    device: 1n,
+    inode: inode.number,
+    links: isFile ? inode.links : 2,
+    owner: 0,
+    allocatedBytes: isFile ? inode.allocatedPages * PAGE_BYTES : PAGE_BYTES,
+    modifiedMs: inode.modifiedMs,
+  };
 }

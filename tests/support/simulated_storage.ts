@@ -7,9 +7,10 @@ import {
   type Storage,
   type StoredFile,
 } from "../../src/file/mod.ts";
-import type { OperationKind, SimulatedDisk } from "./simulated_disk.ts";
-import { SimulatedFile } from "./simulated_file.ts";
+import type { SimulatedDisk } from "./simulated_disk.ts";
+import { SimulatedFile, statusOf } from "./simulated_file.ts";
 import { type DirectoryInode, type Inode, PAGE_BYTES } from "./simulated_inode.ts";
+import type { OperationKind } from "./simulated_operations.ts";
 
 const DESCRIPTORS_MAX = 1024;
 
@@ -234,19 +235,4 @@ function contains(directory: DirectoryInode, inner: DirectoryInode): boolean {
     if (child.kind === "directory" && contains(child, inner)) return true;
   }
   return false;
-}
-
-export function statusOf(inode: Inode): FileStatus {
-  const isFile = inode.kind === "file";
-  return {
-    kind: inode.kind,
-    size: isFile ? inode.size : PAGE_BYTES,
-    mode: inode.mode,
-    device: 1n,
-    inode: inode.number,
-    links: isFile ? inode.links : 2,
-    owner: 0,
-    allocatedBytes: isFile ? inode.allocatedPages * PAGE_BYTES : PAGE_BYTES,
-    modifiedMs: inode.modifiedMs,
-  };
 }

@@ -5,7 +5,10 @@ import type { SourceFile } from "./source.ts";
 export type Rule = (source: SourceFile) => string[];
 
 /** Files beyond the mark that have a reason; nothing may be added without one. */
-export const LONG_FILES: Readonly<Record<string, string>> = {};
+export const LONG_FILES: Readonly<Record<string, string>> = {
+  "tests/support/simulated_inode.ts":
+    "live and durable bytes of a file are told apart in one place",
+};
 const LINES_MAX = 400;
 
 /** Rooms that own a format: the disk reaches them as an argument. */

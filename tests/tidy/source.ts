@@ -12,6 +12,8 @@ export interface Import extends Place {
   readonly specifier: string;
   /** Path from the project root, or null for what lies outside the project (`node:`, `@std/`). */
   readonly target: string | null;
+  /** Types alone, which are gone when the program runs. */
+  readonly isOfTypes: boolean;
   /** The names that are taken; null for all of them, as by `import *` and `import()`. */
   readonly names: readonly string[] | null;
 }
@@ -89,8 +91,10 @@ export function readSource(path: string, text: string): SourceFile {
     specifier: string,
     node: { range: Deno.lint.Range },
     names: readonly string[] | null,
+    isOfTypes = false,
   ) => {
-    imports.push({ specifier, target: resolve(path, specifier), names, line: lineOf(node) });
+    const target = resolve(path, specifier);
+    imports.push({ specifier, target, names, isOfTypes, line: lineOf(node) });
   };
   const rule: Deno.lint.Rule = {
     create({ sourceCode }) {
@@ -109,12 +113,14 @@ export function readSource(path: string, text: string): SourceFile {
           const named = node.specifiers.filter((one) => one.type === "ImportSpecifier");
           const all = named.length < node.specifiers.length;
           const names = named.map((one) => textOf(one.imported));
-          addImport(node.source.value, node, all ? null : names);
+          const ofTypes = node.importKind === "type" ||
+            named.length > 0 && !all && named.every((one) => one.importKind === "type");
+          addImport(node.source.value, node, all ? null : names, ofTypes);
         },
         ExportAllDeclaration: (node) => addImport(node.source.value, node, null),
         ExportNamedDeclaration(node) {
           const target = node.source ? resolve(path, node.source.value) : null;
-          if (node.source) addImport(node.source.value, node, []);
+          if (node.source) addImport(node.source.value, node, [], node.exportKind === "type");
           for (const { local, exported, exportKind } of node.specifiers) {
             if (node.exportKind === "type" || exportKind === "type") continue;
             const from = target === null ? null : { target, name: textOf(local) };
@@ -129,7 +135,7 @@ export function readSource(path: string, text: string): SourceFile {
         },
         TSImportType(node) {
           const specifier = /import\(\s*["']([^"']+)/.exec(textOf(node))?.[1];
-          if (specifier !== undefined) addImport(specifier, node, []);
+          if (specifier !== undefined) addImport(specifier, node, [], true);
         },
         Identifier(node) {
           identifiers.set(node.name, (identifiers.get(node.name) ?? 0) + 1);
