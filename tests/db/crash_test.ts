@@ -44,5 +44,5 @@ function randomPlan(random: Random): DatabasePlan {
     else if (chance < 0.9) acts.push({ call: "snapshot" });
     else acts.push({ call: "reopen" });
   }
-  return { name: `random ${random.seed}`, acts };
+  return { name: `random ${random.seed}`, sync: random.pick(["always", "os"]), acts };
 }
