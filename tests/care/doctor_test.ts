@@ -133,6 +133,20 @@ Deno.test("An ordinary user is told of a directory that he cannot write", async 
   });
 });
 
+Deno.test("A directory in memory is a warning", () => {
+  if (mountOf(systemStorage(), "/dev/shm")?.type !== "tmpfs") {
+    return console.log("not run: needs a tmpfs on /dev/shm");
+  }
+  const directory = Deno.makeTempDirSync({ dir: "/dev/shm", prefix: "countd-test-" });
+  try {
+    const finding = examineAt(directory).get("file system");
+    assertEquals(finding?.level, "warning");
+    assertStringIncludes(finding?.message ?? "", "tmpfs on /dev/shm lives in memory");
+  } finally {
+    Deno.removeSync(directory);
+  }
+});
+
 Deno.test("A low limit of open files is a warning", async () => {
   if (Deno.build.os !== "linux") return;
   await withTemporaryDirectory(async (directory) => {

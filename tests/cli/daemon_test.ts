@@ -106,6 +106,28 @@ Deno.test("--metrics-port serves figures that a strict parser takes, health and 
   });
 });
 
+Deno.test("serve shows the figures of its worker with its own, and how far folding is", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    const ports = ["--write-port", "0", "--read-port", "0", "--metrics-port", "0"];
+    const args = ["serve", "--data", `${directory}/data`, ...ports, "--seal-after", "10ms"];
+    // The worker must not take the port of serve from the environment.
+    await using daemon = startCountd(args, { env: { COUNTD_METRICS_PORT: "1" } });
+    const [, address] = await daemon.stderrLine(/^metrics on (\S+)$/);
+    const { host, port } = await daemon.listening("write");
+    await send(host, port, 7);
+    await waitUntil("the worker's figures", async () => {
+      const text = await (await fetch(`http://${address}/metrics`)).text();
+      const families = parsePrometheus(text);
+      const valueOf = (name: string) => families.get(name)?.samples[0]?.value;
+      return valueOf("countd_fold_records_total") === 7 &&
+        valueOf("countd_increments_total") === 7 &&
+        (families.get("countd_fold_seconds")?.samples.at(-1)?.value ?? 0) >= 1 &&
+        families.has("countd_log_slots") && families.has("countd_fold_lag_records");
+    });
+    assertEquals(await daemon.stop(), 0);
+  });
+});
+
 /** What the Prometheus project itself says of the figures. */
 async function checkByPromtool(url: string): Promise<void> {
   const { code } = await runProgram(["sh", "-c", "command -v promtool"]);
