@@ -10,7 +10,7 @@
 import { systemStorage } from "../../src/file/mod.ts";
 import { KeyspaceReader } from "../../src/keyspace/mod.ts";
 import { Random } from "../support/random.ts";
-import { CountdSubject, LmdbSubject, SqliteSubject } from "./fold_subjects.ts";
+import { CountdSubject, SqliteSubject } from "./fold_subjects.ts";
 import {
   type Distribution,
   drawFrom,
@@ -19,6 +19,7 @@ import {
   recordBatches,
   writeKey,
 } from "./fold_workload.ts";
+import { LmdbClient } from "./lmdb_client.ts";
 import { redisBytesPerMember } from "./redis_memory.ts";
 import { type BenchRow, median, reportRow } from "./row.ts";
 
@@ -96,7 +97,10 @@ function foldAgainstOthers(): Promise<BenchRow[]> {
     const rows: BenchRow[] = [];
     using ours = new CountdSubject(directory, MIDDLE);
     using sqlite = new SqliteSubject(`${directory}/sqlite`, MIDDLE);
-    const lmdb = await LmdbSubject.open(`${directory}/lmdb`, MIDDLE);
+    const lmdb = await LmdbClient.start(`${directory}/lmdb`, {
+      counters: MIDDLE,
+      count: PEER_INCREMENTS,
+    });
     const draw = drawFrom("zipf", MIDDLE);
     const next = increments(draw, 11);
     const backlog = backlogOf("zipf", MIDDLE, 7);
@@ -106,7 +110,7 @@ function foldAgainstOthers(): Promise<BenchRow[]> {
         times[name]?.push(microseconds(body) / count);
       time("ours", BACKLOG_RECORDS, () => ours.fold(backlog));
       time("SQLite", PEER_INCREMENTS, () => sqlite.add(PEER_INCREMENTS, next));
-      if (lmdb) time("LMDB", PEER_INCREMENTS, () => lmdb.add(PEER_INCREMENTS, next));
+      if (lmdb) times["LMDB"]?.push(await lmdb.round() / PEER_INCREMENTS);
     }
     await lmdb?.close();
     const own = median(times["ours"] ?? []);

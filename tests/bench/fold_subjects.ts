@@ -1,4 +1,4 @@
-/** The same counters in countd's keyspace file, in SQLite and in LMDB, to be folded into. */
+/** The same counters in countd's keyspace file and in SQLite, to be folded into. */
 
 import { systemStorage } from "../../src/file/mod.ts";
 import { Aggregator, KeyspaceWriter } from "../../src/keyspace/mod.ts";
@@ -9,7 +9,7 @@ type Next = () => { readonly key: number; readonly increment: number };
 
 /** Counters that are brought in at a time while a subject is filled. */
 const LOAD_COUNTERS = 2_000_000;
-/** Increments in one transaction of the other programs. */
+/** Increments in one transaction of SQLite. */
 const TRANSACTION_INCREMENTS = 10_000;
 
 /** A keyspace with a writer and what feeds it: a fold without the logs. */
@@ -97,84 +97,5 @@ export class SqliteSubject implements Disposable {
 
   [Symbol.dispose](): void {
     this.#database.close();
-  }
-}
-
-/** What we use of the npm package `lmdb`. */
-interface LmdbDatabase {
-  get(key: Uint8Array): Uint8Array | undefined;
-  putSync(key: Uint8Array, value: Uint8Array): void;
-  removeSync(key: Uint8Array): void;
-  transactionSync(body: () => void): void;
-  openDB(name: string, options: object): LmdbDatabase;
-  close(): Promise<void>;
-}
-
-const LMDB = "npm:lmdb@3.5.6";
-
-/** Two trees, by key and by rank, kept in step in transactions of 10,000. Null where LMDB is missing. */
-export class LmdbSubject {
-  readonly #root: LmdbDatabase;
-  readonly #byKey: LmdbDatabase;
-  readonly #byRank: LmdbDatabase;
-  readonly #name = new Uint8Array(KEY_BYTES);
-  readonly #place = new Uint8Array(8 + KEY_BYTES);
-  readonly #placeView = new DataView(this.#place.buffer);
-  readonly #nothing = new Uint8Array(0);
-
-  private constructor(root: LmdbDatabase) {
-    const options = { keyEncoding: "binary", encoding: "binary" };
-    this.#root = root;
-    this.#byKey = root.openDB("key", options);
-    this.#byRank = root.openDB("rank", options);
-  }
-
-  static async open(path: string, counters: number): Promise<LmdbSubject | null> {
-    try {
-      // Not a literal, so that type checking needs no registry.
-      const { open } = await import(LMDB);
-      const subject = new LmdbSubject(open({ path, mapSize: 2 ** 34, noSync: false }));
-      let key = 0;
-      subject.add(counters, () => ({ key: key++, increment: 1 }));
-      return subject;
-    } catch (error) {
-      console.log(`not run: needs ${LMDB} (${error instanceof Error ? error.message : error})`);
-      return null;
-    }
-  }
-
-  add(count: number, next: Next): void {
-    for (let done = 0; done < count;) {
-      const end = Math.min(count, done + TRANSACTION_INCREMENTS);
-      this.#root.transactionSync(() => {
-        for (; done < end; done++) this.#addOne(next());
-      });
-    }
-  }
-
-  #addOne({ key, increment }: { readonly key: number; readonly increment: number }): void {
-    writeKey(key, this.#name, 0);
-    const stored = this.#byKey.get(this.#name);
-    let value = BigInt(increment);
-    if (stored !== undefined) {
-      const old = new DataView(stored.buffer, stored.byteOffset, 8).getBigInt64(0);
-      this.#byRank.removeSync(this.#placeOf(old));
-      value += old;
-    }
-    const bytes = new Uint8Array(8);
-    new DataView(bytes.buffer).setBigInt64(0, value);
-    this.#byKey.putSync(this.#name, bytes);
-    this.#byRank.putSync(this.#placeOf(value), this.#nothing);
-  }
-
-  /** Counts are positive here: turned around, the greatest sorts first. */
-  #placeOf(value: bigint): Uint8Array {
-    this.#placeView.setBigInt64(0, 2n ** 62n - value);
-    this.#place.set(this.#name, 8);
-    return this.#place;
-  }
-
-  close(): Promise<void> {
-    return this.#root.close();
   }
 }
