@@ -21,9 +21,11 @@ export class KeySums {
   keyLength = new Uint16Array(ENTRIES_MIN);
 
   #count = 0;
-  #hashes = new Int32Array(ENTRIES_MIN);
-  /** Open addressing: number + 1, or 0; at least twice as many as entries. */
-  #slots = new Int32Array(2 * ENTRIES_MIN);
+  /**
+   * Open addressing, half full at most. A slot is two words: the hash, and the number + 1, or 0 where
+   * it is free. So a key that is not meant is passed by without a look at anything else.
+   */
+  #slots = new Int32Array(2 * 2 * ENTRIES_MIN);
   #words = new Int32Array(ENTRIES_MIN * KEY_WORDS_MIN);
   #wordsEnd = 0;
   #keys = new DataView(this.#words.buffer);
@@ -52,15 +54,25 @@ export class KeySums {
     high: number,
     top: number,
   ): number {
+    const index = this.numberOf(words, at, length);
+    this.increase(index, low, high, top);
+    return index;
+  }
+
+  /** Number of a key, which it gets now (with the sum 0) where it had none. */
+  numberOf(words: Int32Array, at: number, length: number): number {
     const hash = this.#hash(words, at, length);
-    let index = this.#find(words, at, length, hash);
-    if (index < 0) index = this.#insert(words, at, length, hash);
+    const index = this.#find(words, at, length, hash);
+    return index < 0 ? this.#insert(words, at, length, hash) : index;
+  }
+
+  /** Adds to the key with this number. */
+  increase(index: number, low: number, high: number, top: number): void {
     const lowSum = (this.low[index]! >>> 0) + (low >>> 0);
     const highSum = (this.high[index]! >>> 0) + (high >>> 0) + (lowSum > 0xffffffff ? 1 : 0);
     this.low[index] = lowSum | 0;
     this.high[index] = highSum | 0;
     this.top[index] = (this.top[index]! + top + (highSum > 0xffffffff ? 1 : 0)) | 0;
-    return index;
   }
 
   /** Number of a key, or −1. */
@@ -76,18 +88,21 @@ export class KeySums {
   #find(words: Int32Array, at: number, length: number, hash: number): number {
     const slots = this.#slots;
     const mask = slots.length - 1;
-    const wordCount = (length + 3) >>> 2;
-    for (let slot = hash & mask;; slot = (slot + 1) & mask) {
-      const index = slots[slot]! - 1;
+    for (let slot = (hash << 1) & mask;; slot = (slot + 2) & mask) {
+      const index = slots[slot + 1]! - 1;
       if (index < 0) return -1;
-      if (this.#hashes[index] !== hash || this.keyLength[index] !== length) continue;
-      const start = this.keyStart[index]! >>> 2;
-      let difference = 0;
-      for (let word = 0; word < wordCount; word++) {
-        difference |= this.#words[start + word]! ^ words[at + word]!;
-      }
-      if (difference === 0) return index;
+      if (slots[slot] === hash && this.#isKey(index, words, at, length)) return index;
     }
+  }
+
+  #isKey(index: number, words: Int32Array, at: number, length: number): boolean {
+    if (this.keyLength[index] !== length) return false;
+    const start = this.keyStart[index]! >>> 2;
+    const wordCount = (length + 3) >>> 2;
+    for (let word = 0; word < wordCount; word++) {
+      if (this.#words[start + word] !== words[at + word]) return false;
+    }
+    return true;
   }
 
   #insert(words: Int32Array, at: number, length: number, hash: number): number {
@@ -101,18 +116,19 @@ export class KeySums {
     this.low[index] = this.high[index] = this.top[index] = 0;
     this.keyStart[index] = this.#wordsEnd * 4;
     this.keyLength[index] = length;
-    this.#hashes[index] = hash;
     this.#wordsEnd += wordCount;
     this.#count++;
-    this.#place(index);
+    this.#place(index, hash);
     return index;
   }
 
-  #place(index: number): void {
-    const mask = this.#slots.length - 1;
-    let slot = this.#hashes[index]! & mask;
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
-    this.#slots[slot] = index + 1;
+  #place(index: number, hash: number): void {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let slot = (hash << 1) & mask;
+    while (slots[slot + 1] !== 0) slot = (slot + 2) & mask;
+    slots[slot] = hash;
+    slots[slot + 1] = index + 1;
   }
 
   #growEntries(): void {
@@ -120,15 +136,18 @@ export class KeySums {
     this.low = larger(this.low, length);
     this.high = larger(this.high, length);
     this.top = larger(this.top, length);
-    this.#hashes = larger(this.#hashes, length);
     const keyStart = new Uint32Array(length);
     keyStart.set(this.keyStart);
     this.keyStart = keyStart;
     const keyLength = new Uint16Array(length);
     keyLength.set(this.keyLength);
     this.keyLength = keyLength;
-    this.#slots = new Int32Array(2 * length);
-    for (let index = 0; index < this.#count; index++) this.#place(index);
+    const before = this.#slots;
+    this.#slots = new Int32Array(2 * 2 * length);
+    for (let slot = 0; slot < before.length; slot += 2) {
+      const index = before[slot + 1]! - 1;
+      if (index >= 0) this.#place(index, before[slot]!);
+    }
   }
 
   #growWords(wordCount: number): void {

@@ -8,7 +8,7 @@ import { CorruptError } from "../base/errors.ts";
 import { OsError, type Storage } from "../file/mod.ts";
 import { compareNames, COPY_BYTES_MIN, keyspacePath, KeyspaceReader } from "../keyspace/mod.ts";
 import type { KeyspaceFile } from "./keyspace_view.ts";
-import type { BaseRanking } from "./overlay.ts";
+import type { BaseRanking } from "./base_ranking.ts";
 import type { RowBuffer } from "./row_buffer.ts";
 
 /** Room asked for ahead of a copy; more is taken when rows are longer. */

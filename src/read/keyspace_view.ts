@@ -15,7 +15,8 @@ import type { Events } from "../base/events.ts";
 import { type Capture, headPageBytes } from "../commitlog/mod.ts";
 import { KeySums } from "./key_sums.ts";
 import type { LogWatch, WatchedLog } from "./log_watch.ts";
-import { type BaseRanking, Overlay } from "./overlay.ts";
+import type { BaseRanking } from "./base_ranking.ts";
+import { Overlay } from "./overlay.ts";
 import { nameWords, RecordWalk, sameName, type SumTarget } from "./record_walk.ts";
 import type { RowBuffer } from "./row_buffer.ts";
 
@@ -33,8 +34,49 @@ class Share {
   readonly sums = new KeySums();
   /** Frames below are in `sums`. */
   indexedTo = headPageBytes;
+  /** By number of a key in `sums`: its number in the overlay + 1, or 0 where it is not there yet. */
+  #inOverlay = new Int32Array(64);
 
   constructor(readonly generation: bigint) {}
+
+  /** Adds to the share and to the overlay, with one search for a key that both know. */
+  add(
+    overlay: Overlay,
+    words: Int32Array,
+    at: number,
+    length: number,
+    low: number,
+    high: number,
+    top: number,
+  ): void {
+    const index = this.sums.add(words, at, length, low, high, top);
+    overlay.increase(this.#numberIn(overlay, index), low, high, top);
+  }
+
+  /** Adds the whole share to an overlay that has nothing of it. */
+  addAllTo(overlay: Overlay): void {
+    this.#inOverlay.fill(0);
+    const { low, high, top, count } = this.sums;
+    for (let index = 0; index < count; index++) {
+      const number = this.#numberIn(overlay, index);
+      overlay.increase(number, low[index]!, high[index]!, top[index]!);
+    }
+  }
+
+  #numberIn(overlay: Overlay, index: number): number {
+    if (index >= this.#inOverlay.length) {
+      const larger = new Int32Array(2 * index);
+      larger.set(this.#inOverlay);
+      this.#inOverlay = larger;
+    }
+    let number = this.#inOverlay[index]! - 1;
+    if (number < 0) {
+      const { words, keyStart, keyLength } = this.sums;
+      number = overlay.sums.numberOf(words, keyStart[index]! >>> 2, keyLength[index]!);
+      this.#inOverlay[index] = number + 1;
+    }
+    return number;
+  }
 }
 
 /** The logs change more keys than a reader may hold: the answer has to wait for their fold. */
@@ -72,12 +114,9 @@ export class KeyspaceView implements Disposable {
     this.#options = options;
     this.#nameWords = nameWords(options.name);
     this.#overlay = this.#bareOverlay();
-    // Sums go to the share of the log and to the overlay at once.
     this.#target = {
-      add: (words, at, length, low, high, top) => {
-        this.#filling!.sums.add(words, at, length, low, high, top);
-        this.#overlay.add(words, at, length, low, high, top);
-      },
+      add: (words, at, length, low, high, top) =>
+        this.#filling!.add(this.#overlay, words, at, length, low, high, top),
     };
     this.#walk = new RecordWalk({
       choose: (words, at, length) =>
@@ -232,7 +271,7 @@ export class KeyspaceView implements Disposable {
   #rebuild(): void {
     this.#overlay = this.#bareOverlay();
     this.#mustRebuild = false;
-    for (const { sums } of this.#shares.values()) this.#overlay.addAll(sums);
+    for (const share of this.#shares.values()) share.addAllTo(this.#overlay);
   }
 
   #bareOverlay(): Overlay {

@@ -69,8 +69,9 @@ export class Reader implements Disposable {
         view.refresh();
         return question(view.ranking);
       } catch (error) {
-        if (!(error instanceof SnapshotLostError)) throw error;
+        // Also after damage: what was read of the file before it was found is not to be built upon.
         view.forget();
+        if (!(error instanceof SnapshotLostError)) throw error;
         this.look();
       }
     }

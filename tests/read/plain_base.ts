@@ -1,6 +1,6 @@
 /** A ranking held in memory, sorted again for every question: what `BaseRanking` means, said plainly. */
 
-import type { BaseRanking } from "../../src/read/overlay.ts";
+import type { BaseRanking } from "../../src/read/base_ranking.ts";
 import type { RowBuffer } from "../../src/read/row_buffer.ts";
 import { encodeRow, rowBytes } from "../../src/wire/mod.ts";
 
