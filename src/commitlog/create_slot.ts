@@ -31,7 +31,7 @@ export async function createSlot(directory: DataDirectory, slot: number): Promis
       file.chmod(freeMode);
       storage.reach("create.1.after");
       storage.reach("create.2.before");
-      file.sync();
+      await file.syncDataAsync();
       storage.reach("create.2.after");
       storage.reach("create.3.before");
       storage.link(lockPath, pathOfSlot(paths.logs, slot));

@@ -44,7 +44,10 @@ export class AnswerQueue {
   add(bytes: Uint8Array, position: number): void {
     this.#groups.push({ position, bytes });
     this.#pendingBytes += bytes.length;
-    this.#sending ??= this.#sendAll().finally(() => this.#sending = null);
+    if (this.#sending !== null || this.#broken) return;
+    this.#sending = this.#sendAll();
+    // Who waits in `whenSent` is told of a failure; where nobody does, the writer itself has told.
+    this.#sending.catch(() => {});
   }
 
   /** Resolves when less than the bound is waiting. */
@@ -58,31 +61,41 @@ export class AnswerQueue {
   }
 
   async #sendAll(): Promise<void> {
-    for (let first = this.#groups[0]; first !== undefined; first = this.#groups[0]) {
-      try {
-        await this.writer.whenDurable(first.position);
-      } catch (error) {
-        this.#giveUp();
-        throw error;
-      }
-      const durable = this.writer.options.sync === "os" ? Infinity : this.writer.durablePosition;
-      let count = 0;
-      let bytes = 0;
-      for (const group of this.#groups) {
-        if (group.position > durable) break;
-        count++;
-        bytes += group.bytes.length;
-      }
-      const ready = this.#groups.splice(0, count);
-      try {
-        await this.send(join(ready, bytes));
-      } catch {
-        // The peer went away: what it sent stays counted, nobody is there to be told.
-        return this.#giveUp();
-      }
-      this.#pendingBytes -= bytes;
-      this.#wakeReader();
+    try {
+      // The first turn ends before anything is awaited, so that `add` has stored this promise.
+      await Promise.resolve();
+      while (this.#groups[0] !== undefined && !this.#broken) await this.#sendReady(this.#groups[0]);
+    } finally {
+      // In the same turn as the last look: a group that comes later begins a round of its own.
+      this.#sending = null;
     }
+  }
+
+  /** Waits for the first group and sends it with all that are durable by then. */
+  async #sendReady(first: Group): Promise<void> {
+    try {
+      await this.writer.whenDurable(first.position);
+    } catch (error) {
+      this.#giveUp();
+      throw error;
+    }
+    const durable = this.writer.options.sync === "os" ? Infinity : this.writer.durablePosition;
+    let count = 0;
+    let bytes = 0;
+    for (const group of this.#groups) {
+      if (group.position > durable) break;
+      count++;
+      bytes += group.bytes.length;
+    }
+    const ready = this.#groups.splice(0, count);
+    try {
+      await this.send(join(ready, bytes));
+    } catch {
+      // The peer went away: what it sent stays counted, nobody is there to be told.
+      return this.#giveUp();
+    }
+    this.#pendingBytes -= bytes;
+    this.#wakeReader();
   }
 
   #giveUp(): void {

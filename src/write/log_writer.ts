@@ -71,6 +71,9 @@ interface OpenLog {
 export class LogWriter {
   #active: OpenLog;
   #spare: Promise<ActiveLog | null>;
+  /** What became of the spare: null while it is being claimed, and where none could be had. */
+  #spareInHand: ActiveLog | null = null;
+  #isClaiming = false;
   readonly #sealing = new Map<OpenLog, Promise<void>>();
   #rotation: Promise<void> | null = null;
   readonly #durable = new DurableQueue();
@@ -217,16 +220,27 @@ export class LogWriter {
   }
 
   async #claimSpare(): Promise<ActiveLog | null> {
+    this.#spareInHand = null;
+    this.#isClaiming = true;
     try {
       const claimed = await this.pool.claim();
       if (typeof claimed === "string") return null;
       this.#populate.prepare(claimed);
+      this.#spareInHand = claimed;
       return claimed;
     } catch (error) {
       // What passes is waited for when the log is needed; anything else ends the writer.
       if (!isDiskFull(error) && !isOutOfResources(error)) this.#fail(error);
       return null;
+    } finally {
+      this.#isClaiming = false;
     }
+  }
+
+  /** Claims a spare again where there was none to be had. */
+  #replenishSpare(): void {
+    if (this.#spareInHand !== null || this.#isClaiming || this.#rotation !== null) return;
+    if (this.pool.hasFreeSlot()) this.#spare = this.#claimSpare();
   }
 
   /**
@@ -243,7 +257,7 @@ export class LogWriter {
 
   /** One sync after the other for as long as somebody waits; each covers all who wait when it starts. */
   #wantSync(): void {
-    this.#syncLoop ??= this.#syncUntilNobodyWaits().finally(() => this.#syncLoop = null);
+    this.#syncLoop ??= this.#syncUntilNobodyWaits();
   }
 
   async #syncUntilNobodyWaits(): Promise<void> {
@@ -256,6 +270,9 @@ export class LogWriter {
       } while (this.#durable.isWaited || this.#mustSyncAlways());
     } catch (error) {
       this.#fail(error);
+    } finally {
+      // In the same turn as the last look at who waits: who comes later begins a loop of his own.
+      this.#syncLoop = null;
     }
   }
 
@@ -298,7 +315,9 @@ export class LogWriter {
     const isIdle = nowMs - this.#lastAppendMs >= idleSealMs &&
       log.tail - headPageBytes >= idleSealBytes;
     const isOld = nowMs - firstAppendMs >= sealAfterMs;
-    if ((isIdle || isOld) && this.#workerWaits() && this.pool.hasFreeSlot()) {
+    if (!isIdle && !isOld) return;
+    this.#replenishSpare();
+    if (this.#spareInHand !== null && this.#workerWaits() && this.pool.hasFreeSlot()) {
       // What goes wrong in there is kept as the failure.
       this.rotate().catch(() => {});
     }

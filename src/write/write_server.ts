@@ -39,6 +39,10 @@ export class WriteServer {
     this.messageBytes = writeMessageBytes(sizes);
     this.metrics = new WriteFigures(surroundings.metrics, this.filler);
     this.#accepting = this.#acceptAll();
+    // Without a word: what is not durable is not answered, and the totals would be an answer.
+    writer.failed.catch(() => {
+      for (const connection of this.#connections.keys()) connection.drain();
+    });
   }
 
   /**

@@ -3,7 +3,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FailedError } from "../../src/base/errors.ts";
 import { Metrics } from "../../src/base/metrics.ts";
+import { DataDirectory, describeSelf, DirectoryFailedError } from "../../src/commitlog/mod.ts";
 import { recordsOf, takeSealed, withDataDirectory } from "../support/data_directory.ts";
+import { Faults, faultyStorage } from "../support/faulty_storage.ts";
 import { waitUntil } from "../support/wait.ts";
 import { messageBytes, messages, RawClient, startServer } from "./support.ts";
 
@@ -161,6 +163,28 @@ Deno.test("A stop answers what was read, with the totals, and closes", async () 
     assertEquals(await client.connection.read(new Uint8Array(1)), null);
     await stopped;
   });
+});
+
+Deno.test("After a sync that failed nobody is answered any more, and the server must end", async () => {
+  await withDataDirectory(async ({ storage, data }) => {
+    const faults = new Faults();
+    const failing = faultyStorage(storage, faults);
+    using opened = DataDirectory.open(failing, data, { self: describeSelf(storage) });
+    const server = await startServer(opened);
+    await waitUntil("the spare", () => faults.count("link") >= 6);
+    using first = await RawClient.connect(server);
+    using second = await RawClient.connect(server);
+    await first.send(messages([["ks", "k", 1n]]));
+    assertEquals(await first.receive(3), "WIN");
+    faults.failFrom("sync", 1, "EIO");
+    await second.send(messages([["ks", "k", 1n]]));
+    await assertRejects(() => server.failed, DirectoryFailedError);
+    await first.send(messages([["ks", "k", 1n]])).catch(() => {});
+    for (const client of [first, second]) {
+      assertEquals(await client.connection.read(new Uint8Array(1)).catch(() => null), null);
+    }
+    await assertRejects(() => server.stop(), DirectoryFailedError);
+  }, { checks: false });
 });
 
 Deno.test("Connections past the bound are closed, and counted", async () => {
