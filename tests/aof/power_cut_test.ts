@@ -3,11 +3,11 @@
  * there, opening never finds less than the last checkpoint, and what it does not understand it says.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Aof, ErrCorrupted, Geometry, RecoveryKind } from "../../src/aof/mod.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { randomCut } from "../support/simulated_cut.ts";
-import { SimulatedDisk } from "../support/simulated_disk.ts";
+import { SimulatedCrash, SimulatedDisk } from "../support/simulated_disk.ts";
 import { concat, dataOf } from "./support.ts";
 
 const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
@@ -69,4 +69,27 @@ Deno.test("After a power cut what was synced is there, and never less than the l
   }
   // The cuts really hurt, and not always.
   assert(corrupted > 0 && whole > 0, `${corrupted} corrupted, ${whole} whole`);
+});
+
+Deno.test("A checkpoint mark is on disk only when the data before it is", () => {
+  const random = new Random(seedForTest("checkpoint"));
+  for (let run = 0; run < 30; run++) {
+    const disk = new SimulatedDisk({ sizeBytes: 2 ** 20 });
+    const storage = disk.process("writer");
+    storage.makeDirectory("/d", 0o700);
+    storage.syncDirectory("/");
+    const aof = Aof.open(storage, "/d/log", { geometry });
+    aof.sync();
+    aof.write(new Uint8Array(20_000).fill(7));
+    let syncs = 0;
+    disk.observer = ({ kind, when }) => {
+      if (kind !== "sync data" || when !== "before" || ++syncs < 2) return;
+      // The mark's page goes out, and of the others any.
+      const cut = randomCut(random);
+      throw disk.crash({ ...cut, sectors: (page) => page === 4 ? 255 : cut.sectors(page) });
+    };
+    const crash = assertThrows(() => aof.checkpoint(), SimulatedCrash);
+    using again = Aof.open(crash.disk.process("opener"), "/d/log");
+    assertBegins(again.bytes, new Uint8Array(20_000).fill(7), 20_000);
+  }
 });
