@@ -84,6 +84,21 @@ Deno.test("countd db serve without files makes them in the data directory, with 
   });
 });
 
+Deno.test("countd db does not serve a data directory that is marked failed", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    const { DataDirectory, describeSelf } = await import("../../src/commitlog/mod.ts");
+    const storage = systemStorage();
+    const data = `${directory}/data`;
+    {
+      using opened = DataDirectory.openOrCreate(storage, data, { self: describeSelf(storage) });
+      opened.markFailed("a sync failed", 0);
+    }
+    const ended = await runCountd(["db", "--data", data, "--port", "0"]);
+    assertEquals(ended.code, 6, ended.stderr);
+    assertStringIncludes(ended.stderr, "countd check --clear-failed");
+  });
+});
+
 Deno.test("D32 A second countd db on the same files is refused with exit 75", async () => {
   await withFiles(async ({ args, directory }) => {
     await using server = startCountd(["db", ...args, "--port", "0"]);

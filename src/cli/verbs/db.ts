@@ -1,6 +1,7 @@
 /** `countd db …`: the map-and-log database over HTTP, and moving one about. */
 
 import type { DatabasePaths } from "../../db/mod.ts";
+import type { Storage } from "../../file/mod.ts";
 import { runDaemon } from "../daemon.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { choice, duration, flag, path, pathArgument, showAddress } from "../option.ts";
@@ -34,6 +35,15 @@ async function pathsOf(options: FileOptions): Promise<DatabasePaths> {
   const map = options.db ?? `${options.data}/db/db.json`;
   const directory = directoryOf(map);
   return { map, log: options.log ?? (directory === "/" ? "/log" : `${directory}/log`) };
+}
+
+/** Refuses a data directory that is marked failed or under repair, and keeps repairs away from it. */
+async function joinDirectory(storage: Storage, data: string): Promise<Disposable | null> {
+  const { DataDirectory, describeSelf } = await import("../../commitlog/mod.ts");
+  const directory = DataDirectory.openOrNull(storage, data, { self: describeSelf(storage) });
+  directory?.refuseFailed();
+  directory?.joinDaemons();
+  return directory;
 }
 
 const serve = defineVerb({
@@ -76,6 +86,7 @@ const serve = defineVerb({
     const { directoryOf, makeDirectories } = await import("../../file/mod.ts");
     const paths = await pathsOf(options);
     const isInData = options.db === undefined;
+    using _data = isInData ? await joinDirectory(storage, options.data) : null;
     if (isInData) makeDirectories(storage, directoryOf(paths.map), 0o700);
     const settings = { ...options, verb: "db", data: isInData ? options.data : null };
     return await runDaemon(context, settings, async (daemon) => {
