@@ -7,6 +7,7 @@ export { type DaemonReport, DaemonReporter, readReports, runDirectory } from "./
 export { examine, type Finding } from "./doctor.ts";
 export { inspectLog, type LogInspection, type LogOutcome } from "./log_inspect.ts";
 export { followLog, readLog, type TailSink } from "./log_tail.ts";
+export { readKernelFile } from "./mounts.ts";
 export { type MetricsServer, type MetricsServerOptions, serveMetrics } from "./metrics_server.ts";
 export { repair, type RepairOptions, type RepairReport } from "./repair.ts";
 export type { RepairAction } from "./repair_context.ts";

@@ -57,6 +57,14 @@ Deno.test("config shows what the real environment says", async () => {
   assertEquals([code, text], [0, "doctor\t--data\t/some/where\tenvironment COUNTD_DATA\n"]);
 });
 
+Deno.test("config tells variables that no verb knows", async () => {
+  if (Deno.build.os !== "linux") return;
+  const env = { COUNTD_SYNC: "os", COUNTD_SYNK: "os", COUNTD_FAULT: "" };
+  const { code, text, stderr } = await runCountd(["config", "write"], { env });
+  assertEquals([code, stderr], [2, "countd: No verb knows COUNTD_SYNK"]);
+  assertStringIncludes(text, "--sync\tos\tenvironment COUNTD_SYNC\n");
+});
+
 Deno.test("systemd prints a unit for each daemon, and serve where none is named", async () => {
   for (const name of UNITS) {
     const { code, stdout } = await capture(["systemd", name]);

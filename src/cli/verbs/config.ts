@@ -27,6 +27,7 @@ export const config = defineVerb({
     "Shows what each verb would take now: the value of the environment where there is one, else the " +
     "default, and for sizes what is stored in the data directory. A value that its verb would " +
     "refuse is refused here too. Options given on a command line win over all.",
+    "A COUNTD_* variable that no verb knows is told on stderr, and config exits 2.",
   ],
   positionals: { verb: optionalNameArgument("only this verb, such as write") },
   options: { data: dataOption },
@@ -35,7 +36,8 @@ export const config = defineVerb({
     { command: "countd config write", meaning: "what countd write would use" },
     { command: "COUNTD_SYNC=always countd config --json", meaning: "everything, for a program" },
   ],
-  async run({ positionals, options, environment, originOf, storage, table, json, stdout }) {
+  async run(context) {
+    const { positionals, options, environment, originOf, storage, table, json, stdout } = context;
     const name = positionals.verb === undefined ? null : textOfName(positionals.verb) ?? "";
     const commands = commandsOf(table).filter(({ path }) =>
       name === null || path.join(" ") === name || path[0] === name
@@ -54,9 +56,34 @@ export const config = defineVerb({
         stdout.line([verb, "--" + option, value ?? "-", from].join("\t"));
       }
     }
-    return EXIT_CODES.ok;
+    const unknown = await unknownVariables(storage, commandsOf(table));
+    for (const variable of unknown) context.stderr.line(`countd: No verb knows ${variable}`);
+    return unknown.length === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
   },
 });
+
+/** Bytes of the environment that are looked through at most. */
+const environmentBytesMax = 2 ** 20;
+
+/** Not options, but known: orders of tests to a process (`src/file/fault.ts`), and the tests' own. */
+const otherVariables = /^COUNTD_(FAULT$|TEST_)/;
+
+/** Misspelt variables, as far as the system tells a program its whole environment. */
+async function unknownVariables(
+  storage: Storage,
+  commands: readonly Command[],
+): Promise<string[]> {
+  const { readKernelFile } = await import("../../care/mod.ts");
+  const known = new Set(commands.flatMap(({ verb }) =>
+    Object.entries(verb.options)
+      .filter(([, option]) => !option.isFlag && option.fromEnvironment)
+      .map(([key]) => environmentName(key))
+  ));
+  const text = readKernelFile(storage, "/proc/self/environ", environmentBytesMax) ?? "";
+  return text.split("\0").map((pair) => pair.split("=")[0] as string)
+    .filter((name) => name.startsWith("COUNTD_"))
+    .filter((name) => !known.has(name) && !otherVariables.test(name));
+}
 
 /** Sizes by option name, as the data directory keeps them; empty where there is none. */
 async function storedSizes(storage: Storage, data: string): Promise<Map<string, string>> {
