@@ -155,6 +155,8 @@ export class LogWatch implements Disposable {
     for (let tries = 0; tries < OPEN_TRIES; tries++) {
       const log = LogReader.open(this.#directory, slot);
       if (log !== null) {
+        // The mapping is enough, and a pool may have more slots than a process may open files.
+        log.file.close();
         this.#logs.set(slot, new WatchedLog(log));
         this.#version++;
         return;

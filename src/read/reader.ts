@@ -80,26 +80,25 @@ export class Reader implements Disposable {
 
   /**
    * As `ask`, where the logs change more keys than may be held: waits until everything that they hold
-   * now is folded and then asks the file alone. Throws `BusyError` when that takes too long.
+   * now is folded and then asks the file alone, or until so much is folded that the rest may be held.
+   * Throws `BusyError` when that takes too long.
    */
   async askAfterFold<T>(name: Uint8Array, question: (ranking: Overlay) => T): Promise<T> {
-    const { clock } = this.#options;
+    const { clock, foldWaitMs = FOLD_WAIT_MS } = this.#options;
     this.look();
     const pending = this.#views.get(name).pendingLogs();
-    const endMs = clock.nowMs() + (this.#options.foldWaitMs ?? FOLD_WAIT_MS);
-    while (true) {
+    for (const endMs = clock.nowMs() + foldWaitMs; clock.nowMs() <= endMs;) {
       // Looked up each time: while we slept the view may have had to make room.
       const view = this.#views.get(name);
       try {
-        if (view.isFolded(pending)) return question(view.ranking);
+        return view.isFolded(pending) ? question(view.ranking) : this.ask(name, question);
       } catch (error) {
-        if (!(error instanceof SnapshotLostError)) throw error;
-        view.forget();
-        continue;
+        if (error instanceof SnapshotLostError) view.forget();
+        else if (!(error instanceof TooManyChanges)) throw error;
       }
-      if (clock.nowMs() > endMs) throw this.#foldTooSlow();
       await clock.sleep(FOLD_POLL_MS);
     }
+    throw foldTooSlow();
   }
 
   /** `look`, and `ask` or `askAfterFold`. */
@@ -151,7 +150,7 @@ export class Reader implements Disposable {
   async totals(
     after: Uint8Array,
   ): Promise<{ readonly total: number; readonly rows: readonly KeyspaceTotal[] }> {
-    const { clock, changedKeysMax = CHANGED_KEYS_MAX } = this.#options;
+    const { clock, changedKeysMax = CHANGED_KEYS_MAX, foldWaitMs = FOLD_WAIT_MS } = this.#options;
     const sources = {
       directory: this.directory,
       watch: this.#watch,
@@ -159,19 +158,23 @@ export class Reader implements Disposable {
       block: this.#block,
     };
     this.look();
-    try {
-      return listTotals(sources, after);
-    } catch (error) {
-      if (!(error instanceof TooManyChanges)) throw error;
-    }
-    const pending = this.#watch!.pendingLogs();
-    const endMs = clock.nowMs() + (this.#options.foldWaitMs ?? FOLD_WAIT_MS);
-    while (true) {
-      this.#watch!.strikeRecycled(pending);
+    const pending = this.#watch?.pendingLogs() ?? new Map<number, bigint>();
+    for (const endMs = clock.nowMs() + foldWaitMs; clock.nowMs() <= endMs;) {
+      try {
+        return listTotals(sources, after);
+      } catch (error) {
+        if (!(error instanceof TooManyChanges)) throw error;
+      }
+      // Trying costs a walk through all logs, so it waits for some of them to be folded.
+      const before = pending.size;
+      while (pending.size === before && clock.nowMs() <= endMs) {
+        await clock.sleep(FOLD_POLL_MS);
+        this.#watch!.strikeRecycled(pending);
+      }
       if (pending.size === 0) return listTotals({ ...sources, watch: null }, after);
-      if (clock.nowMs() > endMs) throw this.#foldTooSlow();
-      await clock.sleep(FOLD_POLL_MS);
+      this.look();
     }
+    throw foldTooSlow();
   }
 
   [Symbol.dispose](): void {
@@ -193,11 +196,11 @@ export class Reader implements Disposable {
       block: this.#block,
     });
   }
+}
 
-  #foldTooSlow(): BusyError {
-    return new BusyError(
-      "No fresh answer now: the logs change more keys than can be held and no worker has folded " +
-        "them; try again, start countd worker, or read with --stale",
-    );
-  }
+function foldTooSlow(): BusyError {
+  return new BusyError(
+    "No fresh answer now: the logs change more keys than can be held and no worker has folded " +
+      "them; try again, start countd worker, or read with --stale",
+  );
 }

@@ -198,3 +198,25 @@ Deno.test("Usage errors exit 2 before anybody is asked", async () => {
     ]);
   }
 });
+
+Deno.test("A reader waits for its data directory, and killing one harms nobody", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    const data = `${directory}/data`;
+    await using early = startCountd(["read", "--data", data, "--port", "0"]);
+    await early.stderrLine(/waiting for a data directory/);
+    assertEquals([...Deno.readDirSync(directory)].length, 0);
+    await using writer = startCountd(["write", "--data", data, "--port", "0"]);
+    const toWrite = ["--connect", `127.0.0.1:${(await writer.listening()).port}`];
+    const toRead = ["--connect", `127.0.0.1:${(await early.listening()).port}`];
+    assertEquals((await runCountd(["incr", "ks", "k", ...toWrite])).code, 0);
+    assertEquals((await runCountd(["get", "ks", "k", ...toRead])).text, "1\n");
+    await early.kill();
+    await using waiting = startCountd(["read", "--data", `${data}-none`, "--port", "0"]);
+    await waiting.stderrLine(/waiting for a data directory/);
+    assertEquals(await waiting.stop("SIGINT"), 0);
+    assertEquals((await runCountd(["incr", "ks", "k", ...toWrite])).code, 0);
+    assertEquals((await runCountd(["get", "ks", "k", "--data", data])).text, "2\n");
+    assertEquals(await writer.stop(), 0);
+    assertWholeDirectory(data);
+  });
+});
