@@ -6,6 +6,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { FileStatus, StoredFile } from "../file/mod.ts";
 import { ErrCorrupted, ErrShrink } from "./errors.ts";
+import { roundUp } from "./geometry.ts";
 import { FileRegion } from "./region.ts";
 import type { SideFile } from "./side_file.ts";
 import type { Stats } from "./stats.ts";
@@ -16,18 +17,21 @@ export class Follower {
   readonly #followed: FileStatus;
   readonly #stats: Stats;
   readonly #clock: Clock;
+  readonly #pageSize: number;
   #region: FileRegion;
   #size = 0;
   #isFinished = false;
 
-  constructor(region: FileRegion, { side, stats, clock }: {
+  constructor(region: FileRegion, { side, pageSize, stats, clock }: {
     readonly side: SideFile;
+    readonly pageSize: number;
     readonly stats: Stats;
     readonly clock: Clock;
   }) {
     this.#region = region;
     this.#file = region.file;
     this.#side = side;
+    this.#pageSize = pageSize;
     this.#followed = region.file.status();
     this.#stats = stats;
     this.#clock = clock;
@@ -85,7 +89,7 @@ export class Follower {
     if (size <= this.#region.bytes.length) return;
     // The writer has opened the file again with a larger upper size.
     const longer = new FileRegion(file, {
-      length: Math.max(this.#side.upperSize, fileSize),
+      length: Math.max(this.#side.upperSize, roundUp(fileSize, this.#pageSize)),
       access: "read",
       fileSize,
       stats: this.#stats,

@@ -7,7 +7,8 @@ import { isZero } from "./bytes.ts";
 import type { FileStatus, Storage, StoredFile } from "../file/mod.ts";
 import { pendingWordLayout, sideFileFormat, sideFileLayout, sideFileSize } from "./layout.ts";
 import { type Magic, magicDefault, MarkBytes, markSize } from "./magic.ts";
-import { pendingLengthAt, recoverWithMagic, type RecoveryResult } from "./recovery.ts";
+import { readLive } from "./live_read.ts";
+import { pendingLengthAt, type RecoveryResult } from "./recovery.ts";
 import { sideFilePath } from "./side_file.ts";
 
 /** What the side file says, whether or not it can be right. */
@@ -36,8 +37,6 @@ export interface Inspection {
   readonly side: SideFileContent | null;
 }
 
-const chunkBytes = 65536;
-
 /** Throws `OsError` where the file cannot be read. `file` is one that is already open. */
 export function inspect(
   storage: Storage,
@@ -52,8 +51,7 @@ export function inspect(
   const opened = file ?? storage.open(path, { access: "read" });
   try {
     const status = opened.status();
-    const bytes = readUpToZeros(opened, status.size);
-    const result = { ...recoverWithMagic(bytes.length, bytes, magic), fileSize: status.size };
+    const { bytes, result } = readLive(opened, magic);
     return {
       status,
       bytes,
@@ -64,20 +62,6 @@ export function inspect(
   } finally {
     if (file === undefined) opened.close();
   }
-}
-
-/** The file without the chunks of zeros at its end; but one of them, so that it stays recognizable. */
-function readUpToZeros(file: StoredFile, fileSize: number): Uint8Array {
-  const chunk = new Uint8Array(chunkBytes);
-  let end = fileSize;
-  while (end > chunkBytes) {
-    const start = Math.floor((end - 1) / chunkBytes) * chunkBytes;
-    const length = file.read(chunk.subarray(0, end - start), start);
-    if (!isZero(chunk, 0, length)) break;
-    end = start;
-  }
-  const bytes = new Uint8Array(end);
-  return bytes.subarray(0, file.read(bytes, 0));
 }
 
 function pendingBytesOf(bytes: Uint8Array, { magic, tail }: RecoveryResult): number | null {

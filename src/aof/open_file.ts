@@ -9,7 +9,8 @@ import type { Storage, StoredFile } from "../file/mod.ts";
 import { ErrEmptyFile, ErrIsDirectory, ErrReadPermission } from "./errors.ts";
 import { FileState } from "./file_state.ts";
 import { Geometry, roundUp } from "./geometry.ts";
-import { markSize } from "./magic.ts";
+import { readLive } from "./live_read.ts";
+import { magicDefault, markSize } from "./magic.ts";
 import {
   cleanBehind,
   marksOf,
@@ -21,7 +22,7 @@ import {
   sizeOf,
   writeModeDefault,
 } from "./parts.ts";
-import { type Recovery, recoveryDefault, RecoveryKind } from "./recovery.ts";
+import { type Recovery, recoveryDefault, RecoveryKind, type RecoveryResult } from "./recovery.ts";
 import { FileRegion, timed } from "./region.ts";
 import { SideFile } from "./side_file.ts";
 import { Stats } from "./stats.ts";
@@ -111,10 +112,15 @@ type Opened = Omit<Parts, "readMode" | "reactor">;
 
 function readOnlyParts(file: StoredFile, opening: Opening): Opened {
   const { path, recovery, stats, clock } = opening;
-  const fileSize = file.status().size;
-  const region = new FileRegion(file, { length: fileSize, access: "read", fileSize, stats, clock });
+  const { size: fileSize, mode } = file.status();
+  // A file that may be written to may be finished, and cut, at any time: only its data is mapped.
+  const mayBeCut = recovery.func === null && (mode & 0o200) !== 0;
+  const found = mayBeCut ? recoverLive(file, recovery) : null;
+  const needed = found === null ? fileSize : Math.max(sizeOf(found), 1);
+  const length = roundUp(needed, opening.geometry.pageSize);
+  const region = new FileRegion(file, { length, access: "read", fileSize, stats, clock });
   try {
-    const result = recoverOrThrow(recovery, region, path);
+    const result = found ?? recoverOrThrow(recovery, region, path);
     // Without marks a finished file ends where its data does, zeros included.
     const size = result.magic.isDisabled() ? fileSize : sizeOf(result);
     return { ...opening, ...nothingMore, region, marks: null, size, state: FileState.Eof };
@@ -122,6 +128,12 @@ function readOnlyParts(file: StoredFile, opening: Opening): Opened {
     region.release(false);
     throw error;
   }
+}
+
+function recoverLive(file: StoredFile, recovery: Recovery): RecoveryResult {
+  const magic = recovery.magic.isEnabled() ? recovery.magic : magicDefault;
+  const { bytes } = readLive(file, magic);
+  return recoverOrThrow(recovery, { fileSize: bytes.length, bytes }, file.path);
 }
 
 function writableParts(

@@ -116,7 +116,7 @@ export function followParts(storage: Storage, path: string, options: SharedOptio
       size: 0,
       state: FileState.Opened,
       isReadOnly: true,
-      follower: new Follower(region, { side, stats, clock }),
+      follower: new Follower(region, { side, pageSize: storage.pageSize, stats, clock }),
       side,
       readMode: readModeDefault,
       stats,

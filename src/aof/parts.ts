@@ -121,7 +121,11 @@ export function cleanBehind(
   }
 }
 
-export function recoverOrThrow(recovery: Recovery, region: Region, path: string): RecoveryResult {
+export function recoverOrThrow(
+  recovery: Recovery,
+  region: Pick<Region, "bytes" | "fileSize">,
+  path: string,
+): RecoveryResult {
   const result = recovery.run(region.fileSize, region.bytes);
   const { outcome, tail, err } = result;
   if (outcome === RecoveryKind.Panic) {

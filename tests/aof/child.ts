@@ -4,6 +4,7 @@
  *     child.ts write PATH SEED RECORDS PORTIONS   a portion for each line on stdin, then finish
  *     child.ts tail PATH PROGRESS                 follows to EOF; says `ready`, then `end POSITION RECORDS`
  *     child.ts endless PATH SEED                  writes `stream` until it is killed
+ *     child.ts steady PATH SEED UPPER             writes `stream` with pauses up to a size, then finishes
  *     child.ts many PATH KIND RECORDS             writes and appends, `alone`, `shared`, or with `garbage`
  *     child.ts die PATH KIND RESERVE COPIED       is killed inside a write after COPIED bytes
  */
@@ -69,6 +70,17 @@ function endless(path: string, seed: number) {
   for (const part of stream(seed)) aof.write(part);
 }
 
+async function steady(path: string, seed: number, sizeUpper: number) {
+  using aof = Aof.open(storage, path, { geometry: geometry.with({ sizeUpper }) });
+  let count = 0;
+  for (const part of stream(seed)) {
+    if (aof.size + part.length + 8 > sizeUpper) break;
+    aof.write(part);
+    if (++count % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  aof.finish();
+}
+
 /** Dies inside the copy of one write: the append function is killed after some bytes. */
 function die(path: string, kind: string, reserve: number, copied: number) {
   using aof = Aof.open(storage, path, { geometry });
@@ -102,6 +114,7 @@ if (import.meta.main) {
   if (mode === "write") await write(path, Number(first), Number(second), Number(third));
   else if (mode === "tail") await tail(path, first);
   else if (mode === "endless") endless(path, Number(first));
+  else if (mode === "steady") await steady(path, Number(first), Number(second));
   else if (mode === "many") many(path, first, Number(second));
   else if (mode === "die") die(path, first, Number(second), Number(third));
   else throw new Error(`no mode ${mode}`);

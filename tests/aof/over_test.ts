@@ -68,7 +68,7 @@ Deno.test("Over works on a descriptor with a head of its own and publishes the s
           return { magic, outcome: RecoveryKind.Tail, fileSize, checkpoint: 0, tail, err: null };
         },
       });
-    const file = storage.open(path, { access: "write", create: "exclusive", mode: 0o200 });
+    const file = storage.open(path, { access: "write", create: "exclusive", mode: 0o600 });
     file.allocate(0, logSize);
     {
       using aof = Aof.over(file, { geometry, recovery: recoveredTo(head), sizeOffset });
