@@ -62,7 +62,11 @@ function randomStep(random: Random): Step {
     (s) => file(s)?.truncate(offset),
     (s) => file(s)?.allocate(offset, bytes.length),
     (s) => file(s)?.deallocate(0, PAGE_BYTES),
-    (s) => file(s)?.chmod(mode),
+    (s) => {
+      // A directory keeps its search bit: an ordinary user would lose what lies below it.
+      const each = file(s);
+      if (each?.status().kind === "file") each.chmod(mode);
+    },
     (s) => file(s)?.syncData(),
     (s) => file(s)?.sync(),
     (s) => summary(file(s)?.status() ?? null),
