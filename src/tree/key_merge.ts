@@ -76,7 +76,7 @@ export class KeyMerge extends TreeMerge<KeyLeafPacker> {
   protected override visitLeaf(frame: PageFrame, from: number, to: number): void {
     const { leaf } = this.builder;
     const keepsShape = this.#apply(frame, from, to);
-    if (keepsShape && !leaf.isSmall) {
+    if (keepsShape && !leaf.wouldTake(frame.rows)) {
       leaf.appendLeaf(frame, (view, counts) => this.#patch(view, counts, frame, from, to));
       return;
     }

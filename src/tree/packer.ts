@@ -23,6 +23,9 @@ export interface PageReceiver {
   ): void;
 }
 
+/** Pages that are packed together are not filled further, so that a guess that is a bit off still fits. */
+const FILL_MAX = 0.95;
+
 export abstract class Packer {
   protected count = 0;
   protected cut = 0;
@@ -44,6 +47,17 @@ export abstract class Packer {
    */
   get isSmall(): boolean {
     return this.count > 0 && this.cut === 0 && this.sizeOf(0, this.count) * 3 < this.sink.pageSize;
+  }
+
+  /**
+   * Whether a neighbour with `rows` rows like those at hand would go into the page that is open, so that
+   * one page does for two. A neighbour that is nearly full is left alone: it would only be written anew.
+   */
+  wouldTake(rows: number): boolean {
+    const open = this.count - this.cut;
+    if (open === 0) return false;
+    const bytes = this.sizeOf(this.cut, this.count);
+    return bytes * (1 + rows / open) <= this.sink.pageSize * FILL_MAX;
   }
 
   /** Writes the rows that are held back. */

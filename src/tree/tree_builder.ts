@@ -39,9 +39,9 @@ export class TreeBuilder<Leaf extends Packer> implements PageReceiver {
     return new TreeBuilder(sink, "rank", (receiver) => new RankLeafPacker(sink, receiver));
   }
 
-  /** Whether what waits at a level is so little that a neighbour should be packed with it. */
-  wantsNeighbour(level: number): boolean {
-    if (level === 0) return this.leaf.isSmall;
+  /** Whether a neighbour at `level` with `rows` rows below it should be packed with what waits there. */
+  wantsNeighbour(level: number, rows: number): boolean {
+    if (level === 0) return this.leaf.wouldTake(rows);
     return this.#branches[level - 1]?.isSmall ?? false;
   }
 

@@ -61,10 +61,10 @@ export abstract class TreeMerge<Leaf extends Packer> {
         : this.changesBefore(next, to, view, end, separatorStart(view, index + 2));
       const child = branchChild(view, index);
       const childBirth = branchBirth(view, index);
-      if (stop > next || this.builder.wantsNeighbour(below)) {
+      const rows = branchRowsBefore(view, index + 1) - branchRowsBefore(view, index);
+      if (stop > next || this.builder.wantsNeighbour(below, rows)) {
         this.#visit(child, childBirth, below, next, stop);
       } else {
-        const rows = branchRowsBefore(view, index + 1) - branchRowsBefore(view, index);
         this.builder.keep(below, child, childBirth, rows, bytes, start, end);
       }
       next = stop;
