@@ -8,7 +8,14 @@ import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { encodeHeader } from "./header.ts";
 import { headPageBytes } from "./layout.ts";
-import { freeMode, heldMode, lockPathOfSlot, pathOfSlot, unlinkLockName } from "./slot_files.ts";
+import {
+  freeMode,
+  heldMode,
+  listSlots,
+  lockPathOfSlot,
+  pathOfSlot,
+  unlinkLockName,
+} from "./slot_files.ts";
 
 const stepBytes = 2 ** 20;
 
@@ -52,8 +59,13 @@ export async function createSlot(directory: DataDirectory, slot: number): Promis
   }
 }
 
-/** Removes a log that was not finished when its maker died. One that is being made is left. */
-export function removeUnfinishedSlot(directory: DataDirectory, slot: number): void {
+/** Removes logs that were not finished when their maker died. One that is being made is left. */
+export function removeUnfinishedSlots(directory: DataDirectory): void {
+  const { unfinished } = listSlots(directory.storage, directory.paths.logs);
+  for (const slot of unfinished) removeUnfinished(directory, slot);
+}
+
+function removeUnfinished(directory: DataDirectory, slot: number): void {
   const { storage, control, paths } = directory;
   if (!control.tryLock(slotLock(slot))) return;
   try {

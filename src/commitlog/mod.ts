@@ -13,6 +13,7 @@ export {
   slotLock,
 } from "./control.ts";
 export { directoryLocks, directoryVersion } from "./control_layout.ts";
+export { removeUnfinishedSlots } from "./create_slot.ts";
 export { DataDirectory, type DirectoryPaths, directoryPaths, failDirectory } from "./directory.ts";
 export { batchRecords } from "./frame.ts";
 export { describeSelf, type Holder } from "./holder.ts";

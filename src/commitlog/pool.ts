@@ -15,7 +15,7 @@ import { OsError } from "../file/mod.ts";
 import { ActiveLog } from "./active_log.ts";
 import { slotLock } from "./control.ts";
 import { directoryLocks } from "./control_layout.ts";
-import { createSlot, removeUnfinishedSlot } from "./create_slot.ts";
+import { createSlot, removeUnfinishedSlots } from "./create_slot.ts";
 import type { DataDirectory } from "./directory.ts";
 import { isDiskFull } from "./system_errors.ts";
 import { HeldLog } from "./held_log.ts";
@@ -164,9 +164,7 @@ export class LogPool {
       if (log !== null) this.#recover(log);
     }
     // Room that nobody uses, unless the pool happens to grow again.
-    for (const slot of listSlots(storage, paths.logs).unfinished) {
-      removeUnfinishedSlot(this.directory, slot);
-    }
+    removeUnfinishedSlots(this.directory);
   }
 
   #list(): { slots: number[] } {

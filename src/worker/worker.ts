@@ -15,6 +15,7 @@ import {
   isSyncFailure,
   listSlots,
   pathOfSlot,
+  removeUnfinishedSlots,
   reportRecovery,
   SealedLog,
   slotLock,
@@ -124,6 +125,7 @@ export class Worker {
       this.#makeMarksDurable();
       storage.reach("fold.1.after");
       sweepKeyspaces(storage, paths.keyspaces);
+      removeUnfinishedSlots(this.directory);
       await body();
     } catch (error) {
       throw isSyncFailure(error) ? failDirectory(this.directory, error, this.surroundings) : error;
