@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
-import { BusyError } from "../../src/base/errors.ts";
+import { BusyError, CorruptError } from "../../src/base/errors.ts";
 import { type Events, noEvents } from "../../src/base/events.ts";
 import { listSlots, nameOfSlot } from "../../src/commitlog/mod.ts";
 import { LogWatch } from "../../src/read/log_watch.ts";
@@ -195,6 +195,49 @@ Deno.test("A reader over the bound recovers by itself when folds catch up", asyn
   });
 });
 
+Deno.test("A log that is never folded does not keep an answer waiting when the rest is folded", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`);
+    const keys = (name: string) =>
+      Array.from({ length: 60 }, (_, index) => ({
+        keyspace: "ks",
+        key: `${name}-${index}`,
+        increment: 1n,
+      }));
+    await living.write(keys("stuck"));
+    const expected = living.ranking("ks");
+    await living.write([{ keyspace: "ks", key: "damaged", increment: 1n }]);
+    await living.seal({ sync: true });
+    const repair = damage(`${living.path}/logs/${nameOfSlot(0)}`, "damaged");
+    await living.write(keys("sound"));
+    await living.seal();
+    using reader = new OpenReader(living, { changedKeysMax: 100, foldWaitMs: 60_000 });
+    const waiting = reader.rows("ks");
+    const listing = listed(reader);
+    await assertRejects(() => living.fold(), CorruptError);
+    assertEquals((await waiting).length, expected.length + 60);
+    assertEquals(await listing, [["ks", expected.length + 60]]);
+    repair();
+    await living.fold();
+    assertEquals(await reader.rows("ks"), living.ranking("ks"));
+  });
+});
+
+/** Changes the first byte of a text in a log, and gives back how to mend it. */
+function damage(path: string, text: string): () => void {
+  const mode = Deno.statSync(path).mode! & 0o777;
+  const at = latin1Text(Deno.readFileSync(path)).indexOf(text);
+  const poke = (byte: string) => {
+    Deno.chmodSync(path, 0o600);
+    using file = Deno.openSync(path, { write: true });
+    file.seekSync(at, Deno.SeekMode.Start);
+    file.writeSync(latin1Bytes(byte));
+    Deno.chmodSync(path, mode);
+  };
+  poke(text.charAt(0).toUpperCase());
+  return () => poke(text.charAt(0));
+}
+
 Deno.test("C41 Reading what is not there answers nothing and makes nothing", async () => {
   await withTemporaryDirectory(async (directory) => {
     await using living = await LivingDirectory.open(`${directory}/data`);
@@ -239,15 +282,7 @@ Deno.test("Records behind damage in a sealed log are left out; below what was du
       await living.write([{ keyspace: "ks", key: "first", increment: 1n }]);
       await living.write([{ keyspace: "ks", key: "second", increment: 1n }]);
       await living.seal({ sync });
-      const path = `${living.path}/logs/${nameOfSlot(0)}`;
-      Deno.chmodSync(path, 0o600);
-      using file = Deno.openSync(path, { read: true, write: true });
-      const at = latin1Text(Deno.readFileSync(path)).indexOf("second");
-      const poke = (byte: string) => {
-        file.seekSync(at, Deno.SeekMode.Start);
-        file.writeSync(latin1Bytes(byte));
-      };
-      poke("S");
+      const repair = damage(`${living.path}/logs/${nameOfSlot(0)}`, "second");
       const events: string[] = [];
       using reader = new OpenReader(living, {
         events: { report: (_, event) => events.push(event) },
@@ -257,8 +292,7 @@ Deno.test("Records behind damage in a sealed log are left out; below what was du
         assertEquals(await reader.rows("other"), []);
       }
       assertEquals(events.length, sync ? 1 : 0);
-      poke("s");
-      Deno.chmodSync(path, 0o200);
+      repair();
       using again = new OpenReader(living);
       assertEquals((await again.rows("ks")).length, 2);
     });
