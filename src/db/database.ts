@@ -115,14 +115,7 @@ export class Database {
 
   /** The value of a key. Throws `InvalidKeyError` where the map has none. */
   read(key: string, options: RequestOptions = {}): Promise<string> {
-    return new Promise((resolve, reject) =>
-      this.#owner.submit({
-        operation: { kind: "read", key },
-        signal: options.signal,
-        resolve,
-        reject,
-      })
-    );
+    return this.#owner.ask({ kind: "read", key }, options.signal);
   }
 
   /**
@@ -133,14 +126,12 @@ export class Database {
   async write(key: string, value: string, options: WriteOptions = {}): Promise<string> {
     const { term, signal } = options;
     const entry = requireEntry({ command: setCommand, key, value, term: term ?? 0n });
-    return await new Promise<string>((resolve, reject) =>
-      this.#owner.submit({
-        operation: { kind: "write", key, value, term: term === undefined ? null : entry.term },
-        signal,
-        resolve,
-        reject,
-      })
-    );
+    return await this.#owner.ask({
+      kind: "write",
+      key,
+      value,
+      term: term === undefined ? null : entry.term,
+    }, signal);
   }
 
   /** Keys in the map. */
@@ -225,15 +216,7 @@ export class Database {
 
   async #takeSnapshot(): Promise<void> {
     const { journal } = this.#parts;
-    const state = await new Promise<ReturnType<Journal["state"]>>((resolve, reject) =>
-      this.#owner.submit({
-        operation: { kind: "alone", run: () => journal.state() },
-        signal: undefined,
-        resolve,
-        reject,
-      })
-    );
-    await this.#writeSnapshot(state);
+    await this.#writeSnapshot(await this.#owner.alone(() => journal.state()));
   }
 
   /** `state` was taken while the map showed all of it. */

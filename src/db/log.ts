@@ -82,14 +82,7 @@ export class Log {
   /** Adds several in one step: after a crash all are there, or none. Resolves to the first index. */
   async appendEntries(inputs: readonly EntryInput[]): Promise<number> {
     const entries = inputs.map(requireEntry);
-    return await new Promise<number>((resolve, reject) =>
-      this.#owner.submit({
-        operation: { kind: "append", entries },
-        signal: undefined,
-        resolve,
-        reject,
-      })
-    );
+    return await this.#owner.ask({ kind: "append", entries });
   }
 
   /**
@@ -98,14 +91,7 @@ export class Log {
    */
   async setEntries(inputs: readonly EntryInput[]): Promise<number> {
     const entries = inputs.map(requireEntry);
-    return await new Promise<number>((resolve, reject) =>
-      this.#owner.submit({
-        operation: { kind: "set", entries },
-        signal: undefined,
-        resolve,
-        reject,
-      })
-    );
+    return await this.#owner.ask({ kind: "set", entries });
   }
 
   /** As `setEntries`, for callers that know where the difference begins. */
@@ -114,14 +100,7 @@ export class Log {
       throw new UsageError(`Invalid index ${from}: the first entry is 0`);
     }
     const entries = inputs.map(requireEntry);
-    return await new Promise<number>((resolve, reject) =>
-      this.#owner.submit({
-        operation: { kind: "replace", from, entries },
-        signal: undefined,
-        resolve,
-        reject,
-      })
-    );
+    return await this.#owner.ask({ kind: "replace", from, entries });
   }
 
   /**
@@ -132,13 +111,6 @@ export class Log {
     if (!Number.isSafeInteger(length) || length < 0) {
       throw new UsageError(`Invalid length ${length} of a commit`);
     }
-    return await new Promise<number>((resolve, reject) =>
-      this.#owner.submit({
-        operation: { kind: "commit", length },
-        signal: undefined,
-        resolve,
-        reject,
-      })
-    );
+    return await this.#owner.ask({ kind: "commit", length });
   }
 }

@@ -34,11 +34,26 @@ type Operation =
   /** Runs alone: nothing waits for the disk while it does. */
   | { readonly kind: "alone"; readonly run: () => unknown };
 
-export interface Request {
+/** What each kind of operation is answered with. */
+interface Answers {
+  /** The value. */
+  readonly read: string;
+  /** The value that was stored. */
+  readonly write: string;
+  /** The index of the first entry that was appended. */
+  readonly append: number;
+  /** The length of the log. */
+  readonly set: number;
+  readonly replace: number;
+  /** The committed length. */
+  readonly commit: number;
+  readonly alone: unknown;
+}
+
+interface Request {
   readonly operation: Operation;
   readonly signal: AbortSignal | undefined;
-  // deno-lint-ignore no-explicit-any -- each operation has its own answer; `Database` names them
-  readonly resolve: (answer: any) => void;
+  readonly resolve: (answer: Answers[Operation["kind"]]) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -47,7 +62,7 @@ interface Pending {
   readonly end: number;
   readonly request: Request;
   readonly sets: readonly Entry[];
-  readonly answer: unknown;
+  readonly answer: Answers[Operation["kind"]];
 }
 
 export interface OwnerOptions {
@@ -96,7 +111,23 @@ export class Owner {
     return this.#queue.length - this.#next + this.#pending.length;
   }
 
-  submit(request: Request): void {
+  /** Carries an operation out in its turn, unless the signal is aborted before. */
+  ask<Kind extends Operation["kind"]>(
+    operation: Operation & { readonly kind: Kind },
+    signal?: AbortSignal,
+  ): Promise<Answers[Kind]> {
+    return new Promise((resolve, reject) => {
+      // The answer fits the kind: `#carryOut` settles each by its own branch.
+      this.#submit({ operation, signal, resolve: resolve as Request["resolve"], reject });
+    });
+  }
+
+  /** Runs something while nothing waits for the disk. */
+  async alone<Result>(run: () => Result): Promise<Result> {
+    return await this.ask({ kind: "alone", run }) as Result;
+  }
+
+  #submit(request: Request): void {
     if (this.#end !== null) return request.reject(this.#end);
     const units = unitsOf(request.operation);
     if (this.waiting >= requestsWaitingMax || this.#unitsWaiting + units > unitsWaitingMax) {
@@ -277,7 +308,7 @@ export class Owner {
   }
 
   /** Finishes a request that was stored: at once, or when the disk has it. */
-  #settle(request: Request, sets: readonly Entry[], answer: unknown): void {
+  #settle(request: Request, sets: readonly Entry[], answer: Answers[Operation["kind"]]): void {
     const pending = { end: this.#journal.log.tail, request, sets, answer };
     // Nobody syncs for a request that stored nothing, unless others wait before it.
     const isOnDisk = this.#pending.length === 0 && this.#journal.log.durable >= pending.end;
