@@ -179,6 +179,18 @@ function settle(storage: Storage, paths: DatabasePaths, held: LockedPair): strin
   throw notAPair(paths, { map, log }, held);
 }
 
+/** Makes up for the second rename of an exchange that a crash cut short; false where there is none. */
+export function finishInterrupted(
+  storage: Storage,
+  paths: DatabasePaths,
+  held: LockedPair,
+): boolean {
+  const map = headOf(held.map, "map");
+  const log = headOf(held.log, "log");
+  const isPair = map.kind === "ours" && log.kind === "ours" && map.identity === log.identity;
+  return !isPair && finishExchange(storage, paths, { map, log });
+}
+
 /** A crash came between the two renames of an exchange: the second one is made up for. */
 function finishExchange(
   storage: Storage,

@@ -17,7 +17,7 @@ import {
   parseOriginalMap,
   ShapeError,
 } from "./original_json.ts";
-import { closePair, lockPair } from "./pair.ts";
+import { closePair, finishInterrupted, lockPair } from "./pair.ts";
 import {
   contentOfOriginal,
   type DatabasePaths,
@@ -67,8 +67,13 @@ export function repairDatabase(
 ): RepairReport {
   const isThere = [paths.map, paths.log].some((path) => storage.statusOrNull(path) !== null);
   if (!isThere) throw new NotFoundError(`No database at ${paths.map} and ${paths.log}`);
-  const held = lockPair(storage, paths);
+  let held = lockPair(storage, paths);
   try {
+    if (finishInterrupted(storage, paths, held)) {
+      // The names lead to other files now.
+      closePair(held);
+      held = lockPair(storage, paths);
+    }
     const salvaged = salvage(storage, paths, held);
     const { content, ...told } = salvaged;
     const figures = { keys: content.map.size, entries: content.entries.length, ...told };
