@@ -45,6 +45,8 @@ const symbols = {
   mkdir: { parameters: ["buffer", "u32"], result: "i32" },
   // int rmdir(const char *path);
   rmdir: { parameters: ["buffer"], result: "i32" },
+  // ssize_t getdents64(int fd, void *dirp, size_t count); Linux, glibc 2.30
+  getdents64: { parameters: ["i32", "buffer", "usize"], result: "isize", optional: true },
   // int chmod(const char *path, mode_t mode);
   chmod: { parameters: ["buffer", "u32"], result: "i32" },
   // int fchmod(int fd, mode_t mode);

@@ -99,6 +99,40 @@ Deno.test("Directories list the names that can be used, and say what they are", 
   });
 });
 
+Deno.test("A large directory is walked in batches, and a walk that is left early leaks nothing", async () => {
+  await withTemporaryDirectory((directory) => {
+    const long = "n".repeat(100);
+    for (let index = 0; index < 3000; index++) {
+      storage.open(`${directory}/${long}${index}`, { access: "write", create: "missing" }).close();
+    }
+    const names = storage.readDirectory(directory);
+    assertEquals(names.length, 3000);
+    assertEquals(new Set(names).size, 3000);
+    assert(names.every((name) => name.startsWith(long)));
+    const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
+    const before = descriptors();
+    for (let walk = 0; walk < 20; walk++) {
+      for (const name of storage.walkDirectory(directory)) {
+        assert(name.startsWith(long));
+        break;
+      }
+    }
+    assertEquals(descriptors(), before);
+    assertEquals(codeOf(() => storage.readDirectory(`${directory}/${long}0`)), "ENOTDIR");
+  });
+});
+
+Deno.test("Names that are not UTF-8 are left out of a directory", async () => {
+  await withTemporaryDirectory((directory) => {
+    // The runtime has no way to such names itself.
+    const script =
+      `cd '${directory}' && touch good "$(printf 'bad\\377')" "$(printf '\\357\\277\\275')"`;
+    assert(new Deno.Command("sh", { args: ["-c", script] }).outputSync().success);
+    assertEquals([...Deno.readDirSync(directory)].length, 3);
+    assertEquals(storage.readDirectory(directory).sort(), ["good", "\ufffd"]);
+  });
+});
+
 Deno.test("Publishing replaces a name at once; publishing anew refuses a name that is taken", async () => {
   await withTemporaryDirectory((directory) => {
     const path = `${directory}/file`;

@@ -1,0 +1,49 @@
+/** Names of a directory, a buffer full at a time, so that its size does not matter. */
+
+import { checkRetrying } from "./errno.ts";
+import { libc } from "./libc.ts";
+
+/** `struct linux_dirent64`, the same on every Linux platform. */
+const lengthOffset = 16;
+const nameOffset = 19;
+
+/** Names that are not UTF-8 cannot be said in a path of this program. */
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** True where a directory can be read in batches: glibc 2.30 or later. */
+export function hasDirectoryBatches(): boolean {
+  return libc().call.getdents64 !== null;
+}
+
+/**
+ * The next names of an open directory without `.` and `..`; null at its end. `into` is used up, and
+ * should hold some tens of KiB. Names that are not UTF-8 are left out.
+ */
+export function readNames(
+  descriptor: number,
+  into: Uint8Array<ArrayBuffer>,
+  path: string,
+): string[] | null {
+  const { getdents64 } = libc().call;
+  if (!getdents64) throw new Error("readNames is for platforms with directory batches");
+  const call = () => getdents64(descriptor, into, BigInt(into.length));
+  const length = checkRetrying(call, "read directory", path);
+  if (length === 0) return null;
+  const view = new DataView(into.buffer, into.byteOffset, length);
+  const names: string[] = [];
+  for (let entry = 0; entry < length;) {
+    const end = into.indexOf(0, entry + nameOffset);
+    const name = decodeOrNull(into.subarray(entry + nameOffset, end));
+    if (name !== null && name !== "." && name !== "..") names.push(name);
+    entry += view.getUint16(entry + lengthOffset, true);
+  }
+  return names;
+}
+
+function decodeOrNull(bytes: Uint8Array): string | null {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return null;
+  }
+}
