@@ -5,6 +5,7 @@
 
 import { BusyError, CorruptError } from "../base/errors.ts";
 import type { Figure, Metrics } from "../base/metrics.ts";
+import { OsError } from "../file/mod.ts";
 import {
   encodeReplyHead,
   type MessageSizes,
@@ -28,21 +29,22 @@ const DAMAGED_COUNTERS = READ_ERROR_DAMAGED;
 export class Answerer {
   readonly #reader: Reader;
   readonly #request: RequestCursor;
-  readonly #onDamage: (error: CorruptError) => void;
+  readonly #onTrouble: (error: CorruptError | OsError) => void;
   readonly #answered: Figure;
   readonly #failed: Figure;
 
   constructor(
     reader: Reader,
     sizes: MessageSizes,
-    { metrics, onDamage }: {
+    { metrics, onTrouble }: {
       readonly metrics: Metrics;
-      readonly onDamage: (error: CorruptError) => void;
+      /** Told of damage, and of what the system refuses, each time an answer meets it. */
+      readonly onTrouble: (error: CorruptError | OsError) => void;
     },
   ) {
     this.#reader = reader;
     this.#request = new RequestCursor(sizes);
-    this.#onDamage = onDamage;
+    this.#onTrouble = onTrouble;
     this.#answered = metrics.counter("countd_requests_total", "answered");
     this.#failed = metrics.counter("countd_requests_total", "failed");
   }
@@ -52,17 +54,20 @@ export class Answerer {
    * requests may be left. What has to wait for a fold is awaited.
    */
   async answerSome(input: ReceiveBuffer, out: RowBuffer, outBytesMax: number): Promise<boolean> {
-    this.#reader.look();
+    let hasLooked = false;
     while (out.length < outBytesMax) {
       const { bytes, start, end } = input;
       const next = this.#request.next(bytes, start, end);
       if (next < 0) return false;
       const head = out.extend(REPLY_HEAD_BYTES);
       try {
+        if (!hasLooked) this.#reader.look();
+        hasLooked = true;
         const waiting = this.#answer(bytes, out, head);
         if (waiting !== null) {
           await waiting;
-          this.#reader.look();
+          // Requests may have come in meanwhile, and increments been accepted before them.
+          hasLooked = false;
         }
         this.#answered.value += 1;
       } catch (error) {
@@ -145,15 +150,17 @@ export class Answerer {
   #fail(error: unknown, out: RowBuffer, head: number): void {
     const code = errorCode(error);
     if (code === null) throw error;
-    if (error instanceof CorruptError) this.#onDamage(error);
+    if (error instanceof CorruptError || error instanceof OsError) this.#onTrouble(error);
     this.#failed.value += 1;
     out.cut(head + REPLY_HEAD_BYTES);
     encodeReplyHead(out.view, head, { total: code, rows: 0, bytes: 0 });
   }
 }
 
-/** The number that tells a client of an error; null for one that ends the connection. */
+/** The number that tells a client of an error; null for a bug, which ends the server. */
 function errorCode(error: unknown): number | null {
   if (error instanceof CorruptError) return READ_ERROR_DAMAGED;
-  return error instanceof BusyError ? READ_ERROR_AGAIN : null;
+  if (error instanceof BusyError) return READ_ERROR_AGAIN;
+  if (error instanceof OsError) return error.code === "EIO" ? READ_ERROR_DAMAGED : READ_ERROR_AGAIN;
+  return null;
 }

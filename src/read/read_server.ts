@@ -3,10 +3,11 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { type CorruptError, FailedError } from "../base/errors.ts";
+import { CorruptError, FailedError } from "../base/errors.ts";
 import type { Events } from "../base/events.ts";
 import type { Metrics } from "../base/metrics.ts";
 import { type DataDirectory, DirectoryFailedError } from "../commitlog/mod.ts";
+import type { OsError } from "../file/mod.ts";
 import { Answerer } from "./answerer.ts";
 import { OutputBudget } from "./output_budget.ts";
 import { type ConnectionSurroundings, ReadConnection } from "./read_connection.ts";
@@ -19,6 +20,8 @@ const SWEEP_MS = 1000;
 /** How long a stop waits for peers that do not take their replies. */
 const DRAIN_MS = 2000;
 const ACCEPT_PAUSE_MS = 100;
+/** Different troubles that are reported; more of them would only fill the log. */
+const TROUBLES_MAX = 1000;
 
 export interface ReadServerOptions {
   readonly hostname: string;
@@ -48,7 +51,7 @@ export class ReadServer {
   readonly #failure = Promise.withResolvers<never>();
   readonly #accepting: Promise<void>;
   readonly #sweep: ReturnType<typeof setInterval>;
-  readonly #reportedDamage = new Set<string>();
+  readonly #reportedTrouble = new Set<string>();
   #isStopping = false;
   #stopped: Promise<void> | null = null;
 
@@ -72,7 +75,7 @@ export class ReadServer {
     this.#shared = {
       answerer: new Answerer(this.#reader, directory.sizes, {
         metrics,
-        onDamage: (error) => this.#reportDamage(error),
+        onTrouble: (error) => this.#reportTrouble(error),
       }),
       budget: new OutputBudget(),
       figures: this.#figures,
@@ -170,14 +173,16 @@ export class ReadServer {
     }
   }
 
-  /** Each damaged place once: clients ask again and again. */
-  #reportDamage(error: CorruptError): void {
-    const place = `${error.where.path}:${error.where.offset}`;
-    if (this.#reportedDamage.has(place)) return;
-    this.#reportedDamage.add(place);
-    this.#surroundings.events.report("error", "damaged keyspace", {
-      path: error.where.path,
-      offset: error.where.offset,
+  /** Each kind of trouble once: clients ask again and again. */
+  #reportTrouble(error: CorruptError | OsError): void {
+    const isDamage = error instanceof CorruptError;
+    const path = isDamage ? error.where.path : error.path;
+    const place = isDamage ? `${path}:${error.where.offset}` : `${path}:${error.code}`;
+    if (this.#reportedTrouble.has(place) || this.#reportedTrouble.size >= TROUBLES_MAX) return;
+    this.#reportedTrouble.add(place);
+    this.#surroundings.events.report("error", isDamage ? "damaged keyspace" : "cannot read", {
+      path,
+      ...(isDamage ? { offset: error.where.offset } : {}),
       reason: error.message,
     });
   }

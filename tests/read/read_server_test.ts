@@ -4,9 +4,11 @@ import { FailedError } from "../../src/base/errors.ts";
 import { type Events, noEvents } from "../../src/base/events.ts";
 import { Metrics } from "../../src/base/metrics.ts";
 import { DirectoryFailedError } from "../../src/commitlog/mod.ts";
+import type { Storage } from "../../src/file/mod.ts";
 import { keyspacePath } from "../../src/keyspace/mod.ts";
 import { ReadServer, type ReadServerOptions } from "../../src/read/mod.ts";
 import { decodeRows, DEFAULT_SIZES, RequestEncoder } from "../../src/wire/mod.ts";
+import { Faults, faultyStorage } from "../support/faulty_storage.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil, within } from "../support/wait.ts";
@@ -31,15 +33,16 @@ async function withServer(
     server: ReadServer,
     metrics: Metrics,
   ) => Promise<void>,
-  { options = {}, clock = systemClock, events = noEvents }: {
+  { options = {}, clock = systemClock, events = noEvents, storage = (same) => same }: {
     options?: Partial<ReadServerOptions>;
     clock?: Clock;
     events?: Events;
+    storage?: (storage: Storage) => Storage;
   } = {},
 ): Promise<void> {
   await withTemporaryDirectory(async (path) => {
     await using living = await LivingDirectory.open(`${path}/data`);
-    using directory = living.openAgain();
+    using directory = living.openAgain(storage(living.storage));
     const metrics = new Metrics();
     const server = new ReadServer(directory, {
       hostname: "127.0.0.1",
@@ -256,6 +259,30 @@ Deno.test("A damaged keyspace is answered −5 and reported once, the others go 
     await socket.send(page("bad", 0, 1));
     assertEquals((await socket.reply()).rows, 1);
   }, { events: { report: (_, event) => events.push(event) } });
+});
+
+Deno.test("What the system refuses to read is answered −5 or −11, and the server goes on", async () => {
+  const events: string[] = [];
+  const faults = new Faults();
+  await withServer(async (living, server) => {
+    await living.write(counters("ks", 3));
+    await living.seal();
+    await living.fold();
+    using socket = await RequestSocket.connect(server.address);
+    const ask = async () => {
+      await socket.send(page("ks", 0, 10));
+      return (await socket.reply()).total;
+    };
+    faults.failAt("open", 1, "EMFILE");
+    assertEquals(await ask(), -11);
+    faults.failAt("read", 1, "EIO");
+    assertEquals(await ask(), -5);
+    assertEquals(await ask(), 3);
+    assertEquals(events, ["cannot read", "cannot read"]);
+  }, {
+    events: { report: (_, event) => events.push(event) },
+    storage: (storage) => faultyStorage(storage, faults),
+  });
 });
 
 Deno.test("More connections than allowed are accepted and closed", async () => {
