@@ -6,7 +6,7 @@
 import { isZero } from "./bytes.ts";
 import type { FileStatus, Storage, StoredFile } from "../file/mod.ts";
 import { pendingWordLayout, sideFileFormat, sideFileLayout, sideFileSize } from "./layout.ts";
-import { type Magic, magicDefault, MarkBytes, markSize } from "./magic.ts";
+import { type Magic, magicDefault, MarkBytes, markSize, markStandsAt } from "./magic.ts";
 import { readLive } from "./live_read.ts";
 import { pendingLengthAt, type RecoveryResult } from "./recovery.ts";
 import { sideFilePath } from "./side_file.ts";
@@ -31,6 +31,10 @@ export interface Inspection {
   /** Everything up to the last byte that is not 0, and some zeros. */
   readonly bytes: Uint8Array;
   readonly result: RecoveryResult;
+  /** Offset of the tail mark, null where none stands at the end of the data. */
+  readonly tailMark: number | null;
+  /** Offset of the last checkpoint mark, or null. */
+  readonly checkpointMark: number | null;
   /** Bytes of a write that was cut off or is under way, or null. */
   readonly pendingBytes: number | null;
   /** Null where the file is not shared. */
@@ -56,12 +60,25 @@ export function inspect(
       status,
       bytes,
       result,
+      ...marksOf(bytes, result),
       pendingBytes: pendingBytesOf(bytes, result),
       side: side === null ? null : contentOf(side, path, status),
     };
   } finally {
     if (file === undefined) opened.close();
   }
+}
+
+function marksOf(
+  bytes: Uint8Array,
+  { magic, tail, checkpoint }: RecoveryResult,
+): { readonly tailMark: number | null; readonly checkpointMark: number | null } {
+  if (magic.isDisabled()) return { tailMark: null, checkpointMark: null };
+  const marks = new MarkBytes(magic);
+  return {
+    tailMark: markStandsAt(bytes, tail, marks.tail) ? tail : null,
+    checkpointMark: markStandsAt(bytes, checkpoint, marks.checkpoint) ? checkpoint : null,
+  };
 }
 
 function pendingBytesOf(bytes: Uint8Array, { magic, tail }: RecoveryResult): number | null {

@@ -33,6 +33,9 @@ export interface AofInspection extends CommonInspection {
   /** Bytes of data. */
   readonly size: bigint;
   readonly state: "appendable" | "finished" | "read-only" | "damaged";
+  /** Offsets of the mark behind the data and of the last checkpoint mark, null where none stands. */
+  readonly tailMark: bigint | null;
+  readonly checkpointMark: bigint | null;
   /** Bytes of a write that was cut off or is under way. */
   readonly pendingBytes: bigint | null;
   readonly pageSize: bigint;
@@ -69,7 +72,8 @@ export function inspectLog(storage: Storage, path: string, self: Holder): LogIns
 }
 
 function inspectAof(storage: Storage, path: string, file: StoredFile): AofInspection {
-  const { status, result, pendingBytes, side } = inspect(storage, path, { file });
+  const inspection = inspect(storage, path, { file });
+  const { status, result, side } = inspection;
   const outcome = result.outcome === RecoveryKind.Panic ? RecoveryKind.Corrupted : result.outcome;
   const isDamaged = outcome === RecoveryKind.Corrupted;
   const isFinished = outcome === RecoveryKind.Checkpoint;
@@ -89,7 +93,9 @@ function inspectAof(storage: Storage, path: string, file: StoredFile): AofInspec
       : isReadOnly
       ? "read-only"
       : "appendable",
-    pendingBytes: pendingBytes === null ? null : BigInt(pendingBytes),
+    tailMark: bigintOrNull(inspection.tailMark),
+    checkpointMark: bigintOrNull(inspection.checkpointMark),
+    pendingBytes: bigintOrNull(inspection.pendingBytes),
     pageSize: BigInt(storage.pageSize),
     upperSize: side?.speaksOfFile ? BigInt(side.upperSize) : null,
     publishedSize: side?.speaksOfFile ? BigInt(side.publishedSize) : null,
@@ -146,6 +152,10 @@ function inspectCommitLog(
     frames: BigInt(scan.frames),
     records: BigInt(scan.records),
   };
+}
+
+function bigintOrNull(value: number | null): bigint | null {
+  return value === null ? null : BigInt(value);
 }
 
 function octal(mode: number): string {

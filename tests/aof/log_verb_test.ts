@@ -38,6 +38,8 @@ Deno.test("Inspect tells each outcome with tail, checkpoint and size, and change
       outcome: "Tail",
       tail: "10",
       checkpoint: "1",
+      tailMark: "10",
+      checkpointMark: "1",
     }],
     [concat(text("data"), checkpointMark), 0, {
       outcome: "Checkpoint",
@@ -45,6 +47,8 @@ Deno.test("Inspect tells each outcome with tail, checkpoint and size, and change
       checkpoint: "4",
       size: "4",
       state: "finished",
+      tailMark: null,
+      checkpointMark: "4",
     }],
     [concat(text("garbage"), new Uint8Array(200_000)), 6, {
       outcome: "Corrupted",
