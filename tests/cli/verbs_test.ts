@@ -145,6 +145,17 @@ async function checkHardening(file: string): Promise<void> {
   assertEquals(code, 0, text);
 }
 
+Deno.test("Help and versions need nothing of the machine but the environment", async () => {
+  const main = new URL("../../main.ts", import.meta.url).pathname;
+  const flags = ["run", "--quiet", "--no-prompt", "--no-check", "--allow-env"];
+  for (const args of [["--help"], ["--version"], ["serve", "--help"], ["kv", "get", "--help"]]) {
+    const command = [Deno.execPath(), ...flags, main, ...args];
+    const { code, text, stderr } = await runProgram(command);
+    assertEquals([code, stderr], [0, ""], args.join(" "));
+    assert(text.includes("countd"));
+  }
+});
+
 Deno.test("Output into a pipe that nobody reads ends quietly", async () => {
   const main = new URL("../../main.ts", import.meta.url).pathname;
   const binary = Deno.env.get("COUNTD_TEST_BINARY");
