@@ -41,6 +41,9 @@ const NAME_LENGTH_SHIFT = 16;
 /** Records that are looked up together. */
 const GROUP_RECORDS = 64;
 
+/** A full table makes long searches, an empty one misses the cache: both cost time. */
+const LOAD_MAX = 0.7;
+
 const TABLE_SLOTS_MIN = 1 << 12;
 const ARENA_WORDS_MIN = 1 << 16;
 const ARENA_WORDS_STEP = 1 << 22;
@@ -347,7 +350,7 @@ export class Aggregator {
     this.#table[slot] = hash;
     this.#table[slot + 1] = entry + 1;
     this.#keys++;
-    if (this.#keys * 4 > this.#table.length) this.#growTable();
+    if (this.#keys * 2 > this.#table.length * LOAD_MAX) this.#growTable();
   }
 
   /**

@@ -18,6 +18,7 @@ import {
   PAGE_HEADER_BYTES,
   PAGE_PREFIX_OFFSET,
   PAGE_ROWS_OFFSET,
+  PAGE_SIZE_MAX,
   PAGE_WIDTH_OFFSET,
   type PageFrame,
 } from "./page.ts";
@@ -50,7 +51,7 @@ export function countWidth(high: number, low: number): number {
 
 /**
  * The row of a key: its index, or −1 − the index of the first greater key (the number of rows when
- * there is none). Rows before `from` are known to be smaller.
+ * there is none). Rows before `from` are known to be smaller; it is looked for near `from + stride` first.
  */
 export function findInKeyLeaf(
   leaf: DataView,
@@ -58,6 +59,7 @@ export function findInKeyLeaf(
   keyStart: number,
   keyEnd: number,
   from = 0,
+  stride = PAGE_SIZE_MAX,
 ): number {
   const rows = leaf.getUint16(PAGE_ROWS_OFFSET, true);
   const offsets = keyLeafOffsets(rows, leaf.getUint8(PAGE_WIDTH_OFFSET));
@@ -72,23 +74,38 @@ export function findInKeyLeaf(
     restStart = head;
   }
   let low = from;
-  let high = rows;
+  let step = stride;
+  while (low + step < rows) {
+    const order = compareRest(leaf, offsets, low + step, key, restStart, keyEnd);
+    if (order === 0) return low + step;
+    if (order > 0) break;
+    low += step + 1;
+    step *= 2;
+  }
+  let high = low + step < rows ? low + step : rows;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    const at = offsets + KEY_LEAF_OFFSET_BYTES * middle;
-    const order = compareBytes(
-      leaf,
-      leaf.getUint16(at, true),
-      leaf.getUint16(at + KEY_LEAF_OFFSET_BYTES, true),
-      key,
-      restStart,
-      keyEnd,
-    );
+    const order = compareRest(leaf, offsets, middle, key, restStart, keyEnd);
     if (order === 0) return middle;
     if (order < 0) low = middle + 1;
     else high = middle;
   }
   return -1 - low;
+}
+
+/** Compares what a row's key has behind the prefix. */
+function compareRest(
+  leaf: DataView,
+  offsets: number,
+  row: number,
+  key: DataView,
+  restStart: number,
+  keyEnd: number,
+): number {
+  const at = offsets + KEY_LEAF_OFFSET_BYTES * row;
+  const start = leaf.getUint16(at, true);
+  const end = leaf.getUint16(at + KEY_LEAF_OFFSET_BYTES, true);
+  return compareBytes(leaf, start, end, key, restStart, keyEnd);
 }
 
 /** Low half of the count of a row. */

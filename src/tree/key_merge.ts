@@ -119,11 +119,12 @@ export class KeyMerge extends TreeMerge<KeyLeafPacker> {
     if (to - from > this.#found.length) this.#found = new Int32Array(2 * (to - from));
     let keepsShape = true;
     let row = 0;
+    const stride = Math.ceil(frame.rows / (to - from));
     for (let index = from; index < to; index++) {
       const entry = entries[index]!;
       const keyStart = (entry + ENTRY_KEY_WORD) * 4;
       const keyEnd = keyStart + (words[entry]! & ENTRY_LENGTH_MASK);
-      const found = findInKeyLeaf(view, batch.view, keyStart, keyEnd, row);
+      const found = findInKeyLeaf(view, batch.view, keyStart, keyEnd, row, stride);
       this.#found[index - from] = found;
       if (found < 0) {
         row = -1 - found;

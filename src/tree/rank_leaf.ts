@@ -17,6 +17,7 @@ import {
   PAGE_END_OFFSET,
   PAGE_HEADER_BYTES,
   PAGE_ROWS_OFFSET,
+  PAGE_SIZE_MAX,
   type PageFrame,
 } from "./page.ts";
 
@@ -54,7 +55,7 @@ export function rankRowHigh(leaf: DataView, at: number): number {
 
 /**
  * Index of the first row that does not stand before (count, key): where that counter is, or would be.
- * Rows before `from` are known to stand before it.
+ * Rows before `from` are known to stand before it; it is looked for near `from + stride` first.
  */
 export function lowerBoundInRankLeaf(
   leaf: DataView,
@@ -64,23 +65,42 @@ export function lowerBoundInRankLeaf(
   keyStart: number,
   keyEnd: number,
   from = 0,
+  stride = PAGE_SIZE_MAX,
 ): number {
-  const slots = leaf.byteLength - RANK_LEAF_SLOT_BYTES;
+  const rows = leaf.getUint16(PAGE_ROWS_OFFSET, true);
   let first = from;
-  let last = leaf.getUint16(PAGE_ROWS_OFFSET, true);
+  let step = stride;
+  while (first + step < rows) {
+    if (compareRow(leaf, first + step, high, low, key, keyStart, keyEnd) >= 0) break;
+    first += step + 1;
+    step *= 2;
+  }
+  let last = first + step < rows ? first + step : rows;
   while (first < last) {
     const middle = (first + last) >>> 1;
-    const at = leaf.getUint16(slots - RANK_LEAF_SLOT_BYTES * middle, true);
-    let order = compareRank(rankRowHigh(leaf, at), rankRowLow(leaf, at), high, low);
-    if (order === 0) {
-      const start = at + RANK_ROW_KEY_OFFSET;
-      const end = start + leaf.getUint16(at + RANK_ROW_LENGTH_OFFSET, true);
-      order = compareBytes(leaf, start, end, key, keyStart, keyEnd);
-    }
-    if (order < 0) first = middle + 1;
+    if (compareRow(leaf, middle, high, low, key, keyStart, keyEnd) < 0) first = middle + 1;
     else last = middle;
   }
   return first;
+}
+
+/** Below, at or above 0 as a row stands before, at or behind (count, key). */
+function compareRow(
+  leaf: DataView,
+  row: number,
+  high: number,
+  low: number,
+  key: DataView,
+  keyStart: number,
+  keyEnd: number,
+): number {
+  const slot = leaf.byteLength - RANK_LEAF_SLOT_BYTES - RANK_LEAF_SLOT_BYTES * row;
+  const at = leaf.getUint16(slot, true);
+  const order = compareRank(rankRowHigh(leaf, at), rankRowLow(leaf, at), high, low);
+  if (order !== 0) return order;
+  const start = at + RANK_ROW_KEY_OFFSET;
+  const end = start + leaf.getUint16(at + RANK_ROW_LENGTH_OFFSET, true);
+  return compareBytes(leaf, start, end, key, keyStart, keyEnd);
 }
 
 /** Whether the row at byte `at` is this counter exactly. */

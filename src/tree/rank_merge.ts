@@ -47,6 +47,7 @@ export class RankMerge extends TreeMerge<RankLeafPacker> {
     const { view } = frame;
     const batch = this.#batch;
     let row = 0;
+    const stride = Math.ceil(frame.rows / (to - from));
     for (let move = from; move < to; move++) {
       const index = this.#moves[move]! >>> 1;
       const arrives = (this.#moves[move]! & 1) === MOVE_ARRIVES;
@@ -54,7 +55,7 @@ export class RankMerge extends TreeMerge<RankLeafPacker> {
       const low = arrives ? this.#changes.newLow[index]! : this.#changes.oldLow[index]!;
       const start = batch.keyStart(index);
       const end = start + batch.keyLength(index);
-      const place = lowerBoundInRankLeaf(view, high, low, batch.view, start, end, row);
+      const place = lowerBoundInRankLeaf(view, high, low, batch.view, start, end, row, stride);
       leaf.appendRows(frame, row, place);
       row = place;
       if (arrives) {

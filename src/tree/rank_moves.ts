@@ -1,6 +1,10 @@
 /**
- * Sorts the moves of a fold into rank order. The batch is in key order already, so a stable radix sort
- * on the count alone leaves equal counts in key order.
+ * Sorts the moves of a fold into rank order. The batch is in key order already, so a stable sort on the
+ * count alone leaves equal counts in key order.
+ *
+ * Most counts are small and a few are huge. So moves are first dealt into three classes – greater than 16
+ * bits, 16 bits, negative – which follow each other in rank order; each is sorted by radix on only those
+ * digits in which its counts differ: two, for nearly all of them.
  */
 
 import { COUNT_CREATED, COUNT_SAME, type CountChanges } from "./key_merge.ts";
@@ -13,62 +17,104 @@ export const MOVE_ARRIVES = 1;
 const RADIX_BITS = 8;
 const RADIX = 1 << RADIX_BITS;
 
+const CLASSES = 3;
+
+function classOf(high: number, low: number): number {
+  if (high < 0) return 2;
+  return high === 0 && low >>> 0 < 0x10000 ? 1 : 0;
+}
+
+/** Adds one to a place; returns what it was. */
+function countUp(places: Uint32Array, index: number): number {
+  const before = places[index]!;
+  places[index] = before + 1;
+  return before;
+}
+
 /** Moves in rank order. A move is twice the place in the batch, plus `MOVE_LEAVES` or `MOVE_ARRIVES`. */
 export function rankMoves(changes: CountChanges): Uint32Array {
   const { outcome, oldHigh, oldLow, newHigh, newLow } = changes;
-  let count = 0;
+  const places = new Uint32Array(CLASSES + 1);
   for (let index = 0; index < outcome.length; index++) {
-    if (outcome[index] !== COUNT_SAME) count++;
-    if (outcome[index] !== COUNT_SAME && outcome[index] !== COUNT_CREATED) count++;
+    const what = outcome[index];
+    if (what === COUNT_SAME) continue;
+    if (what !== COUNT_CREATED) countUp(places, classOf(oldHigh[index]!, oldLow[index]!) + 1);
+    countUp(places, classOf(newHigh[index]!, newLow[index]!) + 1);
   }
-  let moves = new Uint32Array(count);
-  let lows = new Uint32Array(count);
-  // Counts that leave 32 bits are rare: their high halves are only carried where there are any.
-  let highs = new Uint32Array(needsHighHalves(changes) ? count : 0);
-  const carriesHighs = highs.length > 0;
-  let next = 0;
-  // Turned around, the greatest count is the smallest number and so comes first.
+  for (let index = 1; index <= CLASSES; index++) {
+    places[index] = places[index]! + places[index - 1]!;
+  }
+  const bounds = places.slice();
+  const count = bounds[CLASSES]!;
+
+  const moves = new Uint32Array(count);
+  const lows = new Uint32Array(count);
   for (let index = 0; index < outcome.length; index++) {
     const what = outcome[index];
     if (what === COUNT_SAME) continue;
     if (what !== COUNT_CREATED) {
-      if (carriesHighs) highs[next] = ~(oldHigh[index]! ^ 0x80000000);
-      lows[next] = ~oldLow[index]!;
-      moves[next++] = (index << 1) | MOVE_LEAVES;
+      const place = countUp(places, classOf(oldHigh[index]!, oldLow[index]!));
+      moves[place] = (index << 1) | MOVE_LEAVES;
+      // Turned around, the greatest count is the smallest number and so comes first.
+      lows[place] = ~oldLow[index]!;
     }
-    if (carriesHighs) highs[next] = ~(newHigh[index]! ^ 0x80000000);
-    lows[next] = ~newLow[index]!;
-    moves[next++] = (index << 1) | MOVE_ARRIVES;
+    const place = countUp(places, classOf(newHigh[index]!, newLow[index]!));
+    moves[place] = (index << 1) | MOVE_ARRIVES;
+    lows[place] = ~newLow[index]!;
   }
 
-  let otherMoves = new Uint32Array(count);
-  let otherLows = new Uint32Array(count);
-  let otherHighs = new Uint32Array(highs.length);
-  const places = new Uint32Array(RADIX);
-  for (let shift = 0; shift < (carriesHighs ? 64 : 32); shift += RADIX_BITS) {
-    const digits = shift < 32 ? lows : highs;
-    const bits = shift & 31;
-    if (!countPlaces(places, digits, bits)) continue;
-    for (let index = 0; index < count; index++) {
-      const digit = (digits[index]! >>> bits) & (RADIX - 1);
-      const place = places[digit]!;
-      places[digit] = place + 1;
-      otherMoves[place] = moves[index]!;
-      otherLows[place] = lows[index]!;
-      if (carriesHighs) otherHighs[place] = highs[index]!;
-    }
-    [moves, otherMoves] = [otherMoves, moves];
-    [lows, otherLows] = [otherLows, lows];
-    [highs, otherHighs] = [otherHighs, highs];
+  for (let index = 0; index < CLASSES; index++) {
+    const from = bounds[index]!;
+    const to = bounds[index + 1]!;
+    sortByDigits(moves.subarray(from, to), lows.subarray(from, to), changes);
   }
   return moves;
 }
 
-/** Whether some count is negative or has more than 32 bits. */
-function needsHighHalves({ outcome, oldHigh, newHigh }: CountChanges): boolean {
-  let high = 0;
-  for (let index = 0; index < outcome.length; index++) high |= oldHigh[index]! | newHigh[index]!;
-  return high !== 0;
+/** Stable radix sort of one class: by the low halves, then by the high halves. */
+function sortByDigits(moves: Uint32Array, lows: Uint32Array, changes: CountChanges): void {
+  const count = moves.length;
+  const otherMoves = new Uint32Array(count);
+  const otherDigits = new Uint32Array(count);
+  sortByWord(moves, lows, { otherMoves, otherDigits });
+  if (count === 0) return;
+  const highs = lows;
+  let differ = 0;
+  for (let index = 0; index < count; index++) {
+    const move = moves[index]!;
+    const source = (move & 1) === MOVE_ARRIVES ? changes.newHigh : changes.oldHigh;
+    highs[index] = ~(source[move >>> 1]! ^ 0x80000000);
+    differ |= highs[index]! ^ highs[0]!;
+  }
+  if (differ !== 0) sortByWord(moves, highs, { otherMoves, otherDigits });
+}
+
+function sortByWord(
+  moves: Uint32Array,
+  digits: Uint32Array,
+  { otherMoves, otherDigits }: {
+    readonly otherMoves: Uint32Array;
+    readonly otherDigits: Uint32Array;
+  },
+): void {
+  const places = new Uint32Array(RADIX);
+  let [fromMoves, toMoves, fromDigits, toDigits] = [moves, otherMoves, digits, otherDigits];
+  for (let shift = 0; shift < 32; shift += RADIX_BITS) {
+    if (!countPlaces(places, fromDigits, shift)) continue;
+    for (let index = 0; index < fromMoves.length; index++) {
+      const digit = (fromDigits[index]! >>> shift) & (RADIX - 1);
+      const place = places[digit]!;
+      places[digit] = place + 1;
+      toMoves[place] = fromMoves[index]!;
+      toDigits[place] = fromDigits[index]!;
+    }
+    [fromMoves, toMoves] = [toMoves, fromMoves];
+    [fromDigits, toDigits] = [toDigits, fromDigits];
+  }
+  if (fromMoves !== moves) {
+    moves.set(fromMoves);
+    digits.set(fromDigits);
+  }
 }
 
 /** Computes where the first item of each digit goes; false when all have the same digit. */
