@@ -86,6 +86,8 @@ Deno.test("F35 forEach ends although its callback adds keys", async () => {
   });
 });
 
+/** A quarter of the smallest table here: what the runtime gathers before it collects. */
+const GROWTH_BYTES_MAX = 256 * 2 ** 20;
 const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
 
 for (
@@ -119,7 +121,7 @@ for (
       assertEquals(visits, count);
       assert(found.every((mark) => mark === 1));
       const grownBytes = memoryMax - memoryBefore;
-      assert(grownBytes < count * valueBytes / 4, `memory grew by ${grownBytes} bytes`);
+      assert(grownBytes < GROWTH_BYTES_MAX, `memory grew by ${grownBytes} bytes`);
       for (let walk = 0; walk < 20; walk++) {
         for await (const { key } of root.entries()) {
           assert(key.startsWith("k"));
