@@ -5,8 +5,19 @@
  */
 
 import { assert, assertMatch, assertRejects } from "@std/assert";
+import { ActiveLog, DataDirectory } from "../../src/commitlog/mod.ts";
 import type { Storage } from "../../src/file/mod.ts";
-import { counterSubject, type CounterWork, DATA, type WriterStep } from "./counter_subject.ts";
+import { SimulatedDisk } from "../support/simulated_disk.ts";
+import { CounterOracle } from "./counter_oracle.ts";
+import {
+  counterSubject,
+  type CounterWork,
+  DATA,
+  OneBatch,
+  openPool,
+  someHolder,
+  type WriterStep,
+} from "./counter_subject.ts";
 import { explore, type ExploreOptions } from "./explore.ts";
 import { plantedStorage, type StorageBug } from "./planted_storage.ts";
 import { type FoldBug, referenceFold, referenceTotals } from "./reference_fold.ts";
@@ -47,7 +58,6 @@ async function assertCaught(
 ): Promise<void> {
   const error = await assertRejects(() => run(work, options), Error);
   assert(error.message.startsWith("planted: "), `found by something else: ${error.stack}`);
-  console.log(error.message.split("\n")[0]);
   assertMatch(error.message, symptom);
 }
 
@@ -113,4 +123,38 @@ Deno.test("Planted bug is caught: a new worker trusts marks that only the page c
     plantedStorage(storage, "skip the sync of the file system", `${DATA}/logs`);
   const steps = () => [append("one"), seal, fold];
   await assertCaught(lost, { plant, steps, logs: 1 }, { doubleEvery: 1 });
+});
+
+/**
+ * A writer that looks at its own directory a second time (as `serve` and a status do), while another
+ * process folds; then it goes on writing.
+ */
+async function lookTwice(lockOwner: "description" | "process"): Promise<void> {
+  const disk = new SimulatedDisk({ lockOwner });
+  const oracle = new CounterOracle();
+  const storage = disk.process("writer");
+  const pool = await openPool(storage);
+  const active = await pool.claim();
+  assert(active instanceof ActiveLog, "a log is free");
+  const write = async () => {
+    const batch = oracle.send(["one"]);
+    active.append(new OneBatch(batch));
+    await active.sync();
+    batch.acknowledged = true;
+  };
+  await write();
+  DataDirectory.open(storage, DATA, { self: someHolder }).close();
+  const other = disk.process("worker");
+  using directory = DataDirectory.open(other, DATA, { self: someHolder });
+  referenceFold(directory);
+  await write();
+  storage.kill();
+  referenceFold(directory);
+  oracle.judge(referenceTotals(other));
+}
+
+Deno.test("Planted bug is caught: POSIX instead of OFD lock", async () => {
+  await lookTwice("description");
+  const error = await assertRejects(() => lookTwice("process"), Error);
+  assertMatch(error.message, lost);
 });

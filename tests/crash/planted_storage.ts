@@ -22,7 +22,8 @@ export type StorageBug =
   | "full before the data is durable"
   | "write before the generation is durable"
   | "checksum not seeded with the generation"
-  | "no checksum";
+  | "no checksum"
+  | "retry a failed sync";
 
 /** Syncs of files do nothing while `when()` says so. */
 function withoutFileSyncs(inner: Storage, when: () => boolean): Storage {
@@ -35,6 +36,27 @@ function withoutFileSyncs(inner: Storage, when: () => boolean): Storage {
         syncDataAsync: async () => void (when() || await file.syncDataAsync()),
       };
       return overridden(file, skipping as unknown as Partial<StoredFile>);
+    },
+  });
+}
+
+/** A sync that failed is made again, and its second answer believed. */
+function retryingSyncs(inner: Storage): Storage {
+  return overridden(inner, {
+    open(path, options) {
+      const file = inner.open(path, options);
+      const twice = (sync: () => void) => {
+        try {
+          sync();
+        } catch {
+          sync();
+        }
+      };
+      return overridden(file, {
+        syncData: () => twice(() => file.syncData()),
+        sync: () => twice(() => file.sync()),
+        syncDataAsync: () => file.syncDataAsync().catch(() => file.syncDataAsync()),
+      } as Partial<StoredFile>);
     },
   });
 }
@@ -67,6 +89,8 @@ export function plantedStorage(inner: Storage, bug: StorageBug, logs: string): S
       return overridden(inner, { syncDirectory: () => {} });
     case "skip the sync of the file system":
       return overridden(inner, { syncFileSystem: () => {} });
+    case "retry a failed sync":
+      return retryingSyncs(inner);
     case "full before the data is durable":
       return skippingBetween(inner, "seal.2.before", "seal.3.before");
     case "write before the generation is durable":

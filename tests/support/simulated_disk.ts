@@ -29,7 +29,12 @@ import {
   pathParts,
   setName,
 } from "./simulated_names.ts";
-import { type DiskEvent, type OperationKind, persistenceKinds } from "./simulated_operations.ts";
+import {
+  type DiskEvent,
+  type OperationKind,
+  persistenceKinds,
+  syscallOf,
+} from "./simulated_operations.ts";
 import { SimulatedStorage } from "./simulated_storage.ts";
 
 export type { DiskEvent } from "./simulated_operations.ts";
@@ -112,12 +117,12 @@ export class SimulatedDisk {
     if (point !== null) this.reached.push(point);
     const process = storage.name;
     const code = this.observer?.({ index, when: "before", kind, process, path, point });
-    if (typeof code === "string") throw new OsError(kind, path, code);
+    if (typeof code === "string") throw new OsError(syscallOf(kind), path, code);
     return () => {
       storage.assertAlive();
       if (persistent) this.#writeBackSome();
       const late = this.observer?.({ index, when: "after", kind, process, path, point });
-      if (typeof late === "string") throw new OsError(kind, path, late);
+      if (typeof late === "string") throw new OsError(syscallOf(kind), path, late);
     };
   }
 

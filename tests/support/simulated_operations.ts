@@ -27,6 +27,22 @@ export const otherKinds = ["open", "read", "status", "read directory", "map", "l
 
 export type OperationKind = typeof persistenceKinds[number] | typeof otherKinds[number];
 
+/** The system call behind an operation, by which errors are told apart; the others are named alike. */
+const syscalls: Readonly<Partial<Record<OperationKind, string>>> = {
+  create: "open",
+  allocate: "posix_fallocate",
+  "sync data": "fdatasync",
+  "sync data async": "fdatasync",
+  sync: "fsync",
+  flush: "msync",
+  "sync directory": "fsync",
+  "sync file system": "syncfs",
+};
+
+export function syscallOf(kind: OperationKind): string {
+  return syscalls[kind] ?? kind;
+}
+
 export interface DiskEvent {
   /** Number of the persistence operation on this disk, from 0; −1 for the other kinds. */
   readonly index: number;
