@@ -114,9 +114,13 @@ export class LogFile {
 
   /** Makes room for a step. Throws `StorageFullError` with nothing changed. */
   reserve(entries: readonly (Entry | null)[]): void {
-    let most = this.#tail;
-    for (const entry of entries) most += frameBytesMax(entry);
-    if (most > this.#size) this.#grow(most, entries);
+    // Counting bytes takes longer than storing them, so a bound has to do where there is room enough.
+    let end = this.#tail;
+    for (const entry of entries) end += frameBytesMax(entry);
+    if (end <= this.#size) return;
+    end = this.#tail;
+    for (const entry of entries) end += frameBytesOf(entry);
+    if (end > this.#size) this.#grow(end);
   }
 
   /** Stores one frame, for which room was made; returns its offset. */
@@ -137,17 +141,14 @@ export class LogFile {
     return offset;
   }
 
-  #grow(wanted: number, entries: readonly (Entry | null)[]): void {
-    let size = grownSize(this.#size, wanted);
+  #grow(end: number): void {
+    let size = grownSize(this.#size, end);
     try {
       this.#file.allocate(this.#size, size - this.#size);
     } catch (error) {
       if (!isStorageFull(error)) throw error;
-      // Almost full: take no more than this step really needs.
-      let exact = this.#tail;
-      for (const entry of entries) exact += frameBytesOf(entry);
-      if (exact <= this.#size) return;
-      size = roundUp(exact, headPageBytes);
+      // Almost full: take no more than this step needs.
+      size = roundUp(end, headPageBytes);
       this.#allocateExactly(size);
     }
     const mapping = this.#file.map(roundUp(size, this.#storage.pageSize), "write");

@@ -11,6 +11,7 @@ import { chunkSeed, readChunk, sealChunk } from "./chunk.ts";
 import type { EntryBlocks } from "./entry_index.ts";
 import type { MapHeader } from "./header.ts";
 import {
+  chunkAlignmentBytes,
   chunkBytesMin,
   chunkHeadBytes,
   chunkKinds,
@@ -21,7 +22,7 @@ import {
 } from "./layout.ts";
 import type { Sums } from "./log_sums.ts";
 import type { MapFile, Place } from "./map_file.ts";
-import { readText, readWhole, textBytesMax, writeText, writeWhole } from "./text.ts";
+import { readText, readWhole, textBytes, textBytesMax, writeText, writeWhole } from "./text.ts";
 import type { ValueMap } from "./value_map.ts";
 
 /** What a snapshot holds, as it stands when the snapshot begins. */
@@ -129,7 +130,8 @@ class ChunkWriter {
   }
 
   record(key: string, value: string): void {
-    this.#reserve(recordHeadBytes + textBytesMax(key) + textBytesMax(value));
+    const most = recordHeadBytes + textBytesMax(key) + textBytesMax(value);
+    if (!this.#hasRoom(most)) this.#reserve(recordHeadBytes + textBytes(key) + textBytes(value));
     const bytes = this.#file.bytes;
     const keyStart = this.#at + recordHeadBytes;
     const valueStart = writeText(bytes, keyStart, key);
@@ -161,9 +163,14 @@ class ChunkWriter {
     this.#count = 0;
   }
 
-  /** Room for `bytes`, and for the padding of the chunk after them. */
+  /** Whether `bytes` more, and the padding of the chunk after them, fit where nothing has to grow. */
+  #hasRoom(bytes: number): boolean {
+    const end = this.#at + bytes + chunkAlignmentBytes;
+    return end <= this.#place.limit && end <= this.#file.bytes.length;
+  }
+
   #reserve(bytes: number): void {
-    const end = this.#at + bytes + 8;
+    const end = this.#at + bytes + chunkAlignmentBytes;
     if (end > this.#place.limit) throw new OverrunError("The region is larger than its place");
     this.#file.reserve(end);
   }

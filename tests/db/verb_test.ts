@@ -58,7 +58,7 @@ async function get(url: string, key: string): Promise<string | null> {
 }
 
 Deno.test("countd db serves, stops cleanly on SIGTERM, SIGINT and SIGHUP, and finds all again", async () => {
-  await withFiles(async ({ args }) => {
+  await withFiles(async ({ args, paths }) => {
     for (const [round, signal] of (["SIGTERM", "SIGINT", "SIGHUP"] as const).entries()) {
       await using server = startCountd(["db", ...args, "--port", "0"]);
       const url = await urlOf(server);
@@ -66,7 +66,10 @@ Deno.test("countd db serves, stops cleanly on SIGTERM, SIGINT and SIGHUP, and fi
         assertEquals(await get(url, `key-${before}`), `value-${before}`);
       }
       assertEquals(await set(url, `key-${round}`, `value-${round}`), 200);
+      const { logBytes } = await (await fetch(`${url}/status`)).json();
       assertEquals(await server.stop(signal), 0);
+      // Closed, not only ended: the log has given back the space behind its end.
+      assertEquals(Deno.statSync(paths.log).size, Number(logBytes));
     }
   });
 });

@@ -97,15 +97,20 @@ const serve = defineVerb({
         sync: options.sync,
         syncIntervalMs: options.syncInterval,
       });
-      await serveDatabase(db, {
-        hostname: options.listen,
-        port: options.port,
-        signal,
-        events,
-        clock,
-        metrics: daemon.metrics,
-        onListening: (address) => daemon.ready(`listening on ${showAddress(address)}`),
-      });
+      try {
+        await serveDatabase(db, {
+          hostname: options.listen,
+          port: options.port,
+          signal,
+          events,
+          clock,
+          metrics: daemon.metrics,
+          onListening: (address) => daemon.ready(`listening on ${showAddress(address)}`),
+        });
+      } finally {
+        // A database that failed says the same here as above.
+        await db.close();
+      }
     });
   },
 });
