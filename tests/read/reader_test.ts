@@ -226,6 +226,7 @@ Deno.test("A log that is never folded does not keep an answer waiting when the r
 /** Changes the first byte of a text in a log, and gives back how to mend it. */
 function damage(path: string, text: string): () => void {
   const mode = Deno.statSync(path).mode! & 0o777;
+  Deno.chmodSync(path, 0o600);
   const at = latin1Text(Deno.readFileSync(path)).indexOf(text);
   const poke = (byte: string) => {
     Deno.chmodSync(path, 0o600);
