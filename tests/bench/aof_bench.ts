@@ -18,6 +18,7 @@ import {
   type RecoveryResult,
 } from "../../src/aof/mod.ts";
 import { type Mapping, type StoredFile, systemStorage } from "../../src/file/mod.ts";
+import { reportRow } from "./row.ts";
 
 const fileSize = 32 * 1024 * 1024;
 const rounds = 40;
@@ -35,16 +36,6 @@ const fromNothing = new Recovery({
   }),
 });
 
-export interface Comparison {
-  readonly name: string;
-  /** Nanoseconds for one record (or for one KiB read) in the fastest round. */
-  readonly ours: number;
-  readonly plain: number;
-  /** plain / ours: 1 is as fast as the plain way. */
-  readonly ratio: number;
-  readonly goal: number;
-}
-
 function timeMs(body: () => void): number {
   const start = performance.now();
   body();
@@ -52,23 +43,38 @@ function timeMs(body: () => void): number {
 }
 
 interface Rounds {
-  readonly goal: number;
-  /** Records, or KiB, in one round. */
+  readonly id: string;
+  readonly work: string;
+  readonly against: string;
+  /** Least ratio of plain to ours, or null where only the figure is asked for. */
+  readonly goal: number | null;
+  /** Bytes of one record (or of one piece read), and how many a round has. */
+  readonly unit: string;
   readonly count: number;
   /** Milliseconds of one round. */
   ours(): number | Promise<number>;
   plain(): number | Promise<number>;
 }
 
-async function compare(name: string, { goal, count, ours, plain }: Rounds): Promise<Comparison> {
+async function compare({ id, work, against, goal, unit, count, ...ways }: Rounds): Promise<void> {
   let oursMs = Infinity;
   let plainMs = Infinity;
   for (let round = 0; round < rounds; round++) {
-    oursMs = Math.min(oursMs, await ours());
-    plainMs = Math.min(plainMs, await plain());
+    oursMs = Math.min(oursMs, await ways.ours());
+    plainMs = Math.min(plainMs, await ways.plain());
   }
-  const [oursNs, plainNs] = [oursMs * 1e6 / count, plainMs * 1e6 / count];
-  return { name, ours: oursNs, plain: plainNs, ratio: plainMs / oursMs, goal };
+  const ratio = plainMs / oursMs;
+  const time = (totalMs: number) => `${(totalMs * 1e6 / count).toFixed(1)} ns for ${unit}`;
+  reportRow({
+    id,
+    work,
+    against,
+    ours: time(oursMs),
+    theirs: time(plainMs),
+    result: `${ratio.toFixed(2)} of its speed`,
+    goal: goal === null ? "" : `at least ${goal}`,
+    met: goal === null ? null : ratio >= goal,
+  });
 }
 
 function openAof(file: StoredFile, mapping: Mapping): Aof {
@@ -76,15 +82,19 @@ function openAof(file: StoredFile, mapping: Mapping): Aof {
   return Aof.over(file, { geometry, recovery: fromNothing, mapping });
 }
 
-function writes(
-  file: StoredFile,
-  mapping: Mapping,
-  { recordBytes, goal }: { readonly recordBytes: number; readonly goal: number },
-): Promise<Comparison> {
+function writes(file: StoredFile, mapping: Mapping, { id, recordBytes, goal }: {
+  readonly id: string;
+  readonly recordBytes: number;
+  readonly goal: number;
+}): Promise<void> {
   const record = new Uint8Array(recordBytes).fill(7);
   const count = Math.floor((fileSize - 8) / recordBytes);
-  return compare(`write ${recordBytes} B`, {
+  return compare({
+    id,
+    work: `Writing records of ${recordBytes} bytes to an append-only file`,
+    against: "plain copies into the same mapping",
     goal,
+    unit: `${recordBytes} B`,
     count,
     ours() {
       const aof = openAof(file, mapping);
@@ -109,14 +119,18 @@ function sum(words: Float64Array): number {
 }
 
 /** A tailer that adds up what it is shown, in pieces of 64 KiB, against one pass over the bytes. */
-function tailing(file: StoredFile, mapping: Mapping): Promise<Comparison> {
+function tailing(file: StoredFile, mapping: Mapping): Promise<void> {
   const aof = openAof(file, mapping);
   const piece = 65536;
   aof.append(fileSize - piece, () => fileSize - piece);
   const words = (bytes: Uint8Array) =>
     new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
-  return compare("tail, for 1 KiB", {
-    goal: 0,
+  return compare({
+    id: "aof 3",
+    work: "Tailing a file in pieces of 64 KiB and adding it up",
+    against: "one pass over the same bytes",
+    goal: null,
+    unit: "1 KiB",
     count: aof.size / 1024,
     plain: () => timeMs(() => sum(words(mapping.bytes.subarray(0, aof.size)))),
     async ours() {
@@ -138,32 +152,15 @@ function tailing(file: StoredFile, mapping: Mapping): Promise<Comparison> {
   });
 }
 
-/** Runs in a directory of its own, which goes afterwards. */
-export async function aofBench(): Promise<Comparison[]> {
-  const directory = Deno.makeTempDirSync({ prefix: "countd-bench-" });
-  try {
-    using file = systemStorage().open(`${directory}/log`, { access: "write", create: "missing" });
-    file.allocate(0, fileSize);
-    using mapping = file.map(fileSize, "write");
-    mapping.populate(0, fileSize);
-    return [
-      await writes(file, mapping, { recordBytes: 32, goal: 0.4 }),
-      await writes(file, mapping, { recordBytes: 1024, goal: 0.8 }),
-      await tailing(file, mapping),
-    ];
-  } finally {
-    Deno.removeSync(directory, { recursive: true });
-  }
-}
-
-if (import.meta.main) {
-  for (const { name, ours, plain, ratio, goal } of await aofBench()) {
-    const times = `${ours.toFixed(1)} ns, plain ${plain.toFixed(1)} ns`;
-    const wanted = goal === 0
-      ? ""
-      : ratio >= goal
-      ? ` (goal ${goal}: met)`
-      : ` (goal ${goal}: MISSED)`;
-    console.log(`${name.padEnd(16)} ratio ${ratio.toFixed(2)}${wanted}: ${times}`);
-  }
+const directory = Deno.makeTempDirSync({ prefix: "countd-bench-" });
+try {
+  using file = systemStorage().open(`${directory}/log`, { access: "write", create: "missing" });
+  file.allocate(0, fileSize);
+  using mapping = file.map(fileSize, "write");
+  mapping.populate(0, fileSize);
+  await writes(file, mapping, { id: "aof 1", recordBytes: 32, goal: 0.4 });
+  await writes(file, mapping, { id: "aof 2", recordBytes: 1024, goal: 0.8 });
+  await tailing(file, mapping);
+} finally {
+  Deno.removeSync(directory, { recursive: true });
 }
