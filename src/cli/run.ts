@@ -113,7 +113,17 @@ async function runVerb(
     stdout.write(helpOfVerb(verb, prefix));
     return EXIT_CODES.ok;
   }
-  return await verb.run(await contextFor(parsed, streams));
+  const context = await contextFor(parsed, streams);
+  try {
+    return await verb.run(context);
+  } catch (error) {
+    // Who reads lines of JSON gets the end as one too.
+    if (parsed.options["logFormat"] !== "json" || error instanceof BrokenPipe) throw error;
+    const { code, name, message, stack } = failureOf(error);
+    const fields = { code, name, ...(stack === undefined ? {} : { stack }) };
+    context.events.report("error", message, fields);
+    return code;
+  }
 }
 
 async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {

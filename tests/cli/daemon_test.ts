@@ -169,6 +169,18 @@ Deno.test("--log-format json makes every line on stderr one JSON object", async 
   });
 });
 
+Deno.test("With --log-format json the end of a daemon that fails is a line of JSON too", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    Deno.writeTextFileSync(`${directory}/control`, "x".repeat(16_384));
+    const args = ["write", "--data", directory, "--port", "0", "--log-format", "json"];
+    const { code, text, stderr } = await runCountd(args);
+    assertEquals([code, text], [6, ""]);
+    const event = JSON.parse(stderr);
+    assertEquals([event.level, event.code, event.name], ["error", 6, "corruption"]);
+    assertStringIncludes(event.event, `${directory}/control`);
+  });
+});
+
 Deno.test("status shows living daemons and what they count, and forgets them when they end", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
