@@ -207,9 +207,9 @@ const magicsToTry: Record<string, Magic> = {
 
 const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
 const lengths = isLong
-  ? Array.from({ length: 40 }, (_, index) => index + 1)
+  ? Array.from({ length: 26 }, (_, index) => index + 1)
   : [1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 25];
-const rooms = isLong ? [0, 1, 7, 8, 30] : [0, 8];
+const rooms = isLong ? [0, 7, 8] : [0, 8];
 
 for (const [name, magic] of Object.entries(magicsToTry)) {
   Deno.test(`A28 a write cut off at any store leaves the old size or the new (${name})`, () => {

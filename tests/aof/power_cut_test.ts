@@ -25,7 +25,7 @@ Deno.test("After a power cut what was synced is there, and never less than the l
   const random = new Random(seedForTest("power cut"));
   let corrupted = 0;
   let whole = 0;
-  for (let run = 0; run < (isLong ? 3000 : 100); run++) {
+  for (let run = 0; run < (isLong ? 2000 : 60); run++) {
     const disk = new SimulatedDisk({ sizeBytes: 2 ** 20 });
     const storage = disk.process("writer");
     storage.makeDirectory("/d", 0o700);
