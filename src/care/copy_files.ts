@@ -63,6 +63,16 @@ export function filesBelow(storage: Storage, directory: string, below = ""): str
   });
 }
 
+/** Paths of all directories below a directory, relative to it, outer ones first. */
+export function directoriesBelow(storage: Storage, directory: string, below = ""): string[] {
+  const here = below === "" ? directory : `${directory}/${below}`;
+  return storage.readDirectory(here).sort().flatMap((name) => {
+    const path = below === "" ? name : `${below}/${name}`;
+    if (storage.statusOrNull(`${directory}/${path}`)?.kind !== "directory") return [];
+    return [path, ...directoriesBelow(storage, directory, path)];
+  });
+}
+
 /** Removes a directory with everything in it; one that is not there is gone already. */
 export function removeTree(storage: Storage, directory: string): void {
   if (storage.statusOrNull(directory) === null) return;

@@ -31,7 +31,14 @@ import {
 import { checkTables } from "../table/mod.ts";
 import { aloneWith } from "./clear_failed.ts";
 import { checkDirectory, databasePaths, withoutFailedMark } from "./check.ts";
-import { copyFile, filesBelow, isVacant, makePlace, removeTree } from "./copy_files.ts";
+import {
+  copyFile,
+  directoriesBelow,
+  filesBelow,
+  isVacant,
+  makePlace,
+  removeTree,
+} from "./copy_files.ts";
 import { directoryOf } from "../file/mod.ts";
 import { type RepairAction, RepairContext } from "./repair_context.ts";
 import { repairLogs } from "./repair_logs.ts";
@@ -110,8 +117,8 @@ function takeAlone(storage: Storage, data: string, self: Holder): Disposable {
 
 function copyTree(storage: Storage, from: string, to: string): void {
   makePlace(storage, to);
+  for (const path of directoriesBelow(storage, from)) makePlace(storage, `${to}/${path}`);
   for (const path of filesBelow(storage, from)) {
-    makePlace(storage, directoryOf(`${to}/${path}`));
     const source = `${from}/${path}`;
     const { mode, links } = storage.status(source);
     // The second name of a log that was held is a label, not a file.

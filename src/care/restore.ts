@@ -69,7 +69,9 @@ export function restore(
 function completeLogs(storage: Storage, data: string, self: Holder): void {
   using directory = DataDirectory.openOrNull(storage, data, { self });
   if (directory === null) return;
-  const { logs } = directoryPaths(data);
+  const { logs, keyspaces } = directoryPaths(data);
+  // A backup has no empty directories.
+  for (const path of [logs, keyspaces]) makePlace(storage, path);
   for (const name of storage.readDirectory(logs)) {
     using file = storage.open(`${logs}/${name}`, { access: "write" });
     file.allocate(0, directory.sizes.logSize);
