@@ -25,6 +25,7 @@ export interface CounterSource extends Disposable {
     keyspace: Uint8Array,
     key: Uint8Array,
   ): Promise<{ readonly rank: number; readonly value: bigint } | null>;
+  value(keyspace: Uint8Array, key: Uint8Array): Promise<bigint | null>;
   /** Keyspaces after a name in byte order, some of them; none at the end. */
   keyspaces(
     after: Uint8Array,
@@ -74,6 +75,7 @@ export async function openSource(
   return {
     page: (keyspace, range) => reader.page(keyspace, range),
     key: (keyspace, key) => reader.key(keyspace, key),
+    value: (keyspace, key) => reader.value(keyspace, key),
     keyspaces: (after) => reader.keyspaces(after),
     [Symbol.dispose]() {
       reader[Symbol.dispose]();

@@ -7,7 +7,7 @@ import { environmentName, positionalName, type Verb, type VerbTable } from "./ve
 
 /** Variables that are no options. */
 const OTHER_VARIABLES: readonly (readonly [string, string])[] = [
-  ["NO_COLOR", "No colour, whatever its value, also on a terminal."],
+  ["NO_COLOR", "When it is set and not empty: no colour, also on a terminal."],
   ["XDG_STATE_HOME, HOME", "Where the shell keeps its history."],
   ["NOTIFY_SOCKET, WATCHDOG_USEC", "Set by systemd for a service that tells when it is ready."],
 ];

@@ -22,18 +22,18 @@ export const get = defineVerb({
   async run(context) {
     const { positionals: { keyspace, key }, stdout } = context;
     using source = await openSource(context);
-    const found = await source.key(keyspace, key);
-    if (found === null) {
+    const value = await source.value(keyspace, key);
+    if (value === null) {
       throw new NotFoundError(`No counter ${printableName(key)} in ${printableName(keyspace)}`);
     }
     if (context.json) {
       stdout.json({
         ...nameField("keyspace", keyspace),
         ...nameField("key", key),
-        value: String(found.value),
+        value: String(value),
       });
     } else {
-      stdout.line(String(found.value));
+      stdout.line(String(value));
     }
     return EXIT_CODES.ok;
   },

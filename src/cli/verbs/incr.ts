@@ -9,7 +9,8 @@ export const incr = defineVerb({
   summary: "add to one counter",
   details: [
     "Sends one increment to a server and waits until it is durable. Prints nothing. A negative " +
-    "increment is written after --, as in `countd incr pages /index.html -- -5`.",
+    "increment stands as it is, as in `countd incr stock apples -5`; a name that begins with a dash " +
+    "comes after --.",
   ],
   positionals: {
     keyspace: nameArgument("the keyspace"),
