@@ -1,16 +1,14 @@
 /** Words in, typed values out: where a value comes from, and what is refused with which words. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../src/base/errors.ts";
+import { nameArgument, optionalInt64Argument, restArguments } from "../../src/cli/argument.ts";
 import {
   address,
   choice,
   duration,
   flag,
   int64,
-  nameArgument,
-  optionalInt64Argument,
   path,
-  restArguments,
   size,
   text,
   whole,

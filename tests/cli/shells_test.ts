@@ -2,7 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { completionFor } from "../../src/cli/completion.ts";
 import { manPage } from "../../src/cli/man_page.ts";
-import { choice, choiceArgument, flag, path, pathArgument } from "../../src/cli/option.ts";
+import { choiceArgument, pathArgument } from "../../src/cli/argument.ts";
+import { choice, flag, path } from "../../src/cli/option.ts";
 import { VERBS } from "../../src/cli/table.ts";
 import { defineVerb, type VerbTable } from "../../src/cli/verb.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";

@@ -1,5 +1,5 @@
 import { EXIT_CODES } from "../exit_codes.ts";
-import { choiceArgument } from "../option.ts";
+import { choiceArgument } from "../argument.ts";
 import { defineVerb } from "../verb.ts";
 
 export const completion = defineVerb({

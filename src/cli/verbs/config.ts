@@ -1,7 +1,7 @@
 import type { Storage } from "../../file/mod.ts";
 import { type Command, commandsOf } from "../commands.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { optionalNameArgument } from "../option.ts";
+import { optionalNameArgument } from "../argument.ts";
 import { NotFoundError } from "../../base/errors.ts";
 import { textOfName } from "../../base/printable.ts";
 import { parseVerb } from "../parse.ts";

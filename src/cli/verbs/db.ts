@@ -4,7 +4,8 @@ import type { DatabasePaths } from "../../db/mod.ts";
 import type { Storage } from "../../file/mod.ts";
 import { runDaemon } from "../daemon.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { choice, duration, flag, path, pathArgument, showAddress } from "../option.ts";
+import { pathArgument } from "../argument.ts";
+import { choice, duration, flag, path, showAddress } from "../option.ts";
 import { daemonOptions, dataOption, listenOption, portOption, SYNC_MODES } from "../options.ts";
 import { defineVerb, type VerbGroup } from "../verb.ts";
 

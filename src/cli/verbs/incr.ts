@@ -1,6 +1,7 @@
 import { RefusedError } from "../../base/errors.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { nameArgument, optionalInt64Argument, showAddress } from "../option.ts";
+import { nameArgument, optionalInt64Argument } from "../argument.ts";
+import { showAddress } from "../option.ts";
 import { clientKeySizeOption, clientKeyspaceSizeOption, connectToWriteOption } from "../options.ts";
 import { defineVerb } from "../verb.ts";
 

@@ -4,7 +4,8 @@ import { NotFoundError } from "../../base/errors.ts";
 import { nameField, nameForOutput, toJson } from "../../base/printable.ts";
 import type { Table, TableRoot } from "../../table/mod.ts";
 import { EXIT_CODES, type ExitCode } from "../exit_codes.ts";
-import { nameArgument, text } from "../option.ts";
+import { nameArgument } from "../argument.ts";
+import { text } from "../option.ts";
 import { dataOption, lockTimeoutOption } from "../options.ts";
 import { type Context, defineVerb, type Verb, type VerbGroup } from "../verb.ts";
 

@@ -1,5 +1,5 @@
 import { EXIT_CODES } from "../exit_codes.ts";
-import { optionalPathArgument } from "../option.ts";
+import { optionalPathArgument } from "../argument.ts";
 import { clientKeySizeOption, clientKeyspaceSizeOption, connectToWriteOption } from "../options.ts";
 import { defineVerb } from "../verb.ts";
 

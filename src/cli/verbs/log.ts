@@ -1,7 +1,8 @@
 /** `countd log …`: looking into an append-only file or a commit log. */
 
 import { EXIT_CODES } from "../exit_codes.ts";
-import { flag, pathArgument } from "../option.ts";
+import { pathArgument } from "../argument.ts";
+import { flag } from "../option.ts";
 import { defineVerb, type VerbGroup } from "../verb.ts";
 
 const fileArgument = pathArgument(

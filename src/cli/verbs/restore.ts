@@ -1,5 +1,5 @@
 import { EXIT_CODES } from "../exit_codes.ts";
-import { pathArgument } from "../option.ts";
+import { pathArgument } from "../argument.ts";
 import { dataOption } from "../options.ts";
 import { defineVerb } from "../verb.ts";
 

@@ -1,0 +1,102 @@
+/**
+ * What a positional argument can be: how its text is read, and whether it must or may be there. Options
+ * are in `option.ts`.
+ */
+import { choice, type Completion, int64 } from "./option.ts";
+
+/** A positional argument: how its text is read, and whether it must or may be there. */
+export interface Positional<Value> {
+  readonly summary: string;
+  readonly presence: "required" | "optional" | "rest";
+  readonly completion: Completion;
+  /** Throws an Error whose message completes the sentence `Argument X …`. */
+  parse(text: string): Value;
+  /** The value where the argument is not there. */
+  readonly absent: Value;
+}
+
+const utf8 = new TextEncoder();
+
+/**
+ * A name as bytes (keyspace, key, value), checked by who takes it. Only UTF-8 can come this way: Deno
+ * refuses other arguments before a program starts.
+ */
+export function nameArgument(summary: string): Positional<Uint8Array> {
+  return required(summary, "nothing", (text) => utf8.encode(text));
+}
+
+export function optionalNameArgument(summary: string): Positional<Uint8Array | undefined> {
+  return optional(summary, "nothing", (text) => utf8.encode(text));
+}
+
+/** Any number of names, also none. */
+export function restArguments(summary: string): Positional<readonly Uint8Array[]> {
+  return {
+    summary,
+    presence: "rest",
+    completion: "nothing",
+    // The parser gathers the values of a rest argument; each is parsed to a list of one.
+    parse: (text) => [utf8.encode(text)],
+    absent: [],
+  };
+}
+
+export function pathArgument(summary: string, of: "file" | "directory"): Positional<string> {
+  return required(summary, of, (text) => pathText(text));
+}
+
+export function optionalPathArgument(
+  summary: string,
+  of: "file" | "directory",
+): Positional<string | undefined> {
+  return optional(summary, of, (text) => pathText(text));
+}
+
+export function optionalInt64Argument(summary: string, absent: bigint): Positional<bigint> {
+  const number = int64({ summary, default: absent });
+  return {
+    summary,
+    presence: "optional",
+    completion: "nothing",
+    parse: (text) => number.parse(text),
+    absent,
+  };
+}
+
+export function choiceArgument<const Word extends string>(
+  summary: string,
+  of: readonly Word[],
+): Positional<Word> {
+  const words = choice({ summary, of, default: of[0] as Word });
+  return required(summary, of, (text) => words.parse(text));
+}
+
+export function optionalChoiceArgument<const Word extends string>(
+  summary: string,
+  of: readonly Word[],
+): Positional<Word | undefined> {
+  const words = choice({ summary, of, default: of[0] as Word });
+  return optional(summary, of, (text) => words.parse(text));
+}
+
+function required<Value>(
+  summary: string,
+  completion: Completion,
+  parse: (text: string) => Value,
+): Positional<Value> {
+  // `absent` is never read: the parser refuses a command line without a required argument.
+  return { summary, presence: "required", completion, parse, absent: undefined as Value };
+}
+
+function optional<Value>(
+  summary: string,
+  completion: Completion,
+  parse: (text: string) => Value,
+): Positional<Value | undefined> {
+  return { summary, presence: "optional", completion, parse, absent: undefined };
+}
+
+function pathText(value: string): string {
+  if (value === "") throw new Error("must not be empty");
+  return value;
+}
