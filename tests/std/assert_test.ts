@@ -15,11 +15,7 @@ function fires(what: string, body: () => void): void {
 
 Deno.test("Conditions hold and fire", () => {
   std.assert(1);
-  std.assertFalse(0);
-  std.assertExists(0);
   fires("why", () => std.assert(false, "why"));
-  fires("why", () => std.assertFalse("x", "why"));
-  fires("undefined", () => std.assertExists(undefined));
   fires("Failed assertion: why", () => std.fail("why"));
 });
 
@@ -56,29 +52,11 @@ Deno.test("Long byte arrays are told by the offset of their first difference", (
   fires("different from offset 70000 on", () => std.assertEquals(actual, expected));
 });
 
-Deno.test("Strict equality is identity", () => {
-  const list: number[] = [];
-  std.assertStrictEquals(list, list);
-  fires("not strictly equal", () => std.assertStrictEquals([] as number[], list));
-  fires("not strictly equal", () => std.assertStrictEquals(0, -0));
-});
-
 Deno.test("Strings are searched and matched", () => {
   std.assertStringIncludes("countd", "unt");
   std.assertMatch("countd", /^c/);
   fires("to contain", () => std.assertStringIncludes("countd", "x"));
   fires("to match", () => std.assertMatch("countd", /^x/));
-});
-
-Deno.test("Numbers are compared", () => {
-  std.assertGreater(2n, 1n);
-  std.assertGreaterOrEqual(1, 1);
-  std.assertLess(1, 2);
-  std.assertLessOrEqual(2, 2);
-  fires("1 > 1", () => std.assertGreater(1, 1));
-  fires("0 >= 1", () => std.assertGreaterOrEqual(0, 1));
-  fires("1 < 1", () => std.assertLess(1, 1));
-  fires("2 <= 1", () => std.assertLessOrEqual(2, 1));
 });
 
 Deno.test("Instances are told by their class", () => {

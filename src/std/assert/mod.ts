@@ -27,11 +27,6 @@ export function assert(expr: unknown, msg = ""): asserts expr {
   if (!expr) throw new AssertionError(msg);
 }
 
-/** Throws unless the expression is falsy. */
-export function assertFalse(expr: unknown, msg = ""): void {
-  if (expr) throw new AssertionError(msg);
-}
-
 /** Deep equality. */
 export function assertEquals<T>(actual: T, expected: T, msg?: string): void {
   if (isDeepStrictEqual(actual, expected)) return;
@@ -45,26 +40,6 @@ export function assertNotEquals<T>(actual: T, expected: T, msg?: string): void {
   if (!isDeepStrictEqual(actual, expected)) return;
   throw new AssertionError(
     withReason(`Expected actual: ${show(actual)} not to be: ${show(expected)}`, msg),
-  );
-}
-
-/** The same value, as `Object.is` has it. */
-export function assertStrictEquals<T>(
-  actual: unknown,
-  expected: T,
-  msg?: string,
-): asserts actual is T {
-  if (Object.is(actual, expected)) return;
-  throw new AssertionError(
-    `${withReason("Values are not strictly equal", msg)}\n${difference(actual, expected)}`,
-  );
-}
-
-/** Neither null nor undefined. */
-export function assertExists<T>(actual: T, msg?: string): asserts actual is NonNullable<T> {
-  if (actual !== undefined && actual !== null) return;
-  throw new AssertionError(
-    withReason(`Expected actual: "${actual}" to not be null or undefined`, msg),
   );
 }
 
@@ -99,26 +74,6 @@ export function assertInstanceOf<E>(
       msg,
     ),
   );
-}
-
-export function assertGreater<T>(actual: T, expected: T, msg?: string): void {
-  if (actual > expected) return;
-  throw new AssertionError(msg ?? `Expect ${show(actual)} > ${show(expected)}`);
-}
-
-export function assertGreaterOrEqual<T>(actual: T, expected: T, msg?: string): void {
-  if (actual >= expected) return;
-  throw new AssertionError(msg ?? `Expect ${show(actual)} >= ${show(expected)}`);
-}
-
-export function assertLess<T>(actual: T, expected: T, msg?: string): void {
-  if (actual < expected) return;
-  throw new AssertionError(msg ?? `Expect ${show(actual)} < ${show(expected)}`);
-}
-
-export function assertLessOrEqual<T>(actual: T, expected: T, msg?: string): void {
-  if (actual <= expected) return;
-  throw new AssertionError(msg ?? `Expect ${show(actual)} <= ${show(expected)}`);
 }
 
 /** Throws always. */
