@@ -71,6 +71,11 @@ export class ReadClient implements Disposable {
     return { rank: Number(view.getBigInt64(0, true)), value: view.getBigInt64(RANK_BYTES, true) };
   }
 
+  /** The value of one key, or null where there is no such counter. */
+  async value(keyspace: Uint8Array, key: Uint8Array): Promise<bigint | null> {
+    return (await this.key(keyspace, key))?.value ?? null;
+  }
+
   /**
    * Keyspaces whose names follow `after` in byte order, some of them; none at the end. A damaged one
    * has no number of counters.

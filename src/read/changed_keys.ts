@@ -18,6 +18,9 @@ export class ChangedKeys {
   readonly sums = new KeySums();
   /** Changed keys that the base does not have; of those that were looked up. */
   keysNotInBase = 0;
+  /** What `addTo` gave last, in two halves. */
+  heldHigh = 0;
+  heldLow = 0;
   byNew = new Uint32Array(0);
   byOld = new Uint32Array(0);
 
@@ -60,7 +63,7 @@ export class ChangedKeys {
     return this.#baseLow[index]!;
   }
 
-  /** The new value of a key that was looked up. */
+  /** The new value of a key, after `settle`. */
   newHigh(index: number): number {
     return this.#newHigh[index]!;
   }
@@ -99,7 +102,7 @@ export class ChangedKeys {
     if (this.#touched.length === 0) return;
     const touched = Uint32Array.from(this.#touched);
     const stayed = this.byNew.filter((index) => this.#isTouched[index] === 0);
-    for (const index of touched) this.setNewValue(index);
+    for (const index of touched) this.#setNewValue(index);
     for (const index of touched) this.#isTouched[index] = 0;
     this.#touched = [];
     touched.sort((left, right) => this.#compareTwo(left, right, this.#newHigh, this.#newLow));
@@ -107,19 +110,24 @@ export class ChangedKeys {
     assert(this.byNew.length === this.sums.count, "Every changed key has its place");
   }
 
-  /** base + sum in 96 bits, held at the limits of int64. */
-  setNewValue(index: number): void {
-    const { sums } = this;
+  #setNewValue(index: number): void {
     const hasBase = this.#hasBase[index] !== 0;
-    const baseLow = hasBase ? this.#baseLow[index]! : 0;
     const baseHigh = hasBase ? this.#baseHigh[index]! : 0;
+    this.addTo(index, baseHigh, hasBase ? this.#baseLow[index]! : 0);
+    this.#newHigh[index] = this.heldHigh;
+    this.#newLow[index] = this.heldLow;
+  }
+
+  /** base + sum in 96 bits, held at the limits of int64: then in `heldHigh` and `heldLow`. */
+  addTo(index: number, baseHigh: number, baseLow: number): void {
+    const { sums } = this;
     const lowSum = (sums.low[index]! >>> 0) + (baseLow >>> 0);
     const highSum = (sums.high[index]! >>> 0) + (baseHigh >>> 0) + (lowSum > 0xffffffff ? 1 : 0);
     const top = (sums.top[index]! + (baseHigh >> 31) + (highSum > 0xffffffff ? 1 : 0)) | 0;
     const high = highSum | 0;
     const fits = top === high >> 31;
-    this.#newHigh[index] = fits ? high : top < 0 ? -0x80000000 : 0x7fffffff;
-    this.#newLow[index] = fits ? lowSum | 0 : top < 0 ? 0 : -1;
+    this.heldHigh = fits ? high : top < 0 ? -0x80000000 : 0x7fffffff;
+    this.heldLow = fits ? lowSum | 0 : top < 0 ? 0 : -1;
   }
 
   /** How many changed keys stand before (value, key) with their new values. */

@@ -81,18 +81,18 @@ export class Overlay {
 
   /** Looks a key up: true where it is there, its count then in `foundHigh` and `foundLow`. */
   find(key: DataView, start: number, end: number): boolean {
+    const base = this.#base;
     const changed = this.#changed;
     const index = changed.count === 0 ? -1 : this.#indexOf(key, start, end);
+    const isInBase = base.find(key, start, end);
     if (index < 0) {
-      if (!this.#base.find(key, start, end)) return false;
-      this.foundHigh = this.#base.foundHigh;
-      this.foundLow = this.#base.foundLow;
-      return true;
+      this.foundHigh = base.foundHigh;
+      this.foundLow = base.foundLow;
+      return isInBase;
     }
-    changed.lookUp();
-    changed.setNewValue(index);
-    this.foundHigh = changed.newHigh(index);
-    this.foundLow = changed.newLow(index);
+    changed.addTo(index, isInBase ? base.foundHigh : 0, isInBase ? base.foundLow : 0);
+    this.foundHigh = changed.heldHigh;
+    this.foundLow = changed.heldLow;
     return true;
   }
 

@@ -131,14 +131,27 @@ export class Reader implements Disposable {
     keyspace: Uint8Array,
     key: Uint8Array,
   ): Promise<{ readonly rank: number; readonly value: bigint } | null> {
-    checkKeyspaceName(keyspace, this.directory.sizes.keyspaceSize);
-    checkKey(key, this.directory.sizes.keySize);
-    const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
+    const view = this.#viewOfKey(keyspace, key);
     return await this.#askNow(keyspace, (ranking) => {
       if (!ranking.find(view, 0, key.length)) return null;
       const value = (BigInt(ranking.foundHigh) << 32n) | BigInt(ranking.foundLow >>> 0);
       return { rank: ranking.rankOfFound(view, 0, key.length), value };
     });
+  }
+
+  /** As `key`, but the value alone: the other changed keys need not be brought into order for it. */
+  async value(keyspace: Uint8Array, key: Uint8Array): Promise<bigint | null> {
+    const view = this.#viewOfKey(keyspace, key);
+    return await this.#askNow(keyspace, (ranking) => {
+      if (!ranking.find(view, 0, key.length)) return null;
+      return (BigInt(ranking.foundHigh) << 32n) | BigInt(ranking.foundLow >>> 0);
+    });
+  }
+
+  #viewOfKey(keyspace: Uint8Array, key: Uint8Array): DataView {
+    checkKeyspaceName(keyspace, this.directory.sizes.keyspaceSize);
+    checkKey(key, this.directory.sizes.keySize);
+    return new DataView(key.buffer, key.byteOffset, key.byteLength);
   }
 
   /** Keyspaces whose names follow `after` in byte order, some of them; none at the end. */

@@ -40,9 +40,12 @@ async function assertReads(reader: OpenReader, living: LivingDirectory, random: 
     for (let tries = 0; tries < 3 && expected.length > 0; tries++) {
       const rank = random.below(expected.length);
       const { key, value } = expected[rank]!;
+      // The value first: it must not need the order that the rank brings about.
+      assertEquals(await reader.value(latin1Bytes(keyspace), latin1Bytes(key)), value);
       assertEquals(await reader.key(latin1Bytes(keyspace), latin1Bytes(key)), { rank, value });
     }
     assertEquals(await reader.key(latin1Bytes(keyspace), latin1Bytes("absent")), null);
+    assertEquals(await reader.value(latin1Bytes(keyspace), latin1Bytes("absent")), null);
   }
 }
 
