@@ -298,13 +298,11 @@ export class SimulatedDisk {
       (directory) => directory.mode,
       copies,
     );
-    const copyOf = (inode: Inode) => copies.get(inode) ?? null;
     for (const [from, to] of copies) {
       if (from.kind !== "directory" || to.kind !== "directory") continue;
       to.durable.clear();
       for (const [name, inode] of from.durable) {
-        const copy = copyOf(inode) ?? this.#unnamed(inode, disk, copies);
-        to.durable.set(name, copy);
+        to.durable.set(name, copies.get(inode) ?? this.#unnamed(inode, disk, copies));
       }
       to.durableMode = from.durableMode;
     }

@@ -22,7 +22,7 @@ export function readProject(): ReadonlyMap<string, SourceFile> {
 
 /** Where work starts: the program, the tests, the tasks, and what linked packages offer. */
 export function entriesOf(paths: Iterable<string>): string[] {
-  const entries = [...paths].filter((path) => /^main\.ts$|_(?:test|bench)\.ts$/.test(path));
+  const entries = [...paths].filter((path) => /^main\.ts$|_(?:test|bench|run)\.ts$/.test(path));
   const configuration = JSON.parse(readText("deno.json")) as {
     tasks: Record<string, { command: string }>;
     links: string[];
