@@ -60,15 +60,24 @@ export async function damageGround(
   frames = 3,
 ): Promise<{ disk: SimulatedDisk; oracle: CounterOracle; waiting: readonly SentBatch[] }> {
   const disk = new SimulatedDisk();
+  const oracle = new CounterOracle();
+  const waiting = await fillDisk(disk, oracle, frames);
+  disk.syncEverything();
+  return { disk: disk.twin(), oracle, waiting };
+}
+
+/** The same on a disk that is there; returns the batches that wait in logs. */
+export async function fillDisk(
+  disk: SimulatedDisk,
+  oracle: CounterOracle,
+  frames: number,
+): Promise<readonly SentBatch[]> {
   const pool = await openPool(disk.process("prepare"));
   pool.directory.close();
   const storage = disk.process("writer");
-  const oracle = new CounterOracle();
   for (let round = 0; round < 4; round++) {
     fillFreeLogs(storage, oracle, ["one", "two"], 3);
     foldAll(storage);
   }
-  const waiting = fillFreeLogs(storage, oracle, ["two", "one"], frames);
-  disk.syncEverything();
-  return { disk: disk.twin(), oracle, waiting };
+  return fillFreeLogs(storage, oracle, ["two", "one"], frames);
 }
