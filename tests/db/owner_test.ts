@@ -299,3 +299,27 @@ Deno.test("Sets go on while a snapshot is written, and a restart finds them all"
     await using(open(), (again) => assertEquals(databaseText(again), model.toText()));
   });
 });
+
+Deno.test("With always, many writers and snapshots one after the other hold nobody up", async () => {
+  await withDatabase(async ({ open }) => {
+    const db = open({ sync: "always" });
+    let isOver = false;
+    const writers = Array.from({ length: 16 }, async (_, writer) => {
+      for (let index = 0; index < 40; index++) {
+        const value = `${writer}-${index}`.repeat(50);
+        assertEquals(await db.write(`key-${writer}`, value), value);
+        assertEquals(await db.read(`key-${writer}`), value);
+      }
+    });
+    const snapshots = (async () => {
+      while (!isOver) await db.snapshot();
+    })();
+    await Promise.all(writers);
+    isOver = true;
+    await snapshots;
+    const text = databaseText(db);
+    assert(db.status().snapshotGeneration > 2);
+    await db.abandon();
+    await using(open(), (again) => assertEquals(databaseText(again), text));
+  });
+});
