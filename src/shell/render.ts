@@ -58,10 +58,13 @@ async function renderJson(answer: Rows, output: ShellOutput): Promise<number> {
   output.write(`${head}${head === "{" ? "" : ","}${toJson(listName)}:[`);
   let count = 0;
   for await (const row of rows) {
-    // A list of one column is a list of names, unless one of them is no text.
+    const cells = columns.map((name, index) => [name, row[index] as Cell] as const);
+    // Names before numbers, as the verbs of the command line have it.
+    const isNumber = ([, cell]: readonly [string, Cell]) => Number(!(cell instanceof Uint8Array));
     const object = jsonObject(
-      Object.fromEntries(columns.map((name, index) => [name, row[index] as Cell])),
+      Object.fromEntries(cells.toSorted((one, other) => isNumber(one) - isNumber(other))),
     );
+    // A list of one column is a list of names, unless one of them is no text.
     const first = columns[0] as string;
     const item = columns.length === 1 && first in object ? object[first] : object;
     output.write((count === 0 ? "" : ",") + toJson(item));

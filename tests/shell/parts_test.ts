@@ -78,7 +78,7 @@ Deno.test("Answers come out byte for byte on a pipe, safe on a terminal, typed i
   ]);
   assertEquals(await rendered(rows(), "json", false), [
     2,
-    '{"total":"2","rows":[{"value":"5","key":"a"},{"value":"-1234","keyBase64":"/wBh"}]}\n',
+    '{"total":"2","rows":[{"key":"a","value":"5"},{"keyBase64":"/wBh","value":"-1234"}]}\n',
   ]);
   const none: Answer = { kind: "rows", listName: "keys", columns: ["key"], rows: [], fields: {} };
   assertEquals(await rendered(none, "json", false), [0, '{"keys":[]}\n']);

@@ -137,8 +137,8 @@ Deno.test("Counters are exact, ranked, and go through the commit logs", async ()
     const json = await shell(["-c", ".mode json; top p 2; count p b; rank p b"]);
     assertEquals(
       json.text,
-      '{"keyspace":"p","total":"3","offset":"0","rows":[{"value":"9223372036854775807","key":"a"},' +
-        '{"value":"1","key":"c"}]}\n{"keyspace":"p","key":"b","value":"-5"}\n' +
+      '{"keyspace":"p","total":"3","offset":"0","rows":[{"key":"a","value":"9223372036854775807"},' +
+        '{"key":"c","value":"1"}]}\n{"keyspace":"p","key":"b","value":"-5"}\n' +
         '{"keyspace":"p","key":"b","rank":"2"}\n',
     );
   });

@@ -26,3 +26,8 @@ Deno.test("The transcript of the shell is true", async () => {
 function promptIn(line: string | undefined): [line: string, prompt: string, command: string] {
   return prompt.exec(line ?? "") as unknown as [string, string, string];
 }
+
+Deno.test("README shows the transcript as it stands", () => {
+  const readme = Deno.readTextFileSync(new URL("../../README.md", import.meta.url));
+  assert(readme.includes("```text\n" + transcript + "```\n"));
+});
