@@ -7,7 +7,7 @@ import { choice, type Completion, int64 } from "./option.ts";
 /** A positional argument: how its text is read, and whether it must or may be there. */
 export interface Positional<Value> {
   readonly summary: string;
-  readonly presence: "required" | "optional" | "rest";
+  readonly presence: "required" | "optional";
   readonly completion: Completion;
   /** Throws an Error whose message completes the sentence `Argument X …`. */
   parse(text: string): Value;
@@ -27,18 +27,6 @@ export function nameArgument(summary: string): Positional<Uint8Array> {
 
 export function optionalNameArgument(summary: string): Positional<Uint8Array | undefined> {
   return optional(summary, "nothing", (text) => utf8.encode(text));
-}
-
-/** Any number of names, also none. */
-export function restArguments(summary: string): Positional<readonly Uint8Array[]> {
-  return {
-    summary,
-    presence: "rest",
-    completion: "nothing",
-    // The parser gathers the values of a rest argument; each is parsed to a list of one.
-    parse: (text) => [utf8.encode(text)],
-    absent: [],
-  };
 }
 
 export function pathArgument(summary: string, of: "file" | "directory"): Positional<string> {

@@ -155,9 +155,8 @@ function zshArguments(verb: Verb): string[] {
   if (verb.answersJson) specifications.push("--json[answer with one JSON object]");
   specifications.push("--help[show the help]");
   for (const [key, positional] of Object.entries(verb.positionals)) {
-    const star = positional.presence === "rest" ? "*" : "";
     const colons = positional.presence === "optional" ? "::" : ":";
-    specifications.push(`${star}${colons}${zshText(key)}:${zshAction(positional.completion)}`);
+    specifications.push(`${colons}${zshText(key)}:${zshAction(positional.completion)}`);
   }
   return [
     "    _arguments \\",

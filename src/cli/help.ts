@@ -87,8 +87,7 @@ export function helpOfVerb(verb: Verb, prefix = ""): string {
 export function usageLine(verb: Verb, prefix = ""): string {
   const words = Object.entries(verb.positionals).map(([key, positional]) => {
     const name = positionalName(key);
-    if (positional.presence === "required") return name;
-    return positional.presence === "optional" ? `[${name}]` : `[${name}...]`;
+    return positional.presence === "required" ? name : `[${name}]`;
   });
   return ["countd", prefix + verb.name, ...words, "[options]"].join(" ");
 }

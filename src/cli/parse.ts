@@ -127,9 +127,13 @@ function resolveOptions(
   return { values, origins };
 }
 
-function parseValue(option: Option<unknown>, text: string, subject: string): unknown {
+function parseValue(
+  { parse }: Pick<Option<unknown>, "parse">,
+  text: string,
+  subject: string,
+): unknown {
   try {
-    return option.parse(text);
+    return parse(text);
   } catch (error) {
     throw new UsageError(`${subject} ${(error as Error).message}`);
   }
@@ -140,18 +144,8 @@ function parsePositionals(table: PositionalTable, words: readonly string[]) {
   let next = 0;
   for (const [key, positional] of Object.entries(table)) {
     const name = positionalName(key);
-    const parse = (word: string) => {
-      try {
-        return positional.parse(word);
-      } catch (error) {
-        throw new UsageError(`Argument ${name} ${(error as Error).message}`);
-      }
-    };
-    if (positional.presence === "rest") {
-      values[key] = words.slice(next).flatMap(parse);
-      next = words.length;
-    } else if (next < words.length) {
-      values[key] = parse(words[next++] as string);
+    if (next < words.length) {
+      values[key] = parseValue(positional, words[next++] as string, `Argument ${name}`);
     } else if (positional.presence === "required") {
       throw new UsageError(`Argument ${name} is missing`);
     } else {

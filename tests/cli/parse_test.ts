@@ -1,7 +1,7 @@
 /** Words in, typed values out: where a value comes from, and what is refused with which words. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../src/base/errors.ts";
-import { nameArgument, optionalInt64Argument, restArguments } from "../../src/cli/argument.ts";
+import { nameArgument, optionalInt64Argument } from "../../src/cli/argument.ts";
 import {
   address,
   choice,
@@ -88,18 +88,6 @@ Deno.test("Negative numbers and words after -- are arguments", () => {
   assertEquals(parsed.positionals["keyspace"], new TextEncoder().encode("--port"));
   assertEquals(parsed.options["follow"], true);
   assertEquals(parse(["ks", "--amount", "-9223372036854775808"]).options["amount"], -(2n ** 63n));
-});
-
-Deno.test("Rest arguments gather what is left, also nothing", () => {
-  const many = defineVerb({
-    ...sample,
-    positionals: { first: nameArgument("one"), others: restArguments("more") },
-  });
-  const parseMany = (...texts: string[]) =>
-    parseVerb(many, texts, { prefix: "", environment: () => undefined }).positionals;
-  assertEquals(parseMany("a")["others"], []);
-  const others = parseMany("a", "b", "c")["others"] as Uint8Array[];
-  assertEquals(others.map((one) => new TextDecoder().decode(one)), ["b", "c"]);
 });
 
 Deno.test("Sizes, times and addresses are read with their units", () => {
