@@ -20,6 +20,7 @@ import {
 } from "./counter_subject.ts";
 import { explore, type ExploreOptions } from "./explore.ts";
 import { plantedStorage, type StorageBug } from "./planted_storage.ts";
+import { workerFold } from "./worker_fold.ts";
 import { type FoldBug, referenceFold, referenceTotals } from "./reference_fold.ts";
 
 const append = (...keyspaces: string[]): WriterStep => ({ do: "append", keyspaces });
@@ -86,6 +87,21 @@ for (const [bug, symptom, steps] of storageBugs) {
   Deno.test(`Planted bug is caught: ${bug}`, async () => {
     const plant = (storage: Storage) => plantedStorage(storage, bug, `${DATA}/logs`);
     await assertCaught(symptom, { plant, steps: () => steps, logs: 1 });
+  });
+}
+
+/** Below the worker that is shipped. */
+const workerBugs: readonly (readonly [StorageBug, RegExp])[] = [
+  ["skip the data sync", lost],
+  ["skip the directory sync", lost],
+  ["skip sync A of the fold", /./],
+  ["skip sync B of the fold", /lost|in one keyspace and not in another/],
+];
+
+for (const [bug, symptom] of workerBugs) {
+  Deno.test(`Planted bug is caught below the worker: ${bug}`, async () => {
+    const plant = (storage: Storage) => plantedStorage(storage, bug, `${DATA}/logs`);
+    await assertCaught(symptom, { plant, fold: workerFold });
   });
 }
 

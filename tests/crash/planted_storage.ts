@@ -23,7 +23,9 @@ export type StorageBug =
   | "write before the generation is durable"
   | "checksum not seeded with the generation"
   | "no checksum"
-  | "retry a failed sync";
+  | "retry a failed sync"
+  | "skip sync A of the fold"
+  | "skip sync B of the fold";
 
 /** Syncs of files do nothing while `when()` says so. */
 function withoutFileSyncs(inner: Storage, when: () => boolean): Storage {
@@ -89,6 +91,10 @@ export function plantedStorage(inner: Storage, bug: StorageBug, logs: string): S
       return overridden(inner, { syncDirectory: () => {} });
     case "skip the sync of the file system":
       return overridden(inner, { syncFileSystem: () => {} });
+    case "skip sync A of the fold":
+      return skippingBetween(inner, "fold.4.before", "fold.4.after");
+    case "skip sync B of the fold":
+      return skippingBetween(inner, "fold.6.before", "fold.6.after");
     case "retry a failed sync":
       return retryingSyncs(inner);
     case "full before the data is durable":
