@@ -46,10 +46,13 @@ export const shell = defineVerb({
     connect: address({
       summary: "send increments to the write port there",
       defaultPort: WRITE_PORT,
+      // COUNTD_CONNECT means the read port to some verbs and the write port to others.
+      fromEnvironment: false,
     }),
     connectRead: address({
       summary: "ask the read port there for counters",
       defaultPort: READ_PORT,
+      fromEnvironment: false,
     }),
     keyspaceSize: clientKeyspaceSizeOption,
     keySize: clientKeySizeOption,
