@@ -1,6 +1,7 @@
 /**
  * What a living daemon says of itself, for `countd status`: one file in `DATA/run` for each daemon,
- * named after its verb and process, rewritten in place twice a second and removed at a clean stop.
+ * named after its verb and process, rewritten in place when its figures change (twice a second at
+ * most) and removed at a clean stop.
  *
  * Invariants:
  *  1. The daemon holds `flock` on its file while it lives; a file without a holder is stale.
@@ -30,6 +31,8 @@ const troubleCharactersMax = 300;
 
 export const reportBytes = 16_384;
 const reportEveryMs = 500;
+/** A daemon with nothing new to say writes this seldom, so that it lets a disk sleep. */
+const repeatEveryMs = 10_000;
 
 /** A report without its end (the writer was in the middle of it) is read again this often. */
 const readAttempts = 5;
@@ -55,6 +58,8 @@ export class DaemonReporter implements Disposable {
   readonly #startedMs: number;
   readonly #timer: ReturnType<typeof setInterval>;
   #file: StoredFile | null = null;
+  #written = "";
+  #writtenMs = -Infinity;
 
   constructor(storage: Storage, data: string, options: ReporterOptions) {
     this.#storage = storage;
@@ -68,18 +73,23 @@ export class DaemonReporter implements Disposable {
 
   #write(): void {
     const { verb, metrics, clock } = this.#options;
+    const facts = {
+      verb,
+      pid: Deno.pid,
+      state: metrics.state,
+      startedMs: this.#startedMs,
+      figures: metrics.snapshot(),
+      troubles: metrics.troubles().slice(0, troublesMax)
+        .map((sentence) => sentence.slice(0, troubleCharactersMax)),
+    };
+    const text = toJson(facts);
+    const nowMs = clock.nowMs();
+    if (text === this.#written && nowMs - this.#writtenMs < repeatEveryMs) return;
     try {
       this.#file ??= this.#open();
-      writeReport(this.#file, {
-        verb,
-        pid: Deno.pid,
-        state: metrics.state,
-        startedMs: this.#startedMs,
-        updatedMs: clock.wallMs(),
-        figures: metrics.snapshot(),
-        troubles: metrics.troubles().slice(0, troublesMax)
-          .map((sentence) => sentence.slice(0, troubleCharactersMax)),
-      });
+      writeReport(this.#file, { ...facts, updatedMs: clock.wallMs() });
+      this.#written = text;
+      this.#writtenMs = nowMs;
     } catch (error) {
       if (!(error instanceof OsError)) throw error;
     }
