@@ -93,6 +93,7 @@ Deno.test("C18 kill -9 of writer and worker at once: exact after restart, every 
     const { port } = await writer.listening();
     // Enough to go through all slots; the worker keeps them free.
     await using worker = startWorker(data);
+    await worker.stderrLine(/worker ready/);
     const sent = await sendOnes(port, { prefix: "second", count: 20_000, keyspaces });
     assertEquals(sent.acknowledged, 20_000);
     counts.push({ prefix: "second", sent });
