@@ -5,11 +5,11 @@
 
 import type { KeyspaceView } from "./keyspace_view.ts";
 
-/** A descriptor each; far below what a process may open. */
-const VIEWS_MAX = 256;
-/** Pages that all views together keep in memory, and those of one of them. */
-const CACHE_BYTES_MAX = 128 * 1024 * 1024;
-const CACHE_BYTES_EACH = 64 * 1024 * 1024;
+/** A descriptor each, and pages: with the bounds below 254 MiB when all are large. */
+const VIEWS_MAX = 128;
+/** Pages that the first two views keep in memory, and each of the others. */
+const VIEWS_LARGE = 2;
+const CACHE_BYTES_LARGE = 64 * 1024 * 1024;
 const CACHE_BYTES_SMALL = 1024 * 1024;
 /** Changed keys that all views together hold, at some 150 bytes each. */
 const CHANGED_KEYS_MAX = 400_000;
@@ -27,8 +27,7 @@ export class ViewCache implements Disposable {
 
   /** What the next view may take for its pages. */
   get cacheBytes(): number {
-    const large = Math.floor(CACHE_BYTES_MAX / CACHE_BYTES_EACH);
-    return this.#views.size < large ? CACHE_BYTES_EACH : CACHE_BYTES_SMALL;
+    return this.#views.size < VIEWS_LARGE ? CACHE_BYTES_LARGE : CACHE_BYTES_SMALL;
   }
 
   /** The view of a keyspace; the name is copied when it is new. */
