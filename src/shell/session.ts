@@ -111,6 +111,12 @@ export class Session implements AsyncDisposable {
     this.#interruption.abort();
   }
 
+  /** Lets a key that was pressed meanwhile come through. For long answers, every now and then. */
+  async breathe(): Promise<void> {
+    await this.clock.sleep(0);
+    this.throwIfInterrupted();
+  }
+
   throwIfInterrupted(): void {
     if (this.#interruption.signal.aborted) throw new InterruptedError("Interrupted");
   }

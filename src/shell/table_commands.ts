@@ -8,6 +8,8 @@ import { globMatcher } from "./glob.ts";
 import type { Session } from "./session.ts";
 
 const utf8 = new TextEncoder();
+/** Rows between two looks for Ctrl-C. */
+const BREATH_ROWS = 100;
 
 const key: Parameter = { name: "KEY", kind: "key" };
 const value: Parameter = { name: "VALUE", kind: "value" };
@@ -45,8 +47,8 @@ function writing(name: "set" | "create" | "update", summary: string): Command {
 }
 
 async function* entries(session: Session, names: readonly string[]) {
-  for (const name of names) {
-    session.throwIfInterrupted();
+  for (const [index, name] of names.entries()) {
+    if (index % BREATH_ROWS === BREATH_ROWS - 1) await session.breathe();
     try {
       yield [utf8.encode(name), await session.table.get(name)];
     } catch (error) {
