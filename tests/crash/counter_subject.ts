@@ -321,7 +321,8 @@ export function randomWriterSteps(random: Random | null): WriterStep[] {
     if (chance < 10) return { do: "append", keyspaces: keyspaces() };
     if (chance < 13) return { do: "sync" };
     if (chance < 16) return { do: "seal", sync: true };
-    if (chance < 17) return { do: "fill", keyspaces: ["one", "two", "three"] };
+    if (chance < 17) return { do: "die" };
+    if (chance < 18) return { do: "fill", keyspaces: ["one", "two", "three"] };
     return { do: "fold" };
   });
 }

@@ -229,6 +229,22 @@ export async function untilCrash(
 }
 
 /**
+ * Runs `body` while promises of stopped programs, which nobody awaits any more, may be rejected: what a
+ * dead process still had to do is nobody's failure.
+ */
+export async function amongTheDead<T>(body: () => Promise<T>): Promise<T> {
+  const ignore = (event: PromiseRejectionEvent) => {
+    if (event.reason instanceof SimulatedCrash) event.preventDefault();
+  };
+  globalThis.addEventListener("unhandledrejection", ignore);
+  try {
+    return await body();
+  } finally {
+    globalThis.removeEventListener("unhandledrejection", ignore);
+  }
+}
+
+/**
  * One life after the other on the same disk: each is stopped at a random operation by a random cut
  * or a kill, and the last is allowed to end. Gives the number of crashes.
  */

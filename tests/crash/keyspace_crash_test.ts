@@ -2,13 +2,17 @@
 
 import { assert } from "@std/assert";
 import { Random, seedForTest } from "../support/random.ts";
+import { cutKeepsData, cutKeepsNothing, cutTearsEven } from "../support/simulated_cut.ts";
 import {
   counterSubject,
   type Fold,
   randomWriterSteps,
   type WriterStep,
 } from "./counter_subject.ts";
-import { explore, randomLives } from "./explore.ts";
+import { session } from "./shipped_session.ts";
+import type { SimulatedDisk } from "../support/simulated_disk.ts";
+import type { CounterOracle } from "./counter_oracle.ts";
+import { amongTheDead, explore, randomLives } from "./explore.ts";
 import { keyspaceFold, keyspaceTotals } from "./keyspace_fold.ts";
 import { workerFold } from "./worker_fold.ts";
 
@@ -19,6 +23,9 @@ const folds: Readonly<Record<string, Fold>> = {
 };
 
 const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+
+/** For long workloads in the normal run. */
+const someCuts = [cutKeepsNothing, cutKeepsData, cutTearsEven];
 
 const append = (...keyspaces: string[]): WriterStep => ({ do: "append", keyspaces });
 const seal: WriterStep = { do: "seal", sync: true };
@@ -62,6 +69,18 @@ for (const [who, fold] of Object.entries(folds)) {
     });
   }
 }
+
+Deno.test("The shipped writer and worker survive a crash at every point of a session", async () => {
+  const base = counterSubject("session", { steps: () => [], fold: workerFold });
+  const subject = {
+    ...base,
+    work: (disk: SimulatedDisk, oracle: CounterOracle) =>
+      session(disk.process("writer"), disk.process("worker"), oracle),
+  };
+  const options = isLong ? { doubleEvery: 29 } : { doubleEvery: 1999, cuts: someCuts };
+  const explored = await amongTheDead(() => explore(subject, options));
+  assert(explored.points > 100, `${explored.points} points`);
+});
 
 Deno.test("Keyspaces survive random lives", async () => {
   const fold = workerFold;

@@ -6,29 +6,19 @@
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { CountdError } from "../../src/base/errors.ts";
-import { noEvents } from "../../src/base/events.ts";
-import { Metrics } from "../../src/base/metrics.ts";
 import { checkDirectory, clearFailed } from "../../src/care/mod.ts";
 import { DataDirectory } from "../../src/commitlog/mod.ts";
 import { OsError, type Storage } from "../../src/file/mod.ts";
-import { Worker } from "../../src/worker/mod.ts";
 import { LogWriter } from "../../src/write/mod.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { cutKeepsNothing, cutTearsEven } from "../support/simulated_cut.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
 import type { DiskEvent, OperationKind } from "../support/simulated_operations.ts";
 import { CounterOracle } from "./counter_oracle.ts";
-import {
-  DATA,
-  LOG_BYTES,
-  OneBatch,
-  openPool,
-  smallSizes,
-  someHolder,
-  stillClock,
-} from "./counter_subject.ts";
+import { DATA, LOG_BYTES, OneBatch, openPool, someHolder, stillClock } from "./counter_subject.ts";
 import { keyspaceTotals } from "./keyspace_fold.ts";
 import { plantedStorage } from "./planted_storage.ts";
+import { foldWith, session, surroundings } from "./shipped_session.ts";
 import { foldOnce } from "./worker_fold.ts";
 
 interface FaultKind {
@@ -48,48 +38,6 @@ const faults: readonly FaultKind[] = [
   { name: "no descriptor", code: "EMFILE", kinds: ["open"] },
   { name: "no memory", code: "ENOMEM", kinds: ["map"] },
 ];
-
-const surroundings = { clock: stillClock, events: noEvents, metrics: new Metrics() };
-
-/** A writer and a fold, until both are done or one of them gives up. */
-async function session(storage: Storage, worker: Storage, oracle: CounterOracle): Promise<void> {
-  using directory = DataDirectory.openOrCreate(storage, DATA, {
-    wanted: smallSizes,
-    self: someHolder,
-  });
-  const writer = await LogWriter.start(directory, {
-    sync: "always",
-    syncIntervalMs: 1000,
-    logs: 2,
-    backlogBytes: 6 * LOG_BYTES,
-    sealAfterMs: 1000,
-  }, surroundings);
-  let failure: unknown = null;
-  writer.failed.catch((error) => failure = error);
-  try {
-    for (let count = 0; count < 8; count++) {
-      const batch = oracle.send(["one", "two"]);
-      const filler = new OneBatch(batch);
-      while (!writer.append(filler) && failure === null) await writer.rotate();
-      await writer.whenDurable(writer.position);
-      batch.acknowledged = true;
-      if (count % 3 === 2) {
-        await writer.rotate();
-        await foldWith(worker);
-      }
-    }
-  } finally {
-    await writer.stop().catch((error) => failure ??= error);
-  }
-  if (failure !== null) throw failure;
-  await foldWith(worker);
-}
-
-async function foldWith(storage: Storage): Promise<void> {
-  using directory = DataDirectory.open(storage, DATA, { self: someHolder });
-  const signal = AbortSignal.timeout(2000);
-  await new Worker(directory, surroundings).runOnce({ signal, lockTimeoutMs: 0 });
-}
 
 async function newDisk(): Promise<SimulatedDisk> {
   const disk = new SimulatedDisk();
