@@ -9,6 +9,7 @@ import { OsError, type Storage } from "../file/mod.ts";
 import { compareNames, COPY_BYTES_MIN, keyspacePath, KeyspaceReader } from "../keyspace/mod.ts";
 import type { KeyspaceFile } from "./keyspace_view.ts";
 import type { BaseRanking } from "./base_ranking.ts";
+import type { PageBudget } from "./page_budget.ts";
 import type { RowBuffer } from "./row_buffer.ts";
 
 /** Room asked for ahead of a copy; more is taken when rows are longer. */
@@ -18,19 +19,20 @@ export class StoredKeyspace implements KeyspaceFile {
   readonly #storage: Storage;
   readonly #name: Uint8Array;
   readonly #path: string;
-  readonly #cacheBytes: number;
+  readonly #budget: PageBudget;
+  #cacheBytes = 0;
   #reader: KeyspaceReader | null = null;
   #ranking: BaseRanking = emptyRanking;
 
   constructor(
     storage: Storage,
     directory: string,
-    { name, cacheBytes }: { readonly name: Uint8Array; readonly cacheBytes: number },
+    { name, budget }: { readonly name: Uint8Array; readonly budget: PageBudget },
   ) {
     this.#storage = storage;
     this.#name = name;
     this.#path = keyspacePath(directory, name);
-    this.#cacheBytes = cacheBytes;
+    this.#budget = budget;
   }
 
   get ranking(): BaseRanking {
@@ -54,21 +56,26 @@ export class StoredKeyspace implements KeyspaceFile {
   }
 
   [Symbol.dispose](): void {
-    this.#reader?.close();
+    if (this.#reader === null) return;
+    this.#reader.close();
+    this.#budget.giveBack(this.#cacheBytes);
     this.#reader = null;
     this.#ranking = emptyRanking;
   }
 
   #openOrNull(): KeyspaceReader | null {
+    const cacheBytes = this.#budget.take();
     let reader: KeyspaceReader;
     try {
-      const options = { cacheBytes: this.#cacheBytes };
-      reader = KeyspaceReader.open(this.#storage, this.#path, options);
+      reader = KeyspaceReader.open(this.#storage, this.#path, { cacheBytes });
     } catch (error) {
+      this.#budget.giveBack(cacheBytes);
       if (error instanceof OsError && ["ENOENT", "ENOTDIR"].includes(error.code)) return null;
       throw error;
     }
+    this.#cacheBytes = cacheBytes;
     if (compareNames(reader.name, this.#name) === 0) return reader;
+    this.#budget.giveBack(cacheBytes);
     reader.close();
     throw new CorruptError(`${this.#path} holds another keyspace: run countd check`, {
       path: this.#path,

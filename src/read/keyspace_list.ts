@@ -11,14 +11,12 @@ import { TooManyChanges } from "./keyspace_view.ts";
 import { KeySums } from "./key_sums.ts";
 import type { LogWatch, WatchedLog } from "./log_watch.ts";
 import { Overlay } from "./overlay.ts";
+import type { PageBudget } from "./page_budget.ts";
 import { RecordWalk } from "./record_walk.ts";
 import type { RowBuffer } from "./row_buffer.ts";
 
 /** Rows of one answer; whoever wants more asks again with the last name. */
 export const TOTALS_MAX = 1024;
-
-/** Pages are looked at once, so few are worth keeping. */
-const CACHE_BYTES = 1024 * 1024;
 
 export interface KeyspaceTotal {
   readonly name: Uint8Array;
@@ -32,6 +30,7 @@ export interface TotalsSources {
   readonly watch: LogWatch | null;
   readonly changedKeysMax: number;
   readonly block: RowBuffer;
+  readonly budget: PageBudget;
 }
 
 /** What the logs hold of one keyspace, by slot. */
@@ -113,12 +112,12 @@ function readLog(
 }
 
 function countersOf(
-  { directory, block }: TotalsSources,
+  { directory, block, budget }: TotalsSources,
   name: Uint8Array,
   shares: Pending["shares"] | undefined,
 ): number | null {
   const { storage, paths } = directory;
-  using file = new StoredKeyspace(storage, paths.keyspaces, { name, cacheBytes: CACHE_BYTES });
+  using file = new StoredKeyspace(storage, paths.keyspaces, { name, budget });
   while (true) {
     try {
       file.refresh();

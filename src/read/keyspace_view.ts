@@ -124,6 +124,11 @@ export class KeyspaceView implements Disposable {
     });
   }
 
+  /** True where neither file nor logs have anything of the keyspace: somebody asked for any name. */
+  get isEmpty(): boolean {
+    return this.#options.file.ranking.total === 0 && this.changedKeys === 0;
+  }
+
   /** Keys that the overlay holds. */
   get changedKeys(): number {
     return this.#overlay.sums.count;

@@ -16,6 +16,7 @@ import { type KeyspaceTotal, listTotals } from "./keyspace_list.ts";
 import { KeyspaceView, TooManyChanges } from "./keyspace_view.ts";
 import { LogWatch } from "./log_watch.ts";
 import type { Overlay } from "./overlay.ts";
+import { PageBudget } from "./page_budget.ts";
 import { RowBuffer } from "./row_buffer.ts";
 import { ViewCache } from "./view_cache.ts";
 
@@ -42,6 +43,7 @@ export class Reader implements Disposable {
   readonly #options: ReaderOptions;
   readonly #watch: LogWatch | null;
   readonly #views: ViewCache;
+  readonly #budget = new PageBudget();
   readonly #block = new RowBuffer(16 * 1024, 1024 * 1024);
 
   /** The directory stays its owner's. */
@@ -169,6 +171,7 @@ export class Reader implements Disposable {
       watch: this.#watch,
       changedKeysMax,
       block: this.#block,
+      budget: this.#budget,
     };
     this.look();
     const pending = this.#watch?.pendingLogs() ?? new Map<number, bigint>();
@@ -201,7 +204,7 @@ export class Reader implements Disposable {
       name,
       file: new StoredKeyspace(storage, paths.keyspaces, {
         name,
-        cacheBytes: this.#views.cacheBytes,
+        budget: this.#budget,
       }),
       watch: this.#watch,
       changedKeysMax: this.#options.changedKeysMax ?? CHANGED_KEYS_MAX,

@@ -5,12 +5,8 @@
 
 import type { KeyspaceView } from "./keyspace_view.ts";
 
-/** A descriptor each, and pages: with the bounds below 254 MiB when all are large. */
+/** A descriptor each, and pages: 254 MiB when all are as large as `PageBudget` lets them. */
 const VIEWS_MAX = 128;
-/** Pages that the first two views keep in memory, and each of the others. */
-const VIEWS_LARGE = 2;
-const CACHE_BYTES_LARGE = 64 * 1024 * 1024;
-const CACHE_BYTES_SMALL = 1024 * 1024;
 /** Changed keys that all views together hold, at some 150 bytes each. */
 const CHANGED_KEYS_MAX = 400_000;
 
@@ -23,11 +19,6 @@ export class ViewCache implements Disposable {
 
   constructor(make: (name: Uint8Array) => KeyspaceView) {
     this.#make = make;
-  }
-
-  /** What the next view may take for its pages. */
-  get cacheBytes(): number {
-    return this.#views.size < VIEWS_LARGE ? CACHE_BYTES_LARGE : CACHE_BYTES_SMALL;
   }
 
   /** The view of a keyspace; the name is copied when it is new. */
@@ -48,12 +39,22 @@ export class ViewCache implements Disposable {
   }
 
   #makeRoom(): void {
+    if (this.#views.size > VIEWS_MAX) this.#evict((view) => view.isEmpty);
     let changedKeys = 0;
     for (const view of this.#views.values()) changedKeys += view.changedKeys;
-    for (const [key, view] of this.#views) {
-      if (this.#views.size === 1) return;
-      if (this.#views.size <= VIEWS_MAX && changedKeys <= CHANGED_KEYS_MAX) return;
+    this.#evict((view) => {
+      if (this.#views.size <= VIEWS_MAX && changedKeys <= CHANGED_KEYS_MAX) return false;
       changedKeys -= view.changedKeys;
+      return true;
+    });
+  }
+
+  /** Closes views, the longest unused first; never the one that was asked for last. */
+  #evict(isToGo: (view: KeyspaceView) => boolean): void {
+    let left = this.#views.size;
+    for (const [key, view] of this.#views) {
+      if (--left === 0) return;
+      if (!isToGo(view)) continue;
       this.#views.delete(key);
       view[Symbol.dispose]();
     }

@@ -324,6 +324,11 @@ Deno.test("Many keyspaces and keys of other keyspaces do not get in each other's
       }
       assertEquals(await listed(reader), modelList(living));
     }
+    // Any number of names that are nobody's takes the place of none that is somebody's.
+    for (let index = 0; index < 300; index++) {
+      assertEquals(await reader.rows(`nobody-${index}`), []);
+      assertEquals(await reader.rows("ks-1"), living.ranking("ks-1"));
+    }
     const after = latin1Bytes("ks-298");
     assertEquals(
       (await reader.keyspaces(after)).length,
