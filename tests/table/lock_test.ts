@@ -5,6 +5,7 @@ import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { BusyError } from "../../src/base/errors.ts";
 import { KeyExistsError, LockDeadlineError, type TableRoot } from "../../src/table/mod.ts";
 import { type CountdProcess, startProgram } from "../support/process.ts";
+import { valueText } from "./client.ts";
 import { oneCall, startClient, untilStopped } from "./clients.ts";
 import { asText, bytes, listTree, openRoot, withRoot } from "./support.ts";
 
@@ -212,6 +213,28 @@ for (const [program, command] of Object.entries(PEERS)) {
     });
   });
 }
+
+Deno.test("F45 beside a writer that keeps flockd's protocol every read is one whole value", async () => {
+  if (!isInstalled("python3")) return console.log("not run: needs python3");
+  await withRoot(async (root, path) => {
+    await root.set("k", bytes(valueText("start", 4096)));
+    const script = decodeURIComponent(new URL("flockd_peer.py", import.meta.url).pathname);
+    await using peer = startProgram(["python3", script, path, "k", "300"]);
+    const seen = new Set<string>();
+    for (let round = 0; !peer.over; round++) {
+      const value = asText(await root.get("k"));
+      const id = value.slice(0, value.indexOf(":"));
+      assertEquals(value, valueText(id, 4096));
+      seen.add(id.replace(/\d+$/, ""));
+      if (round % 3 === 0) await root.set("k", bytes(valueText(`ours${round}`, 4096)));
+      // Lets the end of the peer be noticed.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    assertEquals((await peer.ended()).code, 0);
+    assert(seen.has("go") && seen.has("ours"), [...seen].join());
+    assertEquals([...root.keys()], ["k"]);
+  });
+});
 
 /** Runs `body` while a process of ours, stopped in the middle of a set, holds the lock of key k. */
 async function withHeldKey(
