@@ -169,6 +169,9 @@ export class OrderCheck {
     const { number } = place;
     for (let index = 0; index < frame.rows; index++) {
       const { key, count } = this.#row(frame, index);
+      if (key.includes(0)) {
+        this.#add(CHECK_CONTENT, number, `Key ${index} of page ${number} holds NUL`);
+      }
       const row = this.#asSeparator(key, count);
       if (this.#last !== null && compare(this.#last, row) >= 0) {
         this.#add(invariant, number, `Row ${index} of page ${number} is out of order`);

@@ -4,12 +4,12 @@
  * A copy cannot change under its reader. So whatever a writer does to the file meanwhile, a page either
  * is the one that its parent meant – number, birth and checksum say so – or is refused.
  *
- * Invariant: a frame in the cache was verified for its number and birth.
+ * Invariant: a frame in the cache was verified for its number and birth, and its rows lie inside it.
  */
 
 import type { StoredFile } from "../file/mod.ts";
 import { PAGE_KIND_OFFSET, PAGE_LEVEL_OFFSET, PageFrame, pageProblem } from "./page.ts";
-import type { PageSource } from "./page_source.ts";
+import { contentProblem, type PageSource } from "./page_source.ts";
 
 /** A walk may hold this many frames while it asks for another. */
 const FRAMES_MIN = 64;
@@ -20,6 +20,8 @@ export class PageCache implements PageSource {
   /** Pages that were asked for, and those of them that had to be read. */
   touched = 0;
   read = 0;
+  /** Pages that exist by the meta block at hand: nothing past them is believed, or remembered. */
+  pageCount = 0;
 
   readonly #file: StoredFile;
   readonly #pageSize: number;
@@ -63,6 +65,7 @@ export class PageCache implements PageSource {
   }
 
   #load(number: number, birth: number, kind: number, level: number): PageFrame {
+    if (number >= this.pageCount) this.#refuse(number, "it lies past the last page");
     this.read++;
     while (this.#frames.length <= number) this.#frames.push(undefined);
     const frame = this.#frames[number] ?? this.#spare();
@@ -71,7 +74,7 @@ export class PageCache implements PageSource {
     const bytes = this.#file.read(frame.bytes, number * this.#pageSize);
     const problem = bytes < this.#pageSize
       ? "the file ends before the page does"
-      : pageProblem(frame, { number, birth, kind, level });
+      : pageProblem(frame, { number, birth, kind, level }) ?? contentProblem(frame, kind);
     if (problem !== null) this.#refuse(number, problem);
     frame.number = number;
     frame.birth = birth;

@@ -145,7 +145,6 @@ export function rankLeafProblem(frame: PageFrame): string | null {
     if (keyLength > KEY_BYTES_MAX) return `key ${row} is too long`;
     const next = at + RANK_ROW_KEY_OFFSET + keyLength;
     if (next > end) return `row ${row} is cut off`;
-    if (bytes.subarray(at + RANK_ROW_KEY_OFFSET, next).includes(0)) return `key ${row} holds NUL`;
     at = next;
   }
   if (at !== end) return "rows do not end where the header says";

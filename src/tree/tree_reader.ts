@@ -338,6 +338,7 @@ export class TreeReader {
   }
 
   #loadMarks(): void {
+    this.#cache.pageCount = this.#meta.pageCount;
     const { firstMarks, markSlots } = this.#meta;
     this.#marks = markSlots === firstMarks.length
       ? firstMarks

@@ -1,9 +1,11 @@
 /** Every byte of a small file spoilt in turn: no crash, no hang, no wrong answer. */
 
 import { assert, assertEquals } from "@std/assert";
+import { crc32 } from "node:zlib";
 import { CorruptError } from "../../src/base/errors.ts";
 import { systemStorage } from "../../src/file/mod.ts";
 import { Batch, checkTreeFile, TreeReader, TreeWriter } from "../../src/tree/mod.ts";
+import { Random, seedForTest } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { TreeFixture } from "./open_tree.ts";
 import { commit, decodeRows, type Pair, ToyCounters } from "./toy_counters.ts";
@@ -153,6 +155,48 @@ Deno.test("A torn write of both blocks leaves the transaction before it", async 
     }
     reader.refresh();
     assertEquals(decodeRows(reader.page(0, 10).bytes), toy.ranking());
+    fixture.assertSound();
+  });
+});
+
+Deno.test("A page with absurd content under a right checksum is refused, and no answer hangs", async () => {
+  const random = new Random(seedForTest("Absurd content"));
+  await withTemporaryDirectory((directory) => {
+    using fixture = new TreeFixture(directory);
+    const pairs = Array.from({ length: 300 }, (_, key): Pair => [`key${key}`, BigInt(key + 1)]);
+    commit(fixture.writer, pairs);
+    fixture.assertSound();
+    const good = Deno.readFileSync(fixture.path);
+    using file = systemStorage().open(fixture.path, { access: "write" });
+    let refused = 0;
+    for (let round = 0; round < (isLong ? 20_000 : 1000); round++) {
+      const start = 16 * 1024 + 1024 * random.below(good.length / 1024 - 16);
+      const page = good.slice(start, start + 1024);
+      for (let bytes = random.between(1, 8); bytes > 0; bytes--) {
+        page[random.between(16, random.pick([31, 80, 1023]))] = random.pick([
+          0,
+          1,
+          255,
+          random.below(256),
+        ]);
+      }
+      new DataView(page.buffer).setUint32(0, crc32(page.subarray(4)), true);
+      file.write(page, start);
+      try {
+        const reader = new TreeReader(file, { cacheBytes: 0 });
+        reader.page(0, 1000);
+        for (let probe = 0; probe < 5; probe++) {
+          reader.rankOf(new TextEncoder().encode(`key${random.below(300)}`));
+          reader.at(random.below(300));
+        }
+      } catch (error) {
+        assert(error instanceof CorruptError, error instanceof Error ? error.stack : String(error));
+        refused++;
+      }
+      checkTreeFile(systemStorage(), fixture.path);
+      file.write(good.subarray(start, start + 1024), start);
+    }
+    assert(refused > 100, `${refused} were refused`);
     fixture.assertSound();
   });
 });
