@@ -1,32 +1,13 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { systemClock } from "../../src/base/clock.ts";
-import { BusyError, CorruptError } from "../../src/base/errors.ts";
+import { assert, assertEquals } from "@std/assert";
 import { type Events, noEvents } from "../../src/base/events.ts";
 import { listSlots, nameOfSlot } from "../../src/commitlog/mod.ts";
 import { LogWatch } from "../../src/read/log_watch.ts";
-import { Reader, type ReaderOptions } from "../../src/read/mod.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";
 import { type Increment, LivingDirectory } from "./living_directory.ts";
-import { latin1Bytes, latin1Text, type PlainRow } from "./plain_base.ts";
-
-/** A reader with an opening of its own, as another process has. */
-class OpenReader extends Reader {
-  constructor(living: LivingDirectory, options: Partial<ReaderOptions> = {}) {
-    super(living.openAgain(), { stale: false, clock: systemClock, events: noEvents, ...options });
-  }
-
-  override [Symbol.dispose](): void {
-    super[Symbol.dispose]();
-    this.directory.close();
-  }
-
-  async rows(keyspace: string, offset = 0, length = 1000): Promise<PlainRow[]> {
-    const page = await this.page(latin1Bytes(keyspace), { offset, length });
-    return page.rows.map(({ key, value }) => ({ key: latin1Text(key), value }));
-  }
-}
+import { damage, listed, modelList, OpenReader } from "./open_reader.ts";
+import { latin1Bytes, latin1Text } from "./plain_base.ts";
 
 async function assertReads(reader: OpenReader, living: LivingDirectory, random: Random) {
   for (const keyspace of [...living.model.keys(), "absent"]) {
@@ -47,16 +28,6 @@ async function assertReads(reader: OpenReader, living: LivingDirectory, random: 
     assertEquals(await reader.key(latin1Bytes(keyspace), latin1Bytes("absent")), null);
     assertEquals(await reader.value(latin1Bytes(keyspace), latin1Bytes("absent")), null);
   }
-}
-
-async function listed(reader: Reader): Promise<[string, number | null][]> {
-  const rows = await reader.keyspaces(new Uint8Array(0));
-  return rows.map(({ name, counters }) => [latin1Text(name), counters]);
-}
-
-function modelList(living: LivingDirectory): [string, number][] {
-  return Array.from(living.model, ([name, counters]): [string, number] => [name, counters.size])
-    .sort(([left], [right]) => left < right ? -1 : 1);
 }
 
 Deno.test("A reader sees each increment at once, and only once, through writing, sealing, folding and reuse", async () => {
@@ -141,106 +112,6 @@ Deno.test("Logs that the pool adds later are seen", async () => {
     assertEquals(listSlots(living.storage, `${living.path}/logs`).slots, [0, 1, 2, 3, 4, 5]);
   });
 });
-
-Deno.test("Past the bound of changed keys an answer waits for the fold, or is refused in time", async () => {
-  await withTemporaryDirectory(async (directory) => {
-    await using living = await LivingDirectory.open(`${directory}/data`);
-    const increments = Array.from({ length: 500 }, (_, index) => ({
-      keyspace: index % 2 === 0 ? "even" : "odd",
-      key: `key-${index}`,
-      increment: BigInt(index + 1),
-    }));
-    await living.write(increments);
-    using patient = new OpenReader(living, { changedKeysMax: 100, foldWaitMs: 60_000 });
-    using hasty = new OpenReader(living, { changedKeysMax: 100, foldWaitMs: 50 });
-    await assertRejects(() => hasty.rows("even"), BusyError, "start countd worker");
-    await assertRejects(() => hasty.key(latin1Bytes("odd"), latin1Bytes("key-1")), BusyError);
-    await assertRejects(() => hasty.keyspaces(new Uint8Array(0)), BusyError);
-    assertEquals(await hasty.rows("other"), []);
-
-    // Several wait at once, for an active log too; what comes after them need not be waited for.
-    const waiting = [patient.rows("even"), patient.rows("odd", 10, 5), patient.rows("even")];
-    const list = listed(patient);
-    const expected = [
-      living.ranking("even"),
-      living.ranking("odd").slice(10, 15),
-      living.ranking("even"),
-    ];
-    const expectedList = modelList(living);
-    await living.seal();
-    await living.write([{ keyspace: "other", key: "k", increment: 1n }]);
-    await living.fold();
-    assertEquals(await Promise.all(waiting), expected);
-    assertEquals((await list).slice(0, 2), expectedList.slice(0, 2));
-    assertEquals(await hasty.rows("even"), expected[0]);
-    assertEquals(await patient.rows("other"), [{ key: "k", value: 1n }]);
-  });
-});
-
-Deno.test("A reader over the bound recovers by itself when folds catch up", async () => {
-  await withTemporaryDirectory(async (directory) => {
-    await using living = await LivingDirectory.open(`${directory}/data`);
-    using reader = new OpenReader(living, { changedKeysMax: 50, foldWaitMs: 20 });
-    for (let round = 0; round < 4; round++) {
-      const increments = Array.from({ length: 40 }, (_, index) => ({
-        keyspace: "ks",
-        key: `key-${round * 40 + index}`,
-        increment: 1n,
-      }));
-      await living.write(increments);
-      await living.seal();
-      if (round % 2 === 1) {
-        await assertRejects(() => reader.rows("ks"), BusyError);
-        await living.fold();
-      }
-      assertEquals(await reader.rows("ks"), living.ranking("ks"));
-    }
-  });
-});
-
-Deno.test("A log that is never folded does not keep an answer waiting when the rest is folded", async () => {
-  await withTemporaryDirectory(async (directory) => {
-    await using living = await LivingDirectory.open(`${directory}/data`);
-    const keys = (name: string) =>
-      Array.from({ length: 60 }, (_, index) => ({
-        keyspace: "ks",
-        key: `${name}-${index}`,
-        increment: 1n,
-      }));
-    await living.write(keys("stuck"));
-    const expected = living.ranking("ks");
-    await living.write([{ keyspace: "ks", key: "damaged", increment: 1n }]);
-    await living.seal({ sync: true });
-    const repair = damage(`${living.path}/logs/${nameOfSlot(0)}`, "damaged");
-    await living.write(keys("sound"));
-    await living.seal();
-    using reader = new OpenReader(living, { changedKeysMax: 100, foldWaitMs: 60_000 });
-    const waiting = reader.rows("ks");
-    const listing = listed(reader);
-    await assertRejects(() => living.fold(), CorruptError);
-    assertEquals((await waiting).length, expected.length + 60);
-    assertEquals(await listing, [["ks", expected.length + 60]]);
-    repair();
-    await living.fold();
-    assertEquals(await reader.rows("ks"), living.ranking("ks"));
-  });
-});
-
-/** Changes the first byte of a text in a log, and gives back how to mend it. */
-function damage(path: string, text: string): () => void {
-  const mode = Deno.statSync(path).mode! & 0o777;
-  Deno.chmodSync(path, 0o600);
-  const at = latin1Text(Deno.readFileSync(path)).indexOf(text);
-  const poke = (byte: string) => {
-    Deno.chmodSync(path, 0o600);
-    using file = Deno.openSync(path, { write: true });
-    file.seekSync(at, Deno.SeekMode.Start);
-    file.writeSync(latin1Bytes(byte));
-    Deno.chmodSync(path, mode);
-  };
-  poke(text.charAt(0).toUpperCase());
-  return () => poke(text.charAt(0));
-}
 
 Deno.test("C41 Reading what is not there answers nothing and makes nothing", async () => {
   await withTemporaryDirectory(async (directory) => {

@@ -1,0 +1,93 @@
+/** More changed keys than a reader may hold: its answers wait for the fold, and not longer than needed. */
+
+import { assertEquals, assertRejects } from "@std/assert";
+import { BusyError, CorruptError } from "../../src/base/errors.ts";
+import { nameOfSlot } from "../../src/commitlog/mod.ts";
+import { withTemporaryDirectory } from "../support/temporary.ts";
+import { LivingDirectory } from "./living_directory.ts";
+import { damage, listed, modelList, OpenReader } from "./open_reader.ts";
+import { latin1Bytes } from "./plain_base.ts";
+
+Deno.test("Past the bound of changed keys an answer waits for the fold, or is refused in time", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`);
+    const increments = Array.from({ length: 500 }, (_, index) => ({
+      keyspace: index % 2 === 0 ? "even" : "odd",
+      key: `key-${index}`,
+      increment: BigInt(index + 1),
+    }));
+    await living.write(increments);
+    using patient = new OpenReader(living, { changedKeysMax: 100, foldWaitMs: 60_000 });
+    using hasty = new OpenReader(living, { changedKeysMax: 100, foldWaitMs: 50 });
+    await assertRejects(() => hasty.rows("even"), BusyError, "start countd worker");
+    await assertRejects(() => hasty.key(latin1Bytes("odd"), latin1Bytes("key-1")), BusyError);
+    await assertRejects(() => hasty.keyspaces(new Uint8Array(0)), BusyError);
+    assertEquals(await hasty.rows("other"), []);
+
+    // Several wait at once, for an active log too; what comes after them need not be waited for.
+    const waiting = [patient.rows("even"), patient.rows("odd", 10, 5), patient.rows("even")];
+    const list = listed(patient);
+    const expected = [
+      living.ranking("even"),
+      living.ranking("odd").slice(10, 15),
+      living.ranking("even"),
+    ];
+    const expectedList = modelList(living);
+    await living.seal();
+    await living.write([{ keyspace: "other", key: "k", increment: 1n }]);
+    await living.fold();
+    assertEquals(await Promise.all(waiting), expected);
+    assertEquals((await list).slice(0, 2), expectedList.slice(0, 2));
+    assertEquals(await hasty.rows("even"), expected[0]);
+    assertEquals(await patient.rows("other"), [{ key: "k", value: 1n }]);
+  });
+});
+
+Deno.test("A reader over the bound recovers by itself when folds catch up", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`);
+    using reader = new OpenReader(living, { changedKeysMax: 50, foldWaitMs: 20 });
+    for (let round = 0; round < 4; round++) {
+      const increments = Array.from({ length: 40 }, (_, index) => ({
+        keyspace: "ks",
+        key: `key-${round * 40 + index}`,
+        increment: 1n,
+      }));
+      await living.write(increments);
+      await living.seal();
+      if (round % 2 === 1) {
+        await assertRejects(() => reader.rows("ks"), BusyError);
+        await living.fold();
+      }
+      assertEquals(await reader.rows("ks"), living.ranking("ks"));
+    }
+  });
+});
+
+Deno.test("A log that is never folded does not keep an answer waiting when the rest is folded", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`);
+    const keys = (name: string) =>
+      Array.from({ length: 60 }, (_, index) => ({
+        keyspace: "ks",
+        key: `${name}-${index}`,
+        increment: 1n,
+      }));
+    await living.write(keys("stuck"));
+    const expected = living.ranking("ks");
+    await living.write([{ keyspace: "ks", key: "damaged", increment: 1n }]);
+    await living.seal({ sync: true });
+    const repair = damage(`${living.path}/logs/${nameOfSlot(0)}`, "damaged");
+    await living.write(keys("sound"));
+    await living.seal();
+    using reader = new OpenReader(living, { changedKeysMax: 100, foldWaitMs: 60_000 });
+    const waiting = reader.rows("ks");
+    const listing = listed(reader);
+    await assertRejects(() => living.fold(), CorruptError);
+    assertEquals((await waiting).length, expected.length + 60);
+    assertEquals(await listing, [["ks", expected.length + 60]]);
+    repair();
+    await living.fold();
+    assertEquals(await reader.rows("ks"), living.ranking("ks"));
+  });
+});
