@@ -22,7 +22,7 @@ import { check as checkDatabase } from "../db/mod.ts";
 import { directoryOf, type Storage } from "../file/mod.ts";
 import { TableRoot } from "../table/mod.ts";
 import { copyKeyspaces } from "./backup_keyspaces.ts";
-import { captureLogs, writeLogs } from "./backup_logs.ts";
+import { copyLogs } from "./backup_logs.ts";
 import { databasePaths } from "./check.ts";
 import { copyFile, isVacant, makePlace, removeTree } from "./copy_files.ts";
 import { verifyManifest, writeManifest } from "./manifest.ts";
@@ -112,11 +112,11 @@ async function copyCounters(
   makePlace(storage, to.keyspaces);
   Control.create(storage, to.control, sizes);
   storage.reach("backup.logs.before");
-  const logs = await captureLogs(directory, clock);
+  const logs = await copyLogs(directory, to.logs, clock);
   storage.reach("backup.logs.after");
   const keyspaces = copyKeyspaces(directory, to.keyspaces, logs);
   storage.reach("backup.keyspaces.after");
-  const unfoldedRecords = writeLogs(storage, to.logs, logs, sizes.logSize);
+  const unfoldedRecords = logs.reduce((sum, log) => sum + log.records, 0);
   return { keyspaces, unfoldedRecords };
 }
 

@@ -11,6 +11,7 @@
 
 import { BusyError, CorruptError } from "../base/errors.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
+import type { Storage } from "../file/mod.ts";
 import {
   check,
   decodeKeyspaceName,
@@ -18,71 +19,58 @@ import {
   KeyspaceReader,
   SnapshotLostError,
 } from "../keyspace/mod.ts";
-import type { LogCopy } from "./backup_logs.ts";
+import { emptyCopy, type LogCopy } from "./backup_logs.ts";
 import { copyFile } from "./copy_files.ts";
 
 const ATTEMPTS_MAX = 20;
 
 /** Copies the keyspaces, and adjusts the logs' copies to them. Returns the number of keyspaces. */
 export function copyKeyspaces(
-  { storage, paths }: DataDirectory,
+  directory: DataDirectory,
   target: string,
   logs: readonly LogCopy[],
 ): number {
+  const { storage, paths } = directory;
   const source = paths.keyspaces;
-  const copied = new Set<string>();
-  const settled = new Set<number>();
-  const reading = { storage, target };
+  /** For each copied file the generation of each log that is in it. */
+  const copied = new Map<string, readonly bigint[]>();
+  const settled = new Set<LogCopy>();
+  const greatest = (index: number) => {
+    let found = 0n;
+    for (const marks of copied.values()) found = max(found, marks[index] ?? 0n);
+    return found;
+  };
   for (;;) {
     for (const name of storage.readDirectory(source)) {
       if (isTemporaryName(name) || decodeKeyspaceName(name) === null || copied.has(name)) continue;
-      copyOne(reading, `${source}/${name}`, `${target}/${name}`);
-      copied.add(name);
+      copyOne(storage, `${source}/${name}`, `${target}/${name}`);
+      using reader = KeyspaceReader.open(storage, `${target}/${name}`);
+      copied.set(name, logs.map(({ slot }) => reader.applied(slot)));
     }
-    const overtaken = logs.filter((log) => {
-      const applied = greatestMark(reading, copied, log.slot);
-      return applied > log.generation && !settled.has(log.slot);
-    });
+    const overtaken = [...logs.entries()].filter(([index, log]) =>
+      !settled.has(log) && greatest(index) > log.generation
+    );
     if (overtaken.length === 0) break;
-    for (const log of overtaken) settled.add(log.slot);
-    for (const name of copied) {
-      const lacks = overtaken.some((log) => markOf(reading, name, log.slot) < log.generation);
-      if (!lacks) continue;
+    for (const [, log] of overtaken) settled.add(log);
+    for (const [name, marks] of copied) {
+      if (overtaken.every(([index, log]) => (marks[index] ?? 0n) >= log.generation)) continue;
       storage.unlink(`${target}/${name}`);
       copied.delete(name);
     }
   }
-  for (const log of logs) {
-    const applied = greatestMark(reading, copied, log.slot);
-    if (applied <= log.generation) continue;
-    log.generation = applied;
-    log.places = [];
-    log.bytes = new Uint8Array(0);
+  for (const [index, log] of logs.entries()) {
+    const applied = greatest(index);
+    if (applied > log.generation) emptyCopy(directory, log, applied);
   }
   return copied.size;
 }
 
-interface Reading {
-  readonly storage: DataDirectory["storage"];
-  readonly target: string;
-}
-
-function markOf({ storage, target }: Reading, name: string, slot: number): bigint {
-  using reader = KeyspaceReader.open(storage, `${target}/${name}`);
-  return reader.applied(slot);
-}
-
-function greatestMark(reading: Reading, names: Iterable<string>, slot: number): bigint {
-  let greatest = 0n;
-  for (const name of names) {
-    const mark = markOf(reading, name, slot);
-    if (mark > greatest) greatest = mark;
-  }
-  return greatest;
+function max(left: bigint, right: bigint): bigint {
+  return left > right ? left : right;
 }
 
 /** A copy that does not check was overtaken by commits, or the original is damaged. */
-function copyOne({ storage }: Reading, from: string, to: string): void {
+function copyOne(storage: Storage, from: string, to: string): void {
   for (let attempt = 1;; attempt++) {
     copyFile(storage, { from, to });
     const found = checkCopy(storage, to);
@@ -102,7 +90,7 @@ function copyOne({ storage }: Reading, from: string, to: string): void {
   }
 }
 
-function checkCopy(storage: Reading["storage"], path: string): ReturnType<typeof check> {
+function checkCopy(storage: Storage, path: string): ReturnType<typeof check> {
   try {
     return check(storage, path);
   } catch (error) {

@@ -19,37 +19,76 @@ import {
   pathOfSlot,
   scanLog,
 } from "../commitlog/mod.ts";
-import type { Storage } from "../file/mod.ts";
 
-/** What one log held. */
+/** A copy of a log, written; its file is short of the zeros that follow, which `restore` adds. */
 export interface LogCopy {
   readonly slot: number;
+  readonly path: string;
   generation: bigint;
-  bytes: Uint8Array;
-  places: readonly FramePlace[];
-  readonly claimedWallMs: number;
+  /** Increments in it. */
+  records: number;
 }
 
 const RETRY_MS = 10;
 const ATTEMPTS_MAX = 1000;
 
-/** Throws `CorruptError` for a damaged log: a backup of damage would only look like one. */
-export async function captureLogs(directory: DataDirectory, clock: Clock): Promise<LogCopy[]> {
-  const { slots } = listSlots(directory.storage, directory.paths.logs);
+/**
+ * Copies every log into the directory `target`, one at a time. Throws `CorruptError` for a damaged log: a
+ * backup of damage would only look like one.
+ */
+export async function copyLogs(
+  directory: DataDirectory,
+  target: string,
+  clock: Clock,
+): Promise<LogCopy[]> {
+  const { storage, paths, sizes } = directory;
   const copies: LogCopy[] = [];
-  for (const slot of slots) copies.push(await captureLog(directory, slot, clock));
+  for (const slot of listSlots(storage, paths.logs).slots) {
+    const held = await captureLog(directory, slot, clock);
+    const path = `${target}/${nameOfSlot(slot)}`;
+    const image = logImage(held.bytes, held.places, { ...held, logSize: sizes.logSize });
+    using file = storage.open(path, { access: "write", create: "exclusive", mode: 0o600 });
+    file.write(image.bytes, 0);
+    file.sync();
+    copies.push({ slot, path, generation: held.generation, records: image.records });
+  }
   return copies;
+}
+
+/** Makes a copy a free log of a later generation: what it held is in every keyspace. */
+export function emptyCopy(
+  { storage, sizes }: DataDirectory,
+  copy: LogCopy,
+  generation: bigint,
+): void {
+  const { slot } = copy;
+  const log = { slot, generation, logSize: sizes.logSize, claimedWallMs: 0 };
+  const image = logImage(new Uint8Array(0), [], log);
+  using file = storage.open(copy.path, { access: "write" });
+  file.truncate(0);
+  file.write(image.bytes, 0);
+  file.sync();
+  copy.generation = generation;
+  copy.records = 0;
+}
+
+interface Held {
+  readonly slot: number;
+  readonly generation: bigint;
+  readonly bytes: Uint8Array;
+  readonly places: readonly FramePlace[];
+  readonly claimedWallMs: number;
 }
 
 async function captureLog(
   directory: DataDirectory,
   slot: number,
   clock: Clock,
-): Promise<LogCopy> {
+): Promise<Held> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     using reader = LogReader.open(directory, slot);
-    const copy = reader === null ? null : tryCapture(reader, slot);
-    if (copy !== null) return copy;
+    const held = reader === null ? null : tryCapture(reader, slot);
+    if (held !== null) return held;
     await clock.sleep(RETRY_MS);
   }
   const path = pathOfSlot(directory.paths.logs, slot);
@@ -57,7 +96,7 @@ async function captureLog(
 }
 
 /** Null where the log was put to another use meanwhile, or has no header that can be read. */
-function tryCapture(reader: LogReader, slot: number): LogCopy | null {
+function tryCapture(reader: LogReader, slot: number): Held | null {
   const capture = reader.capture();
   if (capture === null) {
     if (newestHeader(reader.bytes.slice(0, 4096)) !== null) return null;
@@ -81,26 +120,4 @@ function tryCapture(reader: LogReader, slot: number): LogCopy | null {
   }
   const places = findFrames(bytes, identity, scan.cut);
   return { slot, generation, bytes, places, claimedWallMs };
-}
-
-/** Writes the copies as logs at rest. Their files are short of the zeros that follow; `restore` adds them. */
-export function writeLogs(
-  storage: Storage,
-  logs: string,
-  copies: readonly LogCopy[],
-  logSize: number,
-): number {
-  let records = 0;
-  for (const { slot, generation, bytes, places, claimedWallMs } of copies) {
-    const image = logImage(bytes, places, { slot, generation, logSize, claimedWallMs });
-    records += image.records;
-    using file = storage.open(`${logs}/${nameOfSlot(slot)}`, {
-      access: "write",
-      create: "exclusive",
-      mode: 0o600,
-    });
-    file.write(image.bytes, 0);
-    file.sync();
-  }
-  return records;
 }

@@ -138,7 +138,7 @@ function repairPlace(storage: Storage, data: string, self: Holder): RepairReport
   repairKeyspaces(context);
   const directory = DataDirectory.openOrNull(storage, data, { self });
   if (directory !== null) {
-    repairLogs(directory, context, (slot) => appliedMost(storage, data, slot));
+    repairLogs(directory, context, appliedMost(directory));
     directory.close();
   }
   repairTables(context);
@@ -231,19 +231,23 @@ function repairKeyspace(context: RepairContext, path: string, scratch: string): 
   }
 }
 
-/** The greatest generation of a slot that a sound keyspace has applied. */
-function appliedMost(storage: Storage, data: string, slot: number): bigint {
-  let greatest = 0n;
-  for (const { path } of listKeyspaces(storage, directoryPaths(data).keyspaces)) {
+/** The greatest generation of each slot that a sound keyspace has applied. */
+function appliedMost({ storage, paths }: DataDirectory): (slot: number) => bigint {
+  const greatest = new Map<number, bigint>();
+  if (storage.statusOrNull(paths.logs) === null) return () => 0n;
+  const { slots } = listSlots(storage, paths.logs);
+  for (const { path } of listKeyspaces(storage, paths.keyspaces)) {
     try {
       using reader = KeyspaceReader.open(storage, path);
-      const mark = reader.applied(slot);
-      if (mark > greatest) greatest = mark;
+      for (const slot of slots) {
+        const mark = reader.applied(slot);
+        if (mark > (greatest.get(slot) ?? 0n)) greatest.set(slot, mark);
+      }
     } catch (error) {
       if (!(error instanceof CorruptError)) throw error;
     }
   }
-  return greatest;
+  return (slot) => greatest.get(slot) ?? 0n;
 }
 
 function repairTables(context: RepairContext): void {
