@@ -14,6 +14,7 @@ import {
   freeMode,
   isSyncFailure,
   listSlots,
+  LogReader,
   pathOfSlot,
   removeUnfinishedSlots,
   reportRecovery,
@@ -98,15 +99,29 @@ export class Worker {
     this.directory.joinDaemons();
     if (!await takeLease(this.directory, { clock, signal, timeoutMs: lockTimeoutMs })) return;
     await this.#withLease(async () => {
+      let deadlineMs = clock.nowMs() + lockTimeoutMs;
       while (!signal.aborted) {
         const worked = this.#foldAvailable();
+        if (worked > 0) deadlineMs = clock.nowMs() + lockTimeoutMs;
         if (this.#diskIsFull) {
           throw new BusyError(
             `No space to fold the logs of ${this.directory.paths.data}: free some and try again`,
           );
         }
-        if (worked === 0 && !this.#wasTooLarge) break;
-        await clock.sleep(0, signal);
+        if (worked > 0 || this.#wasTooLarge) {
+          await clock.sleep(0, signal);
+          continue;
+        }
+        // A reader that opens a log, or a writer that is just letting go of one, holds it for a moment.
+        const held = this.#heldSealedLog();
+        if (held === null) break;
+        if (clock.nowMs() >= deadlineMs) {
+          throw new BusyError(
+            `Sealed log ${held} is held by ` +
+              `${this.directory.control.describeHolder(slotLock(held))}: try again`,
+          );
+        }
+        await clock.sleep(pollMsFirst, signal);
       }
     });
     if (this.#aside.logCount > 0) {
@@ -116,6 +131,18 @@ export class Worker {
         { path: this.directory.paths.logs, offset: 0 },
       );
     }
+  }
+
+  /** A slot that is sealed and could not be taken, or null. Those set aside do not count. */
+  #heldSealedLog(): number | null {
+    const { storage, control, paths } = this.directory;
+    for (const slot of listSlots(storage, paths.logs).slots) {
+      if (this.#aside.hasLog(slot) || !control.isHeldElsewhere(slotLock(slot))) continue;
+      using log = LogReader.open(this.directory, slot);
+      // Neither readable nor ours to widen: its label says sealed, and somebody holds it.
+      if (log === null || log.capture()?.state === "sealed") return slot;
+    }
+    return null;
   }
 
   async #withLease(body: () => Promise<void>): Promise<void> {

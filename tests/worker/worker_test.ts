@@ -11,6 +11,7 @@ import {
   DirectoryFailedError,
   directoryLocks,
   HeldLog,
+  slotLock,
 } from "../../src/commitlog/mod.ts";
 import { type Storage, systemStorage } from "../../src/file/mod.ts";
 import { keyspacePath, KeyspaceReader } from "../../src/keyspace/mod.ts";
@@ -39,7 +40,11 @@ async function sealLog(test: TestDirectory, records: Records): Promise<number> {
 }
 
 /** `worker --once` in this process, on an opening of its own. */
-async function fold(test: TestDirectory, storage: Storage = test.storage): Promise<string[]> {
+async function fold(
+  test: TestDirectory,
+  storage: Storage = test.storage,
+  lockTimeoutMs = 0,
+): Promise<string[]> {
   const events: string[] = [];
   const reporter: Events = { report: (_level, event) => events.push(event) };
   using directory = DataDirectory.open(storage, test.data, { self: describeSelf(storage) });
@@ -48,7 +53,7 @@ async function fold(test: TestDirectory, storage: Storage = test.storage): Promi
     events: reporter,
     metrics: new Metrics(),
   });
-  await worker.runOnce({ signal: new AbortController().signal, lockTimeoutMs: 0 });
+  await worker.runOnce({ signal: new AbortController().signal, lockTimeoutMs });
   return events;
 }
 
@@ -265,6 +270,20 @@ Deno.test("One lease: a second folder gives up in time and names the holder", as
     assert(error.message.includes(`pid ${Deno.pid}`), error.message);
     test.directory.control.unlock(directoryLocks.fold);
     await fold(test);
+  });
+});
+
+Deno.test("A sealed log whose byte somebody holds for a moment is waited for, not passed over", async () => {
+  await withFolds(async (test) => {
+    const slot = await sealLog(test, [["k", "a", 1n]]);
+    const { control } = test.directory;
+    assert(control.tryLock(slotLock(slot)));
+    await assertRejects(() => fold(test), BusyError, `Sealed log ${slot} is held`);
+    const folded = fold(test, systemStorage(), 60_000);
+    await systemClock.sleep(50);
+    control.unlock(slotLock(slot));
+    await folded;
+    assertEquals(counters(test, "k"), ["a 1"]);
   });
 });
 
