@@ -12,6 +12,7 @@ import {
   directoryLocks,
   failDirectory,
   freeMode,
+  isOutOfResources,
   isSyncFailure,
   listSlots,
   LogReader,
@@ -192,7 +193,9 @@ export class Worker {
       this.#marksAreDurable = false;
       fold.giveUp();
       if (error instanceof BadRecordError) return 1; // set aside; the others are tried at once
-      if (!(error instanceof FoldTooLargeError)) throw error;
+      // So many logs may wait that a process cannot have them all open: fewer at a time will do.
+      const holdsTooMuch = isOutOfResources(error) && fold.takenCount > 1;
+      if (!(error instanceof FoldTooLargeError) && !holdsTooMuch) throw error;
       this.#wasTooLarge = true;
       this.#noteDiskFull(fold.takenCount <= 1);
       this.#logsMax = Math.max(1, Math.floor(fold.takenCount / 2));

@@ -13,7 +13,7 @@ import {
   HeldLog,
   slotLock,
 } from "../../src/commitlog/mod.ts";
-import { type Storage, systemStorage } from "../../src/file/mod.ts";
+import { OsError, type Storage, systemStorage } from "../../src/file/mod.ts";
 import { keyspacePath, KeyspaceReader } from "../../src/keyspace/mod.ts";
 import { Worker } from "../../src/worker/mod.ts";
 import { checkData } from "../support/check_data.ts";
@@ -322,5 +322,34 @@ Deno.test("C38 an idle worker holds no log", async () => {
     }
     stop.abort();
     await running;
+  });
+});
+
+Deno.test("More logs than a process may open are folded a few at a time", async () => {
+  await withFolds(async (test) => {
+    for (let count = 0; count < 4; count++) await sealLog(test, [["ks", "k", 1n]]);
+    // No more than three logs open at once.
+    let open = 0;
+    let refused = 0;
+    const inner = faultyStorage(systemStorage(), new Faults());
+    const storage: Storage = {
+      ...inner,
+      open(path, options) {
+        const isLog = path.includes("/logs/lock-");
+        if (isLog && open === 3) {
+          refused++;
+          throw new OsError("open", path, "EMFILE");
+        }
+        const file = inner.open(path, options);
+        if (!isLog) return file;
+        open++;
+        const { close } = file;
+        return Object.assign(file, { close: () => (open--, close()) });
+      },
+    };
+    await fold(test, storage);
+    assert(refused > 0, "the limit was met");
+    assertEquals(open, 0);
+    assertEquals(counters(test, "ks"), ["k 4"]);
   });
 });
