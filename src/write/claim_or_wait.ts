@@ -18,7 +18,10 @@ const waits = {
   resources: "out of descriptors or memory: sockets are not read until a log can be opened",
 } as const;
 
-/** A claimed log, as soon as there is one. Throws the signal's reason when it fires first. */
+/**
+ * A claimed log, as soon as there is one. Throws the signal's reason when it fires first, and
+ * `DirectoryFailedError` where the directory is marked failed meanwhile: then nobody makes room any more.
+ */
 export async function claimOrWait(
   pool: LogPool,
   { clock, events, metrics, signal }: {
@@ -51,6 +54,7 @@ export async function claimOrWait(
       events.report("warn", waits[claimed]);
     }
     signal?.throwIfAborted();
+    pool.directory.refuseFailed();
     await clock.sleep(fullRetryMs, signal);
   }
 }

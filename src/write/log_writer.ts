@@ -297,7 +297,7 @@ export class LogWriter {
   }
 
   #tick(): void {
-    if (this.#failure !== null || this.#stopping || this.#rotation !== null) return;
+    if (this.#failure !== null || this.#stopping) return;
     const { log, firstAppendMs } = this.#active;
     const nowMs = this.surroundings.clock.nowMs();
     if (nowMs - this.#lastMarkLookMs >= markLookMs) {
@@ -311,7 +311,7 @@ export class LogWriter {
     if (sync === "interval" && log.durable < log.tail) {
       if (nowMs - this.#lastSyncMs >= syncIntervalMs) this.#wantSync();
     }
-    if (log.isEmpty) return;
+    if (log.isEmpty || this.#rotation !== null) return;
     const isIdle = nowMs - this.#lastAppendMs >= idleSealMs &&
       log.tail - headPageBytes >= idleSealBytes;
     const isOld = nowMs - firstAppendMs >= sealAfterMs;

@@ -187,3 +187,38 @@ Deno.test("Two openings of one directory in one process keep each other out", as
     assertEquals(smallLogSize, test.directory.sizes.logSize);
   });
 });
+
+Deno.test("A writer that waits for room still syncs by timer", async () => {
+  await withDataDirectory(async (test) => {
+    const limits = { logs: 2, backlogBytes: 2 * smallLogSize, syncIntervalMs: 300 };
+    const { writer, events, close } = await startFaulty(test, limits);
+    for (let count = 0; count < 2; count++) await append(writer, large);
+    const third = append(writer, large);
+    third.catch(() => {});
+    await waitUntil("the wait", () => events.some((event) => event.startsWith("backlog full")));
+    await waitUntil("the timer's sync", () => writer.durablePosition === writer.position);
+    await writer.stop();
+    await assertRejects(() => third);
+    close();
+  });
+});
+
+Deno.test("A writer that waits for room ends when the directory is marked failed", async () => {
+  await withDataDirectory(async (test) => {
+    const limits = { logs: 2, backlogBytes: 2 * smallLogSize };
+    const { writer, events, close } = await startFaulty(test, limits);
+    for (let count = 0; count < 2; count++) await append(writer, large);
+    const third = append(writer, large);
+    third.catch(() => {});
+    await waitUntil("the wait", () => events.some((event) => event.startsWith("backlog full")));
+    // Another one that would have to wait, from its first log on.
+    const other = startFaulty(test, limits);
+    other.catch(() => {});
+    test.directory.markFailed("a worker's sync failed", 0);
+    await assertRejects(() => third, DirectoryFailedError);
+    await assertRejects(() => writer.failed, DirectoryFailedError, "a worker's sync failed");
+    await assertRejects(() => other, DirectoryFailedError);
+    await assertRejects(() => writer.stop(), DirectoryFailedError);
+    close();
+  }, { checks: false });
+});
