@@ -206,7 +206,13 @@ export class CountdProcess implements AsyncDisposable {
   }
 
   signal(name: Deno.Signal): void {
-    if (!this.#over) this.#child.kill(name);
+    if (this.#over) return;
+    try {
+      this.#child.kill(name);
+    } catch (error) {
+      // It ended by itself, and nobody has told us yet.
+      if (!(error instanceof TypeError)) throw error;
+    }
   }
 
   /** Sends `name` (SIGTERM) and gives the exit code. */
