@@ -38,6 +38,8 @@ export interface Surroundings {
 /** Between two looks at the pool: soon after work, seldom when nothing happens. */
 const pollMsFirst = 10;
 const pollMsLast = 100;
+/** After so long without a fold the keyspaces give back the space of their older versions. */
+const restMs = 1000;
 /** While the disk is too full for even one log. */
 const diskFullRetryMs = 500;
 
@@ -78,8 +80,14 @@ export class Worker {
     }
     await this.#withLease(async () => {
       let delayMs = pollMsFirst;
+      let restsFromMs = clock.nowMs() + restMs;
       while (!signal.aborted) {
         const worked = this.#foldAvailable() > 0;
+        if (worked) restsFromMs = clock.nowMs() + restMs;
+        else if (clock.nowMs() >= restsFromMs) {
+          restsFromMs = Infinity;
+          this.#giveSpaceBack();
+        }
         delayMs = worked ? pollMsFirst : Math.min(pollMsLast, delayMs * 2);
         await clock.sleep(this.#diskIsFull ? diskFullRetryMs : worked ? 0 : delayMs, signal);
       }
@@ -132,6 +140,11 @@ export class Worker {
         { path: this.directory.paths.logs, offset: 0 },
       );
     }
+  }
+
+  /** Not while a backup reads older versions. */
+  #giveSpaceBack(): void {
+    if (!this.directory.control.isHeldElsewhere(directoryLocks.pin)) this.#writers.giveSpaceBack();
   }
 
   /** A slot that is sealed and could not be taken, or null. Those set aside do not count. */

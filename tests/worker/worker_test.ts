@@ -26,6 +26,7 @@ import {
   withDataDirectory,
 } from "../support/data_directory.ts";
 import { Faults, faultyStorage } from "../support/faulty_storage.ts";
+import { waitUntil } from "../support/wait.ts";
 
 type Records = readonly (readonly [string, string, bigint])[];
 
@@ -299,6 +300,32 @@ Deno.test("C39 the log of a living writer is left to it", async () => {
     await active.seal({ sync: true });
     await fold(test);
     assertEquals(counters(test, "k"), ["a 1"]);
+  });
+});
+
+Deno.test("A worker that rests gives the space of older versions back", async () => {
+  await withFolds(async (test) => {
+    // Dense folds of one keyspace write it anew each time.
+    const records = Array.from({ length: 200 }, (_, at) => ["k", `${at}`.padEnd(250), 1n] as const);
+    for (let round = 0; round < 12; round++) {
+      await sealLog(test, records);
+      await fold(test);
+    }
+    const path = keyspacePath(test.directory.paths.keyspaces, encoder.encode("k"));
+    const before = test.storage.status(path).allocatedBytes;
+    using directory = test.open();
+    const worker = new Worker(directory, {
+      clock: systemClock,
+      events: { report: () => {} },
+      metrics: new Metrics(),
+    });
+    const stop = new AbortController();
+    const running = worker.run(stop.signal);
+    await sealLog(test, [["k", "last", 1n]]);
+    await waitUntil("less space", () => test.storage.status(path).allocatedBytes < before);
+    stop.abort();
+    await running;
+    assertEquals(counters(test, "k").length, 201);
   });
 });
 
