@@ -42,7 +42,7 @@ function scriptOf(steps: readonly Step[]): string {
       command,
       "status=$?",
       ...(command.endsWith("&")
-        ? ["until grep -q '^read listening' serve.log; do sleep 0.05; done"]
+        ? ["until grep -qs '^read listening' serve.log; do sleep 0.05; done"]
         : []),
       "echo -----",
       "(exit $status)",
