@@ -47,29 +47,41 @@ export class WorkerProcess {
     let delayMs = restartMsFirst;
     while (!this.#stopping) {
       const startMs = clock.nowMs();
-      const { code, signal } = await this.#runOnce();
+      const end = await this.#runOnce();
       if (this.#stopping) return;
       metrics.counter("countd_restarts_total").value += 1;
       if (clock.nowMs() - startMs > healthyMs) delayMs = restartMsFirst;
-      events.report("error", "worker died and is started again", {
-        exit_code: code,
-        ...(signal === null ? {} : { signal }),
-        delay_ms: delayMs,
-      });
+      if (end instanceof Error) {
+        events.report("error", "worker could not be started", {
+          reason: end.message,
+          retry_ms: delayMs,
+        });
+      } else {
+        events.report("error", "worker died and is started again", {
+          exit_code: end.code,
+          ...(end.signal === null ? {} : { signal: end.signal }),
+          delay_ms: delayMs,
+        });
+      }
       await clock.sleep(delayMs, this.#stop.signal);
       delayMs = Math.min(restartMsLast, delayMs * 2);
     }
   }
 
-  async #runOnce(): Promise<Deno.CommandStatus> {
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: [...this.options.args],
-      stdin: "piped",
-      stdout: "null",
-      stderr: "inherit",
-      // These two belong to us: the worker must not take our port, nor speak for us to systemd.
-      env: { COUNTD_METRICS_PORT: "", NOTIFY_SOCKET: "" },
-    }).spawn();
+  /** How the worker ended, or why none could be started: no process, memory or descriptor to be had. */
+  async #runOnce(): Promise<Deno.CommandStatus | Error> {
+    try {
+      this.#child = new Deno.Command(Deno.execPath(), {
+        args: [...this.options.args],
+        stdin: "piped",
+        stdout: "null",
+        stderr: "inherit",
+        // These two belong to us: the worker must not take our port, nor speak for us to systemd.
+        env: { COUNTD_METRICS_PORT: "", NOTIFY_SOCKET: "" },
+      }).spawn();
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
     try {
       return await this.#child.status;
     } finally {

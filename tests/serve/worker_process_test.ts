@@ -1,0 +1,30 @@
+/** The worker that serve keeps alive. */
+
+import { assert, assertEquals } from "@std/assert";
+import { systemClock } from "../../src/base/clock.ts";
+import type { EventFields } from "../../src/base/events.ts";
+import { Metrics } from "../../src/base/metrics.ts";
+import { WorkerProcess } from "../../src/serve/mod.ts";
+import { waitUntil } from "../support/wait.ts";
+
+Deno.test("A worker that cannot be started is reported and tried again, and serve lives on", async () => {
+  const events: string[] = [];
+  const report = (_level: string, event: string, fields?: EventFields) => {
+    events.push(`${event}: ${fields?.["reason"] ?? fields?.["exit_code"]}`);
+  };
+  // An argument with a NUL is one that the system starts no process with.
+  let args = ["eval", "\0"];
+  const metrics = new Metrics();
+  const worker = new WorkerProcess({
+    get args() {
+      return args;
+    },
+  }, { clock: systemClock, events: { report }, metrics });
+  await waitUntil("the report", () => events.length > 0);
+  assert(events[0]?.startsWith("worker could not be started: Failed to spawn"), events[0]);
+  args = ["eval", "await Deno.stdin.readable.pipeTo(new WritableStream())"];
+  await waitUntil("the worker", () => worker.pid !== null);
+  assert(metrics.counter("countd_restarts_total").value > 0);
+  await worker.stop();
+  assertEquals(worker.pid, null);
+});
