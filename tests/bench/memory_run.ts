@@ -1,7 +1,7 @@
 /**
  * Memory of every daemon over a long run at full load:
  *
- *     deno run -A tests/bench/memory_run.ts --minutes 10
+ *     deno task bench:memory --minutes 10
  *
  * One writer, one worker and one reader; increments as fast as they are taken (100,000 keys, Zipf 1.0),
  * and pages and ranks asked for all the while. Anonymous memory is read every few seconds; MEMORY.md gets
@@ -84,7 +84,7 @@ await withTemporaryDirectory(async (directory) => {
   const text = [
     "# Memory over time",
     "",
-    `Made by \`deno run -A tests/bench/memory_run.ts --minutes ${minutes}\`: ` +
+    `Made by \`deno task bench:memory --minutes ${minutes}\`: ` +
     `${(sent / 1e6).toFixed(0)} million increments taken and folded, ${answered} pages of 100 ` +
     "answered. Anonymous memory of each daemon in MiB, the median of each tenth of the run.",
     "",
