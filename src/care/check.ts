@@ -20,6 +20,8 @@ import { ofNoun, type Violation } from "./violation.ts";
 
 export interface CheckReport {
   readonly violations: readonly Violation[];
+  /** What a process that was killed left behind, and the next one puts right: nothing is broken. */
+  readonly leftovers: readonly Violation[];
   readonly checked: {
     readonly logs: number;
     readonly keyspaces: number;
@@ -32,6 +34,9 @@ export interface CheckReport {
 
 /** How often something is looked at again that a daemon may have been changing meanwhile. */
 const LOOKS_MAX = 5;
+
+/** Rules of the commit logs about labels and unfinished logs (README of that room). */
+const LEFTOVER_RULES: readonly number[] = [9, 10];
 
 /** Where the failed mark's rule stands in the README of the commit logs. */
 const FAILED_MARK_RULE = 11;
@@ -70,7 +75,14 @@ export function checkDirectory(
   }
   const tables = checkTablesOf(storage, data, violations);
   const db = checkDatabaseOf(storage, data, { violations, notChecked });
-  return { violations, checked: { logs, keyspaces, tables, db }, notChecked };
+  const isLeftover = ({ noun, invariant }: Violation) =>
+    noun === "logs" && LEFTOVER_RULES.includes(invariant);
+  return {
+    violations: violations.filter((violation) => !isLeftover(violation)),
+    leftovers: violations.filter(isLeftover),
+    checked: { logs, keyspaces, tables, db },
+    notChecked,
+  };
 }
 
 /** Any of the parts will do: a directory that lost its control file is still one to be looked at. */

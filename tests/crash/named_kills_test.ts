@@ -1,8 +1,9 @@
 /** kill -9 at the moments that the issue and the cases name, on real processes. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { listSlots } from "../../src/commitlog/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
+import { runCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import {
   assertOnes,
@@ -58,6 +59,10 @@ for (const [name, point] of workerDeaths) {
         // The second round finds the keyspaces made: a point of new ones is not reached again.
         if (round === 0) {
           assertEquals((await worker.ended()).signal, "SIGKILL", `${point} was not reached`);
+          // What a dead process left behind is no corruption.
+          const check = await runCountd(["check", `--data=${data}`]);
+          assertEquals(check.code, 0, check.text);
+          if (point.startsWith("fold")) assertMatch(check.stderr, /left behind/);
         } else await worker.kill();
       }
       await foldEverything(data);

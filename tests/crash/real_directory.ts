@@ -124,6 +124,7 @@ export function assertOnes(
 /** Ends every test that made a data directory. */
 export function assertSound(data: string): void {
   const storage = systemStorage();
-  const { violations } = checkDirectory(storage, data, { self: describeSelf(storage) });
-  assertEquals(violations, []);
+  const report = checkDirectory(storage, data, { self: describeSelf(storage) });
+  assertEquals(report.violations, []);
+  assertEquals(report.leftovers, []);
 }

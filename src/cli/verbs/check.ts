@@ -11,7 +11,8 @@ export const check = defineVerb({
     "Looks at the control file, logs, keyspaces, tables and database, and prints a line for each " +
     "broken rule: noun and number of the rule, file, byte offset and what is wrong, separated by " +
     "tabs. The rules are numbered in the README of each noun's room. Exits 6 where there is one. " +
-    "Changes nothing, and may run while daemons work.",
+    "Changes nothing, and may run while daemons work. What a killed process left behind, and the next " +
+    "one puts right, is told on stderr and is no broken rule.",
     "A failed sync marks a directory as failed, and every daemon refuses it. --clear-failed, with no " +
     "daemon running, checks every file, writes every byte once more, syncs, and removes the mark.",
   ],
@@ -48,6 +49,9 @@ export const check = defineVerb({
     if (json) stdout.json(reportJson(options.data, report));
     else {
       for (const violation of report.violations) stdout.line(lineOf(violation));
+      for (const { path, message } of report.leftovers) {
+        stderr.line(`left behind: ${path}: ${message}`);
+      }
       for (const what of report.notChecked) stderr.line(`not checked: ${what}`);
       stderr.line(summaryOf(report));
     }
@@ -67,16 +71,11 @@ function summaryOf({ violations, checked }: CheckReport): string {
   return `checked ${parts.join(", ")}: ${found}`;
 }
 
-function reportJson(data: string, { violations, checked, notChecked }: CheckReport) {
+function reportJson(data: string, { violations, leftovers, checked, notChecked }: CheckReport) {
   return {
     directory: data,
-    violations: violations.map(({ noun, invariant, path, offset, message }) => ({
-      noun,
-      invariant,
-      path,
-      offset: String(offset),
-      message,
-    })),
+    violations: violations.map(violationJson),
+    leftovers: leftovers.map(violationJson),
     checked: {
       ...checked,
       logs: String(checked.logs),
@@ -84,4 +83,8 @@ function reportJson(data: string, { violations, checked, notChecked }: CheckRepo
     },
     notChecked,
   };
+}
+
+function violationJson({ noun, invariant, path, offset, message }: Violation) {
+  return { noun, invariant, path, offset: String(offset), message };
 }
