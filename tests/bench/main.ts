@@ -90,6 +90,12 @@ async function report(results: readonly Result[]): Promise<string> {
     "",
     ...table,
     "",
+    "What a record costs to fold, and a page to read, as the keyspace grows:",
+    "",
+    "![costs against the number of counters](growth.svg)",
+    "",
+    "Memory of the daemons over time: [MEMORY.md](MEMORY.md).",
+    "",
     ...others,
   ].join("\n");
 }
