@@ -7,6 +7,8 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { BusyError } from "../../src/base/errors.ts";
+import { checkDirectory } from "../../src/care/mod.ts";
 import { checkCommitLogs, DataDirectory, describeSelf } from "../../src/commitlog/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
 import { checkKeyspaces, KeyspaceReader, listKeyspaces } from "../../src/keyspace/mod.ts";
@@ -199,6 +201,7 @@ export class KillHarness implements AsyncDisposable {
     for (const role of victims) this.#daemons.get(role)?.signal("SIGKILL");
     for (const role of victims) await this.#daemons.get(role)?.kill();
     this.figures.kills += victims.length;
+    if (random.chance(0.15)) this.#checkMeanwhile();
     const armed = victims.filter((role) => points[role].length > 0 && random.chance(0.4));
     await Promise.all(armed.map((role) => this.#dieAtPoint(role)));
     await this.#startAll(victims);
@@ -248,6 +251,18 @@ export class KillHarness implements AsyncDisposable {
     await this.#order({ pause: true });
     const [line] = await this.#load.stdoutLine(/^\{.*\}$/, { from: this.#reports++ });
     return JSON.parse(line) as LoadReport;
+  }
+
+  /** With some daemons dead and others at work, nothing is broken either. */
+  #checkMeanwhile(): void {
+    const storage = systemStorage();
+    try {
+      const { violations } = checkDirectory(storage, this.#data, { self: describeSelf(storage) });
+      assertEquals(violations, []);
+    } catch (error) {
+      // A keyspace may change faster than it can be read.
+      if (!(error instanceof BusyError)) throw error;
+    }
   }
 
   #check(): void {
