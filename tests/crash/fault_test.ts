@@ -136,7 +136,7 @@ Deno.test("A stopped worker (SIGSTOP) keeps the lease: another gives up in time,
   });
 });
 
-Deno.test("A writer without descriptors lives, and what it answered is there", async () => {
+Deno.test("Opens that fail for want of descriptors cost no increment that was answered", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     {

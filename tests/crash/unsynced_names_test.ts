@@ -4,8 +4,14 @@
  * must not take with them what the living one was told is on disk.
  */
 
-import { assertEquals } from "@std/assert";
-import { DataDirectory, describeSelf, recoverSlot } from "../../src/commitlog/mod.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  type ActiveLog,
+  DataDirectory,
+  describeSelf,
+  listSlots,
+  recoverSlot,
+} from "../../src/commitlog/mod.ts";
 import { batchOf, claim, poolOn, smallLogSize, takeSealed } from "../support/data_directory.ts";
 import { cutKeepsNothing } from "../support/simulated_cut.ts";
 import { SimulatedCrash, SimulatedDisk } from "../support/simulated_disk.ts";
@@ -48,38 +54,64 @@ async function killMaker(index: number): Promise<SimulatedDisk | null> {
   }
 }
 
-/** Appends a record, has it synced, and cuts the power. */
-async function appendAndCut(disk: SimulatedDisk): Promise<{ slot: number; disk: SimulatedDisk }> {
+/** The disk after a writer had a record made durable in every log of the pool, and the power failed. */
+async function appendAndCut(disk: SimulatedDisk): Promise<SimulatedDisk> {
   const directory = openOn(disk.process("writer"));
   const pool = poolOn(directory, { logs: 2 });
   await pool.prepare();
   pool.recoverAll();
-  const active = await claim(pool);
+  for (let count = 0; count < 2; count++) await appendDurably(await claim(pool));
+  return disk.powerCut(cutKeepsNothing);
+}
+
+async function appendDurably(active: ActiveLog): Promise<void> {
   active.append(batchOf([["keyspace", "key", 1n]]));
   await active.sync();
-  return { slot: active.slot, disk: disk.powerCut(cutKeepsNothing) };
+}
+
+/** What the start after the power cut finds. */
+function findRecords(disk: SimulatedDisk): number {
+  const storage = disk.process("after the cut");
+  const directory = DataDirectory.openOrNull(storage, data, { self: describeSelf(storage) });
+  if (directory === null || storage.statusOrNull(directory.paths.logs) === null) return 0;
+  let records = 0;
+  for (const slot of listSlots(storage, directory.paths.logs).slots) {
+    if (recoverSlot(directory, slot)?.state !== "sealed") continue;
+    records += takeSealed(directory, slot).verify().records;
+  }
+  return records;
 }
 
 Deno.test("What is durable stays although its names were given by one that was killed", async () => {
-  const lost: string[] = [];
+  const lost: number[] = [];
   let index = 0;
   for (;; index++) {
     const killed = await killMaker(index);
     if (killed === null) break;
-    const { slot, disk } = await appendAndCut(killed);
-    const storage = disk.process("reader");
-    if (storage.statusOrNull(`${data}/control`) === null) lost.push(`${index}: control`);
-    else if (storage.statusOrNull(`${data}/logs`) === null) lost.push(`${index}: logs`);
-    else {
-      const directory = DataDirectory.open(storage, data, { self: describeSelf(storage) });
-      const names = storage.readDirectory(`${data}/logs`);
-      if (!names.some((name) => name.endsWith(`${slot}`))) lost.push(`${index}: log`);
-      else {
-        recoverSlot(directory, slot);
-        assertEquals(takeSealed(directory, slot).verify().records, 1);
-      }
+    if (findRecords(await appendAndCut(killed)) !== 2) lost.push(index);
+  }
+  assertEquals(lost, []);
+  assert(index > 20, "making the directory touches the disk");
+});
+
+Deno.test("What is durable stays although a log's maker was killed beside its writer", async () => {
+  const lost: string[] = [];
+  for (const step of ["1", "2", "3", "4"]) {
+    for (const point of [`create.${step}.before`, `create.${step}.after`]) {
+      const disk = newDisk();
+      const pool = poolOn(openOn(disk.process("writer")), { logs: 2 });
+      await pool.prepare();
+      for (let count = 0; count < 2; count++) await appendDurably(await claim(pool));
+      const storage = disk.process("maker");
+      const maker = poolOn(openOn(storage), { logs: 2 });
+      disk.observer = (event) => {
+        if (event.point === point && event.when === "after") storage.kill();
+      };
+      await assertRejects(() => maker.claim(), Error, "was killed");
+      disk.observer = null;
+      await appendDurably(await claim(pool));
+      if (findRecords(disk.powerCut(cutKeepsNothing)) !== 3) lost.push(point);
     }
   }
   assertEquals(lost, []);
-  assertEquals(index > 20, true);
 });
