@@ -50,8 +50,9 @@ export async function createSlot(directory: DataDirectory, slot: number): Promis
     } finally {
       file.close();
     }
-    unlinkLockName(storage, paths.logs, slot);
+    // Synced while it has both names: whoever finds it so knows that its maker died before that.
     storage.syncDirectory(paths.logs);
+    unlinkLockName(storage, paths.logs, slot);
     storage.reach("create.4.after");
     return true;
   } finally {

@@ -11,7 +11,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { CorruptError, UsageError } from "../base/errors.ts";
-import { OsError } from "../file/mod.ts";
+import { OsError, syncName } from "../file/mod.ts";
 import { ActiveLog } from "./active_log.ts";
 import { slotLock } from "./control.ts";
 import { directoryLocks } from "./control_layout.ts";
@@ -59,8 +59,14 @@ export class LogPool {
     checkBacklog(options.backlogBytes, directory.sizes.logSize);
   }
 
-  /** Makes the first slots. Where the disk is full, fewer will do as long as there are two. */
+  /**
+   * Makes the first slots. Where the disk is full, fewer will do as long as there are two. The names that
+   * lead to them are durable then, whoever gave them.
+   */
   async prepare(): Promise<void> {
+    const { storage, paths } = this.directory;
+    for (const path of [paths.data, paths.control]) syncName(storage, path);
+    storage.syncDirectory(paths.logs);
     const wanted = Math.min(this.options.logs, this.#slotsMax());
     for (;;) {
       const { slots } = this.#list();

@@ -52,7 +52,8 @@ export function listSlots(
 }
 
 /**
- * Links the lock name to the log; a name that leads there already is left (its holder is dead). One that
+ * Links the lock name to the log; a name that leads there already is left (its holder is dead). That may
+ * have been the log's maker, before he made its plain name durable: it is made so now. A lock name that
  * leads to another file is what a power cut left of making this slot twice: it goes.
  */
 export function linkLockName(storage: Storage, logs: string, slot: number): void {
@@ -62,7 +63,9 @@ export function linkLockName(storage: Storage, logs: string, slot: number): void
     storage.link(path, lockPath);
   } catch (error) {
     if (!(error instanceof OsError && error.code === "EEXIST")) throw error;
-    if (storage.status(lockPath).inode === storage.status(path).inode) return;
+    if (storage.status(lockPath).inode === storage.status(path).inode) {
+      return storage.syncDirectory(logs);
+    }
     storage.unlink(lockPath);
     storage.link(path, lockPath);
   }

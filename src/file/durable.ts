@@ -4,6 +4,7 @@
  * step is an error; nothing is tried again.
  */
 
+import { OsError } from "../../ffi/mod.ts";
 import type { Storage, StoredFile } from "./storage.ts";
 
 /** The directory part of a path; `.` where there is none. */
@@ -40,7 +41,10 @@ export function publishNewFile(
 export function makeDirectories(storage: Storage, path: string, mode: number): void {
   if (storage.statusOrNull(path)?.kind === "directory") return;
   const parent = directoryOf(path);
-  if (parent !== path && parent !== "") makeDirectories(storage, parent, mode);
+  if (parent !== path && parent !== "") {
+    if (storage.statusOrNull(parent)?.kind === "directory") syncName(storage, parent);
+    else makeDirectories(storage, parent, mode);
+  }
   try {
     storage.makeDirectory(path, mode);
   } catch (error) {
@@ -48,4 +52,18 @@ export function makeDirectories(storage: Storage, path: string, mode: number): v
     if (storage.statusOrNull(path)?.kind !== "directory") throw error;
   }
   storage.syncDirectory(parent);
+}
+
+/**
+ * Makes the name of `path` durable in its parent, for one who did not make it himself: its maker may have
+ * been killed before he synced it. A parent that we may not look into was not written to by one of us
+ * either, and one on a file system that knows no sync of directories never will be.
+ */
+export function syncName(storage: Storage, path: string): void {
+  try {
+    storage.syncDirectory(directoryOf(path));
+  } catch (error) {
+    const codes = ["EACCES", "EPERM", "EINVAL", "EROFS"];
+    if (!(error instanceof OsError && codes.includes(error.code))) throw error;
+  }
 }
