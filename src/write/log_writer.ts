@@ -87,6 +87,7 @@ export class LogWriter {
   readonly #stop = new AbortController();
   #stopping = false;
   #failure: Error | null = null;
+  #durableAtFailure: number | null = null;
   readonly #onFailure = Promise.withResolvers<never>();
 
   private constructor(
@@ -147,7 +148,9 @@ export class LogWriter {
     return this.#position;
   }
 
+  /** After a failure what it was then: a log that failed is given up and says nothing any more. */
   get durablePosition(): number {
+    if (this.#durableAtFailure !== null) return this.#durableAtFailure;
     for (const open of [...this.#sealing.keys(), this.#active]) {
       if (open.log.durable < open.log.tail) return open.base + open.log.durable - headPageBytes;
     }
@@ -211,9 +214,9 @@ export class LogWriter {
         this.#settle();
       },
       (error) => {
+        this.#fail(error);
         this.#sealing.delete(open);
         open.log.abandon();
-        this.#fail(error);
       },
     );
     this.#sealing.set(open, sealed);
@@ -329,6 +332,7 @@ export class LogWriter {
 
   #fail(error: unknown): void {
     if (this.#failure !== null) return;
+    this.#durableAtFailure = this.durablePosition;
     const { clock, events, metrics } = this.surroundings;
     metrics.gauge("countd_failed").value = 1;
     metrics.state = "failed";

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
-import type { Events } from "../../src/base/events.ts";
+import { type Events, noEvents } from "../../src/base/events.ts";
 import { Metrics } from "../../src/base/metrics.ts";
 import {
   DataDirectory,
@@ -10,7 +10,7 @@ import {
   DirectoryFailedError,
   directoryLocks,
 } from "../../src/commitlog/mod.ts";
-import { systemStorage } from "../../src/file/mod.ts";
+import { OsError, type Storage, systemStorage } from "../../src/file/mod.ts";
 import { LogWriter } from "../../src/write/mod.ts";
 import {
   batchOf,
@@ -220,5 +220,49 @@ Deno.test("A writer that waits for room ends when the directory is marked failed
     await assertRejects(() => other, DirectoryFailedError);
     await assertRejects(() => writer.stop(), DirectoryFailedError);
     close();
+  }, { checks: false });
+});
+
+Deno.test("A log whose sync failed is not durable to one who was just told that its neighbour is", async () => {
+  await withDataDirectory(async (test) => {
+    const inner = faultyStorage(systemStorage(), new Faults());
+    /** By log: the sync that is held up. */
+    const held = new Map<string, PromiseWithResolvers<void>>();
+    let holds = false;
+    const storage: Storage = {
+      ...inner,
+      open(path, options) {
+        const file = inner.open(path, options);
+        const { syncDataAsync } = file;
+        return Object.assign(file, {
+          async syncDataAsync() {
+            if (!holds) return await syncDataAsync();
+            const sync = Promise.withResolvers<void>();
+            held.set(path.slice(-1), sync);
+            await sync.promise;
+          },
+        });
+      },
+    };
+    using directory = DataDirectory.open(storage, test.data, { self: describeSelf(storage) });
+    const options = { ...serverOptions, syncIntervalMs: 3_600_000 };
+    const surroundings = { clock: systemClock, events: noEvents, metrics: new Metrics() };
+    const writer = await LogWriter.start(directory, options, surroundings);
+    await append(writer, large);
+    const first = writer.position;
+    holds = true;
+    // Rotates: the first log's last sync is under way, and the next spare's claim waits.
+    await append(writer, large);
+    await waitUntil("the spare's claim", () => held.has("2"));
+    held.get("2")?.resolve();
+    await writer.rotate();
+    await waitUntil("both syncs", () => held.has("0") && held.has("1"));
+    const seen = writer.whenDurable(first).then(() => writer.durablePosition);
+    held.get("0")?.resolve();
+    held.get("1")?.reject(new OsError("fdatasync", "log", "EIO"));
+    assertEquals(await seen, first);
+    await assertRejects(() => writer.failed, DirectoryFailedError);
+    for (const sync of held.values()) sync.resolve();
+    await assertRejects(() => writer.stop(), DirectoryFailedError);
   }, { checks: false });
 });
