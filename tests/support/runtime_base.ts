@@ -75,6 +75,8 @@ async function installPackage(directory: string): Promise<void> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["install", "--frozen"],
     cwd: directory,
+    // A registry behind a company's own certificate is trusted where the machine trusts it.
+    env: { DENO_TLS_CA_STORE: Deno.env.get("DENO_TLS_CA_STORE") ?? "system,mozilla" },
     stdout: "null",
     stderr: "piped",
   }).output();
