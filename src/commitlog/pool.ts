@@ -10,7 +10,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { CorruptError, UsageError } from "../base/errors.ts";
+import { BusyError, CorruptError, UsageError } from "../base/errors.ts";
 import { OsError, syncName } from "../file/mod.ts";
 import { ActiveLog } from "./active_log.ts";
 import { slotLock } from "./control.ts";
@@ -48,8 +48,11 @@ export function checkBacklog(backlogBytes: number, logSize: number): void {
   );
 }
 
-/** Why no log can be had right now. */
-export type PoolFull = "backlog" | "disk";
+/** Why no log can be had right now; growth: somebody else is adding one, for longer than usual. */
+export type PoolFull = "backlog" | "disk" | "growth";
+
+/** How long somebody else's adding of a log is waited for: at the start, and in a claim. */
+const growthWaitMs = { prepare: 60_000, claim: 1000 } as const;
 
 export class LogPool {
   #next = 0;
@@ -61,18 +64,32 @@ export class LogPool {
 
   /**
    * Makes the first slots. Where the disk is full, fewer will do as long as there are two. The names that
-   * lead to them are durable then, whoever gave them.
+   * lead to them are durable then, whoever gave them. Throws the signal's reason when it fires first, and
+   * `BusyError` where somebody else holds the adding up.
    */
-  async prepare(): Promise<void> {
-    const { storage, paths } = this.directory;
+  async prepare(signal?: AbortSignal): Promise<void> {
+    const { storage, control, paths } = this.directory;
+    const { clock } = this.options;
     for (const path of [paths.data, paths.control]) syncName(storage, path);
     storage.syncDirectory(paths.logs);
     const wanted = Math.min(this.options.logs, this.#slotsMax());
+    let most = 0;
+    let movedMs = clock.nowMs();
     for (;;) {
       const { slots } = this.#list();
       if (slots.length >= wanted) return;
+      signal?.throwIfAborted();
+      if (slots.length > most) movedMs = clock.nowMs();
+      most = Math.max(most, slots.length);
+      if (clock.nowMs() - movedMs > growthWaitMs.prepare) {
+        throw new BusyError(
+          `Logs of ${paths.data} are being made by ` +
+            `${control.describeHolder(directoryLocks.growth)} and no new one comes: ` +
+            "end that process or wait for it, and try again",
+        );
+      }
       try {
-        if (!(await this.#grow())) await this.options.clock.sleep(10);
+        if (!(await this.#grow())) await clock.sleep(10, signal);
       } catch (error) {
         if (!isDiskFull(error) || slots.length < 2) throw error;
         return;
@@ -85,6 +102,8 @@ export class LogPool {
    * where there is none now. Claim steps 1 and 2 are `HeldLog.take`, 3 and 4 `ActiveLog.claim`.
    */
   async claim(): Promise<ActiveLog | PoolFull> {
+    const { clock } = this.options;
+    const startMs = clock.nowMs();
     for (;;) {
       const { slots } = this.#list();
       const start = slots.findIndex((slot) => slot >= this.#next);
@@ -98,7 +117,9 @@ export class LogPool {
       const full = this.#whyNoMore(slots.length);
       if (full !== null) return full;
       try {
-        if (!(await this.#grow())) await this.options.clock.sleep(1);
+        if (await this.#grow()) continue;
+        if (clock.nowMs() - startMs > growthWaitMs.claim) return "growth";
+        await clock.sleep(1);
       } catch (error) {
         if (isDiskFull(error)) return "disk";
         throw error;

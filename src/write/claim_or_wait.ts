@@ -15,6 +15,7 @@ const fullRetryMs = 50;
 const waits = {
   disk: "disk full: sockets are not read until space returns",
   backlog: "backlog full: sockets are not read until a worker has folded a log",
+  growth: "another process is adding a log: sockets are not read until it is there",
   resources: "out of descriptors or memory: sockets are not read until a log can be opened",
 } as const;
 

@@ -129,7 +129,7 @@ export class LogWriter {
         }),
     });
     try {
-      await pool.prepare();
+      await pool.prepare(surroundings.signal);
       pool.recoverAll();
       const active = await claimOrWait(pool, surroundings);
       return new LogWriter(directory, options, surroundings, pool, active);
@@ -270,7 +270,7 @@ export class LogWriter {
         await Promise.resolve();
         await this.#syncOnce();
         this.#settle();
-      } while (this.#durable.isWaited || this.#mustSyncAlways());
+      } while (this.#failure === null && (this.#durable.isWaited || this.#mustSyncAlways()));
     } catch (error) {
       this.#fail(error);
     } finally {

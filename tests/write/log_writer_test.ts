@@ -1,7 +1,8 @@
 /** When a writer syncs, seals, waits, and when it must stop for good. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { systemClock } from "../../src/base/clock.ts";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
+import { BusyError } from "../../src/base/errors.ts";
 import { type Events, noEvents } from "../../src/base/events.ts";
 import { Metrics } from "../../src/base/metrics.ts";
 import {
@@ -265,4 +266,54 @@ Deno.test("A log whose sync failed is not durable to one who was just told that 
     for (const sync of held.values()) sync.resolve();
     await assertRejects(() => writer.stop(), DirectoryFailedError);
   }, { checks: false });
+});
+
+Deno.test("A log that somebody else is adding for ever is not waited for without end", async () => {
+  await withDataDirectory(async (test) => {
+    const { control } = test.directory;
+    const stop = new AbortController();
+    let passedMs = 0;
+    const clock: Clock = {
+      ...systemClock,
+      nowMs: () => passedMs,
+      sleep: async (delayMs) => {
+        passedMs += 100 * delayMs;
+        await systemClock.sleep(0);
+      },
+    };
+    const events: string[] = [];
+    const start = async (directory: DataDirectory) =>
+      await LogWriter.start(directory, { ...serverOptions, logs: 2 }, {
+        clock,
+        events: { report: (_level, event) => events.push(event) },
+        metrics: new Metrics(),
+        signal: stop.signal,
+      });
+    assert(control.tryLock(directoryLocks.growth));
+    await assertRejects(() => start(test.open()), BusyError, `pid ${Deno.pid} and no new one`);
+    control.unlock(directoryLocks.growth);
+    const writer = await start(test.open());
+    assert(control.tryLock(directoryLocks.growth));
+    // Both logs are held; the third cannot be made.
+    const waiting = start(test.open());
+    await waitUntil("the wait", () => events.some((event) => event.startsWith("another process")));
+    stop.abort("stopped");
+    assertEquals(await waiting.catch((reason) => reason), "stopped");
+    await writer.stop();
+    control.unlock(directoryLocks.growth);
+  });
+});
+
+Deno.test("A writer that waits for somebody's new log can be stopped", async () => {
+  await withDataDirectory(async (test) => {
+    const { control } = test.directory;
+    assert(control.tryLock(directoryLocks.growth));
+    const stop = new AbortController();
+    const surroundings = { clock: systemClock, events: noEvents, metrics: new Metrics() };
+    const options = { ...serverOptions, logs: 2 };
+    const waiting = LogWriter.start(test.open(), options, { ...surroundings, signal: stop.signal });
+    stop.abort("stopped");
+    assertEquals(await waiting.catch((reason) => reason), "stopped");
+    control.unlock(directoryLocks.growth);
+  });
 });
