@@ -33,6 +33,16 @@ export interface Recovery {
  * where both header copies are damaged; the log is then left as it was.
  */
 export function recoverHeld(log: HeldLog): Recovery {
+  try {
+    return recover(log);
+  } catch (error) {
+    // Whatever stopped it, the slot is not kept from whoever tries again.
+    log.abandon();
+    throw error;
+  }
+}
+
+function recover(log: HeldLog): Recovery {
   const { storage } = log.directory;
   const header = log.header();
   if (header === null) {

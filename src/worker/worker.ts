@@ -12,6 +12,7 @@ import {
   directoryLocks,
   failDirectory,
   freeMode,
+  isDiskFull,
   isOutOfResources,
   isSyncFailure,
   listSlots,
@@ -205,10 +206,13 @@ export class Worker {
     } catch (error) {
       this.#marksAreDurable = false;
       fold.giveUp();
+      // Some may be published and some not: the next fold reads them anew.
+      this.#writers.close();
       if (error instanceof BadRecordError) return 1; // set aside; the others are tried at once
       // So many logs may wait that a process cannot have them all open: fewer at a time will do.
       const holdsTooMuch = isOutOfResources(error) && fold.takenCount > 1;
-      if (!(error instanceof FoldTooLargeError) && !holdsTooMuch) throw error;
+      const isTooLarge = error instanceof FoldTooLargeError || isDiskFull(error) || holdsTooMuch;
+      if (!isTooLarge) throw error;
       this.#wasTooLarge = true;
       this.#noteDiskFull(fold.takenCount <= 1);
       this.#logsMax = Math.max(1, Math.floor(fold.takenCount / 2));

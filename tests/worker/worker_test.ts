@@ -288,6 +288,21 @@ Deno.test("A sealed log whose byte somebody holds for a moment is waited for, no
   });
 });
 
+Deno.test("No room for a name, of a log or of a new keyspace, is waited for like no room for pages", async () => {
+  await withFolds(async (test) => {
+    for (const kind of ["link", "rename"] as const) {
+      await sealLog(test, [[kind, "a", 1n]]);
+      const faults = new Faults();
+      const storage = faultyStorage(systemStorage(), faults);
+      faults.failFrom(kind, 1, "ENOSPC");
+      await assertRejects(() => fold(test, storage), BusyError, "No space");
+      faults.heal();
+      await fold(test, storage);
+      assertEquals(counters(test, kind), ["a 1"]);
+    }
+  });
+});
+
 Deno.test("C39 the log of a living writer is left to it", async () => {
   await withFolds(async (test) => {
     const writing = test.open();
