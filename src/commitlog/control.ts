@@ -92,14 +92,18 @@ export class Control implements Disposable {
         });
       }
       const version = view.getUint32(at.version.offset, true);
-      if (version !== directoryVersion) {
+      // A file of another format has another checksum or another place for it. Where the checksum fits
+      // with our version in its place, only the version is damaged.
+      view.setUint32(at.version.offset, directoryVersion, true);
+      const sum = crc32(bytes.subarray(0, at.checksum.offset));
+      const isSound = view.getUint32(at.checksum.offset, true) === sum;
+      if (version !== directoryVersion && !isSound) {
         throw new UsageError(
           `Data directory has format ${version} and this countd reads format ${directoryVersion}: ` +
             `use the countd that made it (${path})`,
         );
       }
-      const sum = crc32(bytes.subarray(0, at.checksum.offset));
-      if (view.getUint32(at.checksum.offset, true) !== sum) {
+      if (version !== directoryVersion || !isSound) {
         throw new CorruptError(`Checksum of ${path} does not fit: run countd repair`, {
           path,
           offset: at.checksum.offset,

@@ -5,10 +5,11 @@
  */
 
 import { crc32 } from "node:zlib";
-import { assert, assertEquals } from "@std/assert";
-import { CorruptError, CountdError } from "../../src/base/errors.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { CorruptError, CountdError, UsageError } from "../../src/base/errors.ts";
 import { checkDirectory, clearFailed, repair } from "../../src/care/mod.ts";
 import { DataDirectory, nameOfSlot } from "../../src/commitlog/mod.ts";
+import { controlBytes, controlLayout } from "../../src/commitlog/control_layout.ts";
 import type { Storage } from "../../src/file/mod.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import type { SimulatedDisk } from "../support/simulated_disk.ts";
@@ -82,6 +83,32 @@ Deno.test("Every byte of the control file flipped: refused or harmless, and chec
     }
     assert(folded || isSaid, `byte ${offset}: refused, and check finds nothing`);
   }
+});
+
+// Story: repair was once refused as "use the countd that made it" after one bit of the format number had
+// flipped; the checksum tells a damaged number from a file of another countd.
+Deno.test("A flipped format number is damage and repaired, another format is refused by name", async () => {
+  const { disk, oracle } = await damageGround();
+  const path = `${DATA}/control`;
+  for (let bit = 0; bit < 32; bit++) {
+    const storage = disk.twin().process("test");
+    flip(storage, path, 8 + (bit >> 3), 1 << (bit & 7));
+    assertEquals(checkDirectory(storage, DATA, options).violations[0]?.noun, "control");
+    assertEquals(repair(storage, DATA, { ...options, out: null }).remaining, []);
+    assert(await foldReports(storage));
+    oracle.judge(keyspaceTotals(storage));
+  }
+  const storage = disk.twin().process("test");
+  const other = disk.files().get(path)!.live.slice(0, controlBytes);
+  const view = new DataView(other.buffer);
+  view.setUint32(controlLayout.version.offset, 2, true);
+  const { offset } = controlLayout.checksum;
+  view.setUint32(offset, crc32(other.subarray(0, offset)), true);
+  {
+    using file = storage.open(path, { access: "write" });
+    file.write(other, 0);
+  }
+  assertThrows(() => repair(storage, DATA, { ...options, out: null }), UsageError, "has format 2");
 });
 
 Deno.test("A control file cut at any length is refused or harmless", async () => {
