@@ -63,7 +63,7 @@ export function encodeHeader(header: LogHeader): Uint8Array {
   return bytes;
 }
 
-/** One copy from bytes, or null where anything about it is wrong. */
+/** One copy from bytes that nobody changes, or null where anything about it is wrong. */
 export function decodeHeader(bytes: Uint8Array): LogHeader | null {
   if (bytes.length !== headerCopyBytes) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -90,12 +90,17 @@ export function decodeHeader(bytes: Uint8Array): LogHeader | null {
   };
 }
 
-/** The newest valid copy of a head page, and where it lies; null where neither is valid. */
+/**
+ * The newest valid copy of a head page, and where it lies; null where neither is valid. Both are taken out
+ * of the page before anything is looked at: in a mapping the holder may store the next header meanwhile,
+ * and a checksum of old bytes must never vouch for new ones.
+ */
 export function newestHeader(
   headPage: Uint8Array,
 ): { readonly header: LogHeader; readonly copy: 0 | 1 } | null {
-  const first = decodeHeader(headPage.subarray(0, headerCopyBytes));
-  const second = decodeHeader(headPage.subarray(headerCopyBytes, 2 * headerCopyBytes));
+  const taken = headPage.slice(0, 2 * headerCopyBytes);
+  const first = decodeHeader(taken.subarray(0, headerCopyBytes));
+  const second = decodeHeader(taken.subarray(headerCopyBytes));
   if (first === null) return second === null ? null : { header: second, copy: 1 };
   if (second === null || second.sequence < first.sequence) return { header: first, copy: 0 };
   return { header: second, copy: 1 };

@@ -131,7 +131,7 @@ async function tormentWorkers(
 
 Deno.test("Whoever was answered WIN reads exactly what he wrote, while two write, workers die and logs are reused", async () => {
   const random = new Random(seedForTest("read stress"));
-  const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 1000 : 60;
+  const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 3000 : 60;
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     Owner.promised = Owner.sent = 0n;
