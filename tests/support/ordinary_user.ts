@@ -111,6 +111,8 @@ function reachableProject(projectRoot: string): string {
   let path = projectRoot;
   if (!ordinaryUserMay("-r", `${projectRoot}main.ts`)) {
     path = `${stageDirectory()}/project/`;
+    Deno.mkdirSync(path);
+    Deno.chmodSync(path, 0o755);
     for (const part of ["deno.json", "main.ts", "src", "ffi"]) {
       copyReadable(`${projectRoot}${part}`, `${path}${part}`);
     }
@@ -119,17 +121,18 @@ function reachableProject(projectRoot: string): string {
   return path;
 }
 
+/** Copies a file, or a directory with all below it, so that everybody may read it, whatever the umask. */
 function copyReadable(from: string, to: string): void {
-  if (Deno.statSync(from).isDirectory) {
-    Deno.mkdirSync(to, { recursive: true, mode: 0o755 });
+  const isDirectory = Deno.statSync(from).isDirectory;
+  if (isDirectory) {
+    Deno.mkdirSync(to);
     for (const entry of Deno.readDirSync(from)) {
       copyReadable(`${from}/${entry.name}`, `${to}/${entry.name}`);
     }
   } else {
-    Deno.mkdirSync(to.slice(0, to.lastIndexOf("/")), { recursive: true, mode: 0o755 });
     Deno.copyFileSync(from, to);
-    Deno.chmodSync(to, 0o644);
   }
+  Deno.chmodSync(to, isDirectory ? 0o755 : 0o644);
 }
 
 function exists(path: string): boolean {

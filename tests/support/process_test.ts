@@ -54,6 +54,7 @@ Deno.test("kill -9 is told from an exit code", async () => {
 });
 
 Deno.test("An ordinary command runs as a user that is not root, also from a closed directory", async () => {
+  const umask = Deno.umask(0o077);
   await withTemporaryDirectory(async (directory) => {
     // The project and the program both lie where only their owner may look.
     const project = `${directory}/project/`;
@@ -69,7 +70,7 @@ Deno.test("An ordinary command runs as a user that is not root, also from a clos
     assertEquals([ended.stderr, ended.text], ["", "toldpart"]);
     const who = await runProgram(ordinaryCommand(["id", "-u"], project));
     assertEquals(Number(who.text), Deno.uid() === 0 ? ORDINARY_ID : Deno.uid());
-  });
+  }).finally(() => Deno.umask(umask));
 });
 
 Deno.test("A directory given to the ordinary user is written by it", async () => {
