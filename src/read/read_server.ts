@@ -3,8 +3,9 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { CorruptError, FailedError } from "../base/errors.ts";
+import { CorruptError } from "../base/errors.ts";
 import type { Events } from "../base/events.ts";
+import { listenTcp } from "../base/listen_tcp.ts";
 import type { Metrics } from "../base/metrics.ts";
 import { type DataDirectory, DirectoryFailedError } from "../commitlog/mod.ts";
 import type { OsError } from "../file/mod.ts";
@@ -81,7 +82,7 @@ export class ReadServer {
       figures: this.#figures,
       clock,
     };
-    this.#listener = listen(options);
+    this.#listener = listenTcp(options);
     this.#accepting = this.#acceptAll();
     this.#sweep = setInterval(() => this.#lookAround(), SWEEP_MS);
     this.#failure.promise.catch(() => {});
@@ -185,20 +186,5 @@ export class ReadServer {
       ...(isDamage ? { offset: error.where.offset } : {}),
       reason: error.message,
     });
-  }
-}
-
-function listen({ hostname, port }: ReadServerOptions): Deno.TcpListener {
-  try {
-    return Deno.listen({ hostname, port, transport: "tcp" });
-  } catch (cause) {
-    if (cause instanceof Deno.errors.AddrInUse) {
-      throw new FailedError(
-        `Port ${port} of ${hostname} is in use: name another one with --port, or keep outgoing ` +
-          `connections off it with net.ipv4.ip_local_reserved_ports`,
-        { cause },
-      );
-    }
-    throw new FailedError(`Cannot listen on ${hostname} port ${port}: ${cause}`, { cause });
   }
 }

@@ -2,7 +2,7 @@
  * `countd write`: increments from TCP connections into the commit logs.
  */
 
-import { FailedError } from "../base/errors.ts";
+import { listenTcp } from "../base/listen_tcp.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
 import { writeMessageBytes } from "../wire/mod.ts";
 import { LogWriter, type LogWriterOptions, type Surroundings } from "./log_writer.ts";
@@ -55,7 +55,7 @@ export class WriteServer {
     surroundings: Surroundings & { readonly signal?: AbortSignal },
   ): Promise<WriteServer> {
     // The port first: a second writer that cannot serve must not claim logs.
-    const listener = listen(options.hostname, options.port);
+    const listener = listenTcp(options);
     try {
       const writer = await LogWriter.start(directory, options, surroundings);
       surroundings.metrics.state = "ready";
@@ -140,18 +140,3 @@ export class WriteServer {
 
 /** How long a stop waits for peers that do not take their answers. */
 const drainMs = 5000;
-
-function listen(hostname: string, port: number): Deno.TcpListener {
-  try {
-    return Deno.listen({ hostname, port, transport: "tcp" });
-  } catch (cause) {
-    if (cause instanceof Deno.errors.AddrInUse) {
-      throw new FailedError(
-        `Port ${port} of ${hostname} is in use: name another one with --port, or keep outgoing ` +
-          `connections off it with net.ipv4.ip_local_reserved_ports`,
-        { cause },
-      );
-    }
-    throw new FailedError(`Cannot listen on ${hostname} port ${port}: ${cause}`, { cause });
-  }
-}
