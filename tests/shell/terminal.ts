@@ -82,8 +82,9 @@ export class Terminal implements AsyncDisposable {
 
   async #tmux(...args: string[]) {
     const socket = `${this.#options.directory}/tmux`;
-    // The server keeps the environment of its first client: a plain one.
-    const env = { TERM: "xterm-256color", TMUX: "", LC_ALL: "C.UTF-8" };
+    // The server keeps the environment of its first client: a plain one. Without SHELL it would run the
+    // window's command by the user's login shell, and that of an account like nobody ends at once.
+    const env = { TERM: "xterm-256color", TMUX: "", LC_ALL: "C.UTF-8", SHELL: "/bin/sh" };
     const ended = await runProgram(["tmux", "-u", "-S", socket, "-f", "/dev/null", ...args], {
       env,
     });
