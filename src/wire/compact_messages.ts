@@ -1,7 +1,8 @@
 /**
- * From the socket to the commit log in one pass: whole write messages are checked and rewritten as
- * compact records, straight into the mapped log. This is the hottest loop of the write path, so it
- * reads and writes 32-bit words, allocates nothing for a message, and knows the last keyspace by heart.
+ * From the socket to the commit log: whole write messages are checked, a run of them at a time, and
+ * rewritten as compact records, straight into the mapped log. This is the hottest loop of the write
+ * path, so it reads and writes 32-bit words, allocates nothing for a message, and asks for a keyspace's
+ * number only where it is not that of the message before.
  *
  * Invariants:
  * 1. A message is either consumed whole (accepted or refused) or not at all.
@@ -12,11 +13,11 @@
 
 import { assert } from "../base/assert.ts";
 import { BatchKeyspaces } from "./batch_keyspaces.ts";
+import { BROKEN_FIELD, fieldNameLength } from "./field.ts";
 import {
   checkSizes,
   INCREMENT_BYTES,
   type MessageSizes,
-  NAME_SIZE_MAX,
   writeMessageBytes,
 } from "./message_sizes.ts";
 import {
@@ -26,12 +27,11 @@ import {
   RECORD_NAME_LENGTH_OFFSET,
   RECORD_NAME_OFFSET,
 } from "./record.ts";
+import { FIELD_BROKEN, FIELD_SAME, MessageScanner } from "./scan_messages.ts";
 
 const INCREMENT_WORDS = INCREMENT_BYTES / 4;
 const RECORD_HEAD_WORDS = RECORD_NAME_OFFSET / 4;
 const NAME_LENGTH_SHIFT = RECORD_NAME_LENGTH_OFFSET * 8;
-const NAME_WORDS_MAX = NAME_SIZE_MAX / 4;
-const BROKEN = -1;
 
 /** Why `compactMessages` returned. */
 export type CompactStop =
@@ -69,24 +69,9 @@ export class CompactState {
 
   /** @internal Keyspaces defined in this batch. */
   readonly keyspaces = new BatchKeyspaces();
-  /** @internal The keyspace of the message before: number, name words, and how many of them. */
-  lastNumber = -1;
   /** @internal */
-  lastWordCount = 0;
-  /** @internal */
-  readonly lastWords = new Int32Array(NAME_WORDS_MAX);
-  /** @internal Widths of the two fields when they are padded to words. */
-  readonly keyspaceWords: number;
-  /** @internal */
-  readonly keyWords: number;
-  /** @internal Messages can be read in place when they begin on a word. */
-  readonly fieldsAreWords: boolean;
-  /** @internal One message with padded fields, for those that cannot be read in place. */
-  readonly scratch: Int32Array<ArrayBuffer>;
-  /** @internal */
-  readonly scratchBytes: Uint8Array<ArrayBuffer>;
+  readonly run: MessageRun;
 
-  #wordsOfSource = new Int32Array(0);
   #wordsOfTarget = new Int32Array(0);
 
   constructor(sizes: MessageSizes) {
@@ -94,26 +79,15 @@ export class CompactState {
     assert(new Uint8Array(new Uint32Array([1]).buffer)[0] === 1, "Words are little-endian");
     this.sizes = sizes;
     this.messageBytes = writeMessageBytes(sizes);
-    this.keyspaceWords = (sizes.keyspaceSize + 3) >>> 2;
-    this.keyWords = (sizes.keySize + 3) >>> 2;
-    this.fieldsAreWords = sizes.keyspaceSize % 4 === 0 && sizes.keySize % 4 === 0;
-    this.scratch = new Int32Array(INCREMENT_WORDS + this.keyspaceWords + this.keyWords);
-    this.scratchBytes = new Uint8Array(this.scratch.buffer);
+    this.run = MessageScanner.fits(sizes) ? new ScannedRun(sizes) : new PlainRun(sizes);
   }
 
   /** Forgets the keyspaces: the next record stands in a batch of its own. */
   beginBatch(): void {
     this.keyspaces.clear();
-    this.lastNumber = -1;
-    this.lastWordCount = 0;
   }
 
-  /** @internal Words over the whole buffer behind `source`; made once for each buffer. */
-  wordsOfSource(source: Uint8Array): Int32Array {
-    return this.#wordsOfSource = wordsOver(source, this.#wordsOfSource);
-  }
-
-  /** @internal */
+  /** @internal Words over the whole buffer behind `target`; made once for each buffer. */
   wordsOfTarget(target: Uint8Array): Int32Array {
     return this.#wordsOfTarget = wordsOver(target, this.#wordsOfTarget);
   }
@@ -126,11 +100,82 @@ export class CompactState {
   }
 }
 
+/** Messages that are looked at together: where their words stand, and what their fields say. */
+interface MessageRun {
+  readonly messagesMax: number;
+  readonly words: Int32Array;
+  /** The first message in `words`; the next follows after `messageWords`, its key after `keyWord`. */
+  readonly start: number;
+  readonly messageWords: number;
+  readonly keyWord: number;
+  /** Two for each message: a length, `FIELD_BROKEN` or `FIELD_SAME`. */
+  readonly fields: Uint16Array;
+  take(source: Uint8Array, at: number, count: number): void;
+}
+
+/** Fields of whole blocks of 16 bytes, as the default ones are. */
+class ScannedRun implements MessageRun {
+  readonly #scanner = MessageScanner.get();
+  readonly #sizes: MessageSizes;
+  readonly messagesMax: number;
+  readonly words = this.#scanner.words;
+  readonly fields = this.#scanner.fields;
+  readonly start = MessageScanner.MESSAGES_WORD;
+  readonly messageWords: number;
+  readonly keyWord: number;
+
+  constructor(sizes: MessageSizes) {
+    this.#sizes = sizes;
+    this.messagesMax = MessageScanner.runMessages(sizes);
+    this.messageWords = writeMessageBytes(sizes) / 4;
+    this.keyWord = INCREMENT_WORDS + sizes.keyspaceSize / 4;
+  }
+
+  take(source: Uint8Array, at: number, count: number): void {
+    this.#scanner.scan(source, at, count, this.#sizes);
+  }
+}
+
+/** Fields of any size: one message at a time, its fields padded to words. */
+class PlainRun implements MessageRun {
+  readonly #sizes: MessageSizes;
+  readonly messagesMax = 1;
+  readonly start = 0;
+  readonly words: Int32Array;
+  readonly fields = new Uint16Array(2);
+  readonly messageWords: number;
+  readonly keyWord: number;
+  readonly #bytes: Uint8Array;
+
+  constructor(sizes: MessageSizes) {
+    this.#sizes = sizes;
+    this.keyWord = INCREMENT_WORDS + ((sizes.keyspaceSize + 3) >>> 2);
+    this.messageWords = this.keyWord + ((sizes.keySize + 3) >>> 2);
+    this.words = new Int32Array(this.messageWords);
+    this.#bytes = new Uint8Array(this.words.buffer);
+  }
+
+  /** The padding is never written. */
+  take(source: Uint8Array, at: number, count: number): void {
+    assert(count === 1, "A plain run is one message");
+    const keyspaceAt = at + INCREMENT_BYTES;
+    const keyAt = keyspaceAt + this.#sizes.keyspaceSize;
+    const end = keyAt + this.#sizes.keySize;
+    this.#bytes.set(source.subarray(at, keyAt));
+    this.#bytes.set(source.subarray(keyAt, end), this.keyWord * 4);
+    this.fields[0] = fieldSays(fieldNameLength(source, keyspaceAt, keyAt));
+    this.fields[1] = fieldSays(fieldNameLength(source, keyAt, end));
+  }
+}
+
+function fieldSays(length: number): number {
+  return length === BROKEN_FIELD ? FIELD_BROKEN : length;
+}
+
 /**
  * Consumes whole messages from `source[sourceStart … sourceEnd)` and writes their records, with the
  * definitions of keyspaces that are new to the batch, to `target[targetStart … targetEnd)`. The target
- * is 8-byte aligned. Results are fields of `state`. Messages that start on a word (as in a
- * `MessageSplitter` with the default sizes) are read in place; others are copied one by one first.
+ * is 8-byte aligned. Results are fields of `state`.
  */
 export function compactMessages(
   source: Uint8Array,
@@ -154,82 +199,47 @@ export function compactMessages(
   state.refused = 0;
   if (state.wantsVerdicts) state.clearVerdicts(messageCount);
 
-  const sourceByte = source.byteOffset + sourceStart;
-  if (state.fieldsAreWords && sourceByte % 4 === 0) {
-    compactWords(
-      state.wordsOfSource(source),
-      sourceByte >>> 2,
-      messageCount,
-      state.wordsOfTarget(target),
-      targetByte >>> 2,
-      (target.byteOffset + targetEnd) >>> 2,
-      state,
-    );
-  } else {
-    for (let message = 0; message < messageCount; message++) {
-      copyToScratch(source, sourceStart + message * state.messageBytes, state);
-      compactWords(
-        state.scratch,
-        0,
-        1,
-        state.wordsOfTarget(target),
-        (target.byteOffset + state.targetNext) >>> 2,
-        (target.byteOffset + targetEnd) >>> 2,
-        state,
-      );
-      if (state.stop !== "source-done") return;
-    }
+  const out = state.wordsOfTarget(target);
+  const outEnd = (target.byteOffset + targetEnd) >>> 2;
+  for (let done = 0; done < messageCount && state.stop === "source-done";) {
+    const count = Math.min(state.run.messagesMax, messageCount - done);
+    state.run.take(source, state.sourceNext, count);
+    compactRun(count, out, (target.byteOffset + state.targetNext) >>> 2, outEnd, state);
+    done += count;
   }
 }
 
-function compactWords(
-  words: Int32Array,
-  start: number,
+/** Records for the messages of the run at hand, as far as they have room. */
+function compactRun(
   messageCount: number,
   out: Int32Array,
   outStart: number,
   outEnd: number,
   state: CompactState,
 ): void {
-  const { keyspaces, lastWords, wantsVerdicts } = state;
-  const keyspaceWords = state.keyspaceWords;
-  const fieldsWords = keyspaceWords + state.keyWords;
-  const messageWords = INCREMENT_WORDS + fieldsWords;
+  const { keyspaces, wantsVerdicts, run } = state;
+  const { words, fields, messageWords, keyWord } = run;
   const consumedBefore = state.accepted + state.refused;
-  let lastNumber = state.lastNumber;
-  let lastWordCount = state.lastWordCount;
   let records = 0;
   let refused = 0;
   let message = 0;
-  let at = start;
+  let at = run.start;
   let next = outStart;
+  /** Of the keyspace field at hand: its length, and the number in this batch where it is known. */
+  let keyspaceLength = 0;
+  let number = -1;
 
   for (; message < messageCount; message++, at += messageWords) {
-    const keyspaceAt = at + INCREMENT_WORDS;
-    const keyAt = keyspaceAt + keyspaceWords;
-    const end = keyspaceAt + fieldsWords;
-
-    let number = lastNumber;
-    let keyspaceLength = 0;
-    let difference = 0;
-    for (let index = 0; index < lastWordCount; index++) {
-      difference |= lastWords[index]! ^ words[keyspaceAt + index]!;
-    }
-    if (lastNumber < 0 || (difference | anyBit(words, keyspaceAt + lastWordCount, keyAt)) !== 0) {
+    const keyspaceField = fields[2 * message]!;
+    const keyLength = fields[2 * message + 1]!;
+    if (keyspaceField !== FIELD_SAME) {
+      keyspaceLength = keyspaceField;
       number = -1;
-      keyspaceLength = nameLength(words, keyspaceAt, keyAt);
-      if (keyspaceLength <= 0) {
-        if (keyspaceLength === 0) state.refusals.emptyKeyspace++;
-        else state.refusals.keyspaceAfterNul++;
-        refused++;
-        if (wantsVerdicts) refuse(state.verdicts, consumedBefore + message);
-        continue;
-      }
     }
-
-    const keyLength = nameLength(words, keyAt, end);
-    if (keyLength === BROKEN) {
-      state.refusals.keyAfterNul++;
+    if (keyspaceLength === 0 || keyspaceLength === FIELD_BROKEN || keyLength === FIELD_BROKEN) {
+      if (keyspaceLength === 0) state.refusals.emptyKeyspace++;
+      else if (keyspaceLength === FIELD_BROKEN) state.refusals.keyspaceAfterNul++;
+      else state.refusals.keyAfterNul++;
       refused++;
       if (wantsVerdicts) refuse(state.verdicts, consumedBefore + message);
       continue;
@@ -239,32 +249,26 @@ function compactWords(
     const high = words[at + 1]!;
     if ((low | high) === 0) continue;
 
+    const keyAt = at + keyWord;
     const keyWordCount = ((keyLength + 7) >>> 3) << 1;
-    const after = next + RECORD_HEAD_WORDS + keyWordCount;
+    if (number < 0) number = keyspaces.find(words, at + INCREMENT_WORDS, keyspaceLength);
     if (number < 0) {
-      number = keyspaces.find(words, keyspaceAt, keyspaceLength);
-      if (number < 0) {
-        const definitionWords = RECORD_HEAD_WORDS + (((keyspaceLength + 7) >>> 3) << 1);
-        if (after + definitionWords > outEnd) {
-          state.stop = "target-full";
-          break;
-        }
-        if (keyspaces.isFull) {
-          state.stop = "keyspaces-full";
-          break;
-        }
-        number = keyspaces.add(words, keyspaceAt, keyspaceLength);
-        out[next] = RECORD_KIND_KEYSPACE | (keyspaceLength << NAME_LENGTH_SHIFT);
-        out[next + 1] = number;
-        out[next + 2] = 0;
-        out[next + 3] = 0;
-        next = copyName(words, keyspaceAt, keyspaceLength, out, next + RECORD_HEAD_WORDS);
+      const definitionWords = RECORD_HEAD_WORDS + (((keyspaceLength + 7) >>> 3) << 1);
+      if (next + definitionWords + RECORD_HEAD_WORDS + keyWordCount > outEnd) {
+        state.stop = "target-full";
+        break;
       }
-      lastNumber = number;
-      lastWordCount = (keyspaceLength + 3) >>> 2;
-      for (let index = 0; index < lastWordCount; index++) {
-        lastWords[index] = words[keyspaceAt + index]!;
+      if (keyspaces.isFull) {
+        state.stop = "keyspaces-full";
+        break;
       }
+      number = keyspaces.add(words, at + INCREMENT_WORDS, keyspaceLength);
+      out[next] = RECORD_KIND_KEYSPACE | (keyspaceLength << NAME_LENGTH_SHIFT);
+      out[next + 1] = number;
+      out[next + 2] = 0;
+      out[next + 3] = 0;
+      next += RECORD_HEAD_WORDS;
+      next = copyName(words, at + INCREMENT_WORDS, keyspaceLength, out, next);
     }
     if (next + RECORD_HEAD_WORDS + keyWordCount > outEnd) {
       state.stop = "target-full";
@@ -278,43 +282,11 @@ function compactWords(
     records++;
   }
 
-  state.lastNumber = lastNumber;
-  state.lastWordCount = lastWordCount;
   state.records += records;
   state.refused += refused;
   state.accepted += message - refused;
   state.sourceNext += message * state.messageBytes;
   state.targetNext += (next - outStart) * 4;
-}
-
-/** All words of a range in one OR, eight at a time: most of a message is this loop. */
-function anyBit(words: Int32Array, from: number, to: number): number {
-  let bits = 0;
-  let at = from;
-  for (; at + 8 <= to; at += 8) {
-    bits |= words[at]! | words[at + 1]! | words[at + 2]! | words[at + 3]! |
-      words[at + 4]! | words[at + 5]! | words[at + 6]! | words[at + 7]!;
-  }
-  for (; at < to; at++) bits |= words[at]!;
-  return bits;
-}
-
-/** Bytes of the name in a field of whole words, or `BROKEN` where something follows its NUL. */
-function nameLength(words: Int32Array, from: number, to: number): number {
-  let at = from;
-  let word = 0;
-  for (; at < to; at++) {
-    word = words[at]!;
-    // Has this word a zero byte? (The classic test; exact for the question "any".)
-    if (((word - 0x01010101) & ~word & 0x80808080) !== 0) break;
-  }
-  if (at === to) return (to - from) * 4;
-  let bytes = 0;
-  while ((word & 0xff) !== 0) {
-    word >>>= 8;
-    bytes++;
-  }
-  return (word | anyBit(words, at + 1, to)) === 0 ? (at - from) * 4 + bytes : BROKEN;
 }
 
 /** Copies a name with the NULs that fill its last eight bytes; returns the word after it. */
@@ -334,17 +306,6 @@ function copyName(
 
 function refuse(verdicts: Uint8Array, message: number): void {
   verdicts[message >>> 3]! |= 1 << (message & 7);
-}
-
-/** One message with each field padded to whole words; the padding of `scratch` is never written. */
-function copyToScratch(source: Uint8Array, start: number, state: CompactState): void {
-  const { sizes, scratchBytes } = state;
-  const keyspaceEnd = INCREMENT_BYTES + sizes.keyspaceSize;
-  for (let index = 0; index < keyspaceEnd; index++) scratchBytes[index] = source[start + index]!;
-  const keyAt = INCREMENT_BYTES + state.keyspaceWords * 4;
-  for (let index = 0; index < sizes.keySize; index++) {
-    scratchBytes[keyAt + index] = source[start + keyspaceEnd + index]!;
-  }
 }
 
 function wordsOver(bytes: Uint8Array, known: Int32Array): Int32Array<ArrayBuffer> {
