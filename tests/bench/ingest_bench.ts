@@ -1,7 +1,7 @@
 /**
  * Rows 1 to 3: increments over TCP.
  *
- *     deno run -A tests/bench/ingest_bench.ts
+ *     deno run -A tests/bench/ingest_bench.ts [ROW …]
  *
  * Rounds of both sides alternate, the median of each counts. `COUNTD_BENCH_SCALE=0.1` takes a tenth of
  * the increments, for a first look.
@@ -24,6 +24,8 @@ const scale = Number(Deno.env.get("COUNTD_BENCH_SCALE") ?? "1");
 const count = Math.round(5_000_000 * scale);
 const keys = 100_000;
 const rounds = 5;
+/** Rows to measure: all, where none are named. */
+const wanted = Deno.args;
 
 type Side = "countd" | "drop" | "redis";
 
@@ -103,6 +105,7 @@ async function compare(
   ours: () => Promise<number>,
   theirs: () => Promise<number>,
 ): Promise<void> {
+  if (wanted.length > 0 && !wanted.includes(row.id)) return;
   const times = { ours: [] as number[], theirs: [] as number[] };
   for (let index = 0; index < rounds; index++) {
     times.ours.push(await ours());
