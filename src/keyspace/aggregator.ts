@@ -11,13 +11,7 @@
  */
 
 import { assert } from "../base/assert.ts";
-import {
-  Batch,
-  ENTRY_HIGH_WORD,
-  ENTRY_KEY_WORD,
-  ENTRY_LENGTH_MASK,
-  ENTRY_LOW_WORD,
-} from "../tree/mod.ts";
+import { ENTRY_HIGH_WORD, ENTRY_KEY_WORD, ENTRY_LENGTH_MASK, ENTRY_LOW_WORD } from "../tree/mod.ts";
 import {
   BadRecordError,
   BATCH_KEYSPACES_MAX,
@@ -27,10 +21,8 @@ import {
   RECORD_KIND_KEYSPACE,
   RECORD_NAME_OFFSET,
 } from "../wire/mod.ts";
-import { EntrySorter } from "./sort_entries.ts";
+import { batchesInKeyOrder, KEYSPACE_SHIFT, type KeyspaceBatch } from "./keyspace_batches.ts";
 
-/** Bits of an entry's first word below the number of its keyspace: the key length. */
-const KEYSPACE_SHIFT = 9;
 const KEYSPACES_MAX = 1 << (31 - KEYSPACE_SHIFT);
 
 const INCREMENT_WORD = RECORD_INCREMENT_OFFSET / 4;
@@ -66,12 +58,6 @@ export const DEFAULT_AGGREGATOR_LIMITS: AggregatorLimits = {
   keysMax: 4_000_000,
   arenaBytesMax: 160 * 1024 * 1024,
 };
-
-/** The sums of one keyspace. */
-export interface KeyspaceBatch {
-  readonly keyspace: Uint8Array;
-  readonly batch: Batch;
-}
 
 export class Aggregator {
   /** Counter records that were added, those with a zero increment too. */
@@ -173,26 +159,12 @@ export class Aggregator {
 
   /** The sums of each keyspace, keys in order. A copy: they stay good. */
   batches(): KeyspaceBatch[] {
-    const counts = new Uint32Array(this.#keyspaces.length + 1);
-    const words = this.#words;
-    for (let entry = 0; entry < this.#wordsUsed; entry = nextEntry(entry, words[entry]!)) {
-      const keyspace = words[entry]! >>> KEYSPACE_SHIFT;
-      counts[keyspace + 1] = counts[keyspace + 1]! + 1;
-    }
-    for (let index = 1; index < counts.length; index++) {
-      counts[index] = counts[index]! + counts[index - 1]!;
-    }
-    const places = counts.slice();
-    const entries = new Uint32Array(this.#keys);
-    for (let entry = 0; entry < this.#wordsUsed; entry = nextEntry(entry, words[entry]!)) {
-      const keyspace = words[entry]! >>> KEYSPACE_SHIFT;
-      entries[places[keyspace]!] = entry;
-      places[keyspace] = places[keyspace]! + 1;
-    }
-    return this.#keyspaces.map((keyspace, number) => {
-      const own = entries.subarray(counts[number]!, counts[number + 1]!);
-      EntrySorter.sort(words, own);
-      return { keyspace, batch: this.#inKeyOrder(own) };
+    return batchesInKeyOrder({
+      words: this.#words,
+      wordsUsed: this.#wordsUsed,
+      count: this.#keys,
+      wraps: this.#wraps,
+      keyspaces: this.#keyspaces,
     });
   }
 
@@ -212,33 +184,6 @@ export class Aggregator {
     this.records = 0;
   }
 
-  /**
-   * A batch whose entries lie in key order. The fold goes through them in that order three times and
-   * more, and would wait for main memory each time; so the jumps are made once, here.
-   */
-  #inKeyOrder(entries: Uint32Array): Batch {
-    const words = this.#words;
-    let length = 0;
-    for (let index = 0; index < entries.length; index++) {
-      const entry = entries[index]!;
-      length += nextEntry(entry, words[entry]!) - entry;
-    }
-    const ordered = new Int32Array(length);
-    const wraps = new Map<number, number>();
-    let at = 0;
-    for (let index = 0; index < entries.length; index++) {
-      const entry = entries[index]!;
-      const end = nextEntry(entry, words[entry]!);
-      entries[index] = at;
-      if (this.#wraps.size > 0) {
-        const wrap = this.#wraps.get(entry);
-        if (wrap !== undefined) wraps.set(at, wrap);
-      }
-      for (let word = entry; word < end; word++) ordered[at++] = words[word]!;
-    }
-    return new Batch(ordered, entries, wraps);
-  }
-
   #numberOf(name: Uint8Array): number {
     const text = String.fromCharCode(...name);
     const known = this.#numbers.get(text);
@@ -252,12 +197,15 @@ export class Aggregator {
 
   /**
    * Adds the increments of a group of records. With millions of keys, table and arena lie in main memory;
-   * looking all slots of a group up before any is used lets the processor wait for many at once.
+   * looking all slots of a group up before any is used lets the processor wait for many at once. The
+   * looks have loops of their own: beside the hashing only a few would be under way at a time.
    */
   #addGroup(records: Int32Array, count: number): void {
     const table = this.#table;
     const words = this.#words;
     const mask = table.length - 2;
+    const hashes = this.#groupHashes;
+    const places = this.#groupPlaces;
     for (let index = 0; index < count; index++) {
       const head = this.#groupHeads[index]!;
       const from = this.#groupRecords[index]! + NAME_WORD;
@@ -269,12 +217,14 @@ export class Aggregator {
       }
       hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
       hash ^= hash >>> 16;
-      this.#groupHashes[index] = hash;
-      this.#groupPlaces[index] = table[((hash << 1) & mask) + 1]!;
+      hashes[index] = hash;
+    }
+    for (let index = 0; index < count; index++) {
+      places[index] = table[((hashes[index]! << 1) & mask) + 1]!;
     }
     let touched = 0;
     for (let index = 0; index < count; index++) {
-      const place = this.#groupPlaces[index]!;
+      const place = places[index]!;
       if (place !== 0) touched ^= words[place - 1]!;
     }
     this.#touched = touched;
@@ -381,8 +331,4 @@ export class Aggregator {
     }
     this.#table = table;
   }
-}
-
-function nextEntry(entry: number, head: number): number {
-  return entry + ENTRY_KEY_WORD + (((head & ENTRY_LENGTH_MASK) + 3) >> 2);
 }

@@ -10,12 +10,7 @@ export {
   SnapshotLostError,
   type Violation,
 } from "../tree/mod.ts";
-export {
-  Aggregator,
-  type AggregatorLimits,
-  DEFAULT_AGGREGATOR_LIMITS,
-  type KeyspaceBatch,
-} from "./aggregator.ts";
+export { Aggregator, type AggregatorLimits, DEFAULT_AGGREGATOR_LIMITS } from "./aggregator.ts";
 export {
   compareNames,
   isTemporaryName,
@@ -26,6 +21,7 @@ export {
 } from "./catalog.ts";
 export { check, checkKeyspaces } from "./check.ts";
 export { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
+export type { KeyspaceBatch } from "./keyspace_batches.ts";
 export { rebuildKeyspace, type Rebuilt } from "./rebuild.ts";
 export { KeyspaceReader } from "./reader.ts";
 export { DEFAULT_PAGE_SIZE, KeyspaceWriter } from "./writer.ts";

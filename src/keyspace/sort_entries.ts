@@ -9,31 +9,43 @@ import { ENTRY_KEY_WORD, ENTRY_LENGTH_MASK } from "../tree/mod.ts";
 /** Below this many entries insertion is quicker than radix. */
 const RADIX_ENTRIES_MIN = 48;
 const RADIX_BITS = 8;
-const RADIX = 1 << RADIX_BITS;
+/** … and from this many on wider digits save a pass. */
+const RADIX_BITS_WIDE = 11;
+const RADIX_ENTRIES_WIDE = 1 << 14;
 /** Key bytes that are fetched together: two words. */
 const CHUNK_BYTES = 8;
+
+/** What is sorted together: entries, and eight key bytes of each as two big-endian numbers. */
+interface Columns {
+  readonly entries: Uint32Array;
+  readonly firsts: Uint32Array;
+  readonly seconds: Uint32Array;
+}
+
+function columnsFor(entries: Uint32Array): Columns {
+  const { length } = entries;
+  return { entries, firsts: new Uint32Array(length), seconds: new Uint32Array(length) };
+}
 
 export class EntrySorter {
   readonly #words: Int32Array;
   readonly #view: DataView;
+  readonly #columns: Columns;
+  /** Where a pass of the radix sort puts them. */
+  readonly #others: Columns;
   readonly #entries: Uint32Array;
-  /** The eight key bytes of each entry, as two big-endian numbers. */
   readonly #firsts: Uint32Array;
   readonly #seconds: Uint32Array;
-  readonly #otherEntries: Uint32Array;
-  readonly #otherFirsts: Uint32Array;
-  readonly #otherSeconds: Uint32Array;
-  readonly #places = new Uint32Array(RADIX);
+  readonly #places = new Uint32Array(1 << RADIX_BITS_WIDE);
 
   private constructor(words: Int32Array, entries: Uint32Array) {
     this.#words = words;
     this.#view = new DataView(words.buffer, words.byteOffset, words.byteLength);
+    this.#columns = columnsFor(entries);
+    this.#others = columnsFor(new Uint32Array(entries.length));
     this.#entries = entries;
-    this.#firsts = new Uint32Array(entries.length);
-    this.#seconds = new Uint32Array(entries.length);
-    this.#otherEntries = new Uint32Array(entries.length);
-    this.#otherFirsts = new Uint32Array(entries.length);
-    this.#otherSeconds = new Uint32Array(entries.length);
+    this.#firsts = this.#columns.firsts;
+    this.#seconds = this.#columns.seconds;
   }
 
   /** Sorts in place. Keys must differ. */
@@ -48,10 +60,10 @@ export class EntrySorter {
     if (to - from < RADIX_ENTRIES_MIN) {
       this.#insert(from, to);
     } else {
-      this.#radix(this.#firsts, from, to);
+      this.#radix("firsts", from, to);
       this.#forGroups(this.#firsts, from, to, (start, end) => {
         if (end - start < RADIX_ENTRIES_MIN) this.#insert(start, end);
-        else this.#radix(this.#seconds, start, end);
+        else this.#radix("seconds", start, end);
       });
     }
     // What is equal in all eight bytes goes on with the next eight. Sorting a group uses up its chunks.
@@ -101,35 +113,40 @@ export class EntrySorter {
   }
 
   /** Stable radix sort of `[from, to)` by one of the chunks. */
-  #radix(chunks: Uint32Array, from: number, to: number): void {
+  #radix(chunk: "firsts" | "seconds", from: number, to: number): void {
+    const bits = to - from < RADIX_ENTRIES_WIDE ? RADIX_BITS : RADIX_BITS_WIDE;
+    const digits = 1 << bits;
     const places = this.#places;
-    const entries = this.#entries;
-    const firsts = this.#firsts;
-    const seconds = this.#seconds;
-    for (let shift = 0; shift < 32; shift += RADIX_BITS) {
-      places.fill(0);
+    let source = this.#columns;
+    let target = this.#others;
+    for (let shift = 0; shift < 32; shift += bits) {
+      const { entries, firsts, seconds } = source;
+      const chunks = source[chunk];
+      places.fill(0, 0, digits);
       for (let index = from; index < to; index++) {
-        const digit = (chunks[index]! >>> shift) & (RADIX - 1);
+        const digit = (chunks[index]! >>> shift) & (digits - 1);
         places[digit] = places[digit]! + 1;
       }
-      if (places[(chunks[from]! >>> shift) & (RADIX - 1)] === to - from) continue;
+      if (places[(chunks[from]! >>> shift) & (digits - 1)] === to - from) continue;
       let before = from;
-      for (let digit = 0; digit < RADIX; digit++) {
+      for (let digit = 0; digit < digits; digit++) {
         const count = places[digit]!;
         places[digit] = before;
         before += count;
       }
       for (let index = from; index < to; index++) {
-        const digit = (chunks[index]! >>> shift) & (RADIX - 1);
+        const digit = (chunks[index]! >>> shift) & (digits - 1);
         const place = places[digit]!;
         places[digit] = place + 1;
-        this.#otherEntries[place] = entries[index]!;
-        this.#otherFirsts[place] = firsts[index]!;
-        this.#otherSeconds[place] = seconds[index]!;
+        target.entries[place] = entries[index]!;
+        target.firsts[place] = firsts[index]!;
+        target.seconds[place] = seconds[index]!;
       }
-      entries.set(this.#otherEntries.subarray(from, to), from);
-      firsts.set(this.#otherFirsts.subarray(from, to), from);
-      seconds.set(this.#otherSeconds.subarray(from, to), from);
+      [source, target] = [target, source];
+    }
+    if (source === this.#columns) return;
+    for (const name of ["entries", "firsts", "seconds"] as const) {
+      target[name].set(source[name].subarray(from, to), from);
     }
   }
 

@@ -23,6 +23,12 @@ import {
 } from "./page.ts";
 import type { PageSink } from "./page_sink.ts";
 
+/**
+ * The narrowest column that is begun: counters grow, and in nearly every leaf one soon needs a second
+ * byte. The whole leaf would be packed anew for it, and its neighbours with it.
+ */
+const WIDTH_MIN = 2;
+
 export class KeyLeafPacker extends Packer {
   #lows = new Int32Array(1024);
   #highs = new Int32Array(1024);
@@ -31,7 +37,7 @@ export class KeyLeafPacker extends Packer {
   #heap = new Uint8Array(32768);
   /** Of the rows from `cut` on: what all keys begin with, and the widest count. */
   #prefix = 0;
-  #width = 1;
+  #width = WIDTH_MIN;
 
   constructor(sink: PageSink, receiver: PageReceiver) {
     super(0, sink, receiver);
@@ -91,7 +97,7 @@ export class KeyLeafPacker extends Packer {
   }
 
   protected override sizeOf(from: number, to: number): number {
-    let width = 1;
+    let width = WIDTH_MIN;
     for (let row = from; row < to; row++) {
       const rowWidth = countWidth(this.#highs[row]!, this.#lows[row]!);
       if (rowWidth > width) width = rowWidth;
@@ -108,7 +114,7 @@ export class KeyLeafPacker extends Packer {
     const { sink } = this;
     const rows = to - from;
     const prefix = this.#prefixOf(from, to);
-    let width = 1;
+    let width = WIDTH_MIN;
     for (let row = from; row < to; row++) {
       const rowWidth = countWidth(this.#highs[row]!, this.#lows[row]!);
       if (rowWidth > width) width = rowWidth;
@@ -175,7 +181,7 @@ export class KeyLeafPacker extends Packer {
     this.#highs[row] = high;
     this.#ends[row + 1] = at;
     this.count = row + 1;
-    const width = countWidth(high, low);
+    const width = Math.max(WIDTH_MIN, countWidth(high, low));
     if (row === this.cut) {
       this.#prefix = at - start;
       this.#width = width;

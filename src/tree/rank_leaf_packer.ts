@@ -138,7 +138,8 @@ export class RankLeafPacker extends Packer {
 
   /** Makes sure that `rows` more rows of one page have a place; returns the index of the first. */
   #reserve(rows: number): number {
-    this.#starts = grown(this.#starts, this.count + rows + 1);
+    const needed = this.count + rows + 1;
+    if (needed > this.#starts.length) this.#starts = grown(this.#starts, needed);
     return this.count;
   }
 }

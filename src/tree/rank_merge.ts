@@ -4,7 +4,7 @@
  */
 
 import type { PageAllocator } from "./allocator.ts";
-import type { Batch } from "./batch.ts";
+import { type Batch, ENTRY_KEY_WORD, ENTRY_LENGTH_MASK } from "./batch.ts";
 import { RANK_SEPARATOR_COUNT_BYTES } from "./branch.ts";
 import { compareBytes, compareRank } from "./compare.ts";
 import { type CountChanges, lowerBound } from "./key_merge.ts";
@@ -20,8 +20,11 @@ import { TreeMerge } from "./tree_merge.ts";
 
 export class RankMerge extends TreeMerge<RankLeafPacker> {
   readonly #batch: Batch;
-  readonly #changes: CountChanges;
   readonly #moves: Uint32Array;
+  readonly #lows: Int32Array;
+  readonly #highs: Int32Array;
+  /** Keeps looks ahead from being optimised away. */
+  #touched = 0;
 
   constructor(
     batch: Batch,
@@ -34,8 +37,10 @@ export class RankMerge extends TreeMerge<RankLeafPacker> {
   ) {
     super(source, TreeBuilder.ofRanks(sink), allocator, "rank");
     this.#batch = batch;
-    this.#changes = changes;
-    this.#moves = rankMoves(changes);
+    const { moves, lows, highs } = rankMoves(changes);
+    this.#moves = moves;
+    this.#lows = lows;
+    this.#highs = highs;
   }
 
   run(root: Root): Root {
@@ -46,15 +51,17 @@ export class RankMerge extends TreeMerge<RankLeafPacker> {
     const { leaf } = this.builder;
     const { view } = frame;
     const batch = this.#batch;
+    const { words, entries } = batch;
     let row = 0;
     const stride = Math.ceil(frame.rows / (to - from));
+    this.#touch(from, to);
     for (let move = from; move < to; move++) {
-      const index = this.#moves[move]! >>> 1;
+      const entry = entries[this.#moves[move]! >>> 1]!;
       const arrives = (this.#moves[move]! & 1) === MOVE_ARRIVES;
-      const high = arrives ? this.#changes.newHigh[index]! : this.#changes.oldHigh[index]!;
-      const low = arrives ? this.#changes.newLow[index]! : this.#changes.oldLow[index]!;
-      const start = batch.keyStart(index);
-      const end = start + batch.keyLength(index);
+      const high = this.#highs[move]!;
+      const low = this.#lows[move]!;
+      const start = (entry + ENTRY_KEY_WORD) * 4;
+      const end = start + (words[entry]! & ENTRY_LENGTH_MASK);
       const place = lowerBoundInRankLeaf(view, high, low, batch.view, start, end, row, stride);
       leaf.appendRows(frame, row, place);
       row = place;
@@ -76,8 +83,8 @@ export class RankMerge extends TreeMerge<RankLeafPacker> {
       const index = this.#moves[move]! >>> 1;
       const start = batch.keyStart(index);
       this.builder.leaf.append(
-        this.#changes.newHigh[index]!,
-        this.#changes.newLow[index]!,
+        this.#highs[move]!,
+        this.#lows[move]!,
         batch.bytes,
         start,
         start + batch.keyLength(index),
@@ -99,6 +106,15 @@ export class RankMerge extends TreeMerge<RankLeafPacker> {
     return lowerBound(from, to, (move) => this.#compare(move, high, low, separator, keyStart, end));
   }
 
+  /** Keys lie far apart in the order of ranks: looking at all of a leaf's first lets misses overlap. */
+  #touch(from: number, to: number): void {
+    const { words, entries } = this.#batch;
+    const moves = this.#moves;
+    let touched = 0;
+    for (let move = from; move < to; move++) touched ^= words[entries[moves[move]! >>> 1]!]!;
+    this.#touched = touched;
+  }
+
   #compare(
     move: number,
     high: number,
@@ -107,12 +123,9 @@ export class RankMerge extends TreeMerge<RankLeafPacker> {
     keyStart: number,
     keyEnd: number,
   ): number {
-    const index = this.#moves[move]! >>> 1;
-    const arrives = (this.#moves[move]! & 1) === MOVE_ARRIVES;
-    const moveHigh = arrives ? this.#changes.newHigh[index]! : this.#changes.oldHigh[index]!;
-    const moveLow = arrives ? this.#changes.newLow[index]! : this.#changes.oldLow[index]!;
-    const order = compareRank(moveHigh, moveLow, high, low);
+    const order = compareRank(this.#highs[move]!, this.#lows[move]!, high, low);
     if (order !== 0) return order;
+    const index = this.#moves[move]! >>> 1;
     const start = this.#batch.keyStart(index);
     const end = start + this.#batch.keyLength(index);
     return compareBytes(this.#batch.view, start, end, key, keyStart, keyEnd);

@@ -18,10 +18,12 @@ const RADIX_BITS = 8;
 const RADIX = 1 << RADIX_BITS;
 
 const CLASSES = 3;
+/** The class of most counts: their high halves are 0. */
+const CLASS_NARROW = 1;
 
 function classOf(high: number, low: number): number {
   if (high < 0) return 2;
-  return high === 0 && low >>> 0 < 0x10000 ? 1 : 0;
+  return high === 0 && low >>> 0 < 0x10000 ? CLASS_NARROW : 0;
 }
 
 /** Adds one to a place; returns what it was. */
@@ -31,8 +33,16 @@ function countUp(places: Uint32Array, index: number): number {
   return before;
 }
 
-/** Moves in rank order. A move is twice the place in the batch, plus `MOVE_LEAVES` or `MOVE_ARRIVES`. */
-export function rankMoves(changes: CountChanges): Uint32Array {
+/** Moves in rank order, each with the count whose place it leaves or arrives at. */
+export interface RankMoves {
+  /** Twice the place in the batch, plus `MOVE_LEAVES` or `MOVE_ARRIVES`. */
+  readonly moves: Uint32Array;
+  /** Halves of the counts: here in order, for to fetch them from `changes` would jump about in it. */
+  readonly lows: Int32Array;
+  readonly highs: Int32Array;
+}
+
+export function rankMoves(changes: CountChanges): RankMoves {
   const { outcome, oldHigh, oldLow, newHigh, newLow } = changes;
   const places = new Uint32Array(CLASSES + 1);
   for (let index = 0; index < outcome.length; index++) {
@@ -48,7 +58,7 @@ export function rankMoves(changes: CountChanges): Uint32Array {
   const count = bounds[CLASSES]!;
 
   const moves = new Uint32Array(count);
-  const lows = new Uint32Array(count);
+  const digits = new Uint32Array(count);
   for (let index = 0; index < outcome.length; index++) {
     const what = outcome[index];
     if (what === COUNT_SAME) continue;
@@ -56,43 +66,46 @@ export function rankMoves(changes: CountChanges): Uint32Array {
       const place = countUp(places, classOf(oldHigh[index]!, oldLow[index]!));
       moves[place] = (index << 1) | MOVE_LEAVES;
       // Turned around, the greatest count is the smallest number and so comes first.
-      lows[place] = ~oldLow[index]!;
+      digits[place] = ~oldLow[index]!;
     }
     const place = countUp(places, classOf(newHigh[index]!, newLow[index]!));
     moves[place] = (index << 1) | MOVE_ARRIVES;
-    lows[place] = ~newLow[index]!;
+    digits[place] = ~newLow[index]!;
   }
 
+  const lows = new Int32Array(digits.buffer);
+  const highs = new Int32Array(count);
+  const scratch = { otherMoves: new Uint32Array(count), otherDigits: new Uint32Array(count) };
   for (let index = 0; index < CLASSES; index++) {
-    const from = bounds[index]!;
-    const to = bounds[index + 1]!;
-    sortByDigits(moves.subarray(from, to), lows.subarray(from, to), changes);
+    const [from, to] = [bounds[index]!, bounds[index + 1]!];
+    sortByWord(moves, digits, { from, to, ...scratch });
+    if (index === CLASS_NARROW) {
+      for (let at = from; at < to; at++) digits[at] = ~digits[at]!;
+      continue;
+    }
+    let differ = 0;
+    for (let at = from; at < to; at++) {
+      const source = (moves[at]! & 1) === MOVE_ARRIVES ? newHigh : oldHigh;
+      digits[at] = ~(source[moves[at]! >>> 1]! ^ 0x80000000);
+      differ |= digits[at]! ^ digits[from]!;
+    }
+    if (differ !== 0) sortByWord(moves, digits, { from, to, ...scratch });
+    for (let at = from; at < to; at++) {
+      const arrives = (moves[at]! & 1) === MOVE_ARRIVES;
+      lows[at] = (arrives ? newLow : oldLow)[moves[at]! >>> 1]!;
+      highs[at] = (arrives ? newHigh : oldHigh)[moves[at]! >>> 1]!;
+    }
   }
-  return moves;
+  return { moves, lows, highs };
 }
 
-/** Stable radix sort of one class: by the low halves, then by the high halves. */
-function sortByDigits(moves: Uint32Array, lows: Uint32Array, changes: CountChanges): void {
-  const count = moves.length;
-  const otherMoves = new Uint32Array(count);
-  const otherDigits = new Uint32Array(count);
-  sortByWord(moves, lows, { otherMoves, otherDigits });
-  if (count === 0) return;
-  const highs = lows;
-  let differ = 0;
-  for (let index = 0; index < count; index++) {
-    const move = moves[index]!;
-    const source = (move & 1) === MOVE_ARRIVES ? changes.newHigh : changes.oldHigh;
-    highs[index] = ~(source[move >>> 1]! ^ 0x80000000);
-    differ |= highs[index]! ^ highs[0]!;
-  }
-  if (differ !== 0) sortByWord(moves, highs, { otherMoves, otherDigits });
-}
-
+/** Stable radix sort of `[from, to)` by one word. */
 function sortByWord(
   moves: Uint32Array,
   digits: Uint32Array,
-  { otherMoves, otherDigits }: {
+  { from, to, otherMoves, otherDigits }: {
+    readonly from: number;
+    readonly to: number;
     readonly otherMoves: Uint32Array;
     readonly otherDigits: Uint32Array;
   },
@@ -100,8 +113,8 @@ function sortByWord(
   const places = new Uint32Array(RADIX);
   let [fromMoves, toMoves, fromDigits, toDigits] = [moves, otherMoves, digits, otherDigits];
   for (let shift = 0; shift < 32; shift += RADIX_BITS) {
-    if (!countPlaces(places, fromDigits, shift)) continue;
-    for (let index = 0; index < fromMoves.length; index++) {
+    if (!countPlaces(places, fromDigits, { from, to, shift })) continue;
+    for (let index = from; index < to; index++) {
       const digit = (fromDigits[index]! >>> shift) & (RADIX - 1);
       const place = places[digit]!;
       places[digit] = place + 1;
@@ -112,22 +125,26 @@ function sortByWord(
     [fromDigits, toDigits] = [toDigits, fromDigits];
   }
   if (fromMoves !== moves) {
-    moves.set(fromMoves);
-    digits.set(fromDigits);
+    moves.set(fromMoves.subarray(from, to), from);
+    digits.set(fromDigits.subarray(from, to), from);
   }
 }
 
 /** Computes where the first item of each digit goes; false when all have the same digit. */
-function countPlaces(places: Uint32Array, digits: Uint32Array, shift: number): boolean {
+function countPlaces(
+  places: Uint32Array,
+  digits: Uint32Array,
+  { from, to, shift }: { readonly from: number; readonly to: number; readonly shift: number },
+): boolean {
   places.fill(0);
-  for (let index = 0; index < digits.length; index++) {
+  for (let index = from; index < to; index++) {
     const digit = (digits[index]! >>> shift) & (RADIX - 1);
     places[digit] = places[digit]! + 1;
   }
-  let before = 0;
+  let before = from;
   for (let digit = 0; digit < RADIX; digit++) {
     const items = places[digit]!;
-    if (items === digits.length) return false;
+    if (items === to - from) return false;
     places[digit] = before;
     before += items;
   }
