@@ -18,8 +18,8 @@ const RUN_MESSAGES_MAX = MESSAGES_OFFSET / 4;
 /** What comes in through the cache had better still be there when its records are made. */
 const RUN_BYTES_MAX = 32 * 1024;
 
-/** `scan_messages.wat`, assembled. */
-const PROGRAM =
+/** `scan_messages.wat`, assembled, in base64. */
+export const SCAN_PROGRAM =
   "AGFzbQEAAAABFQNgAn9/AX9gA39/fwF/YAR/f39/AAMEAwABAgUDAQABBxECBm1lbW9yeQIABHNjYW4AAgqcAwPj" +
   "AQIEfwF7IAAhAiAAIAFqIQMDQCAA/QAEAP0MAAAAAAAAAAAAAAAAAAAAAP0j/WQhBCAERQRAIABBEGohACAAIANJ" +
   "DQEgAQ8LCyAEaCEFIAQgBXZB//8DIAV2RwRAQf7/Aw8LIAAgAmsgBWohBSAAQRBqIQACQANAIABBwABqIANLDQEg" +
@@ -43,7 +43,7 @@ export class MessageScanner {
   readonly #scan: Scan;
 
   private constructor() {
-    const program = Uint8Array.from(atob(PROGRAM), (byte) => byte.charCodeAt(0));
+    const program = Uint8Array.from(atob(SCAN_PROGRAM), (byte) => byte.charCodeAt(0));
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(program));
     const { buffer } = exports["memory"] as WebAssembly.Memory;
     this.#scan = exports["scan"] as Scan;

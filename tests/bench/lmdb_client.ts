@@ -1,8 +1,9 @@
 /**
- * Starts and asks `lmdb_peer.ts`. The package is installed by npm for this run only; Deno's own
- * installation fails where a registry lacks one of the builds for other systems. The peer has a process
- * of its own, so that our figures do not pay for its memory.
+ * Starts and asks `lmdb_peer.ts`. The peer has a process of its own, so that our figures do not pay for
+ * its memory.
  */
+
+import { installPackage } from "../support/npm_package.ts";
 
 const LMDB = "lmdb@3.5.6";
 
@@ -24,16 +25,7 @@ export class LmdbClient {
     { counters, count }: { readonly counters: number; readonly count: number },
   ): Promise<LmdbClient | null> {
     Deno.mkdirSync(directory);
-    const installed = await new Deno.Command("npm", {
-      args: ["install", "--no-audit", "--no-fund", "--prefix", directory, LMDB],
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).output();
-    if (!installed.success) {
-      console.log(`not run: needs ${LMDB} from npm`);
-      return null;
-    }
+    if (!await installPackage(LMDB, directory)) return null;
     const peer = new URL("./lmdb_peer.ts", import.meta.url).pathname;
     const client = new LmdbClient(
       new Deno.Command(Deno.execPath(), {
