@@ -73,6 +73,11 @@ export class Fold {
     return this.#logs.length;
   }
 
+  /** Bytes in the log that was added last. */
+  get lastLength(): number {
+    return this.#logs.at(-1)?.length ?? 0;
+  }
+
   /** Logs that were taken, also after the fold was given up. */
   get takenCount(): number {
     return this.#taken;

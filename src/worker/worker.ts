@@ -27,6 +27,7 @@ import { Aggregator, sweepKeyspaces } from "../keyspace/mod.ts";
 import { BadRecordError } from "../wire/mod.ts";
 import { Fold, FoldTooLargeError } from "./fold.ts";
 import { takeLease, tryTakeLease } from "./fold_lease.ts";
+import { Gathering } from "./gathering.ts";
 import { KeyspaceWriters } from "./keyspace_writers.ts";
 import { SetAside } from "./set_aside.ts";
 
@@ -36,7 +37,7 @@ export interface Surroundings {
   readonly metrics: Metrics;
 }
 
-/** Between two looks at the pool: soon after work, seldom when nothing happens. */
+/** Between two looks at the pool: soon after work and while a fold gathers, seldom when nothing happens. */
 const pollMsFirst = 10;
 const pollMsLast = 100;
 /** After so long without a fold the keyspaces give back the space of their older versions. */
@@ -48,6 +49,9 @@ export class Worker {
   readonly #writers: KeyspaceWriters;
   readonly #aggregator = new Aggregator();
   readonly #aside: SetAside;
+  readonly #gathering: Gathering;
+  /** A fold that waits for more logs. */
+  #open: Fold | null = null;
   /** False until a sync has made sure that the marks we read are on disk. */
   #marksAreDurable = false;
   /** The next look goes through the headers of all logs, whatever their labels say. */
@@ -60,6 +64,7 @@ export class Worker {
   constructor(readonly directory: DataDirectory, readonly surroundings: Surroundings) {
     this.#writers = new KeyspaceWriters(directory.storage, directory.paths.keyspaces);
     this.#aside = new SetAside(surroundings.clock, surroundings.events);
+    this.#gathering = new Gathering(directory, surroundings.clock);
     surroundings.metrics.troubles = () => this.#aside.troubles();
   }
 
@@ -83,14 +88,16 @@ export class Worker {
       let delayMs = pollMsFirst;
       let restsFromMs = clock.nowMs() + restMs;
       while (!signal.aborted) {
-        const worked = this.#foldAvailable() > 0;
-        if (worked) restsFromMs = clock.nowMs() + restMs;
+        const worked = this.#foldAvailable({ gathers: true }) > 0;
+        const gathers = this.#open !== null;
+        if (worked || gathers) restsFromMs = clock.nowMs() + restMs;
         else if (clock.nowMs() >= restsFromMs) {
           restsFromMs = Infinity;
           this.#giveSpaceBack();
         }
-        delayMs = worked ? pollMsFirst : Math.min(pollMsLast, delayMs * 2);
-        await clock.sleep(this.#diskIsFull ? diskFullRetryMs : worked ? 0 : delayMs, signal);
+        delayMs = worked || gathers ? pollMsFirst : Math.min(pollMsLast, delayMs * 2);
+        const pauseMs = worked && !gathers ? 0 : delayMs;
+        await clock.sleep(this.#diskIsFull ? diskFullRetryMs : pauseMs, signal);
       }
     });
   }
@@ -111,7 +118,7 @@ export class Worker {
     await this.#withLease(async () => {
       let deadlineMs = clock.nowMs() + lockTimeoutMs;
       while (!signal.aborted) {
-        const worked = this.#foldAvailable();
+        const worked = this.#foldAvailable({ gathers: false });
         if (worked > 0) deadlineMs = clock.nowMs() + lockTimeoutMs;
         if (this.#diskIsFull) {
           throw new BusyError(
@@ -172,6 +179,9 @@ export class Worker {
     } catch (error) {
       throw isSyncFailure(error) ? failDirectory(this.directory, error, this.surroundings) : error;
     } finally {
+      this.#open?.giveUp();
+      this.#open = null;
+      this.#gathering.close();
       this.#writers.close();
       control.unlock(directoryLocks.fold);
     }
@@ -186,17 +196,26 @@ export class Worker {
     this.#marksAreDurable = true;
   }
 
-  /** One fold of what is there; the number of logs that were recycled or recovered. */
-  #foldAvailable(): number {
+  /**
+   * One fold of what is there, unless it gathers and more is about to come: then it stays open. Returns
+   * the number of logs that were recycled or recovered.
+   */
+  #foldAvailable({ gathers }: { readonly gathers: boolean }): number {
     const { clock } = this.surroundings;
     this.directory.refuseFailed();
     if (!this.#marksAreDurable) this.#makeMarksDurable();
     const startMs = clock.nowMs();
-    const fold = new Fold(this.directory, this.#writers, this.#aggregator, this.#aside);
+    const fold = this.#open ??
+      new Fold(this.directory, this.#writers, this.#aggregator, this.#aside);
+    this.#open = null;
     try {
       this.#wasTooLarge = false;
-      const recovered = this.#collect(fold);
+      const { recovered, isEnough } = this.#collect(fold);
       if (fold.logCount === 0) return recovered;
+      if (gathers && !isEnough) {
+        this.#open = fold;
+        return recovered;
+      }
       const result = fold.finish();
       this.#writers.trim();
       this.#noteDiskFull(false);
@@ -220,19 +239,29 @@ export class Worker {
     }
   }
 
-  /** Takes sealed logs, and those of the dead, until the sums are large enough. */
-  #collect(fold: Fold): number {
+  /**
+   * Takes sealed logs, and those of the dead, until the sums are large enough. `isEnough` where it does not
+   * pay to wait for more.
+   */
+  #collect(fold: Fold): { readonly recovered: number; readonly isEnough: boolean } {
     const { storage, control, paths } = this.directory;
     const thorough = this.#isThorough;
     this.#isThorough = false;
     let recovered = 0;
-    for (const slot of listSlots(storage, paths.logs).slots) {
-      if (this.#aggregator.isFull || fold.logCount >= this.#logsMax) break;
+    let isFull = false;
+    const { slots } = listSlots(storage, paths.logs);
+    for (const slot of slots) {
+      isFull = this.#aggregator.isFull || fold.logCount >= this.#logsMax;
+      if (isFull) break;
       if (this.#aside.hasLog(slot)) continue;
       const status = storage.statusOrNull(pathOfSlot(paths.logs, slot));
       if (status === null) continue;
       if (!thorough && status.mode === freeMode && status.links === 1) continue;
-      if (control.isHeldElsewhere(slotLock(slot))) continue;
+      if (control.holds(slotLock(slot))) continue; // gathered already
+      if (control.isHeldElsewhere(slotLock(slot))) {
+        this.#gathering.meet(slot);
+        continue;
+      }
       try {
         const taken = SealedLog.take(this.directory, slot);
         if (taken.kind === "sealed") fold.add(taken.log);
@@ -244,7 +273,13 @@ export class Worker {
         this.#aside.addLog(slot, error);
       }
     }
-    return recovered;
+    const gathered = {
+      logs: fold.logCount,
+      keys: this.#aggregator.distinctKeys,
+      lastLength: fold.lastLength,
+    };
+    const isEnough = !this.#gathering.paysToWait(gathered, slots.length) || isFull;
+    return { recovered, isEnough };
   }
 
   #note(

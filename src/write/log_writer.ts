@@ -314,11 +314,22 @@ export class LogWriter {
     if (sync === "interval" && log.durable < log.tail) {
       if (nowMs - this.#lastSyncMs >= syncIntervalMs) this.#wantSync();
     }
-    if (log.isEmpty || this.#rotation !== null) return;
-    const isIdle = nowMs - this.#lastAppendMs >= idleSealMs &&
-      log.tail - headPageBytes >= idleSealBytes;
-    const isOld = nowMs - firstAppendMs >= sealAfterMs;
-    if (!isIdle && !isOld) return;
+    const isOld = !log.isEmpty && nowMs - firstAppendMs >= sealAfterMs;
+    if (isOld || nowMs - this.#lastAppendMs >= idleSealMs && this.#holdsEnough()) this.#handOver();
+  }
+
+  /** Nobody is left who might send more: what is here need not wait for the clock to be handed over. */
+  inputEnded(): void {
+    if (this.#failure === null && !this.#stopping && this.#holdsEnough()) this.#handOver();
+  }
+
+  #holdsEnough(): boolean {
+    return this.#active.log.tail - headPageBytes >= idleSealBytes;
+  }
+
+  /** Seals the log that is begun, where a worker waits for it and there is another log to go on with. */
+  #handOver(): void {
+    if (this.#rotation !== null) return;
     this.#replenishSpare();
     if (this.#spareInHand !== null && this.#workerWaits() && this.pool.hasFreeSlot()) {
       // What goes wrong in there is kept as the failure.

@@ -8,9 +8,12 @@ import type { LogWriter } from "./log_writer.ts";
 import type { MessageFiller } from "./message_filler.ts";
 import type { WriteFigures } from "./write_figures.ts";
 
-/** Small for the many that say little, large for the few that never stop. */
+/** Small for the many that say little, large for the few that never stop: a read costs what it costs. */
 const smallBufferBytes = 32 * 1024;
-const largeBufferBytes = 512 * 1024;
+const largeBufferBytes = 1024 * 1024;
+/** Connections that may have a large buffer at one time; the others do with the middling one. */
+const largeBuffersMax = 64;
+const middlingBufferBytes = 128 * 1024;
 
 /** A peer that takes nothing for this long is cut off. */
 const stalledMs = 30_000;
@@ -22,6 +25,8 @@ export interface ConnectionSurroundings {
   readonly messageBytes: number;
   readonly acknowledges: boolean;
   readonly metrics: WriteFigures;
+  /** Large buffers that are in use. */
+  largeBuffers: number;
 }
 
 export class WriteConnection {
@@ -29,6 +34,7 @@ export class WriteConnection {
   readonly #connection: Deno.TcpConn;
   readonly #answers: AnswerQueue;
   #splitter: MessageSplitter;
+  #bufferBytes = smallBufferBytes;
   #accepted = 0n;
   #refused = 0n;
   /** Position behind this connection's last record. */
@@ -50,6 +56,7 @@ export class WriteConnection {
       await this.#readAll();
       await this.#sayTotals();
     } finally {
+      if (this.#bufferBytes === largeBufferBytes) this.#server.largeBuffers--;
       try {
         this.#connection.close();
       } catch {
@@ -123,8 +130,13 @@ export class WriteConnection {
   }
 
   #growBuffer(): void {
-    if (this.#splitter.bytes.length >= largeBufferBytes - this.#server.messageBytes) return;
-    const larger = new MessageSplitter(this.#server.messageBytes, largeBufferBytes);
+    if (this.#bufferBytes === largeBufferBytes) return;
+    const isAllowed = this.#server.largeBuffers < largeBuffersMax;
+    const bytes = isAllowed ? largeBufferBytes : middlingBufferBytes;
+    if (bytes <= this.#bufferBytes) return;
+    this.#bufferBytes = bytes;
+    if (isAllowed) this.#server.largeBuffers++;
+    const larger = new MessageSplitter(this.#server.messageBytes, bytes);
     const rest = this.#splitter.bytes.subarray(this.#splitter.start, this.#splitter.end);
     larger.room().set(rest);
     larger.received(rest.length);

@@ -24,6 +24,7 @@ export class WriteServer {
   readonly filler: MessageFiller;
   readonly messageBytes: number;
   readonly metrics: WriteFigures;
+  largeBuffers = 0;
   readonly #connections = new Map<WriteConnection, Promise<void>>();
   #accepting: Promise<void>;
   #stopping = false;
@@ -118,6 +119,7 @@ export class WriteServer {
     }).finally(() => {
       this.#connections.delete(connection);
       this.metrics.connections.value -= 1;
+      if (this.#connections.size === 0) this.writer.inputEnded();
     });
     this.#connections.set(connection, served);
   }

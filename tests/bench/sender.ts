@@ -20,7 +20,7 @@ const share = Math.ceil(total / Number(connections));
 
 async function sendShare(from: number, to: number, connection: Deno.TcpConn): Promise<void> {
   const { message, keyOffset } = encodeKeyTemplate(kind === "redis" ? "redis" : "countd");
-  const step = windowSize || 1000;
+  const step = windowSize || 250;
   const run = new MessageRun(message, keyOffset, step, table);
   const buffer = new Uint8Array(256 * 1024);
   for (let at = from; at < to; at += step) {
