@@ -39,6 +39,8 @@ const LOAD_MAX = 0.7;
 const TABLE_SLOTS_MIN = 1 << 12;
 const ARENA_WORDS_MIN = 1 << 16;
 const ARENA_WORDS_STEP = 1 << 22;
+/** 64 MiB: to begin again with less costs nothing that would be noticed. */
+const ARENA_WORDS_KEPT = 1 << 24;
 
 /** Memory of which a fold used less than this part is given back. */
 const KEPT_SHARE = 16;
@@ -70,7 +72,7 @@ export class Aggregator {
   #table = new Int32Array(2 * TABLE_SLOTS_MIN);
   #keys = 0;
   #wraps = new Map<number, number>();
-  readonly #keyspaces: Uint8Array[] = [];
+  #keyspaces: Uint8Array[] = [];
   readonly #numbers = new Map<string, number>();
   /** Our number for each keyspace of the batch at hand. */
   readonly #defined = new Int32Array(BATCH_KEYSPACES_MAX);
@@ -157,15 +159,21 @@ export class Aggregator {
     this.records += added;
   }
 
-  /** The sums of each keyspace, keys in order. A copy: they stay good. */
-  batches(): KeyspaceBatch[] {
-    return batchesInKeyOrder({
+  /**
+   * The sums of each keyspace, keys in order; they are forgotten here. A large arena is given up before
+   * they are applied, which takes as much memory again.
+   */
+  takeBatches(): KeyspaceBatch[] {
+    const batches = batchesInKeyOrder({
       words: this.#words,
       wordsUsed: this.#wordsUsed,
       count: this.#keys,
       wraps: this.#wraps,
       keyspaces: this.#keyspaces,
     });
+    if (this.#wordsUsed > ARENA_WORDS_KEPT) this.#words = new Int32Array(ARENA_WORDS_MIN);
+    this.clear();
+    return batches;
   }
 
   /** Forgets everything, and keeps the memory where the next fold is likely to need as much. */
@@ -179,7 +187,7 @@ export class Aggregator {
     this.#wordsUsed = 0;
     this.#keys = 0;
     this.#wraps = new Map();
-    this.#keyspaces.length = 0;
+    this.#keyspaces = [];
     this.#numbers.clear();
     this.records = 0;
   }

@@ -73,16 +73,11 @@ export function rankMoves(changes: CountChanges): RankMoves {
     digits[place] = ~newLow[index]!;
   }
 
-  const lows = new Int32Array(digits.buffer);
-  const highs = new Int32Array(count);
   const scratch = { otherMoves: new Uint32Array(count), otherDigits: new Uint32Array(count) };
   for (let index = 0; index < CLASSES; index++) {
     const [from, to] = [bounds[index]!, bounds[index + 1]!];
     sortByWord(moves, digits, { from, to, ...scratch });
-    if (index === CLASS_NARROW) {
-      for (let at = from; at < to; at++) digits[at] = ~digits[at]!;
-      continue;
-    }
+    if (index === CLASS_NARROW) continue;
     let differ = 0;
     for (let at = from; at < to; at++) {
       const source = (moves[at]! & 1) === MOVE_ARRIVES ? newHigh : oldHigh;
@@ -90,10 +85,21 @@ export function rankMoves(changes: CountChanges): RankMoves {
       differ |= digits[at]! ^ digits[from]!;
     }
     if (differ !== 0) sortByWord(moves, digits, { from, to, ...scratch });
-    for (let at = from; at < to; at++) {
-      const arrives = (moves[at]! & 1) === MOVE_ARRIVES;
-      lows[at] = (arrives ? newLow : oldLow)[moves[at]! >>> 1]!;
-      highs[at] = (arrives ? newHigh : oldHigh)[moves[at]! >>> 1]!;
+  }
+
+  // The memory that held digits is as good for what comes out.
+  const lows = new Int32Array(digits.buffer);
+  const highs = new Int32Array(scratch.otherDigits.buffer);
+  for (let index = 0; index < CLASSES; index++) {
+    for (let at = bounds[index]!; at < bounds[index + 1]!; at++) {
+      if (index === CLASS_NARROW) {
+        lows[at] = ~digits[at]!;
+        highs[at] = 0;
+      } else {
+        const arrives = (moves[at]! & 1) === MOVE_ARRIVES;
+        lows[at] = (arrives ? newLow : oldLow)[moves[at]! >>> 1]!;
+        highs[at] = (arrives ? newHigh : oldHigh)[moves[at]! >>> 1]!;
+      }
     }
   }
   return { moves, lows, highs };

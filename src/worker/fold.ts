@@ -148,7 +148,7 @@ export class Fold {
   finish(): FoldResult {
     const pinned = this.directory.control.isHeldElsewhere(directoryLocks.pin);
     const batches = new Map(
-      this.aggregator.batches().map((item) => [nameKey(item.keyspace), item.batch]),
+      this.aggregator.takeBatches().map((item) => [nameKey(item.keyspace), item.batch]),
     );
     const shares = [...this.#shares.entries()];
     let keyspaces = 0;

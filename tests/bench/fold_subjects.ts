@@ -39,7 +39,7 @@ export class CountdSubject implements Disposable {
   fold(backlog: readonly Uint8Array[], atPeak: () => void = () => {}): void {
     const { writer } = this;
     for (const bytes of backlog) this.#aggregator.add(bytes, 0, bytes.length, () => true);
-    for (const { batch } of this.#aggregator.batches()) {
+    for (const { batch } of this.#aggregator.takeBatches()) {
       writer.apply(batch, new Map([[0, ++this.#generation]]));
       atPeak();
       writer.syncPages();

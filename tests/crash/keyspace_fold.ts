@@ -75,7 +75,7 @@ function foldLogs(
     );
   }
   const changed: KeyspaceWriter[] = [];
-  for (const { keyspace, batch } of aggregator.batches()) {
+  for (const { keyspace, batch } of aggregator.takeBatches()) {
     const text = decoder.decode(keyspace);
     const writer = writers.get(text) as KeyspaceWriter;
     writer.apply(batch, marks.get(text) ?? new Map());

@@ -10,8 +10,9 @@ const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
 
 function assertSums(aggregator: Aggregator, expected: Map<string, Map<string, bigint>>): void {
   let distinct = 0;
+  const { distinctKeys } = aggregator;
   const batches = new Map(
-    aggregator.batches().map(({ keyspace, batch }) => [String(keyspace), batch]),
+    aggregator.takeBatches().map(({ keyspace, batch }) => [String(keyspace), batch]),
   );
   for (const [keyspace, sums] of expected) {
     const batch = batches.get(keyspace);
@@ -25,7 +26,7 @@ function assertSums(aggregator: Aggregator, expected: Map<string, Map<string, bi
       assert(batch!.compareKey(index - 1, view, 0, key.length) < 0, "keys ascend");
     }
   }
-  assertEquals(aggregator.distinctKeys, distinct);
+  assertEquals(distinctKeys, distinct);
 }
 
 Deno.test("Sums are those of a map, for keys of all lengths and increments of all sizes", () => {
@@ -63,8 +64,8 @@ Deno.test("Sums are those of a map, for keys of all lengths and increments of al
     }
     assertEquals(aggregator.records, records);
     assertSums(aggregator, expected);
-    aggregator.clear();
-    assertEquals(aggregator.batches(), []);
+    assertEquals(aggregator.takeBatches(), [], "they are forgotten");
+    assertEquals([aggregator.distinctKeys, aggregator.records], [0, 0]);
   }
 });
 
@@ -86,7 +87,7 @@ Deno.test("Sums that leave int64 again and again stay exact", () => {
   }
   const name = String(new TextEncoder().encode("ks"));
   assertSums(aggregator, new Map([[name, expected]]));
-  const { batch } = aggregator.batches()[0]!;
+  const { batch } = aggregator.takeBatches()[0]!;
   const beyond = Array.from({ length: batch.length }, (_, index) => batch.sum(index))
     .filter((sum) => BigInt.asIntN(64, sum) !== sum);
   assert(beyond.length > 0, "some sums lie beyond int64");
@@ -104,7 +105,7 @@ Deno.test("An aggregator is full by keys or by bytes, and still takes more", () 
   }
   assert(byBytes.isFull);
   assertEquals(byBytes.distinctKeys, 300);
-  assertEquals(byBytes.batches()[0]!.batch.length, 300);
+  assertEquals(byBytes.takeBatches()[0]!.batch.length, 300);
   byBytes.clear();
   assert(!byBytes.isFull);
 });
@@ -149,5 +150,5 @@ Deno.test("A keyspace is asked for once in each batch that defines it", () => {
   }
   assertEquals(asked, ["old", "new", "old", "new"]);
   assertEquals(aggregator.records, 6);
-  assertEquals(aggregator.batches().map(({ batch }) => batch.sum(0)), [6n]);
+  assertEquals(aggregator.takeBatches().map(({ batch }) => batch.sum(0)), [6n]);
 });

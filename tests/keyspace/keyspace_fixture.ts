@@ -54,7 +54,7 @@ export class KeyspaceFixture {
     const bytes = recordBatch(increments);
     aggregator.add(bytes, 0, bytes.length, () => true);
     const marks = new Map([[0, ++this.#generation]]);
-    for (const { keyspace, batch } of aggregator.batches()) {
+    for (const { keyspace, batch } of aggregator.takeBatches()) {
       using writer = KeyspaceWriter.open(this.storage, this.directory, keyspace, {
         pageSize: 1024,
       });
