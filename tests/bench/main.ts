@@ -94,7 +94,8 @@ async function report(results: readonly Result[]): Promise<string> {
     "",
     "![costs against the number of counters](growth.svg)",
     "",
-    "Memory of the daemons over time: [MEMORY.md](MEMORY.md).",
+    "Memory of the daemons over time: [MEMORY.md](MEMORY.md). Why goals are missed, with the profiles that " +
+    "show it: [LIMITS.md](LIMITS.md).",
     "",
     ...others,
   ].join("\n");
