@@ -6,6 +6,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { type DataDirectory, headPageBytes, LogReader } from "../commitlog/mod.ts";
+import { OsError } from "../file/mod.ts";
 
 /** A fold waits no longer than this after its first log. */
 const gatherMs = 500;
@@ -59,6 +60,7 @@ export class Gathering {
     const nowMs = this.#clock.nowMs();
     const { logSize } = this.#directory.sizes;
     const bytesPerMs = this.#appended / Math.max(1, nowMs - this.#lookMs);
+    this.#closeAllBut(this.#looked);
     this.#tails = this.#looked;
     this.#looked = new Map();
     this.#appended = 0;
@@ -79,7 +81,14 @@ export class Gathering {
   #reader(slot: number): LogReader | null {
     const known = this.#readers.get(slot);
     if (known !== undefined) return known;
-    const reader = LogReader.open(this.#directory, slot);
+    let reader: LogReader | null;
+    try {
+      reader = LogReader.open(this.#directory, slot);
+    } catch (error) {
+      // Not to see a writer only means not to wait for him.
+      if (error instanceof OsError) return null;
+      throw error;
+    }
     if (reader === null) return null;
     // The mapping is enough.
     reader.file.close();
@@ -88,7 +97,14 @@ export class Gathering {
   }
 
   close(): void {
-    for (const reader of this.#readers.values()) reader.close();
-    this.#readers.clear();
+    this.#closeAllBut(new Map());
+  }
+
+  #closeAllBut(kept: ReadonlyMap<number, unknown>): void {
+    for (const [slot, reader] of this.#readers) {
+      if (kept.has(slot)) continue;
+      reader.close();
+      this.#readers.delete(slot);
+    }
   }
 }

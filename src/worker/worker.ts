@@ -52,6 +52,8 @@ export class Worker {
   readonly #gathering: Gathering;
   /** A fold that waits for more logs. */
   #open: Fold | null = null;
+  /** What it has taken so far, without the waiting. */
+  #openMs = 0;
   /** False until a sync has made sure that the marks we read are on disk. */
   #marksAreDurable = false;
   /** The next look goes through the headers of all logs, whatever their labels say. */
@@ -212,18 +214,22 @@ export class Worker {
       this.#wasTooLarge = false;
       const { recovered, isEnough } = this.#collect(fold);
       if (fold.logCount === 0) return recovered;
+      this.#openMs += clock.nowMs() - startMs;
       if (gathers && !isEnough) {
         this.#open = fold;
         return recovered;
       }
+      const finishMs = clock.nowMs();
       const result = fold.finish();
       this.#writers.trim();
       this.#noteDiskFull(false);
       this.#logsMax *= 2;
-      this.#note(result, clock.nowMs() - startMs);
+      this.#note(result, this.#openMs + clock.nowMs() - finishMs);
+      this.#openMs = 0;
       return recovered + result.recycled;
     } catch (error) {
       this.#marksAreDurable = false;
+      this.#openMs = 0;
       fold.giveUp();
       // Some may be published and some not: the next fold reads them anew.
       this.#writers.close();
