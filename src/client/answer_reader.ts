@@ -22,7 +22,7 @@ export class AnswerReader {
   #isBroken = false;
 
   constructor(capacityBytes: number) {
-    this.#buffer = new ReceiveBuffer(Math.max(capacityBytes, 2 * TOTALS_BYTES));
+    this.#buffer = new ReceiveBuffer(new Uint8Array(Math.max(capacityBytes, 2 * TOTALS_BYTES)));
   }
 
   /** Where the next bytes are to be read into; never empty. */

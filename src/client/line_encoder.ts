@@ -47,7 +47,9 @@ export class LineEncoder {
     this.#sizes = sizes;
     this.#messageBytes = writeMessageBytes(sizes);
     this.#reportMalformed = reportMalformed;
-    this.#partial = new ReceiveBuffer(sizes.keyspaceSize + sizes.keySize + INCREMENT_TEXT_MAX + 2);
+    this.#partial = new ReceiveBuffer(
+      new Uint8Array(sizes.keyspaceSize + sizes.keySize + INCREMENT_TEXT_MAX + 2),
+    );
   }
 
   /**

@@ -26,7 +26,7 @@ export class ReadConnection {
   readonly #socket: Deno.TcpConn;
   readonly #surroundings: ConnectionSurroundings;
   readonly #out = new RowBuffer(OUTPUT_BYTES_START, OUTPUT_BYTES_MAX);
-  #input = new ReceiveBuffer(INPUT_BYTES_SMALL);
+  #input = new ReceiveBuffer(new Uint8Array(INPUT_BYTES_SMALL));
   /** When the write at hand began, or null. */
   #writingSinceMs: number | null = null;
   #isClosed = false;
@@ -106,7 +106,7 @@ export class ReadConnection {
   #makeRoom(wasFull: boolean): void {
     this.#input.moveToFront();
     if (!wasFull || this.#input.bytes.length === INPUT_BYTES_LARGE) return;
-    const larger = new ReceiveBuffer(INPUT_BYTES_LARGE);
+    const larger = new ReceiveBuffer(new Uint8Array(INPUT_BYTES_LARGE));
     larger.room().set(this.#input.bytes.subarray(0, this.#input.end));
     larger.received(this.#input.end);
     this.#input = larger;

@@ -1,6 +1,6 @@
 /**
- * A byte stream cut into messages: bytes come in any segmentation, whole messages go out in place. One
- * buffer a connection, allocated once.
+ * A byte stream cut into messages: bytes come in any segmentation, whole messages go out in place. The
+ * memory is the caller's: a connection that ends can leave it to the next one.
  *
  * Invariants:
  * 1. `start ≤ end ≤ capacity`; `bytes[start … end)` is what came in and was not consumed.
@@ -16,8 +16,8 @@ export class ReceiveBuffer {
   #start = 0;
   #end = 0;
 
-  constructor(capacityBytes: number) {
-    this.bytes = new Uint8Array(capacityBytes);
+  constructor(memory: Uint8Array<ArrayBuffer>) {
+    this.bytes = memory;
   }
 
   /** First byte that is not consumed. */
@@ -64,9 +64,10 @@ export class ReceiveBuffer {
 export class MessageSplitter extends ReceiveBuffer {
   readonly messageBytes: number;
 
-  /** `capacityBytes` is rounded down to whole messages, and up to one. */
-  constructor(messageBytes: number, capacityBytes: number) {
-    super(Math.max(1, Math.floor(capacityBytes / messageBytes)) * messageBytes);
+  /** Uses as much of the memory as holds whole messages: at least one must fit. */
+  constructor(messageBytes: number, memory: Uint8Array<ArrayBuffer>) {
+    assert(memory.length >= messageBytes, "A receive buffer holds a message");
+    super(memory.subarray(0, memory.length - memory.length % messageBytes));
     this.messageBytes = messageBytes;
   }
 

@@ -6,14 +6,8 @@ import { encodeTotals, MessageSplitter } from "../wire/mod.ts";
 import { AnswerQueue } from "./answer_queue.ts";
 import type { LogWriter } from "./log_writer.ts";
 import type { MessageFiller } from "./message_filler.ts";
+import type { ReceiveMemory } from "./receive_memory.ts";
 import type { WriteFigures } from "./write_figures.ts";
-
-/** Small for the many that say little, large for the few that never stop: a read costs what it costs. */
-const smallBufferBytes = 32 * 1024;
-const largeBufferBytes = 1024 * 1024;
-/** Connections that may have a large buffer at one time; the others do with the middling one. */
-const largeBuffersMax = 64;
-const middlingBufferBytes = 128 * 1024;
 
 /** A peer that takes nothing for this long is cut off. */
 const stalledMs = 30_000;
@@ -25,16 +19,16 @@ export interface ConnectionSurroundings {
   readonly messageBytes: number;
   readonly acknowledges: boolean;
   readonly metrics: WriteFigures;
-  /** Large buffers that are in use. */
-  largeBuffers: number;
+  readonly receiveMemory: ReceiveMemory;
 }
 
 export class WriteConnection {
   readonly #server: ConnectionSurroundings;
   readonly #connection: Deno.TcpConn;
   readonly #answers: AnswerQueue;
+  #memory: Uint8Array<ArrayBuffer>;
   #splitter: MessageSplitter;
-  #bufferBytes = smallBufferBytes;
+  #isReading = false;
   #accepted = 0n;
   #refused = 0n;
   /** Position behind this connection's last record. */
@@ -46,7 +40,8 @@ export class WriteConnection {
   constructor(server: ConnectionSurroundings, connection: Deno.TcpConn) {
     this.#server = server;
     this.#connection = connection;
-    this.#splitter = new MessageSplitter(server.messageBytes, smallBufferBytes);
+    this.#memory = server.receiveMemory.small();
+    this.#splitter = new MessageSplitter(server.messageBytes, this.#memory);
     this.#answers = new AnswerQueue(server.writer, (bytes) => this.#send(bytes));
   }
 
@@ -56,7 +51,7 @@ export class WriteConnection {
       await this.#readAll();
       await this.#sayTotals();
     } finally {
-      if (this.#bufferBytes === largeBufferBytes) this.#server.largeBuffers--;
+      this.#server.receiveMemory.giveBack(this.#memory, { isReadInto: this.#isReading });
       try {
         this.#connection.close();
       } catch {
@@ -75,7 +70,8 @@ export class WriteConnection {
   #read(room: Uint8Array): Promise<number | null> {
     return new Promise((resolve, reject) => {
       this.#endRead = () => resolve(null);
-      this.#connection.read(room).then(resolve, reject);
+      this.#isReading = true;
+      this.#connection.read(room).finally(() => this.#isReading = false).then(resolve, reject);
     });
   }
 
@@ -130,16 +126,14 @@ export class WriteConnection {
   }
 
   #growBuffer(): void {
-    if (this.#bufferBytes === largeBufferBytes) return;
-    const isAllowed = this.#server.largeBuffers < largeBuffersMax;
-    const bytes = isAllowed ? largeBufferBytes : middlingBufferBytes;
-    if (bytes <= this.#bufferBytes) return;
-    this.#bufferBytes = bytes;
-    if (isAllowed) this.#server.largeBuffers++;
-    const larger = new MessageSplitter(this.#server.messageBytes, bytes);
+    const { messageBytes, receiveMemory } = this.#server;
+    const memory = receiveMemory.largerThan(this.#memory);
+    if (memory === null) return;
+    const larger = new MessageSplitter(messageBytes, memory);
     const rest = this.#splitter.bytes.subarray(this.#splitter.start, this.#splitter.end);
     larger.room().set(rest);
     larger.received(rest.length);
+    this.#memory = memory;
     this.#splitter = larger;
   }
 

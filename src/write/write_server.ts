@@ -7,6 +7,7 @@ import type { DataDirectory } from "../commitlog/mod.ts";
 import { writeMessageBytes } from "../wire/mod.ts";
 import { LogWriter, type LogWriterOptions, type Surroundings } from "./log_writer.ts";
 import { MessageFiller } from "./message_filler.ts";
+import { ReceiveMemory } from "./receive_memory.ts";
 import { WriteConnection } from "./write_connection.ts";
 import { WriteFigures } from "./write_figures.ts";
 
@@ -24,7 +25,7 @@ export class WriteServer {
   readonly filler: MessageFiller;
   readonly messageBytes: number;
   readonly metrics: WriteFigures;
-  largeBuffers = 0;
+  readonly receiveMemory = new ReceiveMemory();
   readonly #connections = new Map<WriteConnection, Promise<void>>();
   #accepting: Promise<void>;
   #stopping = false;

@@ -3,7 +3,7 @@ import { MessageSplitter } from "../../src/wire/mod.ts";
 import { Random, seedForTest } from "../support/random.ts";
 
 Deno.test("C05 A message in two segments comes out once, after the second", () => {
-  const splitter = new MessageSplitter(520, 4096);
+  const splitter = new MessageSplitter(520, new Uint8Array(4096));
   const message = Uint8Array.from({ length: 520 }, (_, index) => index);
   splitter.room().set(message.subarray(0, 300));
   splitter.received(300);
@@ -14,9 +14,10 @@ Deno.test("C05 A message in two segments comes out once, after the second", () =
 });
 
 Deno.test("A splitter holds at least one message and whole ones only", () => {
-  assertEquals(new MessageSplitter(520, 10).bytes.length, 520);
-  assertEquals(new MessageSplitter(520, 1600).bytes.length, 1560);
-  assertThrows(() => new MessageSplitter(520, 10).received(521));
+  assertEquals(new MessageSplitter(520, new Uint8Array(520)).bytes.length, 520);
+  assertEquals(new MessageSplitter(520, new Uint8Array(1600)).bytes.length, 1560);
+  assertThrows(() => new MessageSplitter(520, new Uint8Array(519)));
+  assertThrows(() => new MessageSplitter(520, new Uint8Array(520)).received(521));
 });
 
 Deno.test("Any segmentation and any pace of consuming give the same messages, each on its own step", () => {
@@ -24,7 +25,10 @@ Deno.test("Any segmentation and any pace of consuming give the same messages, ea
   for (let round = 0; round < 200; round++) {
     const messageBytes = random.between(1, 40);
     const stream = random.bytes(random.below(40 * messageBytes));
-    const splitter = new MessageSplitter(messageBytes, random.between(1, 8) * messageBytes);
+    const splitter = new MessageSplitter(
+      messageBytes,
+      new Uint8Array(random.between(1, 8) * messageBytes),
+    );
     const out: number[] = [];
     let sent = 0;
     while (true) {
