@@ -7,6 +7,7 @@ import { Random } from "../support/random.ts";
 
 /** Bytes of every key. */
 export const keyBytes = 16;
+const keyWords = keyBytes / 4;
 
 /** Key numbers drawn by Zipf's law with exponent 1: key k comes 1/(k+1) as often as key 0. */
 export function zipfStream(count: number, keys: number, seed: number): Uint32Array {
@@ -33,7 +34,7 @@ export function zipfStream(count: number, keys: number, seed: number): Uint32Arr
 }
 
 /** All keys, 16 bytes each, one after the other. */
-export function keyTable(keys: number): Uint8Array {
+export function keyTable(keys: number): Uint8Array<ArrayBuffer> {
   const encoder = new TextEncoder();
   const table = new Uint8Array(keys * keyBytes);
   for (let key = 0; key < keys; key++) {
@@ -45,9 +46,21 @@ export function keyTable(keys: number): Uint8Array {
   return table;
 }
 
+/** The keys of all increments in their order, as `zipfStream` draws them: what the sender puts in. */
+export function recordKeys(stream: Uint32Array, keys: number): Uint8Array<ArrayBuffer> {
+  const table = new Int32Array(keyTable(keys).buffer);
+  const words = new Int32Array(stream.length * keyWords);
+  for (let index = 0; index < stream.length; index++) {
+    const from = stream[index]! * keyWords;
+    for (let at = 0; at < keyWords; at++) words[index * keyWords + at] = table[from + at]!;
+  }
+  return new Uint8Array(words.buffer);
+}
+
 /**
  * A run of equal messages in which only the key changes: `message` with its key at `keyOffset`. Keys are
- * put in as words where they lie on words, for the sender shares the machine with what it measures.
+ * put in as words where they lie on words, and come from one sequence of keys: the sender shares the
+ * machine with what it measures.
  */
 export class MessageRun {
   readonly bytes: Uint8Array;
@@ -58,7 +71,8 @@ export class MessageRun {
     message: Uint8Array,
     readonly keyOffset: number,
     readonly capacity: number,
-    readonly keys: Uint8Array,
+    /** As `recordKeys` makes them. */
+    readonly keys: Uint8Array<ArrayBuffer>,
   ) {
     this.bytes = new Uint8Array(message.length * capacity);
     for (let index = 0; index < capacity; index++) this.bytes.set(message, index * message.length);
@@ -67,36 +81,31 @@ export class MessageRun {
     this.#keyWords = new Int32Array(keys.buffer);
   }
 
-  /** The messages of `stream[from … from + count)`. */
-  fill(stream: Uint32Array, from: number, count: number): Uint8Array {
+  /** The messages of the increments `from … from + count`. */
+  fill(from: number, count: number): Uint8Array {
     const { bytes } = this;
     const size = bytes.length / this.capacity;
-    if (this.#words === null) this.#fillBytes(stream, from, count, size);
-    else this.#fillWords(this.#words, stream, from, count, size / 4);
+    if (this.#words === null) this.#fillBytes(from, count, size);
+    else this.#fillWords(this.#words, from, count, size / 4);
     return bytes.subarray(0, count * size);
   }
 
-  #fillBytes(stream: Uint32Array, from: number, count: number, size: number): void {
+  #fillBytes(from: number, count: number, size: number): void {
     const { bytes, keys, keyOffset } = this;
     for (let index = 0; index < count; index++) {
-      const source = stream[from + index]! * keyBytes;
+      const source = (from + index) * keyBytes;
       const target = index * size + keyOffset;
       for (let at = 0; at < keyBytes; at++) bytes[target + at] = keys[source + at]!;
     }
   }
 
-  #fillWords(
-    words: Int32Array,
-    stream: Uint32Array,
-    from: number,
-    count: number,
-    size: number,
-  ): void {
+  #fillWords(words: Int32Array, from: number, count: number, size: number): void {
     const keys = this.#keyWords;
+    let source = from * keyWords;
     let target = this.keyOffset / 4;
     for (let index = 0; index < count; index++) {
-      const source = stream[from + index]! * (keyBytes / 4);
-      for (let at = 0; at < keyBytes / 4; at++) words[target + at] = keys[source + at]!;
+      for (let at = 0; at < keyWords; at++) words[target + at] = keys[source + at]!;
+      source += keyWords;
       target += size;
     }
   }

@@ -9,23 +9,22 @@
  */
 
 import { encodeKeyTemplate } from "./templates.ts";
-import { keyTable, MessageRun, zipfStream } from "./key_stream.ts";
+import { MessageRun, recordKeys, zipfStream } from "./key_stream.ts";
 
 const [kind = "", port = "", count = "", keys = "", connections = "", window = ""] = Deno.args;
 const total = Number(count);
-const stream = zipfStream(total, Number(keys), 1);
-const table = keyTable(Number(keys));
+const recorded = recordKeys(zipfStream(total, Number(keys), 1), Number(keys));
 const windowSize = Number(window);
 const share = Math.ceil(total / Number(connections));
 
 async function sendShare(from: number, to: number, connection: Deno.TcpConn): Promise<void> {
   const { message, keyOffset } = encodeKeyTemplate(kind === "redis" ? "redis" : "countd");
   const step = windowSize || 250;
-  const run = new MessageRun(message, keyOffset, step, table);
+  const run = new MessageRun(message, keyOffset, step, recorded);
   const buffer = new Uint8Array(256 * 1024);
   for (let at = from; at < to; at += step) {
     const size = Math.min(step, to - at);
-    const bytes = run.fill(stream, at, size);
+    const bytes = run.fill(at, size);
     for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
     if (windowSize > 0) await answers(connection, buffer, size);
   }
