@@ -7,6 +7,7 @@ import { CorruptError } from "../base/errors.ts";
 import type { Events } from "../base/events.ts";
 import { listenTcp } from "../base/listen_tcp.ts";
 import type { Metrics } from "../base/metrics.ts";
+import { closeStalled, stalledLookMs } from "../base/stalled_peers.ts";
 import { type DataDirectory, DirectoryFailedError } from "../commitlog/mod.ts";
 import type { OsError } from "../file/mod.ts";
 import { Answerer } from "./answerer.ts";
@@ -15,9 +16,6 @@ import { type ConnectionSurroundings, ReadConnection } from "./read_connection.t
 import { ReadFigures } from "./read_figures.ts";
 import { Reader } from "./reader.ts";
 
-/** A peer that takes nothing for this long is cut off. */
-const STALLED_MS = 30_000;
-const SWEEP_MS = 1000;
 /** How long a stop waits for peers that do not take their replies. */
 const DRAIN_MS = 2000;
 const ACCEPT_PAUSE_MS = 100;
@@ -84,7 +82,7 @@ export class ReadServer {
     };
     this.#listener = listenTcp(options);
     this.#accepting = this.#acceptAll();
-    this.#sweep = setInterval(() => this.#lookAround(), SWEEP_MS);
+    this.#sweep = setInterval(() => this.#lookAround(), stalledLookMs);
     this.#failure.promise.catch(() => {});
   }
 
@@ -162,16 +160,8 @@ export class ReadServer {
     if (mark !== null) {
       this.#failure.reject(new DirectoryFailedError(this.#directory.paths.data, mark));
     }
-    const nowMs = this.#surroundings.clock.nowMs();
-    for (const connection of this.#connections.keys()) {
-      const sinceMs = connection.writingSinceMs;
-      if (sinceMs === null || nowMs - sinceMs < STALLED_MS) continue;
-      this.#figures.stalled.value += 1;
-      this.#surroundings.events.report("warn", "connection closed: it takes no replies", {
-        stalled_ms: Math.round(nowMs - sinceMs),
-      });
-      connection.close();
-    }
+    const { clock, events } = this.#surroundings;
+    closeStalled(this.#connections.keys(), { clock, events, stalled: this.#figures.stalled });
   }
 
   /** Each kind of trouble once: clients ask again and again. */

@@ -9,9 +9,6 @@ import type { MessageFiller } from "./message_filler.ts";
 import type { ReceiveMemory } from "./receive_memory.ts";
 import type { WriteFigures } from "./write_figures.ts";
 
-/** A peer that takes nothing for this long is cut off. */
-const stalledMs = 30_000;
-
 /** What all connections of a server share. */
 export interface ConnectionSurroundings {
   readonly writer: LogWriter;
@@ -29,6 +26,7 @@ export class WriteConnection {
   #memory: Uint8Array<ArrayBuffer>;
   #splitter: MessageSplitter;
   #isReading = false;
+  #writingSinceMs: number | null = null;
   #accepted = 0n;
   #refused = 0n;
   /** Position behind this connection's last record. */
@@ -45,6 +43,11 @@ export class WriteConnection {
     this.#answers = new AnswerQueue(server.writer, (bytes) => this.#send(bytes));
   }
 
+  /** Since when the peer has taken nothing of its answers; null where nothing waits for it. */
+  get writingSinceMs(): number | null {
+    return this.#writingSinceMs;
+  }
+
   /** Serves until the peer closes its sending side, goes away, or `drain` is called. */
   async serve(): Promise<void> {
     try {
@@ -52,11 +55,16 @@ export class WriteConnection {
       await this.#sayTotals();
     } finally {
       this.#server.receiveMemory.giveBack(this.#memory, { isReadInto: this.#isReading });
-      try {
-        this.#connection.close();
-      } catch {
-        // Closed already.
-      }
+      this.close();
+    }
+  }
+
+  /** Ends the connection at once. */
+  close(): void {
+    try {
+      this.#connection.close();
+    } catch {
+      // Closed already.
     }
   }
 
@@ -145,18 +153,16 @@ export class WriteConnection {
   }
 
   async #send(bytes: Uint8Array): Promise<void> {
-    let sent = 0;
-    while (sent < bytes.length) {
-      const timer = setTimeout(() => {
-        this.#server.metrics.stalled.value += 1;
-        this.#connection.close();
-      }, stalledMs);
-      try {
-        sent += await this.#connection.write(bytes.subarray(sent));
-      } finally {
-        clearTimeout(timer);
+    const { metrics, writer } = this.#server;
+    const { clock } = writer.surroundings;
+    try {
+      for (let sent = 0; sent < bytes.length;) {
+        this.#writingSinceMs = clock.nowMs();
+        sent += await this.#connection.write(sent === 0 ? bytes : bytes.subarray(sent));
       }
+    } finally {
+      this.#writingSinceMs = null;
     }
-    this.#server.metrics.bytesOut.value += bytes.length;
+    metrics.bytesOut.value += bytes.length;
   }
 }

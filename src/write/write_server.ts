@@ -3,6 +3,7 @@
  */
 
 import { listenTcp } from "../base/listen_tcp.ts";
+import { closeStalled, stalledLookMs } from "../base/stalled_peers.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
 import { writeMessageBytes } from "../wire/mod.ts";
 import { LogWriter, type LogWriterOptions, type Surroundings } from "./log_writer.ts";
@@ -10,6 +11,9 @@ import { MessageFiller } from "./message_filler.ts";
 import { ReceiveMemory } from "./receive_memory.ts";
 import { WriteConnection } from "./write_connection.ts";
 import { WriteFigures } from "./write_figures.ts";
+
+/** How long a stop waits for peers that do not take their answers. */
+const drainMs = 5000;
 
 export interface WriteServerOptions extends LogWriterOptions {
   readonly hostname: string;
@@ -27,6 +31,7 @@ export class WriteServer {
   readonly metrics: WriteFigures;
   readonly receiveMemory = new ReceiveMemory();
   readonly #connections = new Map<WriteConnection, Promise<void>>();
+  readonly #sweep: ReturnType<typeof setInterval>;
   #accepting: Promise<void>;
   #stopping = false;
 
@@ -41,6 +46,7 @@ export class WriteServer {
     this.messageBytes = writeMessageBytes(sizes);
     this.metrics = new WriteFigures(surroundings.metrics, this.filler);
     this.#accepting = this.#acceptAll();
+    this.#sweep = setInterval(() => this.#closeStalled(), stalledLookMs);
     // Without a word: what is not durable is not answered, and the totals would be an answer.
     writer.failed.catch(() => {
       for (const connection of this.#connections.keys()) connection.drain();
@@ -125,12 +131,18 @@ export class WriteServer {
     this.#connections.set(connection, served);
   }
 
+  #closeStalled(): void {
+    const { clock, events } = this.surroundings;
+    closeStalled(this.#connections.keys(), { clock, events, stalled: this.metrics.stalled });
+  }
+
   /**
    * Stops cleanly: accepts nothing new, answers what was read, seals the logs. Throws the failure that
    * ended the writer, if there was one.
    */
   async stop(): Promise<void> {
     this.#stopping = true;
+    clearInterval(this.#sweep);
     this.surroundings.metrics.state = "stopping";
     this.listener.close();
     await this.#accepting;
@@ -140,6 +152,3 @@ export class WriteServer {
     await this.writer.stop();
   }
 }
-
-/** How long a stop waits for peers that do not take their answers. */
-const drainMs = 5000;
