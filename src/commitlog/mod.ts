@@ -29,7 +29,8 @@ export {
   logSizeMin,
 } from "./layout.ts";
 export { findFrames, type FramePlace, logImage } from "./log_image.ts";
-export { type Capture, LogReader } from "./log_reader.ts";
+export { type Capture, LogHead } from "./log_head.ts";
+export { LogReader } from "./log_reader.ts";
 export {
   backlogBytesDefault,
   checkBacklog,

@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { type DataDirectory, headPageBytes, LogReader } from "../commitlog/mod.ts";
+import { type DataDirectory, headPageBytes, LogHead } from "../commitlog/mod.ts";
 import { OsError } from "../file/mod.ts";
 
 /** A fold waits no longer than this after its first log. */
@@ -30,7 +30,7 @@ export interface Gathered {
 export class Gathering {
   readonly #directory: DataDirectory;
   readonly #clock: Clock;
-  readonly #readers = new Map<number, LogReader>();
+  readonly #heads = new Map<number, LogHead>();
   /** What each log that somebody writes held at the last look. */
   #tails = new Map<number, { readonly generation: bigint; readonly tail: number }>();
   #looked = new Map<number, { readonly generation: bigint; readonly tail: number }>();
@@ -46,7 +46,7 @@ export class Gathering {
 
   /** A slot that somebody else holds, met on a walk through the pool. */
   meet(slot: number): void {
-    const capture = this.#reader(slot)?.capture();
+    const capture = this.#head(slot)?.capture();
     if (capture?.state !== "active") return;
     const { generation, limit: tail } = capture;
     const before = this.#tails.get(slot);
@@ -78,22 +78,22 @@ export class Gathering {
     return waits;
   }
 
-  #reader(slot: number): LogReader | null {
-    const known = this.#readers.get(slot);
+  #head(slot: number): LogHead | null {
+    const known = this.#heads.get(slot);
     if (known !== undefined) return known;
-    let reader: LogReader | null;
+    let head: LogHead | null;
     try {
-      reader = LogReader.open(this.#directory, slot);
+      head = LogHead.openHead(this.#directory, slot);
     } catch (error) {
       // Not to see a writer only means not to wait for him.
       if (error instanceof OsError) return null;
       throw error;
     }
-    if (reader === null) return null;
+    if (head === null) return null;
     // The mapping is enough.
-    reader.file.close();
-    this.#readers.set(slot, reader);
-    return reader;
+    head.file.close();
+    this.#heads.set(slot, head);
+    return head;
   }
 
   close(): void {
@@ -101,10 +101,10 @@ export class Gathering {
   }
 
   #closeAllBut(kept: ReadonlyMap<number, unknown>): void {
-    for (const [slot, reader] of this.#readers) {
+    for (const [slot, head] of this.#heads) {
       if (kept.has(slot)) continue;
-      reader.close();
-      this.#readers.delete(slot);
+      head.close();
+      this.#heads.delete(slot);
     }
   }
 }
