@@ -59,8 +59,6 @@ export interface Abi {
   readonly PROT_WRITE: number;
   readonly MAP_SHARED: number;
   readonly MS_SYNC: number;
-  /** Null where the platform has no such advice: pages are then touched by hand. */
-  readonly MADV_POPULATE_WRITE: number | null;
   readonly F_RDLCK: number;
   readonly F_WRLCK: number;
   readonly F_UNLCK: number;
@@ -178,7 +176,6 @@ const linux = {
   PROT_WRITE: 2,
   MAP_SHARED: 1,
   MS_SYNC: 4,
-  MADV_POPULATE_WRITE: 23,
   F_RDLCK: 0,
   F_WRLCK: 1,
   F_UNLCK: 2,
@@ -215,7 +212,6 @@ const apple = {
   PROT_WRITE: 2,
   MAP_SHARED: 1,
   MS_SYNC: 0x10,
-  MADV_POPULATE_WRITE: null,
   F_RDLCK: 1,
   F_WRLCK: 3,
   F_UNLCK: 2,

@@ -18,14 +18,6 @@ const symbols = {
   munmap: { parameters: ["pointer", "usize"], result: "i32" },
   // int msync(void *addr, size_t length, int flags);
   msync: { parameters: ["pointer", "usize", "i32"], result: "i32" },
-  // int madvise(void *addr, size_t length, int advice);
-  madvise: { parameters: ["pointer", "usize", "i32"], result: "i32" },
-  madviseAsync: {
-    name: "madvise",
-    parameters: ["pointer", "usize", "i32"],
-    result: "i32",
-    nonblocking: true,
-  },
   // int fsync(int fd);
   fsync: { parameters: ["i32"], result: "i32" },
   // int fdatasync(int fd);

@@ -57,28 +57,6 @@ export class MappedMemory {
     check(call.msync(this.#at(offset), BigInt(length), abi.MS_SYNC), "msync", this.path);
   }
 
-  /** Makes the pages of a range present and writable. The range must be whole pages. */
-  populate(offset: number, length: number): void {
-    const { abi, call } = libc();
-    if (abi.MADV_POPULATE_WRITE !== null) {
-      if (call.madvise(this.#at(offset), BigInt(length), abi.MADV_POPULATE_WRITE) === 0) return;
-    }
-    this.#touch(offset, length);
-  }
-
-  /** The same on another thread, where the kernel can do it in one call. */
-  async populateAsync(offset: number, length: number): Promise<void> {
-    const { abi, call } = libc();
-    if (abi.MADV_POPULATE_WRITE === null) return this.#touch(offset, length);
-    await call.madviseAsync(this.#at(offset), BigInt(length), abi.MADV_POPULATE_WRITE);
-  }
-
-  /** Kernels before 5.14 answer EINVAL: one atomic no-op store a page makes it writable. */
-  #touch(offset: number, length: number): void {
-    const words = new Int32Array(this.#buffer, offset, length / 4);
-    for (let word = 0; word < words.length; word += pageSizeBytes / 4) Atomics.or(words, word, 0);
-  }
-
   /** Cuts every view off, then gives the memory back. A second call does nothing. */
   unmap(): void {
     if (this.#address === null) return;

@@ -4,7 +4,8 @@
  *
  * Invariants:
  *  1. durable ≤ tail ≤ log size; both only grow.
- *  2. A frame is published (its length, then the tail) only when it is whole.
+ *  2. A frame is written whole, by one call, and published by the tail only then. It is not stored into
+ *     the mapping: each sync would protect the pages that it wrote, and the next store would fault.
  *  3. One sync is in flight at a time; after one that failed the log is never used again.
  *  4. Only its writer seals a living log.
  */
@@ -19,10 +20,10 @@ import { frameAlignmentBytes, frameHeadBytes, headPageBytes, liveLayout } from "
 /** Writes a record batch into a log. One object serves all appends of a writer. */
 export interface BatchFiller {
   /**
-   * Writes whole records into `log[start … end)` and returns where they end (8-byte aligned); `start`
+   * Writes whole records into `frame[start … end)` and returns where they end (8-byte aligned); `start`
    * for none.
    */
-  fill(log: Uint8Array, start: number, end: number): number;
+  fill(frame: Uint8Array, start: number, end: number): number;
   /** Counter records that the last `fill` wrote. */
   readonly filledRecords: number;
 }
@@ -30,10 +31,16 @@ export interface BatchFiller {
 /** Longest frame, so that a reader's first checksum comes soon and recovery cuts little. */
 export const frameLengthMax = 2 ** 20;
 
+let frameBytes: LogBytes | null = null;
+
+/** Where frames are made. One for all logs, because appends never overlap. */
+function frameUnderWay(): LogBytes {
+  return frameBytes ??= new LogBytes(new Uint8Array(frameLengthMax));
+}
+
 export class ActiveLog {
   readonly #aof: Aof;
   readonly #codec: FrameCodec;
-  readonly #log: LogBytes;
   #durable = headPageBytes;
   #records = 0;
   #syncing: Promise<void> | null = null;
@@ -44,7 +51,6 @@ export class ActiveLog {
 
   private constructor(readonly held: HeldLog, readonly generation: bigint) {
     this.#codec = new FrameCodec({ slot: held.slot, generation });
-    this.#log = new LogBytes(held.bytes);
     // An append-only file of fixed size, without marks: the frames are its own.
     this.#aof = Aof.over(held.file, {
       geometry: new Geometry({ sizeNow: held.bytes.length, sizeUpper: held.bytes.length }),
@@ -103,7 +109,7 @@ export class ActiveLog {
   }
 
   get size(): number {
-    return this.#log.bytes.length;
+    return this.held.mapping.length;
   }
 
   get isEmpty(): boolean {
@@ -112,13 +118,16 @@ export class ActiveLog {
 
   /** Room for the record batch of one more frame. */
   get roomBytes(): number {
-    return Math.max(0, this.#log.bytes.length - this.tail - frameHeadBytes);
+    return Math.max(0, this.size - this.tail - frameHeadBytes);
   }
 
-  /** Append, step 1: one frame with what the filler writes; nothing where it writes nothing. */
+  /**
+   * Append, step 1: one frame with what the filler writes; nothing where it writes nothing. Throws
+   * `OsError` where the frame cannot be written: then it was not, and the writer had better stop.
+   */
   append(filler: BatchFiller): void {
     assert(!this.#ended, "A log that is being sealed takes no more");
-    const reserve = Math.min(this.#log.bytes.length - this.tail, frameLengthMax);
+    const reserve = Math.min(this.size - this.tail, frameLengthMax);
     if (reserve <= frameHeadBytes) return;
     const { storage } = this.held.directory;
     storage.reach("append.1.before");
@@ -129,21 +138,19 @@ export class ActiveLog {
     storage.reach("append.1.after");
   }
 
-  /** The batch behind the frame's head, then the head around it. Returns the frame's length. */
+  /** The batch, the head before it, and all of it into the log. Returns the frame's length. */
   #fill({ begin, end }: AppendEvent): number {
     const filler = this.#filler;
     assert(filler !== null, "An append brings its filler");
-    const start = begin + frameHeadBytes;
-    const next = filler.fill(this.#log.bytes, start, end);
-    if (next === start) return 0;
-    assert(next > start && next <= end, "A batch stays in its room");
-    assert(next % frameAlignmentBytes === 0, "A batch ends aligned");
-    this.#codec.seal(this.#log, begin, {
-      length: next - begin,
-      records: filler.filledRecords,
-      durable: this.#durable,
-    });
-    return next - begin;
+    const frame = frameUnderWay();
+    const length = filler.fill(frame.bytes, frameHeadBytes, end - begin);
+    if (length === frameHeadBytes) return 0;
+    assert(length > frameHeadBytes && length <= end - begin, "A batch stays in its room");
+    assert(length % frameAlignmentBytes === 0, "A batch ends aligned");
+    const durable = this.#durable;
+    this.#codec.seal(frame, 0, { offset: begin, length, records: filler.filledRecords, durable });
+    this.held.file.write(frame.bytes.subarray(0, length), begin);
+    return length;
   }
 
   get isSyncing(): boolean {
@@ -207,13 +214,6 @@ export class ActiveLog {
     storage.reach("seal.4.before");
     this.held.release("sealed");
     storage.reach("seal.4.after");
-  }
-
-  /** Touches the pages of the next `aheadBytes` off the event loop, from `from` on. */
-  async populate(from: number, aheadBytes: number): Promise<number> {
-    const end = Math.min(this.#log.bytes.length, from + aheadBytes);
-    if (from < end) await this.held.mapping.populateAsync(from, end - from);
-    return end;
   }
 
   /** Leaves the log as it is, for recovery: what a writer does whose sync failed. */

@@ -1,9 +1,10 @@
 /**
- * A frame: what one append puts into a log. Pure functions over the bytes of the whole log.
+ * A frame: what one append puts into a log. Pure functions over bytes.
  *
- * A frame exists once its length, stored last, is there and its checksum fits. The checksum is seeded
- * with slot, generation and offset, so neither a frame of an older use of the file nor one that was
- * written to the wrong place ever passes. A frame is never all zero: its length and its magic are not.
+ * A frame exists once the published tail is behind it, or, after a crash, when its checksum fits. The
+ * checksum is seeded with slot, generation and offset, so neither a frame of an older use of the file nor
+ * one that was written to the wrong place ever passes. A frame is never all zero: its length and its
+ * magic are not.
  */
 
 import { crc32 } from "node:zlib";
@@ -29,28 +30,33 @@ export class FrameCodec {
   }
 
   /**
-   * Finishes a frame whose record batch already lies at `offset + 32`: head, checksum, and last the
-   * length, stored atomically. `length` is that of the whole frame.
+   * Finishes a frame whose record batch already lies at `start + 32` of `bytes`: head, checksum, and last
+   * the length. `offset` is where the frame stands in its log, `length` that of the whole frame.
    */
   seal(
-    log: LogBytes,
-    offset: number,
-    frame: { readonly length: number; readonly records: number; readonly durable: number },
+    { bytes, view }: LogBytes,
+    start: number,
+    { offset, length, records, durable }: {
+      readonly offset: number;
+      readonly length: number;
+      readonly records: number;
+      readonly durable: number;
+    },
   ): void {
     assert(offset % frameAlignmentBytes === 0, "A frame is aligned");
-    assert(frame.length % frameAlignmentBytes === 0, "A frame's length is aligned");
-    assert(frame.length > frameHeadBytes, "A frame holds something");
-    assert(frame.durable <= offset, "Nothing at or behind a new frame is durable yet");
-    const { view } = log;
-    view.setUint32(offset + at.durable.offset, frame.durable, true);
-    view.setUint32(offset + at.durable.offset + 4, 0, true);
-    view.setUint32(offset + at.records.offset, frame.records, true);
-    view.setUint16(offset + at.magic.offset, frameMagic, true);
-    view.setUint16(offset + at.reserved.offset, 0, true);
-    view.setUint32(offset + at.reserved64.offset, 0, true);
-    view.setUint32(offset + at.reserved64.offset + 4, 0, true);
-    view.setUint32(offset + at.checksum.offset, this.#checksum(log, offset, frame.length), true);
-    Atomics.store(log.words, offset / 4, frame.length);
+    assert(length % frameAlignmentBytes === 0, "A frame's length is aligned");
+    assert(length > frameHeadBytes, "A frame holds something");
+    assert(durable <= offset, "Nothing at or behind a new frame is durable yet");
+    view.setUint32(start + at.durable.offset, durable, true);
+    view.setUint32(start + at.durable.offset + 4, 0, true);
+    view.setUint32(start + at.records.offset, records, true);
+    view.setUint16(start + at.magic.offset, frameMagic, true);
+    view.setUint16(start + at.reserved.offset, 0, true);
+    view.setUint32(start + at.reserved64.offset, 0, true);
+    view.setUint32(start + at.reserved64.offset + 4, 0, true);
+    const body = bytes.subarray(start + at.durable.offset, start + length);
+    view.setUint32(start + at.checksum.offset, this.#checksum(body, { offset, length }), true);
+    view.setUint32(start + at.length.offset, length, true);
   }
 
   /**
@@ -62,14 +68,18 @@ export class FrameCodec {
     const length = Atomics.load(log.words, offset / 4) >>> 0;
     if (!isPlausible(log.view, offset, { length, limit })) return 0;
     const sum = log.view.getUint32(offset + at.checksum.offset, true);
-    return sum === this.#checksum(log, offset, length) ? length : 0;
+    const body = log.bytes.subarray(offset + at.durable.offset, offset + length);
+    return sum === this.#checksum(body, { offset, length }) ? length : 0;
   }
 
-  #checksum(log: LogBytes, offset: number, length: number): number {
+  /** Over what follows the checksum in the frame. */
+  #checksum(
+    body: Uint8Array,
+    { offset, length }: { readonly offset: number; readonly length: number },
+  ): number {
     this.#seedView.setUint32(4, length, true);
     this.#seedView.setUint32(16, offset, true);
-    const seed = crc32(this.#seed);
-    return crc32(log.bytes.subarray(offset + at.durable.offset, offset + length), seed);
+    return crc32(body, crc32(this.#seed));
   }
 }
 

@@ -51,7 +51,7 @@ export function logImage(
   for (const { offset, length } of places) {
     image.set(source.subarray(offset, offset + length), at);
     const count = frameRecords(from, offset);
-    codec.seal(target, at, { length, records: count, durable: headPageBytes });
+    codec.seal(target, at, { offset: at, length, records: count, durable: headPageBytes });
     records += count;
     at += length;
   }

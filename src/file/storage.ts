@@ -134,9 +134,5 @@ export interface Mapping extends Disposable {
   readonly bytes: Uint8Array;
   /** msync of a range and waits; `offset` and `length` are widened to whole pages. */
   flush(offset: number, length: number): void;
-  /** Makes the pages of a range present and writable now, so that later stores take no fault. */
-  populate(offset: number, length: number): void;
-  /** The same on another thread. Best effort: a page that could not be touched is touched later. */
-  populateAsync(offset: number, length: number): Promise<void>;
   release(): void;
 }

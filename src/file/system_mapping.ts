@@ -6,9 +6,6 @@ import type { Mapping } from "./storage.ts";
 export class SystemMapping implements Mapping {
   readonly #memory: MappedMemory;
   readonly #bytes: Uint8Array;
-  /** Calls on other threads that use the memory: it stays mapped until they are through. */
-  #callsInFlight = 0;
-  #releaseWhenIdle = false;
 
   constructor(memory: MappedMemory) {
     this.#memory = memory;
@@ -20,7 +17,7 @@ export class SystemMapping implements Mapping {
   }
 
   get bytes(): Uint8Array {
-    if (!this.#memory.isMapped || this.#releaseWhenIdle) {
+    if (!this.#memory.isMapped) {
       throw new OsError("use mapping of", this.#memory.path, "EBADF");
     }
     return this.#bytes;
@@ -31,25 +28,8 @@ export class SystemMapping implements Mapping {
     this.#memory.flush(start, end - start);
   }
 
-  populate(offset: number, length: number): void {
-    const { start, end } = wholePages(offset, length);
-    this.#memory.populate(start, end - start);
-  }
-
-  async populateAsync(offset: number, length: number): Promise<void> {
-    const { start, end } = wholePages(offset, length);
-    this.#callsInFlight++;
-    try {
-      await this.#memory.populateAsync(start, end - start);
-    } finally {
-      this.#callsInFlight--;
-      if (this.#releaseWhenIdle && this.#callsInFlight === 0) this.#memory.unmap();
-    }
-  }
-
   release(): void {
-    if (this.#callsInFlight > 0) this.#releaseWhenIdle = true;
-    else this.#memory.unmap();
+    this.#memory.unmap();
   }
 
   [Symbol.dispose](): void {

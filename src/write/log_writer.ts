@@ -31,7 +31,6 @@ import {
 } from "../commitlog/mod.ts";
 import { claimOrWait } from "./claim_or_wait.ts";
 import { DurableQueue } from "./durable_queue.ts";
-import { PopulateAhead } from "./populate_ahead.ts";
 
 export type SyncMode = "always" | "interval" | "os";
 
@@ -77,7 +76,6 @@ export class LogWriter {
   readonly #sealing = new Map<OpenLog, Promise<void>>();
   #rotation: Promise<void> | null = null;
   readonly #durable = new DurableQueue();
-  readonly #populate = new PopulateAhead();
   #position = 0;
   #lastAppendMs = 0;
   #lastSyncMs = 0;
@@ -167,13 +165,17 @@ export class LogWriter {
     if (this.#rotation !== null) return false;
     const { log } = this.#active;
     const tail = log.tail;
-    log.append(filler);
+    try {
+      log.append(filler);
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
     if (log.tail === tail) return log.roomBytes >= roomBytesMin;
     const nowMs = this.surroundings.clock.nowMs();
     if (tail === headPageBytes) this.#active.firstAppendMs = nowMs;
     this.#position += log.tail - tail;
     this.#lastAppendMs = nowMs;
-    this.#populate.follow(log, nowMs);
     if (this.options.sync === "always") this.#wantSync();
     return true;
   }
@@ -228,7 +230,6 @@ export class LogWriter {
     try {
       const claimed = await this.pool.claim();
       if (typeof claimed === "string") return null;
-      this.#populate.prepare(claimed);
       this.#spareInHand = claimed;
       return claimed;
     } catch (error) {

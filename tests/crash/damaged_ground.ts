@@ -34,7 +34,12 @@ export function fillFreeLogs(
       const batch = oracle.send(keyspaces);
       const filler = new OneBatch(batch);
       const end = filler.fill(held.bytes, tail + 32, held.bytes.length);
-      codec.seal(log, tail, { length: end - tail, records: filler.filledRecords, durable: tail });
+      codec.seal(log, tail, {
+        offset: tail,
+        length: end - tail,
+        records: filler.filledRecords,
+        durable: tail,
+      });
       tail = end;
       records += filler.filledRecords;
       batch.acknowledged = true;

@@ -149,7 +149,7 @@ function adoptOldFrames(log: LogBytes, slot: number, generation: bigint): void {
       continue;
     }
     const durable = frameDurable(log, offset);
-    next.seal(log, offset, { length, records: frameRecords(log, offset), durable });
+    next.seal(log, offset, { offset, length, records: frameRecords(log, offset), durable });
     offset += length;
   }
 }
@@ -167,7 +167,7 @@ function forgiveFrames(log: LogBytes, slot: number, generation: bigint): void {
       continue;
     }
     const durable = Math.min(frameDurable(log, offset), offset);
-    codec.seal(log, offset, { length, records: frameRecords(log, offset), durable });
+    codec.seal(log, offset, { offset, length, records: frameRecords(log, offset), durable });
     offset += length;
   }
 }

@@ -205,8 +205,6 @@ function faultyMapping(inner: Mapping, options: { path: string; faults: Faults }
       options.faults.pass("sync", options.path);
       inner.flush(offset, length);
     },
-    populate: (offset, length) => inner.populate(offset, length),
-    populateAsync: (offset, length) => inner.populateAsync(offset, length),
     release: () => inner.release(),
     [Symbol.dispose]: () => inner.release(),
   };

@@ -261,14 +261,6 @@ export class SimulatedMapping implements Mapping {
     }
   }
 
-  populate(_offset: number, _length: number): void {
-    this.#storage.assertAlive();
-  }
-
-  populateAsync(_offset: number, _length: number): Promise<void> {
-    return Promise.resolve();
-  }
-
   release(): void {
     if (this.#bytes === null || !this.#storage.alive) return;
     this.#bytes = null;

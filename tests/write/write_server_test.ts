@@ -1,12 +1,15 @@
 /** The write port as a client sees it: answers, totals, order, and who is turned away. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { systemClock } from "../../src/base/clock.ts";
 import { FailedError } from "../../src/base/errors.ts";
 import { Metrics } from "../../src/base/metrics.ts";
 import { DataDirectory, describeSelf, DirectoryFailedError } from "../../src/commitlog/mod.ts";
+import { OsError } from "../../src/file/mod.ts";
 import { recordsOf, takeSealed, withDataDirectory } from "../support/data_directory.ts";
 import { Faults, faultyStorage } from "../support/faulty_storage.ts";
 import { waitUntil } from "../support/wait.ts";
+import { WriteConnection } from "../../src/write/write_connection.ts";
 import { messageBytes, messages, RawClient, startServer } from "./support.ts";
 
 Deno.test("C03 C04 one message is answered WIN and rests as it was sent, sign and all", async () => {
@@ -185,6 +188,64 @@ Deno.test("After a sync that failed nobody is answered any more, and the server 
     }
     await assertRejects(() => server.stop(), DirectoryFailedError);
   }, { checks: false });
+});
+
+Deno.test("A log that cannot be written to ends the writer, and what came before stays counted", async () => {
+  await withDataDirectory(async ({ storage, data, directory }) => {
+    const faults = new Faults();
+    using opened = DataDirectory.open(faultyStorage(storage, faults), data, {
+      self: describeSelf(storage),
+    });
+    const server = await startServer(opened);
+    await waitUntil("the spare", () => faults.count("link") >= 6);
+    using client = await RawClient.connect(server);
+    await client.send(messages([["ks", "k", 1n]]));
+    assertEquals(await client.receive(3), "WIN");
+    faults.failFrom("write", 1, "EIO");
+    await client.send(messages([["ks", "k", 2n]]));
+    const error = await assertRejects(() => server.failed, OsError);
+    assertEquals([error.syscall, error.code], ["write", "EIO"]);
+    assertEquals(await client.connection.read(new Uint8Array(1)).catch(() => null), null);
+    await assertRejects(() => server.stop(), OsError);
+    assertEquals(directory.failedMark(), null, "nothing that was durable is in doubt");
+    // The next writer recovers the log: the first increment is there, the second never was.
+    const next = await startServer(directory);
+    await next.stop();
+    const log = takeSealed(directory, 0);
+    assertEquals(recordsOf(log), ["ks k 1"]);
+    log.putBack();
+  });
+});
+
+Deno.test("A connection says since when its peer takes no answers, until it takes them", async () => {
+  await withDataDirectory(async ({ open }) => {
+    const server = await startServer(open());
+    const input = messages([["ks", "k", 1n]]);
+    const taken = Promise.withResolvers<number>();
+    let hasSent = false;
+    let isClosed = false;
+    const peer = {
+      read: (room: Uint8Array) => {
+        if (hasSent) return new Promise<null>(() => {});
+        hasSent = true;
+        room.set(input);
+        return Promise.resolve(input.length);
+      },
+      write: () => taken.promise,
+      close: () => void (isClosed = true),
+    };
+    const connection = new WriteConnection(server, peer as unknown as Deno.TcpConn);
+    assertEquals(connection.writingSinceMs, null);
+    const served = connection.serve();
+    await waitUntil("the answer", () => connection.writingSinceMs !== null);
+    assert(connection.writingSinceMs! <= systemClock.nowMs());
+    taken.resolve(3);
+    await waitUntil("its taking", () => connection.writingSinceMs === null);
+    connection.drain();
+    await served;
+    assert(isClosed);
+    await server.stop();
+  });
 });
 
 Deno.test("Connections past the bound are closed, and counted", async () => {
