@@ -109,7 +109,7 @@ export class ActiveLog {
   }
 
   get size(): number {
-    return this.held.mapping.length;
+    return this.held.mapped.mapping.length;
   }
 
   get isEmpty(): boolean {

@@ -14,6 +14,7 @@ import { directoryLocks } from "./control_layout.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
 import type { Holder } from "./holder.ts";
+import { SlotMappings } from "./slot_mappings.ts";
 import {
   DirectoryFailedError,
   type FailedMark,
@@ -44,6 +45,7 @@ export function directoryPaths(data: string): DirectoryPaths {
 
 export class DataDirectory implements Disposable {
   readonly paths: DirectoryPaths;
+  readonly mappings = new SlotMappings();
 
   private constructor(
     readonly storage: Storage,
@@ -154,6 +156,7 @@ export class DataDirectory implements Disposable {
   }
 
   close(): void {
+    this.mappings.close();
     this.control.close();
   }
 

@@ -11,6 +11,7 @@ import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { type LogHeader, newestHeader, storeHeader } from "./header.ts";
 import { headPageBytes } from "./layout.ts";
+import type { SlotMapping } from "./slot_mappings.ts";
 import {
   heldMode,
   linkLockName,
@@ -27,7 +28,7 @@ export class HeldLog {
     readonly directory: DataDirectory,
     readonly slot: number,
     readonly file: StoredFile,
-    readonly mapping: Mapping,
+    readonly mapped: SlotMapping,
     /** Label before it was taken, put back where nothing could be read. */
     readonly modeBefore: number,
   ) {}
@@ -59,9 +60,9 @@ export class HeldLog {
       linkLockName(storage, paths.logs, slot);
       storage.chmod(path, heldMode);
       file = storage.open(lockPathOfSlot(paths.logs, slot), { access: "write" });
-      const mapping = file.map(sizes.logSize, "write");
+      const mapped = directory.mappings.take(slot, file, sizes.logSize);
       storage.reach("claim.2.after");
-      return new HeldLog(directory, slot, file, mapping, status.mode);
+      return new HeldLog(directory, slot, file, mapped, status.mode);
     } catch (error) {
       file?.close();
       control.unlock(slotLock(slot));
@@ -71,6 +72,12 @@ export class HeldLog {
 
   get path(): string {
     return pathOfSlot(this.directory.paths.logs, this.slot);
+  }
+
+  /** All of the log, mapped, for as long as it is held. */
+  get mapping(): Mapping {
+    assert(!this.#released, "A log that was let go of is not looked at");
+    return this.mapped.mapping;
   }
 
   get bytes(): Uint8Array {
@@ -106,7 +113,7 @@ export class HeldLog {
       storage.chmod(this.path, mode);
       unlinkLockName(storage, paths.logs, this.slot);
     } finally {
-      this.mapping.release();
+      this.directory.mappings.giveBack(this.slot, this.mapped);
       this.file.close();
       control.unlock(slotLock(this.slot));
     }
@@ -116,7 +123,7 @@ export class HeldLog {
   abandon(): void {
     if (this.#released) return;
     this.#released = true;
-    this.mapping.release();
+    this.mapped.mapping.release();
     this.file.close();
     this.directory.control.unlock(slotLock(this.slot));
   }

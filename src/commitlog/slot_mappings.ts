@@ -1,0 +1,71 @@
+/**
+ * Mappings of logs that this process has let go of, kept for the next time: writer and worker take the
+ * same slots again and again. Mapping a log costs little, but the runtime takes the mapped bytes for
+ * memory that it gave out, and looks for garbage after every few of them.
+ *
+ * Invariants: 1. a kept mapping is nobody's, and is of the very file that the slot is when it is taken
+ * again; 2. memory of a log that was let go of is reached through no `HeldLog`.
+ */
+
+import type { FileStatus, Mapping, StoredFile } from "../file/mod.ts";
+
+/** Mapped bytes that are kept; a pool may have thousands of slots. */
+const keptBytesMax = 2 ** 30;
+
+/** A mapping and the file that it shows. */
+export interface SlotMapping {
+  readonly mapping: Mapping;
+  readonly device: bigint;
+  readonly inode: bigint;
+}
+
+export class SlotMappings {
+  readonly #kept = new Map<number, SlotMapping>();
+  #keptBytes = 0;
+  #isClosed = false;
+
+  /** Bytes that are mapped and not in use. */
+  get keptBytes(): number {
+    return this.#keptBytes;
+  }
+
+  /** The first `length` bytes of a slot's file, mapped for writing. */
+  take(slot: number, file: StoredFile, length: number): SlotMapping {
+    const { device, inode } = file.status();
+    const kept = this.#takeOut(slot);
+    if (kept !== null) {
+      if (isOf(kept, { device, inode }) && kept.mapping.length === length) return kept;
+      // The slot has another file now: somebody repaired it.
+      kept.mapping.release();
+    }
+    return { mapping: file.map(length, "write"), device, inode };
+  }
+
+  /** Takes back what `take` gave. */
+  giveBack(slot: number, mapped: SlotMapping): void {
+    const { length } = mapped.mapping;
+    if (this.#isClosed || this.#kept.has(slot) || this.#keptBytes + length > keptBytesMax) {
+      mapped.mapping.release();
+      return;
+    }
+    this.#kept.set(slot, mapped);
+    this.#keptBytes += length;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const slot of [...this.#kept.keys()]) this.#takeOut(slot)?.mapping.release();
+  }
+
+  #takeOut(slot: number): SlotMapping | null {
+    const kept = this.#kept.get(slot);
+    if (kept === undefined) return null;
+    this.#kept.delete(slot);
+    this.#keptBytes -= kept.mapping.length;
+    return kept;
+  }
+}
+
+function isOf(kept: SlotMapping, { device, inode }: Pick<FileStatus, "device" | "inode">): boolean {
+  return kept.device === device && kept.inode === inode;
+}
