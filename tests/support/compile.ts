@@ -7,6 +7,7 @@
 
 import { resolve } from "node:path";
 import { parseArgs } from "@std/cli/parse-args";
+import { V8_FLAGS } from "../../src/cli/self_arguments.ts";
 import { fetchRuntimeBase, RUNTIME_BASE } from "./runtime_base.ts";
 
 const projectRoot = decodeURIComponent(new URL("../..", import.meta.url).pathname);
@@ -65,7 +66,7 @@ async function runCompile(
   const command = new Deno.Command(Deno.execPath(), {
     // Types are checked by `deno task ok`.
     args: ["compile", "--no-check", "--quiet", "--target", target, "--output", output]
-      .concat(PERMISSIONS, "main.ts"),
+      .concat(PERMISSIONS, V8_FLAGS, "main.ts"),
     cwd: projectRoot,
     env: base === undefined ? {} : { DENORT_BIN: base },
     stdout: "null",

@@ -8,6 +8,7 @@
  *     assertEquals(await writer.stop(), 0);
  */
 
+import { V8_FLAGS } from "../../src/cli/self_arguments.ts";
 import { ordinaryCommand, type RunAs } from "./ordinary_user.ts";
 import { DEADLINE_MS, within } from "./wait.ts";
 
@@ -19,8 +20,6 @@ export interface RunOptions {
   readonly as?: RunAs;
   /** An executable to run instead of the sources. Default: what `COUNTD_TEST_BINARY` names. */
   readonly binary?: string;
-  /** Flags for `deno run`, before `main.ts`; not used with a compiled binary. */
-  readonly denoFlags?: readonly string[];
 }
 
 export interface Ended {
@@ -44,7 +43,7 @@ export function countdCommand(args: readonly string[], options: RunOptions = {})
     "--quiet",
     "-A",
     "--no-check",
-    ...options.denoFlags ?? [],
+    V8_FLAGS,
     `${projectRoot}main.ts`,
     ...args,
   ];
