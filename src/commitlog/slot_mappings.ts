@@ -9,8 +9,8 @@
 
 import type { FileStatus, Mapping, StoredFile } from "../file/mod.ts";
 
-/** Mapped bytes that are kept; a pool may have thousands of slots. */
-const keptBytesMax = 2 ** 30;
+/** Mapped bytes that are kept: they are shown as memory of the process, and a pool may have many slots. */
+const keptBytesMax = 256 * 2 ** 20;
 
 /** A mapping and the file that it shows. */
 export interface SlotMapping {
