@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { type DataDirectory, headPageBytes, LogHead } from "../commitlog/mod.ts";
+import { type DataDirectory, headPageBytes, LogHead, type LogIdentity } from "../commitlog/mod.ts";
 import { OsError } from "../file/mod.ts";
 
 /** A fold waits no longer than this after its first log. */
@@ -49,10 +49,19 @@ export class Gathering {
     const capture = this.#head(slot)?.capture();
     if (capture?.state !== "active") return;
     const { generation, limit: tail } = capture;
+    this.#countAppended({ slot, generation }, tail);
+    this.#looked.set(slot, { generation, tail });
+  }
+
+  /** A sealed log that the fold took on the walk: it was filled since the last look, or what was left. */
+  took(identity: LogIdentity, length: number): void {
+    this.#countAppended(identity, length);
+  }
+
+  #countAppended({ slot, generation }: LogIdentity, tail: number): void {
     const before = this.#tails.get(slot);
     const isSame = before?.generation === generation;
     this.#appended += tail - (isSame ? before.tail : headPageBytes);
-    this.#looked.set(slot, { generation, tail });
   }
 
   /** After the walk: true where the fold that has `gathered` so much should wait for another one. */

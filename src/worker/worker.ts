@@ -270,7 +270,10 @@ export class Worker {
       }
       try {
         const taken = SealedLog.take(this.directory, slot);
-        if (taken.kind === "sealed") fold.add(taken.log);
+        if (taken.kind === "sealed") {
+          this.#gathering.took(taken.log.identity, taken.log.length);
+          fold.add(taken.log);
+        }
         if (taken.kind !== "recovered") continue;
         reportRecovery(taken.recovery, this.surroundings);
         recovered++;

@@ -73,6 +73,22 @@ Deno.test("A fold waits for more only while writers are fast, have logs to spare
   });
 });
 
+Deno.test("Logs that were filled while the worker folded tell of a fast writer too", async () => {
+  // The log at hand is often just begun when a fold ends: by its bytes alone the writer seemed slow, and
+  // the logs that it had filled meanwhile were folded one by one.
+  await withDataDirectory((test) => {
+    const clock = clockAt(0);
+    const gathering = new Gathering(test.open(), clock);
+    const gathered = { logs: 1, keys: 100, lastLength: smallLogSize };
+    clock.advance(400);
+    assertEquals(gathering.paysToWait(gathered, 4), false, "nothing was written");
+    clock.advance(400);
+    gathering.took({ slot: 0, generation: 1n }, smallLogSize);
+    assertEquals(gathering.paysToWait(gathered, 4), true);
+    gathering.close();
+  });
+});
+
 Deno.test("Logs that a fold gathers are in the counters when the writer pauses, each record once", async () => {
   await withDataDirectory(async (test) => {
     const pool = poolOn(test.open(), { logs: 16 });
