@@ -109,7 +109,7 @@ export class ActiveLog {
   }
 
   get size(): number {
-    return this.held.mapped.mapping.length;
+    return this.held.directory.sizes.logSize;
   }
 
   get isEmpty(): boolean {

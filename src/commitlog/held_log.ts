@@ -22,16 +22,19 @@ import {
 } from "./slot_files.ts";
 
 export class HeldLog {
+  readonly #mapped: SlotMapping;
   #released = false;
 
   private constructor(
     readonly directory: DataDirectory,
     readonly slot: number,
     readonly file: StoredFile,
-    readonly mapped: SlotMapping,
+    mapped: SlotMapping,
     /** Label before it was taken, put back where nothing could be read. */
     readonly modeBefore: number,
-  ) {}
+  ) {
+    this.#mapped = mapped;
+  }
 
   /**
    * Takes a slot, or null where somebody else holds its byte. Throws `CorruptError` for a file that
@@ -77,7 +80,7 @@ export class HeldLog {
   /** All of the log, mapped, for as long as it is held. */
   get mapping(): Mapping {
     assert(!this.#released, "A log that was let go of is not looked at");
-    return this.mapped.mapping;
+    return this.#mapped.mapping;
   }
 
   get bytes(): Uint8Array {
@@ -113,7 +116,7 @@ export class HeldLog {
       storage.chmod(this.path, mode);
       unlinkLockName(storage, paths.logs, this.slot);
     } finally {
-      this.directory.mappings.giveBack(this.slot, this.mapped);
+      this.directory.mappings.giveBack(this.slot, this.#mapped);
       this.file.close();
       control.unlock(slotLock(this.slot));
     }
@@ -123,7 +126,7 @@ export class HeldLog {
   abandon(): void {
     if (this.#released) return;
     this.#released = true;
-    this.mapped.mapping.release();
+    this.#mapped.mapping.release();
     this.file.close();
     this.directory.control.unlock(slotLock(this.slot));
   }
