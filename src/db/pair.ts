@@ -10,6 +10,7 @@ import { DatabaseInUseError } from "./errors.ts";
 import { decodeLogHeader, decodeMapHeaders, looksLike, versionOf } from "./header.ts";
 import { formatVersion, headPageBytes, logMagic, mapMagic } from "./layout.ts";
 import { parseOriginalLog, parseOriginalMap, ShapeError } from "./original_json.ts";
+import { lockAgain, type LockedPair, lockPair, orLetGo } from "./pair_lock.ts";
 import {
   contentOfOriginal,
   type DatabasePaths,
@@ -17,10 +18,6 @@ import {
   publishPair,
   takePlace,
 } from "./publish.ts";
-
-/** The byte that the owner of a file locks. */
-const lockStart = 0;
-const lockLength = 1;
 
 export interface OpenPair {
   readonly map: StoredFile;
@@ -47,84 +44,18 @@ export function openPair(
   if (!options.create && isMissing(storage, paths.map) && isMissing(storage, paths.log)) {
     throw new NotFoundError(`No database at ${paths.map} and ${paths.log}`);
   }
-  let held = lockPair(storage, paths);
-  try {
-    const kept = settle(storage, paths, held);
-    if (kept === null) return { map: held.map, log: held.log, kept: [] };
-    // The names lead to other files now.
-    closePair(held);
-    held = lockPair(storage, paths);
-    if (!isPair(held)) {
-      throw new DatabaseInUseError(`Somebody else changed ${paths.map}: try again`);
-    }
-    return { map: held.map, log: held.log, kept };
-  } catch (error) {
-    // Files that were made for the lock alone go again, as long as it is held.
-    for (const path of held.made) storage.unlink(path);
-    closePair(held);
-    throw error;
-  }
-}
-
-export interface LockedPair {
-  readonly map: StoredFile;
-  readonly log: StoredFile;
-  /** Paths that did not exist before. */
-  readonly made: readonly string[];
-}
-
-export function closePair(pair: LockedPair): void {
-  pair.map.close();
-  pair.log.close();
+  const held = lockPair(storage, paths);
+  const kept = orLetGo(storage, held, () => settle(storage, paths, held));
+  if (kept === null) return { map: held.map, log: held.log, kept: [] };
+  const renewed = lockAgain(storage, paths, held);
+  return orLetGo(storage, renewed, () => {
+    if (isPair(renewed)) return { map: renewed.map, log: renewed.log, kept };
+    throw new DatabaseInUseError(`Somebody else changed ${paths.map}: try again`);
+  });
 }
 
 function isMissing(storage: Storage, path: string): boolean {
   return storage.statusOrNull(path) === null;
-}
-
-/** Both files open and locked, the map first. Missing ones are made, empty. */
-export function lockPair(storage: Storage, paths: DatabasePaths): LockedPair {
-  if (paths.map === paths.log) {
-    throw new UsageError(`The database and its log are both ${paths.map}: name two files`);
-  }
-  const made: string[] = [];
-  const map = lockFile(storage, paths.map, made);
-  try {
-    if (storage.statusOrNull(paths.log)?.inode === map.status().inode) {
-      throw new UsageError(`${paths.map} and ${paths.log} are the same file: name two files`);
-    }
-    return { map, log: lockFile(storage, paths.log, made), made };
-  } catch (error) {
-    for (const path of made) storage.unlink(path);
-    map.close();
-    throw error;
-  }
-}
-
-function lockFile(storage: Storage, path: string, made: string[]): StoredFile {
-  for (;;) {
-    const isNew = isMissing(storage, path);
-    const file = storage.open(path, { access: "write", create: "missing" });
-    try {
-      const status = file.status();
-      if (status.kind !== "file") throw new FailedError(`Cannot open ${path}: it is no file`);
-      if (!file.tryLockRange(lockStart, lockLength, "exclusive")) {
-        throw new DatabaseInUseError(
-          `Cannot open ${path}: another process has it open; stop that one first`,
-        );
-      }
-      // Between open and lock the name may have been given to another file.
-      const named = storage.statusOrNull(path);
-      if (named?.inode === status.inode && named.device === status.device) {
-        if (isNew && status.size === 0) made.push(path);
-        return file;
-      }
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-    file.close();
-  }
 }
 
 /** What the first page of a file says. */

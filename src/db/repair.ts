@@ -17,7 +17,15 @@ import {
   parseOriginalMap,
   ShapeError,
 } from "./original_json.ts";
-import { closePair, finishInterrupted, lockPair } from "./pair.ts";
+import { finishInterrupted } from "./pair.ts";
+import {
+  closePair,
+  lockAgain,
+  type LockedPair,
+  lockPair,
+  orLetGo,
+  unlinkMade,
+} from "./pair_lock.ts";
 import {
   contentOfOriginal,
   type DatabasePaths,
@@ -67,13 +75,8 @@ export function repairDatabase(
 ): RepairReport {
   const isThere = [paths.map, paths.log].some((path) => storage.statusOrNull(path) !== null);
   if (!isThere) throw new NotFoundError(`No database at ${paths.map} and ${paths.log}`);
-  let held = lockPair(storage, paths);
+  const held = lockWhole(storage, paths);
   try {
-    if (finishInterrupted(storage, paths, held)) {
-      // The names lead to other files now.
-      closePair(held);
-      held = lockPair(storage, paths);
-    }
     const salvaged = salvage(storage, paths, held);
     const { content, ...told } = salvaged;
     const figures = { keys: content.map.size, entries: content.entries.length, ...told };
@@ -86,9 +89,16 @@ export function repairDatabase(
     writePair(storage, written, { content, identity: newIdentity() });
     return { ...figures, written, kept: [] };
   } finally {
-    if (options.out !== null) { for (const path of held.made) storage.unlink(path); }
+    unlinkMade(storage, held);
     closePair(held);
   }
+}
+
+/** Both files locked, after an exchange that a crash cut short has been finished. */
+function lockWhole(storage: Storage, paths: DatabasePaths): LockedPair {
+  const held = lockPair(storage, paths);
+  if (!orLetGo(storage, held, () => finishInterrupted(storage, paths, held))) return held;
+  return lockAgain(storage, paths, held);
 }
 
 function copyPaths(storage: Storage, paths: DatabasePaths, out: string): DatabasePaths {

@@ -12,7 +12,8 @@ import {
   parseOriginalMap,
   ShapeError,
 } from "./original_json.ts";
-import { closePair, headOf, type LockedPair, lockPair } from "./pair.ts";
+import { headOf } from "./pair.ts";
+import { closePair, type LockedPair, lockPair } from "./pair_lock.ts";
 import { contentOfOriginal, type DatabasePaths, publishPair } from "./publish.ts";
 
 /** The original's default names. */

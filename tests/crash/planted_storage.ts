@@ -14,6 +14,7 @@ import { FrameCodec, frameDurable, frameRecords, LogBytes } from "../../src/comm
 import { newestHeader } from "../../src/commitlog/header.ts";
 import { listSlots, pathOfSlot } from "../../src/commitlog/mod.ts";
 import type { Storage, StoredFile } from "../../src/file/mod.ts";
+import { overridden } from "../support/overridden.ts";
 
 export type StorageBug =
   | "skip the data sync"
@@ -110,17 +111,6 @@ export function plantedStorage(inner: Storage, bug: StorageBug, logs: string): S
         if (point === "recover.1.before") forEachLog(inner, logs, forgiveFrames);
       });
   }
-}
-
-/** `inner` with some members replaced; the others keep their object. */
-function overridden<T extends object>(inner: T, members: Partial<T>): T {
-  return new Proxy(inner, {
-    get(target, name) {
-      if (name in members) return members[name as keyof T];
-      const value = Reflect.get(target, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
 }
 
 function forEachLog(

@@ -3,19 +3,9 @@
 import { assertRejects } from "@std/assert";
 import type { Storage, StoredFile } from "../../src/file/mod.ts";
 import { explore } from "../crash/explore.ts";
+import { overridden } from "../support/overridden.ts";
 import { plans } from "./crash_plans.ts";
 import { databaseSubject } from "./crash_subject.ts";
-
-/** `inner` with some members replaced; the others keep their object. */
-function overridden<T extends object>(inner: T, members: Partial<T>): T {
-  return new Proxy(inner, {
-    get(target, name) {
-      if (name in members) return members[name as keyof T];
-      const value = Reflect.get(target, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
-}
 
 /** Between two points, syncs of files do nothing. */
 function skipping(from: string, to: string): (inner: Storage) => Storage {

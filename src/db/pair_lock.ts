@@ -1,0 +1,105 @@
+/**
+ * Holding the two files: whoever has locked the first byte of both is the owner of the database.
+ *
+ * Invariant: a name is unlinked only while the file that it leads to is held, and only where that file
+ * was made for the lock.
+ */
+
+import { FailedError, UsageError } from "../base/errors.ts";
+import type { Storage, StoredFile } from "../file/mod.ts";
+import { DatabaseInUseError } from "./errors.ts";
+import type { DatabasePaths } from "./publish.ts";
+
+/** The byte that the owner of a file locks. */
+const lockStart = 0;
+const lockLength = 1;
+
+export interface LockedPair {
+  readonly map: StoredFile;
+  readonly log: StoredFile;
+  /** Those of the two that did not exist before. */
+  readonly made: readonly StoredFile[];
+}
+
+/** Both files open and locked, the map first. Missing ones are made, empty. */
+export function lockPair(storage: Storage, paths: DatabasePaths): LockedPair {
+  if (paths.map === paths.log) {
+    throw new UsageError(`The database and its log are both ${paths.map}: name two files`);
+  }
+  const made: StoredFile[] = [];
+  const map = lockFile(storage, paths.map, made);
+  try {
+    if (leadsTo(storage, paths.log, map)) {
+      throw new UsageError(`${paths.map} and ${paths.log} are the same file: name two files`);
+    }
+    return { map, log: lockFile(storage, paths.log, made), made };
+  } catch (error) {
+    unlinkMade(storage, { made });
+    map.close();
+    throw error;
+  }
+}
+
+function lockFile(storage: Storage, path: string, made: StoredFile[]): StoredFile {
+  for (;;) {
+    const isNew = storage.statusOrNull(path) === null;
+    const file = storage.open(path, { access: "write", create: "missing" });
+    try {
+      const status = file.status();
+      if (status.kind !== "file") throw new FailedError(`Cannot open ${path}: it is no file`);
+      if (!file.tryLockRange(lockStart, lockLength, "exclusive")) {
+        throw new DatabaseInUseError(
+          `Cannot open ${path}: another process has it open; stop that one first`,
+        );
+      }
+      // Between open and lock the name may have been given to another file.
+      if (leadsTo(storage, path, file)) {
+        if (isNew && status.size === 0) made.push(file);
+        return file;
+      }
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    file.close();
+  }
+}
+
+function leadsTo(storage: Storage, path: string, file: StoredFile): boolean {
+  const named = storage.statusOrNull(path);
+  const own = file.status();
+  return named?.inode === own.inode && named.device === own.device;
+}
+
+/**
+ * The locks of the files that an exchange has put in the place of the held ones, which go. Somebody
+ * else may come between and own the new files: then this throws `DatabaseInUseError`, and touches
+ * nothing, for what stands under the names is his.
+ */
+export function lockAgain(storage: Storage, paths: DatabasePaths, held: LockedPair): LockedPair {
+  closePair(held);
+  return lockPair(storage, paths);
+}
+
+/** Runs a step on files that are held; a step that fails lets go of them. */
+export function orLetGo<Result>(storage: Storage, held: LockedPair, step: () => Result): Result {
+  try {
+    return step();
+  } catch (error) {
+    unlinkMade(storage, held);
+    closePair(held);
+    throw error;
+  }
+}
+
+/** Files that were made for the lock alone go again, where their names still lead to them. */
+export function unlinkMade(storage: Storage, held: Pick<LockedPair, "made">): void {
+  for (const file of held.made) {
+    if (leadsTo(storage, file.path, file)) storage.unlink(file.path);
+  }
+}
+
+export function closePair(pair: LockedPair): void {
+  pair.map.close();
+  pair.log.close();
+}
