@@ -5,7 +5,7 @@
 
 import { type Clock, systemClock } from "../base/clock.ts";
 import { BusyError, FailedError, NotFoundError } from "../base/errors.ts";
-import type { Storage, StoredFile } from "../file/mod.ts";
+import { leadsTo, type Storage, type StoredFile } from "../file/mod.ts";
 import { ErrEmptyFile, ErrIsDirectory, ErrReadPermission } from "./errors.ts";
 import { FileState } from "./file_state.ts";
 import { Geometry, roundUp } from "./geometry.ts";
@@ -64,6 +64,10 @@ export function openParts(storage: Storage, path: string, options: OpenOptions):
   try {
     if (!isReadOnly && !file.tryFlock("exclusive")) {
       throw new BusyError(`Cannot open ${path}: another process is appending to it`);
+    }
+    // Its maker may have found no space for it between the opening and the lock.
+    if (!isReadOnly && !leadsTo(storage, path, file.status())) {
+      throw new BusyError(`Cannot open ${path}: it was removed or replaced meanwhile; try again`);
     }
     if (status === null) {
       undo.unshift(() => storage.unlink(path));

@@ -12,7 +12,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { DaemonState, FigureSnapshot, Metrics } from "../base/metrics.ts";
 import { toJson } from "../base/printable.ts";
-import { OsError, type Storage, type StoredFile } from "../file/mod.ts";
+import { leadsTo, OsError, type Storage, type StoredFile } from "../file/mod.ts";
 
 export interface DaemonReport {
   readonly verb: string;
@@ -143,8 +143,7 @@ function openOwn(storage: Storage, path: string): StoredFile {
     const file = storage.open(path, { access: "write", create: "missing" });
     try {
       file.allocate(0, reportBytes);
-      const named = storage.statusOrNull(path);
-      if (file.tryFlock("exclusive") && named?.inode === file.status().inode) return file;
+      if (file.tryFlock("exclusive") && leadsTo(storage, path, file.status())) return file;
     } catch (error) {
       file.close();
       throw error;
@@ -158,7 +157,9 @@ function removeStale(storage: Storage, directory: string): void {
     const path = `${directory}/${name}`;
     try {
       using file = storage.open(path, { access: "write" });
-      if (file.tryFlock("exclusive")) storage.unlink(path);
+      if (file.tryFlock("exclusive") && leadsTo(storage, path, file.status())) {
+        storage.unlink(path);
+      }
     } catch (error) {
       // Somebody else removed it first.
       if (!(error instanceof OsError)) throw error;

@@ -9,7 +9,7 @@
  *   being made               0600              lock-0000000000
  */
 
-import { OsError, type Storage } from "../file/mod.ts";
+import { isSameFile, OsError, type Storage } from "../file/mod.ts";
 import type { LogState } from "./header.ts";
 
 export const heldMode = 0o600;
@@ -63,7 +63,7 @@ export function linkLockName(storage: Storage, logs: string, slot: number): void
     storage.link(path, lockPath);
   } catch (error) {
     if (!(error instanceof OsError && error.code === "EEXIST")) throw error;
-    if (storage.status(lockPath).inode === storage.status(path).inode) {
+    if (isSameFile(storage.status(lockPath), storage.status(path))) {
       return storage.syncDirectory(logs);
     }
     storage.unlink(lockPath);

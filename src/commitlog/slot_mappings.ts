@@ -7,16 +7,14 @@
  * again; 2. memory of a log that was let go of is reached through no `HeldLog`.
  */
 
-import type { FileStatus, Mapping, StoredFile } from "../file/mod.ts";
+import { type FileIdentity, isSameFile, type Mapping, type StoredFile } from "../file/mod.ts";
 
 /** Mapped bytes that are kept: they are shown as memory of the process, and a pool may have many slots. */
 const keptBytesMax = 256 * 2 ** 20;
 
 /** A mapping and the file that it shows. */
-export interface SlotMapping {
+export interface SlotMapping extends FileIdentity {
   readonly mapping: Mapping;
-  readonly device: bigint;
-  readonly inode: bigint;
 }
 
 export class SlotMappings {
@@ -34,7 +32,7 @@ export class SlotMappings {
     const { device, inode } = file.status();
     const kept = this.#takeOut(slot);
     if (kept !== null) {
-      if (isOf(kept, { device, inode }) && kept.mapping.length === length) return kept;
+      if (isSameFile(kept, { device, inode }) && kept.mapping.length === length) return kept;
       // The slot has another file now: somebody repaired it.
       kept.mapping.release();
     }
@@ -64,8 +62,4 @@ export class SlotMappings {
     this.#keptBytes -= kept.mapping.length;
     return kept;
   }
-}
-
-function isOf(kept: SlotMapping, { device, inode }: Pick<FileStatus, "device" | "inode">): boolean {
-  return kept.device === device && kept.inode === inode;
 }

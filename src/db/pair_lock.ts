@@ -6,7 +6,7 @@
  */
 
 import { FailedError, UsageError } from "../base/errors.ts";
-import type { Storage, StoredFile } from "../file/mod.ts";
+import { leadsTo, type Storage, type StoredFile } from "../file/mod.ts";
 import { DatabaseInUseError } from "./errors.ts";
 import type { DatabasePaths } from "./publish.ts";
 
@@ -29,7 +29,7 @@ export function lockPair(storage: Storage, paths: DatabasePaths): LockedPair {
   const made: StoredFile[] = [];
   const map = lockFile(storage, paths.map, made);
   try {
-    if (leadsTo(storage, paths.log, map)) {
+    if (leadsTo(storage, paths.log, map.status())) {
       throw new UsageError(`${paths.map} and ${paths.log} are the same file: name two files`);
     }
     return { map, log: lockFile(storage, paths.log, made), made };
@@ -53,7 +53,7 @@ function lockFile(storage: Storage, path: string, made: StoredFile[]): StoredFil
         );
       }
       // Between open and lock the name may have been given to another file.
-      if (leadsTo(storage, path, file)) {
+      if (leadsTo(storage, path, status)) {
         if (isNew && status.size === 0) made.push(file);
         return file;
       }
@@ -63,12 +63,6 @@ function lockFile(storage: Storage, path: string, made: StoredFile[]): StoredFil
     }
     file.close();
   }
-}
-
-function leadsTo(storage: Storage, path: string, file: StoredFile): boolean {
-  const named = storage.statusOrNull(path);
-  const own = file.status();
-  return named?.inode === own.inode && named.device === own.device;
 }
 
 /**
@@ -95,7 +89,7 @@ export function orLetGo<Result>(storage: Storage, held: LockedPair, step: () => 
 /** Files that were made for the lock alone go again, where their names still lead to them. */
 export function unlinkMade(storage: Storage, held: Pick<LockedPair, "made">): void {
   for (const file of held.made) {
-    if (leadsTo(storage, file.path, file)) storage.unlink(file.path);
+    if (leadsTo(storage, file.path, file.status())) storage.unlink(file.path);
   }
 }
 

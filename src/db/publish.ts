@@ -4,7 +4,7 @@
  * one file of the new pair and the other one beside its place; the next open finishes the exchange.
  */
 
-import { directoryOf, type Storage } from "../file/mod.ts";
+import { directoryOf, isSameFile, type Storage } from "../file/mod.ts";
 import type { Entry } from "./entry.ts";
 import { applyEntry, Journal } from "./journal.ts";
 import { EntryIndex } from "./entry_index.ts";
@@ -139,7 +139,7 @@ function keep(storage: Storage, path: string, suffix: string): string[] {
     const name = `${path}.${suffix}${number === 1 ? "" : `-${number}`}`;
     const taken = storage.statusOrNull(name);
     if (taken === null) storage.link(path, name);
-    else if (taken.inode !== status.inode || taken.device !== status.device) continue;
+    else if (!isSameFile(taken, status)) continue;
     storage.syncDirectory(directoryOf(path));
     return [name];
   }

@@ -9,6 +9,7 @@
 import { type Clock, systemClock } from "../base/clock.ts";
 import {
   directoryOf,
+  leadsTo,
   makeDirectories,
   OsError,
   type Storage,
@@ -68,7 +69,7 @@ export class History {
       makeDirectories(this.#storage, directoryOf(this.#path), 0o700);
       for (let tries = 0; tries < LOCK_TRIES; tries++) {
         using file = this.#storage.open(this.#path, { access: "write", create: "missing" });
-        if (file.tryFlock("exclusive") && this.#leadsTo(this.#path, file)) {
+        if (file.tryFlock("exclusive") && leadsTo(this.#storage, this.#path, file.status())) {
           if (file.status().kind !== "file") return;
           if (file.status().mode !== 0o600) file.chmod(0o600);
           return work(file);
@@ -79,12 +80,6 @@ export class History {
     } catch (error) {
       if (!(error instanceof OsError)) throw error;
     }
-  }
-
-  #leadsTo(path: string, file: StoredFile): boolean {
-    const named = this.#storage.statusOrNull(path);
-    const { device, inode } = file.status();
-    return named !== null && named.device === device && named.inode === inode;
   }
 
   /** A new file in the place of the old one, whose lock is held. */

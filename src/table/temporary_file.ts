@@ -10,9 +10,9 @@
  */
 
 import { BusyError } from "../base/errors.ts";
-import type { Storage, StoredFile } from "../file/mod.ts";
+import { leadsTo, type Storage, type StoredFile } from "../file/mod.ts";
 import { isTemporaryName, newTemporaryName, TEMPORARY_DIRECTORY } from "./names.ts";
-import { isCode, leadsTo } from "./value_file.ts";
+import { isCode } from "./value_file.ts";
 
 /** Permission bits of value files and table directories. */
 export const VALUE_MODE = 0o600;

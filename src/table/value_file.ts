@@ -11,8 +11,7 @@
  *   (the flockd written in Go included) leaves it there.
  */
 
-import { assert } from "../base/assert.ts";
-import { type FileStatus, OsError, type Storage, type StoredFile } from "../file/mod.ts";
+import { leadsTo, OsError, type Storage, type StoredFile } from "../file/mod.ts";
 import { NotAValueError } from "./errors.ts";
 
 /** What a try came to, besides success. */
@@ -109,16 +108,6 @@ function openValue(storage: Storage, path: string): StoredFile | null {
     if (isCode(error, "ENOENT")) return null;
     throw error;
   }
-}
-
-/**
- * True where the name leads to this very file. It is open meanwhile, so its inode cannot have been
- * given to another file.
- */
-export function leadsTo(storage: Storage, path: string, file: FileStatus): boolean {
-  assert(file.inode !== 0n, "An open file has an inode");
-  const now = storage.statusOrNull(path);
-  return now !== null && now.inode === file.inode && now.device === file.device;
 }
 
 export function isCode(error: unknown, code: string): boolean {

@@ -10,8 +10,9 @@ import {
   RecoveryKind,
 } from "../../src/aof/mod.ts";
 import { BusyError, FailedError, UsageError } from "../../src/base/errors.ts";
-import { OsError } from "../../src/file/mod.ts";
+import { OsError, type Storage } from "../../src/file/mod.ts";
 import { Faults, faultyStorage } from "../support/faulty_storage.ts";
+import { overridden } from "../support/overridden.ts";
 import {
   assertChecks,
   concat,
@@ -42,6 +43,22 @@ Deno.test("A file that another instance appends to is not opened for appending",
   await withFile((path) => {
     using _writer = Aof.open(storage, path, { geometry: creating() });
     assertThrows(() => Aof.open(storage, path), BusyError, "another process");
+  });
+});
+
+Deno.test("A file that its maker takes away before the lock is had is not appended to", async () => {
+  await withFile((path) => {
+    Deno.writeFileSync(path, concat(text("ab"), tailMark), { mode: 0o600 });
+    const overtaken = overridden<Storage>(storage, {
+      open(opened, options) {
+        const file = storage.open(opened, options);
+        // Its maker found no space for it: the name goes, and then his lock.
+        if (opened === path) storage.unlink(path);
+        return file;
+      },
+    });
+    assertThrows(() => Aof.open(overtaken, path), BusyError, "removed or replaced meanwhile");
+    assertEquals(storage.statusOrNull(path), null);
   });
 });
 
