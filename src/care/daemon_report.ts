@@ -4,7 +4,8 @@
  * most) and removed at a clean stop.
  *
  * Invariants:
- *  1. The daemon holds `flock` on its file while it lives; a file without a holder is stale.
+ *  1. The daemon holds `flock` on its file while it lives; a file without a holder is stale. In two
+ *     containers two daemons may have the same number: the second one's file has a number behind it.
  *  2. The file has `reportBytes`, allocated when it is made: a full disk cannot stop a report.
  *  3. The content is one JSON object, padded with blanks. Reports are for people and tools: nothing
  *     of the data depends on them, they are never synced, and one that cannot be read is left out.
@@ -53,6 +54,7 @@ export interface ReporterOptions {
  */
 export class DaemonReporter implements Disposable {
   readonly #storage: Storage;
+  readonly #data: string;
   readonly #directory: string;
   readonly #options: ReporterOptions;
   readonly #startedMs: number;
@@ -63,6 +65,7 @@ export class DaemonReporter implements Disposable {
 
   constructor(storage: Storage, data: string, options: ReporterOptions) {
     this.#storage = storage;
+    this.#data = data;
     this.#directory = runDirectory(data);
     this.#options = options;
     this.#startedMs = options.clock.wallMs();
@@ -87,6 +90,7 @@ export class DaemonReporter implements Disposable {
     if (text === this.#written && nowMs - this.#writtenMs < repeatEveryMs) return;
     try {
       this.#file ??= this.#open();
+      if (this.#file === null) return;
       writeReport(this.#file, { ...facts, updatedMs: clock.wallMs() });
       this.#written = text;
       this.#writtenMs = nowMs;
@@ -95,10 +99,14 @@ export class DaemonReporter implements Disposable {
     }
   }
 
-  /** Also removes the reports of the dead. */
-  #open(): StoredFile {
+  /** Also removes the reports of the dead. Null while the data directory has nothing in it. */
+  #open(): StoredFile | null {
     const storage = this.#storage;
-    if (storage.statusOrNull(this.#directory) === null) makeRunDirectory(storage, this.#directory);
+    if (storage.statusOrNull(this.#directory) === null) {
+      // A worker may wait for a restore, which wants its place empty.
+      if (storage.readDirectory(this.#data).length === 0) return null;
+      makeRunDirectory(storage, this.#directory);
+    }
     removeStale(storage, this.#directory);
     return openOwn(storage, `${this.#directory}/${this.#options.verb}-${Deno.pid}`);
   }
@@ -137,13 +145,28 @@ function makeRunDirectory(storage: Storage, directory: string): void {
   }
 }
 
-/** Opens the file of this process and locks it; whoever cleans up may just have removed it. */
+/** The first file of this name that no living daemon has, locked. */
 function openOwn(storage: Storage, path: string): StoredFile {
+  for (let number = 1;; number++) {
+    const file = tryOpenOwn(storage, number === 1 ? path : `${path}-${number}`);
+    if (file !== null) return file;
+  }
+}
+
+/** Null where somebody else holds the file. */
+function tryOpenOwn(storage: Storage, path: string): StoredFile | null {
   for (;;) {
     const file = storage.open(path, { access: "write", create: "missing" });
     try {
-      file.allocate(0, reportBytes);
-      if (file.tryFlock("exclusive") && leadsTo(storage, path, file.status())) return file;
+      if (!file.tryFlock("exclusive")) {
+        file.close();
+        return null;
+      }
+      // Whoever cleans up may just have removed it.
+      if (leadsTo(storage, path, file.status())) {
+        file.allocate(0, reportBytes);
+        return file;
+      }
     } catch (error) {
       file.close();
       throw error;

@@ -1,5 +1,6 @@
 /** The reports of daemons: who writes them, who cleans up, and what a full disk does to them. */
 import { assertEquals } from "@std/assert";
+import { systemClock } from "../../src/base/clock.ts";
 import { Metrics } from "../../src/base/metrics.ts";
 import { DaemonReporter, readReports } from "../../src/care/mod.ts";
 import { OsError, type Storage, systemStorage } from "../../src/file/mod.ts";
@@ -13,8 +14,20 @@ function metricsWith(accepted: number): Metrics {
   return metrics;
 }
 
-Deno.test("A report is there while its daemon lives, and gone after it", async () => {
+function start(storage: Storage, data: string, verb: string): DaemonReporter {
+  return new DaemonReporter(storage, data, { verb, metrics: metricsWith(1), clock: clockAt(0) });
+}
+
+/** A data directory with something in it. */
+async function withReports(body: (data: string) => void | Promise<void>): Promise<void> {
   await withTemporaryDirectory(async (data) => {
+    Deno.writeTextFileSync(`${data}/control`, "");
+    await body(data);
+  });
+}
+
+Deno.test("A report is there while its daemon lives, and gone after it", async () => {
+  await withReports(async (data) => {
     const storage = systemStorage();
     const clock = clockAt(1_000);
     const metrics = metricsWith(3);
@@ -40,15 +53,14 @@ Deno.test("A report is there while its daemon lives, and gone after it", async (
 });
 
 Deno.test("The report of a dead daemon is not shown, and the next daemon removes it", async () => {
-  await withTemporaryDirectory((data) => {
+  await withReports((data) => {
     const storage = systemStorage();
     Deno.mkdirSync(`${data}/run`);
     const stale = { verb: "write", pid: 1, state: "ready", startedMs: 0, updatedMs: 0 };
     const text = JSON.stringify({ ...stale, figures: {}, troubles: [] }).padEnd(16_384);
     Deno.writeTextFileSync(`${data}/run/write-1`, text);
     assertEquals(readReports(storage, data), []);
-    const options = { verb: "read", metrics: metricsWith(1), clock: clockAt(0) };
-    using _reporter = new DaemonReporter(storage, data, options);
+    using _reporter = start(storage, data, "read");
     assertEquals([...Deno.readDirSync(`${data}/run`)].map(({ name }) => name), [
       `read-${Deno.pid}`,
     ]);
@@ -56,18 +68,34 @@ Deno.test("The report of a dead daemon is not shown, and the next daemon removes
 });
 
 Deno.test("Two daemons of one directory have a report each", async () => {
-  await withTemporaryDirectory((data) => {
+  await withReports((data) => {
     const storage = systemStorage();
-    const start = (verb: string) =>
-      new DaemonReporter(storage, data, { verb, metrics: metricsWith(1), clock: clockAt(0) });
-    using _write = start("write");
-    using _read = start("read");
+    using _write = start(storage, data, "write");
+    using _read = start(storage, data, "read");
     assertEquals(readReports(storage, data).map(({ verb }) => verb), ["read", "write"]);
   });
 });
 
+/**
+ * Two containers that share a data directory: in each the daemon is process 1. The second one tried for
+ * the same file for ever, without a pause, and never said that it serves.
+ */
+Deno.test("A daemon with the number of another living one has a report of its own", async () => {
+  await withReports((data) => {
+    const storage = systemStorage();
+    using _first = start(storage, data, "write");
+    {
+      using _second = start(storage, data, "write");
+      assertEquals(readReports(storage, data).map(({ verb }) => verb), ["write", "write"]);
+    }
+    assertEquals([...Deno.readDirSync(`${data}/run`)].map(({ name }) => name), [
+      `write-${Deno.pid}`,
+    ]);
+  });
+});
+
 Deno.test("A report that cannot be read is left out", async () => {
-  await withTemporaryDirectory((data) => {
+  await withReports((data) => {
     const storage = systemStorage();
     Deno.mkdirSync(`${data}/run`);
     Deno.writeTextFileSync(`${data}/run/write-2`, '{"verb":"write","figures":');
@@ -90,14 +118,14 @@ Deno.test("A daemon without a directory or without space reports as soon as it c
         },
       },
     });
-    using _reporter = new DaemonReporter(storage, data, {
-      verb: "worker",
-      metrics: metricsWith(1),
-      clock: clockAt(0),
-    });
+    using _reporter = start(storage, data, "worker");
     assertEquals(readReports(disk, data), []);
     Deno.mkdirSync(data);
     isFull = false;
+    // While the directory is empty a restore may want it.
+    await systemClock.sleep(600);
+    assertEquals([...Deno.readDirSync(data)], []);
+    Deno.writeTextFileSync(`${data}/control`, "");
     await waitUntil("the report", () => readReports(disk, data).length === 1);
   });
 });
