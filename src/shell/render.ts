@@ -55,8 +55,8 @@ async function renderRaw({ rows }: Rows, output: ShellOutput): Promise<number> {
 async function renderJson(answer: Rows, output: ShellOutput): Promise<number> {
   const { listName, columns, rows, fields } = answer;
   const head = toJson(jsonObject(fields)).slice(0, -1);
-  output.write(`${head}${head === "{" ? "" : ","}${toJson(listName)}:[`);
-  let count = 0;
+  // One JSON object or one JSON error: nothing is written before the last row has come.
+  const items: string[] = [];
   for await (const row of rows) {
     const cells = columns.map((name, index) => [name, row[index] as Cell] as const);
     // Names before numbers, as the verbs of the command line have it.
@@ -67,11 +67,11 @@ async function renderJson(answer: Rows, output: ShellOutput): Promise<number> {
     // A list of one column is a list of names, unless one of them is no text.
     const first = columns[0] as string;
     const item = columns.length === 1 && first in object ? object[first] : object;
-    output.write((count === 0 ? "" : ",") + toJson(item));
-    count++;
+    items.push(toJson(item));
   }
-  output.write("]}\n");
-  return count;
+  const list = `${toJson(listName)}:[${items.join()}]`;
+  output.write(`${head}${head === "{" ? "" : ","}${list}}\n`);
+  return items.length;
 }
 
 async function renderTable({ columns, rows }: Rows, output: ShellOutput): Promise<number> {

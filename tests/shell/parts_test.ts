@@ -1,6 +1,6 @@
 /** The parts of the shell that need no terminal: patterns, answers, history, search. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { systemStorage } from "../../src/file/mod.ts";
 import type { Answer } from "../../src/shell/answer.ts";
 import { globMatcher } from "../../src/shell/glob.ts";
@@ -37,8 +37,12 @@ Deno.test("Patterns fit as in a shell", () => {
   assert(!globMatcher("*a".repeat(40) + "b")("a".repeat(242)));
 });
 
-async function rendered(answer: Answer, mode: Mode, isTerminal: boolean) {
-  const chunks: Uint8Array[] = [];
+async function rendered(
+  answer: Answer,
+  mode: Mode,
+  isTerminal: boolean,
+  chunks: Uint8Array[] = [],
+) {
   const rows = await render(answer, mode, {
     isTerminal,
     hasColor: false,
@@ -84,6 +88,17 @@ Deno.test("Answers come out byte for byte on a pipe, safe on a terminal, typed i
   assertEquals(await rendered(none, "json", false), [0, '{"keys":[]}\n']);
   assertEquals(await rendered(none, "table", true), [0, ""]);
   assertEquals(await rendered({ kind: "done" }, "json", false), [null, ""]);
+  // What fails in the middle leaves no half of a JSON object before its error.
+  const failing: Answer = {
+    ...none,
+    rows: (function* () {
+      yield [name("k1")];
+      throw new Error("Planted");
+    })(),
+  };
+  const written: Uint8Array[] = [];
+  await assertRejects(() => rendered(failing, "json", false, written), Error, "Planted");
+  assertEquals(written, []);
 });
 
 Deno.test("A table of many rows is written while it is read", async () => {

@@ -108,7 +108,7 @@ Deno.test("keys and tables of an empty data directory are empty and exit 0", asy
 });
 
 Deno.test("kv answers in JSON, errors too, and bytes that are no text in base64", async () => {
-  await withKv(async (kv) => {
+  await withKv(async (kv, data) => {
     const json = async (verb: string, ...words: string[]) => {
       const { code, text } = await kv(verb, ...words, "--json");
       return [code, JSON.parse(text)];
@@ -127,6 +127,17 @@ Deno.test("kv answers in JSON, errors too, and bytes that are no text in base64"
     const [code, { error }] = await json("get", "a");
     assertEquals([code, error.code, error.name], [3, 3, "not-found"]);
     assertMatch(error.message, /Key "a" is not in the root table/);
+    // The head of the list was once written before the first row was read, and the error behind it.
+    for (const verb of ["each", "keys"]) {
+      const [code, { error }] = await json(verb, "--table", "none");
+      assertEquals([code, error.name], [3, "not-found"], verb);
+    }
+    await kv("set", "k1", "1");
+    await kv("set", "k2", "2");
+    using file = Deno.openSync(`${data}/tables/k2.kv`);
+    file.lockSync(true);
+    const [busy, answer] = await json("each", "--lock-timeout", "30ms");
+    assertEquals([busy, Object.keys(answer), answer.error.name], [75, ["error"], "try-again"]);
   });
   await withKv(async (kv, data) => {
     await runCountd(["kv", "set", "k", "-", "--data", data], { stdin: Uint8Array.of(255, 0) });

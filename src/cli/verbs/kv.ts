@@ -244,20 +244,18 @@ const each = defineVerb({
     const { stdout, options, json } = context;
     const root = await openRoot(context);
     const isEmpty = !hasTables(context, root) && options.table === "";
-    if (json) stdout.write(`{"table":${toJson(options.table)},"entries":[`);
-    let separator = "";
+    // One JSON object or one JSON error: nothing is written before the last value has been read.
+    const entries: string[] = [];
     for await (const { key, value } of isEmpty ? [] : root.table(options.table).entries()) {
-      if (json) {
-        stdout.write(separator + toJson({ key, ...nameField("value", value) }));
-        separator = ",";
-      } else {
+      if (json) entries.push(toJson({ key, ...nameField("value", value) }));
+      else {
         stdout.name(utf8.encode(key));
         stdout.write("\t");
         stdout.write(nameForOutput(value, stdout.isTerminal));
         stdout.write("\n");
       }
     }
-    if (json) stdout.line("]}");
+    if (json) stdout.line(`{"table":${toJson(options.table)},"entries":[${entries.join()}]}`);
     return EXIT_CODES.ok;
   },
 });
