@@ -3,11 +3,14 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { BusyError } from "../../src/base/errors.ts";
-import { KeyExistsError, LockDeadlineError, type TableRoot } from "../../src/table/mod.ts";
+import { type Storage, systemStorage } from "../../src/file/mod.ts";
+import { KeyExistsError, LockDeadlineError, TableRoot } from "../../src/table/mod.ts";
+import { tryHold, tryRead } from "../../src/table/value_file.ts";
+import { overridden } from "../support/overridden.ts";
 import { type CountdProcess, startProgram } from "../support/process.ts";
 import { valueText } from "./client.ts";
 import { oneCall, startClient, untilStopped } from "./clients.ts";
-import { asText, bytes, listTree, openRoot, withRoot } from "./support.ts";
+import { asText, bytes, listTree, LOCK_TIMEOUT_MS, openRoot, withRoot } from "./support.ts";
 
 const NEW = bytes("new");
 
@@ -123,24 +126,20 @@ Deno.test("F21 a call succeeds once the lock is released", async () => {
 
 Deno.test("F22 two handles in one process exclude each other as two processes do", async () => {
   await withRoot(async (root, path) => {
-    const other = openRoot(path);
-    await root.set("n", bytes("0"));
-    // Both halves interleave at every wait; a lost lock would lose an update.
-    const raise = async (handle: TableRoot, tag: string) => {
-      for (let round = 0; round < 50; round++) {
-        await handle.set("n", bytes(`${tag}${round}`));
-        const value = asText(await handle.get("n"));
-        assert(/^[ab]\d+$/.test(value), value);
-        await new Promise((resolve) => setTimeout(resolve, 0));
-      }
-    };
-    await Promise.all([raise(root, "a"), raise(other, "b")]);
-    const file = Deno.openSync(`${path}/n.kv`);
-    file.lockSync(true);
-    const hasty = openRoot(path, { lockTimeoutMs: 30 });
-    await assertRejects(() => hasty.get("n"), LockDeadlineError);
-    file.close();
-    assert((await hasty.get("n")).length > 0);
+    await root.set("k", bytes("old"));
+    const disk = systemStorage();
+    const seen: unknown[] = [];
+    const watched = overridden<Storage>(disk, {
+      reach(point) {
+        if (point !== "table.rename.before" && point !== "table.unlink.before") return;
+        const found = [tryRead(disk, `${path}/k.kv`), tryHold(disk, `${path}/k.kv`, path)];
+        seen.push([point, ...found]);
+      },
+    });
+    const other = new TableRoot(watched, path, { lockTimeoutMs: LOCK_TIMEOUT_MS, sync: "os" });
+    for (const [, call] of writers(other)) await call();
+    const replacing = ["table.rename.before", "held", "held"];
+    assertEquals(seen, [replacing, replacing, ["table.unlink.before", "held", "held"]]);
   });
 });
 
