@@ -53,6 +53,12 @@ const symbols = {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr, socklen_t addrlen);
   sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
+  // int getsockname(int fd, struct sockaddr *addr, socklen_t *addrlen);
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int getpeername(int fd, struct sockaddr *addr, socklen_t *addrlen);
+  getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int shutdown(int fd, int how);
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
   // int *__errno_location(void); glibc
   __errno_location: { parameters: [], result: "pointer", optional: true },
   // int *__error(void); Apple

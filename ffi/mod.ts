@@ -34,3 +34,4 @@ export { MappedMemory, pageSizeBytes } from "./mmap.ts";
 export { selfTest } from "./self_test.ts";
 export { ignoreFileSizeSignal } from "./signal.ts";
 export { sendDatagram } from "./socket.ts";
+export { type Endpoint, shutdownConnection } from "./tcp.ts";

@@ -18,3 +18,4 @@ export type {
   StoredFile,
 } from "./storage.ts";
 export { systemStorage, type SystemStorageOptions } from "./system_storage.ts";
+export { cutConnection } from "./tcp_connection.ts";

@@ -1,6 +1,7 @@
 /** One connection of the read port: requests in, replies out, in order, until the peer goes. */
 
 import type { Clock } from "../base/clock.ts";
+import { cutConnection } from "../file/mod.ts";
 import { ReceiveBuffer } from "../wire/mod.ts";
 import type { Answerer } from "./answerer.ts";
 import type { OutputBudget } from "./output_budget.ts";
@@ -68,10 +69,12 @@ export class ReadConnection {
     if (this.#input.length === 0) this.close();
   }
 
+  /** Ends the connection at once, whatever waits for its peer. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#socket.close();
+    if (this.#writingSinceMs !== null) cutConnection(this.#socket);
+    else this.#socket.close();
   }
 
   async #answerAll(): Promise<void> {

@@ -2,6 +2,7 @@
  * One connection of the write port, from its first byte to the 16 bytes of totals.
  */
 
+import { cutConnection } from "../file/mod.ts";
 import { encodeTotals, MessageSplitter } from "../wire/mod.ts";
 import { AnswerQueue } from "./answer_queue.ts";
 import type { LogWriter } from "./log_writer.ts";
@@ -59,10 +60,11 @@ export class WriteConnection {
     }
   }
 
-  /** Ends the connection at once. */
+  /** Ends the connection at once, whatever waits for its peer. */
   close(): void {
     try {
-      this.#connection.close();
+      if (this.#writingSinceMs !== null) cutConnection(this.#connection);
+      else this.#connection.close();
     } catch {
       // Closed already.
     }

@@ -148,7 +148,10 @@ export class WriteServer {
     await this.#accepting;
     for (const connection of this.#connections.keys()) connection.drain();
     const drained = Promise.all(this.#connections.values());
-    await Promise.race([drained, this.surroundings.clock.sleep(drainMs)]);
+    const late = new AbortController();
+    await Promise.race([drained, this.surroundings.clock.sleep(drainMs, late.signal)]);
+    late.abort();
+    for (const connection of this.#connections.keys()) connection.close();
     await this.writer.stop();
   }
 }

@@ -1,72 +1,20 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { type Clock, systemClock } from "../../src/base/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { FailedError } from "../../src/base/errors.ts";
-import { type Events, noEvents } from "../../src/base/events.ts";
+import { noEvents } from "../../src/base/events.ts";
 import { Metrics } from "../../src/base/metrics.ts";
 import { DirectoryFailedError } from "../../src/commitlog/mod.ts";
-import type { Storage } from "../../src/file/mod.ts";
 import { keyspacePath } from "../../src/keyspace/mod.ts";
-import { ReadServer, type ReadServerOptions } from "../../src/read/mod.ts";
-import { decodeRows, DEFAULT_SIZES, RequestEncoder } from "../../src/wire/mod.ts";
+import { ReadServer } from "../../src/read/mod.ts";
+import { decodeRows } from "../../src/wire/mod.ts";
 import { Faults, faultyStorage } from "../support/faulty_storage.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil, within } from "../support/wait.ts";
 import { LivingDirectory } from "./living_directory.ts";
-import { latin1Bytes, latin1Text, type PlainRow } from "./plain_base.ts";
-import { type Reply, RequestSocket } from "./request_socket.ts";
-
-const encoder = new RequestEncoder(DEFAULT_SIZES);
-
-function page(keyspace: string, offset: number | bigint, length: number | bigint): Uint8Array {
-  return encoder.page(latin1Bytes(keyspace), { offset: BigInt(offset), length: BigInt(length) });
-}
-
-function rowsOf({ body, rows }: Reply): PlainRow[] {
-  return [...decodeRows(body, rows)].map(({ key, value }) => ({ key: latin1Text(key), value }));
-}
-
-/** A directory that lives in this process and a server on it. */
-async function withServer(
-  body: (
-    living: LivingDirectory,
-    server: ReadServer,
-    metrics: Metrics,
-  ) => Promise<void>,
-  { options = {}, clock = systemClock, events = noEvents, storage = (same) => same }: {
-    options?: Partial<ReadServerOptions>;
-    clock?: Clock;
-    events?: Events;
-    storage?: (storage: Storage) => Storage;
-  } = {},
-): Promise<void> {
-  await withTemporaryDirectory(async (path) => {
-    await using living = await LivingDirectory.open(`${path}/data`);
-    using directory = living.openAgain(storage(living.storage));
-    const metrics = new Metrics();
-    const server = new ReadServer(directory, {
-      hostname: "127.0.0.1",
-      port: 0,
-      maxConnections: 100,
-      stale: false,
-      ...options,
-    }, { clock, events, metrics });
-    try {
-      await body(living, server, metrics);
-    } finally {
-      await server.stop();
-    }
-  });
-}
-
-function counters(keyspace: string, count: number) {
-  return Array.from({ length: count }, (_, index) => ({
-    keyspace,
-    key: `key-${index}`,
-    // Odd, so never 0: a zero increment makes no counter.
-    increment: 2n * BigInt((index * 7919) % 1009) - 999n,
-  }));
-}
+import { latin1Bytes } from "./plain_base.ts";
+import { counters, encoder, page, rowsOf, withServer } from "./read_server.ts";
+import { RequestSocket } from "./request_socket.ts";
 
 Deno.test("C40 A range gives its rows, fewer at the end, none behind it", async () => {
   await withServer(async (living, server) => {
@@ -302,35 +250,6 @@ Deno.test("More connections than allowed are accepted and closed", async () => {
     await third.send(page("ks", 0, 1));
     assertEquals((await third.reply()).rows, 1);
   }, { options: { maxConnections: 1 }, events: { report: (_, event) => events.push(event) } });
-});
-
-Deno.test("A peer that takes no replies is cut off after 30 s, and the others are served meanwhile", async () => {
-  let nowMs = 0;
-  const clock: Clock = { ...systemClock, nowMs: () => nowMs };
-  await withServer(async (living, server, metrics) => {
-    const all = counters("ks", 4000);
-    await living.write(all);
-    using stuck = await RequestSocket.connect(server.address);
-    const many = new Uint8Array(272 * 400);
-    for (let index = 0; index < 400; index++) many.set(page("ks", 0, 4000), index * 272);
-    // Some 25 MB of replies, far more than the sockets hold.
-    await stuck.send(many);
-    using other = await RequestSocket.connect(server.address);
-    await other.send(page("ks", 0, 1));
-    assertEquals((await other.reply()).rows, 1);
-    await waitUntil("the replies to stand still", async () => {
-      const before = metrics.counter("countd_bytes_total", "out").value;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      return metrics.counter("countd_bytes_total", "out").value === before;
-    });
-    nowMs = 31_000;
-    await waitUntil(
-      "the stuck one to be closed",
-      () => metrics.counter("countd_connections_total", "stalled").value === 1,
-    );
-    await other.send(page("ks", 0, 1));
-    assertEquals((await other.reply()).rows, 1);
-  }, { clock });
 });
 
 Deno.test("A port in use is told, with what to do", async () => {

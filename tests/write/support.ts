@@ -1,6 +1,6 @@
 /** A write server in this process, and a client that sends raw bytes. */
 
-import { systemClock } from "../../src/base/clock.ts";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { type Events, noEvents } from "../../src/base/events.ts";
 import { Metrics } from "../../src/base/metrics.ts";
 import type { DataDirectory } from "../../src/commitlog/mod.ts";
@@ -23,10 +23,14 @@ export const serverOptions: WriteServerOptions = {
 export async function startServer(
   directory: DataDirectory,
   options: Partial<WriteServerOptions> = {},
-  surroundings: { readonly metrics?: Metrics; readonly events?: Events } = {},
+  surroundings: {
+    readonly metrics?: Metrics;
+    readonly events?: Events;
+    readonly clock?: Clock;
+  } = {},
 ): Promise<WriteServer> {
   return await WriteServer.start(directory, { ...serverOptions, ...options }, {
-    clock: systemClock,
+    clock: surroundings.clock ?? systemClock,
     events: surroundings.events ?? noEvents,
     metrics: surroundings.metrics ?? new Metrics(),
   });

@@ -1,7 +1,7 @@
 /** The write port as a client sees it: answers, totals, order, and who is turned away. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { systemClock } from "../../src/base/clock.ts";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { FailedError } from "../../src/base/errors.ts";
 import { Metrics } from "../../src/base/metrics.ts";
 import { DataDirectory, describeSelf, DirectoryFailedError } from "../../src/commitlog/mod.ts";
@@ -246,6 +246,35 @@ Deno.test("A connection says since when its peer takes no answers, until it take
     assert(isClosed);
     await server.stop();
   });
+});
+
+/**
+ * The story: closing a connection did not end the write to it, which waited on for as long as the peer
+ * lived. It held its place, and was counted and reported anew each second.
+ */
+Deno.test("A peer that takes no answers for half a minute is cut off once, and is gone", async () => {
+  await withDataDirectory(async ({ open }) => {
+    let nowMs = 0;
+    const clock: Clock = { ...systemClock, nowMs: () => nowMs };
+    const metrics = new Metrics();
+    const server = await startServer(open(), {}, { metrics, clock });
+    using stuck = await RawClient.connect(server);
+    // Ten bytes a message, all refused: three bytes of answer each, more than the sockets hold.
+    const sent = stuck.send(new Uint8Array(64 * 2 ** 20)).catch(() => {});
+    const bytesOut = metrics.counter("countd_bytes_total", "out");
+    await waitUntil("the answers to stand still", async () => {
+      const before = bytesOut.value;
+      await systemClock.sleep(200);
+      return before > 0 && bytesOut.value === before;
+    });
+    nowMs = 31_000;
+    await waitUntil("it to be gone", () => server.connectionCount === 0);
+    assertEquals(metrics.counter("countd_connections_total", "stalled").value, 1);
+    await sent;
+    using other = await RawClient.connect(server);
+    assertEquals((await other.finish()).refused, 0n);
+    await server.stop();
+  }, { wanted: { keyspaceSize: 1, keySize: 1 } });
 });
 
 Deno.test("Connections past the bound are closed, and counted", async () => {
