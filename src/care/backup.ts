@@ -19,7 +19,7 @@ import {
   type Holder,
 } from "../commitlog/mod.ts";
 import { check as checkDatabase } from "../db/mod.ts";
-import { directoryOf, type Storage } from "../file/mod.ts";
+import { directoryOf, type Storage, trimSlashes } from "../file/mod.ts";
 import { TableRoot } from "../table/mod.ts";
 import { copyKeyspaces } from "./backup_keyspaces.ts";
 import { copyLogs } from "./backup_logs.ts";
@@ -46,15 +46,16 @@ const LOCK_TIMEOUT_MS = 5000;
 const DATABASE_ATTEMPTS_MAX = 20;
 
 /**
- * Throws `FailedError` where `target` is not empty, `CorruptError` where something is damaged (run
- * check), `DirectoryFailedError` after a failed sync, `OsError`. Nothing appears under `target` then.
+ * Throws `FailedError` where `directory` is not empty, `CorruptError` where something is damaged (run
+ * check), `DirectoryFailedError` after a failed sync, `OsError`. Nothing appears under its name then.
  */
 export async function backup(
   storage: Storage,
   data: string,
-  target: string,
+  directory: string,
   options: BackupOptions,
 ): Promise<BackupReport> {
+  const target = trimSlashes(directory);
   if (!isVacant(storage, target)) {
     throw new FailedError(`Cannot back up into ${target}: it is not empty`);
   }

@@ -21,7 +21,7 @@ import {
   pathOfSlot,
 } from "../commitlog/mod.ts";
 import { check as checkDatabase, repairDatabase } from "../db/mod.ts";
-import type { Storage } from "../file/mod.ts";
+import { directoryOf, type Storage, trimSlashes } from "../file/mod.ts";
 import {
   check as checkKeyspace,
   KeyspaceReader,
@@ -39,7 +39,6 @@ import {
   makePlace,
   removeTree,
 } from "./copy_files.ts";
-import { directoryOf } from "../file/mod.ts";
 import { type RepairAction, RepairContext } from "./repair_context.ts";
 import { repairLogs } from "./repair_logs.ts";
 import type { Violation } from "./violation.ts";
@@ -63,10 +62,12 @@ const TABLE_MODE_RULE = 3;
 
 /**
  * Throws `NotFoundError` where there is no data directory, `BusyError` while a daemon lives, `FailedError`
- * where `out` is not empty, `OsError`.
+ * where `options.out` is not empty, `OsError`.
  */
-export function repair(storage: Storage, data: string, options: RepairOptions): RepairReport {
-  const { self, out } = options;
+export function repair(storage: Storage, place: string, options: RepairOptions): RepairReport {
+  const { self } = options;
+  const data = trimSlashes(place);
+  const out = options.out === null ? null : trimSlashes(options.out);
   if (storage.statusOrNull(data)?.kind !== "directory") {
     throw new NotFoundError(`No data directory at ${data}: there is nothing to repair`);
   }

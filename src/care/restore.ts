@@ -12,7 +12,7 @@ import {
   newestHeader,
   sealedMode,
 } from "../commitlog/mod.ts";
-import { directoryOf, type Storage } from "../file/mod.ts";
+import { directoryOf, type Storage, trimSlashes } from "../file/mod.ts";
 import { checkDirectory } from "./check.ts";
 import { copyFile, isVacant, makePlace, removeTree } from "./copy_files.ts";
 import { readManifest, verifyManifest } from "./manifest.ts";
@@ -25,15 +25,16 @@ export interface RestoreReport {
 }
 
 /**
- * Throws `FailedError` where `data` is not empty, `NotFoundError` where there is no backup, and
- * `CorruptError` where it is damaged. Nothing appears under `data` then.
+ * Throws `FailedError` where `directory` is not empty, `NotFoundError` where there is no backup, and
+ * `CorruptError` where it is damaged. Nothing appears under its name then.
  */
 export function restore(
   storage: Storage,
   source: string,
-  data: string,
+  directory: string,
   options: { readonly self: Holder },
 ): RestoreReport {
+  const data = trimSlashes(directory);
   const manifest = readManifest(storage, source);
   if (!isVacant(storage, data)) {
     throw new FailedError(`Cannot restore into ${data}: it is not empty`);

@@ -14,6 +14,11 @@ export function directoryOf(path: string): string {
   return slash === 0 ? "/" : path.slice(0, slash);
 }
 
+/** A path without the slashes at its end, so that another name can be made from it; `/` stays. */
+export function trimSlashes(path: string): string {
+  return path.replace(/(?<=.)\/+$/, "");
+}
+
 /** Syncs `file` (open under `temporaryPath`), renames it over `path`, and syncs the directory. */
 export function publishFile(
   storage: Storage,

@@ -4,7 +4,14 @@
 
 export { OsError } from "../../ffi/mod.ts";
 export { selfTest as platformSelfTest } from "../../ffi/mod.ts";
-export { directoryOf, makeDirectories, publishFile, publishNewFile, syncName } from "./durable.ts";
+export {
+  directoryOf,
+  makeDirectories,
+  publishFile,
+  publishNewFile,
+  syncName,
+  trimSlashes,
+} from "./durable.ts";
 export { FaultPlan } from "./fault.ts";
 export { type FileIdentity, isSameFile, leadsTo } from "./identity.ts";
 export { notifyServiceManager } from "./notify_socket.ts";

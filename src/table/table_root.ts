@@ -2,7 +2,7 @@
 
 import { type Clock, systemClock } from "../base/clock.ts";
 import { UsageError } from "../base/errors.ts";
-import type { Storage } from "../file/mod.ts";
+import { type Storage, trimSlashes } from "../file/mod.ts";
 import { NotADirectoryError, TableNotFoundError } from "./errors.ts";
 import { mayHoldTables, tableOfDirectory } from "./names.ts";
 import { type Entry, Table, type TableSettings, type TableSync } from "./table.ts";
@@ -33,7 +33,7 @@ export class TableRoot {
     }
     if (path === "") throw new UsageError("Invalid path of tables: it is empty");
     this.path = path;
-    const root = path.replace(/\/+$/, "") || "/";
+    const root = trimSlashes(path);
     this.#settings = { storage, clock, root, lockTimeoutMs, sync };
     this.#rootTable = new Table("", this.#settings);
   }

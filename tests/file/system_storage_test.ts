@@ -9,6 +9,7 @@ import {
   publishFile,
   publishNewFile,
   systemStorage,
+  trimSlashes,
 } from "../../src/file/mod.ts";
 import { UsageError } from "../../src/base/errors.ts";
 import { runProgram } from "../support/process.ts";
@@ -32,6 +33,11 @@ Deno.test("Reads and writes are whole, whatever their size", async () => {
     assertEquals(file.read(back, 70_000), 0);
     assertEquals(file.read(new Uint8Array(0), 0), 0);
   });
+});
+
+Deno.test("A path loses the slashes at its end, and the root stays", () => {
+  const trimmed = ["a/", "/a/b//", "a/b", "/", "///", "", "./"].map(trimSlashes);
+  assertEquals(trimmed, ["a", "/a/b", "a/b", "/", "/", "", "."]);
 });
 
 Deno.test("Modes are exact whatever the umask is", async () => {

@@ -39,10 +39,10 @@ export const repair = defineVerb({
     }
     const { describeSelf } = await import("../../commitlog/mod.ts");
     const { repair } = await import("../../care/mod.ts");
-    const data = options.data.replace(/\/+$/, "") || "/";
-    const report = repair(storage, data, {
+    const { trimSlashes } = await import("../../file/mod.ts");
+    const report = repair(storage, options.data, {
       self: describeSelf(storage),
-      out: options.inPlace ? null : options.out ?? `${data}.repaired`,
+      out: options.inPlace ? null : options.out ?? `${trimSlashes(options.data)}.repaired`,
     });
     const { actions, remaining, directory } = report;
     if (json) {
