@@ -76,14 +76,24 @@ export function repair(storage: Storage, place: string, options: RepairOptions):
   if (!isVacant(storage, out)) throw new FailedError(`Cannot repair into ${out}: it is not empty`);
   const partial = `${out}.partial`;
   removeTree(storage, partial);
-  copyTree(storage, data, partial);
-  const report = repairPlace(storage, partial, self);
-  storage.syncFileSystem(partial);
-  storage.rename(partial, out);
-  storage.syncDirectory(directoryOf(out));
-  const moved = (path: string) => path.replace(partial, out);
+  try {
+    copyTree(storage, data, partial);
+    const report = repairPlace(storage, partial, self);
+    storage.syncFileSystem(partial);
+    storage.rename(partial, out);
+    storage.syncDirectory(directoryOf(out));
+    return movedReport(report, partial, out);
+  } catch (error) {
+    removeTree(storage, partial);
+    throw error;
+  }
+}
+
+/** A report of what was done in `from`, when it has its name `to`. */
+function movedReport(report: RepairReport, from: string, to: string): RepairReport {
+  const moved = (path: string) => path.replace(from, to);
   return {
-    directory: out,
+    directory: to,
     actions: report.actions.map((action) => ({
       ...action,
       path: moved(action.path),
