@@ -6,11 +6,12 @@
  * at some moment meanwhile; so is the database as a whole.
  *
  * Order: pin (no page of a keyspace is used again), logs, keyspaces, tables, database, manifest, check.
- * It is made under a temporary name and appears under its own only when it is whole and verified.
+ * It is made in a place of its own (`unfinished_directory.ts`) and appears under its name only when it is
+ * whole and verified.
  */
 
 import type { Clock } from "../base/clock.ts";
-import { BusyError, CorruptError, FailedError, NotFoundError } from "../base/errors.ts";
+import { BusyError, CorruptError, NotFoundError } from "../base/errors.ts";
 import {
   Control,
   DataDirectory,
@@ -19,13 +20,14 @@ import {
   type Holder,
 } from "../commitlog/mod.ts";
 import { check as checkDatabase } from "../db/mod.ts";
-import { directoryOf, type Storage, trimSlashes } from "../file/mod.ts";
+import { directoryOf, type Storage } from "../file/mod.ts";
 import { TableRoot } from "../table/mod.ts";
 import { copyKeyspaces } from "./backup_keyspaces.ts";
 import { copyLogs } from "./backup_logs.ts";
 import { databasePaths } from "./check.ts";
-import { copyFile, isVacant, makePlace, removeTree } from "./copy_files.ts";
+import { copyFile, makePlace } from "./copy_files.ts";
 import { verifyManifest, writeManifest } from "./manifest.ts";
+import { UnfinishedDirectory } from "./unfinished_directory.ts";
 
 export interface BackupOptions {
   readonly self: Holder;
@@ -46,8 +48,9 @@ const LOCK_TIMEOUT_MS = 5000;
 const DATABASE_ATTEMPTS_MAX = 20;
 
 /**
- * Throws `FailedError` where `directory` is not empty, `CorruptError` where something is damaged (run
- * check), `DirectoryFailedError` after a failed sync, `OsError`. Nothing appears under its name then.
+ * Throws `FailedError` where `directory` is not empty or becomes so, `CorruptError` where something is
+ * damaged (run check), `DirectoryFailedError` after a failed sync, `OsError`. Nothing appears under its
+ * name then.
  */
 export async function backup(
   storage: Storage,
@@ -55,28 +58,16 @@ export async function backup(
   directory: string,
   options: BackupOptions,
 ): Promise<BackupReport> {
-  const target = trimSlashes(directory);
-  if (!isVacant(storage, target)) {
-    throw new FailedError(`Cannot back up into ${target}: it is not empty`);
-  }
-  const partial = `${target}.partial`;
-  removeTree(storage, partial);
-  makePlace(storage, partial);
-  try {
-    const counts = await copyAll(storage, data, partial, options);
-    const manifest = writeManifest(storage, partial, options.clock.wallMs());
-    storage.syncFileSystem(partial);
-    verifyManifest(storage, partial, manifest);
-    storage.reach("backup.rename.before");
-    storage.rename(partial, target);
-    storage.syncDirectory(directoryOf(target));
-    storage.reach("backup.rename.after");
-    const bytes = manifest.files.reduce((sum, file) => sum + file.bytes, 0);
-    return { ...counts, files: manifest.files.length, bytes };
-  } catch (error) {
-    removeTree(storage, partial);
-    throw error;
-  }
+  using made = UnfinishedDirectory.begin(storage, directory, "back up");
+  const counts = await copyAll(storage, data, made.path, options);
+  const manifest = writeManifest(storage, made.path, options.clock.wallMs());
+  storage.syncFileSystem(made.path);
+  verifyManifest(storage, made.path, manifest);
+  storage.reach("backup.rename.before");
+  made.publish();
+  storage.reach("backup.rename.after");
+  const bytes = manifest.files.reduce((sum, file) => sum + file.bytes, 0);
+  return { ...counts, files: manifest.files.length, bytes };
 }
 
 async function copyAll(

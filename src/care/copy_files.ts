@@ -1,7 +1,7 @@
 /** Copying files and trees of files from one place to another, on the same storage. */
 
 import { crc32 } from "node:zlib";
-import { makeDirectories, type Storage } from "../file/mod.ts";
+import { makeDirectories, OsError, type Storage } from "../file/mod.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -73,25 +73,28 @@ export function directoriesBelow(storage: Storage, directory: string, below = ""
   });
 }
 
-/** Removes a directory with everything in it; one that is not there is gone already. */
-export function removeTree(storage: Storage, directory: string): void {
-  if (storage.statusOrNull(directory) === null) return;
-  for (const name of storage.readDirectory(directory)) {
-    const path = `${directory}/${name}`;
-    if (storage.statusOrNull(path)?.kind === "directory") removeTree(storage, path);
-    else storage.unlink(path);
+/**
+ * Removes a directory with everything in it, or a file; what is not there is gone already. A symbolic link
+ * is removed itself, and what it leads to stays: `rmdir` never follows one, and says ENOTDIR of it.
+ */
+export function removeTree(storage: Storage, path: string): void {
+  try {
+    storage.removeDirectory(path);
+  } catch (error) {
+    if (isCode(error, "ENOENT")) return;
+    if (isCode(error, "ENOTDIR")) return storage.unlink(path);
+    if (!isCode(error, "ENOTEMPTY", "EEXIST")) throw error;
+    for (const name of storage.readDirectory(path)) removeTree(storage, `${path}/${name}`);
+    storage.removeDirectory(path);
   }
-  storage.removeDirectory(directory);
+}
+
+/** True for an error of the operating system with one of these names. */
+export function isCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof OsError && codes.includes(error.code);
 }
 
 /** Makes a directory and its parents, of mode 0700. */
 export function makePlace(storage: Storage, directory: string): void {
   makeDirectories(storage, directory, 0o700);
-}
-
-/** True where there is nothing under the name, or an empty directory. */
-export function isVacant(storage: Storage, path: string): boolean {
-  const status = storage.statusOrNull(path);
-  return status === null ||
-    status.kind === "directory" && storage.readDirectory(path).length === 0;
 }

@@ -9,7 +9,7 @@
  *   db         by the database's own repair
  */
 
-import { CorruptError, CountdError, FailedError, NotFoundError } from "../base/errors.ts";
+import { CorruptError, CountdError, NotFoundError } from "../base/errors.ts";
 import {
   Control,
   DataDirectory,
@@ -21,7 +21,7 @@ import {
   pathOfSlot,
 } from "../commitlog/mod.ts";
 import { check as checkDatabase, repairDatabase } from "../db/mod.ts";
-import { directoryOf, type Storage, trimSlashes } from "../file/mod.ts";
+import { type Storage, trimSlashes } from "../file/mod.ts";
 import {
   check as checkKeyspace,
   KeyspaceReader,
@@ -31,16 +31,10 @@ import {
 import { checkTables } from "../table/mod.ts";
 import { aloneWith } from "./clear_failed.ts";
 import { checkDirectory, databasePaths, withoutFailedMark } from "./check.ts";
-import {
-  copyFile,
-  directoriesBelow,
-  filesBelow,
-  isVacant,
-  makePlace,
-  removeTree,
-} from "./copy_files.ts";
+import { copyFile, directoriesBelow, filesBelow, makePlace, removeTree } from "./copy_files.ts";
 import { type RepairAction, RepairContext } from "./repair_context.ts";
 import { repairLogs } from "./repair_logs.ts";
+import { UnfinishedDirectory } from "./unfinished_directory.ts";
 import type { Violation } from "./violation.ts";
 
 export interface RepairReport {
@@ -62,31 +56,22 @@ const TABLE_MODE_RULE = 3;
 
 /**
  * Throws `NotFoundError` where there is no data directory, `BusyError` while a daemon lives, `FailedError`
- * where `options.out` is not empty, `OsError`.
+ * where `options.out` is not empty or becomes so, `OsError`.
  */
 export function repair(storage: Storage, place: string, options: RepairOptions): RepairReport {
-  const { self } = options;
+  const { self, out } = options;
   const data = trimSlashes(place);
-  const out = options.out === null ? null : trimSlashes(options.out);
   if (storage.statusOrNull(data)?.kind !== "directory") {
     throw new NotFoundError(`No data directory at ${data}: there is nothing to repair`);
   }
   using _alone = takeAlone(storage, data, self);
   if (out === null) return repairPlace(storage, data, self);
-  if (!isVacant(storage, out)) throw new FailedError(`Cannot repair into ${out}: it is not empty`);
-  const partial = `${out}.partial`;
-  removeTree(storage, partial);
-  try {
-    copyTree(storage, data, partial);
-    const report = repairPlace(storage, partial, self);
-    storage.syncFileSystem(partial);
-    storage.rename(partial, out);
-    storage.syncDirectory(directoryOf(out));
-    return movedReport(report, partial, out);
-  } catch (error) {
-    removeTree(storage, partial);
-    throw error;
-  }
+  using made = UnfinishedDirectory.begin(storage, out, "repair");
+  copyTree(storage, data, made.path);
+  const report = repairPlace(storage, made.path, self);
+  storage.syncFileSystem(made.path);
+  made.publish();
+  return movedReport(report, made.path, made.target);
 }
 
 /** A report of what was done in `from`, when it has its name `to`. */

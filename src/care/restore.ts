@@ -1,9 +1,9 @@
 /**
  * `countd restore`: a data directory out of a backup. The backup is read back first, file by file; the
- * directory is made under a temporary name, checked, and appears under its own only when it is whole.
+ * directory is made in a place of its own, checked, and appears under its name only when it is whole.
  */
 
-import { CorruptError, FailedError } from "../base/errors.ts";
+import { CorruptError } from "../base/errors.ts";
 import {
   DataDirectory,
   directoryPaths,
@@ -12,10 +12,11 @@ import {
   newestHeader,
   sealedMode,
 } from "../commitlog/mod.ts";
-import { directoryOf, type Storage, trimSlashes } from "../file/mod.ts";
+import { directoryOf, type Storage } from "../file/mod.ts";
 import { checkDirectory } from "./check.ts";
-import { copyFile, isVacant, makePlace, removeTree } from "./copy_files.ts";
+import { copyFile, makePlace } from "./copy_files.ts";
 import { readManifest, verifyManifest } from "./manifest.ts";
+import { UnfinishedDirectory } from "./unfinished_directory.ts";
 
 export interface RestoreReport {
   readonly files: number;
@@ -25,8 +26,8 @@ export interface RestoreReport {
 }
 
 /**
- * Throws `FailedError` where `directory` is not empty, `NotFoundError` where there is no backup, and
- * `CorruptError` where it is damaged. Nothing appears under its name then.
+ * Throws `FailedError` where `directory` is not empty or becomes so, `NotFoundError` where there is no
+ * backup, and `CorruptError` where it is damaged. Nothing appears under its name then.
  */
 export function restore(
   storage: Storage,
@@ -34,36 +35,25 @@ export function restore(
   directory: string,
   options: { readonly self: Holder },
 ): RestoreReport {
-  const data = trimSlashes(directory);
   const manifest = readManifest(storage, source);
-  if (!isVacant(storage, data)) {
-    throw new FailedError(`Cannot restore into ${data}: it is not empty`);
-  }
+  using made = UnfinishedDirectory.begin(storage, directory, "restore");
   verifyManifest(storage, source, manifest);
-  const partial = `${data}.partial`;
-  removeTree(storage, partial);
-  makePlace(storage, partial);
-  try {
-    let bytes = 0;
-    for (const { path } of manifest.files) {
-      makePlace(storage, directoryOf(`${partial}/${path}`));
-      bytes += copyFile(storage, { from: `${source}/${path}`, to: `${partial}/${path}` }).bytes;
-    }
-    completeLogs(storage, partial, options.self);
-    const [first] = checkDirectory(storage, partial, options).violations;
-    if (first !== undefined) {
-      throw new CorruptError(`The backup ${source} does not check: ${first.message}`, first);
-    }
-    storage.syncFileSystem(partial);
-    storage.reach("restore.rename.before");
-    storage.rename(partial, data);
-    storage.syncDirectory(directoryOf(data));
-    storage.reach("restore.rename.after");
-    return { files: manifest.files.length, bytes, createdMs: manifest.createdMs };
-  } catch (error) {
-    removeTree(storage, partial);
-    throw error;
+  let bytes = 0;
+  for (const { path } of manifest.files) {
+    const to = `${made.path}/${path}`;
+    makePlace(storage, directoryOf(to));
+    bytes += copyFile(storage, { from: `${source}/${path}`, to }).bytes;
   }
+  completeLogs(storage, made.path, options.self);
+  const [first] = checkDirectory(storage, made.path, options).violations;
+  if (first !== undefined) {
+    throw new CorruptError(`The backup ${source} does not check: ${first.message}`, first);
+  }
+  storage.syncFileSystem(made.path);
+  storage.reach("restore.rename.before");
+  made.publish();
+  storage.reach("restore.rename.after");
+  return { files: manifest.files.length, bytes, createdMs: manifest.createdMs };
 }
 
 /** A log is as long as all logs, all of it allocated, and labelled by its state. */

@@ -1,6 +1,7 @@
 /** Repair, clearing a mark, backup and restore are crashed at every point, and begun again. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { FailedError } from "../../src/base/errors.ts";
 import { backup, checkDirectory, clearFailed, repair, restore } from "../../src/care/mod.ts";
 import { DataDirectory, nameOfSlot } from "../../src/commitlog/mod.ts";
 import type { Storage } from "../../src/file/mod.ts";
@@ -41,6 +42,7 @@ function subject(
   parts: Pick<Subject<CounterOracle>, "work"> & {
     readonly damage?: (storage: Storage) => void;
     readonly data?: string;
+    readonly look?: (storage: Storage) => Promise<void>;
   },
 ): Subject<CounterOracle> {
   return {
@@ -56,7 +58,10 @@ function subject(
     },
     work: parts.work,
     recover: parts.work,
-    verify: (disk, oracle) => foldAndJudge(disk, parts.data ?? DATA, oracle),
+    async verify(disk, oracle) {
+      await parts.look?.(disk.process("look"));
+      await foldAndJudge(disk, parts.data ?? DATA, oracle);
+    },
   };
 }
 
@@ -103,6 +108,13 @@ Deno.test("Backup and restore survive a crash at every point: a copy is whole or
           await backup(storage, DATA, "/copy", { ...options, clock: stillClock });
         }
         if (!exists(storage, "/second")) restore(storage, "/copy", "/second", options);
+      },
+      // The next try finds what the last one left, whatever it finds under the name.
+      async look(storage) {
+        const again = () => backup(storage, DATA, "/copy", { ...options, clock: stillClock });
+        await assertRejects(again, FailedError, "not empty");
+        assertThrows(() => restore(storage, "/copy", "/second", options), FailedError, "not empty");
+        assertEquals(storage.readDirectory("/").sort(), ["copy", "data", "second"]);
       },
     }),
     { doubleEvery: 197 },

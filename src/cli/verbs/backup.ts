@@ -9,7 +9,8 @@ export const backup = defineVerb({
   details: [
     "Every increment that was stored before the backup began is in it exactly once; one that comes " +
     "meanwhile is in it once or not at all. The copy is checked and read back before it appears " +
-    "under its name; DIR must not be there yet, or be empty.",
+    "under its name; DIR must not be there yet, or be empty. Until then it grows in " +
+    "DIR.partial-… beside it; what a killed backup leaves there is removed by the next one into DIR.",
   ],
   positionals: { dir: pathArgument("the directory to make", "directory") },
   options: { data: dataOption },

@@ -7,8 +7,9 @@ export const restore = defineVerb({
   name: "restore",
   summary: "make a data directory out of a backup",
   details: [
-    "Reads the backup back first. --data must not be there yet, or be empty. What was still in the " +
-    "logs is folded by the next worker.",
+    "Reads the backup back first. --data must not be there yet, or be empty; it is made beside its " +
+    "name, in DATA.partial-…, and appears when it is whole. What was still in the logs is folded by " +
+    "the next worker.",
   ],
   positionals: { backup: pathArgument("a directory that backup has made", "directory") },
   options: { data: dataOption },
