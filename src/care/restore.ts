@@ -13,10 +13,14 @@ import {
   sealedMode,
 } from "../commitlog/mod.ts";
 import { directoryOf, type Storage } from "../file/mod.ts";
+import { TableRoot } from "../table/mod.ts";
 import { checkDirectory } from "./check.ts";
 import { copyFile, makePlace } from "./copy_files.ts";
 import { readManifest, verifyManifest } from "./manifest.ts";
 import { UnfinishedDirectory } from "./unfinished_directory.ts";
+
+/** Nothing waits here: no key is read or written. */
+const TABLE_OPTIONS = { lockTimeoutMs: 1000 };
 
 export interface RestoreReport {
   readonly files: number;
@@ -44,6 +48,7 @@ export function restore(
     makePlace(storage, directoryOf(to));
     bytes += copyFile(storage, { from: `${source}/${path}`, to }).bytes;
   }
+  makeTables(storage, source, made.path);
   completeLogs(storage, made.path, options.self);
   const [first] = checkDirectory(storage, made.path, options).violations;
   if (first !== undefined) {
@@ -56,12 +61,25 @@ export function restore(
   return { files: manifest.files.length, bytes, createdMs: manifest.createdMs };
 }
 
+/**
+ * A table is a directory, and one without keys has no file that the manifest could list: the backup's own
+ * directories say which there are.
+ */
+function makeTables(storage: Storage, source: string, data: string): void {
+  const from = directoryPaths(source).tables;
+  if (storage.statusOrNull(from) === null) return;
+  const to = new TableRoot(storage, directoryPaths(data).tables, TABLE_OPTIONS);
+  for (const name of new TableRoot(storage, from, TABLE_OPTIONS).tables()) {
+    makePlace(storage, to.table(name).directory);
+  }
+}
+
 /** A log is as long as all logs, all of it allocated, and labelled by its state. */
 function completeLogs(storage: Storage, data: string, self: Holder): void {
   using directory = DataDirectory.openOrNull(storage, data, { self });
   if (directory === null) return;
   const { logs, keyspaces } = directoryPaths(data);
-  // A backup has no empty directories.
+  // The manifest lists files alone, so that there may be nothing to make these for.
   for (const path of [logs, keyspaces]) makePlace(storage, path);
   for (const name of storage.readDirectory(logs)) {
     using file = storage.open(`${logs}/${name}`, { access: "write" });

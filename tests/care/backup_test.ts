@@ -126,6 +126,35 @@ Deno.test("Backup takes tables and the database along", async () => {
   assertEquals(checkDirectory(storage, SECOND, options).violations, []);
 });
 
+// The last key of a table was deleted, and the table backed up and restored: `kv keys` had said "no keys"
+// (exit 0), and now said "not found" (3). The manifest lists files, and such a table has none.
+Deno.test("A table without keys is a table without keys after a restore", async () => {
+  const storage = new SimulatedDisk().process("user");
+  const tables = new TableRoot(storage, `${DATA}/tables`, { lockTimeoutMs: 1000 });
+  for (const name of ["jobs", "a/b", "a/b.tbl/c"]) {
+    await tables.table(name).set("key", new Uint8Array(3));
+    if (name !== "a/b") await tables.table(name).delete("key");
+  }
+  await backup(storage, DATA, COPY, options);
+  restore(storage, COPY, SECOND, options);
+  const again = new TableRoot(storage, `${SECOND}/tables`, { lockTimeoutMs: 1000 });
+  assertEquals(again.tables(), ["", "a/b", "a/b.tbl/c", "jobs"]);
+  assertEquals([...again.table("jobs").keys()], []);
+  assertEquals([...again.table("a/b").keys()], ["key"]);
+  assertEquals(checkDirectory(storage, SECOND, options).violations, []);
+  // Nothing but empty tables, and no tables at all.
+  await tables.table("a/b").delete("key");
+  await backup(storage, DATA, "/copy2", options);
+  restore(storage, "/copy2", "/third", options);
+  const third = new TableRoot(storage, "/third/tables", { lockTimeoutMs: 1000 });
+  assertEquals(third.tables(), again.tables());
+  const { disk } = await ground();
+  const other = disk.process("user");
+  await backup(other, DATA, COPY, options);
+  restore(other, COPY, SECOND, options);
+  assertEquals(other.statusOrNull(`${SECOND}/tables`), null);
+});
+
 Deno.test("Backup and restore refuse a place that is not empty, and leave it as it is", async () => {
   const { disk } = await ground();
   const storage = disk.process("user");
