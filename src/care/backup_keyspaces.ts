@@ -7,6 +7,9 @@
  * that mark, and so would be the writes that follow. But then every keyspace on the disk has g: so those
  * that were copied without it are copied again, and the log's copy becomes a free one of the higher
  * generation.
+ *
+ * A log that the pool got meanwhile has no copy, and what is in a keyspace's copy of it is there by its
+ * mark. `restore` makes such a log, above that mark.
  */
 
 import { BusyError, CorruptError } from "../base/errors.ts";

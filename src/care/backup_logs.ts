@@ -10,6 +10,7 @@ import {
   type DataDirectory,
   findFrames,
   type FramePlace,
+  freeLogImage,
   isCorrupt,
   listSlots,
   logImage,
@@ -62,11 +63,9 @@ export function emptyCopy(
   generation: bigint,
 ): void {
   const { slot } = copy;
-  const log = { slot, generation, logSize: sizes.logSize, claimedWallMs: 0 };
-  const image = logImage(new Uint8Array(0), [], log);
   using file = storage.open(copy.path, { access: "write" });
   file.truncate(0);
-  file.write(image.bytes, 0);
+  file.write(freeLogImage({ slot, generation, logSize: sizes.logSize }), 0);
   file.sync();
   copy.generation = generation;
   copy.records = 0;

@@ -16,6 +16,7 @@ import { check as checkDatabase, DatabaseInUseError, type DatabasePaths } from "
 import { OsError, type Storage } from "../file/mod.ts";
 import { check as checkKeyspace, isTemporaryName, SnapshotLostError } from "../keyspace/mod.ts";
 import { checkTables } from "../table/mod.ts";
+import { checkMarks } from "./applied_marks.ts";
 import { ofNoun, type Violation } from "./violation.ts";
 
 export interface CheckReport {
@@ -129,7 +130,7 @@ function listSlotsOrNone({ storage, paths }: DataDirectory): number {
 function checkLogs(directory: DataDirectory): Violation[] {
   const { control } = directory;
   const labels = !control.isHeldElsewhere(directoryLocks.daemon);
-  const look = () => checkCommitLogs(directory, { labels });
+  const look = () => [...checkCommitLogs(directory, { labels }), ...checkMarks(directory)];
   return ofNoun("logs", lasting(look));
 }
 

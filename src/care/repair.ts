@@ -22,13 +22,9 @@ import {
 } from "../commitlog/mod.ts";
 import { check as checkDatabase, repairDatabase } from "../db/mod.ts";
 import { type Storage, trimSlashes } from "../file/mod.ts";
-import {
-  check as checkKeyspace,
-  KeyspaceReader,
-  listKeyspaces,
-  rebuildKeyspace,
-} from "../keyspace/mod.ts";
+import { check as checkKeyspace, rebuildKeyspace } from "../keyspace/mod.ts";
 import { checkTables } from "../table/mod.ts";
+import { greatestMarks } from "./applied_marks.ts";
 import { aloneWith } from "./clear_failed.ts";
 import { checkDirectory, databasePaths, withoutFailedMark } from "./check.ts";
 import { copyFile, directoriesBelow, filesBelow, makePlace, removeTree } from "./copy_files.ts";
@@ -134,7 +130,7 @@ function repairPlace(storage: Storage, data: string, self: Holder): RepairReport
   repairKeyspaces(context);
   const directory = DataDirectory.openOrNull(storage, data, { self });
   if (directory !== null) {
-    repairLogs(directory, context, appliedMost(directory));
+    repairLogs(directory, context, greatestMarks(storage, directory.paths.keyspaces));
     directory.close();
   }
   repairTables(context);
@@ -225,25 +221,6 @@ function repairKeyspace(context: RepairContext, path: string, scratch: string): 
     if (!(error instanceof CountdError)) throw error;
     context.setAside("keyspaces", path, `nothing could be saved (${error.message}): set aside`);
   }
-}
-
-/** The greatest generation of each slot that a sound keyspace has applied. */
-function appliedMost({ storage, paths }: DataDirectory): (slot: number) => bigint {
-  const greatest = new Map<number, bigint>();
-  if (storage.statusOrNull(paths.logs) === null) return () => 0n;
-  const { slots } = listSlots(storage, paths.logs);
-  for (const { path } of listKeyspaces(storage, paths.keyspaces)) {
-    try {
-      using reader = KeyspaceReader.open(storage, path);
-      for (const slot of slots) {
-        const mark = reader.applied(slot);
-        if (mark > (greatest.get(slot) ?? 0n)) greatest.set(slot, mark);
-      }
-    } catch (error) {
-      if (!(error instanceof CorruptError)) throw error;
-    }
-  }
-  return (slot) => greatest.get(slot) ?? 0n;
 }
 
 function repairTables(context: RepairContext): void {

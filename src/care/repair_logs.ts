@@ -21,6 +21,7 @@ import {
 } from "../commitlog/mod.ts";
 import { checkBatch } from "../wire/mod.ts";
 import { CountdError } from "../base/errors.ts";
+import { makePlace } from "./copy_files.ts";
 import type { RepairContext } from "./repair_context.ts";
 
 /** Uses that a log whose header is lost may have seen since a keyspace last spoke of it. */
@@ -33,25 +34,23 @@ interface Found {
   readonly lostBytes: number;
 }
 
-/** `appliedMost` gives the greatest mark that any keyspace carries for a slot. */
+/** `marks`: the greatest generation of each slot that is in any keyspace. */
 export function repairLogs(
   directory: DataDirectory,
   context: RepairContext,
-  appliedMost: (slot: number) => bigint,
+  marks: ReadonlyMap<number, bigint>,
 ): void {
   const { storage } = context;
   const { paths, sizes } = directory;
-  if (storage.statusOrNull(paths.logs) === null) return;
-  const { slots } = listSlots(storage, paths.logs);
+  makePlace(storage, paths.logs);
+  const slots = new Set([...listSlots(storage, paths.logs).slots, ...marks.keys()]);
   for (const slot of slots) {
     const path = pathOfSlot(paths.logs, slot);
+    const applied = marks.get(slot) ?? 0n;
     const bytes = readWhole(context, path);
-    if (bytes !== null && bytes.length === sizes.logSize) {
-      const [first] = checkLogBytes(path, slot, { bytes, isHeld: false });
-      if (first === undefined) continue;
-    }
+    if (bytes !== null && bytes.length === sizes.logSize && isSound(bytes, slot, applied)) continue;
     const content = bytes ?? new Uint8Array(0);
-    const found = saveFrames(content, slot, appliedMost(slot));
+    const found = saveFrames(content, slot, applied);
     const image = logImage(content, found.places, {
       slot,
       generation: found.generation,
@@ -68,6 +67,12 @@ export function repairLogs(
     const lockPath = lockPathOfSlot(paths.logs, slot);
     if (storage.statusOrNull(lockPath) !== null) storage.unlink(lockPath);
   }
+}
+
+function isSound(bytes: Uint8Array, slot: number, applied: bigint): boolean {
+  const [first] = checkLogBytes("", slot, { bytes, isHeld: false });
+  const header = newestHeader(bytes.slice(0, 4096))?.header;
+  return first === undefined && header !== undefined && header.generation >= applied;
 }
 
 function readWhole({ storage }: RepairContext, path: string): Uint8Array | null {
@@ -99,7 +104,12 @@ function saveFrames(bytes: Uint8Array, slot: number, applied: bigint): Found {
     const end = places.at(-1);
     const used = good.reduce((sum, place) => sum + place.length, 0);
     const extent = Math.max((end?.offset ?? 0) + (end?.length ?? 0), isOurs ? header.length : 0);
-    return { generation, places: good, lostBytes: Math.max(0, extent - 4096 - used) };
+    return {
+      // Made from nothing after it had been lost: what is in it stands above what was counted before.
+      generation: generation < applied ? applied + 1n : generation,
+      places: good,
+      lostBytes: Math.max(0, extent - 4096 - used),
+    };
   }
   // Above everything that may have been written here, so that what comes next counts.
   const generation = isOurs ? header.generation : applied + GENERATIONS_TRIED;

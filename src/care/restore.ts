@@ -7,13 +7,16 @@ import { CorruptError } from "../base/errors.ts";
 import {
   DataDirectory,
   directoryPaths,
+  freeLogImage,
   freeMode,
   type Holder,
   newestHeader,
+  pathOfSlot,
   sealedMode,
 } from "../commitlog/mod.ts";
 import { directoryOf, type Storage } from "../file/mod.ts";
 import { TableRoot } from "../table/mod.ts";
+import { greatestMarks } from "./applied_marks.ts";
 import { checkDirectory } from "./check.ts";
 import { copyFile, makePlace } from "./copy_files.ts";
 import { readManifest, verifyManifest } from "./manifest.ts";
@@ -74,16 +77,27 @@ function makeTables(storage: Storage, source: string, data: string): void {
   }
 }
 
-/** A log is as long as all logs, all of it allocated, and labelled by its state. */
+/**
+ * A log is as long as all logs, all of it allocated, and labelled by its state. A backup holds none of the
+ * logs that the pool got while it was made, but its keyspaces may have their marks: made here above these,
+ * for the first use of one that a writer made anew would be below them, and folds would drop it.
+ */
 function completeLogs(storage: Storage, data: string, self: Holder): void {
   using directory = DataDirectory.openOrNull(storage, data, { self });
   if (directory === null) return;
   const { logs, keyspaces } = directoryPaths(data);
   // The manifest lists files alone, so that there may be nothing to make these for.
   for (const path of [logs, keyspaces]) makePlace(storage, path);
+  const { logSize } = directory.sizes;
+  for (const [slot, generation] of greatestMarks(storage, keyspaces)) {
+    const path = pathOfSlot(logs, slot);
+    if (storage.statusOrNull(path) !== null) continue;
+    using file = storage.open(path, { access: "write", create: "exclusive", mode: 0o600 });
+    file.write(freeLogImage({ slot, generation, logSize }), 0);
+  }
   for (const name of storage.readDirectory(logs)) {
     using file = storage.open(`${logs}/${name}`, { access: "write" });
-    file.allocate(0, directory.sizes.logSize);
+    file.allocate(0, logSize);
     const head = new Uint8Array(4096);
     file.read(head, 0);
     file.chmod(newestHeader(head)?.header.state === "free" ? freeMode : sealedMode);

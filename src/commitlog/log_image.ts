@@ -31,6 +31,11 @@ export function findFrames(
   return places;
 }
 
+/** Head page of a free log: its next use is the one after `generation`. */
+export function freeLogImage(log: LogIdentity & { readonly logSize: number }): Uint8Array {
+  return logImage(new Uint8Array(0), [], { ...log, claimedWallMs: 0 }).bytes;
+}
+
 /**
  * Head page and frames of a log at rest: sealed with these frames, or free where there are none. The file
  * it belongs into has `logSize` bytes; what follows the image is zeros.

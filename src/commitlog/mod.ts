@@ -28,7 +28,7 @@ export {
   logSizeMax,
   logSizeMin,
 } from "./layout.ts";
-export { findFrames, type FramePlace, logImage } from "./log_image.ts";
+export { findFrames, type FramePlace, freeLogImage, logImage } from "./log_image.ts";
 export { type Capture, LogHead } from "./log_head.ts";
 export { LogReader } from "./log_reader.ts";
 export {

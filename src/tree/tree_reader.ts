@@ -132,6 +132,13 @@ export class TreeReader {
     return this.#marks[slot] ?? 0n;
   }
 
+  /** Every log slot that is in the counters, with its greatest generation, in order. */
+  *marks(): Generator<[slot: number, generation: bigint]> {
+    for (const [slot, generation] of this.#marks.entries()) {
+      if (generation > 0n) yield [slot, generation];
+    }
+  }
+
   /** Takes the newest snapshot; false when that is the one at hand. */
   refresh(): boolean {
     // A block may be read while it is being written; then its elders are valid, and good enough.

@@ -103,6 +103,40 @@ Deno.test("What is written to a restored directory counts, in every log", async 
   oracle.judge(keyspaceTotals(storage));
 });
 
+// Story: the pool grew while a backup ran, and the new log was folded before its keyspace was copied. The
+// copy had the keyspace's mark of a log that it did not have. The restored pool made that log anew, from
+// generation 0, so its next use stood below the mark, and folds dropped what had been answered.
+Deno.test("What is written to a restored directory counts, also in a log that the pool got during the backup", async () => {
+  const disk = new SimulatedDisk();
+  (await openPool(disk.process("prepare"), 3)).directory.close();
+  const storage = disk.process("writer");
+  const added = pathOfSlot(`${DATA}/logs`, 2);
+  storage.rename(added, "/later");
+  const oracle = new CounterOracle();
+  fillFreeLogs(storage, oracle, ["one"]);
+  foldAll(storage);
+  const other = disk.process("worker");
+  disk.observer = (event) => {
+    if (event.point !== "backup.logs.after" || event.when !== "before") return;
+    disk.observer = null;
+    other.rename("/later", added);
+    fillFreeLogs(other, oracle, ["one"]);
+    foldAll(other);
+  };
+  await backup(disk.process("backup"), DATA, COPY, options);
+  assertEquals(disk.observer, null, "the moment came");
+  const restorer = disk.process("restorer");
+  restore(restorer, COPY, SECOND, { self: someHolder });
+  restorer.rename(DATA, "/first");
+  restorer.rename(SECOND, DATA);
+  oracle.judge(keyspaceTotals(restorer));
+  (await openPool(restorer, 3)).directory.close();
+  fillFreeLogs(restorer, oracle, ["one"]);
+  foldAll(restorer);
+  oracle.judge(keyspaceTotals(restorer));
+  assertEquals(checkDirectory(restorer, DATA, options).violations, []);
+});
+
 Deno.test("Backup takes tables and the database along", async () => {
   const disk = new SimulatedDisk({ mappingReserveBytes: 1024 * 1024 });
   const storage = disk.process("user");

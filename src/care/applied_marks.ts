@@ -1,0 +1,64 @@
+/**
+ * What the keyspaces say of the commit logs: each keeps, for every slot, the greatest generation that is
+ * in its counters. A log that is used again at or below such a mark is taken for one that is counted
+ * already, so it must never be there, nor be missing, for then it would be made anew from nothing.
+ */
+
+import { CorruptError } from "../base/errors.ts";
+import { type DataDirectory, LogHead, pathOfSlot } from "../commitlog/mod.ts";
+import type { Storage } from "../file/mod.ts";
+import {
+  KeyspaceReader,
+  listKeyspaces,
+  SnapshotLostError,
+  type Violation,
+} from "../keyspace/mod.ts";
+
+/** Number of the rule in the README of the commit logs. */
+const MARKS_RULE = 12;
+
+/** The greatest mark of each slot in any keyspace that can be read; a slot without a mark is left out. */
+export function greatestMarks(storage: Storage, keyspaces: string): Map<number, bigint> {
+  const greatest = new Map<number, bigint>();
+  for (const { path } of listKeyspaces(storage, keyspaces)) {
+    try {
+      using reader = KeyspaceReader.open(storage, path);
+      for (const [slot, generation] of reader.marks()) {
+        if (generation > (greatest.get(slot) ?? 0n)) greatest.set(slot, generation);
+      }
+    } catch (error) {
+      // Damage has a rule of its own; a file that is folded into faster than it is read has none.
+      if (!(error instanceof CorruptError || error instanceof SnapshotLostError)) throw error;
+    }
+  }
+  return greatest;
+}
+
+/** Every slot whose log is missing, or of an earlier use than a keyspace speaks of. Looks only. */
+export function checkMarks(directory: DataDirectory): Violation[] {
+  const { storage, paths } = directory;
+  const violations: Violation[] = [];
+  // First the marks: a claim raises the log before any fold can raise them.
+  for (const [slot, mark] of greatestMarks(storage, paths.keyspaces)) {
+    const path = pathOfSlot(paths.logs, slot);
+    const found = generationOf(directory, slot);
+    if (found === "unknown" || (found !== "missing" && found >= mark)) continue;
+    const what = found === "missing" ? "is missing" : `has generation ${found}`;
+    violations.push({
+      invariant: MARKS_RULE,
+      path,
+      offset: 0,
+      message:
+        `The log ${what}, and generation ${mark} is in a keyspace: what is written to it would ` +
+        "not be counted; run countd repair",
+    });
+  }
+  return violations;
+}
+
+function generationOf(directory: DataDirectory, slot: number): bigint | "missing" | "unknown" {
+  const { storage, paths } = directory;
+  if (storage.statusOrNull(pathOfSlot(paths.logs, slot)) === null) return "missing";
+  using head = LogHead.openHead(directory, slot);
+  return head?.capture()?.generation ?? "unknown";
+}
