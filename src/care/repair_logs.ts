@@ -3,13 +3,15 @@
  * worker folds as any other.
  *
  * The generation is what keeps increments from being counted twice or not at all: the new log never has
- * one that a keyspace has applied already unless it is the very log that was applied.
+ * one that a keyspace has applied already unless it is the very log that was applied: then each keyspace
+ * takes what it does not have yet.
  */
 
 import {
   checkLogBytes,
   type DataDirectory,
   findFrames,
+  findLatestGeneration,
   type FramePlace,
   freeMode,
   listSlots,
@@ -30,8 +32,10 @@ const GENERATIONS_TRIED = 64n;
 interface Found {
   readonly generation: bigint;
   readonly places: readonly FramePlace[];
-  /** Bytes of frames that could not be used. */
+  /** Bytes of frames that could not be used; without a header only those before the last good frame. */
   readonly lostBytes: number;
+  /** False where no header tells what the log was, and how long. */
+  readonly hasHeader: boolean;
 }
 
 /** `marks`: the greatest generation of each slot that is in any keyspace. */
@@ -63,7 +67,7 @@ export function repairLogs(
       file.write(image.bytes, 0);
       file.chmod(image.state === "free" ? freeMode : sealedMode);
       file.sync();
-    }, `saved ${image.records} increments; ${found.lostBytes} bytes of damage were left out`);
+    }, describe(found, image.records, bytes === null));
     const lockPath = lockPathOfSlot(paths.logs, slot);
     if (storage.statusOrNull(lockPath) !== null) storage.unlink(lockPath);
   }
@@ -91,37 +95,56 @@ function readWhole({ storage }: RepairContext, path: string): Uint8Array | null 
 
 /** Good frames with proper records, from before and behind the damage. */
 function saveFrames(bytes: Uint8Array, slot: number, applied: bigint): Found {
-  const header = bytes.length < 4096 ? null : newestHeader(bytes.slice(0, 4096))?.header ?? null;
-  const isOurs = header !== null && header.slot === slot;
-  if (isOurs && header.state === "free") {
-    return { generation: max(header.generation, applied), places: [], lostBytes: 0 };
-  }
-  const tried = isOurs ? [header.generation] : candidates(applied);
-  for (const generation of tried) {
-    const places = findFrames(bytes, { slot, generation }, bytes.length);
-    if (places.length === 0) continue;
-    const good = places.filter((place) => hasProperRecords(bytes, place));
-    const end = places.at(-1);
-    const used = good.reduce((sum, place) => sum + place.length, 0);
-    const extent = Math.max((end?.offset ?? 0) + (end?.length ?? 0), isOurs ? header.length : 0);
+  const newest = bytes.length < 4096 ? null : newestHeader(bytes.slice(0, 4096))?.header ?? null;
+  const header = newest !== null && newest.slot === slot ? newest : null;
+  if (header?.state === "free") {
     return {
-      // Made from nothing after it had been lost: what is in it stands above what was counted before.
-      generation: generation < applied ? applied + 1n : generation,
-      places: good,
-      lostBytes: Math.max(0, extent - 4096 - used),
+      generation: max(header.generation, applied),
+      places: [],
+      lostBytes: 0,
+      hasHeader: true,
     };
   }
-  // Above everything that may have been written here, so that what comes next counts.
-  const generation = isOurs ? header.generation : applied + GENERATIONS_TRIED;
-  const lostBytes = isOurs ? header.length - 4096 : 0;
-  return { generation: max(generation, applied), places: [], lostBytes };
+  const hasHeader = header !== null;
+  // The use that a keyspace speaks of may be the latest one, and another keyspace may not have it yet.
+  const tried = { first: max(applied, 1n), last: applied + GENERATIONS_TRIED };
+  const generation = header?.generation ?? findLatestGeneration(bytes, slot, tried);
+  const places = generation === null ? [] : findFrames(bytes, { slot, generation }, bytes.length);
+  const good = places.filter((place) => hasProperRecords(bytes, place));
+  const last = places.at(-1);
+  const end = last === undefined ? 4096 : last.offset + last.length;
+  const used = good.reduce((sum, place) => sum + place.length, 0);
+  const lostBytes = Math.max(0, Math.max(end, header?.length ?? 0) - 4096 - used);
+  return {
+    generation: restGeneration(generation, { applied, isEmpty: good.length === 0 }),
+    places: good,
+    lostBytes,
+    hasHeader,
+  };
 }
 
-/** Without a header: first the uses that no keyspace has seen, the likeliest one first. */
-function candidates(applied: bigint): bigint[] {
-  const list: bigint[] = [];
-  for (let more = 1n; more <= GENERATIONS_TRIED; more++) list.push(applied + more);
-  return list;
+/** The generation under which a log rests, so that what is in it and what comes next counts once. */
+function restGeneration(
+  found: bigint | null,
+  { applied, isEmpty }: { readonly applied: bigint; readonly isEmpty: boolean },
+): bigint {
+  // Above everything that may have been written here.
+  if (found === null) return applied + GENERATIONS_TRIED;
+  if (found >= applied || isEmpty) return max(found, applied);
+  // Made from nothing after it had been removed: no mark speaks of what is in it.
+  return applied + 1n;
+}
+
+/** In words: what came of a log, and what nobody can tell. */
+function describe(found: Found, records: number, isMissing: boolean): string {
+  if (isMissing) return "made again, free: it was missing, and what it held is unknown";
+  const damage = `${found.lostBytes} bytes of damage were left out`;
+  if (found.hasHeader) return `saved ${records} increments; ${damage}`;
+  if (found.places.length === 0) {
+    return "found no increments: its header is lost, so what it held is unknown";
+  }
+  return `saved ${records} increments of generation ${found.generation}, which the next fold counts ` +
+    `where it is not yet in; ${damage}, and as its header is lost, what followed is unknown`;
 }
 
 function hasProperRecords(bytes: Uint8Array, { offset, length }: FramePlace): boolean {

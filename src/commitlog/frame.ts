@@ -64,9 +64,8 @@ export class FrameCodec {
    * `limit`.
    */
   verify(log: LogBytes, offset: number, limit: number): number {
-    if (offset + frameHeadBytes > limit) return 0;
-    const length = Atomics.load(log.words, offset / 4) >>> 0;
-    if (!isPlausible(log.view, offset, { length, limit })) return 0;
+    const length = plausibleLength(log, offset, limit);
+    if (length === 0) return 0;
     const sum = log.view.getUint32(offset + at.checksum.offset, true);
     const body = log.bytes.subarray(offset + at.durable.offset, offset + length);
     return sum === this.#checksum(body, { offset, length }) ? length : 0;
@@ -95,18 +94,21 @@ export class LogBytes {
   }
 }
 
-/** Cheap tests that almost nothing but a frame passes, before the checksum is paid for. */
-function isPlausible(
-  view: DataView,
-  offset: number,
-  { length, limit }: { readonly length: number; readonly limit: number },
-): boolean {
-  return length > frameHeadBytes && length % frameAlignmentBytes === 0 &&
+/**
+ * Length of what may be a frame of any use of the log, or 0: cheap tests that almost nothing but a frame
+ * passes, before the checksum is paid for.
+ */
+export function plausibleLength(log: LogBytes, offset: number, limit: number): number {
+  if (offset + frameHeadBytes > limit) return 0;
+  const length = Atomics.load(log.words, offset / 4) >>> 0;
+  const { view } = log;
+  const isPlausible = length > frameHeadBytes && length % frameAlignmentBytes === 0 &&
     offset + length <= limit &&
     view.getUint16(offset + at.magic.offset, true) === frameMagic &&
     view.getUint16(offset + at.reserved.offset, true) === 0 &&
     view.getUint32(offset + at.durable.offset, true) <= offset &&
     view.getUint32(offset + at.durable.offset + 4, true) === 0;
+  return isPlausible ? length : 0;
 }
 
 /** What the head of a verified frame says. */

@@ -4,9 +4,9 @@
  */
 
 import { assert } from "../base/assert.ts";
-import { FrameCodec, frameRecords, LogBytes } from "./frame.ts";
+import { FrameCodec, frameRecords, LogBytes, plausibleLength } from "./frame.ts";
 import { encodeHeader, type LogState } from "./header.ts";
-import { frameHeadBytes, headPageBytes, type LogIdentity } from "./layout.ts";
+import { frameAlignmentBytes, frameHeadBytes, headPageBytes, type LogIdentity } from "./layout.ts";
 
 /** Where a valid frame lies in a log. */
 export interface FramePlace {
@@ -26,9 +26,32 @@ export function findFrames(
   for (let offset = headPageBytes; offset + frameHeadBytes <= limit;) {
     const length = codec.verify(log, offset, limit);
     if (length > 0) places.push({ offset, length });
-    offset += length > 0 ? length : 8;
+    offset += length > 0 ? length : frameAlignmentBytes;
   }
   return places;
+}
+
+/**
+ * The latest use, of those from `first` to `last`, of which a log whose header is lost holds a valid
+ * frame; null where there is none. Each use writes from the start, so frames of earlier ones may follow
+ * behind it, and of later ones there are none.
+ */
+export function findLatestGeneration(
+  bytes: Uint8Array,
+  slot: number,
+  { first, last }: { readonly first: bigint; readonly last: bigint },
+): bigint | null {
+  const log = new LogBytes(bytes);
+  // Looked for once, for a checksum of each is all that a generation costs then.
+  const offsets: number[] = [];
+  for (let offset = headPageBytes; offset < bytes.length; offset += frameAlignmentBytes) {
+    if (plausibleLength(log, offset, bytes.length) > 0) offsets.push(offset);
+  }
+  for (let generation = last; generation >= first; generation--) {
+    const codec = new FrameCodec({ slot, generation });
+    if (offsets.some((offset) => codec.verify(log, offset, bytes.length) > 0)) return generation;
+  }
+  return null;
 }
 
 /** Head page of a free log: its next use is the one after `generation`. */

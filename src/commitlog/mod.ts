@@ -28,7 +28,13 @@ export {
   logSizeMax,
   logSizeMin,
 } from "./layout.ts";
-export { findFrames, type FramePlace, freeLogImage, logImage } from "./log_image.ts";
+export {
+  findFrames,
+  findLatestGeneration,
+  type FramePlace,
+  freeLogImage,
+  logImage,
+} from "./log_image.ts";
 export { type Capture, LogHead } from "./log_head.ts";
 export { LogReader } from "./log_reader.ts";
 export {

@@ -1,11 +1,11 @@
 /** Repair: what it saves, what it says of it, and whom it keeps out meanwhile. */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { checkDirectory, repair } from "../../src/care/mod.ts";
-import { DataDirectory, pathOfSlot } from "../../src/commitlog/mod.ts";
+import { DataDirectory, HeldLog, pathOfSlot } from "../../src/commitlog/mod.ts";
 import type { Storage } from "../../src/file/mod.ts";
 import { CounterOracle } from "../crash/counter_oracle.ts";
-import { DATA, openPool, someHolder } from "../crash/counter_subject.ts";
+import { DATA, LOG_BYTES, openPool, someHolder } from "../crash/counter_subject.ts";
 import { fillFreeLogs, foldAll } from "../crash/damaged_ground.ts";
 import { keyspaceTotals } from "../crash/keyspace_fold.ts";
 import { foldOnce } from "../crash/worker_fold.ts";
@@ -77,4 +77,96 @@ Deno.test("Repair saves what was written to a log that was removed and made anew
   await foldAndJudge(storage, oracle);
   fillFreeLogs(storage, oracle, ["one", "two"]);
   await foldAndJudge(storage, oracle);
+});
+
+/** Two logs that keyspace "one" has and "two" has not, as a fold killed between two meta pages leaves. */
+async function halfFoldedGround(): Promise<{ disk: SimulatedDisk; oracle: CounterOracle }> {
+  const { disk, oracle } = await foldedGround();
+  const storage = disk.process("writer");
+  fillFreeLogs(storage, oracle, ["one", "two"]);
+  const behind = [`${DATA}/keyspaces/two`, ...[0, 1].map((slot) => pathOfSlot(LOGS, slot))];
+  const kept = behind.map((path) => {
+    const { live, size } = disk.files().get(path)!;
+    return live.slice(0, size);
+  });
+  foldAll(storage);
+  for (const [index, path] of behind.entries()) {
+    overwrite(storage, path, { offset: 0, bytes: kept[index]! });
+    storage.chmod(path, index === 0 ? 0o600 : 0o200);
+  }
+  return { disk, oracle };
+}
+
+function overwrite(
+  storage: Storage,
+  path: string,
+  { offset, bytes }: { readonly offset: number; readonly bytes: Uint8Array },
+): void {
+  const { mode } = storage.status(path);
+  storage.chmod(path, 0o600);
+  {
+    using file = storage.open(path, { access: "write" });
+    if (offset === 0 && bytes.length > 4096) file.truncate(bytes.length);
+    file.write(bytes, offset);
+  }
+  storage.chmod(path, mode);
+}
+
+const lostHead = { offset: 0, bytes: new Uint8Array(1024).fill(0x5a) };
+
+// Story: a fold was killed between the meta pages of two keyspaces, then the head page of its log could
+// not be read. Only generations above the mark were looked for, and the log was replaced by an empty one:
+// the second keyspace never got what was in it, and the report spoke of 0 bytes of damage.
+Deno.test("Repair saves what is in a log without a header and not yet in all of its keyspaces", async () => {
+  const { disk, oracle } = await halfFoldedGround();
+  const storage = disk.process("user");
+  overwrite(storage, pathOfSlot(LOGS, 0), lostHead);
+  const report = repair(storage, DATA, inPlace);
+  assertEquals(report.remaining, []);
+  assertMatch(report.actions[0]!.what, /^saved 4 increments of generation 4, .* is unknown$/);
+  await foldAndJudge(storage, oracle);
+  fillFreeLogs(storage, oracle, ["one", "two"]);
+  await foldAndJudge(storage, oracle);
+});
+
+Deno.test("Repair of a log without a header counts nothing again that was folded everywhere", async () => {
+  const { disk, oracle } = await foldedGround();
+  const storage = disk.process("user");
+  overwrite(storage, pathOfSlot(LOGS, 0), lostHead);
+  assertEquals(repair(storage, DATA, inPlace).remaining, []);
+  await foldAndJudge(storage, oracle);
+  fillFreeLogs(storage, oracle, ["one", "two"]);
+  await foldAndJudge(storage, oracle);
+});
+
+Deno.test("Repair of a log without a header takes its latest use, not what an earlier one left behind it", async () => {
+  const { disk, oracle } = await foldedGround();
+  const storage = disk.process("user");
+  // A use that was longer, and whose frames behind the cut nobody was promised.
+  const torn = oracle.copy();
+  fillFreeLogs(storage, torn, ["one", "two"], 3);
+  for (const slot of [0, 1]) {
+    using directory = DataDirectory.open(storage, DATA, options);
+    const held = HeldLog.take(directory, slot)!;
+    held.store({ state: "free", length: 4096, durable: 4096, records: 0 });
+    held.release("free");
+  }
+  fillFreeLogs(storage, oracle, ["one", "two"]);
+  overwrite(storage, pathOfSlot(LOGS, 0), lostHead);
+  assertEquals(repair(storage, DATA, inPlace).remaining, []);
+  await foldAndJudge(storage, oracle);
+});
+
+Deno.test("Repair says that it cannot tell what a log held of which nothing is left", async () => {
+  const { disk } = await foldedGround();
+  const storage = disk.process("user");
+  const all = { offset: 0, bytes: new Uint8Array(LOG_BYTES).fill(0x5a) };
+  overwrite(storage, pathOfSlot(LOGS, 0), all);
+  storage.unlink(pathOfSlot(LOGS, 1));
+  const report = repair(storage, DATA, inPlace);
+  assertEquals(report.remaining, []);
+  assertEquals(report.actions.map(({ what }) => what), [
+    "found no increments: its header is lost, so what it held is unknown",
+    "made again, free: it was missing, and what it held is unknown",
+  ]);
 });
