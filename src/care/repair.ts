@@ -9,26 +9,17 @@
  *   db         by the database's own repair
  */
 
-import { CorruptError, CountdError, NotFoundError } from "../base/errors.ts";
-import {
-  Control,
-  DataDirectory,
-  directoryPaths,
-  directorySizesDefault,
-  type Holder,
-  listSlots,
-  logSizeMin,
-  pathOfSlot,
-} from "../commitlog/mod.ts";
+import { CountdError, NotFoundError } from "../base/errors.ts";
+import { DataDirectory, directoryPaths, type Holder } from "../commitlog/mod.ts";
 import { check as checkDatabase, repairDatabase } from "../db/mod.ts";
 import { type Storage, trimSlashes } from "../file/mod.ts";
 import { check as checkKeyspace, rebuildKeyspace } from "../keyspace/mod.ts";
 import { checkTables } from "../table/mod.ts";
 import { greatestMarks } from "./applied_marks.ts";
-import { aloneWith } from "./clear_failed.ts";
 import { checkDirectory, databasePaths, withoutFailedMark } from "./check.ts";
 import { copyFile, directoriesBelow, filesBelow, makePlace, removeTree } from "./copy_files.ts";
 import { type RepairAction, RepairContext } from "./repair_context.ts";
+import { repairControl, takeAlone } from "./repair_control.ts";
 import { repairLogs } from "./repair_logs.ts";
 import { UnfinishedDirectory } from "./unfinished_directory.ts";
 import type { Violation } from "./violation.ts";
@@ -60,11 +51,11 @@ export function repair(storage: Storage, place: string, options: RepairOptions):
   if (storage.statusOrNull(data)?.kind !== "directory") {
     throw new NotFoundError(`No data directory at ${data}: there is nothing to repair`);
   }
-  using _alone = takeAlone(storage, data, self);
-  if (out === null) return repairPlace(storage, data, self);
+  using alone = takeAlone(storage, data, self);
+  if (out === null) return repairPlace(storage, data, { self, isAlone: alone !== null });
   using made = UnfinishedDirectory.begin(storage, out, "repair");
   copyTree(storage, data, made.path);
-  const report = repairPlace(storage, made.path, self);
+  const report = repairPlace(storage, made.path, { self, isAlone: false });
   storage.syncFileSystem(made.path);
   made.publish();
   return movedReport(report, made.path, made.target);
@@ -84,29 +75,6 @@ function movedReport(report: RepairReport, from: string, to: string): RepairRepo
   };
 }
 
-/** Keeps daemons out for as long as the control file can be used for it. */
-function takeAlone(storage: Storage, data: string, self: Holder): Disposable {
-  try {
-    const directory = DataDirectory.openOrNull(storage, data, { self });
-    if (directory === null) return { [Symbol.dispose]: () => {} };
-    try {
-      const alone = aloneWith(directory, "repaired");
-      return {
-        [Symbol.dispose]: () => {
-          alone[Symbol.dispose]();
-          directory.close();
-        },
-      };
-    } catch (error) {
-      directory.close();
-      throw error;
-    }
-  } catch (error) {
-    if (error instanceof CorruptError) return { [Symbol.dispose]: () => {} };
-    throw error;
-  }
-}
-
 function copyTree(storage: Storage, from: string, to: string): void {
   makePlace(storage, to);
   for (const path of directoriesBelow(storage, from)) makePlace(storage, `${to}/${path}`);
@@ -124,9 +92,13 @@ function copyTree(storage: Storage, from: string, to: string): void {
   }
 }
 
-function repairPlace(storage: Storage, data: string, self: Holder): RepairReport {
+function repairPlace(
+  storage: Storage,
+  data: string,
+  { self, isAlone }: { readonly self: Holder; readonly isAlone: boolean },
+): RepairReport {
   const context = new RepairContext(storage, data);
-  repairControl(context, self);
+  using _alone = repairControl(context, self, isAlone);
   repairKeyspaces(context);
   const directory = DataDirectory.openOrNull(storage, data, { self });
   if (directory !== null) {
@@ -137,48 +109,6 @@ function repairPlace(storage: Storage, data: string, self: Holder): RepairReport
   repairDatabaseOf(context);
   const { violations } = checkDirectory(storage, data, { self });
   return { directory: data, actions: context.actions, remaining: withoutFailedMark(violations) };
-}
-
-function repairControl(context: RepairContext, self: Holder): void {
-  const { storage, data } = context;
-  const { control, logs, keyspaces } = directoryPaths(data);
-  let damage: string;
-  try {
-    const directory = DataDirectory.openOrNull(storage, data, { self });
-    directory?.close();
-    if (directory !== null) return;
-    const isNeeded = [logs, keyspaces].some((path) => storage.statusOrNull(path) !== null);
-    if (!isNeeded) return;
-    damage = "it was missing";
-  } catch (error) {
-    if (!(error instanceof CorruptError)) throw error;
-    damage = error.message;
-  }
-  const logSize = likelyLogSize(storage, logs);
-  const sizes = { ...directorySizesDefault, logSize };
-  const kept = storage.statusOrNull(control) === null ? null : context.keep(control);
-  if (kept !== null) storage.unlink(control);
-  Control.create(storage, control, sizes);
-  context.actions.push({
-    noun: "control",
-    path: control,
-    what: `made again (${damage}): log size ${logSize}, names up to ${sizes.keySize} bytes; make ` +
-      "sure that clients send messages of these sizes",
-    saved: kept,
-  });
-}
-
-/** The size that most logs have. */
-function likelyLogSize(storage: Storage, logs: string): number {
-  const counts = new Map<number, number>();
-  if (storage.statusOrNull(logs) !== null) {
-    for (const slot of listSlots(storage, logs).slots) {
-      const { size } = storage.status(pathOfSlot(logs, slot));
-      if (size >= logSizeMin && size % 4096 === 0) counts.set(size, (counts.get(size) ?? 0) + 1);
-    }
-  }
-  const [most] = [...counts].sort((left, right) => right[1] - left[1]);
-  return most?.[0] ?? directorySizesDefault.logSize;
 }
 
 function repairKeyspaces(context: RepairContext): void {

@@ -2,7 +2,8 @@
  * `DATA/control`: the kernel locks of a data directory, its sizes and format, and the failed mark.
  *
  * Invariants:
- *  1. The file is made whole, appears under its name once, and is never replaced.
+ *  1. The file is made whole and appears under its name once. Only a repair replaces it, a damaged one,
+ *     while it holds the daemons' lock of both.
  *  2. One descriptor for each opened data directory; a lock belongs to that descriptor, so two
  *     openings keep each other out, also within one process.
  *  3. Locks are tried, never waited for, and never taken from a living holder.
@@ -12,11 +13,18 @@
 import { crc32 } from "node:zlib";
 import { assert } from "../base/assert.ts";
 import { CorruptError, UsageError } from "../base/errors.ts";
-import { OsError, publishNewFile, type Storage, type StoredFile } from "../file/mod.ts";
+import {
+  OsError,
+  publishFile,
+  publishNewFile,
+  type Storage,
+  type StoredFile,
+} from "../file/mod.ts";
 import {
   controlBytes,
   controlLayout as at,
   controlMagic,
+  directoryLocks,
   directoryVersion,
   holderBytes,
   holderLayout,
@@ -24,6 +32,7 @@ import {
   locksOffset,
   slotLocksOffset,
 } from "./control_layout.ts";
+import { type FailedMark, readFailedMark, writeFailedMark } from "./failed_mark.ts";
 import type { Holder } from "./holder.ts";
 import { logSizeDefault, logSizeMax, logSizeMin } from "./layout.ts";
 
@@ -55,27 +64,56 @@ export class Control implements Disposable {
    * open the same file.
    */
   static create(storage: Storage, path: string, sizes: DirectorySizes): void {
-    checkDirectorySizes(sizes);
-    const identity = crypto.getRandomValues(new Uint8Array(at.identity.size));
-    const temporaryPath = `${path}.new-${hex(identity)}`;
-    const bytes = new Uint8Array(controlBytes);
-    const view = new DataView(bytes.buffer);
-    bytes.set(controlMagic, at.magic.offset);
-    view.setUint32(at.version.offset, directoryVersion, true);
-    view.setUint32(at.keyspaceSize.offset, sizes.keyspaceSize, true);
-    view.setUint32(at.keySize.offset, sizes.keySize, true);
-    view.setBigUint64(at.logSize.offset, BigInt(sizes.logSize), true);
-    bytes.set(identity, at.identity.offset);
-    view.setUint32(at.checksum.offset, crc32(bytes.subarray(0, at.checksum.offset)), true);
-    using file = storage.open(temporaryPath, { access: "write", create: "exclusive", mode: 0o600 });
+    const temporaryPath = makeFile(storage, path, sizes);
     try {
-      file.allocate(0, holdersOffset);
-      file.write(bytes, 0);
+      using file = storage.open(temporaryPath, { access: "write" });
       publishNewFile(storage, file, { temporaryPath, path });
     } catch (error) {
       if (storage.statusOrNull(temporaryPath) !== null) storage.unlink(temporaryPath);
       if (!(error instanceof OsError && error.code === "EEXIST")) throw error;
     }
+  }
+
+  /**
+   * Makes `path` anew, also in the place of a damaged file, with the failed mark that this one carried. The
+   * opening that is returned has held the daemons' lock since before the file had its name, so nobody has
+   * joined. Throws `OsError`, EEXIST where somebody else has made a missing one meanwhile.
+   */
+  static remake(
+    storage: Storage,
+    path: string,
+    { sizes, self }: { readonly sizes: DirectorySizes; readonly self: Holder },
+  ): Control {
+    const temporaryPath = makeFile(storage, path, sizes);
+    try {
+      const control = Control.open(storage, temporaryPath, self);
+      try {
+        control.tryLock(directoryLocks.daemon);
+        const isMissing = storage.statusOrNull(path) === null;
+        const mark = isMissing ? null : failedMarkAt(storage, path);
+        if (mark !== null) writeFailedMark(control.file, mark);
+        const publish = isMissing ? publishNewFile : publishFile;
+        publish(storage, control.file, { temporaryPath, path });
+        return control;
+      } catch (error) {
+        control.close();
+        throw error;
+      }
+    } catch (error) {
+      if (storage.statusOrNull(temporaryPath) !== null) storage.unlink(temporaryPath);
+      throw error;
+    }
+  }
+
+  /**
+   * Takes the daemons' lock of a control file whatever its bytes say, for one that is damaged; null where a
+   * daemon lives. Throws `OsError` where there is no file.
+   */
+  static lockDaemonsOut(storage: Storage, path: string): Disposable | null {
+    const file = storage.open(path, { access: "write" });
+    if (file.tryLockRange(locksOffset + directoryLocks.daemon, 1, "exclusive")) return file;
+    file.close();
+    return null;
   }
 
   /** Throws `CorruptError` where the file is not what it should be, `OsError` where there is none. */
@@ -190,6 +228,36 @@ export class Control implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** Writes a control file with a new identity under a name of its own, which is returned. */
+function makeFile(storage: Storage, path: string, sizes: DirectorySizes): string {
+  checkDirectorySizes(sizes);
+  const identity = crypto.getRandomValues(new Uint8Array(at.identity.size));
+  const temporaryPath = `${path}.new-${hex(identity)}`;
+  const bytes = new Uint8Array(controlBytes);
+  const view = new DataView(bytes.buffer);
+  bytes.set(controlMagic, at.magic.offset);
+  view.setUint32(at.version.offset, directoryVersion, true);
+  view.setUint32(at.keyspaceSize.offset, sizes.keyspaceSize, true);
+  view.setUint32(at.keySize.offset, sizes.keySize, true);
+  view.setBigUint64(at.logSize.offset, BigInt(sizes.logSize), true);
+  bytes.set(identity, at.identity.offset);
+  view.setUint32(at.checksum.offset, crc32(bytes.subarray(0, at.checksum.offset)), true);
+  using file = storage.open(temporaryPath, { access: "write", create: "exclusive", mode: 0o600 });
+  try {
+    file.allocate(0, holdersOffset);
+    file.write(bytes, 0);
+  } catch (error) {
+    storage.unlink(temporaryPath);
+    throw error;
+  }
+  return temporaryPath;
+}
+
+function failedMarkAt(storage: Storage, path: string): FailedMark | null {
+  using file = storage.open(path, { access: "read" });
+  return readFailedMark(file);
 }
 
 /** Number of a slot's lock. */

@@ -3,7 +3,7 @@
  */
 
 import { BusyError, NotFoundError, UsageError } from "../base/errors.ts";
-import { makeDirectories, OsError, type Storage } from "../file/mod.ts";
+import { leadsTo, makeDirectories, OsError, type Storage } from "../file/mod.ts";
 import {
   checkDirectorySizes,
   Control,
@@ -146,9 +146,18 @@ export class DataDirectory implements Disposable {
     }
   }
 
-  /** Says that a daemon serves this directory. Throws `BusyError` while a repair or clearing runs. */
+  /**
+   * Says that a daemon serves this directory. Throws `BusyError` while a repair or clearing runs, and where
+   * the control file was replaced since it was opened: its locks keep nobody out any more.
+   */
   joinDaemons(): void {
-    if (this.control.tryLock(directoryLocks.daemon, "shared")) return;
+    if (this.control.tryLock(directoryLocks.daemon, "shared")) {
+      if (leadsTo(this.storage, this.paths.control, this.control.file.status())) return;
+      this.control.unlock(directoryLocks.daemon);
+      throw new BusyError(
+        `The control file of data directory ${this.paths.data} was replaced meanwhile: try again`,
+      );
+    }
     throw new BusyError(
       `Data directory ${this.paths.data} is being checked or repaired by ` +
         `${this.control.describeHolder(directoryLocks.daemon)}: try again when that is done`,

@@ -71,6 +71,7 @@ Deno.test("Repair in place survives a crash at every point and a second try", as
       damage(storage) {
         overwrite(storage, `${DATA}/logs/${nameOfSlot(0)}`, 4200);
         overwrite(storage, `${DATA}/keyspaces/one`, 24 * 1024 + 100);
+        overwrite(storage, `${DATA}/control`, 20);
       },
       work(disk) {
         const report = repair(disk.process("repair"), DATA, { ...options, out: null });
