@@ -15,6 +15,7 @@ import {
   listSlots,
   logImage,
   LogReader,
+  lostHeaderOffset,
   nameOfSlot,
   newestHeader,
   pathOfSlot,
@@ -99,15 +100,13 @@ function tryCapture(reader: LogReader, slot: number): Held | null {
   const capture = reader.capture();
   if (capture === null) {
     if (newestHeader(reader.bytes.slice(0, 4096)) !== null) return null;
-    const { path } = reader;
-    throw new CorruptError(`${path} has no valid header: run countd check, then countd repair`, {
-      path,
-      offset: 0,
-    });
+    throw headerDamage(reader.path, 0);
   }
   const { generation, limit, claimedWallMs } = capture;
   const bytes = capture.state === "free" ? new Uint8Array(0) : reader.bytes.slice(0, limit);
+  const lostOffset = lostHeaderOffset(reader.bytes);
   if (!reader.isStill(capture)) return null;
+  if (lostOffset !== null) throw headerDamage(reader.path, lostOffset);
   if (bytes.length === 0) return { slot, generation, bytes, places: [], claimedWallMs };
   const identity = { slot, generation };
   const scan = scanLog(bytes, identity, limit);
@@ -119,4 +118,11 @@ function tryCapture(reader: LogReader, slot: number): Held | null {
   }
   const places = findFrames(bytes, identity, scan.cut);
   return { slot, generation, bytes, places, claimedWallMs };
+}
+
+function headerDamage(path: string, offset: number): CorruptError {
+  return new CorruptError(`${path} has lost its header: run countd check, then countd repair`, {
+    path,
+    offset,
+  });
 }

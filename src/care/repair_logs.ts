@@ -17,6 +17,7 @@ import {
   listSlots,
   lockPathOfSlot,
   logImage,
+  lostHeaderOffset,
   newestHeader,
   pathOfSlot,
   sealedMode,
@@ -96,7 +97,8 @@ function readWhole({ storage }: RepairContext, path: string): Uint8Array | null 
 /** Good frames with proper records, from before and behind the damage. */
 function saveFrames(bytes: Uint8Array, slot: number, applied: bigint): Found {
   const newest = bytes.length < 4096 ? null : newestHeader(bytes.slice(0, 4096))?.header ?? null;
-  const header = newest !== null && newest.slot === slot ? newest : null;
+  const isLost = newest === null || newest.slot !== slot || lostHeaderOffset(bytes) !== null;
+  const header = isLost ? null : newest;
   if (header?.state === "free") {
     return {
       generation: max(header.generation, applied),

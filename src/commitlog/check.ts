@@ -11,6 +11,7 @@ import { frameRecords, LogBytes } from "./frame.ts";
 import { decodeHeader, type LogHeader, newestHeader } from "./header.ts";
 import { headerCopyBytes, headPageBytes } from "./layout.ts";
 import { LogReader } from "./log_reader.ts";
+import { lostHeaderOffset } from "./lost_header.ts";
 import { scanLog } from "./recovery.ts";
 import { listSlots, lockPathOfSlot, modeOfState, pathOfSlot } from "./slot_files.ts";
 
@@ -113,6 +114,10 @@ export function checkLogBytes(
   }
   if (older !== undefined && older.header.generation > newest.header.generation) {
     add(4, newest.offset, "The generation fell");
+  }
+  const lostOffset = lostHeaderOffset(bytes);
+  if (lostOffset !== null) {
+    add(3, lostOffset, "The newest header is damaged, and the log holds frames: run countd repair");
   }
   const { header } = newest;
   if (header.state === "free" || violations.length > 0) return violations;

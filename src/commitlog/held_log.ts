@@ -11,6 +11,7 @@ import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { type LogHeader, newestHeader, storeHeader } from "./header.ts";
 import { headPageBytes } from "./layout.ts";
+import { lostHeaderOffset } from "./lost_header.ts";
 import type { SlotMapping } from "./slot_mappings.ts";
 import {
   heldMode,
@@ -87,10 +88,11 @@ export class HeldLog {
     return this.mapping.bytes;
   }
 
-  /** The newest valid header, or null where both copies are damaged. */
+  /** The newest header, or null where it is damaged. */
   header(): LogHeader | null {
     const newest = newestHeader(this.bytes.subarray(0, headPageBytes));
-    return newest === null || newest.header.slot !== this.slot ? null : newest.header;
+    if (newest === null || newest.header.slot !== this.slot) return null;
+    return lostHeaderOffset(this.bytes) === null ? newest.header : null;
   }
 
   /** Stores the next header over the older copy. */

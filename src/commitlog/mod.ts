@@ -37,6 +37,7 @@ export {
 } from "./log_image.ts";
 export { type Capture, LogHead } from "./log_head.ts";
 export { LogReader } from "./log_reader.ts";
+export { lostHeaderOffset } from "./lost_header.ts";
 export {
   backlogBytesDefault,
   checkBacklog,

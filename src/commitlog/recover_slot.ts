@@ -47,7 +47,7 @@ function recover(log: HeldLog): Recovery {
   const header = log.header();
   if (header === null) {
     const error = new CorruptError(
-      `${log.path} has no valid header: it is left alone until countd repair looks at it`,
+      `${log.path} has lost its header: it is left alone until countd repair looks at it`,
       { path: log.path, offset: 0 },
     );
     log.release(null);

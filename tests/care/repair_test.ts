@@ -1,11 +1,25 @@
 /** Repair: what it saves, what it says of it, and whom it keeps out meanwhile. */
 
-import { assertEquals, assertMatch } from "@std/assert";
-import { checkDirectory, repair } from "../../src/care/mod.ts";
-import { DataDirectory, HeldLog, pathOfSlot } from "../../src/commitlog/mod.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { CorruptError } from "../../src/base/errors.ts";
+import { backup, checkDirectory, repair } from "../../src/care/mod.ts";
+import {
+  ActiveLog,
+  DataDirectory,
+  HeldLog,
+  newestHeader,
+  pathOfSlot,
+} from "../../src/commitlog/mod.ts";
 import type { Storage } from "../../src/file/mod.ts";
 import { CounterOracle } from "../crash/counter_oracle.ts";
-import { DATA, LOG_BYTES, openPool, someHolder } from "../crash/counter_subject.ts";
+import {
+  DATA,
+  LOG_BYTES,
+  OneBatch,
+  openPool,
+  someHolder,
+  stillClock,
+} from "../crash/counter_subject.ts";
 import { fillFreeLogs, foldAll } from "../crash/damaged_ground.ts";
 import { keyspaceTotals } from "../crash/keyspace_fold.ts";
 import { foldOnce } from "../crash/worker_fold.ts";
@@ -169,4 +183,43 @@ Deno.test("Repair says that it cannot tell what a log held of which nothing is l
     "found no increments: its header is lost, so what it held is unknown",
     "made again, free: it was missing, and what it held is unknown",
   ]);
+});
+
+// Story: a writer died, and the newest header of its log was damaged. The other copy said free, of the use
+// before: recovery labelled the log so, the next writer claimed it, and what it held was gone. Check found
+// nothing, and a backup had an empty log.
+Deno.test("A log whose newest header is damaged is not taken for a free one, and repair saves it", async () => {
+  for (const earlierUses of [0, 1, 2]) {
+    const disk = new SimulatedDisk();
+    const writer = disk.process("writer");
+    const pool = await openPool(writer);
+    const oracle = new CounterOracle();
+    for (let use = 0; use < earlierUses; use++) {
+      fillFreeLogs(writer, oracle, ["one"]);
+      foldAll(writer);
+    }
+    const active = await pool.claim();
+    assert(active instanceof ActiveLog);
+    const batch = oracle.send(["one"]);
+    active.append(new OneBatch(batch));
+    await active.sync();
+    batch.acknowledged = true;
+    const path = pathOfSlot(LOGS, active.slot);
+    const copy = newestHeader(active.held.bytes.slice(0, 4096))!.copy;
+    writer.kill();
+    const storage = disk.process("user");
+    overwrite(storage, path, { offset: 512 * copy + 20, bytes: new Uint8Array([0xff]) });
+    const [found] = checkDirectory(storage, DATA, options).violations;
+    assertEquals([found?.noun, found?.invariant, found?.offset], ["logs", 3, 512 * copy]);
+    await assertRejects(
+      () => backup(storage, DATA, "/copy", { ...options, clock: stillClock }),
+      CorruptError,
+      "lost its header",
+    );
+    const { directory } = await openPool(storage, 2, () => {});
+    await assertRejects(() => foldOnce(directory), CorruptError);
+    directory.close();
+    assertEquals(repair(storage, DATA, inPlace).remaining, []);
+    await foldAndJudge(storage, oracle);
+  }
 });

@@ -179,7 +179,7 @@ Deno.test("A log without a valid header is left alone and reported", async () =>
     assert(held !== null);
     held.bytes.fill(0, 0, 1024);
     const before = held.bytes.slice();
-    assertThrows(() => recoverHeld(held), CorruptError, "no valid header");
+    assertThrows(() => recoverHeld(held), CorruptError, "lost its header");
     using file = test.storage.open(`${test.data}/logs/0000000000`, { access: "read" });
     const after = new Uint8Array(before.length);
     file.read(after, 0);

@@ -206,7 +206,13 @@ class WriterSession {
 }
 
 /** Opens the data directory as a daemon does, makes and recovers the pool. */
-export async function openPool(storage: Storage, logs = 2): Promise<LogPool> {
+export async function openPool(
+  storage: Storage,
+  logs = 2,
+  onDamage = (error: Error): void => {
+    throw error;
+  },
+): Promise<LogPool> {
   const directory = DataDirectory.openOrCreate(storage, DATA, {
     wanted: smallSizes,
     self: someHolder,
@@ -215,9 +221,7 @@ export async function openPool(storage: Storage, logs = 2): Promise<LogPool> {
     logs,
     backlogBytes: 4 * LOG_BYTES,
     clock: stillClock,
-    onDamage: (error) => {
-      throw error;
-    },
+    onDamage,
   });
   await pool.prepare();
   pool.recoverAll();

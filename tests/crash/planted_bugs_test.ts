@@ -78,7 +78,7 @@ const storageBugs: readonly (readonly [StorageBug, RegExp, readonly WriterStep[]
   ["skip the data sync", lost, workload],
   ["skip the directory sync", lost, workload],
   ["full before the data is durable", /acknowledged and is lost|is damaged at byte/, workload],
-  ["write before the generation is durable", /lost|one keyspace and not in another/, unsynced],
+  ["write before the generation is durable", /has lost its header/, unsynced],
   ["checksum not seeded with the generation", doubled, slotTwice],
   ["no checksum", /./, workload],
 ];
