@@ -2,7 +2,7 @@
  * A data directory: where its parts lie, and the opening that every verb begins with.
  */
 
-import { BusyError, NotFoundError, UsageError } from "../base/errors.ts";
+import { BusyError, CorruptError, NotFoundError, UsageError } from "../base/errors.ts";
 import { leadsTo, makeDirectories, OsError, type Storage } from "../file/mod.ts";
 import {
   checkDirectorySizes,
@@ -14,6 +14,7 @@ import { directoryLocks } from "./control_layout.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
 import type { Holder } from "./holder.ts";
+import { listSlots } from "./slot_files.ts";
 import { SlotMappings } from "./slot_mappings.ts";
 import {
   DirectoryFailedError,
@@ -61,7 +62,8 @@ export class DataDirectory implements Disposable {
 
   /**
    * Opens a data directory and makes what is missing of it. `wanted` are the sizes that somebody asked
-   * for; one that differs from the stored size is refused (`UsageError`), one not given takes it.
+   * for; one that differs from the stored size is refused (`UsageError`), one not given takes it. Throws
+   * `CorruptError` where there are logs or keyspaces and the control file is missing.
    */
   static openOrCreate(
     storage: Storage,
@@ -77,6 +79,7 @@ export class DataDirectory implements Disposable {
     const wanted = options.wanted ?? {};
     if (storage.statusOrNull(paths.control) === null) {
       // Refused before anything is made.
+      refuseRemains(storage, paths);
       const sizes = { ...directorySizesDefault, ...wanted };
       checkDirectorySizes(sizes);
       options.beforeMaking?.(sizes);
@@ -187,6 +190,23 @@ export function failDirectory(
   const mark = { reason, wallMs: clock.wallMs() };
   directory.markFailed(mark.reason, mark.wallMs);
   return new DirectoryFailedError(directory.paths.data, mark);
+}
+
+/**
+ * A control file is durable before the first log is made. Where it is missing now, somebody removed it:
+ * daemons that still have it open would be locked out by no new one.
+ */
+function refuseRemains(storage: Storage, { data, control, logs, keyspaces }: DirectoryPaths): void {
+  const hasLogs = storage.statusOrNull(logs) !== null && listSlots(storage, logs).slots.length > 0;
+  const hasKeyspaces = storage.statusOrNull(keyspaces) !== null &&
+    storage.readDirectory(keyspaces).length > 0;
+  if (!hasLogs && !hasKeyspaces) return;
+  // Asked last: somebody may have made all of it meanwhile.
+  if (storage.statusOrNull(control) !== null) return;
+  throw new CorruptError(
+    `The control file of data directory ${data} is missing: end all daemons, then run countd repair`,
+    { path: control, offset: 0 },
+  );
 }
 
 function refuseOtherSizes(

@@ -1,6 +1,6 @@
 /** Whom a repair keeps out of a data directory whose control file is damaged or missing. */
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { BusyError, CorruptError } from "../../src/base/errors.ts";
 import { checkDirectory, clearFailed, repair } from "../../src/care/mod.ts";
 import { ActiveLog, DataDirectory, DirectoryFailedError } from "../../src/commitlog/mod.ts";
@@ -11,6 +11,7 @@ import { damageGround, foldAll } from "../crash/damaged_ground.ts";
 import { keyspaceTotals } from "../crash/keyspace_fold.ts";
 import { foldOnce } from "../crash/worker_fold.ts";
 
+import { overridden } from "../support/overridden.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
 
 const options = { self: someHolder };
@@ -149,4 +150,37 @@ Deno.test("Repair of a damaged control file keeps the mark of a failed sync", as
   }
   assertEquals(clearFailed(storage, DATA, options).wasMarked, true);
   await foldAndJudge(storage, oracle);
+});
+
+// Story: the control file was removed under living daemons, and a writer that was started made a new one. Its
+// locks kept nobody out of the logs that the others wrote, and took those for logs of the dead.
+Deno.test("A missing control file beside logs or keyspaces is not made by a daemon, only by repair", async () => {
+  const { disk, oracle } = await damageGround(1);
+  const storage = disk.process("writer");
+  storage.unlink(CONTROL);
+  const logs = `${DATA}/logs`;
+  await assertRejects(() => openPool(storage), CorruptError, "end all daemons");
+  storage.rename(logs, "/logs");
+  await assertRejects(() => openPool(storage), CorruptError, "end all daemons");
+  storage.rename("/logs", logs);
+  assertEquals(storage.statusOrNull(CONTROL), null);
+  assertEquals(repair(storage, DATA, inPlace).remaining, []);
+  (await openPool(storage)).directory.close();
+  await foldAndJudge(storage, oracle);
+});
+
+Deno.test("A data directory that somebody else makes in the same moment is not taken for a remainder", async () => {
+  const disk = new SimulatedDisk();
+  (await openPool(disk.process("first"))).directory.close();
+  const second = disk.process("second");
+  let looks = 0;
+  const late = overridden(second, {
+    statusOrNull(path: string) {
+      // The first look came before the other one had made anything.
+      if (path === CONTROL && looks++ === 0) return null;
+      return second.statusOrNull(path);
+    },
+  });
+  (await openPool(late)).directory.close();
+  assert(looks > 1);
 });
