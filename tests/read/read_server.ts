@@ -58,7 +58,10 @@ export async function withServer(
   });
 }
 
-export function counters(keyspace: string, count: number) {
+export function counters(
+  keyspace: string,
+  count: number,
+): { keyspace: string; key: string; increment: bigint }[] {
   return Array.from({ length: count }, (_, index) => ({
     keyspace,
     key: `key-${index}`,
