@@ -21,6 +21,19 @@ export function markFailed(storage: Storage, mapPath: string, reason: string): v
   }
 }
 
+/**
+ * Runs a sync of a database that nobody serves yet. One that fails is never tried again, for the system
+ * may have dropped the pages and would call the next one good: so it leaves the mark, and is thrown on.
+ */
+export function syncOrMark(storage: Storage, mapPath: string, sync: () => void): void {
+  try {
+    sync();
+  } catch (error) {
+    markFailed(storage, mapPath, String(error));
+    throw error;
+  }
+}
+
 export function isMarkedFailed(storage: Storage, mapPath: string): boolean {
   return storage.statusOrNull(failedMarkPath(mapPath)) !== null;
 }

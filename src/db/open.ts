@@ -5,7 +5,7 @@ import { CorruptError } from "../base/errors.ts";
 import { type Events, noEvents } from "../base/events.ts";
 import { type Storage, systemStorage } from "../file/mod.ts";
 import { Database } from "./database.ts";
-import { failedMarkPath, isMarkedFailed, markFailed } from "./failed_mark.ts";
+import { failedMarkPath, isMarkedFailed, syncOrMark } from "./failed_mark.ts";
 import type { SyncMode } from "./group_commit.ts";
 import { openPair } from "./pair.ts";
 import { recover } from "./recovery.ts";
@@ -46,12 +46,7 @@ export function init(dbFile: string, logFile: string, options: InitOptions = {})
     const { log } = journal;
     if (sync !== "os" && log.durable < log.tail) {
       // What a killed process left in the page cache is shown from now on, so it has to stay.
-      try {
-        log.syncNow();
-      } catch (error) {
-        markFailed(storage, dbFile, String(error));
-        throw error;
-      }
+      syncOrMark(storage, dbFile, () => log.syncNow());
     }
     return new Database({
       storage,

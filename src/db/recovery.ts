@@ -6,6 +6,7 @@
 import { CorruptError } from "../base/errors.ts";
 import type { Events } from "../base/events.ts";
 import { directoryOf, type Storage, type StoredFile } from "../file/mod.ts";
+import { syncOrMark } from "./failed_mark.ts";
 import { FrameCursor } from "./frame.ts";
 import { decodeLogHeader, decodeLogMark, decodeMapHeaders, type MapHeader } from "./header.ts";
 import { applyEntry, Journal, JournalReplay } from "./journal.ts";
@@ -36,7 +37,7 @@ export function recover(
   const mapFile = new MapFile(storage, files.map, { identity, current: newest });
   try {
     const { map, state } = loadSnapshot(mapFile, newest.header);
-    const journal = recoverLog(storage, files.log, {
+    const journal = recoverLog(storage, files, {
       header: newest.header,
       identity,
       state,
@@ -99,7 +100,7 @@ export function loadSnapshot(
 
 function recoverLog(
   storage: Storage,
-  file: StoredFile,
+  files: { readonly map: StoredFile; readonly log: StoredFile },
   snapshot: {
     readonly header: MapHeader;
     readonly identity: Identity;
@@ -109,6 +110,7 @@ function recoverLog(
   },
 ): Journal {
   const { header, identity, state, map } = snapshot;
+  const file = files.log;
   const page = new Uint8Array(headPageBytes);
   const head = page.subarray(0, file.read(page, 0));
   const logHeader = decodeLogHeader(head);
@@ -132,7 +134,9 @@ function recoverLog(
       if (frame.offset >= header.replayFrom) replay.take(frame, (entry) => applyEntry(map, entry));
     });
     if (scan.damage !== null) throw damagedFrame(file.path, scan.damage);
-    if (scan.tornEnd > scan.tail) cutTail(storage, file, { bytes, scan, events: snapshot.events });
+    if (scan.tornEnd > scan.tail) {
+      cutTail(storage, files, { bytes, scan, events: snapshot.events });
+    }
   } finally {
     mapping.release();
   }
@@ -183,16 +187,17 @@ function damagedFrame(
 /** Takes away what a power cut left half written, after a copy of it is safe. */
 function cutTail(
   storage: Storage,
-  file: StoredFile,
+  files: { readonly map: StoredFile; readonly log: StoredFile },
   found: { readonly bytes: Uint8Array; readonly scan: LogScan; readonly events: Events },
 ): void {
   const { tail, tornEnd } = found.scan;
+  const file = files.log;
   storage.reach("db.cut.keep.before");
   const kept = keepAside(storage, file.path, found.bytes.subarray(tail, tornEnd));
   storage.reach("db.cut.keep.after");
   // On the disk before anything new is appended: an old frame must never follow a new one.
   file.truncate(tail);
-  file.sync();
+  syncOrMark(storage, files.map.path, () => file.sync());
   storage.reach("db.cut.end.after");
   found.events.report("warn", "database log cut", {
     path: file.path,

@@ -1,0 +1,49 @@
+/**
+ * Syncs that fail where no loop of the database runs yet, or no longer. The system may have dropped the
+ * pages that it could not write, and calls the next sync good: so each of them leaves the mark.
+ */
+
+import { assertEquals, assertThrows } from "@std/assert";
+import { CorruptError } from "../../src/base/errors.ts";
+import { check, init } from "../../src/db/mod.ts";
+import { OsError } from "../../src/file/mod.ts";
+import { SimulatedDisk } from "../support/simulated_disk.ts";
+
+const paths = { map: "/map", log: "/log" };
+
+/** An entry that only the page cache has, and a torn one behind it. */
+async function torn(): Promise<SimulatedDisk> {
+  const disk = new SimulatedDisk({ mappingReserveBytes: 2 ** 20 });
+  const storage = disk.process("killed");
+  const db = init(paths.map, paths.log, { storage, sync: "os" });
+  await db.write("x", "1");
+  await db.flush();
+  await db.write("x", "2".repeat(20_000));
+  const end = db.status().logBytes;
+  await db.write("x", "3");
+  storage.kill();
+  const next = disk.twin();
+  using file = next.process("tear").open(paths.log, { access: "write" });
+  file.write(new Uint8Array([0xff]), end + 60);
+  return next;
+}
+
+// The story: a start cut a torn tail, and its sync of the log failed, which nobody remembered. The next
+// start found nothing to cut, synced pages that the system took for written, and showed and answered
+// what a power cut then took away: the start after it found damage below what was called durable.
+Deno.test("D20 A sync that fails while a start cuts the log leaves the mark, and no start goes on", async () => {
+  const disk = await torn();
+  disk.observer = ({ kind, path, when }) =>
+    kind === "sync" && path === paths.log && when === "before" ? "EIO" : undefined;
+  const first = disk.process("first");
+  assertThrows(() => init(paths.map, paths.log, { storage: first, sync: "always" }), OsError);
+  disk.observer = null;
+  first.kill();
+  const second = disk.process("second");
+  assertThrows(
+    () => init(paths.map, paths.log, { storage: second }),
+    CorruptError,
+    "marked failed",
+  );
+  assertEquals(check(disk.process("check"), paths).map(({ invariant }) => invariant), [10]);
+});
