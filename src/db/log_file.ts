@@ -80,6 +80,8 @@ export class LogFile {
     file: StoredFile,
     state: { identity: Identity; tail: number; durable: number },
   ): LogFile {
+    // The mark is stored there, and where blocks are smaller than pages a sparse copy has holes there.
+    file.allocate(0, headPageBytes);
     return new LogFile(storage, file, state);
   }
 
@@ -144,12 +146,12 @@ export class LogFile {
   #grow(end: number): void {
     let size = grownSize(this.#size, end);
     try {
-      this.#file.allocate(this.#size, size - this.#size);
+      this.#allocate(size);
     } catch (error) {
       if (!isStorageFull(error)) throw error;
       // Almost full: take no more than this step needs.
       size = roundUp(end, headPageBytes);
-      this.#allocateExactly(size);
+      this.#allocateOrRefuse(size);
     }
     const mapping = this.#file.map(roundUp(size, this.#storage.pageSize), "write");
     this.#mapping.release();
@@ -159,9 +161,15 @@ export class LogFile {
     this.#resizes++;
   }
 
-  #allocateExactly(size: number): void {
+  /** From the page of the tail on, in which a sparse copy may have a hole. */
+  #allocate(size: number): void {
+    const start = this.#size - this.#size % this.#storage.pageSize;
+    this.#file.allocate(start, size - start);
+  }
+
+  #allocateOrRefuse(size: number): void {
     try {
-      this.#file.allocate(this.#size, size - this.#size);
+      this.#allocate(size);
     } catch (cause) {
       if (!isStorageFull(cause)) throw cause;
       throw new StorageFullError(`No space left for the log ${this.path}: make room, then retry`, {

@@ -33,7 +33,10 @@ export class MapFile {
   #headerOffset: number;
   #resizes = 0;
 
-  /** `current` is the newest header and its place; null for a file that has none yet. */
+  /**
+   * The file as it is. `current` is the newest header and its place; null for a file that has none yet.
+   * Nothing may be stored before `allocateWhole`.
+   */
   constructor(
     storage: Storage,
     file: StoredFile,
@@ -48,10 +51,25 @@ export class MapFile {
     this.#header = state.current?.header ?? null;
     this.#headerOffset = state.current?.offset ?? headerCopyBytes;
     this.#size = file.status().size;
-    if (this.#size < headPageBytes) {
-      file.allocate(0, headPageBytes);
-      this.#size = headPageBytes;
-    }
+    this.#map();
+  }
+
+  /** An empty map in an empty file. */
+  static create(storage: Storage, file: StoredFile, identity: Identity): MapFile {
+    file.allocate(0, headPageBytes);
+    return new MapFile(storage, file, { identity, current: null });
+  }
+
+  /**
+   * Gives every byte its place on the disk, so that no store can fail for want of space: a sparse copy
+   * has holes where the zeros were. What `stat` counts cannot tell, for it counts blocks of the file
+   * system's own too; where all is there this changes nothing. Throws `OsError` where there is no space.
+   */
+  allocateWhole(): void {
+    const size = Math.max(this.#size, headPageBytes);
+    this.#file.allocate(0, size);
+    if (size === this.#size) return;
+    this.#size = size;
     this.#map();
   }
 

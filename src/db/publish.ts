@@ -99,7 +99,7 @@ export function writePair(
   log.syncNow();
   log.finish();
   using mapStored = storage.open(paths.map, { access: "write", create: "exclusive" });
-  const mapFile = new MapFile(storage, mapStored, { identity, current: null });
+  const mapFile = MapFile.create(storage, mapStored, identity);
   const state = journal.state();
   const region = drive(
     writeRegion(mapFile, { map: content.map, blocks: state.blocks, sums: state.sums }),

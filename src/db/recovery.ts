@@ -35,17 +35,21 @@ export function recover(
   const newest = newestHeader(files.map);
   const identity = identityOf(newest.header.identity);
   const mapFile = new MapFile(storage, files.map, { identity, current: newest });
+  let journal: Journal | null = null;
   try {
     const { map, state } = loadSnapshot(mapFile, newest.header);
-    const journal = recoverLog(storage, files, {
+    journal = recoverLog(storage, files, {
       header: newest.header,
       identity,
       state,
       map,
       events: options.events,
     });
+    // Only now: what is refused for damage is left as it is.
+    mapFile.allocateWhole();
     return { map, mapFile, journal };
   } catch (error) {
+    journal?.log.abandon();
     mapFile.release();
     throw error;
   }

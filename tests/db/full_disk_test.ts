@@ -1,0 +1,72 @@
+/** What a disk without space may do: refuse, and leave everything as it was, but never end the process. */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { check, type DB, init } from "../../src/db/mod.ts";
+import { OsError, type Storage } from "../../src/file/mod.ts";
+import { SimulatedDisk } from "../support/simulated_disk.ts";
+
+const paths = { map: "/map", log: "/log" };
+const pageBytes = 4096;
+
+function open(storage: Storage): DB {
+  return init(paths.map, paths.log, { storage, sync: "os" });
+}
+
+/** A database as `cp --sparse=always` copies it: where a page was zero there is a hole. */
+async function sparseCopy(): Promise<SimulatedDisk> {
+  const disk = new SimulatedDisk({ sizeBytes: 4 * 2 ** 20, mappingReserveBytes: 2 * 2 ** 20 });
+  const storage = disk.process("maker");
+  const db = open(storage);
+  for (let index = 0; index < 10; index++) await db.write(`${index}`, "v".repeat(1000));
+  // The page in which the log ends is zero too.
+  await db.write("zeros", "\0".repeat(2 * pageBytes));
+  await db.snapshot();
+  await db.close();
+  for (const path of [paths.map, paths.log]) {
+    using file = storage.open(path, { access: "write" });
+    const { size, allocatedBytes } = file.status();
+    const page = new Uint8Array(pageBytes);
+    for (let offset = 0; offset < size; offset += pageBytes) {
+      const length = file.read(page, offset);
+      if (page.subarray(0, length).every((byte) => byte === 0)) file.deallocate(offset, pageBytes);
+    }
+    assert(file.status().allocatedBytes < allocatedBytes, `${path} has no holes`);
+  }
+  return disk;
+}
+
+/** Somebody else takes every page that is left. */
+function fill(storage: Storage): void {
+  using file = storage.open("/other", { access: "write", create: "missing" });
+  const { freeBytes } = storage.space("/");
+  if (freeBytes > 0) file.allocate(0, freeBytes);
+  assertEquals(storage.space("/").freeBytes, 0);
+}
+
+// The story: a map that was copied sparsely was mapped with its holes; then the disk became full, and
+// the next snapshot stored into a hole, for which there was no space: the process died of SIGBUS.
+Deno.test("A map with holes gets its space when it is opened, and a full disk is no SIGBUS later", async () => {
+  const disk = await sparseCopy();
+  const storage = disk.process("server");
+  const db = open(storage);
+  await db.write("a", "b");
+  fill(storage);
+  await db.snapshot();
+  await db.close();
+  assertEquals(disk.space.storesIntoHoles, 0);
+  assertEquals(check(storage, paths), []);
+});
+
+Deno.test("A map with holes is refused where the disk is full, and opened when there is room", async () => {
+  const disk = await sparseCopy();
+  const storage = disk.process("server");
+  fill(storage);
+  assertEquals(assertThrows(() => open(storage), OsError).code, "ENOSPC");
+  assertEquals(check(storage, paths), []);
+  storage.unlink("/other");
+  const db = open(storage);
+  assertEquals(await db.read("9"), "v".repeat(1000));
+  await db.close();
+  assertEquals(disk.space.storesIntoHoles, 0);
+  assertEquals(check(storage, paths), []);
+});
