@@ -1,11 +1,11 @@
 /**
  * Every broken rule of a database. Looks only, and changes nothing; the numbers are those of README.md.
- * The files must not be in use: a live map is being written to.
+ * The files must not be in use: a live map is being written to. They are kept from being used
+ * meanwhile, for a start cuts the log, and a mapped byte behind its new end would end the process.
  */
 
 import { CorruptError, NotFoundError } from "../base/errors.ts";
 import type { Storage, StoredFile } from "../file/mod.ts";
-import { DatabaseInUseError } from "./errors.ts";
 import { failedMarkPath, isMarkedFailed } from "./failed_mark.ts";
 import { FrameCursor } from "./frame.ts";
 import {
@@ -18,6 +18,7 @@ import {
 import { applyEntry, JournalReplay, type JournalState } from "./journal.ts";
 import { frameKinds, headPageBytes, identityOf, roundUp } from "./layout.ts";
 import { scanLog } from "./log_scan.ts";
+import { lockToRead } from "./pair_lock.ts";
 import type { DatabasePaths } from "./publish.ts";
 import { firstBadFrame, loadSnapshot } from "./recovery.ts";
 import { ValueMap } from "./value_map.ts";
@@ -41,16 +42,9 @@ export function check(storage: Storage, paths: DatabasePaths): Violation[] {
       violation(3, missing[0] as string, 0, "The file is missing and the other one is there"),
     ];
   }
-  using map = openUnused(storage, paths.map);
-  using log = openUnused(storage, paths.log);
+  using map = lockToRead(storage, paths.map);
+  using log = lockToRead(storage, paths.log);
   return new Checker(storage, paths, { map, log }).run();
-}
-
-function openUnused(storage: Storage, path: string): StoredFile {
-  const file = storage.open(path, { access: "read" });
-  if (!file.rangeIsHeld(0, 1, "shared")) return file;
-  file.close();
-  throw new DatabaseInUseError(`Cannot check ${path}: another process has it open`);
 }
 
 function violation(invariant: number, path: string, offset: number, message: string): Violation {

@@ -1,5 +1,6 @@
 /**
- * Holding the two files: whoever has locked the first byte of both is the owner of the database.
+ * Holding the two files: whoever has locked the first byte of both is the owner of the database. Those
+ * who only look share the lock of that byte, and an owner comes when they are through.
  *
  * Invariant: a name is unlinked only while the file that it leads to is held, and only where that file
  * was made for the lock.
@@ -48,15 +49,40 @@ function lockFile(storage: Storage, path: string, made: StoredFile[]): StoredFil
       const status = file.status();
       if (status.kind !== "file") throw new FailedError(`Cannot open ${path}: it is no file`);
       if (!file.tryLockRange(lockStart, lockLength, "exclusive")) {
-        throw new DatabaseInUseError(
-          `Cannot open ${path}: another process has it open; stop that one first`,
-        );
+        throw inUse(file);
       }
       // Between open and lock the name may have been given to another file.
       if (leadsTo(storage, path, status)) {
         if (isNew && status.size === 0) made.push(file);
         return file;
       }
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    file.close();
+  }
+}
+
+function inUse(file: StoredFile): DatabaseInUseError {
+  const isOwned = file.rangeIsHeld(lockStart, lockLength, "shared");
+  return new DatabaseInUseError(
+    isOwned
+      ? `Cannot open ${file.path}: another process has it open; stop that one first`
+      : `Cannot open ${file.path}: it is being checked; try again when that is through`,
+  );
+}
+
+/** Opens a file of a database to look at it, and keeps owners away until it is closed. */
+export function lockToRead(storage: Storage, path: string): StoredFile {
+  for (;;) {
+    const file = storage.open(path, { access: "read" });
+    try {
+      if (!file.tryLockRange(lockStart, lockLength, "shared")) {
+        throw new DatabaseInUseError(`Cannot check ${path}: another process has it open`);
+      }
+      // Between open and lock the name may have been given to another file.
+      if (leadsTo(storage, path, file.status())) return file;
     } catch (error) {
       file.close();
       throw error;

@@ -232,7 +232,7 @@ export const db: VerbGroup = {
   summary: "a map and its log over HTTP, in two memory-mapped files",
   details: [
     "Without a further word it serves. Exits 6 where a file is damaged (nothing is changed then), " +
-    "75 where another process has the files open.",
+    "75 where another process has the files open or checks them.",
   ],
   verbs: [serve, exportVerb, importVerb, repair],
   defaultVerb: "serve",
