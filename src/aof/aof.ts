@@ -247,9 +247,9 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
   }
 
   /**
-   * Makes what is appended now durable and returns its size. Where nothing was appended since the last
-   * sync it does nothing. One that fails is thrown, and again by every later write and sync: what the
-   * system then still has in memory says nothing about the disk.
+   * Makes what is appended now durable, under the file's name, and returns its size. Where nothing was
+   * appended since the last sync it does nothing. One that fails is thrown, and again by every later
+   * write and sync: what the system then still has in memory says nothing about the disk.
    */
   sync(): number {
     const size = this.#startSync();

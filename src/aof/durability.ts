@@ -7,7 +7,8 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { directoryOf, type Storage } from "../file/mod.ts";
+import { directoryOf, type Storage, syncName } from "../file/mod.ts";
+import type { Naming } from "./parts.ts";
 import { type Region, timed } from "./region.ts";
 import type { Stats, Timed } from "./stats.ts";
 
@@ -19,19 +20,19 @@ export class Durability {
   /** A file of which others also change bytes is synced every time. */
   readonly #mayLeaveOut: boolean;
   readonly #onFailure: () => void;
-  #directoryNeedsSync: boolean;
+  #naming: Naming;
   #failure: unknown = null;
   #syncedSize = -1;
   #flushedEnd = 0;
   #syncsInFlight = 0;
 
-  constructor({ region, storage, clock, stats, ownsBytes, isNew }: {
+  constructor({ region, storage, clock, stats, ownsBytes, naming }: {
     readonly region: Region;
     readonly storage: Storage | null;
     readonly clock: Clock;
     readonly stats: Stats;
     readonly ownsBytes: boolean;
-    readonly isNew: boolean;
+    readonly naming: Naming;
   }, onFailure: () => void) {
     this.#onFailure = onFailure;
     this.#region = region;
@@ -39,7 +40,7 @@ export class Durability {
     this.#clock = clock;
     this.#stats = stats;
     this.#mayLeaveOut = ownsBytes;
-    this.#directoryNeedsSync = isNew;
+    this.#naming = naming;
   }
 
   /** What a sync threw, or null. */
@@ -61,7 +62,7 @@ export class Durability {
     if (file === null || size === this.#syncedSize) return;
     try {
       timed(this.#clock, this.#syncCounters(), () => file.syncData());
-      this.#syncDirectory();
+      this.#syncName();
     } catch (error) {
       throw this.#fail(error);
     }
@@ -76,7 +77,7 @@ export class Durability {
     this.#syncsInFlight++;
     try {
       await file.syncDataAsync();
-      this.#syncDirectory();
+      this.#syncName();
       counters.count.add();
       counters.duration.add(this.#clock.nowMs() - startMs);
     } catch (error) {
@@ -93,7 +94,7 @@ export class Durability {
   syncAll(): void {
     try {
       this.#region.file?.sync();
-      this.#syncDirectory();
+      this.#syncName();
     } catch (error) {
       throw this.#fail(error);
     }
@@ -122,12 +123,13 @@ export class Durability {
     return error;
   }
 
-  /** A file that was made here is durably named with its first sync. */
-  #syncDirectory(): void {
+  /** The file is durably named with the first sync: what is in it is not durable without a name. */
+  #syncName(): void {
     const { file } = this.#region;
-    if (!this.#directoryNeedsSync || file === null) return;
-    this.#storage?.syncDirectory(directoryOf(file.path));
-    this.#directoryNeedsSync = false;
+    if (this.#naming === "settled" || file === null || this.#storage === null) return;
+    if (this.#naming === "made") this.#storage.syncDirectory(directoryOf(file.path));
+    else syncName(this.#storage, file.path);
+    this.#naming = "settled";
   }
 
   #syncCounters(): Timed {

@@ -77,7 +77,7 @@ export function openParts(storage: Storage, path: string, options: OpenOptions):
     const common = { path, storage, recovery, stats, clock, isReadOnly };
     const parts = isReadOnly
       ? readOnlyParts(file, { ...common, geometry })
-      : writableParts(file, { ...common, geometry, isNew: status === null });
+      : writableParts(file, { ...common, geometry });
     undo.unshift(() => parts.region.release(false));
     const side = isReadOnly ? null : SideFile.forWriter(storage, path, {
       create: options.shared ?? false,
@@ -91,7 +91,7 @@ export function openParts(storage: Storage, path: string, options: OpenOptions):
       ...parts,
       side,
       published: side?.size ?? null,
-      isNew: status === null,
+      naming: status === null ? "made" : isReadOnly ? "settled" : "found",
       readMode: options.readMode ?? readModeDefault,
       reactor: options.reactor ?? null,
     };
@@ -140,10 +140,7 @@ function recoverLive(file: StoredFile, recovery: Recovery): RecoveryResult {
   return recoverOrThrow(recovery, { fileSize: bytes.length, bytes }, file.path);
 }
 
-function writableParts(
-  file: StoredFile,
-  opening: Opening & { readonly isNew: boolean },
-): Opened {
+function writableParts(file: StoredFile, opening: Opening): Opened {
   const { path, storage, recovery, stats, clock } = opening;
   const status = file.status();
   const fileSize = status.size;

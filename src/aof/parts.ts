@@ -61,6 +61,13 @@ export interface OverOptions extends SharedOptions {
   readonly storage?: Storage | undefined;
 }
 
+/**
+ * Whether the directory durably names the file: not where this instance has made it; perhaps where it
+ * was found, for its maker may have ended before his first sync; and settled where that is the
+ * business of somebody else, or nothing is written.
+ */
+export type Naming = "made" | "found" | "settled";
+
 /** Everything that makes up an instance. */
 export interface Parts {
   readonly path: string;
@@ -76,8 +83,7 @@ export interface Parts {
   readonly side: SideFile | null;
   /** Set for an instance that reads what another process appends. */
   readonly follower: Follower | null;
-  /** Whether the directory does not durably name the file yet. */
-  readonly isNew: boolean;
+  readonly naming: Naming;
   /** Whether only bytes above the size ever change, so that a sync may be left out. */
   readonly ownsBytes: boolean;
   readonly readMode: number;
@@ -91,7 +97,7 @@ export const nothingMore = {
   published: null,
   side: null,
   follower: null,
-  isNew: false,
+  naming: "settled",
   ownsBytes: true,
 } as const;
 

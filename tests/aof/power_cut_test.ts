@@ -6,9 +6,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Aof, ErrCorrupted, Geometry, RecoveryKind } from "../../src/aof/mod.ts";
 import { Random, seedForTest } from "../support/random.ts";
-import { randomCut } from "../support/simulated_cut.ts";
+import { cutKeepsData, randomCut } from "../support/simulated_cut.ts";
 import { SimulatedCrash, SimulatedDisk } from "../support/simulated_disk.ts";
-import { concat, dataOf } from "./support.ts";
+import { assertChecks, concat, dataOf, text, textOf } from "./support.ts";
 
 const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
 const geometry = new Geometry({ create: true, sizeUpper: 65536, growthStep: 8192 });
@@ -96,3 +96,25 @@ Deno.test("A checkpoint mark is on disk only when the data before it is", () => 
     assertBegins(again.bytes, new Uint8Array(20_000).fill(7), 20_000);
   }
 });
+
+// The story: only the instance that had made the file synced its directory. Its maker ended before a
+// sync; the next writer synced, said that 7 bytes were durable, and a power cut took the whole file.
+for (const end of ["closed", "killed"] as const) {
+  Deno.test(`A file whose maker was ${end} before a sync has its name after the next writer's sync`, () => {
+    const disk = new SimulatedDisk();
+    const maker = disk.process("maker");
+    maker.makeDirectory("/d", 0o700);
+    maker.syncDirectory("/");
+    const made = Aof.open(maker, "/d/log", { geometry });
+    made.write(text("one "));
+    if (end === "closed") made.close();
+    else maker.kill();
+    const next = Aof.open(disk.process("next"), "/d/log", { geometry });
+    next.write(text("two"));
+    assertEquals(next.sync(), 7);
+    const after = disk.powerCut(cutKeepsData).process("after");
+    const again = Aof.open(after, "/d/log");
+    assertEquals(textOf(dataOf(again)), "one two");
+    assertChecks("/d/log", after);
+  });
+}
