@@ -240,7 +240,10 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
     return position;
   }
 
-  /** Writes out what was appended since the last time and waits for it; says nothing of power cuts. */
+  /**
+   * Writes out what was appended since the last time and waits for it; says nothing of power cuts. One
+   * that fails is thrown, and again by every later call, as with `sync`.
+   */
   flush(): void {
     this.#assertNotClosed("flush");
     if (!this.isReadOnly) this.#durability.flush(this.size + this.#appender.markSize);

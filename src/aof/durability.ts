@@ -2,8 +2,8 @@
  * Forcing a file to disk.
  *
  *   1. A size is called durable only after a sync that began when it was reached has succeeded.
- *   2. A sync that failed is never tried again: the system may have dropped the pages it could not
- *      write, and would call the next one good. The failure stands for the life of the instance.
+ *   2. A sync or flush that failed is never tried again: the system may have dropped the pages it could
+ *      not write, and would call the next one good. The failure stands for the life of the instance.
  */
 
 import type { Clock } from "../base/clock.ts";
@@ -43,7 +43,7 @@ export class Durability {
     this.#naming = naming;
   }
 
-  /** What a sync threw, or null. */
+  /** What a sync or a flush threw, or null. */
   get failure(): unknown {
     return this.#failure;
   }
@@ -102,14 +102,20 @@ export class Durability {
 
   /** Writes out what lies between the end of the last flush and `end`. */
   flush(end: number): void {
+    this.throwIfFailed();
     if (this.#region.file === null || end <= this.#flushedEnd) return;
     const { flushes, flushesDur, flushErrors, flushErrorsDur } = this.#stats;
-    timed(this.#clock, {
-      count: flushes,
-      duration: flushesDur,
-      errors: flushErrors,
-      errorsDuration: flushErrorsDur,
-    }, () => this.#region.flush(this.#flushedEnd, end - this.#flushedEnd));
+    try {
+      timed(this.#clock, {
+        count: flushes,
+        duration: flushesDur,
+        errors: flushErrors,
+        errorsDuration: flushErrorsDur,
+      }, () => this.#region.flush(this.#flushedEnd, end - this.#flushedEnd));
+    } catch (error) {
+      // The system tells of pages that it could not write once: no later sync would.
+      throw this.#fail(error);
+    }
     this.#flushedEnd = end;
   }
 

@@ -3,6 +3,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Aof, ErrClosed, FileState, recoverWithMagic, Recovery } from "../../src/aof/mod.ts";
 import { OsError } from "../../src/file/mod.ts";
+import { SimulatedDisk } from "../support/simulated_disk.ts";
 import { Faults, faultyStorage } from "../support/faulty_storage.ts";
 import { creating, dataOf, Recorder, storage, text, textOf, withFile } from "./support.ts";
 
@@ -79,6 +80,23 @@ Deno.test("After a sync that failed nothing is written or synced any more", asyn
     }
     assertEquals(textOf(dataOf(aof)), "a");
   });
+});
+
+// The story: a flush told of pages that could not be written, and only its caller heard of it. The
+// system took them for written, so the next sync succeeded, and a power cut showed what it was worth.
+Deno.test("After a flush that failed no sync is called good", () => {
+  const disk = new SimulatedDisk();
+  const aof = Aof.open(disk.process("writer"), "/log", { geometry: creating() });
+  aof.write(text("synced"));
+  assertEquals(aof.sync(), 6);
+  aof.write(new Uint8Array(6000).fill(7));
+  disk.observer = ({ kind, when }) => kind === "flush" && when === "before" ? "EIO" : undefined;
+  const failure = assertThrows(() => aof.flush(), OsError);
+  disk.observer = null;
+  for (const call of [() => aof.flush(), () => aof.sync(), () => aof.write(text("b"))]) {
+    assertEquals(assertThrows(call, OsError), failure);
+  }
+  aof.close();
 });
 
 Deno.test("Closed files refuse everything, and their memory is gone", async () => {
