@@ -19,6 +19,7 @@ import { markFailed } from "./failed_mark.ts";
 import { GroupCommit, type SyncMode } from "./group_commit.ts";
 import type { Journal } from "./journal.ts";
 import { Log } from "./log.ts";
+import type { LogFile } from "./log_file.ts";
 import type { MapFile } from "./map_file.ts";
 import { Owner } from "./owner.ts";
 import { writeRegion } from "./snapshot.ts";
@@ -300,12 +301,21 @@ export class Database {
     await this.#commit.stop();
     const { journal, mapFile } = this.#parts;
     try {
-      if (this.#failure === null) journal.log.close();
-      else journal.log.abandon();
+      if (this.#failure === null) this.#finishLog(journal.log);
     } finally {
+      journal.log.abandon();
       mapFile.close();
     }
     if (this.#failure !== null) throw this.#failure;
+  }
+
+  #finishLog(log: LogFile): void {
+    log.finish();
+    try {
+      log.settle();
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   async #lastSnapshot(): Promise<void> {

@@ -192,13 +192,10 @@ export class LogFile {
     this.#durable = this.#tail;
   }
 
-  /** After a sync: marks the log as durable to its end, and gives back the space behind it. */
-  close(): void {
-    this.finish();
-    this.#file.close();
-  }
-
-  /** The same, and leaves the file open. */
+  /**
+   * After a sync: marks the log as durable to its end, and gives back the memory and the space behind
+   * it. `settle` puts that on the disk.
+   */
   finish(): void {
     assert(this.#durable === this.#tail, "A log is synced before it is closed");
     this.#storage.reach("db.close.mark.before");
@@ -208,11 +205,15 @@ export class LogFile {
     this.#storage.reach("db.close.truncate.before");
     this.#file.truncate(this.#tail);
     this.#storage.reach("db.close.truncate.after");
+  }
+
+  /** Puts on the disk what `finish` did. One that fails must not be tried again. */
+  settle(): void {
     this.#file.sync();
     this.#storage.reach("db.close.sync.after");
   }
 
-  /** Lets go without a word to the disk. */
+  /** Lets go of memory and file without a word to the disk. */
   abandon(): void {
     this.#mapping.release();
     this.#file.close();

@@ -98,6 +98,7 @@ export function writePair(
   }
   log.syncNow();
   log.finish();
+  log.settle();
   using mapStored = storage.open(paths.map, { access: "write", create: "exclusive" });
   const mapFile = MapFile.create(storage, mapStored, identity);
   const state = journal.state();

@@ -3,11 +3,13 @@
  * pages that it could not write, and calls the next sync good: so each of them leaves the mark.
  */
 
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CorruptError } from "../../src/base/errors.ts";
-import { check, init } from "../../src/db/mod.ts";
-import { OsError } from "../../src/file/mod.ts";
+import { check, DatabaseFailedError, init, repairDatabase } from "../../src/db/mod.ts";
+import { OsError, type Storage, type StoredFile } from "../../src/file/mod.ts";
+import { overridden } from "../support/overridden.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
+import { using, withDatabase } from "./support.ts";
 
 const paths = { map: "/map", log: "/log" };
 
@@ -46,4 +48,54 @@ Deno.test("D20 A sync that fails while a start cuts the log leaves the mark, and
     "marked failed",
   );
   assertEquals(check(disk.process("check"), paths).map(({ invariant }) => invariant), [10]);
+});
+
+// The story: the last sync of a clean end failed. The database said so and left no mark, and it kept
+// the log open and locked: in the same process nobody could open or repair it any more.
+Deno.test("D20 A last sync that fails leaves the mark, and lets go of the files", async () => {
+  await withDatabase(async ({ open, paths, storage }) => {
+    let fails = false;
+    const faulty = overridden<Storage>(storage, {
+      open(path, options) {
+        const file = storage.open(path, options);
+        if (path !== paths.log) return file;
+        return overridden<StoredFile>(file, {
+          sync() {
+            if (fails) throw new OsError("fsync", path, "EIO");
+            file.sync();
+          },
+        });
+      },
+    });
+    const db = open({ storage: faulty });
+    await db.write("x", "1");
+    fails = true;
+    const error = await assertRejects(() => db.close(), DatabaseFailedError);
+    assertEquals(await db.failed, error);
+    assertEquals(check(storage, paths).map(({ invariant }) => invariant), [10]);
+    assertThrows(() => open(), CorruptError, "marked failed");
+    const report = repairDatabase(storage, paths, { out: null });
+    assertEquals([report.entries, report.entriesLost], [1, 0]);
+  });
+});
+
+Deno.test("A log that could not be cut at a clean end is let go, and cut by the next start", async () => {
+  await withDatabase(async ({ open, paths, storage }) => {
+    const faulty = overridden<Storage>(storage, {
+      open(path, options) {
+        const file = storage.open(path, options);
+        return overridden<StoredFile>(file, {
+          truncate() {
+            throw new OsError("ftruncate", path, "ENOSPC");
+          },
+        });
+      },
+    });
+    await using(open(), (db) => void db.size);
+    const db = open({ storage: faulty });
+    await db.write("x", "1");
+    assertEquals((await assertRejects(() => db.close(), OsError)).code, "ENOSPC");
+    assertEquals(check(storage, paths), []);
+    await using(open(), async (again) => assertEquals(await again.read("x"), "1"));
+  });
 });
