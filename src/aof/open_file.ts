@@ -69,8 +69,9 @@ export function openParts(storage: Storage, path: string, options: OpenOptions):
     if (!isReadOnly && !leadsTo(storage, path, file.status())) {
       throw new BusyError(`Cannot open ${path}: it was removed or replaced meanwhile; try again`);
     }
+    if (status === null) undo.unshift(() => storage.unlink(path));
+    if (!isReadOnly && file.status().size === 0) SideFile.forget(storage, path);
     if (status === null) {
-      undo.unshift(() => storage.unlink(path));
       file.allocate(0, geometry.sizeNow);
       storage.reach("aof.create.after");
     }

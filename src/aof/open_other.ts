@@ -98,6 +98,10 @@ export function followParts(storage: Storage, path: string, options: SharedOptio
           "it is set right when the file is opened for appending",
       );
     }
+    // Whoever publishes has given it bytes before: the side file may speak of an older one.
+    if (followed.size === 0 && (followed.mode & 0o200) !== 0) {
+      throw new BusyError(`Cannot follow ${path} yet: it is being made`);
+    }
     const region = new FileRegion(file, {
       length: side.upperSize,
       access: "read",

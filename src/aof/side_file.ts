@@ -5,7 +5,8 @@
  *
  *   1. Every byte of NAME below the published size stands.
  *   2. The size speaks of the file whose inode and device stand beside it: both are set while the
- *      published size is 0, so a reader of another file never takes it for its own.
+ *      published size is 0 and the state 0, so a reader of another file never takes it for its own.
+ *      They are 0 while a file has no bytes, for its inode may be that of an older one.
  *   3. A state of 1 is stored after the last size: the file is finished.
  */
 
@@ -57,6 +58,17 @@ export class SideFile {
   }
 
   /**
+   * For the writer that holds an empty file, before it gets any bytes: the system may have given it the
+   * number of an older file, of which NAME.size still speaks.
+   */
+  static forget(storage: Storage, path: string): void {
+    const side = SideFile.forWriter(storage, path, { create: false, mode: 0o600 });
+    if (side === null) return;
+    side.#forget();
+    side.close();
+  }
+
+  /**
    * For a tailer of another process. Throws `NotFoundError` where the file is not shared, `BusyError`
    * where its writer is just making it, `CorruptError` for one that is no side file.
    */
@@ -99,15 +111,24 @@ export class SideFile {
     readonly size: number;
     readonly upperSize: number;
   }): void {
-    if (!this.speaksOf(status)) {
-      this.size.store(0);
+    const isOther = !this.speaksOf(status);
+    if (isOther) this.#forget();
+    this.#store64(layout.upperSize, BigInt(upperSize));
+    this.#store32(layout.state, appending);
+    if (isOther) {
       this.#store64(layout.inode, status.inode);
       this.#store64(layout.device, status.device);
     }
-    this.#store64(layout.upperSize, BigInt(upperSize));
-    this.#store32(layout.state, appending);
     this.size.store(size);
     this.#store32(layout.format, sideFileFormat);
+  }
+
+  /** What is said of another file, or of an older one with this number, is true of none any more. */
+  #forget(): void {
+    this.#store32(layout.state, appending);
+    this.size.store(0);
+    this.#store64(layout.inode, 0n);
+    this.#store64(layout.device, 0n);
   }
 
   publishFinished(size: number): void {
