@@ -3,6 +3,7 @@
  * until somebody has read every byte back (`countd db repair`).
  */
 
+import { CorruptError } from "../base/errors.ts";
 import { directoryOf, type Storage } from "../file/mod.ts";
 
 export function failedMarkPath(mapPath: string): string {
@@ -36,6 +37,16 @@ export function syncOrMark(storage: Storage, mapPath: string, sync: () => void):
 
 export function isMarkedFailed(storage: Storage, mapPath: string): boolean {
   return storage.statusOrNull(failedMarkPath(mapPath)) !== null;
+}
+
+/** Throws `CorruptError` for a database that is marked. To be asked again under its lock. */
+export function requireUnmarked(storage: Storage, mapPath: string): void {
+  if (!isMarkedFailed(storage, mapPath)) return;
+  throw new CorruptError(
+    `Database ${mapPath} is marked failed (${failedMarkPath(mapPath)}) since a sync failed: ` +
+      "run countd db repair --in-place, which reads every byte back",
+    { path: mapPath, offset: 0 },
+  );
 }
 
 export function clearFailedMark(storage: Storage, mapPath: string): void {

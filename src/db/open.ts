@@ -1,11 +1,10 @@
 /** Opening a database: `init`, as the original calls it. */
 
 import { type Clock, systemClock } from "../base/clock.ts";
-import { CorruptError } from "../base/errors.ts";
 import { type Events, noEvents } from "../base/events.ts";
 import { type Storage, systemStorage } from "../file/mod.ts";
 import { Database } from "./database.ts";
-import { failedMarkPath, isMarkedFailed, syncOrMark } from "./failed_mark.ts";
+import { requireUnmarked, syncOrMark } from "./failed_mark.ts";
 import type { SyncMode } from "./group_commit.ts";
 import { openPair } from "./pair.ts";
 import { recover } from "./recovery.ts";
@@ -32,16 +31,12 @@ export function init(dbFile: string, logFile: string, options: InitOptions = {})
   const storage = options.storage ?? systemStorage();
   const events = options.events ?? noEvents;
   const sync = options.sync ?? "interval";
-  if (isMarkedFailed(storage, dbFile)) {
-    throw new CorruptError(
-      `Database ${dbFile} is marked failed (${failedMarkPath(dbFile)}) since a sync failed: ` +
-        "run countd db repair --in-place, which reads every byte back",
-      { path: dbFile, offset: 0 },
-    );
-  }
+  requireUnmarked(storage, dbFile);
   const pair = openPair(storage, { map: dbFile, log: logFile }, { create: options.create ?? true });
   for (const kept of pair.kept) events.report("info", "original kept", { path: kept });
   try {
+    // Once more: the owner before may have failed between that look and his end.
+    requireUnmarked(storage, dbFile);
     const { map, mapFile, journal } = recover(storage, pair, { events });
     const { log } = journal;
     if (sync !== "os" && log.durable < log.tail) {

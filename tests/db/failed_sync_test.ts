@@ -5,7 +5,8 @@
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CorruptError } from "../../src/base/errors.ts";
-import { check, DatabaseFailedError, init, repairDatabase } from "../../src/db/mod.ts";
+import { check, DatabaseFailedError, type DB, init, repairDatabase } from "../../src/db/mod.ts";
+import { markFailed } from "../../src/db/failed_mark.ts";
 import { OsError, type Storage, type StoredFile } from "../../src/file/mod.ts";
 import { overridden } from "../support/overridden.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
@@ -98,4 +99,32 @@ Deno.test("A log that could not be cut at a clean end is let go, and cut by the 
     assertEquals(check(storage, paths), []);
     await using(open(), async (again) => assertEquals(await again.read("x"), "1"));
   });
+});
+
+// The story: a start looked for the mark while the owner still served, and found none. Then the owner's
+// sync failed, he left the mark and ended; the start got the locks and served what nobody could trust.
+Deno.test("D20 A mark that is left between the first look and the locks is seen", async () => {
+  const disk = new SimulatedDisk({ mappingReserveBytes: 2 ** 20 });
+  const owner = disk.process("owner");
+  await init(paths.map, paths.log, { storage: owner, sync: "always" }).write("x", "1");
+  const inner = disk.process("next");
+  let hasLooked = false;
+  const storage = overridden<Storage>(inner, {
+    statusOrNull(path) {
+      const status = inner.statusOrNull(path);
+      if (path === `${paths.map}.failed` && !hasLooked) {
+        hasLooked = true;
+        markFailed(owner, paths.map, "A sync failed");
+        owner.kill();
+      }
+      return status;
+    },
+  });
+  const start = (): DB => init(paths.map, paths.log, { storage });
+  assertThrows(start, CorruptError, "marked failed");
+  assertEquals(check(inner, paths).map(({ invariant }) => invariant), [10]);
+  // It has let go of the files.
+  assertEquals(repairDatabase(inner, paths, { out: null }).entries, 1);
+  await using(start(), async (db) => assertEquals(await db.read("x"), "1"));
+  assertEquals(check(inner, paths), []);
 });
