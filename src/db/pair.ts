@@ -5,8 +5,9 @@
  */
 
 import { CorruptError, FailedError, NotFoundError, UsageError } from "../base/errors.ts";
-import { OsError, type Storage, type StoredFile } from "../file/mod.ts";
+import { directoryOf, OsError, type Storage, type StoredFile, syncName } from "../file/mod.ts";
 import { DatabaseInUseError } from "./errors.ts";
+import { syncOrMark } from "./failed_mark.ts";
 import { decodeLogHeader, decodeMapHeaders, looksLike, versionOf } from "./header.ts";
 import { formatVersion, headPageBytes, logMagic, mapMagic } from "./layout.ts";
 import { parseOriginalLog, parseOriginalMap, ShapeError } from "./original_json.ts";
@@ -102,6 +103,7 @@ function settle(storage: Storage, paths: DatabasePaths, held: LockedPair): strin
     if (content.kind === "damaged") throw damagedHead(file.path);
   }
   if (map.kind === "ours" && log.kind === "ours" && map.identity === log.identity) {
+    syncNames(storage, paths);
     for (const path of [paths.map, paths.log]) sweep(storage, newPath(path));
     return null;
   }
@@ -140,6 +142,15 @@ function finishExchange(
     return true;
   }
   return false;
+}
+
+/** Whoever gave the files their names may have been killed before he had made these durable. */
+function syncNames(storage: Storage, paths: DatabasePaths): void {
+  const isOneDirectory = directoryOf(paths.map) === directoryOf(paths.log);
+  syncOrMark(storage, paths.map, () => {
+    syncName(storage, paths.map);
+    if (!isOneDirectory) syncName(storage, paths.log);
+  });
 }
 
 /** Files of the original, or none at all, become a pair. */
