@@ -8,6 +8,7 @@ import type { Events } from "../base/events.ts";
 import { directoryOf, type Storage, type StoredFile } from "../file/mod.ts";
 import { syncOrMark } from "./failed_mark.ts";
 import { FrameCursor } from "./frame.ts";
+import { orRemove } from "./half_made.ts";
 import { decodeLogHeader, decodeLogMark, decodeMapHeaders, type MapHeader } from "./header.ts";
 import { applyEntry, Journal, JournalReplay } from "./journal.ts";
 import { headPageBytes, type Identity, identityOf, roundUp } from "./layout.ts";
@@ -216,9 +217,12 @@ function keepAside(storage: Storage, path: string, bytes: Uint8Array): string {
     const name = `${path}.torn-${number}`;
     if (storage.statusOrNull(name) !== null) continue;
     using file = storage.open(name, { access: "write", create: "exclusive" });
-    file.write(bytes.slice(), 0);
-    file.sync();
-    storage.syncDirectory(directoryOf(path));
+    // The tail is still where it was, and every start on a full disk would leave one more copy.
+    orRemove(storage, [name], () => {
+      file.write(bytes.slice(), 0);
+      file.sync();
+      storage.syncDirectory(directoryOf(path));
+    });
     return name;
   }
 }
