@@ -30,7 +30,7 @@ import {
   roundUp,
 } from "./layout.ts";
 
-export class LogFile {
+export class LogFile implements Disposable {
   readonly identity: Identity;
   readonly #storage: Storage;
   readonly #file: StoredFile;
@@ -217,5 +217,9 @@ export class LogFile {
   abandon(): void {
     this.#mapping.release();
     this.#file.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.abandon();
   }
 }

@@ -20,7 +20,7 @@ export interface Place {
   readonly limit: number;
 }
 
-export class MapFile {
+export class MapFile implements Disposable {
   readonly identity: Identity;
   readonly #storage: Storage;
   readonly #file: StoredFile;
@@ -163,6 +163,10 @@ export class MapFile {
   close(): void {
     this.release();
     this.#file.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   /** Gives the memory back and leaves the file open. */

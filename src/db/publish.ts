@@ -8,6 +8,7 @@ import { directoryOf, isSameFile, type Storage } from "../file/mod.ts";
 import type { Entry } from "./entry.ts";
 import { applyEntry, Journal } from "./journal.ts";
 import { EntryIndex } from "./entry_index.ts";
+import { orRemove } from "./half_made.ts";
 import { type Identity, identityOf } from "./layout.ts";
 import { LogFile } from "./log_file.ts";
 import { LogSums } from "./log_sums.ts";
@@ -72,18 +73,25 @@ export function takePlace(storage: Storage, path: string): void {
   storage.syncDirectory(directoryOf(path));
 }
 
-/** Writes both files and makes them durable under the given names. */
+/** Writes both files and makes them durable under the given names; one that fails leaves neither. */
 export function writePair(
   storage: Storage,
   paths: DatabasePaths,
   options: { readonly content: PairContent; readonly identity: Identity },
 ): void {
+  const both = [paths.map, paths.log];
+  for (const path of both) if (storage.statusOrNull(path) !== null) storage.unlink(path);
+  orRemove(storage, both, () => writeBoth(storage, paths, options));
+}
+
+function writeBoth(
+  storage: Storage,
+  paths: DatabasePaths,
+  options: { readonly content: PairContent; readonly identity: Identity },
+): void {
   const { content, identity } = options;
-  for (const path of [paths.map, paths.log]) {
-    if (storage.statusOrNull(path) !== null) storage.unlink(path);
-  }
   using logStored = storage.open(paths.log, { access: "write", create: "exclusive" });
-  const log = LogFile.create(storage, logStored, {
+  using log = LogFile.create(storage, logStored, {
     identity: identity.value,
     baseKeys: content.map.size,
     baseEntries: content.entries.length,
@@ -100,7 +108,7 @@ export function writePair(
   log.finish();
   log.settle();
   using mapStored = storage.open(paths.map, { access: "write", create: "exclusive" });
-  const mapFile = MapFile.create(storage, mapStored, identity);
+  using mapFile = MapFile.create(storage, mapStored, identity);
   const state = journal.state();
   const region = drive(
     writeRegion(mapFile, { map: content.map, blocks: state.blocks, sums: state.sums }),

@@ -1,8 +1,15 @@
 /** `countd db export` and `countd db import`: the original's two JSON files out of, and into, a database. */
 
 import { CorruptError, FailedError, NotFoundError } from "../base/errors.ts";
-import { directoryOf, makeDirectories, publishNewFile, type Storage } from "../file/mod.ts";
+import {
+  directoryOf,
+  makeDirectories,
+  publishNewFile,
+  type Storage,
+  type StoredFile,
+} from "../file/mod.ts";
 import type { Database } from "./database.ts";
+import { orRemove } from "./half_made.ts";
 import { decodeMapHeaders } from "./header.ts";
 import { headPageBytes } from "./layout.ts";
 import {
@@ -13,7 +20,7 @@ import {
   ShapeError,
 } from "./original_json.ts";
 import { headOf } from "./pair.ts";
-import { closePair, type LockedPair, lockPair } from "./pair_lock.ts";
+import { closePair, type LockedPair, lockPair, unlinkMade } from "./pair_lock.ts";
 import { contentOfOriginal, type DatabasePaths, publishPair } from "./publish.ts";
 
 /** The original's default names. */
@@ -41,15 +48,25 @@ export function exportDatabase(db: Database, storage: Storage, directory: string
   }
   const { entries } = db.log;
   writeText(storage, map, originalMap(db.entries()));
-  writeText(storage, log, originalLog(entries.range(0, entries.length)));
+  // One of the two would only stand in the way of the next try.
+  orRemove(storage, [map], () => {
+    writeText(storage, log, originalLog(entries.range(0, entries.length)));
+  });
   return { keys: db.size, entries: entries.length };
 }
 
 function writeText(storage: Storage, path: string, pieces: Iterable<string>): void {
   const temporaryPath = `${path}.new`;
   if (storage.statusOrNull(temporaryPath) !== null) storage.unlink(temporaryPath);
-  const encoder = new TextEncoder();
   using file = storage.open(temporaryPath, { access: "write", create: "exclusive" });
+  orRemove(storage, [temporaryPath], () => {
+    writePieces(file, pieces);
+    publishNewFile(storage, file, { temporaryPath, path });
+  });
+}
+
+function writePieces(file: StoredFile, pieces: Iterable<string>): void {
+  const encoder = new TextEncoder();
   let offset = 0;
   let gathered = "";
   const write = () => {
@@ -63,7 +80,6 @@ function writeText(storage: Storage, path: string, pieces: Iterable<string>): vo
     if (gathered.length >= pieceUnits) write();
   }
   write();
-  publishNewFile(storage, file, { temporaryPath, path });
 }
 
 /**
@@ -98,6 +114,7 @@ export function importDatabase(
     publishPair(storage, paths, { content, keepAs: null });
     return { keys: content.map.size, entries: entries.length };
   } finally {
+    unlinkMade(storage, held);
     closePair(held);
   }
 }

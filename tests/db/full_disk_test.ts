@@ -1,7 +1,14 @@
 /** What a disk without space may do: refuse, and leave everything as it was, but never end the process. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { check, type DB, init } from "../../src/db/mod.ts";
+import {
+  check,
+  type DB,
+  exportDatabase,
+  importDatabase,
+  init,
+  repairDatabase,
+} from "../../src/db/mod.ts";
 import { OsError, type Storage } from "../../src/file/mod.ts";
 import { Faults, faultyStorage } from "../support/faulty_storage.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
@@ -96,5 +103,44 @@ Deno.test("A start that has no room for the copy of a torn tail leaves none behi
     assertEquals(read("log"), torn);
     await using(open(), async (again) => assertEquals(await again.read("x"), "1"));
     assertEquals(names(), ["db.json", "log.json", "log.json.torn-1"]);
+  });
+});
+
+// The story: a repair into a directory had room for the log and none for the map. It left the log, and
+// the same command was refused afterwards, since log.json existed already.
+Deno.test("A repair, an export and an import without room leave nothing, and go well when there is some", async () => {
+  await withDatabase(async ({ open, paths, storage, directory }) => {
+    await using(open(), async (db) => void await db.write("x", "1"));
+    const out = `${directory}/out`;
+    const json = `${directory}/json`;
+    const copy = { map: `${directory}/copy/db.json`, log: `${directory}/copy/log.json` };
+    const acts = [
+      { makes: "out", act: (on: Storage) => void repairDatabase(on, paths, { out }) },
+      {
+        makes: "json",
+        act: (on: Storage) => using(open(), (db) => void exportDatabase(db, on, json)),
+      },
+      { makes: "copy", act: (on: Storage) => void importDatabase(on, copy, json) },
+    ];
+    for (const { makes, act } of acts) {
+      const made = () => [...Deno.readDirSync(`${directory}/${makes}`)].map(({ name }) => name);
+      let failures = 0;
+      for (let nth = 1;; nth++) {
+        const faults = new Faults();
+        for (const kind of ["allocate", "write"] as const) faults.failAt(kind, nth, "ENOSPC");
+        try {
+          await act(faultyStorage(storage, faults));
+          break;
+        } catch (error) {
+          if (!(error instanceof OsError)) throw error;
+          failures++;
+          assertEquals(made(), [], `${makes} after failure ${nth}`);
+        }
+      }
+      assert(failures >= 2, `${makes} failed ${failures} times`);
+      assertEquals(made().sort(), ["db.json", "log.json"]);
+    }
+    assertEquals(check(storage, copy), []);
+    assertEquals(check(storage, { map: `${out}/db.json`, log: `${out}/log.json` }), []);
   });
 });
