@@ -27,7 +27,7 @@ export class MapFile implements Disposable {
   #mapping: Mapping | null = null;
   #bytes: Uint8Array = new Uint8Array(0);
   #view: DataView<ArrayBufferLike> = new DataView(new ArrayBuffer(0));
-  #size: number;
+  #size = 0;
   #header: MapHeader | null;
   /** Where the newest header stands; the next one goes to the other place. */
   #headerOffset: number;
@@ -50,8 +50,7 @@ export class MapFile implements Disposable {
     this.identity = state.identity;
     this.#header = state.current?.header ?? null;
     this.#headerOffset = state.current?.offset ?? headerCopyBytes;
-    this.#size = file.status().size;
-    this.#map();
+    this.#map(file.status().size);
   }
 
   /** An empty map in an empty file. */
@@ -68,9 +67,7 @@ export class MapFile implements Disposable {
   allocateWhole(): void {
     const size = Math.max(this.#size, headPageBytes);
     this.#file.allocate(0, size);
-    if (size === this.#size) return;
-    this.#size = size;
-    this.#map();
+    if (size > this.#size) this.#map(size);
   }
 
   get path(): string {
@@ -126,18 +123,19 @@ export class MapFile implements Disposable {
       size = roundUp(end, headPageBytes);
       this.#file.allocate(this.#size, size - this.#size);
     }
-    this.#size = size;
-    this.#map();
+    this.#map(size);
     this.#resizes++;
   }
 
-  #map(): void {
-    const length = roundUp(this.#size, this.#storage.pageSize);
+  /** The size changes with the mapping: where that fails, all is as it was, and may be tried again. */
+  #map(size: number): void {
+    const length = roundUp(size, this.#storage.pageSize);
     const mapping = this.#file.map(length, "write");
     this.#mapping?.release();
     this.#mapping = mapping;
-    this.#bytes = mapping.bytes.subarray(0, this.#size);
-    this.#view = new DataView(mapping.bytes.buffer, mapping.bytes.byteOffset, this.#size);
+    this.#size = size;
+    this.#bytes = mapping.bytes.subarray(0, size);
+    this.#view = new DataView(mapping.bytes.buffer, mapping.bytes.byteOffset, size);
   }
 
   /** Puts everything that was stored on the disk, on another thread. */

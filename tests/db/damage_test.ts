@@ -109,7 +109,11 @@ for (const which of ["map", "log"] as const) {
         using file = broken.process("cut").open(paths[which], { access: "write" });
         file.truncate(cut);
       }
+      const before = broken.digest();
       const state = await found(broken);
+      if (state === null) {
+        assertEquals(broken.digest(), before, `cut at ${cut}: the refused files were changed`);
+      }
       if (which === "log") assertEquals(state, null, `cut at ${cut}`);
       else assert(state === null || state === text, `cut at ${cut}`);
     }

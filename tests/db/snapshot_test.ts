@@ -1,6 +1,8 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { gunzipSync } from "node:zlib";
 import { check, init } from "../../src/db/mod.ts";
+import { OsError } from "../../src/file/mod.ts";
+import { Faults, faultyStorage } from "../support/faulty_storage.ts";
 import { databaseText, Model } from "./model.ts";
 import { using, withDatabase } from "./support.ts";
 
@@ -25,6 +27,23 @@ Deno.test("A snapshot that outgrows the room before the newest one is written be
     });
     assert(Deno.statSync(paths.map).size >= 600_000);
     await using(open(), (db) => assertEquals(databaseText(db), model.toText()));
+  });
+});
+
+// The story: the map file had grown, and the longer mapping was refused for want of memory. The file
+// counted as mapped in its new length, so every later snapshot stored past the end of its memory.
+Deno.test("After a mapping that was refused the next snapshot is whole", async () => {
+  await withDatabase(async ({ open, storage }) => {
+    const faults = new Faults();
+    await using(open({ storage: faultyStorage(storage, faults), sync: "os" }), async (db) => {
+      for (let index = 0; index < 300; index++) await db.write(`${index}`, "v".repeat(1000));
+      faults.failAt("map", 1, "ENOMEM");
+      const error = await assertRejects(() => db.snapshot(), OsError);
+      assertEquals(error.code, "ENOMEM");
+      await db.snapshot();
+      assertEquals(db.status().snapshotGeneration, 2);
+    });
+    await using(open(), (db) => assertEquals(db.size, 300));
   });
 });
 
