@@ -42,9 +42,11 @@ export function isMarkedFailed(storage: Storage, mapPath: string): boolean {
 /** Throws `CorruptError` for a database that is marked. To be asked again under its lock. */
 export function requireUnmarked(storage: Storage, mapPath: string): void {
   if (!isMarkedFailed(storage, mapPath)) return;
+  const isGone = (storage.statusOrNull(mapPath)?.size ?? 0) === 0;
   throw new CorruptError(
     `Database ${mapPath} is marked failed (${failedMarkPath(mapPath)}) since a sync failed: ` +
-      "run countd db repair --in-place, which reads every byte back",
+      "run countd db repair --in-place, which reads every byte back" +
+      (isGone ? "; or, where the database was removed, remove the mark as well" : ""),
     { path: mapPath, offset: 0 },
   );
 }

@@ -9,6 +9,7 @@ import {
   type StoredFile,
 } from "../file/mod.ts";
 import type { Database } from "./database.ts";
+import { requireUnmarked } from "./failed_mark.ts";
 import { orRemove } from "./half_made.ts";
 import { decodeMapHeaders } from "./header.ts";
 import { headPageBytes } from "./layout.ts";
@@ -85,7 +86,7 @@ function writePieces(file: StoredFile, pieces: Iterable<string>): void {
 /**
  * Makes a database out of the original's files in a directory (one of them may be missing). Throws
  * `FailedError` where the database holds anything, `NotFoundError` where there is nothing to read,
- * `CorruptError` where a file is not of the original's shape.
+ * `CorruptError` where a file is not of the original's shape, or a sync of the database has failed.
  */
 export function importDatabase(
   storage: Storage,
@@ -106,6 +107,7 @@ export function importDatabase(
   makeDirectories(storage, directoryOf(paths.log), 0o700);
   const held = lockPair(storage, paths);
   try {
+    requireUnmarked(storage, paths.map);
     if (!isEmpty(held)) {
       throw new FailedError(
         `The database ${paths.map} holds data, or was not closed: import into a new one`,

@@ -5,7 +5,14 @@
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CorruptError } from "../../src/base/errors.ts";
-import { check, DatabaseFailedError, type DB, init, repairDatabase } from "../../src/db/mod.ts";
+import {
+  check,
+  DatabaseFailedError,
+  type DB,
+  importDatabase,
+  init,
+  repairDatabase,
+} from "../../src/db/mod.ts";
 import { markFailed } from "../../src/db/failed_mark.ts";
 import { OsError, type Storage, type StoredFile } from "../../src/file/mod.ts";
 import { overridden } from "../support/overridden.ts";
@@ -127,4 +134,22 @@ Deno.test("D20 A mark that is left between the first look and the locks is seen"
   assertEquals(repairDatabase(inner, paths, { out: null }).entries, 1);
   await using(start(), async (db) => assertEquals(await db.read("x"), "1"));
   assertEquals(check(inner, paths), []);
+});
+
+// The story: an import onto files of which a sync had failed put a new pair beside the mark, and said
+// that all was well; but nothing opened it, and the mark was about files that were gone.
+Deno.test("D20 An import is refused where the mark stands, and says what to do", async () => {
+  await withDatabase(({ paths, storage, directory, names }) => {
+    Deno.mkdirSync(`${directory}/in`);
+    Deno.writeTextFileSync(`${directory}/in/db.json`, '{"x":"1"}');
+    markFailed(storage, paths.map, "A sync failed");
+    const act = () => importDatabase(storage, paths, `${directory}/in`);
+    assertThrows(act, CorruptError, "remove the mark as well");
+    assertEquals(names(), ["db.json.failed", "in"]);
+    Deno.removeSync(`${paths.map}.failed`);
+    assertEquals(act(), { keys: 1, entries: 0 });
+    markFailed(storage, paths.map, "A sync failed");
+    assertThrows(act, CorruptError, "run countd db repair --in-place");
+    repairDatabase(storage, paths, { out: null });
+  });
 });
