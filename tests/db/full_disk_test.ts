@@ -83,7 +83,7 @@ Deno.test("A map with holes is refused where the disk is full, and opened when t
 // The story: a torn tail is copied before it is cut. Where there was no room for the copy every try of
 // the supervisor left another LOG.torn-N, and these took what little space became free.
 Deno.test("A start that has no room for the copy of a torn tail leaves none behind", async () => {
-  await withDatabase(async ({ open, paths, storage, names, read, put }) => {
+  await withDatabase(async ({ open, storage, names, read, put }) => {
     const db = open({ sync: "os" });
     await db.write("x", "1");
     await db.flush();
