@@ -11,7 +11,8 @@
  * Invariants:
  *  1. A log's share is dropped per (keyspace, log) before anything is summed.
  *  2. A log is recycled only after sync B, and only when no keyspace that it names was left out.
- *  3. Whatever stops a fold, the keyspaces are as before or as after, each for itself.
+ *  3. A keyspace takes all records of a log or none: its mark says all.
+ *  4. Whatever stops a fold, the keyspaces are as before or as after, each for itself.
  */
 
 import { CorruptError } from "../base/errors.ts";
@@ -54,6 +55,12 @@ export class Fold {
   readonly #logs: SealedLog[] = [];
   /** By keyspace: the logs whose records are in the sums. */
   readonly #shares = new Map<string, Share>();
+  /**
+   * Keyspaces that were left out once are left out to the end of this fold. The wait for one that is set
+   * aside may end between two frames of a log: were the later ones taken, their mark would cover the
+   * records that were refused before, and these would never be counted.
+   */
+  readonly #refused = new Set<string>();
   /** Slots that name a keyspace which was left out. */
   readonly #blocked = new Set<number>();
   #records = 0;
@@ -123,21 +130,23 @@ export class Fold {
     const key = nameKey(name);
     const share = this.#shares.get(key);
     if (share?.marks.get(slot) === generation) return true;
-    if (this.aside.hasKeyspace(name)) {
-      this.#blocked.add(slot);
-      return false;
-    }
+    if (this.#refused.has(key) || this.aside.hasKeyspace(name)) return this.#refuse(key, slot);
     try {
       if (this.writers.applied(name, slot) >= generation) return false;
     } catch (error) {
       if (!(error instanceof CorruptError)) throw error;
       this.aside.addKeyspace(name, error);
-      this.#blocked.add(slot);
-      return false;
+      return this.#refuse(key, slot);
     }
     if (share !== undefined) share.marks.set(slot, generation);
     else this.#shares.set(key, { keyspace: name.slice(), marks: new Map([[slot, generation]]) });
     return true;
+  }
+
+  #refuse(key: string, slot: number): false {
+    this.#refused.add(key);
+    this.#blocked.add(slot);
+    return false;
   }
 
   /**

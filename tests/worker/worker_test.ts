@@ -3,7 +3,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { BusyError, CorruptError } from "../../src/base/errors.ts";
 import { systemClock } from "../../src/base/clock.ts";
-import type { Events } from "../../src/base/events.ts";
 import { Metrics } from "../../src/base/metrics.ts";
 import {
   DataDirectory,
@@ -14,74 +13,11 @@ import {
   slotLock,
 } from "../../src/commitlog/mod.ts";
 import { OsError, type Storage, systemStorage } from "../../src/file/mod.ts";
-import { keyspacePath, KeyspaceReader } from "../../src/keyspace/mod.ts";
 import { Worker } from "../../src/worker/mod.ts";
-import { checkData } from "../support/check_data.ts";
-import {
-  batchOf,
-  claim,
-  poolOn,
-  takeSealed,
-  type TestDirectory,
-  withDataDirectory,
-} from "../support/data_directory.ts";
+import { batchOf, claim, poolOn, takeSealed } from "../support/data_directory.ts";
 import { Faults, faultyStorage } from "../support/faulty_storage.ts";
 import { waitUntil } from "../support/wait.ts";
-
-type Records = readonly (readonly [string, string, bigint])[];
-
-/** One sealed log with these records. */
-async function sealLog(test: TestDirectory, records: Records): Promise<number> {
-  const pool = poolOn(test.directory);
-  await pool.prepare();
-  const active = await claim(pool);
-  active.append(batchOf(records));
-  await active.seal({ sync: true });
-  return active.slot;
-}
-
-/** `worker --once` in this process, on an opening of its own. */
-async function fold(
-  test: TestDirectory,
-  storage: Storage = test.storage,
-  lockTimeoutMs = 0,
-): Promise<string[]> {
-  const events: string[] = [];
-  const reporter: Events = { report: (_level, event) => events.push(event) };
-  using directory = DataDirectory.open(storage, test.data, { self: describeSelf(storage) });
-  const worker = new Worker(directory, {
-    clock: systemClock,
-    events: reporter,
-    metrics: new Metrics(),
-  });
-  await worker.runOnce({ signal: new AbortController().signal, lockTimeoutMs });
-  return events;
-}
-
-const encoder = new TextEncoder();
-
-/** `key count` of a keyspace in rank order, from its file alone. */
-function counters({ storage, directory }: TestDirectory, keyspace: string): string[] {
-  const path = keyspacePath(directory.paths.keyspaces, encoder.encode(keyspace));
-  if (storage.statusOrNull(path) === null) return [];
-  using reader = KeyspaceReader.open(storage, path);
-  const decoder = new TextDecoder();
-  return Array.from({ length: reader.total }, (_, offset) => {
-    const row = reader.at(offset);
-    return row === null ? "" : `${decoder.decode(row.key)} ${row.count}`;
-  });
-}
-
-/** A worker test ends with every check there is. */
-async function withFolds(
-  body: (test: TestDirectory) => Promise<void>,
-  options: { readonly checks?: boolean } = {},
-): Promise<void> {
-  await withDataDirectory(async (test) => {
-    await body(test);
-    if (options.checks !== false) checkData(test.data);
-  }, options);
-}
+import { counters, fold, pathOf, sealLog, withFolds } from "./folding.ts";
 
 Deno.test("C20 C21 C22 C23 counters stand by count and then by key, one row each", async () => {
   await withFolds(async (test) => {
@@ -231,7 +167,7 @@ Deno.test("C29 a damaged keyspace is set aside: its log stays, the others are fo
   await withFolds(async (test) => {
     await sealLog(test, [["good", "a", 1n], ["bad", "b", 1n]]);
     await fold(test);
-    const path = keyspacePath(test.directory.paths.keyspaces, encoder.encode("bad"));
+    const path = pathOf(test, "bad");
     using file = test.storage.open(path, { access: "write" });
     file.write(new Uint8Array(file.status().size).fill(0xff), 0);
     const slot = await sealLog(test, [["good", "a", 1n], ["bad", "b", 1n]]);
@@ -326,7 +262,7 @@ Deno.test("A worker that rests gives the space of older versions back", async ()
       await sealLog(test, records);
       await fold(test);
     }
-    const path = keyspacePath(test.directory.paths.keyspaces, encoder.encode("k"));
+    const path = pathOf(test, "k");
     const before = test.storage.status(path).allocatedBytes;
     using directory = test.open();
     const worker = new Worker(directory, {

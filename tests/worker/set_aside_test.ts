@@ -1,0 +1,97 @@
+/** What a fold leaves alone: nothing is lost by it, and nothing else waits for it. */
+
+import { assert, assertEquals } from "@std/assert";
+import { noEvents } from "../../src/base/events.ts";
+import { SealedLog } from "../../src/commitlog/mod.ts";
+import { Aggregator } from "../../src/keyspace/mod.ts";
+import { Fold } from "../../src/worker/fold.ts";
+import { KeyspaceWriters } from "../../src/worker/keyspace_writers.ts";
+import { SetAside } from "../../src/worker/set_aside.ts";
+import { clockAt } from "../support/fixed_clock.ts";
+import { overridden } from "../support/overridden.ts";
+import { counters, fold, pathOf, sealLog, withFolds } from "./folding.ts";
+
+const pageSize = 8192;
+/** Behind the meta blocks. */
+const firstPageOffset = 16_384;
+const kindOffset = 16;
+const keyLeafKind = 1;
+
+/** Long keys, so that a few of them fill a leaf; each ends with its own number. */
+const longKeys = Array.from({ length: 120 }, (_, at) => {
+  const number = `${at}`.padStart(3, "0");
+  return `${number.padEnd(200, "x")}${number}`;
+});
+
+/** Spoils the pages that `isHit`, a byte of each; gives back how to mend them, whatever else has changed. */
+function damagePages(path: string, isHit: (page: Uint8Array) => boolean): () => void {
+  const whole = Deno.readFileSync(path);
+  const hits: number[] = [];
+  for (let offset = firstPageOffset; offset < whole.length; offset += pageSize) {
+    if (isHit(whole.subarray(offset, offset + pageSize))) hits.push(offset + 100);
+  }
+  assert(hits.length > 0, "a page is hit");
+  const poke = (mask: number) => {
+    using file = Deno.openSync(path, { write: true });
+    for (const offset of hits) {
+      file.seekSync(offset, Deno.SeekMode.Start);
+      file.writeSync(new Uint8Array([whole[offset]! ^ mask]));
+    }
+  };
+  poke(1);
+  return () => poke(0);
+}
+
+function isKeyLeafWith(key: string): (page: Uint8Array) => boolean {
+  const decoder = new TextDecoder("latin1");
+  return (page) => page[kindOffset] === keyLeafKind && decoder.decode(page).includes(key);
+}
+
+Deno.test("A keyspace that a fold has refused once is refused to the end of that fold", async () => {
+  // A leaf was bad, so the keyspace was set aside for 30 s. They ended while a fold walked a log: the first
+  // frame's records were refused, those of the second were taken, and the keyspace was published with the
+  // mark of the whole log. The log was put back, met again, and dropped as applied: the increments of its
+  // first frame were lost for good.
+  await withFolds(async (test) => {
+    const clock = clockAt(0);
+    const aside = new SetAside(clock, noEvents);
+    const writers = new KeyspaceWriters(test.storage, test.directory.paths.keyspaces);
+    /** Folds one log; `meanwhile` happens after its first frame. Returns the number of recycled logs. */
+    const foldLog = (slot: number, meanwhile = () => {}): number => {
+      const taken = SealedLog.take(test.directory, slot);
+      assert(taken.kind === "sealed", taken.kind);
+      const { log } = taken;
+      const one = new Fold(test.directory, writers, new Aggregator(), aside);
+      let frames = 0;
+      one.add(overridden(log, {
+        forEachBatch: (visit) =>
+          log.forEachBatch((bytes, start, end) => {
+            visit(bytes, start, end);
+            if (++frames === 1) meanwhile();
+          }),
+      }));
+      return one.finish().recycled;
+    };
+    await sealLog(test, longKeys.map((key) => ["k", key, 1n] as const));
+    await fold(test);
+    const mend = damagePages(pathOf(test, "k"), isKeyLeafWith("x119"));
+    const blocked = await sealLog(test, [["k", longKeys[119]!, 1n]]);
+    assertEquals(foldLog(blocked), 0);
+
+    // Another log comes just before the 30 s are over; they end between its two frames.
+    clock.advance(29_999);
+    const slot = await sealLog(test, [["k", longKeys[0]!, 10n]], [["k", longKeys[1]!, 10n]]);
+    assertEquals(foldLog(slot, () => clock.advance(2)), 0, "the log is put back");
+    clock.advance(60_000);
+    assertEquals(foldLog(slot), 1, "its leaf is good");
+    mend();
+    writers.close();
+    assertEquals(foldLog(blocked), 1);
+    writers.close();
+    assertEquals(counters(test, "k").slice(0, 3), [
+      `${longKeys[0]} 11`,
+      `${longKeys[1]} 11`,
+      `${longKeys[119]} 2`,
+    ]);
+  });
+});
