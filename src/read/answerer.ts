@@ -19,12 +19,24 @@ import {
   RequestCursor,
 } from "../wire/mod.ts";
 import { TooManyChanges } from "./keyspace_view.ts";
+import type { OutputShare } from "./output_budget.ts";
 import type { Overlay } from "./overlay.ts";
 import type { Reader } from "./reader.ts";
 import type { RowBuffer } from "./row_buffer.ts";
 
 /** What a list of keyspaces says in the place of the counters of a damaged one. */
 const DAMAGED_COUNTERS = READ_ERROR_DAMAGED;
+
+/** Where the replies of one connection go. */
+export interface Output {
+  readonly rows: RowBuffer;
+  readonly share: OutputShare;
+}
+
+/** A reply cannot be built yet: others must be sent before it. Its request stands, to be asked again. */
+class NotYet extends Error {
+  override readonly name = "NotYet";
+}
 
 export class Answerer {
   readonly #reader: Reader;
@@ -50,20 +62,23 @@ export class Answerer {
   }
 
   /**
-   * Answers whole requests of `input` until none is left or `out` holds `outBytesMax`. Returns true where
-   * requests may be left. What has to wait for a fold is awaited.
+   * Answers whole requests of `input` until none is left, `output` holds `bytesMax`, or there is no room
+   * for another reply. Returns true where requests may be left: when what is there is sent, and there is
+   * room. What has to wait for a fold is awaited.
    */
-  async answerSome(input: ReceiveBuffer, out: RowBuffer, outBytesMax: number): Promise<boolean> {
+  async answerSome(input: ReceiveBuffer, output: Output, bytesMax: number): Promise<boolean> {
+    const { rows: out, share } = output;
     let hasLooked = false;
-    while (out.length < outBytesMax) {
+    while (out.length < bytesMax) {
       const { bytes, start, end } = input;
       const next = this.#request.next(bytes, start, end);
       if (next < 0) return false;
+      if (!share.budget.hasRoom) return true;
       const head = out.extend(REPLY_HEAD_BYTES);
       try {
         if (!hasLooked) this.#reader.look();
         hasLooked = true;
-        const waiting = this.#answer(bytes, out, head);
+        const waiting = this.#answer(bytes, output, head);
         if (waiting !== null) {
           await waiting;
           // Requests may have come in meanwhile, and increments been accepted before them.
@@ -71,17 +86,23 @@ export class Answerer {
         }
         this.#answered.value += 1;
       } catch (error) {
+        if (error instanceof NotYet) {
+          out.cut(head);
+          return true;
+        }
         this.#fail(error, out, head);
       }
+      share.hold(out.length);
       input.consume(next);
     }
     return true;
   }
 
   /** Answers the request at hand; a promise where that takes longer. */
-  #answer(bytes: Uint8Array, out: RowBuffer, head: number): Promise<void> | null {
+  #answer(bytes: Uint8Array, output: Output, head: number): Promise<void> | null {
     const request = this.#request;
-    if (request.kind === "keyspaces") return this.#answerKeyspaces(bytes, out, head);
+    const out = output.rows;
+    if (request.kind === "keyspaces") return this.#answerKeyspaces(bytes, output, head);
     if (request.kind === "invalid") {
       encodeReplyHead(out.view, head, { total: READ_ERROR_INVALID, rows: 0, bytes: 0 });
       return null;
@@ -96,7 +117,11 @@ export class Answerer {
       return null;
     } catch (error) {
       if (!(error instanceof TooManyChanges)) throw error;
-      return this.#reader.askAfterFold(name, question);
+      // What stands before it need not wait for the fold, nor keep room from others meanwhile.
+      if (head > 0) throw new NotYet();
+      return this.#reader.askAfterFold(name, (ranking) => {
+        buildInRoom(output, () => question(ranking));
+      });
     }
   }
 
@@ -135,16 +160,20 @@ export class Answerer {
     };
   }
 
-  async #answerKeyspaces(bytes: Uint8Array, out: RowBuffer, head: number): Promise<void> {
+  async #answerKeyspaces(bytes: Uint8Array, output: Output, head: number): Promise<void> {
     const { keyStart, keyLength } = this.#request;
+    if (head > 0) throw new NotYet();
     const { total, rows } = await this.#reader.totals(bytes.slice(keyStart, keyStart + keyLength));
-    for (const { name, counters } of rows) {
-      const value = counters ?? DAMAGED_COUNTERS;
-      const view = new DataView(name.buffer, name.byteOffset, name.byteLength);
-      out.row(Math.floor(value / 2 ** 32), value | 0, view, 0, name.length);
-    }
-    const size = out.length - head - REPLY_HEAD_BYTES;
-    encodeReplyHead(out.view, head, { total, rows: rows.length, bytes: size });
+    const out = output.rows;
+    buildInRoom(output, () => {
+      for (const { name, counters } of rows) {
+        const value = counters ?? DAMAGED_COUNTERS;
+        const view = new DataView(name.buffer, name.byteOffset, name.byteLength);
+        out.row(Math.floor(value / 2 ** 32), value | 0, view, 0, name.length);
+      }
+      const size = out.length - head - REPLY_HEAD_BYTES;
+      encodeReplyHead(out.view, head, { total, rows: rows.length, bytes: size });
+    });
   }
 
   #fail(error: unknown, out: RowBuffer, head: number): void {
@@ -155,6 +184,13 @@ export class Answerer {
     out.cut(head + REPLY_HEAD_BYTES);
     encodeReplyHead(out.view, head, { total: code, rows: 0, bytes: 0 });
   }
+}
+
+/** Builds a reply that had to wait: others may have taken the room since. */
+function buildInRoom({ rows, share }: Output, build: () => void): void {
+  if (!share.budget.hasRoom) throw new NotYet();
+  build();
+  share.hold(rows.length);
 }
 
 /** The number that tells a client of an error; null for a bug, which ends the server. */

@@ -1,27 +1,45 @@
 /**
  * Memory for replies that their peers have not taken yet, of all connections together. One reply may have
  * some 17 MB, so many slow peers that ask for the most must wait for each other.
+ *
+ * Whoever finds room builds a reply and says so in the same turn: were there an `await` in between, all
+ * that ask together would find the same room. So the bound is passed by one reply at most.
  */
 
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 
 export class OutputBudget {
   #bytes = 0;
-  #waiting: (() => void)[] = [];
+  #room: PromiseWithResolvers<void> | null = null;
 
-  /** Resolves when less than the bound is waiting for peers. */
+  /** Whether another reply may be built, now. */
+  get hasRoom(): boolean {
+    return this.#bytes < OUTPUT_BYTES_MAX;
+  }
+
+  /** Resolves when there is room. All that wait are told, so each must look again. */
   async whenRoom(): Promise<void> {
-    while (this.#bytes >= OUTPUT_BYTES_MAX) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
+    while (!this.hasRoom) await (this.#room ??= Promise.withResolvers<void>()).promise;
   }
 
-  take(bytes: number): void {
+  /** So many bytes more, or fewer, wait for peers. */
+  change(bytes: number): void {
     this.#bytes += bytes;
+    if (!this.hasRoom) return;
+    this.#room?.resolve();
+    this.#room = null;
   }
+}
 
-  giveBack(bytes: number): void {
-    this.#bytes -= bytes;
-    if (this.#bytes < OUTPUT_BYTES_MAX) this.#waiting.shift()?.();
+/** What one connection has of the budget. */
+export class OutputShare {
+  #bytes = 0;
+
+  constructor(readonly budget: OutputBudget) {}
+
+  /** Says that `bytes` wait for this peer now. */
+  hold(bytes: number): void {
+    this.budget.change(bytes - this.#bytes);
+    this.#bytes = bytes;
   }
 }

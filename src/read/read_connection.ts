@@ -4,7 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import { cutConnection } from "../file/mod.ts";
 import { ReceiveBuffer } from "../wire/mod.ts";
 import type { Answerer } from "./answerer.ts";
-import type { OutputBudget } from "./output_budget.ts";
+import { type OutputBudget, OutputShare } from "./output_budget.ts";
 import type { ReadFigures } from "./read_figures.ts";
 import { RowBuffer } from "./row_buffer.ts";
 
@@ -27,6 +27,7 @@ export class ReadConnection {
   readonly #socket: Deno.TcpConn;
   readonly #surroundings: ConnectionSurroundings;
   readonly #out = new RowBuffer(OUTPUT_BYTES_START, OUTPUT_BYTES_MAX);
+  readonly #share: OutputShare;
   #input = new ReceiveBuffer(new Uint8Array(INPUT_BYTES_SMALL));
   /** When the write at hand began, or null. */
   #writingSinceMs: number | null = null;
@@ -36,6 +37,7 @@ export class ReadConnection {
   constructor(socket: Deno.TcpConn, surroundings: ConnectionSurroundings) {
     this.#socket = socket;
     this.#surroundings = surroundings;
+    this.#share = new OutputShare(surroundings.budget);
   }
 
   /** Since when the peer has taken nothing of what it asked for; null where nothing waits for it. */
@@ -80,16 +82,16 @@ export class ReadConnection {
   async #answerAll(): Promise<void> {
     const { answerer, budget } = this.#surroundings;
     const out = this.#out;
-    for (let isMore = true; isMore;) {
-      await budget.whenRoom();
-      isMore = await answerer.answerSome(this.#input, out, OUTPUT_BYTES_MAX);
-      budget.take(out.length);
+    const output = { rows: out, share: this.#share };
+    for (let isMore = true; isMore && !this.#isClosed;) {
       try {
+        isMore = await answerer.answerSome(this.#input, output, OUTPUT_BYTES_MAX);
         await this.#send(out.filled());
       } finally {
-        budget.giveBack(out.length);
         out.reset();
+        this.#share.hold(0);
       }
+      if (isMore) await budget.whenRoom();
     }
   }
 

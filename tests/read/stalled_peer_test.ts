@@ -3,8 +3,8 @@
 import { assertEquals } from "@std/assert";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { waitUntil, within } from "../support/wait.ts";
-import { counters, page, withServer } from "./read_server.ts";
 import { RequestSocket } from "./request_socket.ts";
+import { counters, page, withServer } from "./served_directory.ts";
 
 Deno.test("A peer that takes no replies is cut off after 30 s, and the others are served meanwhile", async () => {
   let nowMs = 0;

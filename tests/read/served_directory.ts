@@ -1,4 +1,4 @@
-/** A read server in this process, and what is asked of it. */
+/** A data directory that lives in this process with a read server on it, and requests to it. */
 
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { type Events, noEvents } from "../../src/base/events.ts";
@@ -7,10 +7,11 @@ import type { Storage } from "../../src/file/mod.ts";
 import { ReadServer, type ReadServerOptions } from "../../src/read/mod.ts";
 import { decodeRows, DEFAULT_SIZES, RequestEncoder } from "../../src/wire/mod.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
-import { LivingDirectory } from "./living_directory.ts";
+import { type Increment, LivingDirectory } from "./living_directory.ts";
 import { latin1Bytes, latin1Text, type PlainRow } from "./plain_base.ts";
 import type { Reply } from "./request_socket.ts";
 
+/** Requests of the default sizes. */
 export const encoder = new RequestEncoder(DEFAULT_SIZES);
 
 export function page(
@@ -32,15 +33,22 @@ export async function withServer(
     server: ReadServer,
     metrics: Metrics,
   ) => Promise<void>,
-  { options = {}, clock = systemClock, events = noEvents, storage = (same) => same }: {
+  {
+    options = {},
+    clock = systemClock,
+    events = noEvents,
+    storage = (same) => same,
+    logSize = 65_536,
+  }: {
     options?: Partial<ReadServerOptions>;
     clock?: Clock;
     events?: Events;
     storage?: (storage: Storage) => Storage;
+    logSize?: number;
   } = {},
 ): Promise<void> {
   await withTemporaryDirectory(async (path) => {
-    await using living = await LivingDirectory.open(`${path}/data`);
+    await using living = await LivingDirectory.open(`${path}/data`, { logSize });
     using directory = living.openAgain(storage(living.storage));
     const metrics = new Metrics();
     const server = new ReadServer(directory, {
@@ -58,10 +66,8 @@ export async function withServer(
   });
 }
 
-export function counters(
-  keyspace: string,
-  count: number,
-): { keyspace: string; key: string; increment: bigint }[] {
+/** Increments of `count` keys; each makes a counter. */
+export function counters(keyspace: string, count: number): Increment[] {
   return Array.from({ length: count }, (_, index) => ({
     keyspace,
     key: `key-${index}`,
