@@ -15,6 +15,7 @@ export {
 export { FaultPlan } from "./fault.ts";
 export { type FileIdentity, isSameFile, leadsTo } from "./identity.ts";
 export { notifyServiceManager } from "./notify_socket.ts";
+export { isReadFailure } from "./read_failure.ts";
 export type {
   FaultPoint,
   FileStatus,

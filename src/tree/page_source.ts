@@ -1,7 +1,7 @@
 /** Pages of a snapshot, by what their pointer says. */
 
 import { CorruptError } from "../base/errors.ts";
-import type { StoredFile } from "../file/mod.ts";
+import { isReadFailure, type StoredFile } from "../file/mod.ts";
 import { branchProblem } from "./branch.ts";
 import { keyLeafProblem } from "./key_leaf.ts";
 import {
@@ -94,9 +94,15 @@ export class ScratchPages implements PageSource {
         this.#ahead.push(new PageFrame(this.#aheadBytes.subarray(at, at + this.#pageSize)));
       }
     }
-    const bytes = this.#file.read(this.#aheadBytes, number * this.#pageSize);
     this.#aheadStart = number;
-    this.#aheadPages = Math.floor(bytes / this.#pageSize);
+    this.#aheadPages = 0;
+    try {
+      const bytes = this.#file.read(this.#aheadBytes, number * this.#pageSize);
+      this.#aheadPages = Math.floor(bytes / this.#pageSize);
+    } catch (error) {
+      // Perhaps a page behind this one, which nobody asks for.
+      if (!isReadFailure(error)) throw error;
+    }
     return this.#aheadPages > 0 ? this.#ahead[0]! : null;
   }
 

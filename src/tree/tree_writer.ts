@@ -15,7 +15,7 @@
 
 import { assert } from "../base/assert.ts";
 import { CorruptError } from "../base/errors.ts";
-import type { StoredFile } from "../file/mod.ts";
+import { isReadFailure, type StoredFile } from "../file/mod.ts";
 import { PageAllocator } from "./allocator.ts";
 import type { Batch } from "./batch.ts";
 import { KeyMerge } from "./key_merge.ts";
@@ -285,7 +285,7 @@ export class TreeWriter {
       return true;
     } catch (error) {
       // The older transaction is no longer whole. Nothing needs it, but nothing is reused early.
-      if (error instanceof CorruptError) return false;
+      if (error instanceof CorruptError || isReadFailure(error)) return false;
       throw error;
     }
   }

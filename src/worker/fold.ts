@@ -27,7 +27,7 @@ import {
 import type { Aggregator, Batch, KeyspaceWriter } from "../keyspace/mod.ts";
 import { BadRecordError } from "../wire/mod.ts";
 import { type KeyspaceWriters, nameKey } from "./keyspace_writers.ts";
-import type { SetAside } from "./set_aside.ts";
+import { isKeyspaceTrouble, type KeyspaceTrouble, type SetAside } from "./set_aside.ts";
 
 /** From so many files on one sync of the file system is cheaper than a sync of each. */
 const syncEachMax = 4;
@@ -134,7 +134,7 @@ export class Fold {
     try {
       if (this.writers.applied(name, slot) >= generation) return false;
     } catch (error) {
-      if (!(error instanceof CorruptError)) throw error;
+      if (!isKeyspaceTrouble(error)) throw error;
       this.aside.addKeyspace(name, error);
       return this.#refuse(key, slot);
     }
@@ -191,7 +191,7 @@ export class Fold {
       this.#saturated += writer.apply(batch, marks, { pinned }).saturated;
       written.push(writer);
     } catch (error) {
-      if (error instanceof CorruptError) return this.#leaveOut(keyspace, marks, error);
+      if (isKeyspaceTrouble(error)) return this.#leaveOut(keyspace, marks, error);
       for (const other of writer === null ? written : [...written, writer]) {
         if (other.isNew) this.writers.drop(other.name);
         else other.abandon();
@@ -210,7 +210,7 @@ export class Fold {
     if (isNew) this.directory.storage.syncDirectory(this.directory.paths.keyspaces);
   }
 
-  #leaveOut(keyspace: Uint8Array, marks: Map<number, bigint>, error: CorruptError): void {
+  #leaveOut(keyspace: Uint8Array, marks: Map<number, bigint>, error: KeyspaceTrouble): void {
     this.aside.addKeyspace(keyspace, error);
     this.writers.drop(keyspace);
     for (const slot of marks.keys()) this.#blocked.add(slot);

@@ -1,16 +1,24 @@
 /**
- * What the folds of this process leave alone: damaged logs, damaged keyspaces, and logs that name such a
- * keyspace. Kept in memory only: each worker finds the damage itself, and a repair is noticed by looking
+ * What the folds of this process leave alone: damaged logs, keyspaces that are damaged or that the disk
+ * cannot read, and logs that name such a keyspace. Kept in memory only: each worker finds the damage itself, and a repair is noticed by looking
  * again now and then.
  */
 
 import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
-import type { CorruptError } from "../base/errors.ts";
+import { CorruptError } from "../base/errors.ts";
 import { printableName } from "../base/printable.ts";
+import { isReadFailure, type OsError } from "../file/mod.ts";
 import { nameKey } from "./keyspace_writers.ts";
 
 const lookAgainMs = 30_000;
+
+/** What is wrong with one keyspace, so that the others can go on without it. */
+export type KeyspaceTrouble = CorruptError | OsError;
+
+export function isKeyspaceTrouble(error: unknown): error is KeyspaceTrouble {
+  return error instanceof CorruptError || isReadFailure(error);
+}
 
 export class SetAside {
   readonly #logs = new Map<number, number>();
@@ -53,13 +61,12 @@ export class SetAside {
     this.#logs.set(slot, this.clock.nowMs());
   }
 
-  addKeyspace(name: Uint8Array, error: CorruptError): void {
+  addKeyspace(name: Uint8Array, error: KeyspaceTrouble): void {
     const key = nameKey(name);
     if (!this.#keyspaces.has(key)) {
       this.events.report("error", "keyspace set aside", {
         keyspace: printableName(name),
-        path: error.where.path,
-        offset: error.where.offset,
+        ...(error instanceof CorruptError ? error.where : { path: error.path }),
         reason: error.message,
       });
     }

@@ -3,8 +3,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { crc32 } from "node:zlib";
 import { CorruptError } from "../../src/base/errors.ts";
-import { systemStorage } from "../../src/file/mod.ts";
+import { OsError, systemStorage } from "../../src/file/mod.ts";
+import { firstPageOf, META_BYTES, readMetaBlocks } from "../../src/tree/meta.ts";
 import { Batch, checkTreeFile, TreeReader, TreeWriter } from "../../src/tree/mod.ts";
+import { ScratchPages } from "../../src/tree/page_source.ts";
+import { walkPages } from "../../src/tree/snapshot.ts";
+import { overridden } from "../support/overridden.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { TreeFixture } from "./open_tree.ts";
@@ -197,6 +201,45 @@ Deno.test("A page with absurd content under a right checksum is refused, and no 
       file.write(good.subarray(start, start + 1024), start);
     }
     assert(refused > 100, `${refused} were refused`);
+    fixture.assertSound();
+  });
+});
+
+Deno.test("What the disk cannot read of pages that the newest snapshot does not use harms no commit", async () => {
+  // A writer walks the snapshot before to know which pages are free, and reads leaves ahead: neither may
+  // make a bad sector under a page that is in nobody's use the end of the keyspace.
+  await withTemporaryDirectory((directory) => {
+    using fixture = new TreeFixture(directory);
+    const toy = new ToyCounters();
+    const add = (writer: TreeWriter, pairs: readonly Pair[]) => {
+      commit(writer, pairs);
+      toy.add(pairs);
+    };
+    // Leaves one behind the other, and then holes between them.
+    const every = Array.from({ length: 800 }, (_, key): Pair => [`key${key}`, BigInt(key)]);
+    add(fixture.writer, every);
+    for (let key = 0; key < 800; key += 300) add(fixture.writer, [[`key${key}`, 1n]]);
+    using file = systemStorage().open(fixture.path, { access: "write" });
+    const { newest } = readMetaBlocks(file, new Uint8Array(META_BYTES));
+    const live = new Set<number>();
+    const source = new ScratchPages(file, fixture.pageSize);
+    walkPages(newest, source, file.path, (number) => live.add(number) !== null);
+    const last = newest.pageCount - 1;
+    const refused = new Set<number>();
+    const writer = TreeWriter.open(overridden(file, {
+      read: (into, offset) => {
+        const end = Math.min(last, (offset + into.length) / fixture.pageSize - 1);
+        for (let number = offset / fixture.pageSize; number <= end; number++) {
+          if (number < firstPageOf(fixture.pageSize) || live.has(number)) continue;
+          refused.add(into.length);
+          throw new OsError("read", file.path, "EIO");
+        }
+        return file.read(into, offset);
+      },
+    }));
+    add(writer, every);
+    assertEquals(refused.size, 2, "a page alone, and leaves ahead");
+    assertEquals(decodeRows(fixture.openReader(0).page(0, 1000).bytes), toy.ranking());
     fixture.assertSound();
   });
 });

@@ -1,8 +1,10 @@
 /** What a fold leaves alone: nothing is lost by it, and nothing else waits for it. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { CorruptError } from "../../src/base/errors.ts";
 import { noEvents } from "../../src/base/events.ts";
 import { SealedLog } from "../../src/commitlog/mod.ts";
+import { OsError, systemStorage } from "../../src/file/mod.ts";
 import { Aggregator } from "../../src/keyspace/mod.ts";
 import { Fold } from "../../src/worker/fold.ts";
 import { KeyspaceWriters } from "../../src/worker/keyspace_writers.ts";
@@ -93,5 +95,37 @@ Deno.test("A keyspace that a fold has refused once is refused to the end of that
       `${longKeys[1]} 11`,
       `${longKeys[119]} 2`,
     ]);
+  });
+});
+
+Deno.test("A keyspace that the disk cannot read is set aside, and the others are folded", async () => {
+  // One bad sector under a page (EIO) ended the worker, and each one after it: no keyspace was folded any
+  // more until the backlog was full and the writers stopped.
+  await withFolds(async (test) => {
+    await sealLog(test, [["bad", "a", 1n], ["good", "a", 1n]]);
+    await fold(test);
+    const inner = systemStorage();
+    const bad = pathOf(test, "bad");
+    for (const unreadable of [firstPageOffset, 0]) {
+      const storage = overridden(inner, {
+        open: (path, options) => {
+          const file = inner.open(path, options);
+          return path !== bad ? file : overridden(file, {
+            read: (into, offset) => {
+              if (offset >= unreadable) throw new OsError("read", path, "EIO");
+              return file.read(into, offset);
+            },
+          });
+        },
+      });
+      await sealLog(test, [["bad", "a", 1n], ["good", "a", 1n]]);
+      for (let worker = 0; worker < 2; worker++) {
+        await sealLog(test, [["good", "a", 1n]]);
+        await assertRejects(() => fold(test, storage), CorruptError, "set aside");
+      }
+    }
+    assertEquals([counters(test, "bad"), counters(test, "good")], [["a 1"], ["a 7"]]);
+    await fold(test);
+    assertEquals([counters(test, "bad"), counters(test, "good")], [["a 3"], ["a 7"]]);
   });
 });
