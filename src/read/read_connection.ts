@@ -32,6 +32,8 @@ export class ReadConnection {
   /** When the write at hand began, or null. */
   #writingSinceMs: number | null = null;
   #isClosed = false;
+  /** From when something was read until all of it is answered and sent. */
+  #isAnswering = false;
   #isDraining = false;
 
   constructor(socket: Deno.TcpConn, surroundings: ConnectionSurroundings) {
@@ -53,11 +55,14 @@ export class ReadConnection {
         const room = this.#input.room();
         const count = await this.#socket.read(room);
         if (count === null) return;
+        this.#isAnswering = true;
         this.#input.received(count);
         figures.bytesIn.value += count;
         await this.#answerAll();
+        this.#isAnswering = false;
         this.#makeRoom(count === room.length);
       }
+      await this.#sayGoodbye();
     } catch (error) {
       if (!this.#isClosed && !isGone(error)) throw error;
     } finally {
@@ -65,10 +70,10 @@ export class ReadConnection {
     }
   }
 
-  /** Ends the connection when what was asked is answered: at once where nothing is. */
+  /** Ends the connection when what was asked is answered and sent: at once where nothing is. */
   drain(): void {
     this.#isDraining = true;
-    if (this.#input.length === 0) this.close();
+    if (!this.#isAnswering && this.#input.length === 0) this.close();
   }
 
   /** Ends the connection at once, whatever waits for its peer. */
@@ -77,6 +82,16 @@ export class ReadConnection {
     this.#isClosed = true;
     if (this.#writingSinceMs !== null) cutConnection(this.#socket);
     else this.#socket.close();
+  }
+
+  /**
+   * Says that no reply will follow, and waits for the peer to go. Were the socket closed while requests
+   * of the peer are unread in it, the system would throw away what it has not sent yet.
+   */
+  async #sayGoodbye(): Promise<void> {
+    await this.#socket.closeWrite();
+    let count: number | null = 0;
+    while (count !== null) count = await this.#socket.read(this.#input.bytes);
   }
 
   async #answerAll(): Promise<void> {

@@ -1,6 +1,6 @@
 /** Peers that take their replies slowly or not at all: what they cost, and what they get. */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { waitUntil } from "../support/wait.ts";
 import type { LivingDirectory } from "./living_directory.ts";
@@ -84,16 +84,41 @@ Deno.test("Peers that ask for the most at one moment wait for each other, and al
   }, { logSize });
 });
 
-Deno.test("A server that stops answers what was asked", async () => {
-  await withServer(async (living, server) => {
-    await living.write(counters("ks", 100));
+Deno.test("A server that stops sends whole what it has answered, and closes at once who asks nothing", async () => {
+  // A reply was cut off in its middle by a clean stop: its request counted as answered when the reply was
+  // built, long before it was sent.
+  const clock: Clock = {
+    ...systemClock,
+    // The stop must not become impatient on a busy machine.
+    sleep: (timeMs, signal) => systemClock.sleep(30 * timeMs, signal),
+  };
+  await withServer(async (living, server, metrics) => {
+    await foldLongRows(living);
     using idle = await RequestSocket.connect(server.address);
     using busy = await RequestSocket.connect(server.address);
-    await busy.send(page("ks", 0, 100));
-    const reply = busy.reply();
-    await reply;
+    using eager = await RequestSocket.connect(server.address);
+    await busy.send(page("ks", 0, longRows));
+    // Far more requests than the server reads at a time: most are unread when it stops.
+    const small = page("ks", 0, 1);
+    const many = new Uint8Array(1000 * small.length);
+    for (let at = 0; at < many.length; at += small.length) many.set(small, at);
+    many.set(page("ks", 0, longRows));
+    await eager.send(many);
+    const answered = metrics.counter("countd_requests_total", "answered");
+    await waitUntil("both long replies to be on their way", () => answered.value === 2);
     const stopping = server.stop();
     assertEquals(await idle.some(), null);
+    assertEquals((await busy.reply()).body.length, longReplyBytes);
+    assertEquals(await busy.some(), null);
+    busy[Symbol.dispose]();
+    assertEquals((await eager.reply()).body.length, longReplyBytes);
+    let bytes = 0;
+    for (let some = await eager.some(); some !== null; some = await eager.some()) {
+      bytes += some.length;
+    }
+    assertEquals(bytes % (24 + 10 + 250), 0, "whole replies");
+    assert(bytes < many.length, "some were not asked in time");
+    eager[Symbol.dispose]();
     await stopping;
-  });
+  }, { logSize, clock });
 });
