@@ -24,6 +24,7 @@ import {
   type LogIdentity,
   type SealedLog,
 } from "../commitlog/mod.ts";
+import { OsError } from "../file/mod.ts";
 import type { Aggregator, Batch, KeyspaceWriter } from "../keyspace/mod.ts";
 import { BadRecordError } from "../wire/mod.ts";
 import { type KeyspaceWriters, nameKey } from "./keyspace_writers.ts";
@@ -233,7 +234,8 @@ export class Fold {
 
   #recycle(): number {
     let recycled = 0;
-    for (const log of this.#logs.splice(0)) {
+    // One by one: where a log cannot be let go of, the others are still ours to give up.
+    for (let log = this.#logs.shift(); log !== undefined; log = this.#logs.shift()) {
       if (this.#blocked.has(log.slot)) {
         this.aside.addBlockedLog(log.slot);
         log.putBack();
@@ -246,8 +248,17 @@ export class Fold {
     return recycled;
   }
 
-  /** Gives the logs back unfolded. */
+  /**
+   * Gives the logs back. A label that the system does not let us put right is no reason to keep the other
+   * logs, nor to forget why the fold was given up: whoever takes the log next puts it right.
+   */
   giveUp(): void {
-    for (const log of this.#logs.splice(0)) log.putBack();
+    for (const log of this.#logs.splice(0)) {
+      try {
+        log.putBack();
+      } catch (error) {
+        if (!(error instanceof OsError)) throw error;
+      }
+    }
   }
 }

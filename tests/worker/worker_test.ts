@@ -14,7 +14,13 @@ import {
 } from "../../src/commitlog/mod.ts";
 import { OsError, type Storage, systemStorage } from "../../src/file/mod.ts";
 import { Worker } from "../../src/worker/mod.ts";
-import { batchOf, claim, poolOn, takeSealed } from "../support/data_directory.ts";
+import {
+  batchOf,
+  claim,
+  poolOn,
+  takeSealed,
+  type TestDirectory,
+} from "../support/data_directory.ts";
 import { Faults, faultyStorage } from "../support/faulty_storage.ts";
 import { waitUntil } from "../support/wait.ts";
 import { counters, fold, pathOf, sealLog, withFolds } from "./folding.ts";
@@ -329,5 +335,37 @@ Deno.test("More logs than a process may open are folded a few at a time", async 
     assert(refused > 0, "the limit was met");
     assertEquals(open, 0);
     assertEquals(counters(test, "ks"), ["k 4"]);
+  });
+});
+
+Deno.test("A log that cannot be let go of does not keep the others of its fold", async () => {
+  // The second of three logs was folded and its lock name could not be removed. The third one stayed locked
+  // for as long as the worker lived: neither writers nor this worker could use it.
+  const modes = ({ storage, data }: TestDirectory) =>
+    storage.readDirectory(`${data}/logs`).sort().map((name) =>
+      `${name} ${storage.status(`${data}/logs/${name}`).mode.toString(8)}`
+    );
+  const allFree = Array.from({ length: 4 }, (_, slot) => `000000000${slot} 400`);
+  await withFolds(async (test) => {
+    const cases: readonly ((faults: Faults) => void)[] = [
+      // While they are recycled.
+      (faults) => faults.failAt("unlink", 2, "ENOSPC"),
+      // While they are given up: all four are labelled when they are looked into, the free one once more,
+      // and then the first that is given back.
+      (faults) => {
+        faults.failAt("allocate", 1, "ENOSPC");
+        faults.failAt("chmod", 6, "EIO");
+      },
+    ];
+    for (const [index, fails] of cases.entries()) {
+      const keyspace = `k${index}`;
+      for (let count = 0; count < 3; count++) await sealLog(test, [[keyspace, "a", 1n]]);
+      const faults = new Faults();
+      fails(faults);
+      await fold(test, faultyStorage(systemStorage(), faults));
+      assertEquals(faults.failed, index + 1, "all faults were met");
+      assertEquals(counters(test, keyspace), ["a 3"]);
+      assertEquals(modes(test), allFree);
+    }
   });
 });
