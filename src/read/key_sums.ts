@@ -8,10 +8,26 @@
 
 import { assert } from "../base/assert.ts";
 
+/** Sums by number of their key, for whom need not find a key. */
+export interface SumList {
+  readonly count: number;
+  readonly low: Int32Array;
+  readonly high: Int32Array;
+  readonly top: Int32Array;
+  readonly keyStart: Uint32Array;
+  readonly keyLength: Uint16Array;
+  /** All keys; one begins at `keyStart` / 4. */
+  readonly words: Int32Array;
+  /** Memory that they need, at least. */
+  readonly bytes: number;
+}
+
 const ENTRIES_MIN = 32;
+/** Of an entry without its key: three words of the sum, where the key begins and its length. */
+const ENTRY_BYTES = 3 * 4 + 4 + 2;
 const KEY_WORDS_MIN = 4;
 
-export class KeySums {
+export class KeySums implements SumList {
   /** Low, high and top 32 bits of each sum (two's complement over all three). */
   low = new Int32Array(ENTRIES_MIN);
   high = new Int32Array(ENTRIES_MIN);
@@ -83,6 +99,25 @@ export class KeySums {
   /** Words of `keys`, for adding a key of this table to another one. */
   get words(): Int32Array {
     return this.#words;
+  }
+
+  get bytes(): number {
+    return this.#count * ENTRY_BYTES + this.#wordsEnd * 4;
+  }
+
+  /** The same sums in no more memory than they need. */
+  toList(): SumList {
+    const count = this.#count;
+    return {
+      count,
+      low: this.low.slice(0, count),
+      high: this.high.slice(0, count),
+      top: this.top.slice(0, count),
+      keyStart: this.keyStart.slice(0, count),
+      keyLength: this.keyLength.slice(0, count),
+      words: this.#words.slice(0, this.#wordsEnd),
+      bytes: this.bytes,
+    };
   }
 
   #find(words: Int32Array, at: number, length: number, hash: number): number {

@@ -12,13 +12,13 @@
  */
 
 import type { Events } from "../base/events.ts";
-import { type Capture, headPageBytes } from "../commitlog/mod.ts";
-import { KeySums } from "./key_sums.ts";
+import type { Capture } from "../commitlog/mod.ts";
 import type { LogWatch, WatchedLog } from "./log_watch.ts";
 import type { BaseRanking } from "./base_ranking.ts";
 import { Overlay } from "./overlay.ts";
 import { nameWords, RecordWalk, sameName, type SumTarget } from "./record_walk.ts";
 import type { RowBuffer } from "./row_buffer.ts";
+import { Share } from "./share.ts";
 
 /** A keyspace's file, or what stands for one that does not exist yet. */
 export interface KeyspaceFile extends Disposable {
@@ -29,57 +29,7 @@ export interface KeyspaceFile extends Disposable {
   readonly ranking: BaseRanking;
 }
 
-/** What one log adds to the keyspace. */
-class Share {
-  readonly sums = new KeySums();
-  /** Frames below are in `sums`. */
-  indexedTo = headPageBytes;
-  /** By number of a key in `sums`: its number in the overlay + 1, or 0 where it is not there yet. */
-  #inOverlay = new Int32Array(64);
-
-  constructor(readonly generation: bigint) {}
-
-  /** Adds to the share and to the overlay, with one search for a key that both know. */
-  add(
-    overlay: Overlay,
-    words: Int32Array,
-    at: number,
-    length: number,
-    low: number,
-    high: number,
-    top: number,
-  ): void {
-    const index = this.sums.add(words, at, length, low, high, top);
-    overlay.increase(this.#numberIn(overlay, index), low, high, top);
-  }
-
-  /** Adds the whole share to an overlay that has nothing of it. */
-  addAllTo(overlay: Overlay): void {
-    this.#inOverlay.fill(0);
-    const { low, high, top, count } = this.sums;
-    for (let index = 0; index < count; index++) {
-      const number = this.#numberIn(overlay, index);
-      overlay.increase(number, low[index]!, high[index]!, top[index]!);
-    }
-  }
-
-  #numberIn(overlay: Overlay, index: number): number {
-    if (index >= this.#inOverlay.length) {
-      const larger = new Int32Array(2 * index);
-      larger.set(this.#inOverlay);
-      this.#inOverlay = larger;
-    }
-    let number = this.#inOverlay[index]! - 1;
-    if (number < 0) {
-      const { words, keyStart, keyLength } = this.sums;
-      number = overlay.sums.numberOf(words, keyStart[index]! >>> 2, keyLength[index]!);
-      this.#inOverlay[index] = number + 1;
-    }
-    return number;
-  }
-}
-
-/** The logs change more keys than a reader may hold: the answer has to wait for their fold. */
+/** The logs change more than a reader may hold: the answer has to wait for their fold. */
 export class TooManyChanges extends Error {
   override readonly name = "TooManyChanges";
 }
@@ -90,6 +40,8 @@ export interface ViewOptions {
   /** Null reads the file alone. */
   readonly watch: LogWatch | null;
   readonly changedKeysMax: number;
+  /** Of the shares of all logs together. Logs that bring the same keys have a share each. */
+  readonly shareBytesMax: number;
   readonly events: Events;
   /** Scratch memory of the overlay. */
   readonly block: RowBuffer;
@@ -101,6 +53,7 @@ export class KeyspaceView implements Disposable {
   readonly #shares = new Map<number, Share>();
   readonly #walk: RecordWalk;
   readonly #target: SumTarget;
+  #shareBytes = 0;
   #filling: Share | null = null;
   #overlay: Overlay;
   /** The captures that this view has seen; −1 for none. */
@@ -134,6 +87,11 @@ export class KeyspaceView implements Disposable {
     return this.#overlay.sums.count;
   }
 
+  /** Memory of the shares, which stand beside the overlay. */
+  get shareBytes(): number {
+    return this.#shareBytes;
+  }
+
   /** The ranking after `refresh`. */
   get ranking(): Overlay {
     return this.#overlay;
@@ -153,6 +111,7 @@ export class KeyspaceView implements Disposable {
     if (watch !== null) this.#readShares(watch);
     this.#refreshFile();
     this.#dropApplied();
+    this.#measureShares();
     if (this.#mustRebuild) this.#rebuild();
     if (watch !== null) this.#seenVersion = watch.version;
   }
@@ -186,8 +145,7 @@ export class KeyspaceView implements Disposable {
       if (file.applied(slot) >= generation) pending.delete(slot);
     }
     if (pending.size > 0) return false;
-    this.#shares.clear();
-    this.#rebuild();
+    this.#dropAll();
     this.#seenVersion = -1;
     return true;
   }
@@ -211,9 +169,7 @@ export class KeyspaceView implements Disposable {
       const isNeeded = capture !== null && watched.isPending &&
         capture.generation > this.#options.file.applied(slot);
       const share = this.#shares.get(slot);
-      if (share !== undefined && (!isNeeded || share.generation !== capture.generation)) {
-        this.#drop(slot);
-      }
+      if (share !== undefined && !(isNeeded && goesOn(share, capture))) this.#drop(slot);
       if (isNeeded) this.#readShare(watched, capture);
     }
   }
@@ -255,21 +211,37 @@ export class KeyspaceView implements Disposable {
       this.#holdBound();
       if (this.#shares.get(watched.slot) !== share) return;
     }
+    if (capture.state === "sealed") share.close();
   }
 
   /** Throws `TooManyChanges` where the shares, without what is folded by now, pass the bound. */
   #holdBound(): void {
-    const { changedKeysMax } = this.#options;
-    if (this.#overlay.sums.count <= changedKeysMax) return;
+    if (this.#isWithinBound()) return;
     this.#refreshFile();
     this.#dropApplied();
-    this.#rebuild();
-    if (this.#overlay.sums.count <= changedKeysMax) return;
+    if (this.#mustRebuild) this.#rebuild();
+    if (this.#isWithinBound()) return;
     // Given up, so that they take no memory while the answer waits.
-    this.#shares.clear();
-    this.#rebuild();
+    this.#dropAll();
     this.#isOverflowing = true;
     throw new TooManyChanges();
+  }
+
+  #isWithinBound(): boolean {
+    const { changedKeysMax, shareBytesMax } = this.#options;
+    this.#measureShares();
+    return this.changedKeys <= changedKeysMax && this.shareBytes <= shareBytesMax;
+  }
+
+  #measureShares(): void {
+    this.#shareBytes = 0;
+    for (const share of this.#shares.values()) this.#shareBytes += share.bytes;
+  }
+
+  #dropAll(): void {
+    this.#shares.clear();
+    this.#shareBytes = 0;
+    this.#rebuild();
   }
 
   /** The overlay anew from the shares, over the snapshot that is open now. */
@@ -282,4 +254,9 @@ export class KeyspaceView implements Disposable {
   #bareOverlay(): Overlay {
     return new Overlay(this.#options.file.ranking, this.#options.block);
   }
+}
+
+/** Whether a share is of this use of its log, and may take what the log holds beyond it. */
+function goesOn(share: Share, { generation, limit }: Capture): boolean {
+  return share.generation === generation && (!share.isClosed || share.indexedTo >= limit);
 }

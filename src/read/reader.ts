@@ -22,6 +22,11 @@ import { ViewCache } from "./view_cache.ts";
 
 /** Changed keys that a reader holds for one keyspace; past them it waits for the fold. */
 export const CHANGED_KEYS_MAX = 200_000;
+/**
+ * Memory that the shares of the logs may take for one keyspace. Eight logs of the default size fit whatever
+ * they hold, and some sixteen that all change as many short keys as may be.
+ */
+const SHARE_BYTES_MAX = 128 * 1024 * 1024;
 /** How long an answer waits for a fold before it is given up. */
 export const FOLD_WAIT_MS = 10_000;
 
@@ -35,6 +40,7 @@ export interface ReaderOptions {
   readonly clock: Clock;
   readonly events: Events;
   readonly changedKeysMax?: number;
+  readonly shareBytesMax?: number;
   readonly foldWaitMs?: number;
 }
 
@@ -208,6 +214,7 @@ export class Reader implements Disposable {
       }),
       watch: this.#watch,
       changedKeysMax: this.#options.changedKeysMax ?? CHANGED_KEYS_MAX,
+      shareBytesMax: this.#options.shareBytesMax ?? SHARE_BYTES_MAX,
       events: this.#options.events,
       block: this.#block,
     });

@@ -9,6 +9,8 @@ import type { KeyspaceView } from "./keyspace_view.ts";
 const VIEWS_MAX = 128;
 /** Changed keys that all views together hold, at some 150 bytes each. */
 const CHANGED_KEYS_MAX = 400_000;
+/** What the shares of all views together hold beside them. */
+const SHARE_BYTES_MAX = 256 * 1024 * 1024;
 
 export class ViewCache implements Disposable {
   readonly #make: (name: Uint8Array) => KeyspaceView;
@@ -41,10 +43,16 @@ export class ViewCache implements Disposable {
   #makeRoom(): void {
     if (this.#views.size > VIEWS_MAX) this.#evict((view) => view.isEmpty);
     let changedKeys = 0;
-    for (const view of this.#views.values()) changedKeys += view.changedKeys;
+    let shareBytes = 0;
+    for (const view of this.#views.values()) {
+      changedKeys += view.changedKeys;
+      shareBytes += view.shareBytes;
+    }
     this.#evict((view) => {
-      if (this.#views.size <= VIEWS_MAX && changedKeys <= CHANGED_KEYS_MAX) return false;
+      const isEnough = changedKeys <= CHANGED_KEYS_MAX && shareBytes <= SHARE_BYTES_MAX;
+      if (this.#views.size <= VIEWS_MAX && isEnough) return false;
       changedKeys -= view.changedKeys;
+      shareBytes -= view.shareBytes;
       return true;
     });
   }

@@ -3,10 +3,13 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { BusyError, CorruptError } from "../../src/base/errors.ts";
 import { nameOfSlot } from "../../src/commitlog/mod.ts";
+import type { KeyspaceView } from "../../src/read/keyspace_view.ts";
+import { ViewCache } from "../../src/read/view_cache.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { LivingDirectory } from "./living_directory.ts";
 import { damage, listed, modelList, OpenReader } from "./open_reader.ts";
-import { latin1Bytes } from "./plain_base.ts";
+import { latin1Bytes, latin1Text } from "./plain_base.ts";
+import { counters } from "./served_directory.ts";
 
 Deno.test("Past the bound of changed keys an answer waits for the fold, or is refused in time", async () => {
   await withTemporaryDirectory(async (directory) => {
@@ -41,6 +44,49 @@ Deno.test("Past the bound of changed keys an answer waits for the fold, or is re
     assertEquals(await hasty.rows("even"), expected[0]);
     assertEquals(await patient.rows("other"), [{ key: "k", value: 1n }]);
   });
+});
+
+Deno.test("A backlog of logs that bring the same keys is waited for when what is held for them passes its bound", async () => {
+  // What a log adds is kept for each log by itself, and only the different keys were counted: 256 logs with
+  // the same 150,000 keys were held as 38 million sums, some gigabytes.
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`);
+    const bounds = { changedKeysMax: 2000, shareBytesMax: 100_000 };
+    using patient = new OpenReader(living, { ...bounds, foldWaitMs: 60_000 });
+    using hasty = new OpenReader(living, { ...bounds, foldWaitMs: 20 });
+    const keys = counters("ks", 1000);
+    const top = () => living.ranking("ks").slice(0, 5);
+    // Some 34 bytes each.
+    for (let log = 0; log < 6; log++) {
+      await living.write(keys);
+      await living.seal();
+      if (log < 2) assertEquals(await hasty.rows("ks", 0, 5), top());
+    }
+    await assertRejects(() => hasty.rows("ks", 0, 5), BusyError, "start countd worker");
+    const waiting = patient.rows("ks", 0, 5);
+    await living.fold();
+    assertEquals(await waiting, top());
+    assertEquals(await hasty.rows("ks", 0, 5), top());
+    await living.write(keys);
+    assertEquals(await hasty.rows("ks", 0, 5), top());
+  });
+});
+
+Deno.test("Views make room when their shares take too much memory together, the longest unused first", () => {
+  const closed: string[] = [];
+  const views = new ViewCache((name) => {
+    const shareBytes = latin1Text(name).startsWith("large") ? 100 * 1024 * 1024 : 1000;
+    const close = () => void closed.push(latin1Text(name));
+    const view = { isEmpty: false, changedKeys: 10, shareBytes, [Symbol.dispose]: close };
+    return view as unknown as KeyspaceView;
+  });
+  const ask = (name: string) => void views.get(latin1Bytes(name));
+  ["large 1", "small", "large 2", "large 1"].forEach(ask);
+  assertEquals(closed, []);
+  ask("large 3");
+  assertEquals(closed, ["small", "large 2"]);
+  views[Symbol.dispose]();
+  assertEquals(closed.slice(2), ["large 1", "large 3"]);
 });
 
 Deno.test("A reader over the bound recovers by itself when folds catch up", async () => {

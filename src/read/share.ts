@@ -1,0 +1,77 @@
+/**
+ * What one log adds to a keyspace. Each log has sums of its own beside those of the overlay, so that a log
+ * that is folded can be taken out again without reading the others anew.
+ */
+
+import { headPageBytes } from "../commitlog/mod.ts";
+import { KeySums, type SumList } from "./key_sums.ts";
+import type { Overlay } from "./overlay.ts";
+
+export class Share {
+  /** Frames below are in the sums. */
+  indexedTo = headPageBytes;
+  /** Null when the log is read to its end. */
+  #growing: KeySums | null = new KeySums();
+  #sums: SumList = this.#growing!;
+  /** By number of a key in the sums: its number in the overlay + 1, or 0 where it is not there yet. */
+  #inOverlay = new Int32Array(64);
+
+  constructor(readonly generation: bigint) {}
+
+  /** True where nothing can be added any more. */
+  get isClosed(): boolean {
+    return this.#growing === null;
+  }
+
+  /** Bytes of memory that the share needs. */
+  get bytes(): number {
+    return this.#sums.bytes + this.#sums.count * Int32Array.BYTES_PER_ELEMENT;
+  }
+
+  /** Adds to the share and to the overlay, with one search for a key that both know. */
+  add(
+    overlay: Overlay,
+    words: Int32Array,
+    at: number,
+    length: number,
+    low: number,
+    high: number,
+    top: number,
+  ): void {
+    const index = this.#growing!.add(words, at, length, low, high, top);
+    overlay.increase(this.#numberIn(overlay, index), low, high, top);
+  }
+
+  /** Adds the whole share to an overlay that has nothing of it. */
+  addAllTo(overlay: Overlay): void {
+    this.#inOverlay.fill(0);
+    const { low, high, top, count } = this.#sums;
+    for (let index = 0; index < count; index++) {
+      const number = this.#numberIn(overlay, index);
+      overlay.increase(number, low[index]!, high[index]!, top[index]!);
+    }
+  }
+
+  /** The log is sealed and read to its end: gives back the memory that only growing needs. */
+  close(): void {
+    if (this.#growing === null) return;
+    this.#sums = this.#growing.toList();
+    this.#growing = null;
+    this.#inOverlay = this.#inOverlay.slice(0, this.#sums.count);
+  }
+
+  #numberIn(overlay: Overlay, index: number): number {
+    if (index >= this.#inOverlay.length) {
+      const larger = new Int32Array(2 * index);
+      larger.set(this.#inOverlay);
+      this.#inOverlay = larger;
+    }
+    let number = this.#inOverlay[index]! - 1;
+    if (number < 0) {
+      const { words, keyStart, keyLength } = this.#sums;
+      number = overlay.sums.numberOf(words, keyStart[index]! >>> 2, keyLength[index]!);
+      this.#inOverlay[index] = number + 1;
+    }
+    return number;
+  }
+}
