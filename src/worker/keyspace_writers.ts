@@ -45,9 +45,19 @@ export class KeyspaceWriters {
     return writer;
   }
 
-  /** Lets every open keyspace give the system back what it does not need while it rests. */
-  giveSpaceBack(): void {
-    for (const writer of this.#open.values()) writer.trim();
+  /**
+   * Lets every open keyspace give the system back what it does not need while it rests. `onTrouble` is told
+   * of one where that fails, which is closed: to know what is free its branches are read.
+   */
+  giveSpaceBack(onTrouble: (name: Uint8Array, error: unknown) => void): void {
+    for (const writer of this.#open.values()) {
+      try {
+        writer.trim();
+      } catch (error) {
+        this.drop(writer.name);
+        onTrouble(writer.name, error);
+      }
+    }
   }
 
   /** Closes one, so that the next `get` reads its file anew. */

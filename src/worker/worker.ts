@@ -29,7 +29,7 @@ import { Fold, FoldTooLargeError } from "./fold.ts";
 import { takeLease, tryTakeLease } from "./fold_lease.ts";
 import { Gathering } from "./gathering.ts";
 import { KeyspaceWriters } from "./keyspace_writers.ts";
-import { SetAside } from "./set_aside.ts";
+import { isKeyspaceTrouble, SetAside } from "./set_aside.ts";
 
 export interface Surroundings {
   readonly clock: Clock;
@@ -154,7 +154,11 @@ export class Worker {
 
   /** Not while a backup reads older versions. */
   #giveSpaceBack(): void {
-    if (!this.directory.control.isHeldElsewhere(directoryLocks.pin)) this.#writers.giveSpaceBack();
+    if (this.directory.control.isHeldElsewhere(directoryLocks.pin)) return;
+    this.#writers.giveSpaceBack((name, error) => {
+      if (!isKeyspaceTrouble(error)) throw error;
+      this.#aside.addKeyspace(name, error);
+    });
   }
 
   /** A slot that is sealed and could not be taken, or null. Those set aside do not count. */

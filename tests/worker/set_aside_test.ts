@@ -2,15 +2,19 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CorruptError } from "../../src/base/errors.ts";
-import { noEvents } from "../../src/base/events.ts";
-import { SealedLog } from "../../src/commitlog/mod.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { type Events, noEvents } from "../../src/base/events.ts";
+import { Metrics } from "../../src/base/metrics.ts";
+import { HeldLog, SealedLog } from "../../src/commitlog/mod.ts";
 import { OsError, systemStorage } from "../../src/file/mod.ts";
 import { Aggregator } from "../../src/keyspace/mod.ts";
 import { Fold } from "../../src/worker/fold.ts";
 import { KeyspaceWriters } from "../../src/worker/keyspace_writers.ts";
+import { Worker } from "../../src/worker/mod.ts";
 import { SetAside } from "../../src/worker/set_aside.ts";
 import { clockAt } from "../support/fixed_clock.ts";
 import { overridden } from "../support/overridden.ts";
+import { waitUntil } from "../support/wait.ts";
 import { counters, fold, pathOf, sealLog, withFolds } from "./folding.ts";
 
 const pageSize = 8192;
@@ -18,6 +22,7 @@ const pageSize = 8192;
 const firstPageOffset = 16_384;
 const kindOffset = 16;
 const keyLeafKind = 1;
+const keyBranchKind = 3;
 
 /** Long keys, so that a few of them fill a leaf; each ends with its own number. */
 const longKeys = Array.from({ length: 120 }, (_, at) => {
@@ -127,5 +132,39 @@ Deno.test("A keyspace that the disk cannot read is set aside, and the others are
     assertEquals([counters(test, "bad"), counters(test, "good")], [["a 1"], ["a 7"]]);
     await fold(test);
     assertEquals([counters(test, "bad"), counters(test, "good")], [["a 3"], ["a 7"]]);
+  });
+});
+
+Deno.test("A worker that finds a damaged branch while it rests sets the keyspace aside and goes on", async () => {
+  // A log was in the keyspace already, so that only the keyspace's head was read. When the worker rested it
+  // walked the branches to give free pages back, and died of the damage.
+  await withFolds(async (test) => {
+    const slot = await sealLog(test, longKeys.map((key) => ["k", key, 1n] as const));
+    const sealed = HeldLog.take(test.directory, slot)!;
+    const { length, durable, records } = sealed.header()!;
+    sealed.release("sealed");
+    await fold(test);
+    // As after a power cut that lost the "free" of the log.
+    const free = HeldLog.take(test.directory, slot)!;
+    free.store({ state: "sealed", length, durable, records });
+    free.release("sealed");
+    const mend = damagePages(pathOf(test, "k"), (page) => page[kindOffset] === keyBranchKind);
+    const names: string[] = [];
+    const events: Events = { report: (_level, event) => names.push(event) };
+    const surroundings = { clock: systemClock, events, metrics: new Metrics() };
+    const stop = new AbortController();
+    const running = new Worker(test.open(), surroundings).run(stop.signal);
+    await Promise.race([
+      running,
+      waitUntil("the keyspace to be set aside", () => names.includes("keyspace set aside")),
+    ]);
+    await sealLog(test, [["other", "a", 1n]]);
+    await waitUntil("the others to be folded", () => counters(test, "other").length > 0);
+    stop.abort();
+    await running;
+    mend();
+    await sealLog(test, [["k", longKeys[0]!, 1n]]);
+    await fold(test);
+    assertEquals(counters(test, "k")[0], `${longKeys[0]} 2`);
   });
 });
