@@ -1,7 +1,7 @@
 /** What readers see while a writer commits, in one process and across processes. */
 
 import { assert, assertEquals } from "@std/assert";
-import { SnapshotLostError } from "../../src/tree/mod.ts";
+import { Batch, SnapshotLostError } from "../../src/tree/mod.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { TreeFixture } from "./open_tree.ts";
@@ -28,7 +28,15 @@ Deno.test("A snapshot is whole until the second commit after it is published", a
       const more = somePairs(random, 100);
       commit(fixture.writer, more);
       toy.add(more);
+      const next = somePairs(random, 100);
+      fixture.writer.apply(Batch.of(next), new Map(), { pinned: false });
       assertEquals(decodeRows(reader.page(0, 1000).bytes), expected);
+      if (random.chance(0.5)) {
+        fixture.writer.abandon();
+      } else {
+        fixture.writer.publish();
+        toy.add(next);
+      }
     }
     fixture.assertSound();
   });
