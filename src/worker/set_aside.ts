@@ -1,7 +1,7 @@
 /**
  * What the folds of this process leave alone: damaged logs, keyspaces that are damaged or that the disk
- * cannot read, and logs that name such a keyspace. Kept in memory only: each worker finds the damage itself, and a repair is noticed by looking
- * again now and then.
+ * cannot read, and logs that name such a keyspace. Kept in memory only: each worker finds the damage
+ * itself, and a repair is noticed by looking again now and then.
  */
 
 import type { Clock } from "../base/clock.ts";
