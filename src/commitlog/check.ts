@@ -7,9 +7,9 @@ import type { Storage } from "../file/mod.ts";
 import { checkBatch } from "../wire/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
-import { frameRecords, LogBytes } from "./frame.ts";
+import { FrameCodec, frameRecords, LogBytes } from "./frame.ts";
 import { decodeHeader, type LogHeader, newestHeader } from "./header.ts";
-import { headerCopyBytes, headPageBytes } from "./layout.ts";
+import { frameHeadBytes, headerCopyBytes, headPageBytes, type LogIdentity } from "./layout.ts";
 import { LogReader } from "./log_reader.ts";
 import { lostHeaderOffset } from "./lost_header.ts";
 import { scanLog } from "./recovery.ts";
@@ -75,10 +75,15 @@ function checkSlot(directory: DataDirectory, slot: number, labels: boolean): Vio
   using reader = LogReader.open(directory, slot);
   // Held by somebody whose label keeps us out for this moment: a living log, nothing to say.
   if (reader === null) return [];
+  // Before the byte is asked for: a log that is claimed after that is in another use.
+  const capture = reader.capture();
   const violations = checkLogBytes(path, slot, {
     bytes: reader.bytes,
     isHeld: control.isHeldElsewhere(slotLock(slot)),
   });
+  // Recycled and claimed meanwhile: what was found is the mixture of two uses, and the fold that ended
+  // the first one has verified it.
+  if (capture !== null && !reader.isStill(capture)) return [];
   if (labels && !control.isHeldElsewhere(slotLock(slot))) {
     violations.push(...checkLabels(storage, { path, slot, bytes: reader.bytes }));
   }
@@ -87,7 +92,8 @@ function checkSlot(directory: DataDirectory, slot: number, labels: boolean): Vio
 
 /**
  * Checks the bytes of one log. `isHeld`: a living process may be appending, so that an unfinished end
- * is no fault.
+ * is no fault. Ends whatever happens to the bytes meanwhile; what it found then counts only if the log is
+ * still in the same use.
  */
 export function checkLogBytes(
   path: string,
@@ -97,9 +103,11 @@ export function checkLogBytes(
   const violations: Violation[] = [];
   const add = (invariant: number, offset: number, message: string) =>
     violations.push({ invariant, path, offset, message });
+  // Both at once: the holder may store the next header meanwhile.
+  const head = bytes.slice(0, 2 * headerCopyBytes);
   const copies = [0, headerCopyBytes].map((offset) => ({
     offset,
-    header: decodeHeader(bytes.slice(offset, offset + headerCopyBytes)),
+    header: decodeHeader(head.subarray(offset, offset + headerCopyBytes)),
   }));
   const valid = copies.filter((copy): copy is { offset: number; header: LogHeader } =>
     copy.header !== null
@@ -122,25 +130,32 @@ export function checkLogBytes(
   const { header } = newest;
   if (header.state === "free" || violations.length > 0) return violations;
   const length = header.state === "sealed" ? header.length : bytes.length;
-  const scan = scanLog(bytes, { slot, generation: header.generation }, length);
+  const identity = { slot, generation: header.generation };
+  const scan = scanLog(bytes, identity, length);
   const durable = header.state === "sealed" ? header.durable : 0;
   if (header.state === "sealed" && scan.cut < durable) {
     add(5, scan.cut, `Damage below the durable length ${durable}: run countd repair`);
   } else if (!isHeld && scan.cut < scan.durable) {
     add(6, scan.cut, `Damage below the durable length ${scan.durable}: run countd repair`);
   }
-  violations.push(...checkFrames(path, bytes, scan.cut));
+  violations.push(...checkFrames(path, bytes, { identity, cut: scan.cut }));
   return violations;
 }
 
-function checkFrames(path: string, bytes: Uint8Array, cut: number): Violation[] {
+/** Takes each length from a frame that verifies now: the bytes may be another use's since the scan. */
+function checkFrames(
+  path: string,
+  bytes: Uint8Array,
+  { identity, cut }: { readonly identity: LogIdentity; readonly cut: number },
+): Violation[] {
   const violations: Violation[] = [];
   const log = new LogBytes(bytes);
-  let offset = headPageBytes;
-  while (offset < cut) {
-    const length = log.view.getUint32(offset, true);
+  const codec = new FrameCodec(identity);
+  for (let offset = headPageBytes;;) {
+    const length = codec.verify(log, offset, cut);
+    if (length === 0) return violations;
     try {
-      const records = checkBatch(bytes, offset + 32, offset + length);
+      const records = checkBatch(bytes, offset + frameHeadBytes, offset + length);
       if (records !== frameRecords(log, offset)) {
         violations.push({
           invariant: 8,
@@ -155,7 +170,6 @@ function checkFrames(path: string, bytes: Uint8Array, cut: number): Violation[] 
     }
     offset += length;
   }
-  return violations;
 }
 
 function checkLabels(
