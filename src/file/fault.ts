@@ -6,7 +6,8 @@
  *     kill@fold.5.before#3      … for the third time
  *     stop@claim.2.after        SIGSTOP to oneself there
  *     EIO@sync#2                the second sync fails with EIO (fdatasync, fsync, syncfs alike)
- *     ENOSPC@allocate#1         likewise for `allocate`, `write` and `open`
+ *     ENOSPC@allocate#1         likewise for `allocate` and `write`
+ *     EMFILE@open#3             likewise for `open`, also that of a directory, to list or to sync it
  *
  * Several orders are separated by commas. Where none is given, nothing of this runs.
  */
@@ -61,9 +62,11 @@ export class FaultPlan {
 
   /** Throws `OsError` where a call of this kind is ordered to fail. */
   fail(call: FailingCall, path: string): void {
+    let due: Order | null = null;
+    // Every order counts every call, also one that another order lets fail.
     for (const order of this.#orders) {
-      if (order.place !== call || --order.remaining !== 0) continue;
-      throw new OsError(call, path, order.action);
+      if (order.place === call && --order.remaining === 0) due ??= order;
     }
+    if (due !== null) throw new OsError(call, path, due.action);
   }
 }

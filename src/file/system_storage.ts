@@ -97,6 +97,7 @@ class SystemStorage implements Storage {
   }
 
   *walkDirectory(path: string): Iterable<string> {
+    this.#fault?.fail("open", path);
     if (!ffi.hasDirectoryBatches()) return yield* this.#listDirectory(path);
     const descriptor = ffi.open(path, { directory: true });
     try {
@@ -127,6 +128,7 @@ class SystemStorage implements Storage {
   }
 
   syncDirectory(path: string): void {
+    this.#fault?.fail("open", path);
     this.#fault?.fail("sync", path);
     const descriptor = ffi.open(path, { directory: true });
     try {
@@ -137,6 +139,7 @@ class SystemStorage implements Storage {
   }
 
   syncFileSystem(path: string): void {
+    this.#fault?.fail("open", path);
     this.#fault?.fail("sync", path);
     const descriptor = ffi.open(path, {});
     try {

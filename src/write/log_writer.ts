@@ -98,7 +98,7 @@ export class LogWriter {
     this.#active = { log: active, base: 0, firstAppendMs: 0 };
     this.#spare = this.#claimSpare();
     this.#lastSyncMs = surroundings.clock.nowMs();
-    this.#timer = setInterval(() => this.#tick(), tickMs);
+    this.#timer = setInterval(() => this.#look(() => this.#tick()), tickMs);
     this.#onFailure.promise.catch(() => {});
   }
 
@@ -321,7 +321,20 @@ export class LogWriter {
 
   /** Nobody is left who might send more: what is here need not wait for the clock to be handed over. */
   inputEnded(): void {
-    if (this.#failure === null && !this.#stopping && this.#holdsEnough()) this.#handOver();
+    if (this.#failure !== null || this.#stopping || !this.#holdsEnough()) return;
+    this.#look(() => this.#handOver());
+  }
+
+  /**
+   * What nobody waits for. A look at the pool takes a descriptor: where there is none, the next tick looks
+   * again. Anything else that goes wrong ends the writer.
+   */
+  #look(what: () => void): void {
+    try {
+      what();
+    } catch (error) {
+      if (!isOutOfResources(error)) this.#fail(error);
+    }
   }
 
   #holdsEnough(): boolean {

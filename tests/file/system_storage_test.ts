@@ -167,12 +167,24 @@ Deno.test("Orders of a test are read exactly, and wrong ones are refused", () =>
   for (const text of ["kill", "kill@", "EIO@nowhere", "kill@a#0", "hit@a", "EIO@sync,,"]) {
     assertThrows(() => FaultPlan.parse(text), UsageError, "COUNTD_FAULT");
   }
-  const plan = FaultPlan.parse("EIO@sync#2,ENOSPC@allocate");
+  const plan = FaultPlan.parse("EIO@sync#2,EDQUOT@sync#3,ENOSPC@allocate");
   assert(plan !== null);
   plan.fail("sync", "f");
   assertEquals(codeOf(() => plan.fail("sync", "f")), "EIO");
+  assertEquals(codeOf(() => plan.fail("sync", "f")), "EDQUOT");
   plan.fail("sync", "f");
   assertEquals(codeOf(() => plan.fail("allocate", "f")), "ENOSPC");
+});
+
+Deno.test("An open that is ordered to fail may be that of a directory, to list or to sync it", async () => {
+  await withTemporaryDirectory((directory) => {
+    const fault = FaultPlan.parse("EMFILE@open#1,EMFILE@open#2,EMFILE@open#3");
+    const storage = systemStorage({ fault });
+    assertEquals(codeOf(() => storage.readDirectory(directory)), "EMFILE");
+    assertEquals(codeOf(() => storage.syncDirectory(directory)), "EMFILE");
+    assertEquals(codeOf(() => storage.syncFileSystem(directory)), "EMFILE");
+    assertEquals(storage.readDirectory(directory), []);
+  });
 });
 
 Deno.test("A process that is told to die at a point dies there, and not before", async () => {

@@ -15,6 +15,7 @@ import { OsError, type Storage, systemStorage } from "../../src/file/mod.ts";
 import { LogWriter } from "../../src/write/mod.ts";
 import {
   batchOf,
+  poolOn,
   recordsOf,
   smallLogSize,
   takeSealed,
@@ -155,6 +156,32 @@ Deno.test("Too many open files make a writer wait, not fail", async () => {
     await writer.stop();
     close();
   });
+});
+
+// Story: a worker waited and a log grew old, so the writer's timer looked whether another log was free.
+// That opens a directory; without a descriptor for it the error came out of the timer, and ended the
+// process in the middle of its answers. The end of all input made the same look.
+Deno.test("A look at the pool that finds no descriptor is made again, and any other error is kept", async () => {
+  await withDataDirectory(async (test) => {
+    const { writer, faults, close } = await startFaulty(test, { sealAfterMs: 30 });
+    const mode = () => test.storage.status(`${test.data}/logs/0000000000`).mode;
+    assert(test.directory.control.tryLock(directoryLocks.fold));
+    await waitUntil("the claim of a spare", () => faults.count("link") >= 6);
+    faults.failFrom("read directory", 1, "EMFILE");
+    for (let count = 0; count < 2; count++) await append(writer, large);
+    await waitUntil("looks by the timer", () => faults.failed > 2);
+    const before = faults.failed;
+    writer.inputEnded();
+    assertEquals(faults.failed, before + 1);
+    faults.heal();
+    await waitUntil("the sealed log", () => mode() === 0o200);
+    faults.failFrom("read directory", 1, "EIO");
+    await append(writer, one);
+    await assertRejects(() => writer.failed, OsError, "EIO");
+    await assertRejects(() => writer.stop(), OsError);
+    close();
+    poolOn(test.directory).recoverAll();
+  }, { wanted: { logSize: 2 * smallLogSize } });
 });
 
 Deno.test("A log is handed to a waiting worker when input pauses or it grows old", async () => {
