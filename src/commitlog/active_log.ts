@@ -24,6 +24,8 @@ export interface BatchFiller {
    * for none.
    */
   fill(frame: Uint8Array, start: number, end: number): number;
+  /** What the last `fill` gave was not kept: the next one gives it again, and none of it counts. */
+  takeBack(): void;
   /** Counter records that the last `fill` wrote. */
   readonly filledRecords: number;
 }
@@ -123,7 +125,8 @@ export class ActiveLog {
 
   /**
    * Append, step 1: one frame with what the filler writes; nothing where it writes nothing. Throws
-   * `OsError` where the frame cannot be written: then it was not, and the writer had better stop.
+   * `OsError` where the frame cannot be written: then it was not, and the log is as before. On a full disk
+   * it may be tried again once the filler has taken it back; otherwise the writer had better stop.
    */
   append(filler: BatchFiller): void {
     assert(!this.#ended, "A log that is being sealed takes no more");

@@ -154,7 +154,7 @@ class LogCounterWriter implements CounterWriter {
   }
 }
 
-/** A batch of one definition and one counter; appended at most once. */
+/** A batch of one definition and one counter; appended once. */
 class OneRecord implements BatchFiller {
   filledRecords = 0;
   readonly #batch: Uint8Array;
@@ -170,5 +170,9 @@ class OneRecord implements BatchFiller {
     log.set(this.#batch, start);
     this.filledRecords = 1;
     return start + this.#batch.length;
+  }
+
+  takeBack(): void {
+    this.filledRecords = 0;
   }
 }

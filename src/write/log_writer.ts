@@ -12,9 +12,6 @@
  */
 
 import { assert } from "../base/assert.ts";
-import type { Clock } from "../base/clock.ts";
-import type { Events } from "../base/events.ts";
-import type { Metrics } from "../base/metrics.ts";
 import {
   type ActiveLog,
   type BatchFiller,
@@ -31,25 +28,8 @@ import {
 } from "../commitlog/mod.ts";
 import { claimOrWait } from "./claim_or_wait.ts";
 import { DurableQueue } from "./durable_queue.ts";
-
-export type SyncMode = "always" | "interval" | "os";
-
-export interface LogWriterOptions {
-  readonly sync: SyncMode;
-  readonly syncIntervalMs: number;
-  /** Slots made at the first start, and the bytes that all may take. */
-  readonly logs: number;
-  readonly backlogBytes: number;
-  /** Age at which a log is handed to the worker although it is not full. */
-  readonly sealAfterMs: number;
-}
-
-/** What a writer needs of the world around it. */
-export interface Surroundings {
-  readonly clock: Clock;
-  readonly events: Events;
-  readonly metrics: Metrics;
-}
+import type { LogWriterOptions, Surroundings } from "./log_writer_options.ts";
+import { RoomWait } from "./room_wait.ts";
 
 /** Where input pauses this long, a log that holds enough is handed to a waiting worker. */
 const idleSealMs = 20;
@@ -75,6 +55,9 @@ export class LogWriter {
   #isClaiming = false;
   readonly #sealing = new Map<OpenLog, Promise<void>>();
   #rotation: Promise<void> | null = null;
+  /** For space in the log at hand; its last append found none. */
+  readonly #spaceWait: RoomWait;
+  #isOutOfSpace = false;
   readonly #durable = new DurableQueue();
   #position = 0;
   #lastAppendMs = 0;
@@ -96,6 +79,7 @@ export class LogWriter {
     active: ActiveLog,
   ) {
     this.#active = { log: active, base: 0, firstAppendMs: 0 };
+    this.#spaceWait = new RoomWait(directory, surroundings);
     this.#spare = this.#claimSpare();
     this.#lastSyncMs = surroundings.clock.nowMs();
     this.#timer = setInterval(() => this.#look(() => this.#tick()), tickMs);
@@ -156,8 +140,8 @@ export class LogWriter {
   }
 
   /**
-   * Appends once. False where the log is full: then `await rotate()` and call again. Throws the failure
-   * where there was one.
+   * Appends once. False where the log or the disk is full: then `await rotate()` and call again. Throws the
+   * failure where there was one.
    */
   append(filler: BatchFiller): boolean {
     if (this.#failure !== null) throw this.#failure;
@@ -168,10 +152,17 @@ export class LogWriter {
     try {
       log.append(filler);
     } catch (error) {
+      // All of the log is allocated, but on a file system that never writes in place this may happen.
+      if (isDiskFull(error)) {
+        filler.takeBack();
+        this.#isOutOfSpace = true;
+        return false;
+      }
       this.#fail(error);
       throw error;
     }
     if (log.tail === tail) return log.roomBytes >= roomBytesMin;
+    if (this.#spaceWait.isWaiting) this.#spaceWait.end();
     const nowMs = this.surroundings.clock.nowMs();
     if (tail === headPageBytes) this.#active.firstAppendMs = nowMs;
     this.#position += log.tail - tail;
@@ -180,15 +171,25 @@ export class LogWriter {
     return true;
   }
 
-  /** Takes the spare (or waits until there is a log) and hands the full one over. */
+  /**
+   * Takes the spare (or waits until there is a log) and hands the full one over; where it was the disk that
+   * was full, waits for space and keeps the log.
+   */
   async rotate(): Promise<void> {
-    this.#rotation ??= this.#rotateOnce().finally(() => this.#rotation = null);
+    this.#rotation ??= (this.#isOutOfSpace ? this.#waitForSpace() : this.#rotateOnce())
+      .finally(() => this.#rotation = null);
     await this.#rotation;
+  }
+
+  async #waitForSpace(): Promise<void> {
+    await this.#orFail(this.#spaceWait.pause("disk", this.#stop.signal));
+    this.#isOutOfSpace = false;
   }
 
   async #rotateOnce(): Promise<void> {
     while (this.#sealing.size >= sealingMax) await Promise.race(this.#sealing.values());
-    const next = await this.#spare ?? await this.#claimOrFail();
+    const waiting = { ...this.surroundings, signal: this.#stop.signal };
+    const next = await this.#spare ?? await this.#orFail(claimOrWait(this.pool, waiting));
     if (this.#failure !== null) {
       next.abandon();
       throw this.#failure;
@@ -199,12 +200,12 @@ export class LogWriter {
     this.#seal(full);
   }
 
-  async #claimOrFail(): Promise<ActiveLog> {
-    const signal = this.#stop.signal;
+  /** A wait that a stop may end; what else ends it ends the writer. */
+  async #orFail<Value>(wait: Promise<Value>): Promise<Value> {
     try {
-      return await claimOrWait(this.pool, { ...this.surroundings, signal });
+      return await wait;
     } catch (error) {
-      if (!signal.aborted) this.#fail(error);
+      if (!this.#stop.signal.aborted) this.#fail(error);
       throw error;
     }
   }

@@ -11,6 +11,8 @@ export class MessageFiller implements BatchFiller {
   #source = new Uint8Array(0);
   #next = 0;
   #end = 0;
+  /** Of the state, before the last `fill`. */
+  readonly #refusalsBefore = { emptyKeyspace: 0, keyspaceAfterNul: 0, keyAfterNul: 0 };
 
   /** Messages since `begin`. */
   accepted = 0;
@@ -39,7 +41,7 @@ export class MessageFiller implements BatchFiller {
   }
 
   /** Why messages were refused, since the start. */
-  get refusals(): CompactState["refusals"] {
+  get refusals(): Refusals {
     return this.#state.refusals;
   }
 
@@ -62,6 +64,7 @@ export class MessageFiller implements BatchFiller {
 
   fill(log: Uint8Array, start: number, end: number): number {
     const state = this.#state;
+    copyRefusals(state.refusals, this.#refusalsBefore);
     state.beginBatch();
     compactMessages(this.#source, this.#next, this.#end, log, start, end, state);
     this.#next = state.sourceNext;
@@ -70,4 +73,21 @@ export class MessageFiller implements BatchFiller {
     // Definitions without a record would be a batch that says nothing.
     return state.records === 0 ? start : state.targetNext;
   }
+
+  takeBack(): void {
+    const state = this.#state;
+    this.#next -= this.lastConsumed * state.messageBytes;
+    this.accepted -= state.accepted;
+    this.refused -= state.refused;
+    copyRefusals(this.#refusalsBefore, state.refusals);
+  }
+}
+
+type Refusals = CompactState["refusals"];
+
+/** Field by field: it is done for every frame. */
+function copyRefusals(from: Refusals, to: Refusals): void {
+  to.emptyKeyspace = from.emptyKeyspace;
+  to.keyspaceAfterNul = from.keyspaceAfterNul;
+  to.keyAfterNul = from.keyAfterNul;
 }

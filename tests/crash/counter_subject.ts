@@ -108,6 +108,10 @@ export class OneBatch implements BatchFiller {
     });
     return offset;
   }
+
+  takeBack(): void {
+    this.filledRecords = 0;
+  }
 }
 
 class WriterSession {

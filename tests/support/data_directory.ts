@@ -105,6 +105,7 @@ export function batchOf(records: readonly (readonly [string, string, bigint])[])
       }
       return next;
     },
+    takeBack() {},
   };
 }
 
