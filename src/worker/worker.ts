@@ -56,7 +56,7 @@ export class Worker {
   #openMs = 0;
   /** False until a sync has made sure that the marks we read are on disk. */
   #marksAreDurable = false;
-  /** The next look goes through the headers of all logs, whatever their labels say. */
+  /** Looks go through the headers of all logs, whatever their labels say, until one has seen them all. */
   #isThorough = true;
   #logsMax = Infinity;
   /** The last fold was given up for want of space; a smaller one is tried next. */
@@ -256,7 +256,6 @@ export class Worker {
   #collect(fold: Fold): { readonly recovered: number; readonly isEnough: boolean } {
     const { storage, control, paths } = this.directory;
     const thorough = this.#isThorough;
-    this.#isThorough = false;
     let recovered = 0;
     let isFull = false;
     const { slots } = listSlots(storage, paths.logs);
@@ -286,6 +285,8 @@ export class Worker {
         this.#aside.addLog(slot, error);
       }
     }
+    // A walk that ended early, here or by an error, has not looked at the rest.
+    if (!isFull) this.#isThorough = false;
     const gathered = {
       logs: fold.logCount,
       keys: this.#aggregator.distinctKeys,
