@@ -30,6 +30,7 @@ import { claimOrWait } from "./claim_or_wait.ts";
 import { DurableQueue } from "./durable_queue.ts";
 import type { LogWriterOptions, Surroundings } from "./log_writer_options.ts";
 import { RoomWait } from "./room_wait.ts";
+import { SpareLog } from "./spare_log.ts";
 
 /** Where input pauses this long, a log that holds enough is handed to a waiting worker. */
 const idleSealMs = 20;
@@ -49,10 +50,7 @@ interface OpenLog {
 
 export class LogWriter {
   #active: OpenLog;
-  #spare: Promise<ActiveLog | null>;
-  /** What became of the spare: null while it is being claimed, and where none could be had. */
-  #spareInHand: ActiveLog | null = null;
-  #isClaiming = false;
+  readonly #spare: SpareLog;
   readonly #sealing = new Map<OpenLog, Promise<void>>();
   #rotation: Promise<void> | null = null;
   /** For space in the log at hand; its last append found none. */
@@ -80,7 +78,7 @@ export class LogWriter {
   ) {
     this.#active = { log: active, base: 0, firstAppendMs: 0 };
     this.#spaceWait = new RoomWait(directory, surroundings);
-    this.#spare = this.#claimSpare();
+    this.#spare = new SpareLog(pool, (error) => this.#fail(error));
     this.#lastSyncMs = surroundings.clock.nowMs();
     this.#timer = setInterval(() => this.#look(() => this.#tick()), tickMs);
     this.#onFailure.promise.catch(() => {});
@@ -189,14 +187,14 @@ export class LogWriter {
   async #rotateOnce(): Promise<void> {
     while (this.#sealing.size >= sealingMax) await Promise.race(this.#sealing.values());
     const waiting = { ...this.surroundings, signal: this.#stop.signal };
-    const next = await this.#spare ?? await this.#orFail(claimOrWait(this.pool, waiting));
+    const next = await this.#spare.claimed() ?? await this.#orFail(claimOrWait(this.pool, waiting));
     if (this.#failure !== null) {
       next.abandon();
       throw this.#failure;
     }
     const full = this.#active;
     this.#active = { log: next, base: this.#position, firstAppendMs: 0 };
-    this.#spare = this.#claimSpare();
+    this.#spare.claimNext();
     this.#seal(full);
   }
 
@@ -223,29 +221,6 @@ export class LogWriter {
       },
     );
     this.#sealing.set(open, sealed);
-  }
-
-  async #claimSpare(): Promise<ActiveLog | null> {
-    this.#spareInHand = null;
-    this.#isClaiming = true;
-    try {
-      const claimed = await this.pool.claim();
-      if (typeof claimed === "string") return null;
-      this.#spareInHand = claimed;
-      return claimed;
-    } catch (error) {
-      // What passes is waited for when the log is needed; anything else ends the writer.
-      if (!isDiskFull(error) && !isOutOfResources(error)) this.#fail(error);
-      return null;
-    } finally {
-      this.#isClaiming = false;
-    }
-  }
-
-  /** Claims a spare again where there was none to be had. */
-  #replenishSpare(): void {
-    if (this.#spareInHand !== null || this.#isClaiming || this.#rotation !== null) return;
-    if (this.pool.hasFreeSlot()) this.#spare = this.#claimSpare();
   }
 
   /**
@@ -345,8 +320,8 @@ export class LogWriter {
   /** Seals the log that is begun, where a worker waits for it and there is another log to go on with. */
   #handOver(): void {
     if (this.#rotation !== null) return;
-    this.#replenishSpare();
-    if (this.#spareInHand !== null && this.#workerWaits() && this.pool.hasFreeSlot()) {
+    this.#spare.replenish();
+    if (this.#spare.isInHand && this.#workerWaits() && this.pool.hasFreeSlot()) {
       // What goes wrong in there is kept as the failure.
       this.rotate().catch(() => {});
     }
@@ -381,7 +356,7 @@ export class LogWriter {
     this.#stop.abort();
     clearInterval(this.#timer);
     if (this.#rotation !== null) await this.#rotation.catch(() => {});
-    const spare = await this.#spare;
+    const spare = await this.#spare.claimed();
     if (this.#failure === null) {
       this.#seal(this.#active);
       while (this.#sealing.size > 0) await Promise.all(this.#sealing.values());
