@@ -17,7 +17,6 @@ export { removeUnfinishedSlots } from "./create_slot.ts";
 export { DataDirectory, type DirectoryPaths, directoryPaths, failDirectory } from "./directory.ts";
 export { batchRecords } from "./frame.ts";
 export { describeSelf, type Holder } from "./holder.ts";
-export { isDiskFull, isOutOfResources, isSyncFailure } from "./system_errors.ts";
 export { clearFailedMark, DirectoryFailedError, type FailedMark } from "./failed_mark.ts";
 export { type LogHeader, type LogState, newestHeader } from "./header.ts";
 export { HeldLog } from "./held_log.ts";

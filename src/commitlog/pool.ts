@@ -11,13 +11,12 @@
 
 import type { Clock } from "../base/clock.ts";
 import { BusyError, CorruptError, UsageError } from "../base/errors.ts";
-import { OsError, syncName } from "../file/mod.ts";
+import { isDiskFull, OsError, syncName } from "../file/mod.ts";
 import { ActiveLog } from "./active_log.ts";
 import { slotLock } from "./control.ts";
 import { directoryLocks } from "./control_layout.ts";
 import { createSlot, removeUnfinishedSlots } from "./create_slot.ts";
 import type { DataDirectory } from "./directory.ts";
-import { isDiskFull } from "./system_errors.ts";
 import { HeldLog } from "./held_log.ts";
 import { recoverHeld, type Recovery } from "./recover_slot.ts";
 import { freeMode, heldMode, listSlots, pathOfSlot } from "./slot_files.ts";

@@ -5,7 +5,7 @@
  */
 
 import { CorruptError } from "../base/errors.ts";
-import { isDiskFull } from "./system_errors.ts";
+import { isDiskFull } from "../file/mod.ts";
 import type { DataDirectory } from "./directory.ts";
 import { HeldLog } from "./held_log.ts";
 import { headPageBytes, liveLayout } from "./layout.ts";

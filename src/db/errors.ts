@@ -1,7 +1,6 @@
 /** The conditions of a database that callers tell apart. */
 
 import { BusyError, FailedError, NotFoundError } from "../base/errors.ts";
-import { OsError } from "../file/mod.ts";
 
 /** A key that the map does not hold. The message is the original's. */
 export class InvalidKeyError extends NotFoundError {
@@ -29,11 +28,4 @@ export class DatabaseBusyError extends BusyError {
 /** A sync failed, so that nobody knows what is on the disk: nothing is answered any more. */
 export class DatabaseFailedError extends FailedError {
   override readonly name = "DatabaseFailedError";
-}
-
-const fullCodes = ["ENOSPC", "EDQUOT", "EFBIG"];
-
-/** True where the system says that there is no room. */
-export function isStorageFull(error: unknown): boolean {
-  return error instanceof OsError && fullCodes.includes(error.code);
 }

@@ -4,7 +4,7 @@
  */
 
 import { CorruptError } from "../base/errors.ts";
-import { directoryOf, type Storage } from "../file/mod.ts";
+import { directoryOf, isSyncFailure, type Storage } from "../file/mod.ts";
 
 export function failedMarkPath(mapPath: string): string {
   return `${mapPath}.failed`;
@@ -30,7 +30,8 @@ export function syncOrMark(storage: Storage, mapPath: string, sync: () => void):
   try {
     sync();
   } catch (error) {
-    markFailed(storage, mapPath, String(error));
+    // To sync a directory it is opened first: that no descriptor is free says nothing of the disk.
+    if (isSyncFailure(error)) markFailed(storage, mapPath, String(error));
     throw error;
   }
 }

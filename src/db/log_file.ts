@@ -8,9 +8,9 @@
  */
 
 import { assert } from "../base/assert.ts";
-import type { Mapping, Storage, StoredFile } from "../file/mod.ts";
+import { isDiskFull, type Mapping, type Storage, type StoredFile } from "../file/mod.ts";
 import type { Entry } from "./entry.ts";
-import { isStorageFull, StorageFullError } from "./errors.ts";
+import { StorageFullError } from "./errors.ts";
 import {
   frameBytesMax,
   frameBytesOf,
@@ -148,7 +148,7 @@ export class LogFile implements Disposable {
     try {
       this.#allocate(size);
     } catch (error) {
-      if (!isStorageFull(error)) throw error;
+      if (!isDiskFull(error)) throw error;
       // Almost full: take no more than this step needs.
       size = roundUp(end, headPageBytes);
       this.#allocateOrRefuse(size);
@@ -171,7 +171,7 @@ export class LogFile implements Disposable {
     try {
       this.#allocate(size);
     } catch (cause) {
-      if (!isStorageFull(cause)) throw cause;
+      if (!isDiskFull(cause)) throw cause;
       throw new StorageFullError(`No space left for the log ${this.path}: make room, then retry`, {
         cause,
       });

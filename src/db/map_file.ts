@@ -9,8 +9,7 @@
  */
 
 import { assert } from "../base/assert.ts";
-import type { Mapping, Storage, StoredFile } from "../file/mod.ts";
-import { isStorageFull } from "./errors.ts";
+import { isDiskFull, type Mapping, type Storage, type StoredFile } from "../file/mod.ts";
 import { encodeMapHeader, type MapHeader } from "./header.ts";
 import { grownSize, headerCopyBytes, headPageBytes, type Identity, roundUp } from "./layout.ts";
 
@@ -66,7 +65,12 @@ export class MapFile implements Disposable {
    */
   allocateWhole(): void {
     const size = Math.max(this.#size, headPageBytes);
-    this.#file.allocate(0, size);
+    try {
+      this.#file.allocate(0, size);
+    } catch (error) {
+      // Some file systems ask for room for the whole range before they see that all of it is there.
+      if (!isDiskFull(error) || this.#file.status().allocatedBytes < size) throw error;
+    }
     if (size > this.#size) this.#map(size);
   }
 
@@ -119,7 +123,7 @@ export class MapFile implements Disposable {
     try {
       this.#file.allocate(this.#size, size - this.#size);
     } catch (error) {
-      if (!isStorageFull(error)) throw error;
+      if (!isDiskFull(error)) throw error;
       size = roundUp(end, headPageBytes);
       this.#file.allocate(this.#size, size - this.#size);
     }

@@ -12,10 +12,10 @@ export {
   syncName,
   trimSlashes,
 } from "./durable.ts";
+export { isDiskFull, isOutOfResources, isReadFailure, isSyncFailure } from "./failures.ts";
 export { FaultPlan } from "./fault.ts";
 export { type FileIdentity, isSameFile, leadsTo } from "./identity.ts";
 export { notifyServiceManager } from "./notify_socket.ts";
-export { isReadFailure } from "./read_failure.ts";
 export type {
   FaultPoint,
   FileStatus,

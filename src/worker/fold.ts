@@ -19,12 +19,10 @@ import { CorruptError } from "../base/errors.ts";
 import {
   type DataDirectory,
   directoryLocks,
-  isDiskFull,
-  isOutOfResources,
   type LogIdentity,
   type SealedLog,
 } from "../commitlog/mod.ts";
-import { OsError } from "../file/mod.ts";
+import { isDiskFull, isOutOfResources, OsError } from "../file/mod.ts";
 import type { Aggregator, Batch, KeyspaceWriter } from "../keyspace/mod.ts";
 import { BadRecordError } from "../wire/mod.ts";
 import { type KeyspaceWriters, nameKey } from "./keyspace_writers.ts";

@@ -12,9 +12,6 @@ import {
   directoryLocks,
   failDirectory,
   freeMode,
-  isDiskFull,
-  isOutOfResources,
-  isSyncFailure,
   listSlots,
   LogReader,
   pathOfSlot,
@@ -23,6 +20,7 @@ import {
   SealedLog,
   slotLock,
 } from "../commitlog/mod.ts";
+import { isDiskFull, isOutOfResources, isSyncFailure } from "../file/mod.ts";
 import { Aggregator, sweepKeyspaces } from "../keyspace/mod.ts";
 import { BadRecordError } from "../wire/mod.ts";
 import { Fold, FoldTooLargeError } from "./fold.ts";

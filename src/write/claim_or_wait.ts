@@ -1,6 +1,7 @@
 /** Claiming a log when there may be none. */
 
-import { type ActiveLog, isDiskFull, isOutOfResources, type LogPool } from "../commitlog/mod.ts";
+import type { ActiveLog, LogPool } from "../commitlog/mod.ts";
+import { isDiskFull, isOutOfResources } from "../file/mod.ts";
 import type { Surroundings } from "./log_writer_options.ts";
 import { RoomWait, type WaitReason } from "./room_wait.ts";
 

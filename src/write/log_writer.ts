@@ -20,12 +20,10 @@ import {
   directoryLocks,
   failDirectory,
   headPageBytes,
-  isDiskFull,
-  isOutOfResources,
-  isSyncFailure,
   LogPool,
   reportRecovery,
 } from "../commitlog/mod.ts";
+import { isDiskFull, isOutOfResources, isSyncFailure } from "../file/mod.ts";
 import { claimOrWait } from "./claim_or_wait.ts";
 import { DurableQueue } from "./durable_queue.ts";
 import type { LogWriterOptions, Surroundings } from "./log_writer_options.ts";

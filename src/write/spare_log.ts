@@ -1,6 +1,7 @@
 /** A log that is claimed ahead, so that a full one is replaced without waiting for the disk. */
 
-import { type ActiveLog, isDiskFull, isOutOfResources, type LogPool } from "../commitlog/mod.ts";
+import type { ActiveLog, LogPool } from "../commitlog/mod.ts";
+import { isDiskFull, isOutOfResources } from "../file/mod.ts";
 
 export class SpareLog {
   readonly #pool: LogPool;

@@ -153,3 +153,24 @@ Deno.test("D20 An import is refused where the mark stands, and says what to do",
     repairDatabase(storage, paths, { out: null });
   });
 });
+
+// The story: every open makes the names of the pair durable, and to sync a directory it is opened first.
+// A start that found no descriptor for that left the mark, although nothing was unsynced.
+Deno.test("D20 A start that finds no descriptor for its directory leaves no mark", async () => {
+  const disk = new SimulatedDisk({ mappingReserveBytes: 2 ** 20 });
+  const storage = disk.process("server");
+  await using(
+    init(paths.map, paths.log, { storage }),
+    async (db) => void await db.write("x", "1"),
+  );
+  const poor = overridden<Storage>(storage, {
+    syncDirectory(path) {
+      throw new OsError("open", path, "EMFILE");
+    },
+  });
+  assertThrows(() => init(paths.map, paths.log, { storage: poor }), OsError, "EMFILE");
+  await using(init(paths.map, paths.log, { storage }), async (db) => {
+    assertEquals(await db.read("x"), "1");
+  });
+  assertEquals(check(storage, paths), []);
+});

@@ -1,0 +1,34 @@
+/**
+ * Errors of the system by what has to be done about them: wait, leave one file alone, or never trust what
+ * was written again.
+ */
+
+import { OsError } from "../../ffi/mod.ts";
+
+const fullCodes: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
+const scarceCodes: readonly string[] = ["EMFILE", "ENFILE", "ENOMEM", "ENOLCK"];
+const syncCalls: readonly string[] = ["fsync", "fdatasync", "syncfs", "msync", "sync"];
+const readCalls: readonly string[] = ["read", "open", "stat", "fstat"];
+
+/** True for ENOSPC, EDQUOT and EFBIG. A failed sync is never of this kind. */
+export function isDiskFull(error: unknown): error is OsError {
+  return error instanceof OsError && fullCodes.includes(error.code) && !isSyncFailure(error);
+}
+
+/** True where a sync failed: what was written before it may be lost, and the kernel forgets that. */
+export function isSyncFailure(error: unknown): error is OsError {
+  return error instanceof OsError && syncCalls.includes(error.syscall);
+}
+
+/** True where the process or the system has too many files open, or too little memory, for now. */
+export function isOutOfResources(error: unknown): error is OsError {
+  return error instanceof OsError && scarceCodes.includes(error.code);
+}
+
+/**
+ * True for EIO of a call that reads: a bad sector, as a rule, and trouble of that one file. EIO of a write
+ * or a sync is another matter: then nobody knows what is on disk.
+ */
+export function isReadFailure(error: unknown): error is OsError {
+  return error instanceof OsError && error.code === "EIO" && readCalls.includes(error.syscall);
+}
