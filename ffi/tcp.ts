@@ -19,32 +19,48 @@ const addressBytes = { four: 16, six: 28 } as const;
 const portOffset = 2;
 const hostOffset = { four: 4, six: 8 } as const;
 
-/** Descriptors get the lowest free number, so the one that is looked for comes long before this. */
-const descriptorsMax = 2 ** 20;
+/** Where the system lists the open descriptors of a process, by number. */
+const descriptorsPath = "/dev/fd";
+/** How far it is searched where even the list finds no descriptor: numbers are given from the lowest on. */
+const searchedMax = 2 ** 16;
 
 /**
  * Ends both directions of the connection of this process between these two ends: a write that waits
- * fails (EPIPE). False where there is no such connection. The caller must be sure that the connection
- * is open until this returns.
+ * fails (EPIPE). False where there is no such connection, because its peer has ended it already. The
+ * caller must be sure that nobody closes it before this returns.
  */
 export function shutdownConnection(local: Endpoint, remote: Endpoint): boolean {
   const { call } = libc();
   const own = textOf(local);
   const other = textOf(remote);
-  for (let descriptor = 0; descriptor < descriptorsMax; descriptor++) {
-    if (endOf(call.getpeername, descriptor) !== other) continue;
-    if (endOf(call.getsockname, descriptor) !== own) continue;
+  const room: Room = { address: new Uint8Array(addressBytes.six), length: new Uint32Array(1) };
+  for (const descriptor of descriptors()) {
+    if (endOf(call.getpeername, descriptor, room) !== other) continue;
+    if (endOf(call.getsockname, descriptor, room) !== own) continue;
     return call.shutdown(descriptor, SHUT_RDWR) === 0;
   }
   return false;
 }
 
+function descriptors(): number[] {
+  try {
+    return Array.from(Deno.readDirSync(descriptorsPath), ({ name }) => Number(name));
+  } catch {
+    return Array.from({ length: searchedMax }, (_, number) => number);
+  }
+}
+
 type NameCall = ReturnType<typeof libc>["call"]["getpeername"];
 
+/** What a call writes an address to. */
+interface Room {
+  readonly address: Uint8Array<ArrayBuffer>;
+  readonly length: Uint32Array<ArrayBuffer>;
+}
+
 /** Host and port of one end of a descriptor; null where it is no connected TCP socket. */
-function endOf(name: NameCall, descriptor: number): string | null {
-  const address = new Uint8Array(addressBytes.six);
-  const length = Uint32Array.of(address.length);
+function endOf(name: NameCall, descriptor: number, { address, length }: Room): string | null {
+  length[0] = address.length;
   if (name(descriptor, address, length) !== 0) return null;
   const view = new DataView(address.buffer);
   const port = view.getUint16(portOffset);

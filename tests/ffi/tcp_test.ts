@@ -1,0 +1,75 @@
+/** Ending a connection to which a write waits for its peer. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { shutdownConnection } from "../../ffi/mod.ts";
+import { waitUntil, within } from "../support/wait.ts";
+
+/** Null where the machine has no such address. */
+function listenOrNull(hostname: string): Deno.TcpListener | null {
+  try {
+    return Deno.listen({ hostname, port: 0 });
+  } catch (error) {
+    if (hostname.includes(":")) return null;
+    throw error;
+  }
+}
+
+/** Both ends of a connection; the peer takes nothing. */
+async function withConnection(
+  { listen, to }: { readonly listen: string; readonly to: string },
+  body: (own: Deno.TcpConn, peer: Deno.TcpConn) => Promise<void>,
+): Promise<void> {
+  using listener = listenOrNull(listen);
+  if (listener === null) return console.log("not run: needs IPv6");
+  const { port } = listener.addr as Deno.NetAddr;
+  const [peer, own] = await Promise.all([
+    Deno.connect({ hostname: to, port }),
+    listener.accept(),
+  ]);
+  try {
+    await body(own, peer);
+  } finally {
+    for (const end of [own, peer]) end.close();
+  }
+}
+
+/** Writes more than the sockets hold. */
+async function writeMuch(connection: Deno.TcpConn): Promise<void> {
+  const bytes = new Uint8Array(64 * 2 ** 20);
+  for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
+}
+
+for (
+  const { listen, to } of [
+    { listen: "127.0.0.1", to: "127.0.0.1" },
+    { listen: "::1", to: "::1" },
+    // The address of the peer is that of IPv4 within IPv6.
+    { listen: "::", to: "127.0.0.1" },
+  ]
+) {
+  Deno.test(`A write that waits for its peer (${to} to ${listen}) ends with its connection`, async () => {
+    await withConnection({ listen, to }, async (own, peer) => {
+      let isOver = false;
+      const written = writeMuch(own).finally(() => isOver = true);
+      const refused = assertRejects(() => written, Deno.errors.BrokenPipe);
+      await waitUntil("the sockets to be full", async () => {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        return !isOver;
+      });
+      assert(shutdownConnection(own.localAddr, own.remoteAddr));
+      await within("the write", refused);
+      // The other end is a connection of this process as well, and stands.
+      assertEquals(shutdownConnection(peer.localAddr, peer.remoteAddr), true);
+    });
+  });
+}
+
+Deno.test("Looking for a connection that is gone is over soon", async () => {
+  await withConnection({ listen: "127.0.0.1", to: "127.0.0.1" }, (own) => {
+    const startMs = performance.now();
+    assertEquals(shutdownConnection(own.localAddr, { ...own.remoteAddr, port: 1 }), false);
+    // All numbers that a descriptor may have would take more than a second.
+    assert(performance.now() - startMs < 500);
+    return Promise.resolve();
+  });
+});
