@@ -198,8 +198,11 @@ export function failDirectory(
  */
 function refuseRemains(storage: Storage, { data, control, logs, keyspaces }: DirectoryPaths): void {
   const hasLogs = storage.statusOrNull(logs) !== null && listSlots(storage, logs).slots.length > 0;
+  // A mount or an image may have brought `lost+found` or `.gitkeep`.
   const hasKeyspaces = storage.statusOrNull(keyspaces) !== null &&
-    storage.readDirectory(keyspaces).length > 0;
+    storage.readDirectory(keyspaces).some((name) =>
+      !name.startsWith(".") && storage.statusOrNull(`${keyspaces}/${name}`)?.kind === "file"
+    );
   if (!hasLogs && !hasKeyspaces) return;
   // Asked last: somebody may have made all of it meanwhile.
   if (storage.statusOrNull(control) !== null) return;

@@ -10,7 +10,6 @@ import { DATA, OneBatch, openPool, someHolder } from "../crash/counter_subject.t
 import { damageGround, foldAll } from "../crash/damaged_ground.ts";
 import { keyspaceTotals } from "../crash/keyspace_fold.ts";
 import { foldOnce } from "../crash/worker_fold.ts";
-
 import { overridden } from "../support/overridden.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
 
@@ -167,6 +166,19 @@ Deno.test("A missing control file beside logs or keyspaces is not made by a daem
   assertEquals(repair(storage, DATA, inPlace).remaining, []);
   (await openPool(storage)).directory.close();
   await foldAndJudge(storage, oracle);
+});
+
+Deno.test("A first start beside a foreign name in the place of the keyspaces makes the control file", () => {
+  // A file system that is mounted there brings `lost+found`, an image `.gitkeep`.
+  const disk = new SimulatedDisk();
+  const storage = disk.process("writer");
+  for (const path of [DATA, `${DATA}/keyspaces`, `${DATA}/keyspaces/lost+found`]) {
+    storage.makeDirectory(path, 0o700);
+  }
+  const hidden = { access: "write", create: "exclusive" } as const;
+  storage.open(`${DATA}/keyspaces/.gitkeep`, hidden).close();
+  DataDirectory.openOrCreate(storage, DATA, options).close();
+  assert(storage.statusOrNull(CONTROL) !== null);
 });
 
 Deno.test("A data directory that somebody else makes in the same moment is not taken for a remainder", async () => {
