@@ -69,8 +69,9 @@ async function renderJson(answer: Rows, output: ShellOutput): Promise<number> {
     const item = columns.length === 1 && first in object ? object[first] : object;
     items.push(toJson(item));
   }
-  const list = `${toJson(listName)}:[${items.join()}]`;
-  output.write(`${head}${head === "{" ? "" : ","}${list}}\n`);
+  output.write(`${head}${head === "{" ? "" : ","}${toJson(listName)}:[`);
+  for (const [index, item] of items.entries()) output.write((index > 0 ? "," : "") + item);
+  output.write("]}\n");
   return items.length;
 }
 

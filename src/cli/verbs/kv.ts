@@ -255,7 +255,11 @@ const each = defineVerb({
         stdout.write("\n");
       }
     }
-    if (json) stdout.line(`{"table":${toJson(options.table)},"entries":[${entries.join()}]}`);
+    if (json) {
+      stdout.write(`{"table":${toJson(options.table)},"entries":[`);
+      for (const [index, entry] of entries.entries()) stdout.write((index > 0 ? "," : "") + entry);
+      stdout.line("]}");
+    }
     return EXIT_CODES.ok;
   },
 });
