@@ -5,6 +5,7 @@ import { Metrics } from "../../src/base/metrics.ts";
 import { DaemonReporter, readReports } from "../../src/care/mod.ts";
 import { OsError, type Storage, systemStorage } from "../../src/file/mod.ts";
 import { clockAt } from "../support/fixed_clock.ts";
+import { overridden } from "../support/overridden.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";
 
@@ -110,12 +111,10 @@ Deno.test("A daemon without a directory or without space reports as soon as it c
     const data = `${temporary}/later`;
     const disk = systemStorage();
     let isFull = true;
-    const storage: Storage = Object.create(disk, {
-      open: {
-        value: (...args: Parameters<Storage["open"]>) => {
-          if (isFull) throw new OsError("open", args[0], "ENOSPC");
-          return disk.open(...args);
-        },
+    const storage = overridden<Storage>(disk, {
+      open(path, options) {
+        if (isFull) throw new OsError("open", path, "ENOSPC");
+        return disk.open(path, options);
       },
     });
     using _reporter = start(storage, data, "worker");
