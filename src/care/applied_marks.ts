@@ -5,7 +5,7 @@
  */
 
 import { CorruptError } from "../base/errors.ts";
-import { type DataDirectory, LogHead, pathOfSlot } from "../commitlog/mod.ts";
+import { type DataDirectory, LogHead, LogReader, pathOfSlot, scanLog } from "../commitlog/mod.ts";
 import type { Storage } from "../file/mod.ts";
 import {
   KeyspaceReader,
@@ -50,7 +50,7 @@ export function checkMarks(directory: DataDirectory): Violation[] {
       offset: 0,
       message:
         `The log ${what}, and generation ${mark} is in a keyspace: what is written to it would ` +
-        "not be counted; run countd repair",
+        `not be counted; run countd repair${found === "missing" ? "" : fate(directory, slot)}`,
     });
   }
   return violations;
@@ -61,4 +61,16 @@ function generationOf(directory: DataDirectory, slot: number): bigint | "missing
   if (storage.statusOrNull(pathOfSlot(paths.logs, slot)) === null) return "missing";
   using head = LogHead.openHead(directory, slot);
   return head?.capture()?.generation ?? "unknown";
+}
+
+/** What a repair does with the increments in a log below a mark, in words; nothing where it has none. */
+function fate(directory: DataDirectory, slot: number): string {
+  using reader = LogReader.open(directory, slot);
+  const capture = reader?.capture();
+  if (!reader || !capture || capture.state === "free") return "";
+  const length = capture.state === "sealed" ? capture.limit : reader.bytes.length;
+  const { records } = scanLog(reader.bytes, { slot, generation: capture.generation }, length);
+  if (records === 0 || !reader.isStill(capture)) return "";
+  return `, which does not count the ${records} increments in it, because they may be in the counters ` +
+    "already, and keeps the log in repair-saved";
 }

@@ -5,6 +5,10 @@
  * The generation is what keeps increments from being counted twice or not at all: the new log never has
  * one that a keyspace has applied already unless it is the very log that was applied: then each keyspace
  * takes what it does not have yet.
+ *
+ * A log below a mark is an old copy, whose increments are all counted, or one that was made anew after a
+ * removal, whose increments are not: nothing in it tells which. It is kept, and not counted, for whoever
+ * knows where it came from can still add what is missing, and nobody could find what is there twice.
  */
 
 import {
@@ -37,6 +41,8 @@ interface Found {
   readonly lostBytes: number;
   /** False where no header tells what the log was, and how long. */
   readonly hasHeader: boolean;
+  /** What is left out because it may be in the counters already. */
+  readonly uncounted: { readonly generation: bigint; readonly records: number } | null;
 }
 
 /** `marks`: the greatest generation of each slot that is in any keyspace. */
@@ -105,6 +111,7 @@ function saveFrames(bytes: Uint8Array, slot: number, applied: bigint): Found {
       places: [],
       lostBytes: 0,
       hasHeader: true,
+      uncounted: null,
     };
   }
   const hasHeader = header !== null;
@@ -112,35 +119,33 @@ function saveFrames(bytes: Uint8Array, slot: number, applied: bigint): Found {
   const tried = { first: max(applied, 1n), last: applied + GENERATIONS_TRIED };
   const generation = header?.generation ?? findLatestGeneration(bytes, slot, tried);
   const places = generation === null ? [] : findFrames(bytes, { slot, generation }, bytes.length);
-  const good = places.filter((place) => hasProperRecords(bytes, place));
+  const good = places.filter((place) => properRecords(bytes, place) !== null);
   const last = places.at(-1);
   const end = last === undefined ? 4096 : last.offset + last.length;
   const used = good.reduce((sum, place) => sum + place.length, 0);
   const lostBytes = Math.max(0, Math.max(end, header?.length ?? 0) - 4096 - used);
+  const isBelow = generation !== null && generation < applied && good.length > 0;
+  const records = good.reduce((sum, place) => sum + (properRecords(bytes, place) ?? 0), 0);
   return {
-    generation: restGeneration(generation, { applied, isEmpty: good.length === 0 }),
-    places: good,
+    // Where no use was found: above everything that may have been written here.
+    generation: generation === null ? applied + GENERATIONS_TRIED : max(generation, applied),
+    places: isBelow ? [] : good,
     lostBytes,
     hasHeader,
+    uncounted: isBelow ? { generation, records } : null,
   };
-}
-
-/** The generation under which a log rests, so that what is in it and what comes next counts once. */
-function restGeneration(
-  found: bigint | null,
-  { applied, isEmpty }: { readonly applied: bigint; readonly isEmpty: boolean },
-): bigint {
-  // Above everything that may have been written here.
-  if (found === null) return applied + GENERATIONS_TRIED;
-  if (found >= applied || isEmpty) return max(found, applied);
-  // Made from nothing after it had been removed: no mark speaks of what is in it.
-  return applied + 1n;
 }
 
 /** In words: what came of a log, and what nobody can tell. */
 function describe(found: Found, records: number, isMissing: boolean): string {
   if (isMissing) return "made again, free: it was missing, and what it held is unknown";
   const damage = `${found.lostBytes} bytes of damage were left out`;
+  if (found.uncounted !== null) {
+    const { generation, records } = found.uncounted;
+    return `made free; ${records} increments of generation ${generation} were not counted, because they ` +
+      `may be in the counters already, which have generation ${found.generation}: the log is kept as it ` +
+      `was${found.lostBytes === 0 ? "" : `, with ${found.lostBytes} bytes of damage`}`;
+  }
   if (found.hasHeader) return `saved ${records} increments; ${damage}`;
   if (found.places.length === 0) {
     return "found no increments: its header is lost, so what it held is unknown";
@@ -149,12 +154,12 @@ function describe(found: Found, records: number, isMissing: boolean): string {
     `where it is not yet in; ${damage}, and as its header is lost, what followed is unknown`;
 }
 
-function hasProperRecords(bytes: Uint8Array, { offset, length }: FramePlace): boolean {
+/** Increments of a frame; null where it does not consist of whole records. */
+function properRecords(bytes: Uint8Array, { offset, length }: FramePlace): number | null {
   try {
-    checkBatch(bytes, offset + 32, offset + length);
-    return true;
+    return checkBatch(bytes, offset + 32, offset + length);
   } catch (error) {
-    if (error instanceof CountdError) return false;
+    if (error instanceof CountdError) return null;
     throw error;
   }
 }
