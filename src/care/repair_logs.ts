@@ -103,8 +103,9 @@ function readWhole({ storage }: RepairContext, path: string): Uint8Array | null 
 /** Good frames with proper records, from before and behind the damage. */
 function saveFrames(bytes: Uint8Array, slot: number, applied: bigint): Found {
   const newest = bytes.length < 4096 ? null : newestHeader(bytes.slice(0, 4096))?.header ?? null;
-  const isLost = newest === null || newest.slot !== slot || lostHeaderOffset(bytes) !== null;
-  const header = isLost ? null : newest;
+  const isOwn = newest !== null && newest.slot === slot;
+  const isLost = isOwn && lostHeaderOffset(bytes) !== null;
+  const header = isOwn && !isLost ? newest : null;
   if (header?.state === "free") {
     return {
       generation: max(header.generation, applied),
@@ -117,7 +118,11 @@ function saveFrames(bytes: Uint8Array, slot: number, applied: bigint): Found {
   const hasHeader = header !== null;
   // The use that a keyspace speaks of may be the latest one, and another keyspace may not have it yet.
   const tried = { first: max(applied, 1n), last: applied + GENERATIONS_TRIED };
-  const generation = header?.generation ?? findLatestGeneration(bytes, slot, tried);
+  // Where the older header copy is whole, it tells the use. It is not looked for then: it may be far above
+  // every mark, for a use that ends empty leaves none.
+  const generation = isLost
+    ? newest.generation + 1n
+    : header?.generation ?? findLatestGeneration(bytes, slot, tried);
   const places = generation === null ? [] : findFrames(bytes, { slot, generation }, bytes.length);
   const good = places.filter((place) => properRecords(bytes, place) !== null);
   const last = places.at(-1);

@@ -267,3 +267,39 @@ Deno.test("A log whose newest header is damaged is not taken for a free one, and
     await foldAndJudge(storage, oracle);
   }
 });
+
+// Story: a writer that stops without input frees its logs, so generations rise and no keyspace hears of it.
+// After 64 such uses the newest header of a log was damaged: its use was looked for just above the mark, not
+// found, and what had been answered was replaced by an empty log.
+Deno.test("Repair saves a log whose newest header is damaged after many uses that ended empty", async () => {
+  const disk = new SimulatedDisk();
+  const writer = disk.process("writer");
+  const pool = await openPool(writer, 1);
+  const oracle = new CounterOracle();
+  fillFreeLogs(writer, oracle, ["one"]);
+  foldAll(writer);
+  for (let use = 0; use < 70; use++) {
+    const idle = await pool.claim();
+    assert(idle instanceof ActiveLog);
+    await idle.seal({ sync: true });
+  }
+  const active = await pool.claim();
+  assert(active instanceof ActiveLog);
+  const batch = oracle.send(["one"]);
+  active.append(new OneBatch(batch));
+  await active.sync();
+  batch.acknowledged = true;
+  const { copy, header } = newestHeader(active.held.bytes.slice(0, 4096))!;
+  assert(header.generation > 64n, `generation ${header.generation}`);
+  writer.kill();
+  const storage = disk.process("user");
+  const damage = { offset: 512 * copy + 20, bytes: new Uint8Array([0xff]) };
+  overwrite(storage, pathOfSlot(LOGS, active.slot), damage);
+  const report = repair(storage, DATA, inPlace);
+  assertEquals(report.remaining, []);
+  const what = new RegExp(`^saved 2 increments of generation ${header.generation}`);
+  assertMatch(report.actions[0]!.what, what);
+  await foldAndJudge(storage, oracle);
+  fillFreeLogs(storage, oracle, ["one"]);
+  await foldAndJudge(storage, oracle);
+});
