@@ -106,7 +106,7 @@ async function copyCounters(
   storage.reach("backup.logs.before");
   const logs = await copyLogs(directory, to.logs, clock);
   storage.reach("backup.logs.after");
-  const keyspaces = copyKeyspaces(directory, to.keyspaces, logs);
+  const keyspaces = await copyKeyspaces(directory, to.keyspaces, { logs, clock });
   storage.reach("backup.keyspaces.after");
   const unfoldedRecords = logs.reduce((sum, log) => sum + log.records, 0);
   return { keyspaces, unfoldedRecords };

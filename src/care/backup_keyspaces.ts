@@ -12,6 +12,7 @@
  * mark. `restore` makes such a log, above that mark.
  */
 
+import type { Clock } from "../base/clock.ts";
 import { BusyError, CorruptError } from "../base/errors.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
 import type { Storage } from "../file/mod.ts";
@@ -27,12 +28,15 @@ import { copyFile } from "./copy_files.ts";
 
 const ATTEMPTS_MAX = 20;
 
-/** Copies the keyspaces, and adjusts the logs' copies to them. Returns the number of keyspaces. */
-export function copyKeyspaces(
+/**
+ * Copies the keyspaces, and adjusts the logs' copies to them. Returns the number of keyspaces. Throws
+ * `CorruptError` for a damaged keyspace, and for a log below the mark of one: it was not overtaken.
+ */
+export async function copyKeyspaces(
   directory: DataDirectory,
   target: string,
-  logs: readonly LogCopy[],
-): number {
+  { logs, clock }: { readonly logs: readonly LogCopy[]; readonly clock: Clock },
+): Promise<number> {
   const { storage, paths } = directory;
   const source = paths.keyspaces;
   /** For each copied file the generation of each log that is in it. */
@@ -62,8 +66,8 @@ export function copyKeyspaces(
     }
   }
   for (const [index, log] of logs.entries()) {
-    const applied = greatest(index);
-    if (applied > log.generation) emptyCopy(directory, log, applied);
+    const generation = greatest(index);
+    if (generation > log.generation) await emptyCopy(directory, log, { generation, clock });
   }
   return copied.size;
 }

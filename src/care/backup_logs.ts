@@ -13,6 +13,7 @@ import {
   freeLogImage,
   isCorrupt,
   listSlots,
+  LogHead,
   logImage,
   LogReader,
   lostHeaderOffset,
@@ -57,19 +58,51 @@ export async function copyLogs(
   return copies;
 }
 
-/** Makes a copy a free log of a later generation: what it held is in every keyspace. */
-export function emptyCopy(
-  { storage, sizes }: DataDirectory,
+/**
+ * Makes a copy a free log of a later generation, for what it held is in every keyspace. That is so where
+ * the log itself went on to that generation since. Throws `CorruptError` where it did not: then nothing
+ * speaks of what it holds, though a keyspace has the mark.
+ */
+export async function emptyCopy(
+  directory: DataDirectory,
   copy: LogCopy,
-  generation: bigint,
-): void {
+  { generation, clock }: { readonly generation: bigint; readonly clock: Clock },
+): Promise<void> {
+  const { storage, sizes } = directory;
   const { slot } = copy;
+  const reached = await generationNow(directory, slot, clock);
+  if (reached === null || reached < generation) {
+    const path = pathOfSlot(directory.paths.logs, slot);
+    const what = reached === null ? "is missing" : `has generation ${reached}`;
+    throw new CorruptError(
+      `${path} ${what}, and generation ${generation} is in a keyspace: run countd check, then ` +
+        "countd repair",
+      { path, offset: 0 },
+    );
+  }
   using file = storage.open(copy.path, { access: "write" });
   file.truncate(0);
   file.write(freeLogImage({ slot, generation, logSize: sizes.logSize }), 0);
   file.sync();
   copy.generation = generation;
   copy.records = 0;
+}
+
+/** Of the log itself; null where it is gone. */
+async function generationNow(
+  directory: DataDirectory,
+  slot: number,
+  clock: Clock,
+): Promise<bigint | null> {
+  const path = pathOfSlot(directory.paths.logs, slot);
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    if (directory.storage.statusOrNull(path) === null) return null;
+    using head = LogHead.openHead(directory, slot);
+    const capture = head?.capture();
+    if (capture) return capture.generation;
+    await clock.sleep(RETRY_MS);
+  }
+  throw cannotRead(path);
 }
 
 interface Held {
@@ -91,8 +124,7 @@ async function captureLog(
     if (held !== null) return held;
     await clock.sleep(RETRY_MS);
   }
-  const path = pathOfSlot(directory.paths.logs, slot);
-  throw new BusyError(`Log ${path} cannot be read for a copy: run countd check, or try again`);
+  throw cannotRead(pathOfSlot(directory.paths.logs, slot));
 }
 
 /** Null where the log was put to another use meanwhile, or has no header that can be read. */
@@ -118,6 +150,10 @@ function tryCapture(reader: LogReader, slot: number): Held | null {
   }
   const places = findFrames(bytes, identity, scan.cut);
   return { slot, generation, bytes, places, claimedWallMs };
+}
+
+function cannotRead(path: string): BusyError {
+  return new BusyError(`Log ${path} cannot be read for a copy: run countd check, or try again`);
 }
 
 function headerDamage(path: string, offset: number): CorruptError {
