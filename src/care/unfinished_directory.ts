@@ -120,7 +120,7 @@ function bear(storage: Storage, target: string): Born {
   for (let births = 0; births < BIRTHS_MAX; births++) {
     const digits = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)).toHex();
     const place = `${target}.partial-${digits}`;
-    storage.makeDirectory(place, 0o700);
+    if (!isMade(storage, place)) continue;
     let marker: StoredFile | null;
     try {
       marker = markOrNull(storage, place);
@@ -131,6 +131,17 @@ function bear(storage: Storage, target: string): Born {
     if (marker !== null) return { place, marker };
   }
   throw new BusyError(`Cannot keep a directory beside ${target}: others remove it; try again`);
+}
+
+/** False where a sweeper was faster, who may remove the place before its mode is looked at. */
+function isMade(storage: Storage, place: string): boolean {
+  try {
+    storage.makeDirectory(place, 0o700);
+    return true;
+  } catch (error) {
+    if (isCode(error, "ENOENT")) return false;
+    throw error;
+  }
 }
 
 /** Null where a sweeper was faster, who removes the place then. */
@@ -180,9 +191,10 @@ function sweepOne(storage: Storage, place: string): void {
     if (!isCode(error, "ENOTEMPTY", "EEXIST")) return;
   }
   const path = `${place}/${MARKER_NAME}`;
-  if (storage.statusOrNull(path)?.kind !== "file") return;
   let marker: StoredFile;
   try {
+    // Another user's place lets nobody look inside: it is theirs to sweep.
+    if (storage.statusOrNull(path)?.kind !== "file") return;
     marker = storage.open(path, { access: "write" });
   } catch (error) {
     if (isCode(error, "ENOENT", "EACCES", "EPERM")) return;
@@ -202,7 +214,12 @@ function removePlace(storage: Storage, place: string): void {
   removeTree(storage, `${place}/${COPY_NAME}`);
   storage.syncDirectory(place);
   storage.unlink(`${place}/${MARKER_NAME}`);
-  storage.removeDirectory(place);
+  try {
+    storage.removeDirectory(place);
+  } catch (error) {
+    // Empty without its marker, so that another sweeper may be faster.
+    if (!isCode(error, "ENOENT")) throw error;
+  }
 }
 
 function nameOf(path: string): string {

@@ -10,7 +10,7 @@ import {
 import { FailedError, NotFoundError, UsageError } from "../../src/base/errors.ts";
 import { backup, checkDirectory, repair, restore } from "../../src/care/mod.ts";
 import { DataDirectory } from "../../src/commitlog/mod.ts";
-import { OsError, systemStorage } from "../../src/file/mod.ts";
+import { OsError, type Storage, systemStorage } from "../../src/file/mod.ts";
 import { capture } from "../cli/capture.ts";
 import { withUnfolded } from "../cli/effect_support.ts";
 import { CounterOracle } from "../crash/counter_oracle.ts";
@@ -19,6 +19,7 @@ import { fillDisk } from "../crash/damaged_ground.ts";
 import { keyspaceTotals } from "../crash/keyspace_fold.ts";
 import { foldOnce } from "../crash/worker_fold.ts";
 import { checkData } from "../support/check_data.ts";
+import { overridden } from "../support/overridden.ts";
 import { type DiskEvent, SimulatedDisk } from "../support/simulated_disk.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
@@ -173,6 +174,70 @@ Deno.test("A backup whose place is swept in the moment before its lock begins in
     assertEquals(namesBeside(disk), ["copy", "data"]);
     await judgeCopy(disk, oracle);
   }
+});
+
+// The place of a backup was swept after its `mkdir` and before its mode was looked at: ENOENT, exit 1.
+Deno.test("A backup whose place is swept while it is being made begins in another one", async () => {
+  const { disk, oracle } = await ground();
+  const inner = disk.process("backup");
+  let swept = 0;
+  const storage = overridden<Storage>(inner, {
+    makeDirectory(path, mode) {
+      inner.makeDirectory(path, mode);
+      if (swept > 2 || !/\.partial-[0-9a-f]{16}$/.test(path)) return;
+      inner.removeDirectory(path);
+      swept++;
+      throw new OsError("stat", path, "ENOENT");
+    },
+  });
+  await backup(storage, DATA, "/copy", options);
+  assertEquals(swept, 3);
+  assertEquals(namesBeside(disk), ["copy", "data"]);
+  await judgeCopy(disk, oracle);
+});
+
+// A sweeper removes the marker and then the place, which another one takes for a newborn in between.
+Deno.test("A backup goes on where what it sweeps is gone already", async () => {
+  const { disk, oracle } = await ground();
+  const killed = disk.process("killed");
+  once(disk, { point: "backup.rename.before" }, () => killed.kill());
+  await assertRejects(() => backup(killed, DATA, "/copy", options), Error, "was killed");
+  const inner = disk.process("backup");
+  let swept = 0;
+  const storage = overridden<Storage>(inner, {
+    unlink(path) {
+      inner.unlink(path);
+      if (swept > 0 || !path.endsWith("/countd-partial")) return;
+      inner.removeDirectory(path.slice(0, path.lastIndexOf("/")));
+      swept++;
+    },
+  });
+  await backup(storage, DATA, "/copy", options);
+  assertEquals(swept, 1);
+  assertEquals(namesBeside(disk), ["copy", "data"]);
+  await judgeCopy(disk, oracle);
+});
+
+// In a directory that a group shares, a killed backup of one user stopped every later one of that name by
+// another: nobody else may look into its place of mode 0700, and EACCES was an error there.
+Deno.test("A backup passes by what a killed backup of another user left", async () => {
+  const { disk, oracle } = await ground();
+  const killed = disk.process("killed");
+  once(disk, { point: "backup.rename.before" }, () => killed.kill());
+  await assertRejects(() => backup(killed, DATA, "/copy", options), Error, "was killed");
+  const [foreign = ""] = namesBeside(disk).filter((name) => name.startsWith("copy.partial-"));
+  const inner = disk.process("backup");
+  const refuse = (path: string) => {
+    if (path.startsWith(`/${foreign}/`)) throw new OsError("stat", path, "EACCES");
+  };
+  const storage = overridden<Storage>(inner, {
+    status: (path) => (refuse(path), inner.status(path)),
+    statusOrNull: (path) => (refuse(path), inner.statusOrNull(path)),
+    open: (path, how) => (refuse(path), inner.open(path, how)),
+  });
+  await backup(storage, DATA, "/copy", options);
+  assertEquals(namesBeside(disk), ["copy", foreign, "data"]);
+  await judgeCopy(disk, oracle);
 });
 
 Deno.test("What came under the name meanwhile is not replaced by a backup, a restore or a repair", async () => {
