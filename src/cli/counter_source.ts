@@ -44,7 +44,7 @@ export const sourceOptions = { ...pageSourceOptions, keySize: clientKeySizeOptio
 
 type SourceContext = Pick<
   Context<typeof pageSourceOptions>,
-  "options" | "storage" | "clock" | "events"
+  "options" | "storage" | "clock" | "events" | "originOf"
 >;
 
 /** What help says on each of these verbs. */
@@ -54,11 +54,14 @@ export const SOURCE_DETAILS =
 
 /** Opens what the options name. Throws `NotFoundError` where there is no data directory. */
 export async function openSource(
-  { options, storage, clock, events }: SourceContext & {
+  { options, storage, clock, events, originOf }: SourceContext & {
     readonly options: { readonly keySize?: number };
   },
 ): Promise<CounterSource> {
-  if (options.connect !== undefined) {
+  // A server that the environment names gives way to a directory that the command line asks for.
+  const asksHere = originOf("connect") === "environment" &&
+    (originOf("data") === "command line" || originOf("stale") === "command line");
+  if (options.connect !== undefined && !asksHere) {
     if (options.stale) {
       throw new UsageError(
         "Option --stale is for reading a data directory: a server answers as it was started",

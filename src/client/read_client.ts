@@ -1,4 +1,4 @@
-/** A client of the read port: one request, one reply. */
+/** A client of the read port: one request, one reply. Calls may overlap; they are asked in turn. */
 
 import { BusyError, ConnectError, CountdError, RefusedError } from "../base/errors.ts";
 import {
@@ -20,6 +20,14 @@ import { addressText, connectTo, readSome, sendAll, type ServerAddress } from ".
 /** The largest body that the protocol allows: as many rows as may stand in a reply, all longest. */
 const BODY_BYTES_MAX = REPLY_ROWS_MAX * (RANK_BYTES + ROW_KEY_OFFSET + 256);
 
+/** How long the first byte of a reply is waited for. */
+const REPLY_MS = 30_000;
+
+interface Reply {
+  readonly head: ReplyHead;
+  readonly body: Uint8Array<ArrayBuffer>;
+}
+
 /** The server says that a file of its data directory is damaged. */
 export class DamagedOnServerError extends CountdError {
   override readonly name: string = "DamagedOnServerError";
@@ -31,17 +39,32 @@ export class ReadClient implements Disposable {
   readonly #address: ServerAddress;
   readonly #requests: RequestEncoder;
   readonly #head = new Uint8Array(REPLY_HEAD_BYTES);
+  readonly #replyMs: number;
+  /** Settles with the reply before. */
+  #turn: Promise<unknown> = Promise.resolve();
   #isOver = false;
 
-  private constructor(connection: Deno.TcpConn, address: ServerAddress, sizes: MessageSizes) {
+  private constructor(
+    connection: Deno.TcpConn,
+    address: ServerAddress,
+    { sizes, replyMs }: { readonly sizes: MessageSizes; readonly replyMs: number },
+  ) {
     this.#connection = connection;
     this.#address = address;
+    this.#replyMs = replyMs;
     this.#requests = new RequestEncoder(sizes);
   }
 
-  /** Throws `ConnectError` where no server listens. */
-  static async connect(address: ServerAddress, sizes: MessageSizes): Promise<ReadClient> {
-    return new ReadClient(await connectTo(address), address, sizes);
+  /**
+   * Throws `ConnectError` where no server listens. A server that says nothing for `replyMs` after a request
+   * is given up: that is longer than any waits for a fold.
+   */
+  static async connect(
+    address: ServerAddress,
+    sizes: MessageSizes,
+    { replyMs = REPLY_MS } = {},
+  ): Promise<ReadClient> {
+    return new ReadClient(await connectTo(address), address, { sizes, replyMs });
   }
 
   /** Rows from `offset` on, at most `REPLY_ROWS_MAX`. An unknown keyspace has the total 0. */
@@ -96,11 +119,15 @@ export class ReadClient implements Disposable {
     this.#connection.close();
   }
 
-  async #ask(
-    request: Uint8Array<ArrayBuffer>,
-  ): Promise<{ head: ReplyHead; body: Uint8Array<ArrayBuffer> }> {
+  #ask(request: Uint8Array<ArrayBuffer>): Promise<Reply> {
+    const reply = this.#turn.then(() => this.#askNow(request));
+    this.#turn = reply.catch(() => {});
+    return reply;
+  }
+
+  async #askNow(request: Uint8Array<ArrayBuffer>): Promise<Reply> {
     await sendAll(this.#connection, request, this.#address);
-    await this.#fill(this.#head);
+    await this.#fillInTime(this.#head);
     const head = decodeReplyHead(this.#head, 0);
     if (head.total < 0) throw this.#refusal(head.total);
     if (head.bytes < 0 || head.bytes > BODY_BYTES_MAX || head.rows < 0) {
@@ -109,6 +136,26 @@ export class ReadClient implements Disposable {
     const body = new Uint8Array(head.bytes);
     await this.#fill(body);
     return { head, body };
+  }
+
+  /** A write port takes a request for a piece of a message, and waits for the rest. */
+  async #fillInTime(target: Uint8Array<ArrayBuffer>): Promise<void> {
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      this[Symbol.dispose]();
+    }, this.#replyMs);
+    try {
+      await this.#fill(target);
+    } catch (cause) {
+      if (!isLate) throw cause;
+      throw new ConnectError(
+        `${addressText(this.#address)} does not answer: is it the read port of a server`,
+        { cause },
+      );
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #fill(target: Uint8Array<ArrayBuffer>): Promise<void> {

@@ -21,6 +21,8 @@ export class WriteClient implements Disposable {
   readonly #pending: Uint8Array<ArrayBuffer>;
   readonly #view: DataView<ArrayBuffer>;
   #pendingBytes = 0;
+  /** The send at hand: the memory is filled anew only when all of it is out. */
+  #sending: Promise<void> | null = null;
   #sentMessages = 0;
   #readError: unknown;
   #isOver = false;
@@ -58,12 +60,17 @@ export class WriteClient implements Disposable {
   /** Adds one increment. Throws `UsageError` for a name that no message can carry. */
   async increment(keyspace: Uint8Array, key: Uint8Array, increment: bigint): Promise<void> {
     this.#encoder.check(keyspace, key);
-    if (this.#pendingBytes === this.#pending.length) await this.flush();
+    while (this.#sending !== null || this.#pendingBytes === this.#pending.length) {
+      await (this.#sending ?? this.flush());
+    }
     const message = { keyspace, key, increment };
     this.#pendingBytes = this.#encoder.encode(this.#view, this.#pendingBytes, message);
   }
 
-  /** Room for whole messages that somebody else encodes; `took` says how many bytes came in. */
+  /**
+   * Room for whole messages that somebody else encodes; `took` says how many bytes came in. Not to be used
+   * while a `flush` goes on.
+   */
   room(): Uint8Array<ArrayBuffer> {
     return this.#pending.subarray(this.#pendingBytes);
   }
@@ -74,11 +81,17 @@ export class WriteClient implements Disposable {
     assert(this.#pendingBytes % this.#encoder.messageBytes === 0, "Messages are whole");
   }
 
-  /** Sends what was gathered. */
+  /** Sends what was gathered. Calls may overlap, as those of `increment` may. */
   async flush(): Promise<void> {
+    while (this.#sending !== null) await this.#sending;
+    if (this.#pendingBytes === 0) return;
+    this.#sending = this.#send().finally(() => this.#sending = null);
+    await this.#sending;
+  }
+
+  async #send(): Promise<void> {
     const bytes = this.#pending.subarray(0, this.#pendingBytes);
     this.#pendingBytes = 0;
-    if (bytes.length === 0) return;
     await sendAll(this.#connection, bytes, this.#address);
     this.#sentMessages += bytes.length / this.#encoder.messageBytes;
   }

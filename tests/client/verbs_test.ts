@@ -31,6 +31,22 @@ async function withServers(
   });
 }
 
+Deno.test("A directory that is named on the command line is read, whatever server the environment names", async () => {
+  await withServers(async ({ data, toWrite, toRead, stopWriting }) => {
+    assertEquals((await runCountd(["incr", "ks", "a", ...toWrite])).code, 0);
+    const env = { COUNTD_CONNECT: toRead[1] };
+    await withTemporaryDirectory(async (other) => {
+      assertEquals((await runCountd(["kv", "set", "k", "v", "--data", other])).code, 0);
+      const here = await runCountd(["keyspaces", "--data", other], { env });
+      assertEquals([here.code, here.text], [0, ""], here.stderr);
+    });
+    assertEquals((await runCountd(["keyspaces"], { env })).text, "ks\t1\n");
+    assertEquals(await stopWriting(), 0);
+    const stale = await runCountd(["top", "ks", "--data", data, "--stale"], { env });
+    assertEquals(stale.stderr.includes("--stale"), false, stale.stderr);
+  });
+});
+
 Deno.test("incr adds, get, rank, top and keyspaces answer the same from directory and server", async () => {
   await withServers(async ({ data, toWrite, toRead }) => {
     const silent = await runCountd(["incr", "ks", "a", ...toWrite]);

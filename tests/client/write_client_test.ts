@@ -75,3 +75,35 @@ Deno.test("A connection that ends without totals is an error that says what is n
     });
   }
 });
+
+// The story: a send that went on was overtaken by increments that filled its memory anew. Some arrived
+// twice and some never, and the totals agreed.
+Deno.test("Increments that overlap arrive once each", async () => {
+  const messages = 20_000;
+  const seen = new Map<string, number>();
+  await withPeer(async (connection) => {
+    // Nothing is read until the sockets are full.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const all = new Uint8Array(messages * 520);
+    for (let filled = 0; filled < all.length;) {
+      filled += await connection.read(all.subarray(filled)) ?? all.length;
+    }
+    for (let start = 0; start < all.length; start += 520) {
+      const key = String(all.subarray(start + 264, start + 520));
+      seen.set(key, (seen.get(key) ?? 0) + 1);
+    }
+    await readToEnd(connection);
+    await connection.write(encodeTotals({ accepted: BigInt(messages), refused: 0n }));
+  }, async (address) => {
+    using client = await WriteClient.connect(address, DEFAULT_SIZES);
+    const keyspace = text.encode("ks");
+    await Promise.all(
+      Array.from(
+        { length: messages },
+        (_, index) => client.increment(keyspace, text.encode(`k${index}`), 1n),
+      ),
+    );
+    assertEquals((await within("the totals", client.finish())).accepted, BigInt(messages));
+  });
+  assertEquals(seen.size, messages);
+});
