@@ -37,7 +37,13 @@ function listen(
   handler: (request: Request) => Response,
 ): Deno.HttpServer<Deno.NetAddr> {
   try {
-    return Deno.serve({ ...address, onListen: () => {}, handler });
+    return Deno.serve({
+      ...address,
+      onListen: () => {},
+      handler,
+      // The runtime's own would print a stack among the lines of the daemon.
+      onError: () => new Response("internal error\n", { status: 500 }),
+    });
   } catch (cause) {
     if (!(cause instanceof Deno.errors.AddrInUse)) throw cause;
     throw new FailedError(
@@ -54,7 +60,7 @@ function answer(
   if (request.method !== "GET" && request.method !== "HEAD") {
     return new Response("only GET and HEAD\n", { status: 405, headers: { allow: "GET, HEAD" } });
   }
-  switch (new URL(request.url).pathname) {
+  switch (pathOf(request.url)) {
     case "/metrics":
       return new Response(prometheusText([metrics.snapshot(), ...others()]), {
         headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
@@ -66,6 +72,11 @@ function answer(
     default:
       return new Response("see /metrics, /healthz, /readyz\n", { status: 404 });
   }
+}
+
+/** The path as it was sent. What stands before it came in the Host header, and may be no host at all. */
+function pathOf(url: string): string {
+  return /^[a-z]+:\/\/[^/?#]*([^?#]*)/.exec(url)?.[1] ?? "";
 }
 
 function stateAnswer(metrics: Metrics, good: boolean): Response {
