@@ -9,7 +9,8 @@ export const bodyBytesTogetherMax = 256 * 2 ** 20;
 /** A client that sends nothing for so long is given up. */
 export const bodyIdleMs = 30_000;
 
-export type BodyFailure = "too large" | "too many" | "too slow";
+/** `gone`: the client hung up before the body was whole. */
+export type BodyFailure = "too large" | "too many" | "too slow" | "gone";
 
 /** Holds the bodies of the requests that are being answered. */
 export class BodyReader {
@@ -24,8 +25,7 @@ export class BodyReader {
   }
 
   /**
-   * Reads the body and hands it to `use`; what it answers comes back, or why there is no body. Throws
-   * where the client goes away.
+   * Reads the body and hands it to `use`; what it answers comes back, or why there is no body.
    */
   async with<Result>(
     request: Request,
@@ -50,7 +50,14 @@ export class BodyReader {
     const chunks: Uint8Array[] = [];
     const reader = stream.getReader();
     for (;;) {
-      const { chunk, isLate } = await this.#next(reader);
+      let next: { chunk: Uint8Array | null; isLate: boolean };
+      try {
+        next = await this.#next(reader);
+      } catch {
+        // A request's stream breaks for one reason: nobody is left to send the rest, or to be answered.
+        return "gone";
+      }
+      const { chunk, isLate } = next;
       if (isLate) return "too slow";
       if (chunk === null) return joined(chunks, held.bytes);
       held.bytes += chunk.length;

@@ -227,5 +227,7 @@ function bodyRefusal(failure: BodyFailure): Response {
       return message(408, "The body did not come in time");
     case "too many":
       return message(503, "Too many bodies at one time: try again", { "retry-after": "1" });
+    case "gone":
+      return message(400, "The body ended before it was whole");
   }
 }

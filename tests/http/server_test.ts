@@ -86,6 +86,24 @@ Deno.test("D22 Clients that go away before their reply leave the others unaffect
   });
 });
 
+Deno.test("D22 A client that hangs up in the middle of its body is no error of the server", async () => {
+  const said: string[] = [];
+  await withServer(
+    async ({ port, set }) => {
+      const whole = post("gone", "v".repeat(1000));
+      for (let index = 0; index < 5; index++) {
+        const connection = await sendRaw(port, whole.slice(0, -500));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        connection.close();
+      }
+      await set("x", "1");
+    },
+    {},
+    { report: (level, event) => void said.push(`${level} ${event}`) },
+  );
+  assertEquals(said, []);
+});
+
 Deno.test("D22 A hundred clients hang up while the disk works, and the next one is answered", async () => {
   await withServer(async ({ db, port, set }) => {
     for (let index = 0; index < 100; index++) {

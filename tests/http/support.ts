@@ -1,7 +1,7 @@
 /** A database behind its handler, and behind a real socket; each test ends with `check` on it. */
 
 import { assertEquals } from "@std/assert";
-import { noEvents } from "../../src/base/events.ts";
+import { type Events, noEvents } from "../../src/base/events.ts";
 import { check, type DatabasePaths, type DB, init, type InitOptions } from "../../src/db/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
 import { type Handler, newHandler, serveDatabase } from "../../src/http/mod.ts";
@@ -64,6 +64,7 @@ export interface TestServer {
 export async function withServer(
   body: (server: TestServer) => Promise<void>,
   options: InitOptions = {},
+  events: Events = noEvents,
 ): Promise<void> {
   await withHandler(async ({ db, paths }) => {
     const stop = new AbortController();
@@ -72,7 +73,7 @@ export async function withServer(
       hostname: "127.0.0.1",
       port: 0,
       signal: stop.signal,
-      events: noEvents,
+      events,
       onListening: ({ port }) => listening.resolve(port),
     });
     const port = await listening.promise;
