@@ -32,6 +32,8 @@ export class WorkerProcess {
       readonly clock: Clock;
       readonly events: Events;
       readonly metrics: Metrics;
+      /** Fires when the server is asked to stop. */
+      readonly signal: AbortSignal;
     },
   ) {
     this.#kept = this.#keepAlive();
@@ -43,12 +45,14 @@ export class WorkerProcess {
   }
 
   async #keepAlive(): Promise<void> {
-    const { clock, events, metrics } = this.surroundings;
+    const { clock, events, metrics, signal } = this.surroundings;
     let delayMs = restartMsFirst;
     while (!this.#stopping) {
       const startMs = clock.nowMs();
       const end = await this.#runOnce();
       if (this.#stopping) return;
+      // A terminal asks the whole group to stop. The writer may still bring something to fold.
+      if (signal.aborted && !(end instanceof Error) && end.code === 0) continue;
       metrics.counter("countd_restarts_total").value += 1;
       if (clock.nowMs() - startMs > healthyMs) delayMs = restartMsFirst;
       if (end instanceof Error) {

@@ -19,7 +19,7 @@ Deno.test("A worker that cannot be started is reported and tried again, and serv
     get args() {
       return args;
     },
-  }, { clock: systemClock, events: { report }, metrics });
+  }, { clock: systemClock, events: { report }, metrics, signal: new AbortController().signal });
   await waitUntil("the report", () => events.length > 0);
   assert(events[0]?.startsWith("worker could not be started: Failed to spawn"), events[0]);
   args = ["eval", "await Deno.stdin.readable.pipeTo(new WritableStream())"];
@@ -27,4 +27,24 @@ Deno.test("A worker that cannot be started is reported and tried again, and serv
   assert(metrics.counter("countd_restarts_total").value > 0);
   await worker.stop();
   assertEquals(worker.pid, null);
+});
+
+Deno.test("A worker that ends because all were asked to stop is no dead one, and one folds what is left", async () => {
+  const events: string[] = [];
+  const report = (_level: string, event: string) => void events.push(event);
+  const metrics = new Metrics();
+  const asked = new AbortController();
+  // A terminal sends SIGINT to the server and to its worker, which ends cleanly.
+  let args = ["eval", "0"];
+  const worker = new WorkerProcess({
+    get args() {
+      return args;
+    },
+  }, { clock: systemClock, events: { report }, metrics, signal: asked.signal });
+  const first = worker.pid;
+  asked.abort();
+  args = ["eval", "await Deno.stdin.readable.pipeTo(new WritableStream())"];
+  await waitUntil("another worker", () => worker.pid !== null && worker.pid !== first);
+  await worker.stop();
+  assertEquals([events, metrics.counter("countd_restarts_total").value], [[], 0]);
 });
