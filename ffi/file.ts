@@ -50,46 +50,68 @@ export interface Status {
 
 export function stat(path: string): Status {
   const { abi, call } = libc();
-  const buffer = new Uint8Array(abi.stat.size);
+  const room = statusRoom(abi);
   const name = cString(path, "stat");
   const symbol = call.statInode64 ?? call.stat;
   if (!symbol) throw new OsError("stat", path, "ENOSYS");
-  check(symbol(name, buffer), "stat", path);
-  return readStatus(buffer, abi);
+  check(symbol(name, room.bytes), "stat", path);
+  return readStatus(room.view, abi);
 }
 
 export function fstat(descriptor: number, path: string): Status {
   const { abi, call } = libc();
-  const buffer = new Uint8Array(abi.stat.size);
+  const room = statusRoom(abi);
   const symbol = call.fstatInode64 ?? call.fstat;
   if (!symbol) throw new OsError("fstat", path, "ENOSYS");
-  check(symbol(descriptor, buffer), "fstat", path);
-  return readStatus(buffer, abi);
+  check(symbol(descriptor, room.bytes), "fstat", path);
+  return readStatus(room.view, abi);
 }
 
-function readStatus(buffer: Uint8Array, { stat: layout }: Abi): Status {
-  const view = new DataView(buffer.buffer);
-  const seconds = Number(view.getBigInt64(layout.modified, true));
-  const nanoseconds = Number(view.getBigInt64(layout.modified + 8, true));
+/** What `stat` writes to, the same each time: a read of a small value is made of few more than these. */
+interface Room {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly view: DataView<ArrayBuffer>;
+}
+
+let room: Room | null = null;
+
+function statusRoom({ stat: { size } }: Abi): Room {
+  if (room === null) {
+    const bytes = new Uint8Array(size);
+    room = { bytes, view: new DataView(bytes.buffer) };
+  }
+  return room;
+}
+
+function readStatus(view: DataView, { stat: layout }: Abi): Status {
+  const { device } = layout;
   return {
-    device: readUnsigned(view, layout.device),
+    device: device.bytes === 8
+      ? view.getBigUint64(device.offset, true)
+      : BigInt(view.getUint32(device.offset, true)),
     inode: view.getBigUint64(layout.inode, true),
-    mode: Number(readUnsigned(view, layout.mode)),
-    links: Number(readUnsigned(view, layout.links)),
+    mode: readUnsigned(view, layout.mode),
+    links: readUnsigned(view, layout.links),
     owner: view.getUint32(layout.owner, true),
-    size: Number(view.getBigInt64(layout.length, true)),
-    allocatedBytes: Number(view.getBigInt64(layout.blocks, true)) * 512,
-    modifiedMs: seconds * 1000 + nanoseconds / 1e6,
+    size: readSigned(view, layout.length),
+    allocatedBytes: readSigned(view, layout.blocks) * 512,
+    modifiedMs: readSigned(view, layout.modified) * 1000 +
+      readSigned(view, layout.modified + 8) / 1e6,
   };
+}
+
+/** A 64-bit number without a detour by way of BigInt; exact below 2^53. */
+function readSigned(view: DataView, offset: number): number {
+  return view.getInt32(offset + 4, true) * 2 ** 32 + view.getUint32(offset, true);
 }
 
 function readUnsigned(
   view: DataView,
   { offset, bytes }: { readonly offset: number; readonly bytes: 2 | 4 | 8 },
-): bigint {
-  if (bytes === 2) return BigInt(view.getUint16(offset, true));
-  if (bytes === 4) return BigInt(view.getUint32(offset, true));
-  return view.getBigUint64(offset, true);
+): number {
+  if (bytes === 2) return view.getUint16(offset, true);
+  const low = view.getUint32(offset, true);
+  return bytes === 4 ? low : view.getUint32(offset + 4, true) * 2 ** 32 + low;
 }
 
 /** Reads at most `into.length` bytes at `offset`; 0 at the end of the file. May read fewer. */
@@ -237,10 +259,10 @@ export function statvfs(path: string): { freeBytes: number; totalBytes: number }
   const buffer = new Uint8Array(abi.statvfs.size);
   check(call.statvfs(cString(path, "statvfs"), buffer), "statvfs", path);
   const view = new DataView(buffer.buffer);
-  const unit = Number(view.getBigUint64(abi.statvfs.fragmentSize, true));
+  const unit = readUnsigned(view, { offset: abi.statvfs.fragmentSize, bytes: 8 });
   return {
-    freeBytes: unit * Number(readUnsigned(view, abi.statvfs.available)),
-    totalBytes: unit * Number(readUnsigned(view, abi.statvfs.blocks)),
+    freeBytes: unit * readUnsigned(view, abi.statvfs.available),
+    totalBytes: unit * readUnsigned(view, abi.statvfs.blocks),
   };
 }
 
