@@ -1,11 +1,11 @@
 /**
  * Events as lines on stderr: logfmt (`time=… level=info event="log sealed" slot=3`) or JSON, one
- * line an event. A reader of stderr that goes away does not stop a daemon.
+ * line an event. The output is to be over a `messageSink`: a stderr that takes nothing stops no daemon.
  */
 import type { Clock } from "../base/clock.ts";
 import type { EventFields, EventLevel, Events } from "../base/events.ts";
 import { toJson } from "../base/printable.ts";
-import { BrokenPipe, type Output } from "./output.ts";
+import type { Output } from "./output.ts";
 
 export const LOG_FORMATS = ["logfmt", "json"] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
@@ -32,12 +32,8 @@ export class EventLines implements Events {
     const line = this.#format === "json"
       ? toJson({ time, level, event, ...fields })
       : this.#colored(level, logfmt({ time, level, event, ...fields }));
-    try {
-      this.#output.line(line);
-      this.#output.flush();
-    } catch (error) {
-      if (!(error instanceof BrokenPipe)) throw error;
-    }
+    this.#output.line(line);
+    this.#output.flush();
   }
 
   #colored(level: EventLevel, line: string): string {

@@ -1,6 +1,7 @@
 /**
  * Where bytes leave the process. Output is written at once on a terminal and in large pieces
- * elsewhere. A reader that goes away is no error of ours: `BrokenPipe` ends the command quietly.
+ * elsewhere. A reader of stdout that goes away is no error of ours: `BrokenPipe` ends the command
+ * quietly. What cannot be written to stderr is lost and changes nothing (`messageSink`).
  */
 import { nameForOutput, toJson } from "../base/printable.ts";
 
@@ -10,7 +11,7 @@ const BUFFER_BYTES = 64 * 1024;
 /** Pause before a descriptor that took nothing is tried again. */
 const retryMs = 1;
 
-/** Thrown when the reader of stdout or stderr is gone; the command line ends without a word. */
+/** Thrown when the reader of stdout is gone; the command line ends without a word. */
 export class BrokenPipe extends Error {
   override readonly name = "BrokenPipe";
 }
@@ -20,6 +21,26 @@ export interface Sink {
   /** Writes some of the bytes, at least one, and returns how many. */
   writeSync(bytes: Uint8Array): number;
   isTerminal(): boolean;
+}
+
+/**
+ * Stderr, which holds messages and no data: bytes that cannot be written (disk full, reader gone) are
+ * lost, for an event must not stop a daemon, nor a message change an exit code. What comes later is
+ * tried again, so the lines go on when there is space.
+ */
+export function messageSink(sink: Sink): Sink {
+  return {
+    writeSync(bytes) {
+      try {
+        return sink.writeSync(bytes);
+      } catch (error) {
+        // Nothing is wrong with this one: `Output` waits for it.
+        if (error instanceof Deno.errors.WouldBlock) throw error;
+        return bytes.length;
+      }
+    },
+    isTerminal: () => sink.isTerminal(),
+  };
 }
 
 export class Output {

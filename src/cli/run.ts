@@ -7,7 +7,7 @@ import { toJson } from "../base/printable.ts";
 import { EventLines, type LogFormat } from "./event_lines.ts";
 import { EXIT_CODES, type ExitCode, failureOf } from "./exit_codes.ts";
 import { helpOfAll, helpOfGroup, helpOfVerb } from "./help.ts";
-import { BrokenPipe, Output, type Sink } from "./output.ts";
+import { BrokenPipe, messageSink, Output, type Sink } from "./output.ts";
 import { type Parsed, parseVerb } from "./parse.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { watchSignals } from "./signals.ts";
@@ -41,7 +41,7 @@ export async function runCommandLine(
 ): Promise<ExitCode> {
   const noColor = (surroundings.environment("NO_COLOR") ?? "") !== "";
   const stdout = new Output(surroundings.stdout, noColor);
-  const stderr = new Output(surroundings.stderr, noColor);
+  const stderr = new Output(messageSink(surroundings.stderr), noColor);
   try {
     const code = await dispatch(words, { stdout, stderr, surroundings });
     stdout.flush();
@@ -137,13 +137,8 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
   const events = new EventLines(stderr, surroundings.clock, format);
   const announce = (message: string) => {
     if (format === "json") return events.report("info", message);
-    try {
-      stderr.line(message);
-      stderr.flush();
-    } catch (error) {
-      // A daemon goes on although nobody reads what it says.
-      if (!(error instanceof BrokenPipe)) throw error;
-    }
+    stderr.line(message);
+    stderr.flush();
   };
   return {
     options: parsed.options,
@@ -190,19 +185,21 @@ function report(
   { words, stdout, stderr }: { words: readonly string[]; stdout: Output; stderr: Output },
 ): ExitCode {
   const { code, name, message, stack } = failureOf(error);
+  let isTold = false;
   try {
     stdout.flush();
     if (wantsJson(words)) {
       stdout.line(toJson({ error: { code, name, message } }));
       stdout.flush();
-    } else {
-      stderr.line(`countd: ${message}`);
+      isTold = true;
     }
-    if (stack !== undefined) stderr.line(stack);
-    stderr.flush();
   } catch (error) {
-    if (!(error instanceof BrokenPipe)) throw error;
+    // A stdout that takes nothing must not hide what went wrong before it.
+    if (error instanceof BrokenPipe) return code;
   }
+  if (!isTold) stderr.line(`countd: ${message}`);
+  if (stack !== undefined) stderr.line(stack);
+  stderr.flush();
   return code;
 }
 

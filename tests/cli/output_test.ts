@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { noEvents } from "../../src/base/events.ts";
 import { EventLines, logfmt } from "../../src/cli/event_lines.ts";
-import { BrokenPipe, Output } from "../../src/cli/output.ts";
+import { BrokenPipe, messageSink, Output } from "../../src/cli/output.ts";
 import { ArraySink } from "./capture.ts";
 
 const clock = {
@@ -88,9 +88,46 @@ Deno.test("A reader that went away is told as BrokenPipe, every time", () => {
   const output = new Output(sink, false);
   assertThrows(() => output.write("a"), BrokenPipe);
   assertThrows(() => output.write("b"), BrokenPipe);
-  // A daemon goes on without its reader.
-  new EventLines(output, clock, "logfmt").report("info", "still here");
   noEvents.report("info", "nothing");
+});
+
+// "disk full" was told to a log file on that very disk: the writer took ENOSPC of the line for a failure
+// of its own and ended, where it was to wait for space.
+Deno.test("An event that stderr does not take is lost, and the next is tried again", () => {
+  const kept = new ArraySink();
+  let error: Error | null = null;
+  const sink = messageSink({
+    writeSync: (bytes) => {
+      if (error !== null) throw error;
+      return kept.writeSync(bytes);
+    },
+    isTerminal: () => false,
+  });
+  const lines = new EventLines(new Output(sink, false), clock, "logfmt");
+  for (
+    error of [
+      new Error("No space left on device (os error 28)"),
+      new Deno.errors.BrokenPipe("gone"),
+      null,
+    ]
+  ) {
+    lines.report("info", error === null ? "space again" : "disk full");
+  }
+  assertEquals(kept.text, 'time=2026-01-02T03:04:05.006Z level=info event="space again"\n');
+});
+
+Deno.test("A stderr that takes nothing just now is waited for, not passed over", () => {
+  let refusals = 2;
+  const kept = new ArraySink();
+  const sink = messageSink({
+    writeSync: (bytes) => {
+      if (refusals-- > 0) throw new Deno.errors.WouldBlock("full");
+      return kept.writeSync(bytes);
+    },
+    isTerminal: () => false,
+  });
+  new EventLines(new Output(sink, false), clock, "json").report("info", "said");
+  assertEquals(kept.text.includes('"said"'), true);
 });
 
 Deno.test("An event is one line of logfmt or JSON", () => {
