@@ -2,7 +2,7 @@
  * The figures of a daemon over HTTP: `/metrics` in Prometheus text, `/healthz` (it lives) and `/readyz`
  * (it serves). Answers come from values that the daemon keeps anyway: a scrape touches no disk.
  */
-import { FailedError } from "../base/errors.ts";
+import { listenError } from "../base/listen_tcp.ts";
 import type { FigureSnapshot, Metrics } from "../base/metrics.ts";
 import { prometheusText } from "../base/prometheus_text.ts";
 
@@ -19,7 +19,7 @@ export interface MetricsServerOptions {
   readonly others?: () => readonly FigureSnapshot[];
 }
 
-/** Throws `FailedError` where the port is taken. */
+/** Throws as `listenTcp` where the port is taken or cannot be had. */
 export function serveMetrics(
   metrics: Metrics,
   { hostname, port, others = () => [] }: MetricsServerOptions,
@@ -45,11 +45,7 @@ function listen(
       onError: () => new Response("internal error\n", { status: 500 }),
     });
   } catch (cause) {
-    if (!(cause instanceof Deno.errors.AddrInUse)) throw cause;
-    throw new FailedError(
-      `Port ${address.port} of ${address.hostname} is in use: name another one with --metrics-port`,
-      { cause },
-    );
+    throw listenError(cause, { ...address, option: "--metrics-port" });
   }
 }
 

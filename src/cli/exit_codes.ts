@@ -1,5 +1,6 @@
 /** Exit codes, and the one place where an error becomes one of them. */
 import { CountdError, type ErrorKind } from "../base/errors.ts";
+import { errnoOf, StreamError, wordsOf } from "./stream_error.ts";
 
 export const EXIT_CODES = {
   ok: 0,
@@ -35,7 +36,7 @@ export interface Failure {
   readonly stack?: string;
 }
 
-/** Errno names of `OsError` that do not simply mean "failed". */
+/** Errno names that do not simply mean "failed". */
 const KIND_OF_ERRNO: Readonly<Record<string, ErrorKind>> = {
   ENOSPC: "try-again",
   EDQUOT: "try-again",
@@ -66,12 +67,6 @@ const ADVICE_OF_ERRNO: Readonly<Record<string, string>> = {
 /** Turns anything that was thrown into what the user is told. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof CountdError) return failure(error.kind, error.message);
-  const errno = errnoName(error);
-  if (errno !== null) {
-    const advice = ADVICE_OF_ERRNO[errno];
-    const message = (error as Error).message;
-    return failure(KIND_OF_ERRNO[errno] ?? "failed", advice ? `${message}: ${advice}` : message);
-  }
   if (error instanceof Deno.errors.AddrInUse) {
     return failure("failed", "Cannot listen: the port is in use; choose another with --port");
   }
@@ -84,6 +79,13 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof Deno.errors.AddrNotAvailable) {
     return failure("failed", "Cannot listen: the address does not belong to this machine");
   }
+  const errno = errnoOf(error);
+  if (errno !== null) {
+    const advice = adviceOf(error as Error, errno);
+    const message = wordsOf(error as Error);
+    return failure(KIND_OF_ERRNO[errno] ?? "failed", advice ? `${message}: ${advice}` : message);
+  }
+  if (error instanceof StreamError) return failure("failed", error.message);
   if (error instanceof Deno.errors.NotFound) return failure("not-found", error.message);
   if (error instanceof Deno.errors.PermissionDenied) return failure("failed", error.message);
   const stack = error instanceof Error ? error.stack : undefined;
@@ -95,9 +97,7 @@ function failure(name: ErrorKind, message: string): Failure {
   return { code: EXIT_CODES[name], name, message };
 }
 
-/** The errno name of an `OsError`, read by shape so that the command line needs no descriptor. */
-function errnoName(error: unknown): string | null {
-  if (!(error instanceof Error) || error.name !== "OsError") return null;
-  const code = (error as Error & { code?: unknown }).code;
-  return typeof code === "string" ? code : null;
+/** A permission that the runtime misses is for a file that a command names, outside the data. */
+function adviceOf(error: Error, errno: string): string | undefined {
+  return error instanceof Deno.errors.PermissionDenied ? undefined : ADVICE_OF_ERRNO[errno];
 }

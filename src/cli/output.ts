@@ -4,6 +4,7 @@
  * quietly. What cannot be written to stderr is lost and changes nothing (`messageSink`).
  */
 import { nameForOutput, toJson } from "../base/printable.ts";
+import { StreamError } from "./stream_error.ts";
 
 /** Bytes gathered before a write that does not go to a terminal. */
 const BUFFER_BYTES = 64 * 1024;
@@ -60,7 +61,7 @@ export class Output {
     this.hasColor = this.isTerminal && !noColor;
   }
 
-  /** Takes text or bytes; they are out after `flush` at the latest. Throws `BrokenPipe`. */
+  /** Takes text or bytes; they are out after `flush` at the latest. Throws as `flush`. */
   write(content: string | Uint8Array): void {
     const bytes = typeof content === "string" ? this.#encoder.encode(content) : content;
     if (this.isTerminal) return this.#writeAll(bytes);
@@ -85,7 +86,7 @@ export class Output {
     this.line(toJson(value));
   }
 
-  /** Hands everything that is pending to the system. Throws `BrokenPipe`. */
+  /** Hands everything that is pending to the system. Throws `BrokenPipe`, `StreamError`. */
   flush(): void {
     const length = this.#length;
     this.#length = 0;
@@ -99,7 +100,8 @@ export class Output {
         written += this.#writeSome(bytes.subarray(written));
       }
     } catch (error) {
-      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+      // Of stderr nothing comes here (`messageSink`).
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw new StreamError("write stdout", error);
       this.#broken = true;
       throw new BrokenPipe();
     }

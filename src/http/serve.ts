@@ -2,6 +2,7 @@
 
 import { type Clock, systemClock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
+import { listenError } from "../base/listen_tcp.ts";
 import type { Metrics } from "../base/metrics.ts";
 import type { DB } from "../db/mod.ts";
 import { newHandler } from "./handler.ts";
@@ -25,22 +26,17 @@ const lastStopMs = 1000;
 
 /**
  * Serves until the signal, then answers what has begun. Throws `DatabaseFailedError` where the database
- * stopped by itself, `Deno.errors.AddrInUse` where the port is taken.
+ * stopped by itself, and as `listenTcp` where the port is taken or cannot be had.
  */
 export async function serveDatabase(db: DB, options: ServeOptions): Promise<void> {
-  const { hostname, port, signal, events } = options;
+  const { signal, events } = options;
   const clock = options.clock ?? systemClock;
   const giveUp = new AbortController();
   const handler = newHandler(db, { events, clock, signal: giveUp.signal });
-  const server = Deno.serve({
-    hostname,
-    port,
-    onListen: (address) => options.onListening(address),
-    onError: (error) => {
-      events.report("error", "request failed", { reason: String(error) });
-      return new Response("Internal error\n", { status: 500 });
-    },
-  }, options.metrics === undefined ? handler : counted(handler, db, options.metrics));
+  const server = listen(
+    options,
+    options.metrics === undefined ? handler : counted(handler, db, options.metrics),
+  );
   const failure = await Promise.race([db.failed, aborted(signal)]);
   const stopped = server.shutdown();
   // First everybody may finish; then nobody waits for bodies that do not come; then the process ends
@@ -50,6 +46,30 @@ export async function serveDatabase(db: DB, options: ServeOptions): Promise<void
     await endsWithin(stopped, clock, lastStopMs);
   }
   if (failure !== null) throw failure;
+}
+
+function listen(
+  { hostname, port, events, onListening }: ServeOptions,
+  handle: Handle,
+): Deno.HttpServer<Deno.NetAddr> {
+  // What is thrown while it is told who listens is no failure to listen.
+  let isListening = false;
+  try {
+    return Deno.serve({
+      hostname,
+      port,
+      onListen: (address) => {
+        isListening = true;
+        onListening(address);
+      },
+      onError: (error) => {
+        events.report("error", "request failed", { reason: String(error) });
+        return new Response("Internal error\n", { status: 500 });
+      },
+    }, handle);
+  } catch (cause) {
+    throw isListening ? cause : listenError(cause, { hostname, port });
+  }
 }
 
 type Handle = (request: Request) => Promise<Response>;

@@ -37,7 +37,7 @@ export async function runScript(
 }
 
 /** Lines of a stream of UTF-8, without their ends; a last one without an end counts too. */
-export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+export async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8");
   let partial = "";
   for await (const chunk of stream) {

@@ -63,6 +63,49 @@ Deno.test("Errors of the network become exit codes", () => {
   assertEquals(failureOf(new Deno.errors.ConnectionRefused("x")).code, 4);
 });
 
+// The errors of the runtime carry the errno as ours do; without a look at it a directory in the place of a
+// file was a bug in countd, with a stack.
+Deno.test("Errors of the runtime become exit codes by their errno, and tell its name", async () => {
+  const cases: [() => unknown, number, string][] = [
+    [() => Deno.readFileSync("/"), 1, "Is a directory (EISDIR)"],
+    [() => Deno.openSync("/dev/null/x"), 1, "Not a directory (ENOTDIR)"],
+    [() => Deno.openSync("/no/such/file"), 3, "No such file or directory (ENOENT)"],
+    [() => Deno.mkdirSync("/"), 1, "File exists (EEXIST)"],
+  ];
+  for (const [fail, code, message] of cases) {
+    const failure = failureOf(await thrownBy(fail));
+    assertEquals([failure.code, failure.stack], [code, undefined]);
+    assertStringIncludes(failure.message, message);
+    assertEquals(/bug|os error/.test(failure.message), false, failure.message);
+  }
+  const full = Object.assign(new Error("No space left on device (os error 28)"), {
+    code: "ENOSPC",
+  });
+  assertEquals(failureOf(full), {
+    code: 75,
+    name: "try-again",
+    message: "No space left on device (ENOSPC): the disk is full; free some space and try again",
+  });
+});
+
+Deno.test("An errno without a name is no bug of ours", () => {
+  assertEquals(failureOf(new OsError("open", "/some/file", "errno 4711")).stack, undefined);
+});
+
+Deno.test("A code of the runtime that is no errno leaves a bug a bug", () => {
+  const bug = Object.assign(new TypeError("closed"), { code: "ERR_INVALID_STATE" });
+  assertStringIncludes(failureOf(bug).message, "A bug in countd");
+});
+
+async function thrownBy(fail: () => unknown): Promise<unknown> {
+  try {
+    await fail();
+  } catch (error) {
+    return error;
+  }
+  throw new Error("It was to fail");
+}
+
 Deno.test("A bug is told as one, with the place where it happened", () => {
   for (const bug of [new AssertionError("a < b"), new TypeError("undefined"), "thrown text"]) {
     const failure = failureOf(bug);

@@ -4,7 +4,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import type { Sink } from "../../src/cli/output.ts";
 import { runCommandLine } from "../../src/cli/run.ts";
 import { checkData } from "../support/check_data.ts";
-import { countdCommand, runProgram, startProgram } from "../support/process.ts";
+import { countdCommand, runProgram, startCountd, startProgram } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";
 import { ArraySink } from "./capture.ts";
@@ -91,6 +91,44 @@ Deno.test("A daemon whose log file is on a full disk stays up and stops cleanly"
       checkData(data);
     });
   }
+});
+
+Deno.test("Data that stdout does not take is told as such, and a full disk exits with 75", async () => {
+  const full = "countd: Cannot write stdout: No space left on device (ENOSPC): the disk is full; " +
+    "free some space and try again";
+  for (const [index, code, message] of [[0, 75, full], [2, 0, ""]] as const) {
+    const stderr = new ArraySink();
+    const stdout = new FailingSink(failures[index] as Error);
+    assertEquals(await run(["--version"], { stdout, stderr }), code);
+    assertEquals(stderr.text.trimEnd(), message);
+  }
+  if (Deno.build.os !== "linux") return;
+  const { code, stderr } = await runProgram(redirected(["config"], ">/dev/full"));
+  assertEquals([code, stderr], [75, full]);
+});
+
+// A directory in the place of stdin was "a bug in countd", with a stack.
+Deno.test("An input that cannot be read is told by its name", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    const data = ["--data", `${directory}/data`];
+    for (
+      const args of [["kv", "set", "k", "-", ...data], ["shell", ...data]]
+    ) {
+      const { code, text, stderr } = await runProgram(redirected(args, `<${directory}`));
+      const message = "countd: Cannot read stdin: Is a directory (EISDIR)";
+      assertEquals([code, text, stderr], [1, "", message]);
+    }
+    await using daemon = startCountd(["write", ...data, "--port", "0"]);
+    const { host, port } = await daemon.listening();
+    for (const [file, name] of [[[directory], directory], [[], "stdin"]] as const) {
+      const args = ["load", ...file, "--connect", `${host}:${port}`];
+      const { code, text, stderr } = await runProgram(redirected(args, `<${directory}`));
+      const message = `countd: Cannot read ${name}: Is a directory (EISDIR)`;
+      assertEquals([code, text, stderr], [1, "", message]);
+    }
+    assertEquals(await daemon.stop(), 0);
+    checkData(`${directory}/data`);
+  });
 });
 
 Deno.test("A command that cannot tell what is missing exits with 3 all the same", async () => {

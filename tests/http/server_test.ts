@@ -1,7 +1,8 @@
 /** Real clients over real sockets. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Clock } from "../../src/base/clock.ts";
+import { FailedError } from "../../src/base/errors.ts";
 import { noEvents } from "../../src/base/events.ts";
 import { exportDatabase } from "../../src/db/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
@@ -231,6 +232,28 @@ Deno.test("Stopping waits for what has begun, and not for clients that never fin
     last?.wake();
     await within("the end", served);
     assertEquals(db.log.length, 0);
+  });
+});
+
+// The runtime's own error came out: a misspelt --listen was "a bug in countd", with a stack.
+Deno.test("An address that cannot be had and a port in use are told with host and port", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = taken.addr;
+  await withHandler(async ({ db }) => {
+    const serve = (hostname: string, port: number) =>
+      serveDatabase(db, {
+        hostname,
+        port,
+        signal: new AbortController().signal,
+        events: noEvents,
+        onListening: () => {},
+      });
+    for (const hostname of ["nosuch.invalid", "192.0.2.1"]) {
+      const text = `Cannot listen on ${hostname} port 0: `;
+      await assertRejects(() => serve(hostname, 0), FailedError, text);
+    }
+    const text = `Port ${port} of 127.0.0.1 is in use: name another one with --port`;
+    await assertRejects(() => serve("127.0.0.1", port), FailedError, text);
   });
 });
 

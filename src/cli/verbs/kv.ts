@@ -6,6 +6,7 @@ import type { Table, TableRoot } from "../../table/mod.ts";
 import { EXIT_CODES, type ExitCode } from "../exit_codes.ts";
 import { nameArgument } from "../argument.ts";
 import { text } from "../option.ts";
+import { StreamError } from "../stream_error.ts";
 import { dataOption, lockTimeoutOption } from "../options.ts";
 import { type Context, defineVerb, type Verb, type VerbGroup } from "../verb.ts";
 
@@ -73,7 +74,10 @@ async function listedKeys(context: TableContext): Promise<string[]> {
 
 async function valueBytes(value: Uint8Array, { stdin }: Pick<Context, "stdin">) {
   const isDash = value.length === 1 && value[0] === "-".charCodeAt(0);
-  return isDash ? await new Response(stdin.readable).bytes() : value;
+  if (!isDash) return value;
+  return await new Response(stdin.readable).bytes().catch((cause) => {
+    throw new StreamError("read stdin", cause);
+  });
 }
 
 const utf8 = new TextEncoder();

@@ -1,6 +1,7 @@
 import { EXIT_CODES } from "../exit_codes.ts";
 import { optionalPathArgument } from "../argument.ts";
 import { clientKeySizeOption, clientKeyspaceSizeOption, connectToWriteOption } from "../options.ts";
+import { chunksOf } from "../stream_error.ts";
 import { defineVerb } from "../verb.ts";
 
 export const load = defineVerb({
@@ -31,7 +32,7 @@ export const load = defineVerb({
     // Opened first: a file that is not there is told before a server is looked for.
     const file = path === undefined ? null : await Deno.open(path);
     const bytesTotal = await file?.stat().then((status) => status.isFile ? status.size : null);
-    const input = file === null ? stdin.readable : file.readable;
+    const input = chunksOf((file ?? stdin).readable, path ?? "stdin");
     using client = await WriteClient.connect(options.connect, options);
     const progress = stderr.isTerminal ? new Progress((text) => stderr.write(text), clock) : null;
     const totals = await loadLines(input, client, {

@@ -10,6 +10,7 @@ import {
   lockTimeoutOption,
 } from "../options.ts";
 import { BrokenPipe } from "../output.ts";
+import { chunksOf } from "../stream_error.ts";
 import { defineVerb } from "../verb.ts";
 
 const modes = ["table", "json", "raw"] as const;
@@ -117,7 +118,7 @@ export const shell = defineVerb({
       });
       return EXIT_CODES.ok;
     }
-    const lines = options.command?.split("\n") ?? linesOf(stdin.readable);
+    const lines = options.command?.split("\n") ?? linesOf(chunksOf(stdin.readable, "stdin"));
     const failed = await runScript(session, lines, {
       output: stdout,
       remarks: stderr,
