@@ -1,6 +1,12 @@
 /** A TCP listener, or an error that says what to do. */
 
-import { type CountdError, FailedError } from "./errors.ts";
+import { BusyError, type CountdError, FailedError } from "./errors.ts";
+
+/** What to do where too many files are open, in the process or in the whole system. */
+const adviceOfScarcity: Readonly<Record<string, string>> = {
+  EMFILE: "raise the limit (ulimit -n, LimitNOFILE=)",
+  ENFILE: "raise the limit of the system (fs.file-max)",
+};
 
 export interface ListenAddress {
   readonly hostname: string;
@@ -17,8 +23,8 @@ export function listenTcp({ hostname, port }: ListenAddress): Deno.TcpListener {
 }
 
 /**
- * What everybody who listens throws for what the runtime throws then: `FailedError`. `option` is the one
- * that names the port.
+ * What everybody who listens throws for what the runtime throws then: `BusyError` where the process or the
+ * system has too many files open, else `FailedError`. `option` is the one that names the port.
  */
 export function listenError(
   cause: unknown,
@@ -31,5 +37,11 @@ export function listenError(
       { cause },
     );
   }
-  return new FailedError(`Cannot listen on ${hostname} port ${port}: ${cause}`, { cause });
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const message = `Cannot listen on ${hostname} port ${port}: ${reason}`;
+  // Descriptors come back when others give them up: a service manager is to try again.
+  const advice = adviceOfScarcity[(cause as { readonly code?: string } | null)?.code ?? ""];
+  return advice === undefined
+    ? new FailedError(message, { cause })
+    : new BusyError(`${message}: ${advice}`, { cause });
 }

@@ -1,7 +1,7 @@
 /** Whoever listens says in the same words why it cannot, whichever call of the runtime told it. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { FailedError } from "../../src/base/errors.ts";
-import { listenTcp } from "../../src/base/listen_tcp.ts";
+import { listenError, listenTcp } from "../../src/base/listen_tcp.ts";
 import { Metrics } from "../../src/base/metrics.ts";
 import { serveMetrics } from "../../src/care/mod.ts";
 
@@ -29,6 +29,27 @@ Deno.test("An address that cannot be had is told with host and port", () => {
       const { message } = assertThrows(() => listen({ hostname, port: 0 }), FailedError);
       const start = `Cannot listen on ${hostname} port 0: `;
       assertEquals(message.slice(0, start.length), start);
+      // In words, without the name of the runtime's class.
+      assertEquals(/Error|AddrNotAvailable/.test(message), false, message);
     }
+  }
+});
+
+// With every descriptor taken a daemon ended with 1, "failed": a service manager that starts it again only
+// where that may help (75) left it down.
+Deno.test("Too many open files are told as something that passes", () => {
+  const address = { hostname: "127.0.0.1", port: 0 };
+  for (
+    const [code, text, advice] of [
+      ["EMFILE", "Too many open files (os error 24)", "(ulimit -n, LimitNOFILE=)"],
+      ["ENFILE", "Too many open files in system (os error 23)", "of the system (fs.file-max)"],
+    ] as const
+  ) {
+    const error = listenError(Object.assign(new Error(text), { code }), address);
+    assertEquals(error.kind, "try-again");
+    assertEquals(
+      error.message,
+      `Cannot listen on 127.0.0.1 port 0: ${text}: raise the limit ${advice}`,
+    );
   }
 });
