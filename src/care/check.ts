@@ -13,7 +13,7 @@ import {
   listSlots,
 } from "../commitlog/mod.ts";
 import { check as checkDatabase, DatabaseInUseError, type DatabasePaths } from "../db/mod.ts";
-import { OsError, type Storage } from "../file/mod.ts";
+import { OsError, refuseOtherThanDirectory, type Storage } from "../file/mod.ts";
 import { check as checkKeyspace, isTemporaryName, SnapshotLostError } from "../keyspace/mod.ts";
 import { checkTables } from "../table/mod.ts";
 import { checkMarks } from "./applied_marks.ts";
@@ -58,6 +58,7 @@ export function checkDirectory(
   options: { readonly self: Holder },
 ): CheckReport {
   if (!isDataDirectory(storage, data)) {
+    refuseOtherThanDirectory(storage, data);
     throw new NotFoundError(`No data directory at ${data}: there is nothing to check`);
   }
   const violations: Violation[] = [];

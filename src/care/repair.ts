@@ -12,7 +12,7 @@
 import { CountdError, NotFoundError } from "../base/errors.ts";
 import { DataDirectory, directoryPaths, type Holder } from "../commitlog/mod.ts";
 import { check as checkDatabase, repairDatabase } from "../db/mod.ts";
-import { type Storage, trimSlashes } from "../file/mod.ts";
+import { refuseOtherThanDirectory, type Storage, trimSlashes } from "../file/mod.ts";
 import { check as checkKeyspace, rebuildKeyspace } from "../keyspace/mod.ts";
 import { checkTables } from "../table/mod.ts";
 import { greatestMarks } from "./applied_marks.ts";
@@ -49,6 +49,7 @@ export function repair(storage: Storage, place: string, options: RepairOptions):
   const { self, out } = options;
   const data = trimSlashes(place);
   if (storage.statusOrNull(data)?.kind !== "directory") {
+    refuseOtherThanDirectory(storage, data);
     throw new NotFoundError(`No data directory at ${data}: there is nothing to repair`);
   }
   using alone = takeAlone(storage, data, self);

@@ -3,7 +3,13 @@
  */
 
 import { BusyError, CorruptError, NotFoundError, UsageError } from "../base/errors.ts";
-import { leadsTo, makeDirectories, OsError, type Storage } from "../file/mod.ts";
+import {
+  leadsTo,
+  makeDirectories,
+  OsError,
+  refuseOtherThanDirectory,
+  type Storage,
+} from "../file/mod.ts";
 import {
   checkDirectorySizes,
   Control,
@@ -79,6 +85,7 @@ export class DataDirectory implements Disposable {
     const wanted = options.wanted ?? {};
     if (storage.statusOrNull(paths.control) === null) {
       // Refused before anything is made.
+      refuseOtherThanDirectory(storage, data);
       refuseRemains(storage, paths);
       const sizes = { ...directorySizesDefault, ...wanted };
       checkDirectorySizes(sizes);
@@ -106,7 +113,7 @@ export class DataDirectory implements Disposable {
     );
   }
 
-  /** As `open`, but null where there is no data directory yet. */
+  /** As `open`, but null where there is no data directory yet; `FailedError` where none can be. */
   static openOrNull(
     storage: Storage,
     data: string,
@@ -117,9 +124,10 @@ export class DataDirectory implements Disposable {
     try {
       control = Control.open(storage, path, options.self);
     } catch (error) {
-      const missing = error instanceof OsError && ["ENOENT", "ENOTDIR"].includes(error.code);
-      if (missing) return null;
-      throw error;
+      if (!(error instanceof OsError)) throw error;
+      if (error.code === "ENOTDIR") refuseOtherThanDirectory(storage, data);
+      else if (error.code !== "ENOENT") throw error;
+      return null;
     }
     try {
       refuseOtherSizes(data, control.sizes, options.wanted ?? {});

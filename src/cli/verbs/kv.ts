@@ -37,6 +37,9 @@ async function openRoot(
 ): Promise<TableRoot> {
   const { TableRoot } = await import("../../table/mod.ts");
   const { directoryPaths } = await import("../../commitlog/mod.ts");
+  const { refuseOtherThanDirectory } = await import("../../file/mod.ts");
+  // The table in it would tell of a path that nobody named.
+  refuseOtherThanDirectory(storage, options.data);
   const { tables } = directoryPaths(options.data);
   const { lockTimeout = lockTimeoutOption.default } = options;
   return new TableRoot(storage, tables, { lockTimeoutMs: lockTimeout, clock });

@@ -1,0 +1,25 @@
+/** What stands in the place of a directory and is none. */
+
+import { FailedError } from "../base/errors.ts";
+import { directoryOf, trimSlashes } from "./durable.ts";
+import type { Storage } from "./storage.ts";
+
+/**
+ * Throws `FailedError` where something else stands in the place of a directory, or on the way to it. A
+ * directory, and nothing at all, are let pass: to the system both are ENOTDIR, ENOENT or EEXIST, which
+ * tell nobody that a name is wrong.
+ */
+export function refuseOtherThanDirectory(storage: Storage, path: string): void {
+  for (let place = trimSlashes(path);;) {
+    const status = storage.statusOrNull(place);
+    if (status?.kind === "directory") return;
+    if (status !== null) {
+      throw new FailedError(
+        `${place} is not a directory: name another data directory, or move it away`,
+      );
+    }
+    const above = trimSlashes(directoryOf(place));
+    if (above === place) return;
+    place = above;
+  }
+}
