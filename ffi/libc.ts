@@ -59,6 +59,8 @@ const symbols = {
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int shutdown(int fd, int how);
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
+  // int mallopt(int param, int value); glibc
+  mallopt: { parameters: ["i32", "i32"], result: "i32", optional: true },
   // int *__errno_location(void); glibc
   __errno_location: { parameters: [], result: "pointer", optional: true },
   // int *__error(void); Apple

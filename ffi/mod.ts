@@ -30,6 +30,7 @@ export {
   unlink,
 } from "./file.ts";
 export { rangeLockConflicts, releaseFlock, setRangeLock, tryFlock } from "./lock.ts";
+export { returnBlocksFrom } from "./malloc.ts";
 export { MappedMemory, pageSizeBytes } from "./mmap.ts";
 export { selfTest } from "./self_test.ts";
 export { ignoreFileSizeSignal } from "./signal.ts";

@@ -15,6 +15,7 @@ export {
 export { isDiskFull, isOutOfResources, isReadFailure, isSyncFailure } from "./failures.ts";
 export { FaultPlan } from "./fault.ts";
 export { type FileIdentity, isSameFile, leadsTo } from "./identity.ts";
+export { returnLargeBlocks } from "./large_blocks.ts";
 export { refuseOtherThanDirectory } from "./no_directory.ts";
 export { notifyServiceManager } from "./notify_socket.ts";
 export type {

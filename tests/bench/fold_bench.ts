@@ -7,7 +7,7 @@
  * Times are medians of at least five rounds; where two things are compared their rounds alternate.
  */
 
-import { systemStorage } from "../../src/file/mod.ts";
+import { returnLargeBlocks, systemStorage } from "../../src/file/mod.ts";
 import { KeyspaceReader } from "../../src/keyspace/mod.ts";
 import { Random } from "../support/random.ts";
 import { CountdSubject, SqliteSubject } from "./fold_subjects.ts";
@@ -220,6 +220,7 @@ function privateMemory(): Promise<BenchRow[]> {
 function worker(directory: string, counters: number): void {
   let peak = 0;
   const sample = () => peak = Math.max(peak, privateMebibytes());
+  returnLargeBlocks();
   using subject = new CountdSubject(directory, counters);
   // The backlog stands in for the mapped logs, which are no private memory of a worker.
   const backlog = backlogOf("uniform", counters, 7);

@@ -38,6 +38,8 @@ export const worker = defineVerb({
       : context.signal;
     const { DataDirectory, describeSelf } = await import("../../commitlog/mod.ts");
     const { Worker } = await import("../../worker/mod.ts");
+    const { returnLargeBlocks } = await import("../../file/mod.ts");
+    returnLargeBlocks();
     const self = describeSelf(storage);
     return await runDaemon(context, { verb: "worker", ...options }, async (daemon) => {
       const surroundings = { clock, events, metrics: daemon.metrics };
