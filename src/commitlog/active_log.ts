@@ -10,12 +10,12 @@
  *  4. Only its writer seals a living log.
  */
 
-import { Aof, type AppendEvent, Geometry, Recovery, RecoveryKind } from "../aof/mod.ts";
 import { assert } from "../base/assert.ts";
 import { FrameCodec, LogBytes } from "./frame.ts";
 import type { LogHeader } from "./header.ts";
 import type { HeldLog } from "./held_log.ts";
-import { frameAlignmentBytes, frameHeadBytes, headPageBytes, liveLayout } from "./layout.ts";
+import { frameAlignmentBytes, frameHeadBytes, headPageBytes } from "./layout.ts";
+import { PublishedTail } from "./published_tail.ts";
 
 /** Writes a record batch into a log. One object serves all appends of a writer. */
 export interface BatchFiller {
@@ -41,34 +41,20 @@ function frameUnderWay(): LogBytes {
 }
 
 export class ActiveLog {
-  readonly #aof: Aof;
   readonly #codec: FrameCodec;
+  readonly #publishedTail: PublishedTail;
+  #tail = headPageBytes;
   #durable = headPageBytes;
   #records = 0;
   #syncing: Promise<void> | null = null;
   #ended = false;
-  #filler: BatchFiller | null = null;
-  /** One function for all appends, so that an append makes no closure. */
-  readonly #fillFrame = (event: AppendEvent): number => this.#fill(event);
+  /** What a sync threw, or null. A later sync could call bytes durable that the system has dropped. */
+  #failure: unknown = null;
 
   private constructor(readonly held: HeldLog, readonly generation: bigint) {
     this.#codec = new FrameCodec({ slot: held.slot, generation });
-    // An append-only file of fixed size, without marks: the frames are its own.
-    this.#aof = Aof.over(held.file, {
-      geometry: new Geometry({ sizeNow: held.bytes.length, sizeUpper: held.bytes.length }),
-      recovery: new Recovery({
-        func: (fileSize, _data, magic) => ({
-          magic,
-          outcome: RecoveryKind.Tail,
-          fileSize,
-          checkpoint: 0,
-          tail: headPageBytes,
-          err: null,
-        }),
-      }),
-      sizeOffset: liveLayout.publishedTail.offset,
-      mapping: held.mapping,
-    });
+    this.#publishedTail = new PublishedTail(held.bytes);
+    this.#publishedTail.store(headPageBytes);
   }
 
   /** Claim, steps 3 and 4. The header that `held` carries must say free. */
@@ -77,7 +63,7 @@ export class ActiveLog {
     const { storage } = held.directory;
     const generation = header.generation + 1n;
     // A reader that sees the new generation must not take the old one's tail for it.
-    withdrawTail(held);
+    new PublishedTail(held.bytes).withdraw();
     storage.reach("claim.3.before");
     held.store({
       state: "active",
@@ -99,7 +85,7 @@ export class ActiveLog {
   }
 
   get tail(): number {
-    return this.#aof.size;
+    return this.#tail;
   }
 
   get durable(): number {
@@ -134,25 +120,25 @@ export class ActiveLog {
     if (reserve <= frameHeadBytes) return;
     const { storage } = this.held.directory;
     storage.reach("append.1.before");
-    this.#filler = filler;
-    const used = this.#aof.append(reserve, this.#fillFrame);
-    if (used === 0) return;
+    const length = this.#writeFrame(filler, reserve);
+    if (length === 0) return;
+    this.#tail += length;
+    this.#publishedTail.store(this.#tail);
     this.#records += filler.filledRecords;
     storage.reach("append.1.after");
   }
 
-  /** The batch, the head before it, and all of it into the log. Returns the frame's length. */
-  #fill({ begin, end }: AppendEvent): number {
-    const filler = this.#filler;
-    assert(filler !== null, "An append brings its filler");
+  /** Writes the batch with the head before it behind the tail. Returns the length of the frame, or 0. */
+  #writeFrame(filler: BatchFiller, reserve: number): number {
     const frame = frameUnderWay();
-    const length = filler.fill(frame.bytes, frameHeadBytes, end - begin);
+    const length = filler.fill(frame.bytes, frameHeadBytes, reserve);
     if (length === frameHeadBytes) return 0;
-    assert(length > frameHeadBytes && length <= end - begin, "A batch stays in its room");
+    assert(length > frameHeadBytes && length <= reserve, "A batch stays in its room");
     assert(length % frameAlignmentBytes === 0, "A batch ends aligned");
     const durable = this.#durable;
-    this.#codec.seal(frame, 0, { offset: begin, length, records: filler.filledRecords, durable });
-    this.held.file.write(frame.bytes.subarray(0, length), begin);
+    const offset = this.#tail;
+    this.#codec.seal(frame, 0, { offset, length, records: filler.filledRecords, durable });
+    this.held.file.write(frame.bytes.subarray(0, length), offset);
     return length;
   }
 
@@ -179,7 +165,14 @@ export class ActiveLog {
   async #syncOnce(): Promise<void> {
     const { storage } = this.held.directory;
     storage.reach("append.2.before");
-    const noted = await this.#aof.syncAsync();
+    const noted = this.#tail;
+    if (this.#failure !== null) throw this.#failure;
+    try {
+      await this.held.file.syncDataAsync();
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
     storage.reach("append.2.after");
     storage.reach("append.3.before");
     assert(noted >= this.#durable, "What is durable only grows");
@@ -224,10 +217,4 @@ export class ActiveLog {
     this.#ended = true;
     this.held.abandon();
   }
-}
-
-/** Until the aof over the new use publishes its own size. */
-function withdrawTail({ bytes }: HeldLog): void {
-  const offset = bytes.byteOffset + liveLayout.publishedTail.offset;
-  Atomics.store(new BigInt64Array(bytes.buffer, offset, 1), 0, 0n);
 }

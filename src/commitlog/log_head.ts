@@ -8,7 +8,8 @@ import type { Mapping, StoredFile } from "../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { changeWord, type LogState, newestHeader } from "./header.ts";
-import { headPageBytes, liveLayout } from "./layout.ts";
+import { headPageBytes } from "./layout.ts";
+import { PublishedTail } from "./published_tail.ts";
 import { heldMode, pathOfSlot } from "./slot_files.ts";
 
 /** What a log held at one moment: frames lie below `limit`. */
@@ -41,7 +42,7 @@ export class LogHead implements Disposable {
   readonly #mapping: Mapping;
   readonly #page: Uint8Array;
   readonly #change: Int32Array;
-  readonly #tailWord: Int32Array;
+  readonly #publishedTail: PublishedTail;
 
   protected constructor({ slot, path, logSize, file, mapping }: OpenSlot) {
     this.slot = slot;
@@ -51,8 +52,7 @@ export class LogHead implements Disposable {
     this.#mapping = mapping;
     this.#page = mapping.bytes.subarray(0, headPageBytes);
     this.#change = changeWord(this.#page);
-    const tailOffset = this.#page.byteOffset + liveLayout.publishedTail.offset;
-    this.#tailWord = new Int32Array(this.#page.buffer, tailOffset, 1);
+    this.#publishedTail = new PublishedTail(this.#page);
   }
 
   /** As `LogReader.open`, for who looks at what a log holds and not into it. */
@@ -61,9 +61,9 @@ export class LogHead implements Disposable {
     return opened === null ? null : new LogHead(opened);
   }
 
-  /** The published tail's low 32 bits: one atomic load. Logs are shorter than 2^31. */
+  /** End of the frames that may be looked at: one atomic load. */
   get publishedTail(): number {
-    return Atomics.load(this.#tailWord, 0) >>> 0;
+    return this.#publishedTail.load();
   }
 
   /** False where neither header nor tail moved since a capture: two atomic loads. */
