@@ -1,10 +1,12 @@
 /**
  * The figures of a daemon over HTTP: `/metrics` in Prometheus text, `/healthz` (it lives) and `/readyz`
- * (it serves). Answers come from values that the daemon keeps anyway: a scrape touches no disk.
+ * (it serves). Answers come from values that the daemon keeps anyway: a scrape touches no disk. A
+ * request that names an unknown host or comes from a foreign page is refused (`base/web_origin.ts`).
  */
 import { listenError } from "../base/listen_tcp.ts";
 import type { FigureSnapshot, Metrics } from "../base/metrics.ts";
 import { prometheusText } from "../base/prometheus_text.ts";
+import { RefusedRequestError, targetOf } from "../base/web_origin.ts";
 
 export interface MetricsServer extends AsyncDisposable {
   readonly hostname: string;
@@ -24,7 +26,14 @@ export function serveMetrics(
   metrics: Metrics,
   { hostname, port, others = () => [] }: MetricsServerOptions,
 ): MetricsServer {
-  const server = listen({ hostname, port }, (request) => answer(request, { metrics, others }));
+  const server = listen({ hostname, port }, (request) => {
+    try {
+      return answer(request, { path: targetOf(request, hostname).path, metrics, others });
+    } catch (error) {
+      if (!(error instanceof RefusedRequestError)) throw error;
+      return new Response(error.message + "\n", { status: error.status });
+    }
+  });
   return {
     hostname: server.addr.hostname,
     port: server.addr.port,
@@ -51,12 +60,16 @@ function listen(
 
 function answer(
   request: Request,
-  { metrics, others }: { metrics: Metrics; others: () => readonly FigureSnapshot[] },
+  { path, metrics, others }: {
+    readonly path: string;
+    readonly metrics: Metrics;
+    readonly others: () => readonly FigureSnapshot[];
+  },
 ): Response {
   if (request.method !== "GET" && request.method !== "HEAD") {
     return new Response("only GET and HEAD\n", { status: 405, headers: { allow: "GET, HEAD" } });
   }
-  switch (pathOf(request.url)) {
+  switch (path) {
     case "/metrics":
       return new Response(prometheusText([metrics.snapshot(), ...others()]), {
         headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
@@ -68,11 +81,6 @@ function answer(
     default:
       return new Response("see /metrics, /healthz, /readyz\n", { status: 404 });
   }
-}
-
-/** The path as it was sent. What stands before it came in the Host header, and may be no host at all. */
-function pathOf(url: string): string {
-  return /^[a-z]+:\/\/[^/?#]*([^?#]*)/.exec(url)?.[1] ?? "";
 }
 
 function stateAnswer(metrics: Metrics, good: boolean): Response {

@@ -7,12 +7,14 @@
  *     GET  /log?from=&limit=      200 entries as JSON, in the original's shape
  *
  * HEAD is answered as GET without the body, OPTIONS with the methods, anything else with 405. A key is
- * one segment of the path that is neither empty nor holds a slash once it is decoded.
+ * one segment of the path that is neither empty nor holds a slash once it is decoded. A request that
+ * names an unknown host or comes from a foreign page is 403 (`base/web_origin.ts`).
  */
 
 import { type Clock, systemClock } from "../base/clock.ts";
 import { UsageError } from "../base/errors.ts";
 import { type Events, noEvents } from "../base/events.ts";
+import { RefusedRequestError, targetOf } from "../base/web_origin.ts";
 import {
   DatabaseBusyError,
   DatabaseFailedError,
@@ -39,6 +41,8 @@ export interface HandlerOptions {
   readonly clock?: Clock;
   /** Fires when nobody shall wait for unfinished bodies any longer. */
   readonly signal?: AbortSignal;
+  /** The name or address that is listened on: requests may name it. Default: `localhost`. */
+  readonly listenHost?: string;
 }
 
 /** Entries of a `/log` reply when no limit is given, and at most. */
@@ -46,11 +50,6 @@ export const logLimitDefault = 1000;
 export const logLimitMax = 10_000;
 /** A `/log` reply ends early when it has this many characters; the client asks for the rest. */
 const logReplyUnitsMax = 16 * 2 ** 20;
-
-interface Target {
-  readonly path: string;
-  readonly query: string;
-}
 
 /** Makes the handler for `Deno.serve`. It never throws. */
 export function newHandler(db: DB, options: HandlerOptions = {}): Handler {
@@ -62,12 +61,14 @@ class DatabaseHandler {
   readonly #db: DB;
   readonly #events: Events;
   readonly #bodies: BodyReader;
+  readonly #listenHost: string;
   #isFull = false;
 
   constructor(db: DB, options: HandlerOptions) {
     this.#db = db;
     this.#events = options.events ?? noEvents;
     this.#bodies = new BodyReader(options.clock ?? systemClock, options.signal);
+    this.#listenHost = options.listenHost ?? "localhost";
   }
 
   async handle(request: Request): Promise<Response> {
@@ -79,7 +80,7 @@ class DatabaseHandler {
   }
 
   #route(request: Request): Promise<Response> | Response {
-    const { path, query } = targetOf(request.url);
+    const { path, query } = targetOf(request, this.#listenHost);
     if (path === "/status") return only(request, readMethods, () => this.#status(request));
     if (path === "/log") return only(request, readMethods, () => this.#log(request, query));
     const segments = path.split("/");
@@ -139,6 +140,7 @@ class DatabaseHandler {
 
   #refusal(error: unknown): Response {
     if (error instanceof InvalidKeyError) return notFound();
+    if (error instanceof RefusedRequestError) return message(error.status, error.message);
     if (error instanceof FormError || error instanceof UsageError) {
       return message(400, error.message);
     }
@@ -174,17 +176,6 @@ function only(
   const allow = [...methods, "OPTIONS"].join(", ");
   if (request.method === "OPTIONS") return new Response(null, { headers: { allow } });
   return message(405, "Method Not Allowed", { allow });
-}
-
-/** Path and query as they were sent: `new URL` would resolve keys such as `..`. */
-function targetOf(url: string): Target {
-  const authority = url.indexOf("://") + 3;
-  const start = url.indexOf("/", authority);
-  const hash = url.indexOf("#", authority);
-  const target = url.slice(start < 0 ? url.length : start, hash < 0 ? url.length : hash);
-  const question = target.indexOf("?");
-  if (question < 0) return { path: target, query: "" };
-  return { path: target.slice(0, question), query: target.slice(question + 1) };
 }
 
 /**

@@ -32,7 +32,12 @@ export async function serveDatabase(db: DB, options: ServeOptions): Promise<void
   const { signal, events } = options;
   const clock = options.clock ?? systemClock;
   const giveUp = new AbortController();
-  const handler = newHandler(db, { events, clock, signal: giveUp.signal });
+  const handler = newHandler(db, {
+    events,
+    clock,
+    signal: giveUp.signal,
+    listenHost: options.hostname,
+  });
   const server = listen(
     options,
     options.metrics === undefined ? handler : counted(handler, db, options.metrics),

@@ -20,7 +20,7 @@ async function sendRaw(port: number, text: string): Promise<Deno.TcpConn> {
 }
 
 function post(key: string, body: string, announced = body.length): string {
-  return `POST /set/${key} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n` +
+  return `POST /set/${key} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n` +
     `Content-Length: ${announced}\r\n\r\n${body}`;
 }
 
@@ -72,7 +72,7 @@ Deno.test("D22 Clients that go away before their reply leave the others unaffect
     for (const connection of gone) connection.close();
     // Somebody who asks for a large value and reads none of it.
     await set("large", "l".repeat(4 * 2 ** 20));
-    const lazy = await sendRaw(port, "GET /get/large HTTP/1.1\r\nHost: x\r\n\r\n");
+    const lazy = await sendRaw(port, "GET /get/large HTTP/1.1\r\nHost: localhost\r\n\r\n");
     for (let index = 0; index < 30; index++) {
       assertEquals(await set("x", `${index}`), `${index}`);
       assertEquals(await get("x"), `${index}`);
@@ -149,7 +149,7 @@ Deno.test("D26 HEAD over a socket has the length and no body", async () => {
     await set("x", "hello");
     const connection = await sendRaw(
       port,
-      "HEAD /get/x HTTP/1.1\r\nHost: x\r\n\r\nHEAD /get/none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+      "HEAD /get/x HTTP/1.1\r\nHost: localhost\r\n\r\nHEAD /get/none HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     );
     const text = await new Response(connection.readable).text();
     assertEquals(text.match(/HTTP\/1\.1 \d+/g), ["HTTP/1.1 200", "HTTP/1.1 404"]);
@@ -163,7 +163,7 @@ Deno.test("D27 Keys such as .. come through a socket as they are", async () => {
     for (const key of ["..", ".", "%2e%2e", "a%00b"]) {
       const connection = await sendRaw(
         port,
-        post(key, "1").replace("Host: x", "Host: x\r\nConnection: close"),
+        post(key, "1").replace("Host: localhost", "Host: localhost\r\nConnection: close"),
       );
       const text = await new Response(connection.readable).text();
       assert(text.startsWith("HTTP/1.1 200"), text);
@@ -273,8 +273,12 @@ Deno.test("A client that sends nothing for too long is told so, and the others g
     const silent = new ReadableStream<Uint8Array>({
       start: (sink) => sink.enqueue(encoder.encode("a")),
     });
-    const waiting = handler(new Request("http://x/set/x", { method: "POST", body: silent }));
-    const other = await handler(new Request("http://x/set/y", { method: "POST", body: "1" }));
+    const waiting = handler(
+      new Request("http://localhost/set/x", { method: "POST", body: silent }),
+    );
+    const other = await handler(
+      new Request("http://localhost/set/y", { method: "POST", body: "1" }),
+    );
     assertEquals(other.status, 200);
     idle.resolve();
     assertEquals((await within("the answer", waiting)).status, 408);

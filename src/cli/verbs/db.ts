@@ -54,6 +54,8 @@ const serve = defineVerb({
     "GET /get/KEY, POST /set/KEY (form field or query parameter `value`, or the body), GET /status, " +
     "GET /log?from=N&limit=N. Files that are missing are made; files of mmapd (JSON) are converted " +
     "at the first start and kept as NAME.orig.",
+    "Requests name an IP address, localhost or the name in --listen; other names, and web pages of " +
+    "another origin, are refused (403).",
     "Prints `listening on HOST:PORT` on stderr when it accepts connections. SIGTERM, SIGINT and " +
     "SIGHUP stop it cleanly.",
   ],
