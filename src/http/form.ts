@@ -20,29 +20,51 @@ export function decodeText(bytes: Uint8Array): string {
   }
 }
 
-/** The first field of this name in `a=1&b=2`, or null. Throws `FormError` for broken escapes. */
+const PLUS = 0x2b;
+const SPACE = 0x20;
+
+/** Fields of a query or form, or parts of a multipart body, that are looked at; past them, it is refused. */
+const FIELDS_MAX = 1000;
+
+/**
+ * The first field of this name in `a=1&b=2`, or null. The name is of ASCII letters. Throws `FormError` for
+ * broken escapes, and for more than a thousand fields before this one.
+ */
 export function urlEncodedField(text: string, name: string): string | null {
-  for (const pair of text.split("&")) {
+  let start = 0;
+  for (let fields = 0; fields < FIELDS_MAX; fields++) {
+    const ampersand = text.indexOf("&", start);
+    const pair = text.slice(start, ampersand < 0 ? text.length : ampersand);
     const equals = pair.indexOf("=");
-    const field = equals < 0 ? pair : pair.slice(0, equals);
-    if (pair === "" || !isNamed(field, name)) continue;
-    return equals < 0 ? "" : decodeForm(pair.slice(equals + 1));
+    if (isNamed(equals < 0 ? pair : pair.slice(0, equals), name)) {
+      return equals < 0 ? "" : decodeForm(pair.slice(equals + 1));
+    }
+    if (ampersand < 0) return null;
+    start = ampersand + 1;
   }
-  return null;
+  throw tooMany("fields");
 }
 
-/** Names that cannot be decoded are names of something else. */
+/** Broken escapes, a plus and what is not ASCII make no part of `name`: nothing is decoded that may fail. */
 function isNamed(field: string, name: string): boolean {
   if (field === name) return true;
-  try {
-    return decodeForm(field) === name;
-  } catch {
-    return false;
-  }
+  // Each character takes three at most.
+  if (field.length > 3 * name.length || !field.includes("%")) return false;
+  const decoded = field.replace(
+    /%([0-9a-f]{2})/gi,
+    (_, digits: string) => String.fromCharCode(parseInt(digits, 16)),
+  );
+  return decoded === name;
 }
 
+/** Spaces are put in as bytes: in a string, millions of them would take seconds. */
 function decodeForm(text: string): string {
-  return decodePercent(text.replaceAll("+", " "));
+  if (!text.includes("+")) return decodePercent(text);
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at < bytes.length; at++) {
+    if (bytes[at] === PLUS) bytes[at] = SPACE;
+  }
+  return decodePercent(decodeText(bytes));
 }
 
 /** Percent escapes decoded as UTF-8. Throws `FormError`. */
@@ -54,34 +76,52 @@ export function decodePercent(text: string): string {
   }
 }
 
-/** The boundary of a multipart content type, or null. */
-export function boundaryOf(contentType: string): string | null {
+/** Bytes of a boundary (RFC 2046, 5.1.1). */
+const BOUNDARY_BYTES_MAX = 70;
+
+/** The boundary of a multipart content type. Throws `FormError` if there is none, or none that may be. */
+export function boundaryOf(contentType: string): string {
   const match = /;\s*boundary=(?:"([^"]+)"|([^\s;"]+))/i.exec(contentType);
-  return match?.[1] ?? match?.[2] ?? null;
+  const boundary = match?.[1] ?? match?.[2];
+  if (boundary === undefined) throw new FormError("The multipart content type names no boundary");
+  if (new TextEncoder().encode(boundary).length <= BOUNDARY_BYTES_MAX) return boundary;
+  throw new FormError(`The multipart boundary is longer than ${BOUNDARY_BYTES_MAX} bytes`);
 }
 
 const carriageReturn = 0x0d;
 const lineFeed = 0x0a;
+const headEnding = new Uint8Array([13, 10, 13, 10]);
+/** Bytes of the head of a part. */
+const HEAD_BYTES_MAX = 8192;
 
-/** The first part of this name in a multipart body, or null. Throws `FormError` for a broken body. */
+/**
+ * The first part of this name in a multipart body, or null. Throws `FormError` for a broken body, for more
+ * than a thousand parts before this one, and for a part with a long head. Each byte is looked at once.
+ */
 export function multipartField(body: Uint8Array, boundary: string, name: string): string | null {
-  const delimiter = new TextEncoder().encode(`--${boundary}`);
-  let start = indexOf(body, delimiter, 0);
-  if (start !== 0 && !(start >= 2 && isLineEnd(body, start - 2))) throw unfinished();
-  for (;;) {
+  const delimiter = new TextEncoder().encode(`\r\n--${boundary}`);
+  // The first one may be at the very start, without the line end before it.
+  const isAtStart = delimiter.subarray(2).every((byte, at) => body[at] === byte);
+  let start = isAtStart ? -2 : indexOf(body, delimiter, 0);
+  if (start === -1) throw unfinished();
+  for (let parts = 0; parts < FIELDS_MAX; parts++) {
     start += delimiter.length;
     if (body[start] === 0x2d && body[start + 1] === 0x2d) return null;
     if (!isLineEnd(body, start)) throw unfinished();
-    const headEnd = indexOf(body, new Uint8Array([13, 10, 13, 10]), start);
-    if (headEnd < 0) throw unfinished();
-    const contentStart = headEnd + 4;
-    let end = indexOf(body, delimiter, contentStart);
-    while (end >= 0 && !isLineEnd(body, end - 2)) end = indexOf(body, delimiter, end + 1);
+    const headEnd = indexOf(body.subarray(0, start + HEAD_BYTES_MAX), headEnding, start);
+    if (headEnd < 0) {
+      if (start + HEAD_BYTES_MAX >= body.length) throw unfinished();
+      throw new FormError(`The head of a part is longer than ${HEAD_BYTES_MAX} bytes`);
+    }
+    const contentStart = headEnd + headEnding.length;
+    // A part without content ends with the line end of its head.
+    let end = indexOf(body, delimiter, contentStart - 2);
     if (end < 0) throw unfinished();
     const head = new TextDecoder().decode(body.subarray(start + 2, headEnd));
-    if (partName(head) === name) return decodeText(body.subarray(contentStart, end - 2));
+    if (partName(head) === name) return decodeText(body.subarray(contentStart, end));
     start = end;
   }
+  throw tooMany("parts");
 }
 
 function partName(head: string): string | null {
@@ -98,12 +138,23 @@ function unfinished(): FormError {
   return new FormError("The multipart body does not follow its boundary");
 }
 
+function tooMany(what: "fields" | "parts"): FormError {
+  return new FormError(
+    `No value among the first ${FIELDS_MAX} ${what}, the most that are looked at`,
+  );
+}
+
+/**
+ * Where `pattern` begins, or -1. Each byte is compared twice at most: a pattern here begins with a carriage
+ * return, so that a match that breaks off can only begin again at the byte that broke it.
+ */
 function indexOf(bytes: Uint8Array, pattern: Uint8Array, from: number): number {
-  const first = pattern[0] as number;
-  for (let at = bytes.indexOf(first, from); at >= 0; at = bytes.indexOf(first, at + 1)) {
-    let matched = 1;
-    while (matched < pattern.length && bytes[at + matched] === pattern[matched]) matched++;
-    if (matched === pattern.length) return at;
+  let matched = 0;
+  for (let at = from; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (byte === pattern[matched]) matched++;
+    else matched = byte === pattern[0] ? 1 : 0;
+    if (matched === pattern.length) return at + 1 - matched;
   }
   return -1;
 }

@@ -190,9 +190,7 @@ function valueOf(contentType: string, body: Uint8Array, query: string): string |
   }
   if (type === "multipart/form-data") {
     if (body.length === 0) return inQuery;
-    const boundary = boundaryOf(contentType);
-    if (boundary === null) throw new FormError("The multipart content type names no boundary");
-    return multipartField(body, boundary, "value") ?? inQuery;
+    return multipartField(body, boundaryOf(contentType), "value") ?? inQuery;
   }
   if (inQuery !== null) return inQuery;
   return body.length === 0 ? null : decodeText(body);

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { boundaryOf, FormError, multipartField, urlEncodedField } from "../../src/http/form.ts";
 import { Random, seedForTest } from "../support/random.ts";
 
@@ -38,7 +38,7 @@ Deno.test("Parts of multipart bodies are those that the runtime's own parser fin
     }).formData();
     const value = parsed.get("value");
     const expected = value instanceof File ? await value.text() : value;
-    assertEquals(multipartField(body, boundary ?? "", "value"), expected);
+    assertEquals(multipartField(body, boundary, "value"), expected);
   }
 });
 
@@ -63,4 +63,32 @@ Deno.test("No bytes make the parsers do anything but find a field, find none, or
     }
   }
   assert(refused > 100);
+});
+
+Deno.test("The thousandth field or part is found, the one after it is refused", () => {
+  const part = (name: string) => `--b\r\nContent-Disposition: form-data; name=${name}\r\n\r\n1\r\n`;
+  for (const [others, isFound] of [[999, true], [1000, false]] as const) {
+    const form = "a%zz=1&".repeat(others) + "v%61lue=1";
+    const body = new TextEncoder().encode(part("a").repeat(others) + part("value") + "--b--\r\n");
+    for (
+      const find of [() => urlEncodedField(form, "value"), () => multipartField(body, "b", "value")]
+    ) {
+      if (isFound) assertEquals(find(), "1");
+      else assertThrows(find, FormError, "No value among the first 1000");
+    }
+  }
+});
+
+Deno.test("A boundary of 70 bytes is taken, one of 71 is refused", () => {
+  const type = (length: number) => `multipart/form-data; boundary="${"b".repeat(length)}"`;
+  assertEquals(boundaryOf(type(70)), "b".repeat(70));
+  assertThrows(() => boundaryOf(type(71)), FormError, "longer than 70 bytes");
+});
+
+Deno.test("A part without content, with or without a head, is an empty one", () => {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const head = "Content-Disposition: form-data; name=value\r\n";
+  for (const empty of [`--b\r\n${head}\r\n--b--`, `--b\r\n\r\n--b\r\n${head}\r\n\r\n--b--`]) {
+    assertEquals(multipartField(bytes(empty), "b", "value"), "");
+  }
 });
