@@ -58,9 +58,9 @@ export function checkMarks(directory: DataDirectory): Violation[] {
 
 function generationOf(directory: DataDirectory, slot: number): bigint | "missing" | "unknown" {
   const { storage, paths } = directory;
-  if (storage.statusOrNull(pathOfSlot(paths.logs, slot)) === null) return "missing";
   using head = LogHead.openHead(directory, slot);
-  return head?.capture()?.generation ?? "unknown";
+  if (head !== null) return head.capture()?.generation ?? "unknown";
+  return storage.statusOrNull(pathOfSlot(paths.logs, slot)) === null ? "missing" : "unknown";
 }
 
 /** What a repair does with the increments in a log below a mark, in words; nothing where it has none. */

@@ -9,10 +9,12 @@ import { BusyError, CorruptError } from "../base/errors.ts";
 import {
   type DataDirectory,
   findFrames,
+  findLostLogs,
   type FramePlace,
   freeLogImage,
   isCorrupt,
-  listSlots,
+  listReadableSlots,
+  lockPathOfSlot,
   LogHead,
   logImage,
   LogReader,
@@ -44,9 +46,18 @@ export async function copyLogs(
   target: string,
   clock: Clock,
 ): Promise<LogCopy[]> {
-  const { storage, paths, sizes } = directory;
+  const { storage, sizes } = directory;
   const copies: LogCopy[] = [];
-  for (const slot of listSlots(storage, paths.logs).slots) {
+  const replaced = findLostLogs(directory).find(({ isReplaced }) => isReplaced);
+  if (replaced !== undefined) {
+    const path = lockPathOfSlot(directory.paths.logs, replaced.slot);
+    throw new CorruptError(
+      `${path} leads to a log that has no other name, and would be left out: run countd check, then ` +
+        "countd repair",
+      { path, offset: 0 },
+    );
+  }
+  for (const slot of listReadableSlots(directory)) {
     const held = await captureLog(directory, slot, clock);
     const path = `${target}/${nameOfSlot(slot)}`;
     const image = logImage(held.bytes, held.places, { ...held, logSize: sizes.logSize });
@@ -96,10 +107,10 @@ async function generationNow(
 ): Promise<bigint | null> {
   const path = pathOfSlot(directory.paths.logs, slot);
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    if (directory.storage.statusOrNull(path) === null) return null;
     using head = LogHead.openHead(directory, slot);
     const capture = head?.capture();
     if (capture) return capture.generation;
+    if (directory.storage.statusOrNull(path) === null) return null;
     await clock.sleep(RETRY_MS);
   }
   throw cannotRead(path);

@@ -12,7 +12,7 @@
 import { CountdError, NotFoundError } from "../base/errors.ts";
 import { DataDirectory, directoryPaths, type Holder } from "../commitlog/mod.ts";
 import { check as checkDatabase, repairDatabase } from "../db/mod.ts";
-import { refuseOtherThanDirectory, type Storage, trimSlashes } from "../file/mod.ts";
+import { leadsTo, refuseOtherThanDirectory, type Storage, trimSlashes } from "../file/mod.ts";
 import { check as checkKeyspace, rebuildKeyspace } from "../keyspace/mod.ts";
 import { checkTables } from "../table/mod.ts";
 import { greatestMarks } from "./applied_marks.ts";
@@ -81,9 +81,11 @@ function copyTree(storage: Storage, from: string, to: string): void {
   for (const path of directoriesBelow(storage, from)) makePlace(storage, `${to}/${path}`);
   for (const path of filesBelow(storage, from)) {
     const source = `${from}/${path}`;
-    const { mode, links } = storage.status(source);
+    const status = storage.status(source);
+    const { mode } = status;
     // The second name of a log that was held is a label, not a file.
-    if (links > 1 && /\/lock-[0-9]{10}$/.test(source)) continue;
+    const plainPath = source.replace(/\/lock-([0-9]{10})$/, "/$1");
+    if (plainPath !== source && leadsTo(storage, plainPath, status)) continue;
     storage.chmod(source, 0o600);
     try {
       copyFile(storage, { from: source, to: `${to}/${path}`, mode });

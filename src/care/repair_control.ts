@@ -13,6 +13,7 @@ import {
   directorySizesDefault,
   type Holder,
   listSlots,
+  lockPathOfSlot,
   logSizeMin,
   pathOfSlot,
 } from "../commitlog/mod.ts";
@@ -112,8 +113,14 @@ function remake(
 function likelyLogSize(storage: Storage, logs: string): number {
   const counts = new Map<number, number>();
   if (storage.statusOrNull(logs) !== null) {
-    for (const slot of listSlots(storage, logs).slots) {
-      const { size } = storage.status(pathOfSlot(logs, slot));
+    const { slots, unfinished } = listSlots(storage, logs);
+    const paths = [
+      ...slots.map((slot) => pathOfSlot(logs, slot)),
+      // A log that lost its plain name may be among them.
+      ...unfinished.map((slot) => lockPathOfSlot(logs, slot)),
+    ];
+    for (const path of paths) {
+      const { size } = storage.status(path);
       if (size >= logSizeMin && size % 4096 === 0) counts.set(size, (counts.get(size) ?? 0) + 1);
     }
   }

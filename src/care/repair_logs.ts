@@ -15,7 +15,9 @@ import {
   checkLogBytes,
   type DataDirectory,
   findFrames,
+  findGaps,
   findLatestGeneration,
+  findLostLogs,
   type FramePlace,
   freeMode,
   listSlots,
@@ -25,11 +27,15 @@ import {
   newestHeader,
   pathOfSlot,
   sealedMode,
+  settleLoneLockNames,
 } from "../commitlog/mod.ts";
 import { checkBatch } from "../wire/mod.ts";
 import { CountdError } from "../base/errors.ts";
 import { makePlace } from "./copy_files.ts";
 import type { RepairContext } from "./repair_context.ts";
+
+/** More logs than a pool has as a rule: a larger gap is one that a stray name makes. */
+const GAP_FILLED_MAX = 1024;
 
 /** Uses that a log whose header is lost may have seen since a keyspace last spoke of it. */
 const GENERATIONS_TRIED = 64n;
@@ -54,7 +60,9 @@ export function repairLogs(
   const { storage } = context;
   const { paths, sizes } = directory;
   makePlace(storage, paths.logs);
-  const slots = new Set([...listSlots(storage, paths.logs).slots, ...marks.keys()]);
+  repairNames(directory, context);
+  const named = listSlots(storage, paths.logs).slots;
+  const slots = new Set([...named, ...marks.keys(), ...missingSlots(named)]);
   for (const slot of slots) {
     const path = pathOfSlot(paths.logs, slot);
     const applied = marks.get(slot) ?? 0n;
@@ -78,6 +86,38 @@ export function repairLogs(
     const lockPath = lockPathOfSlot(paths.logs, slot);
     if (storage.statusOrNull(lockPath) !== null) storage.unlink(lockPath);
   }
+}
+
+/**
+ * A log that lost its plain name gets it back. If another file has the name, that one stays, because nothing
+ * tells whether both hold the same increments: the log is kept, and not counted.
+ */
+function repairNames(directory: DataDirectory, context: RepairContext): void {
+  const { logs } = directory.paths;
+  const lost = findLostLogs(directory);
+  if (lost.some(({ isReplaced }) => !isReplaced)) settleLoneLockNames(directory);
+  for (const { slot, isReplaced } of lost) {
+    const lockPath = lockPathOfSlot(logs, slot);
+    if (isReplaced) {
+      const what =
+        "set aside: another file has the plain name of this log, and what is in this one was " +
+        "not counted, because it may be in the other as well";
+      context.setAside("logs", lockPath, what);
+    } else {
+      context.note(
+        "logs",
+        pathOfSlot(logs, slot),
+        "its plain name was missing and leads to it again",
+      );
+    }
+  }
+}
+
+function missingSlots(named: readonly number[]): number[] {
+  const gaps = findGaps(named).filter(({ first, last }) => last - first < GAP_FILLED_MAX);
+  return gaps.flatMap(({ first, last }) =>
+    Array.from({ length: last - first + 1 }, (_, index) => first + index)
+  );
 }
 
 function isSound(bytes: Uint8Array, slot: number, applied: bigint): boolean {

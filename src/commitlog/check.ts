@@ -12,8 +12,16 @@ import { decodeHeader, type LogHeader, newestHeader } from "./header.ts";
 import { frameHeadBytes, headerCopyBytes, headPageBytes, type LogIdentity } from "./layout.ts";
 import { LogReader } from "./log_reader.ts";
 import { lostHeaderOffset } from "./lost_header.ts";
+import { findLostLogs } from "./lost_names.ts";
 import { scanLog } from "./recovery.ts";
-import { listSlots, lockPathOfSlot, modeOfState, pathOfSlot } from "./slot_files.ts";
+import {
+  findGaps,
+  listSlots,
+  lockPathOfSlot,
+  modeOfState,
+  nameOfSlot,
+  pathOfSlot,
+} from "./slot_files.ts";
 
 /** A broken rule: which (README.md numbers them), where, and in words. */
 export interface Violation {
@@ -44,7 +52,21 @@ export function checkCommitLogs(
   }
   if (storage.statusOrNull(paths.logs) === null) return violations;
   const { slots, unfinished } = listSlots(storage, paths.logs);
+  const lost = findLostLogs(directory);
+  for (const { slot, isReplaced } of lost) violations.push(lostName(paths.logs, slot, isReplaced));
+  const lostSlots = lost.map(({ slot }) => slot);
+  for (const { first, last } of findGaps([...slots, ...lostSlots])) {
+    const logs = first === last ? "The log is" : `The logs up to ${nameOfSlot(last)} are`;
+    violations.push({
+      invariant: 14,
+      path: pathOfSlot(paths.logs, first),
+      offset: 0,
+      message:
+        `${logs} missing, and later ones are there: what was in it is unknown; run countd repair`,
+    });
+  }
   for (const slot of unfinished) {
+    if (lostSlots.includes(slot)) continue;
     if (!options.labels || control.isHeldElsewhere(slotLock(slot))) continue;
     violations.push({
       invariant: 10,
@@ -57,6 +79,17 @@ export function checkCommitLogs(
     violations.push(...checkSlot(directory, slot, options.labels ?? false));
   }
   return violations;
+}
+
+function lostName(logs: string, slot: number, isReplaced: boolean): Violation {
+  return {
+    invariant: 13,
+    path: lockPathOfSlot(logs, slot),
+    offset: 0,
+    message: isReplaced
+      ? "A log that was in use has only this name, and its plain name leads to another file: run countd repair"
+      : "A log that was in use has lost its plain name: the next writer, worker or repair gives it back",
+  };
 }
 
 function checkSlot(directory: DataDirectory, slot: number, labels: boolean): Violation[] {

@@ -8,20 +8,15 @@ import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { encodeHeader } from "./header.ts";
 import { headPageBytes } from "./layout.ts";
-import {
-  freeMode,
-  heldMode,
-  listSlots,
-  lockPathOfSlot,
-  pathOfSlot,
-  unlinkLockName,
-} from "./slot_files.ts";
+import { giveNameBack } from "./lost_names.ts";
+import { freeMode, heldMode, lockPathOfSlot, pathOfSlot, unlinkLockName } from "./slot_files.ts";
 
 const stepBytes = 2 ** 20;
 
 /**
- * Allocates, writes with zeros and publishes slot `slot` as a free log. False where somebody else holds
- * the slot's byte or has made it meanwhile. A full disk throws and leaves nothing behind.
+ * Allocates, writes with zeros and publishes slot `slot` as a free log. If its lock name alone leads to a
+ * log that was in use, that one gets its plain name back instead. False if another process holds the slot's
+ * byte or has made the slot meanwhile. A full disk throws and leaves nothing behind.
  */
 export async function createSlot(directory: DataDirectory, slot: number): Promise<boolean> {
   const { storage, control, paths } = directory;
@@ -29,6 +24,7 @@ export async function createSlot(directory: DataDirectory, slot: number): Promis
   try {
     if (storage.statusOrNull(pathOfSlot(paths.logs, slot)) !== null) return false;
     const lockPath = lockPathOfSlot(paths.logs, slot);
+    if (giveNameBack(directory, slot)) return true;
     storage.reach("create.1.before");
     unlinkLockName(storage, paths.logs, slot); // what a dead maker left
     const file = storage.open(lockPath, { access: "write", create: "exclusive", mode: heldMode });
@@ -55,23 +51,6 @@ export async function createSlot(directory: DataDirectory, slot: number): Promis
     unlinkLockName(storage, paths.logs, slot);
     storage.reach("create.4.after");
     return true;
-  } finally {
-    control.unlock(slotLock(slot));
-  }
-}
-
-/** Removes logs that were not finished when their maker died. One that is being made is left. */
-export function removeUnfinishedSlots(directory: DataDirectory): void {
-  const { unfinished } = listSlots(directory.storage, directory.paths.logs);
-  for (const slot of unfinished) removeUnfinished(directory, slot);
-}
-
-function removeUnfinished(directory: DataDirectory, slot: number): void {
-  const { storage, control, paths } = directory;
-  if (!control.tryLock(slotLock(slot))) return;
-  try {
-    if (storage.statusOrNull(pathOfSlot(paths.logs, slot)) !== null) return;
-    unlinkLockName(storage, paths.logs, slot);
   } finally {
     control.unlock(slotLock(slot));
   }

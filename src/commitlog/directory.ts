@@ -205,7 +205,8 @@ export function failDirectory(
  * daemons that still have it open would be locked out by no new one.
  */
 function refuseRemains(storage: Storage, { data, control, logs, keyspaces }: DirectoryPaths): void {
-  const hasLogs = storage.statusOrNull(logs) !== null && listSlots(storage, logs).slots.length > 0;
+  const hasLogs = storage.statusOrNull(logs) !== null &&
+    Object.values(listSlots(storage, logs)).some((slots) => slots.length > 0);
   // A mount or an image may have brought `lost+found` or `.gitkeep`.
   const hasKeyspaces = storage.statusOrNull(keyspaces) !== null &&
     storage.readDirectory(keyspaces).some((name) =>

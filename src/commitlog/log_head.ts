@@ -10,7 +10,8 @@ import type { DataDirectory } from "./directory.ts";
 import { changeWord, type LogState, newestHeader } from "./header.ts";
 import { headPageBytes } from "./layout.ts";
 import { PublishedTail } from "./published_tail.ts";
-import { heldMode, pathOfSlot } from "./slot_files.ts";
+import { heldMode, lockPathOfSlot, pathOfSlot } from "./slot_files.ts";
+import { wasInUse } from "./was_in_use.ts";
 
 /** What a log held at one moment: frames lie below `limit`. */
 export interface Capture {
@@ -109,7 +110,8 @@ export class LogHead implements Disposable {
 }
 
 /**
- * Opens a slot for reading and maps its first `length` bytes. Null where the file is no whole log (it is
+ * Opens a slot for reading and maps its first `length` bytes. If the plain name is missing, the lock name
+ * may lead to a log that lost it: see `listReadableSlots`. Null where the file is no whole log (it is
  * being made, or is damaged), or where its label refuses us and its byte is held: then the holder has set
  * 0600 or is about to, so try again shortly.
  */
@@ -119,12 +121,21 @@ export function openSlot(
   length: number,
 ): OpenSlot | null {
   const { storage, paths, sizes: { logSize } } = directory;
-  const path = pathOfSlot(paths.logs, slot);
-  const status = storage.statusOrNull(path);
+  const plainPath = pathOfSlot(paths.logs, slot);
+  let path = plainPath;
+  let status = storage.statusOrNull(path);
+  if (status === null) {
+    path = lockPathOfSlot(paths.logs, slot);
+    status = storage.statusOrNull(path);
+  }
   if (status === null || status.kind !== "file" || status.size !== logSize) return null;
   const file = openWhateverTheLabel(directory, slot, path);
   if (file === null) return null;
   try {
+    if (path !== plainPath && !wasInUse(file)) {
+      file.close();
+      return null;
+    }
     return { slot, path, logSize, file, mapping: file.map(length, "read") };
   } catch (error) {
     file.close();
@@ -136,7 +147,7 @@ export function openSlot(
  * An ordinary user cannot open a sealed log (0200) for reading. Then, for that moment only, the slot's
  * byte is taken, the mode widened, the file opened, and the mode put back.
  */
-function openWhateverTheLabel(
+export function openWhateverTheLabel(
   { storage, control }: DataDirectory,
   slot: number,
   path: string,

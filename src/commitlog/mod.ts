@@ -13,7 +13,6 @@ export {
   slotLock,
 } from "./control.ts";
 export { directoryLocks, directoryVersion } from "./control_layout.ts";
-export { removeUnfinishedSlots } from "./create_slot.ts";
 export { DataDirectory, type DirectoryPaths, directoryPaths, failDirectory } from "./directory.ts";
 export { batchRecords } from "./frame.ts";
 export { describeSelf, type Holder } from "./holder.ts";
@@ -38,6 +37,12 @@ export { type Capture, LogHead } from "./log_head.ts";
 export { LogReader } from "./log_reader.ts";
 export { lostHeaderOffset } from "./lost_header.ts";
 export {
+  findLostLogs,
+  listReadableSlots,
+  type LostLog,
+  settleLoneLockNames,
+} from "./lost_names.ts";
+export {
   backlogBytesDefault,
   checkBacklog,
   LogPool,
@@ -50,6 +55,7 @@ export { recoverHeld, recoverSlot, type Recovery } from "./recover_slot.ts";
 export { reportRecovery } from "./report_recovery.ts";
 export { inspectFrame, SealedLog, type TakenSlot } from "./sealed_log.ts";
 export {
+  findGaps,
   freeMode,
   heldMode,
   listSlots,

@@ -15,9 +15,10 @@ import { isDiskFull, OsError, syncName } from "../file/mod.ts";
 import { ActiveLog } from "./active_log.ts";
 import { slotLock } from "./control.ts";
 import { directoryLocks } from "./control_layout.ts";
-import { createSlot, removeUnfinishedSlots } from "./create_slot.ts";
+import { createSlot } from "./create_slot.ts";
 import type { DataDirectory } from "./directory.ts";
 import { HeldLog } from "./held_log.ts";
+import { settleLoneLockNames } from "./lost_names.ts";
 import { recoverHeld, type Recovery } from "./recover_slot.ts";
 import { freeMode, heldMode, listSlots, pathOfSlot } from "./slot_files.ts";
 
@@ -181,6 +182,8 @@ export class LogPool {
   /** Recovers every log whose holder is dead; called once when a daemon starts. */
   recoverAll(): void {
     const { storage, control, paths } = this.directory;
+    // A log that gets its name back is recovered below; one that was not finished is room that nobody uses.
+    settleLoneLockNames(this.directory);
     for (const slot of this.#list().slots) {
       if (control.holds(slotLock(slot))) continue;
       const status = storage.statusOrNull(pathOfSlot(paths.logs, slot));
@@ -189,8 +192,6 @@ export class LogPool {
       const log = this.#take(slot);
       if (log !== null) this.#recover(log);
     }
-    // Room that nobody uses, unless the pool happens to grow again.
-    removeUnfinishedSlots(this.directory);
   }
 
   #list(): { slots: number[] } {

@@ -16,7 +16,7 @@ import {
   type DataDirectory,
   frameLengthMax,
   headPageBytes,
-  listSlots,
+  listReadableSlots,
   LogReader,
   nameOfSlot,
   pathOfSlot,
@@ -140,7 +140,7 @@ export class LogWatch implements Disposable {
   #openNew(): void {
     const { storage, paths } = this.#directory;
     if (!this.#isListed) {
-      for (const slot of listSlots(storage, paths.logs).slots) this.#open(slot);
+      for (const slot of listReadableSlots(this.#directory)) this.#open(slot);
       this.#isListed = true;
     }
     // A pool grows by the lowest number that is missing, and never loses a slot.

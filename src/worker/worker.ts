@@ -15,9 +15,9 @@ import {
   listSlots,
   LogReader,
   pathOfSlot,
-  removeUnfinishedSlots,
   reportRecovery,
   SealedLog,
+  settleLoneLockNames,
   slotLock,
 } from "../commitlog/mod.ts";
 import { isDiskFull, isOutOfResources, isSyncFailure } from "../file/mod.ts";
@@ -178,7 +178,7 @@ export class Worker {
       this.#makeMarksDurable();
       storage.reach("fold.1.after");
       sweepKeyspaces(storage, paths.keyspaces);
-      removeUnfinishedSlots(this.directory);
+      settleLoneLockNames(this.directory);
       await body();
     } catch (error) {
       throw isSyncFailure(error) ? failDirectory(this.directory, error, this.surroundings) : error;
