@@ -149,6 +149,7 @@ export class ActiveLog {
   /**
    * Append, steps 2 and 3: makes everything that is appended now durable. Waits for a sync in flight
    * first. Throws where the sync fails: the caller must stop answering and mark the directory failed.
+   * Throws `CorruptError` if the log has lost its name: the caller must stop answering.
    */
   async sync(): Promise<void> {
     const wanted = this.tail;
@@ -174,6 +175,8 @@ export class ActiveLog {
       throw error;
     }
     storage.reach("append.2.after");
+    // What is durable in a file without a name is lost all the same: nothing is answered then.
+    this.held.refuseUnlinked();
     storage.reach("append.3.before");
     assert(noted >= this.#durable, "What is durable only grows");
     this.#durable = noted;
@@ -182,7 +185,7 @@ export class ActiveLog {
 
   /**
    * Seal. Stops appending at once; syncs unless told not to; then header, label, lock. An empty log goes
-   * back to the free ones.
+   * back to the free ones. Throws as `sync`.
    */
   async seal({ sync }: { readonly sync: boolean }): Promise<void> {
     const { storage } = this.held.directory;
@@ -191,6 +194,7 @@ export class ActiveLog {
     storage.reach("seal.1.after");
     if (this.isEmpty) {
       while (this.#syncing !== null) await this.#syncing;
+      this.held.refuseLost();
       this.held.store({ state: "free", length: headPageBytes, durable: headPageBytes, records: 0 });
       this.held.release("free");
       return;
@@ -199,6 +203,8 @@ export class ActiveLog {
     if (sync) await this.sync();
     else while (this.#syncing !== null) await this.#syncing;
     storage.reach("seal.2.after");
+    // Labels are set by name: another file under it would get them, and lose its own.
+    this.held.refuseLost();
     storage.reach("seal.3.before");
     this.held.store({
       state: "sealed",

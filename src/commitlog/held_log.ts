@@ -6,7 +6,7 @@
 
 import { assert } from "../base/assert.ts";
 import { CorruptError } from "../base/errors.ts";
-import type { Mapping, StoredFile } from "../file/mod.ts";
+import { leadsTo, type Mapping, type StoredFile } from "../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { type LogHeader, newestHeader, storeHeader } from "./header.ts";
@@ -103,6 +103,29 @@ export class HeldLog {
     assert(next.generation >= before.generation, "A generation never falls");
     storeHeader(this.bytes, next);
     return next;
+  }
+
+  /**
+   * Throws `CorruptError` if the log has lost one of its names and its plain name does not lead to it: the
+   * question that costs least, for each sync.
+   */
+  refuseUnlinked(): void {
+    if (this.file.status().links < 2) this.refuseLost();
+  }
+
+  /** Throws `CorruptError` if the plain name is gone or leads to another file. */
+  refuseLost(): void {
+    const { storage, paths } = this.directory;
+    const identity = this.file.status();
+    if (leadsTo(storage, this.path, identity)) return;
+    const lockPath = lockPathOfSlot(paths.logs, this.slot);
+    const what = storage.statusOrNull(paths.data) === null
+      ? `Data directory ${paths.data} is gone, and with it the log that is written: it was removed or moved`
+      : `${this.path} does not lead to the log that is written: it was removed or replaced`;
+    const next = leadsTo(storage, lockPath, identity)
+      ? `${lockPath} still leads to the log: start countd again, which recovers it`
+      : "what was written to the log and not folded is lost unless another name leads to it";
+    throw new CorruptError(`${what}. No more is answered; ${next}`, { path: this.path, offset: 0 });
   }
 
   /**

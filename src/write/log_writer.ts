@@ -9,9 +9,12 @@
  *  2. A log is sealed only when another one is in hand, or when the writer stops.
  *  3. After a sync that failed nothing is answered any more: the directory is marked and every wait is
  *     rejected.
+ *  4. The same holds for a log that has lost its name, which leaves no mark. It is looked for after each
+ *     sync, each second, and before a seal.
  */
 
 import { assert } from "../base/assert.ts";
+import { CorruptError } from "../base/errors.ts";
 import {
   type ActiveLog,
   type BatchFiller,
@@ -23,7 +26,7 @@ import {
   LogPool,
   reportRecovery,
 } from "../commitlog/mod.ts";
-import { isDiskFull, isOutOfResources, isSyncFailure } from "../file/mod.ts";
+import { isDiskFull, isOutOfResources, isSyncFailure, OsError } from "../file/mod.ts";
 import { claimOrWait } from "./claim_or_wait.ts";
 import { DurableQueue } from "./durable_queue.ts";
 import type { LogWriterOptions, Surroundings } from "./log_writer_options.ts";
@@ -34,8 +37,8 @@ import { SpareLog } from "./spare_log.ts";
 const idleSealMs = 20;
 const idleSealBytes = 64 * 1024;
 const tickMs = 20;
-/** How often a writer looks whether another process has marked the directory failed. */
-const markLookMs = 1000;
+/** How often a writer looks whether the directory is marked failed, and whether its log has its name. */
+const lookMs = 1000;
 /** Logs whose last sync is still under way; more would only hold memory. */
 const sealingMax = 4;
 
@@ -58,7 +61,7 @@ export class LogWriter {
   #position = 0;
   #lastAppendMs = 0;
   #lastSyncMs = 0;
-  #lastMarkLookMs = 0;
+  #lastLookMs = 0;
   #syncLoop: Promise<void> | null = null;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #stop = new AbortController();
@@ -278,12 +281,13 @@ export class LogWriter {
     if (this.#failure !== null || this.#stopping) return;
     const { log, firstAppendMs } = this.#active;
     const nowMs = this.surroundings.clock.nowMs();
-    if (nowMs - this.#lastMarkLookMs >= markLookMs) {
-      this.#lastMarkLookMs = nowMs;
+    if (nowMs - this.#lastLookMs >= lookMs) {
+      this.#lastLookMs = nowMs;
       const mark = this.directory.failedMark();
       if (mark !== null) {
         return this.#fail(new DirectoryFailedError(this.directory.paths.data, mark));
       }
+      log.held.refuseLost();
     }
     const { sync, syncIntervalMs, sealAfterMs } = this.options;
     if (sync === "interval" && log.durable < log.tail) {
@@ -329,8 +333,9 @@ export class LogWriter {
     return this.directory.control.isHeldElsewhere(directoryLocks.fold);
   }
 
-  #fail(error: unknown): void {
+  #fail(what: unknown): void {
     if (this.#failure !== null) return;
+    const error = this.#causeOf(what);
     this.#durableAtFailure = this.durablePosition;
     const { clock, events, metrics } = this.surroundings;
     metrics.gauge("countd_failed").value = 1;
@@ -343,6 +348,17 @@ export class LogWriter {
     this.#durable.reject(this.#failure);
     this.#onFailure.reject(this.#failure);
     clearInterval(this.#timer);
+  }
+
+  /** If a name is missing, the log at hand may have lost its own too: then that is what is told. */
+  #causeOf(error: unknown): unknown {
+    if (!(error instanceof OsError && error.code === "ENOENT")) return error;
+    try {
+      this.#active.log.held.refuseLost();
+    } catch (loss) {
+      if (loss instanceof CorruptError) return loss;
+    }
+    return error;
   }
 
   /**

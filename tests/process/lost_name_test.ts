@@ -1,6 +1,6 @@
-/** Logs whose names are removed or replaced after the death of their writer. */
+/** Logs whose names are removed or replaced, under a living writer and after its death. */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { runCountd, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
@@ -70,6 +70,81 @@ async function loseName(data: string): Promise<string> {
   Deno.removeSync(`${data}/logs/${log}`);
   return log;
 }
+
+Deno.test("A writer whose log is removed answers nothing more, exits with 6, and loses no answered increment", async () => {
+  await withTemporaryDirectory(async (temporary) => {
+    const data = `${temporary}/data`;
+    await using writer = startCountd(["write", "--port", "0", ...serveOptions(data)]);
+    const { port } = await writer.listening();
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    assertEquals(await increment(connection), "WIN");
+    const [log = ""] = heldLogs(data);
+    Deno.removeSync(`${data}/logs/${log}`);
+    assertEquals(await increment(connection), null);
+    const { code, stderr } = await writer.ended();
+    assertEquals(code, 6, stderr);
+    assertMatch(
+      stderr,
+      /logs\/0000000000 does not lead to the log that is written: it was removed/,
+    );
+
+    await using next = startCountd(["write", "--port", "0", ...serveOptions(data)]);
+    await next.listening();
+    assertEquals(await next.stop(), 0);
+    // The second increment was not answered: it may count.
+    assert(["1", "2"].includes(await countOf(data)), await countOf(data));
+    await assertSound(data);
+  });
+});
+
+Deno.test("A writer that syncs for nobody notices a removed log by itself and exits with 6", async () => {
+  await withTemporaryDirectory(async (temporary) => {
+    const data = `${temporary}/data`;
+    await using writer = startCountd(["write", "--data", data, "--port", "0", "--sync", "os"]);
+    await writer.listening();
+    for (const log of heldLogs(data)) Deno.removeSync(`${data}/logs/${log}`);
+    const { code, stderr } = await writer.ended();
+    assertEquals(code, 6, stderr);
+  });
+});
+
+Deno.test("A writer whose lock name alone is removed goes on", async () => {
+  await withTemporaryDirectory(async (temporary) => {
+    const data = `${temporary}/data`;
+    await using writer = startCountd(["write", "--port", "0", ...serveOptions(data)]);
+    const { port } = await writer.listening();
+    for (const log of heldLogs(data)) Deno.removeSync(`${data}/logs/lock-${log}`);
+    {
+      using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+      assertEquals([await increment(connection), await increment(connection)], ["WIN", "WIN"]);
+    }
+    assertEquals(await writer.stop(), 0);
+    assertEquals(await countOf(data), "2");
+    await assertSound(data);
+  });
+});
+
+Deno.test("serve whose data directory is removed acknowledges nothing more, exits with 6, and says why", async () => {
+  await withTemporaryDirectory(async (temporary) => {
+    const data = `${temporary}/data`;
+    const ports = ["--write-port", "0", "--read-port", "0", "--metrics-port", "0"];
+    // No fold makes a file while the directory is being removed.
+    const options = [...serveOptions(data), "--seal-after", "1h"];
+    await using server = startCountd(["serve", ...ports, ...options]);
+    const { port } = await server.listening("write");
+    await server.listening("read");
+    const connect = ["--connect", `127.0.0.1:${port}`];
+    const before = await runCountd(["incr", "visits", "/", ...connect]);
+    assertEquals(before.code, 0, before.stderr);
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    assertEquals(await increment(connection), "WIN");
+    Deno.removeSync(data, { recursive: true });
+    assertEquals(await increment(connection), null);
+    const { code, stderr } = await server.ended();
+    assertEquals(code, 6, stderr);
+    assertMatch(stderr, /Data directory .* is gone, and with it the log that is written/);
+  });
+});
 
 Deno.test("A log with a lock name alone is named by check, counted by readers and kept in a backup", async () => {
   await withTemporaryDirectory(async (temporary) => {
