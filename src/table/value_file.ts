@@ -41,8 +41,9 @@ export function tryRead(storage: Storage, path: string): Uint8Array | Refusal {
   const file = openValue(storage, path);
   if (file === null) return "absent";
   try {
-    const status = file.status();
     if (!file.tryFlock("shared")) return "held";
+    // Only now: a foreign program may have written in place under its lock until this moment.
+    const status = file.status();
     if (!leadsTo(storage, path, status)) return "moved";
     const bytes = new Uint8Array(status.size);
     const length = file.read(bytes, 0);
