@@ -13,12 +13,16 @@ const CANDIDATES_MAX = 1000;
 const NAMES_MAX = 100_000;
 /** Rows of a keyspace that are looked through for names of counters. */
 const COUNTERS_MAX = 1000;
+/** Stands behind the names of a source that has more of them. */
+const MORE = Symbol("more");
 
 export interface Completions {
   /** Texts that may stand in the place of the end of the line; each begins with it. */
   readonly candidates: readonly string[];
   /** The end of the line that they complete. */
   readonly typed: string;
+  /** False if other names may fit as well: then nothing may be inserted that the candidates share. */
+  readonly isWhole: boolean;
 }
 
 /** Completes the end of a line. Finding nothing, or an error while looking, is an empty list. */
@@ -26,21 +30,37 @@ export async function completeLine(session: Session, line: string): Promise<Comp
   const { before, start } = wordAtEnd(line);
   const typed = line.slice(start);
   const candidates: string[] = [];
+  let isWhole = false;
   try {
-    let looked = 0;
-    for await (const name of namesFor(session, before.map(({ bytes }) => bytes))) {
-      const candidate = completeWord(typed, name);
-      if (candidate !== null) candidates.push(candidate);
-      if (candidates.length >= CANDIDATES_MAX || ++looked >= NAMES_MAX) break;
-    }
+    isWhole = await collect(candidates, typed, namesFor(session, before.map(({ bytes }) => bytes)));
   } catch {
     // A prompt that complains while somebody types would be worse than one that offers nothing.
   }
-  return { candidates: candidates.sort(), typed };
+  return { candidates: candidates.sort(), typed, isWhole };
+}
+
+/** Collects the names that fit what is typed. False if there are, or may be, more than were looked at. */
+async function collect(
+  candidates: string[],
+  typed: string,
+  names: AsyncIterable<string | typeof MORE>,
+): Promise<boolean> {
+  let looked = 0;
+  for await (const name of names) {
+    const isEnough = candidates.length >= CANDIDATES_MAX || looked >= NAMES_MAX;
+    if (name === MORE || isEnough) return false;
+    looked++;
+    const candidate = completeWord(typed, name);
+    if (candidate !== null) candidates.push(candidate);
+  }
+  return true;
 }
 
 /** Names that may stand behind the words before. */
-async function* namesFor(session: Session, before: readonly Uint8Array[]): AsyncGenerator<string> {
+async function* namesFor(
+  session: Session,
+  before: readonly Uint8Array[],
+): AsyncGenerator<string | typeof MORE> {
   const [first, ...rest] = before;
   if (first === undefined) return yield* commandNames();
   const command = findCommand(commands, textOfName(first) ?? "");
@@ -52,7 +72,7 @@ async function* namesOfKind(
   session: Session,
   kind: ParameterKind,
   keyspace: Uint8Array | undefined,
-): AsyncGenerator<string> {
+): AsyncGenerator<string | typeof MORE> {
   switch (kind) {
     case "command":
       return yield* commandNames();
@@ -93,10 +113,14 @@ async function* keyspaceNames(session: Session): AsyncGenerator<string> {
   }
 }
 
-async function* counterNames(session: Session, keyspace: Uint8Array): AsyncGenerator<string> {
+async function* counterNames(
+  session: Session,
+  keyspace: Uint8Array,
+): AsyncGenerator<string | typeof MORE> {
   const range = { offset: 0, length: COUNTERS_MAX };
-  const { rows } = await session.read((reader) => reader.page(keyspace, range));
+  const { total, rows } = await session.read((reader) => reader.page(keyspace, range));
   yield* textNames(rows.map(({ key }) => key));
+  if (rows.length < total) yield MORE;
 }
 
 /** Names that are no text can be typed with escapes, but not completed. */

@@ -174,9 +174,12 @@ export class LineEditor implements Disposable {
   }
 
   async #complete(line: string): Promise<[string[], string]> {
-    const { candidates, typed } = await this.#options.complete(line);
+    const { candidates, typed, isWhole } = await this.#options.complete(line);
     const [only] = candidates;
-    return [candidates.length === 1 && only !== undefined ? [only + " "] : [...candidates], typed];
+    if (only === undefined) return [[], typed];
+    // readline inserts what all candidates begin with. Here it is what is typed, and the list tells why.
+    if (!isWhole) return [[...candidates, `${typed}…`], typed];
+    return [candidates.length === 1 ? [only + " "] : [...candidates], typed];
   }
 
   #beginSearch(): void {
