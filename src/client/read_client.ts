@@ -181,7 +181,8 @@ export class ReadClient implements Disposable {
     const server = addressText(this.#address);
     if (code === READ_ERROR_DAMAGED) {
       return new DamagedOnServerError(
-        `The keyspace is damaged on ${server}; run countd check on its data directory`,
+        `The file of the keyspace or a commit log is damaged on ${server}; run countd check on its data ` +
+          "directory",
       );
     }
     if (code === READ_ERROR_AGAIN) {

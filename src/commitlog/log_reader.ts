@@ -7,12 +7,15 @@
 
 import type { DataDirectory } from "./directory.ts";
 import { FrameCodec, LogBytes } from "./frame.ts";
-import { frameHeadBytes } from "./layout.ts";
+import { frameAlignmentBytes, frameHeadBytes } from "./layout.ts";
 import { type Capture, LogHead, type OpenSlot, openSlot } from "./log_head.ts";
+import { searchFrames } from "./recovery.ts";
 
 export class LogReader extends LogHead {
   readonly #log: LogBytes;
   #codec: FrameCodec | null = null;
+  /** What lies behind the damage that was asked about last: it is searched once. */
+  #behind = { generation: 0n, offset: 0, durable: 0, next: 0 };
 
   private constructor(opened: OpenSlot) {
     super(opened);
@@ -47,6 +50,26 @@ export class LogReader extends LogHead {
       visit(this.#log.bytes, offset + frameHeadBytes, offset + length);
       offset += length;
     }
+  }
+
+  /**
+   * True if the frame at `offset`, where `readFrames` ended, was durable: it is damage, and no torn tail.
+   * The rule is that of recovery.
+   */
+  isDamagedAt(capture: Capture, offset: number): boolean {
+    const { generation, limit, durable } = capture;
+    if (offset < durable) return true;
+    let behind = this.#behind;
+    if (behind.generation !== generation || behind.offset !== offset) {
+      behind = { generation, offset, durable: 0, next: offset + frameAlignmentBytes };
+    }
+    if (behind.durable <= offset) {
+      const codec = this.#codecOf(generation);
+      const found = searchFrames(this.#log, codec, { from: behind.next, to: limit });
+      behind = { ...behind, durable: found.durable, next: found.next };
+    }
+    this.#behind = behind;
+    return behind.durable > offset;
   }
 
   #codecOf(generation: bigint): FrameCodec {

@@ -43,10 +43,34 @@ export function scanLog(bytes: Uint8Array, identity: LogIdentity, length: number
     frames++;
     cut += size;
   }
-  let end = cut;
-  let offset = cut + frameAlignmentBytes;
-  while (offset + frameHeadBytes <= length) {
-    const size = codec.verify(log, offset, length);
+  const behind = searchFrames(log, codec, { from: cut + frameAlignmentBytes, to: length });
+  return {
+    cut,
+    records,
+    frames,
+    durable: Math.max(durable, behind.durable),
+    end: Math.max(cut, behind.end),
+  };
+}
+
+/** Searches for valid frames behind a place where none is. */
+export function searchFrames(
+  log: LogBytes,
+  codec: FrameCodec,
+  { from, to }: { readonly from: number; readonly to: number },
+): {
+  /** Greatest durable length that a frame found speaks of; 0 if none was found. */
+  readonly durable: number;
+  /** End of the last frame found; 0 if none was found. */
+  readonly end: number;
+  /** Where the search goes on if `to` grows. */
+  readonly next: number;
+} {
+  let durable = 0;
+  let end = 0;
+  let offset = from;
+  while (offset + frameHeadBytes <= to) {
+    const size = codec.verify(log, offset, to);
     if (size === 0) {
       offset += frameAlignmentBytes;
       continue;
@@ -55,7 +79,7 @@ export function scanLog(bytes: Uint8Array, identity: LogIdentity, length: number
     offset += size;
     end = offset;
   }
-  return { cut, records, frames, durable, end };
+  return { durable, end, next: offset };
 }
 
 /** True where the damage at the cut destroyed what was known to be durable. */

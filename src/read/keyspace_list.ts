@@ -41,7 +41,8 @@ interface Pending {
 
 /**
  * Keyspaces whose names follow `after`, as of the last look, at most `TOTALS_MAX`; and the number of all.
- * Throws `TooManyChanges` where the logs change more keys than may be held.
+ * Throws `TooManyChanges` where the logs change more keys than may be held, and `CorruptError` where
+ * damage keeps names from being known.
  */
 export function listTotals(
   sources: TotalsSources,
@@ -52,7 +53,10 @@ export function listTotals(
   if (sources.watch !== null) readPending(sources.watch, sources.changedKeysMax, pending);
   // Only now the files: a log that was folded meanwhile is in them.
   const names = new Map(Array.from(pending, ([key, { name }]) => [key, name]));
-  for (const { name } of listKeyspaces(storage, paths.keyspaces)) {
+  const refuse = (error: CorruptError): never => {
+    throw error;
+  };
+  for (const { name } of listKeyspaces(storage, paths.keyspaces, refuse)) {
     names.set(String.fromCharCode(...name), name);
   }
   const sorted = [...names.values()].sort(compareNames);
@@ -98,11 +102,16 @@ function readLog(
     },
   });
   for (let from = headPageBytes; from < capture.limit;) {
+    let brokenAt: number | null = null;
     const next = watched.readSome(capture, from, (words, start, end) => {
-      walk.batch(words, start, end);
+      if (!walk.batch(words, start, end)) brokenAt ??= start * 4;
     });
     if (!watched.isStill(capture)) return [];
-    if (next === from) break;
+    if (brokenAt !== null) throw watched.damage(brokenAt);
+    if (next === from) {
+      if (watched.log.isDamagedAt(capture, from)) throw watched.damage(from);
+      break;
+    }
     from = next;
     let keys = 0;
     for (const { sums } of found.values()) keys += sums.count;

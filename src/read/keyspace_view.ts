@@ -9,9 +9,10 @@
  * 2. A share belongs to one use (slot, generation) of a log. It is dropped when the file has applied it
  *    or the log is in another use: logs are recycled only when all their keyspaces have applied them.
  * 3. The overlay holds exactly the sums of the shares, over exactly the snapshot that is open.
+ * 4. Damage in a log that the file has not applied is an error: it may hold a delta of this keyspace. A
+ *    torn tail, above what was durable, is not.
  */
 
-import type { Events } from "../base/events.ts";
 import type { Capture } from "../commitlog/mod.ts";
 import type { LogWatch, WatchedLog } from "./log_watch.ts";
 import type { BaseRanking } from "./base_ranking.ts";
@@ -42,7 +43,6 @@ export interface ViewOptions {
   readonly changedKeysMax: number;
   /** Of the shares of all logs together. Logs that bring the same keys have a share each. */
   readonly shareBytesMax: number;
-  readonly events: Events;
   /** Scratch memory of the overlay. */
   readonly block: RowBuffer;
 }
@@ -99,7 +99,7 @@ export class KeyspaceView implements Disposable {
 
   /**
    * Brings the view up to date with the captures of the last `look`. Throws `TooManyChanges` past the
-   * bound, and what reading the file throws.
+   * bound, `CorruptError` for a damaged log, and what reading the file throws.
    */
   refresh(): void {
     const { watch } = this.#options;
@@ -195,23 +195,32 @@ export class KeyspaceView implements Disposable {
     }
     this.#filling = share;
     while (share.indexedTo < capture.limit) {
-      const next = watched.readSome(
-        capture,
-        share.indexedTo,
-        (words, start, end) => this.#walk.batch(words, start, end),
-      );
+      if (share.brokenAt !== null) return this.#refuseDamage(watched, capture, share.brokenAt);
+      let brokenAt: number | null = null;
+      const next = watched.readSome(capture, share.indexedTo, (words, start, end) => {
+        if (!this.#walk.batch(words, start, end)) brokenAt ??= start * 4;
+      });
       if (!watched.isStill(capture)) {
         // Recycled under our eyes: the snapshot that is taken next has all of it.
         return this.#drop(watched.slot);
       }
+      share.brokenAt = brokenAt;
+      if (brokenAt !== null) continue;
       if (next === share.indexedTo) {
-        return watched.reportDamage(capture, next, this.#options.events);
+        if (watched.log.isDamagedAt(capture, next)) this.#refuseDamage(watched, capture, next);
+        return;
       }
       share.indexedTo = next;
       this.#holdBound();
       if (this.#shares.get(watched.slot) !== share) return;
     }
     if (capture.state === "sealed") share.close();
+  }
+
+  /** Throws `CorruptError`, unless the file has applied the damaged log by now. */
+  #refuseDamage(watched: WatchedLog, { generation }: Capture, offset: number): void {
+    this.#refreshFile();
+    if (this.#options.file.applied(watched.slot) < generation) throw watched.damage(offset);
   }
 
   /** Throws `TooManyChanges` where the shares, without what is folded by now, pass the bound. */

@@ -5,11 +5,12 @@
  *
  * Invariants:
  * 1. After `look`, every frame that was published before it lies below the limit of a capture, or its
- *    log has been recycled, which happens only when all of its keyspaces have applied it.
+ *    log has been recycled, which happens only when all of its keyspaces have applied it. A log of which
+ *    this cannot be said, because it has lost its header or its length, ends `look` with `CorruptError`.
  * 2. `version` changes whenever a capture does.
  */
 
-import { BusyError } from "../base/errors.ts";
+import { BusyError, CorruptError } from "../base/errors.ts";
 import type { Events } from "../base/events.ts";
 import {
   type Capture,
@@ -18,6 +19,7 @@ import {
   headPageBytes,
   listReadableSlots,
   LogReader,
+  lostHeaderOffset,
   nameOfSlot,
   pathOfSlot,
 } from "../commitlog/mod.ts";
@@ -27,11 +29,10 @@ const OPEN_TRIES = 200;
 const OPEN_PAUSE_MS = 5;
 
 export class WatchedLog {
-  /** Null where no header copy is valid. */
+  /** Null before the first look, and if no header tells what the log holds. */
   capture: Capture | null = null;
   readonly #words: Int32Array;
   readonly #fence = new Int32Array(new SharedArrayBuffer(4));
-  #isReported = false;
 
   constructor(readonly log: LogReader) {
     this.#words = new Int32Array(
@@ -72,15 +73,27 @@ export class WatchedLog {
     return this.log.isStill(capture);
   }
 
-  /** Says once that frames of a sealed log do not verify below what was durable. */
-  reportDamage(capture: Capture, offset: number, events: Events): void {
-    if (this.#isReported || capture.state !== "sealed" || offset >= capture.durable) return;
-    this.#isReported = true;
-    events.report("warn", "log damaged, records behind the damage are not in the answers", {
-      path: this.log.path,
-      offset,
-    });
+  /** What the log holds now, or null if no header tells. */
+  captureNow(): Capture | null {
+    const capture = this.log.capture();
+    if (capture?.state !== "free" || lostHeaderOffset(this.log.bytes) === null) return capture;
+    // A claim tells of its header before it writes a frame: after a claim the header is not lost.
+    return this.isStill(capture) ? null : capture;
   }
+
+  /** The error for a part of the log that no answer may leave out. */
+  damage(offset: number): CorruptError {
+    return damagedLog(this.log.path, offset, `is damaged at byte ${offset}`);
+  }
+}
+
+/** What cannot be read may be a part of any counter, so an answer without it could be wrong. */
+function damagedLog(path: string, offset: number, what: string): CorruptError {
+  return new CorruptError(
+    `Commit log ${path} ${what} and may hold a part of any counter, so nothing is answered: run ` +
+      "countd repair",
+    { path, offset },
+  );
 }
 
 export class LogWatch implements Disposable {
@@ -124,23 +137,31 @@ export class LogWatch implements Disposable {
     }
   }
 
-  /** Brings every capture up to date. Throws `BusyError` where a slot cannot be opened for now. */
+  /**
+   * Brings every capture up to date. Throws `BusyError` where a slot cannot be opened for now, and
+   * `CorruptError` for a log of which nothing tells what it holds.
+   */
   look(): void {
     this.#openNew();
+    let lost: WatchedLog | null = null;
     for (const watched of this.#logs.values()) {
       const { capture, log } = watched;
       if (capture !== null && !log.hasChanged(capture)) continue;
-      const next = log.capture();
+      const next = watched.captureNow();
+      if (next === null) lost = watched;
       if (next === null && capture === null) continue;
       watched.capture = next;
       this.#version++;
     }
+    if (lost !== null) throw damagedLog(lost.log.path, 0, "has lost its header");
   }
 
   #openNew(): void {
     const { storage, paths } = this.#directory;
     if (!this.#isListed) {
-      for (const slot of listReadableSlots(this.#directory)) this.#open(slot);
+      for (const slot of listReadableSlots(this.#directory)) {
+        if (!this.#logs.has(slot)) this.#open(slot);
+      }
       this.#isListed = true;
     }
     // A pool grows by the lowest number that is missing, and never loses a slot.
@@ -176,7 +197,10 @@ export class LogWatch implements Disposable {
     const { storage, paths, sizes } = this.#directory;
     const path = pathOfSlot(paths.logs, slot);
     const status = storage.statusOrNull(path);
-    if (status?.kind === "file" && status.size === sizes.logSize) return true;
+    if (status?.kind === "file") {
+      if (status.size === sizes.logSize) return true;
+      throw damagedLog(path, 0, `has ${status.size} bytes and not ${sizes.logSize}`);
+    }
     this.#events.report("warn", "file in the pool is no commit log, it is left alone", { path });
     return false;
   }

@@ -171,7 +171,7 @@ export class ReadServer {
     const place = isDamage ? `${path}:${error.where.offset}` : `${path}:${error.code}`;
     if (this.#reportedTrouble.has(place) || this.#reportedTrouble.size >= TROUBLES_MAX) return;
     this.#reportedTrouble.add(place);
-    this.#surroundings.events.report("error", isDamage ? "damaged keyspace" : "cannot read", {
+    this.#surroundings.events.report("error", isDamage ? "damaged file" : "cannot read", {
       path,
       ...(isDamage ? { offset: error.where.offset } : {}),
       reason: error.message,

@@ -68,7 +68,7 @@ export class Reader implements Disposable {
   /**
    * Asks the ranking of a keyspace, as of the last look. `question` may be called again when the
    * snapshot is overwritten meanwhile. Throws `TooManyChanges` where only `askAfterFold` helps, and
-   * `CorruptError` for a damaged file.
+   * `CorruptError` for a damaged file, and for a damaged log that may hold a delta of the keyspace.
    */
   ask<T>(name: Uint8Array, question: (ranking: Overlay) => T): T {
     const view = this.#views.get(name);
@@ -215,7 +215,6 @@ export class Reader implements Disposable {
       watch: this.#watch,
       changedKeysMax: this.#options.changedKeysMax ?? CHANGED_KEYS_MAX,
       shareBytesMax: this.#options.shareBytesMax ?? SHARE_BYTES_MAX,
-      events: this.#options.events,
       block: this.#block,
     });
   }

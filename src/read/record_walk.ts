@@ -38,8 +38,8 @@ export class RecordWalk {
     this.#chooser = chooser;
   }
 
-  /** Walks the batch in `words[start … end)`. Stops at anything that is no record. */
-  batch(words: Int32Array, start: number, end: number): void {
+  /** Walks the batch in `words[start … end)`. Stops at anything that is no record, and returns false. */
+  batch(words: Int32Array, start: number, end: number): boolean {
     const targets = this.#targets;
     targets.length = 0;
     let next = start;
@@ -47,11 +47,11 @@ export class RecordWalk {
       const head = words[at]!;
       const nameLength = head >>> NAME_LENGTH_SHIFT;
       next = at + NAME_WORD + (((nameLength + 7) >>> 3) << 1);
-      if (nameLength > NAME_SIZE_MAX || next > end) return;
+      if (nameLength > NAME_SIZE_MAX || next > end) return false;
       const keyspace = words[at + KEYSPACE_WORD]! & 0xffff;
       const kind = head & 0xff;
       if (kind === RECORD_KIND_COUNTER) {
-        if (keyspace >= targets.length) return;
+        if (keyspace >= targets.length) return false;
         const target = targets[keyspace]!;
         if (target === null) continue;
         const high = words[at + INCREMENT_WORD + 1]!;
@@ -64,12 +64,13 @@ export class RecordWalk {
           high >> 31,
         );
       } else if (kind === RECORD_KIND_KEYSPACE) {
-        if (keyspace !== targets.length || keyspace >= BATCH_KEYSPACES_MAX) return;
+        if (keyspace !== targets.length || keyspace >= BATCH_KEYSPACES_MAX) return false;
         targets.push(this.#chooser.choose(words, at + NAME_WORD, nameLength));
       } else {
-        return;
+        return false;
       }
     }
+    return next === end;
   }
 }
 

@@ -10,6 +10,8 @@ import type { Overlay } from "./overlay.ts";
 export class Share {
   /** Frames below are in the sums. */
   indexedTo = headPageBytes;
+  /** Offset of a batch that is not made of whole records: nothing behind it is read. */
+  brokenAt: number | null = null;
   /** Null when the log is read to its end. */
   #growing: KeySums | null = new KeySums();
   #sums: SumList = this.#growing!;

@@ -3,10 +3,11 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { BusyError, CorruptError } from "../../src/base/errors.ts";
 import { nameOfSlot } from "../../src/commitlog/mod.ts";
+import { keyspacePath } from "../../src/keyspace/mod.ts";
 import type { KeyspaceView } from "../../src/read/keyspace_view.ts";
 import { ViewCache } from "../../src/read/view_cache.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
-import { LivingDirectory } from "./living_directory.ts";
+import { type Increment, LivingDirectory } from "./living_directory.ts";
 import { damage, listed, modelList, OpenReader } from "./open_reader.ts";
 import { latin1Bytes, latin1Text } from "./plain_base.ts";
 import { counters } from "./served_directory.ts";
@@ -113,27 +114,50 @@ Deno.test("A reader over the bound recovers by itself when folds catch up", asyn
 Deno.test("A log that is never folded does not keep an answer waiting when the rest is folded", async () => {
   await withTemporaryDirectory(async (directory) => {
     await using living = await LivingDirectory.open(`${directory}/data`);
-    const keys = (name: string) =>
-      Array.from({ length: 60 }, (_, index) => ({
-        keyspace: "ks",
-        key: `${name}-${index}`,
-        increment: 1n,
-      }));
-    await living.write(keys("stuck"));
-    const expected = living.ranking("ks");
-    await living.write([{ keyspace: "ks", key: "damaged", increment: 1n }]);
+    // The log names a keyspace that is damaged, so it is never recycled.
+    const bad = keyspacePath(`${living.path}/keyspaces`, latin1Bytes("bad"));
+    Deno.writeFileSync(bad, new Uint8Array(65_536).fill(7));
+    await living.write([...keys("stuck"), { keyspace: "bad", key: "k", increment: 1n }]);
     await living.seal({ sync: true });
-    const repair = damage(`${living.path}/logs/${nameOfSlot(0)}`, "damaged");
     await living.write(keys("sound"));
     await living.seal();
     using reader = new OpenReader(living, { changedKeysMax: 100, foldWaitMs: 60_000 });
     const waiting = reader.rows("ks");
     const listing = listed(reader);
     await assertRejects(() => living.fold(), CorruptError);
-    assertEquals((await waiting).length, expected.length + 60);
-    assertEquals(await listing, [["ks", expected.length + 60]]);
+    assertEquals(await waiting, living.ranking("ks"));
+    assertEquals(await listing, [["bad", null], ["ks", 120]]);
+    Deno.removeSync(bad);
+    await living.fold();
+    assertEquals(await listed(reader), modelList(living));
+  });
+});
+
+Deno.test("An answer that waits for a fold ends with the damage of a log that is never folded", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`);
+    await living.write([...keys("one"), ...keys("other")]);
+    await living.seal();
+    await living.write(keys("stuck"));
+    await living.write([{ keyspace: "ks", key: "damaged", increment: 1n }]);
+    await living.seal({ sync: true });
+    const repair = damage(`${living.path}/logs/${nameOfSlot(1)}`, "damaged");
+    using reader = new OpenReader(living, { changedKeysMax: 100, foldWaitMs: 60_000 });
+    const waiting = assertRejects(() => reader.rows("ks"), CorruptError, nameOfSlot(1));
+    const listing = assertRejects(() => listed(reader), CorruptError, nameOfSlot(1));
+    await assertRejects(() => living.fold(), CorruptError);
+    await waiting;
+    await listing;
     repair();
     await living.fold();
     assertEquals(await reader.rows("ks"), living.ranking("ks"));
   });
 });
+
+function keys(name: string): Increment[] {
+  return Array.from({ length: 60 }, (_, index) => ({
+    keyspace: "ks",
+    key: `${name}-${index}`,
+    increment: 1n,
+  }));
+}

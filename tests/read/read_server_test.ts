@@ -206,7 +206,7 @@ Deno.test("A damaged keyspace is answered −5 and reported once, the others go 
       await socket.send(page("good", 0, 10));
       assertEquals((await socket.reply()).rows, 3);
     }
-    const reports = events.filter((event) => event === "damaged keyspace").length;
+    const reports = events.filter((event) => event === "damaged file").length;
     assert(reports >= 1 && reports <= 2, "Once for each damaged place");
     Deno.writeFileSync(path, whole);
     await socket.send(page("bad", 0, 1));
