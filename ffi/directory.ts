@@ -2,13 +2,11 @@
 
 import { checkRetrying } from "./errno.ts";
 import { libc } from "./libc.ts";
+import { textOfBytes } from "./path.ts";
 
 /** `struct linux_dirent64`, the same on every Linux platform. */
 const lengthOffset = 16;
 const nameOffset = 19;
-
-/** Names that are not UTF-8 cannot be said in a path of this program. */
-const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** True where a directory can be read in batches: glibc 2.30 or later. */
 export function hasDirectoryBatches(): boolean {
@@ -17,7 +15,7 @@ export function hasDirectoryBatches(): boolean {
 
 /**
  * The next names of an open directory without `.` and `..`; null at its end. `into` is used up, and
- * should hold some tens of KiB. Names that are not UTF-8 are left out.
+ * should hold some tens of KiB. Names that are not UTF-8 are written as `path.ts` says.
  */
 export function readNames(
   descriptor: number,
@@ -33,17 +31,9 @@ export function readNames(
   const names: string[] = [];
   for (let entry = 0; entry < length;) {
     const end = into.indexOf(0, entry + nameOffset);
-    const name = decodeOrNull(into.subarray(entry + nameOffset, end));
-    if (name !== null && name !== "." && name !== "..") names.push(name);
+    const name = textOfBytes(into.subarray(entry + nameOffset, end));
+    if (name !== "." && name !== "..") names.push(name);
     entry += view.getUint16(entry + lengthOffset, true);
   }
   return names;
-}
-
-function decodeOrNull(bytes: Uint8Array): string | null {
-  try {
-    return strict.decode(bytes);
-  } catch {
-    return null;
-  }
 }

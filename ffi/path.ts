@@ -1,13 +1,58 @@
-/** A path as C wants it: UTF-8 bytes and a closing NUL. */
+/**
+ * A path as C wants it: bytes and a closing NUL.
+ *
+ * A name on the disk is any bytes, and a path of this program is text. A byte that is no part of valid
+ * UTF-8 is the lone surrogate U+DC00 plus the byte, as in Python (PEP 383): text and bytes say the same.
+ */
 
 import { OsError } from "./errno.ts";
 
 const encoder = new TextEncoder();
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Throws `OsError` EINVAL for a path that C would cut short (NUL) or that is no proper text. */
+const escapeStart = 0xdc00;
+/** Bytes below are always valid UTF-8, so no surrogate speaks of them. */
+const escapedMin = 0x80;
+const escapedMax = 0xff;
+
+/** Throws `OsError` EINVAL for a path that C would cut short (NUL) or that no bytes can say. */
 export function cString(path: string, syscall: string): Uint8Array<ArrayBuffer> {
-  if (path.includes("\0") || !path.isWellFormed()) {
-    throw new OsError(syscall, JSON.stringify(path), "EINVAL");
+  if (path.includes("\0")) throw new OsError(syscall, JSON.stringify(path), "EINVAL");
+  if (path.isWellFormed()) return encoder.encode(path + "\0");
+  const bytes: number[] = [];
+  for (const letter of path) {
+    if (letter.isWellFormed()) bytes.push(...encoder.encode(letter));
+    else {
+      const byte = letter.charCodeAt(0) - escapeStart;
+      if (byte < escapedMin || byte > escapedMax) {
+        throw new OsError(syscall, JSON.stringify(path), "EINVAL");
+      }
+      bytes.push(byte);
+    }
   }
-  return encoder.encode(path + "\0");
+  bytes.push(0);
+  return Uint8Array.from(bytes);
+}
+
+/** The text for a name of these bytes; `cString` gives exactly these bytes back. */
+export function textOfBytes(name: Uint8Array): string {
+  const whole = textOrNull(name);
+  if (whole !== null) return whole;
+  let text = "";
+  for (let start = 0; start < name.length;) {
+    const byte = name[start] as number;
+    const length = byte < escapedMin ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+    const letter = textOrNull(name.subarray(start, start + length));
+    text += letter ?? String.fromCharCode(escapeStart + byte);
+    start += letter === null ? 1 : length;
+  }
+  return text;
+}
+
+function textOrNull(bytes: Uint8Array): string | null {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return null;
+  }
 }

@@ -61,7 +61,10 @@ export interface Storage {
   /** Throws EEXIST where the name is taken. `mode` is not narrowed by the umask. */
   makeDirectory(path: string, mode: number): void;
   removeDirectory(path: string): void;
-  /** Names in a directory without `.` and `..`, in no order. Names that are not UTF-8 are left out. */
+  /**
+   * Names in a directory without `.` and `..`, in no order. A byte of a name that is not UTF-8 is a lone
+   * surrogate (U+DC80 to U+DCFF), and such a path can be used as any other.
+   */
   readDirectory(path: string): string[];
   /** As `readDirectory`, a batch at a time, so that a large directory needs bounded memory. */
   walkDirectory(path: string): Iterable<string>;

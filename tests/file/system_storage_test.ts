@@ -126,14 +126,22 @@ Deno.test("A large directory is walked in batches, and a walk that is left early
   });
 });
 
-Deno.test("Names that are not UTF-8 are left out of a directory", async () => {
+Deno.test("Names that are not UTF-8 are listed, and lead to their files", async () => {
   await withTemporaryDirectory((directory) => {
     // The runtime has no way to such names itself.
-    const script =
-      `cd '${directory}' && touch good "$(printf 'bad\\377')" "$(printf '\\357\\277\\275')"`;
-    assert(new Deno.Command("sh", { args: ["-c", script] }).outputSync().success);
-    assertEquals([...Deno.readDirSync(directory)].length, 3);
-    assertEquals(storage.readDirectory(directory).sort(), ["good", "\ufffd"]);
+    const names = ["good", "bad\\377", "\\303\\050\\344\\270\\255\\200.kv", "\\357\\277\\275"];
+    const script = names.map((name) => `printf '${name}' > "$(printf '${name}')"`).join("\n");
+    const output = new Deno.Command("sh", { args: ["-ec", script], cwd: directory }).outputSync();
+    assert(output.success);
+    const listed = ["bad\udcff", "good", "\udcc3(\u4e2d\udc80.kv", "\ufffd"].sort();
+    assertEquals(storage.readDirectory(directory).sort(), listed);
+    for (const [index, name] of listed.entries()) {
+      assertEquals(storage.status(`${directory}/${name}`).kind, "file");
+      storage.rename(`${directory}/${name}`, `${directory}/${index}`);
+    }
+    assertEquals(Deno.readFileSync(`${directory}/0`), new Uint8Array([0x62, 0x61, 0x64, 0xff]));
+    assertEquals(storage.readDirectory(directory).sort(), ["0", "1", "2", "3"]);
+    assertEquals(codeOf(() => storage.status(`${directory}/\udc41`)), "EINVAL");
   });
 });
 
