@@ -9,7 +9,8 @@
 import { FailedError, UsageError } from "../base/errors.ts";
 import { leadsTo, type Storage, type StoredFile } from "../file/mod.ts";
 import { DatabaseInUseError } from "./errors.ts";
-import type { DatabasePaths } from "./publish.ts";
+import { failedMarkPath } from "./failed_mark.ts";
+import { type DatabasePaths, newPath } from "./publish.ts";
 
 /** The byte that the owner of a file locks. */
 const lockStart = 0;
@@ -29,16 +30,30 @@ export function lockPair(storage: Storage, paths: DatabasePaths): LockedPair {
   }
   const made: StoredFile[] = [];
   const map = lockFile(storage, paths.map, made);
+  let log: StoredFile | null = null;
   try {
     if (leadsTo(storage, paths.log, map.status())) {
       throw new UsageError(`${paths.map} and ${paths.log} are the same file: name two files`);
     }
-    return { map, log: lockFile(storage, paths.log, made), made };
+    refuseTaken(storage, map, [newPath(paths.log)]);
+    log = lockFile(storage, paths.log, made);
+    refuseTaken(storage, log, [newPath(paths.map), failedMarkPath(paths.map)]);
+    return { map, log, made };
   } catch (error) {
     unlinkMade(storage, { made });
+    log?.close();
     map.close();
     throw error;
   }
+}
+
+/** Throws `UsageError` for a file that has a name which the other one needs for itself. */
+function refuseTaken(storage: Storage, file: StoredFile, names: readonly string[]): void {
+  const taken = names.find((name) => leadsTo(storage, name, file.status()));
+  if (taken === undefined) return;
+  throw new UsageError(
+    `${taken} cannot be a file of this database, which uses that name itself: give another name`,
+  );
 }
 
 function lockFile(storage: Storage, path: string, made: StoredFile[]): StoredFile {

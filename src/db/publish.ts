@@ -30,8 +30,10 @@ export interface PairContent {
   readonly committed: number;
 }
 
+/** The hidden name beside `path` under which a file is made that is to get this name. */
 export function newPath(path: string): string {
-  return `${path}.new`;
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  return `${path.slice(0, path.length - name.length)}.${name}.new`;
 }
 
 /**

@@ -22,7 +22,7 @@ import {
 } from "./original_json.ts";
 import { headOf } from "./pair.ts";
 import { closePair, type LockedPair, lockPair, unlinkMade } from "./pair_lock.ts";
-import { contentOfOriginal, type DatabasePaths, publishPair } from "./publish.ts";
+import { contentOfOriginal, type DatabasePaths, newPath, publishPair } from "./publish.ts";
 
 /** The original's default names. */
 export const originalNames = { map: "db.json", log: "log.json" } as const;
@@ -57,7 +57,7 @@ export function exportDatabase(db: Database, storage: Storage, directory: string
 }
 
 function writeText(storage: Storage, path: string, pieces: Iterable<string>): void {
-  const temporaryPath = `${path}.new`;
+  const temporaryPath = newPath(path);
   if (storage.statusOrNull(temporaryPath) !== null) storage.unlink(temporaryPath);
   using file = storage.open(temporaryPath, { access: "write", create: "exclusive" });
   orRemove(storage, [temporaryPath], () => {

@@ -10,6 +10,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { DatabaseInUseError, type DB, init, repairDatabase } from "../../src/db/mod.ts";
+import { newPath } from "../../src/db/publish.ts";
 import type { Storage } from "../../src/file/mod.ts";
 import { overridden } from "../support/overridden.ts";
 import { type TestFiles, using, withDatabase } from "./support.ts";
@@ -71,7 +72,7 @@ for (
 /** An exchange that ended before its second rename, with no map in the place of the old one. */
 async function interrupt(files: TestFiles): Promise<void> {
   await using(files.open(), async (db) => void await db.write("x", "1"));
-  Deno.renameSync(files.paths.map, `${files.paths.map}.new`);
+  Deno.renameSync(files.paths.map, newPath(files.paths.map));
 }
 
 Deno.test("D32 Who loses the race for an exchange that it finishes leaves the files to the winner", async () => {
