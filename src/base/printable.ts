@@ -36,6 +36,18 @@ export function printableName(name: Uint8Array): string {
   return shown;
 }
 
+/**
+ * A path on one line for people: a control character, and a byte that is not UTF-8 (in a path a lone
+ * surrogate, see `src/file`), becomes `\xNN`.
+ */
+export function printablePath(path: string): string {
+  return path.replace(
+    // deno-lint-ignore no-control-regex -- these are what must not reach a terminal
+    /[\x00-\x1f\x7f\ud800-\udfff]/gu,
+    (letter) => "\\x" + (letter.charCodeAt(0) & 0xff).toString(16).padStart(2, "0"),
+  );
+}
+
 /** The bytes of a name to write: printable on a terminal, byte for byte elsewhere. */
 export function nameForOutput(name: Uint8Array, toTerminal: boolean): Uint8Array {
   return toTerminal ? utf8.encode(printableName(name)) : name;

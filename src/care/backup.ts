@@ -24,8 +24,8 @@ import { directoryOf, type Storage } from "../file/mod.ts";
 import { TableRoot } from "../table/mod.ts";
 import { copyKeyspaces } from "./backup_keyspaces.ts";
 import { copyLogs } from "./backup_logs.ts";
-import { databasePaths } from "./check.ts";
 import { copyFile, makePlace } from "./copy_files.ts";
+import { databasePaths } from "./data_signs.ts";
 import { verifyManifest, writeManifest } from "./manifest.ts";
 import { UnfinishedDirectory } from "./unfinished_directory.ts";
 

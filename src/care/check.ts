@@ -10,14 +10,16 @@ import {
   directoryLocks,
   directoryPaths,
   type Holder,
+  holdsCounters,
   listSlots,
 } from "../commitlog/mod.ts";
-import { check as checkDatabase, DatabaseInUseError, type DatabasePaths } from "../db/mod.ts";
+import { check as checkDatabase, DatabaseInUseError, UNFINISHED_RULE } from "../db/mod.ts";
 import { OsError, refuseOtherThanDirectory, type Storage } from "../file/mod.ts";
 import { check as checkKeyspace, isTemporaryName, SnapshotLostError } from "../keyspace/mod.ts";
 import { checkTables } from "../table/mod.ts";
 import { checkMarks } from "./applied_marks.ts";
-import { ofNoun, type Violation } from "./violation.ts";
+import { databasePaths } from "./data_signs.ts";
+import { type Noun, ofNoun, type Violation } from "./violation.ts";
 
 export interface CheckReport {
   readonly violations: readonly Violation[];
@@ -36,17 +38,14 @@ export interface CheckReport {
 /** How often something is looked at again that a daemon may have been changing meanwhile. */
 const LOOKS_MAX = 5;
 
-/** Rules of the commit logs about labels and unfinished logs (README of that room). */
-const LEFTOVER_RULES: readonly number[] = [9, 10];
+/** Rules about labels and unfinished logs, and about a database in the making (READMEs of those rooms). */
+const LEFTOVER_RULES: Partial<Record<Noun, readonly number[]>> = {
+  logs: [9, 10],
+  db: [UNFINISHED_RULE],
+};
 
 /** Where the failed mark's rule stands in the README of the commit logs. */
 const FAILED_MARK_RULE = 11;
-
-/** The default place of `countd db` in a data directory. */
-export function databasePaths(data: string): DatabasePaths {
-  const { db } = directoryPaths(data);
-  return { map: `${db}/db.json`, log: `${db}/log` };
-}
 
 /**
  * Checks a whole data directory. Throws `NotFoundError` where there is none, `OsError` where it cannot be
@@ -62,8 +61,14 @@ export function checkDirectory(
     throw new NotFoundError(`No data directory at ${data}: there is nothing to check`);
   }
   const violations: Violation[] = [];
+  const leftovers: Violation[] = [];
   const notChecked: string[] = [];
-  const directory = openOrReport(storage, data, { ...options, violations, notChecked });
+  const directory = openOrReport(storage, data, {
+    ...options,
+    violations,
+    leftovers,
+    notChecked,
+  });
   let logs = 0;
   let keyspaces = 0;
   try {
@@ -78,10 +83,10 @@ export function checkDirectory(
   const tables = checkTablesOf(storage, data, violations);
   const db = checkDatabaseOf(storage, data, { violations, notChecked });
   const isLeftover = ({ noun, invariant }: Violation) =>
-    noun === "logs" && LEFTOVER_RULES.includes(invariant);
+    LEFTOVER_RULES[noun]?.includes(invariant) ?? false;
   return {
     violations: violations.filter((violation) => !isLeftover(violation)),
-    leftovers: violations.filter(isLeftover),
+    leftovers: [...leftovers, ...violations.filter(isLeftover)],
     checked: { logs, keyspaces, tables, db },
     notChecked,
   };
@@ -96,21 +101,26 @@ function isDataDirectory(storage: Storage, data: string): boolean {
 function openOrReport(
   storage: Storage,
   data: string,
-  { self, violations, notChecked }: {
+  { self, violations, leftovers, notChecked }: {
     readonly self: Holder;
     readonly violations: Violation[];
+    readonly leftovers: Violation[];
     readonly notChecked: string[];
   },
 ): DataDirectory | null {
-  const { control, logs, keyspaces } = directoryPaths(data);
+  const paths = directoryPaths(data);
+  const { control, logs, keyspaces } = paths;
   try {
     const directory = DataDirectory.openOrNull(storage, data, { self });
     if (directory !== null) return directory;
-    const hasCounters = [logs, keyspaces].some((path) => storage.statusOrNull(path) !== null);
-    if (hasCounters) {
+    if (holdsCounters(storage, paths)) {
       const message = "The control file is missing: run countd repair";
       violations.push({ noun: "control", invariant: 1, path: control, offset: 0, message });
       notChecked.push("the logs, which cannot be read without the control file");
+    } else if ([logs, keyspaces].some((path) => storage.statusOrNull(path) !== null)) {
+      const message =
+        "A first start was cut short before this file was made; the next one makes it";
+      leftovers.push({ noun: "control", invariant: 1, path: control, offset: 0, message });
     }
   } catch (error) {
     if (!(error instanceof CorruptError)) throw error;

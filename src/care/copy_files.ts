@@ -1,7 +1,7 @@
 /** Copying files and trees of files from one place to another, on the same storage. */
 
 import { crc32 } from "node:zlib";
-import { makeDirectories, OsError, type Storage } from "../file/mod.ts";
+import { makeDirectories, OsError, type Storage, type StoredFile } from "../file/mod.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -14,14 +14,26 @@ export interface CopiedFile {
 /** Copies the first `length` bytes of a file (all of it when not given) into a new file, and syncs it. */
 export function copyFile(
   storage: Storage,
-  { from, to, length = Infinity, mode = 0o600 }: {
+  { from, to, length = Infinity }: {
     readonly from: string;
+    readonly to: string;
+    readonly length?: number;
+  },
+): CopiedFile {
+  using source = storage.open(from, { access: "read" });
+  return copyOpenFile(storage, source, { to, length });
+}
+
+/** As `copyFile`, of a file that is open already. */
+export function copyOpenFile(
+  storage: Storage,
+  source: StoredFile,
+  { to, length = Infinity, mode = 0o600 }: {
     readonly to: string;
     readonly length?: number;
     readonly mode?: number;
   },
 ): CopiedFile {
-  using source = storage.open(from, { access: "read" });
   using target = storage.open(to, { access: "write", create: "exclusive", mode });
   const chunk = new Uint8Array(CHUNK_BYTES);
   let offset = 0;
@@ -36,6 +48,25 @@ export function copyFile(
   }
   target.sync();
   return { bytes: offset, checksum };
+}
+
+/**
+ * Opens a file for reading whose mode may refuse its own owner, as that of a sealed log does. Only such a
+ * mode is widened, and only while the file is opened.
+ */
+export function openWhateverTheMode(storage: Storage, path: string): StoredFile {
+  try {
+    return storage.open(path, { access: "read" });
+  } catch (error) {
+    if (!isCode(error, "EACCES")) throw error;
+  }
+  const { mode } = storage.status(path);
+  storage.chmod(path, mode | 0o400);
+  try {
+    return storage.open(path, { access: "read" });
+  } finally {
+    storage.chmod(path, mode);
+  }
 }
 
 /** Size and checksum of a file as it is. */

@@ -9,16 +9,26 @@
  *   db         by the database's own repair
  */
 
-import { CountdError, NotFoundError } from "../base/errors.ts";
+import { CountdError, NotFoundError, RefusedError } from "../base/errors.ts";
+import { printableName } from "../base/printable.ts";
 import { DataDirectory, directoryPaths, type Holder } from "../commitlog/mod.ts";
-import { check as checkDatabase, repairDatabase } from "../db/mod.ts";
+import { check as checkDatabase, repairDatabase, UNFINISHED_RULE } from "../db/mod.ts";
 import { leadsTo, refuseOtherThanDirectory, type Storage, trimSlashes } from "../file/mod.ts";
-import { check as checkKeyspace, rebuildKeyspace } from "../keyspace/mod.ts";
+import { check as checkKeyspace, decodeKeyspaceName, rebuildKeyspace } from "../keyspace/mod.ts";
 import { checkTables } from "../table/mod.ts";
 import { greatestMarks } from "./applied_marks.ts";
-import { checkDirectory, databasePaths, withoutFailedMark } from "./check.ts";
-import { copyFile, directoriesBelow, filesBelow, makePlace, removeTree } from "./copy_files.ts";
-import { type RepairAction, RepairContext } from "./repair_context.ts";
+import { checkDirectory, withoutFailedMark } from "./check.ts";
+import {
+  copyOpenFile,
+  directoriesBelow,
+  filesBelow,
+  makePlace,
+  openWhateverTheMode,
+  removeTree,
+} from "./copy_files.ts";
+import { databasePaths, holdsData } from "./data_signs.ts";
+import { MANIFEST_NAME } from "./manifest.ts";
+import { nameOf, type RepairAction, RepairContext } from "./repair_context.ts";
 import { repairControl, takeAlone } from "./repair_control.ts";
 import { repairLogs } from "./repair_logs.ts";
 import { UnfinishedDirectory } from "./unfinished_directory.ts";
@@ -42,15 +52,19 @@ export interface RepairOptions {
 const TABLE_MODE_RULE = 3;
 
 /**
- * Throws `NotFoundError` where there is no data directory, `BusyError` while a daemon lives, `FailedError`
- * where `options.out` is not empty or becomes so, `OsError`.
+ * Looks what `place` is before anything of it is changed or copied. Throws `NotFoundError` if it is no data
+ * directory, `RefusedError` if it is a backup, `BusyError` while a daemon lives, `FailedError` if
+ * `options.out` is not empty or becomes so, `OsError`.
  */
 export function repair(storage: Storage, place: string, options: RepairOptions): RepairReport {
   const { self, out } = options;
   const data = trimSlashes(place);
-  if (storage.statusOrNull(data)?.kind !== "directory") {
-    refuseOtherThanDirectory(storage, data);
+  refuseOtherThanDirectory(storage, data);
+  if (storage.statusOrNull(data) === null || !holdsData(storage, data, self)) {
     throw new NotFoundError(`No data directory at ${data}: there is nothing to repair`);
+  }
+  if (storage.statusOrNull(`${data}/${MANIFEST_NAME}`) !== null) {
+    throw new RefusedError(`${data} is a backup: run countd restore, and repair what that makes`);
   }
   using alone = takeAlone(storage, data, self);
   if (out === null) return repairPlace(storage, data, { self, isAlone: alone !== null });
@@ -86,12 +100,8 @@ function copyTree(storage: Storage, from: string, to: string): void {
     // The second name of a log that was held is a label, not a file.
     const plainPath = source.replace(/\/lock-([0-9]{10})$/, "/$1");
     if (plainPath !== source && leadsTo(storage, plainPath, status)) continue;
-    storage.chmod(source, 0o600);
-    try {
-      copyFile(storage, { from: source, to: `${to}/${path}`, mode });
-    } finally {
-      storage.chmod(source, mode);
-    }
+    using file = openWhateverTheMode(storage, source);
+    copyOpenFile(storage, file, { to: `${to}/${path}`, mode });
   }
 }
 
@@ -102,6 +112,7 @@ function repairPlace(
 ): RepairReport {
   const context = new RepairContext(storage, data);
   using _alone = repairControl(context, self, isAlone);
+  context.sweep();
   repairKeyspaces(context);
   const directory = DataDirectory.openOrNull(storage, data, { self });
   if (directory !== null) {
@@ -115,13 +126,12 @@ function repairPlace(
 }
 
 function repairKeyspaces(context: RepairContext): void {
-  const { storage, data } = context;
+  const { storage, data, scratch } = context;
   const { keyspaces } = directoryPaths(data);
   if (storage.statusOrNull(keyspaces) === null) return;
-  const scratch = `${data}/repair-scratch`;
   for (const name of storage.readDirectory(keyspaces).sort()) {
     const path = `${keyspaces}/${name}`;
-    if (storage.statusOrNull(path)?.kind !== "file") {
+    if (storage.statusOrNull(path)?.kind !== "file" || decodeKeyspaceName(name) === null) {
       context.setAside("keyspaces", path, "no keyspace, set aside");
       continue;
     }
@@ -146,6 +156,11 @@ function repairKeyspace(context: RepairContext, path: string, scratch: string): 
   const { storage } = context;
   try {
     const built = rebuildKeyspace(storage, path, scratch);
+    if (nameOf(built.path) !== nameOf(path)) {
+      const what = `holds keyspace ${printableName(built.name)}, which has another file name`;
+      context.setAside("keyspaces", path, `${what}: set aside`);
+      return;
+    }
     const lost = Math.max(0, built.expected - built.counters);
     context.replace("keyspaces", path, (target) => {
       storage.rename(built.path, target);
@@ -173,7 +188,9 @@ function repairDatabaseOf(context: RepairContext): void {
   const { storage, data } = context;
   const paths = databasePaths(data);
   if (storage.statusOrNull(paths.map) === null && storage.statusOrNull(paths.log) === null) return;
-  if (checkDatabase(storage, paths).length === 0) return;
+  const found = checkDatabase(storage, paths);
+  const isEmpty = [paths.map, paths.log].every((path) => !storage.statusOrNull(path)?.size);
+  if (found.length === 0 || isEmpty && found[0]?.invariant === UNFINISHED_RULE) return;
   try {
     const report = repairDatabase(storage, paths, { out: null });
     context.actions.push({

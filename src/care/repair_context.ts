@@ -4,7 +4,9 @@
  */
 
 import { directoryOf, publishFile, type Storage } from "../file/mod.ts";
-import { makePlace } from "./copy_files.ts";
+import { Control, directoryPaths } from "../commitlog/mod.ts";
+import { isTemporaryName } from "../keyspace/mod.ts";
+import { makePlace, removeTree } from "./copy_files.ts";
 import type { Noun } from "./violation.ts";
 
 /** One thing that was repaired, or could not be. */
@@ -16,12 +18,34 @@ export interface RepairAction {
   readonly saved: string | null;
 }
 
+/**
+ * In front of the name of a file that is to take the place of a damaged one. A keyspace in the making has
+ * it too: no user's name begins with a dot, and folds, check and backup pass over it.
+ */
+const TEMPORARY_PREFIX = ".new-";
+
 export class RepairContext {
   readonly actions: RepairAction[] = [];
+  /** The directory in which keyspaces are made anew. */
+  readonly scratch: string;
   readonly #saved: string;
 
   constructor(readonly storage: Storage, readonly data: string) {
+    this.scratch = `${data}/repair-scratch`;
     this.#saved = freeName(storage, `${data}/repair-saved`);
+  }
+
+  /** Removes what a repair that was killed has left half made. Only while daemons are kept out. */
+  sweep(): void {
+    const { control, logs, keyspaces } = directoryPaths(this.data);
+    removeTree(this.storage, this.scratch);
+    for (const directory of [logs, keyspaces]) {
+      if (this.storage.statusOrNull(directory)?.kind !== "directory") continue;
+      for (const name of this.storage.readDirectory(directory)) {
+        if (isTemporaryName(name)) removeTree(this.storage, `${directory}/${name}`);
+      }
+    }
+    Control.sweep(this.storage, control);
   }
 
   /**
@@ -29,10 +53,11 @@ export class RepairContext {
    * name and leaves it there.
    */
   replace(noun: Noun, path: string, make: (temporaryPath: string) => void, what: string): void {
-    const temporaryPath = `${path}.repaired`;
-    if (this.storage.statusOrNull(temporaryPath) !== null) this.storage.unlink(temporaryPath);
+    const temporaryPath = `${directoryOf(path)}/${TEMPORARY_PREFIX}${nameOf(path)}`;
     make(temporaryPath);
+    this.storage.reach("repair.keep.before");
     const saved = this.keep(path);
+    this.storage.reach("repair.keep.after");
     const { mode } = this.storage.status(temporaryPath);
     this.storage.chmod(temporaryPath, 0o600);
     {
@@ -73,6 +98,10 @@ export class RepairContext {
     makePlace(this.storage, directoryOf(saved));
     return saved;
   }
+}
+
+export function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /** `name`, or `name-2`, `name-3` … where earlier repairs have saved something. */

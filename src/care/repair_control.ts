@@ -12,6 +12,7 @@ import {
   type DirectorySizes,
   directorySizesDefault,
   type Holder,
+  holdsCounters,
   listSlots,
   lockPathOfSlot,
   logSizeMin,
@@ -66,7 +67,7 @@ export function repairControl(
   isAlone: boolean,
 ): Disposable | null {
   const { storage, data } = context;
-  const { control: path, logs, keyspaces } = directoryPaths(data);
+  const { control: path, logs } = directoryPaths(data);
   let damage: string;
   try {
     const directory = DataDirectory.openOrNull(storage, data, { self });
@@ -75,8 +76,7 @@ export function repairControl(
       directory.close();
       return null;
     }
-    const isNeeded = [logs, keyspaces].some((each) => storage.statusOrNull(each) !== null);
-    if (!isNeeded) return null;
+    if (!holdsCounters(storage, directoryPaths(data))) return null;
     damage = "it was missing";
   } catch (error) {
     if (!(error instanceof CorruptError)) throw error;

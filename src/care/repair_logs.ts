@@ -31,7 +31,7 @@ import {
 } from "../commitlog/mod.ts";
 import { checkBatch } from "../wire/mod.ts";
 import { CountdError } from "../base/errors.ts";
-import { makePlace } from "./copy_files.ts";
+import { makePlace, openWhateverTheMode } from "./copy_files.ts";
 import type { RepairContext } from "./repair_context.ts";
 
 /** More logs than a pool has as a rule: a larger gap is one that a stray name makes. */
@@ -129,15 +129,10 @@ function isSound(bytes: Uint8Array, slot: number, applied: bigint): boolean {
 function readWhole({ storage }: RepairContext, path: string): Uint8Array | null {
   const status = storage.statusOrNull(path);
   if (status?.kind !== "file") return null;
-  storage.chmod(path, 0o600);
-  try {
-    using file = storage.open(path, { access: "read" });
-    const bytes = new Uint8Array(status.size);
-    file.read(bytes, 0);
-    return bytes;
-  } finally {
-    storage.chmod(path, status.mode);
-  }
+  using file = openWhateverTheMode(storage, path);
+  const bytes = new Uint8Array(status.size);
+  file.read(bytes, 0);
+  return bytes;
 }
 
 /** Good frames with proper records, from before and behind the damage. */

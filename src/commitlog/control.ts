@@ -14,6 +14,7 @@ import { crc32 } from "node:zlib";
 import { assert } from "../base/assert.ts";
 import { CorruptError, UsageError } from "../base/errors.ts";
 import {
+  directoryOf,
   OsError,
   publishFile,
   publishNewFile,
@@ -48,6 +49,9 @@ export const directorySizesDefault: DirectorySizes = {
   keySize: 256,
   logSize: logSizeDefault,
 };
+
+/** Behind the name of a control file that is being made: 32 random digits. */
+const temporarySuffix = /^\.new-[0-9a-f]{32}$/;
 
 export class Control implements Disposable {
   readonly #held = new Set<number>();
@@ -114,6 +118,19 @@ export class Control implements Disposable {
     if (file.tryLockRange(locksOffset + directoryLocks.daemon, 1, "exclusive")) return file;
     file.close();
     return null;
+  }
+
+  /**
+   * Removes what processes left that were killed while they made `path`. For the holder of the daemons'
+   * lock: any other process that makes a control file now finds that there is one.
+   */
+  static sweep(storage: Storage, path: string): void {
+    const directory = directoryOf(path);
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    for (const other of storage.readDirectory(directory)) {
+      if (!other.startsWith(name) || !temporarySuffix.test(other.slice(name.length))) continue;
+      storage.unlink(`${directory}/${other}`);
+    }
   }
 
   /** Throws `CorruptError` where the file is not what it should be, `OsError` where there is none. */

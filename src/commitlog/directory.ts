@@ -201,18 +201,30 @@ export function failDirectory(
 }
 
 /**
- * A control file is durable before the first log is made. Where it is missing now, somebody removed it:
- * daemons that still have it open would be locked out by no new one.
+ * True if there are logs or keyspaces. Directories without any, and without a control file, are what a
+ * first start leaves that was cut short.
  */
-function refuseRemains(storage: Storage, { data, control, logs, keyspaces }: DirectoryPaths): void {
-  const hasLogs = storage.statusOrNull(logs) !== null &&
-    Object.values(listSlots(storage, logs)).some((slots) => slots.length > 0);
+export function holdsCounters(storage: Storage, { logs, keyspaces }: DirectoryPaths): boolean {
+  const isDirectory = (path: string) => storage.statusOrNull(path)?.kind === "directory";
+  if (
+    isDirectory(logs) && Object.values(listSlots(storage, logs)).some(({ length }) => length > 0)
+  ) {
+    return true;
+  }
   // A mount or an image may have brought `lost+found` or `.gitkeep`.
-  const hasKeyspaces = storage.statusOrNull(keyspaces) !== null &&
+  return isDirectory(keyspaces) &&
     storage.readDirectory(keyspaces).some((name) =>
       !name.startsWith(".") && storage.statusOrNull(`${keyspaces}/${name}`)?.kind === "file"
     );
-  if (!hasLogs && !hasKeyspaces) return;
+}
+
+/**
+ * A control file is durable before the first log is made. Where it is missing now, somebody removed it:
+ * daemons that still have it open would be locked out by no new one.
+ */
+function refuseRemains(storage: Storage, paths: DirectoryPaths): void {
+  const { data, control } = paths;
+  if (!holdsCounters(storage, paths)) return;
   // Asked last: somebody may have made all of it meanwhile.
   if (storage.statusOrNull(control) !== null) return;
   throw new CorruptError(

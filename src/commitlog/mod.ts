@@ -13,7 +13,13 @@ export {
   slotLock,
 } from "./control.ts";
 export { directoryLocks, directoryVersion } from "./control_layout.ts";
-export { DataDirectory, type DirectoryPaths, directoryPaths, failDirectory } from "./directory.ts";
+export {
+  DataDirectory,
+  type DirectoryPaths,
+  directoryPaths,
+  failDirectory,
+  holdsCounters,
+} from "./directory.ts";
 export { batchRecords } from "./frame.ts";
 export { describeSelf, type Holder } from "./holder.ts";
 export { clearFailedMark, DirectoryFailedError, type FailedMark } from "./failed_mark.ts";

@@ -18,10 +18,14 @@ import {
 import { applyEntry, JournalReplay, type JournalState } from "./journal.ts";
 import { frameKinds, headPageBytes, identityOf, roundUp } from "./layout.ts";
 import { scanLog } from "./log_scan.ts";
+import { isUnfinished } from "./pair.ts";
 import { lockToRead } from "./pair_lock.ts";
 import type { DatabasePaths } from "./publish.ts";
 import { firstBadFrame, loadSnapshot } from "./recovery.ts";
 import { ValueMap } from "./value_map.ts";
+
+/** The rule that a process which was killed breaks, and the next one mends: nothing is lost. */
+export const UNFINISHED_RULE = 11;
 
 /** A broken rule: which (README.md numbers them), where, and in words. */
 export interface Violation {
@@ -37,14 +41,15 @@ export interface Violation {
 export function check(storage: Storage, paths: DatabasePaths): Violation[] {
   const missing = [paths.map, paths.log].filter((path) => storage.statusOrNull(path) === null);
   if (missing.length === 2) throw new NotFoundError(`No database at ${paths.map}`);
-  if (missing.length === 1) {
-    return [
-      violation(3, missing[0] as string, 0, "The file is missing and the other one is there"),
-    ];
+  const isMissing = (path: string) => missing.includes(path);
+  using map = isMissing(paths.map) ? null : lockToRead(storage, paths.map);
+  using log = isMissing(paths.log) ? null : lockToRead(storage, paths.log);
+  if (isUnfinished(storage, paths, { map, log }) && !isMarkedFailed(storage, paths.map)) {
+    const message = "A start or repair was cut short; the next start of countd db finishes it";
+    return [violation(UNFINISHED_RULE, paths.map, 0, message)];
   }
-  using map = lockToRead(storage, paths.map);
-  using log = lockToRead(storage, paths.log);
-  return new Checker(storage, paths, { map, log }).run();
+  if (map !== null && log !== null) return new Checker(storage, paths, { map, log }).run();
+  return [violation(3, missing[0] as string, 0, "The file is missing and the other one is there")];
 }
 
 function violation(invariant: number, path: string, offset: number, message: string): Violation {

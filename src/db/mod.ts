@@ -14,7 +14,7 @@ export { type SyncMode, syncModes } from "./group_commit.ts";
 export { EntryList, Log } from "./log.ts";
 export { init, type InitOptions } from "./open.ts";
 export { goEntry } from "./original_json.ts";
-export { check, type Violation } from "./check.ts";
+export { check, UNFINISHED_RULE, type Violation } from "./check.ts";
 export { isMarkedFailed } from "./failed_mark.ts";
 export type { DatabasePaths } from "./publish.ts";
 export { repairDatabase, type RepairOptions, type RepairReport } from "./repair.ts";

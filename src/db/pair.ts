@@ -130,6 +130,17 @@ function finishExchange(
   paths: DatabasePaths,
   found: { readonly map: Head; readonly log: Head },
 ): boolean {
+  const which = missingHalf(storage, paths, found);
+  if (which !== null) takePlace(storage, paths[which]);
+  return which !== null;
+}
+
+/** The half of a new pair that is finished and has not its name yet; null if there is none. */
+function missingHalf(
+  storage: Storage,
+  paths: DatabasePaths,
+  found: { readonly map: Head; readonly log: Head },
+): "map" | "log" | null {
   for (const which of ["map", "log"] as const) {
     const other = which === "map" ? found.log : found.map;
     if (other.kind !== "ours") continue;
@@ -137,11 +148,32 @@ function finishExchange(
     if (isMissing(storage, path)) continue;
     using file = storage.open(path, { access: "read" });
     const content = headOf(file, which);
-    if (content.kind !== "ours" || content.identity !== other.identity) continue;
-    takePlace(storage, paths[which]);
-    return true;
+    if (content.kind === "ours" && content.identity === other.identity) return which;
   }
-  return false;
+  return null;
+}
+
+/**
+ * True for what a first start, or an exchange, leaves that was cut short, and the next start finishes:
+ * files without content, or one half of a new pair beside its place. Null stands for a missing file.
+ */
+export function isUnfinished(
+  storage: Storage,
+  paths: DatabasePaths,
+  files: { readonly map: StoredFile | null; readonly log: StoredFile | null },
+): boolean {
+  const isEmpty = (file: StoredFile | null) => file === null || file.status().size === 0;
+  if (isEmpty(files.map) && isEmpty(files.log)) return true;
+  try {
+    const map: Head = files.map === null ? { kind: "other" } : headOf(files.map, "map");
+    const log: Head = files.log === null ? { kind: "other" } : headOf(files.log, "log");
+    const isPair = map.kind === "ours" && log.kind === "ours" && map.identity === log.identity;
+    return !isPair && missingHalf(storage, paths, { map, log }) !== null;
+  } catch (error) {
+    // Map and log in each other's place, or of a newer format: nothing that a start would finish.
+    if (error instanceof UsageError || error instanceof FailedError) return false;
+    throw error;
+  }
 }
 
 /** Whoever gave the files their names may have been killed before he had made these durable. */

@@ -1,3 +1,4 @@
+import { printablePath } from "../../base/printable.ts";
 import type { CheckReport, Violation } from "../../care/mod.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { flag } from "../option.ts";
@@ -50,7 +51,7 @@ export const check = defineVerb({
     else {
       for (const violation of report.violations) stdout.line(lineOf(violation));
       for (const { path, message } of report.leftovers) {
-        stderr.line(`left behind: ${path}: ${message}`);
+        stderr.line(`left behind: ${printablePath(path)}: ${message}`);
       }
       for (const what of report.notChecked) stderr.line(`not checked: ${what}`);
       stderr.line(summaryOf(report));
@@ -60,7 +61,7 @@ export const check = defineVerb({
 });
 
 function lineOf({ noun, invariant, path, offset, message }: Violation): string {
-  return `${noun} ${invariant}\t${path}\t${offset}\t${message}`;
+  return `${noun} ${invariant}\t${printablePath(path)}\t${offset}\t${message}`;
 }
 
 function summaryOf({ violations, checked }: CheckReport): string {

@@ -1,4 +1,5 @@
 import { UsageError } from "../../base/errors.ts";
+import { printablePath } from "../../base/printable.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { flag, path } from "../option.ts";
 import { dataOption } from "../options.ts";
@@ -12,7 +13,7 @@ export const repair = defineVerb({
     "two orders still has. Prints a line for each thing done: noun, file, what, and where the " +
     "original lies. Makes a repaired copy (DATA.repaired, or --out); --in-place takes the place of " +
     "the damaged files, which are kept in DATA/repair-saved. No daemon may run. Exits 6 where " +
-    "something stays broken.",
+    "something stays broken. One that was killed can be repeated.",
   ],
   positionals: {},
   options: {
@@ -53,10 +54,10 @@ export const repair = defineVerb({
       });
     } else {
       for (const { noun, path, what, saved } of actions) {
-        stdout.line(`${noun}\t${path}\t${what}\t${saved ?? "-"}`);
+        stdout.line(`${noun}\t${printablePath(path)}\t${what}\t${printablePath(saved ?? "-")}`);
       }
       for (const { noun, invariant, path, message } of remaining) {
-        stderr.line(`still broken: ${noun} ${invariant} ${path}: ${message}`);
+        stderr.line(`still broken: ${noun} ${invariant} ${printablePath(path)}: ${message}`);
       }
       stderr.line(
         `repaired: ${directory}${actions.length === 0 ? " (nothing had to be done)" : ""}`,
