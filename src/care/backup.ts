@@ -12,6 +12,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { BusyError, CorruptError, NotFoundError } from "../base/errors.ts";
+import { printablePath } from "../base/printable.ts";
 import {
   Control,
   DataDirectory,
@@ -24,6 +25,7 @@ import { directoryOf, type Storage } from "../file/mod.ts";
 import { TableRoot } from "../table/mod.ts";
 import { copyKeyspaces } from "./backup_keyspaces.ts";
 import { copyLogs } from "./backup_logs.ts";
+import { leftOutPaths } from "./backup_left_out.ts";
 import { copyFile, makePlace } from "./copy_files.ts";
 import { databasePaths } from "./data_signs.ts";
 import { verifyManifest, writeManifest } from "./manifest.ts";
@@ -49,7 +51,7 @@ const DATABASE_ATTEMPTS_MAX = 20;
 
 /**
  * Throws `FailedError` where `directory` is not empty or becomes so, `CorruptError` where something is
- * damaged (run check), `DirectoryFailedError` after a failed sync, `OsError`. Nothing appears under its
+ * damaged (run check) or would be left out, `DirectoryFailedError` after a failed sync, `OsError`. Nothing appears under its
  * name then.
  */
 export async function backup(
@@ -76,6 +78,7 @@ async function copyAll(
   partial: string,
   options: BackupOptions,
 ): Promise<Omit<BackupReport, "files" | "bytes">> {
+  refuseLeavingOut(storage, data);
   const counters = await copyCounters(storage, data, partial, options);
   const tableKeys = await copyTables(storage, data, partial);
   const database = await copyDatabase(storage, data, partial, options.clock);
@@ -84,6 +87,19 @@ async function copyAll(
   }
   const { keyspaces, unfoldedRecords } = counters ?? { keyspaces: 0, unfoldedRecords: 0 };
   return { keyspaces, unfoldedRecords, tableKeys: tableKeys ?? 0, database };
+}
+
+/** Throws `CorruptError` naming all that the backup would leave out: a copy must not look whole. */
+function refuseLeavingOut(storage: Storage, data: string): void {
+  const paths = leftOutPaths(storage, data);
+  const [first] = paths;
+  if (first === undefined) return;
+  const list = paths.map((path) => `\n  ${printablePath(path)}`).join("");
+  throw new CorruptError(
+    `The backup of ${data} would leave out what no name of countd leads to: rename it, or move it out ` +
+      `of the way${list}`,
+    { path: first, offset: 0 },
+  );
 }
 
 async function copyCounters(
@@ -148,7 +164,16 @@ async function copyDatabase(
 ): Promise<boolean> {
   const from = databasePaths(data);
   const to = databasePaths(partial);
-  if (storage.statusOrNull(from.map) === null) return false;
+  const files = [from.map, from.log].map((path) => storage.statusOrNull(path));
+  // Empty files are what a first start leaves that was cut short: there is no database yet.
+  if (files.every((status) => status === null || status.size === 0)) return false;
+  const missing = [from.map, from.log].find((_, index) => files[index] === null);
+  if (missing !== undefined) {
+    throw new CorruptError(`${missing} is missing, and its other half is there: run countd check`, {
+      path: missing,
+      offset: 0,
+    });
+  }
   makePlace(storage, directoryOf(to.map));
   for (let attempt = 1;; attempt++) {
     copyFile(storage, { from: from.map, to: to.map });

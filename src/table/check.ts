@@ -85,7 +85,8 @@ function checkValue(name: string, path: string, status: FileStatus, report: Repo
     return;
   }
   if (keyOfFileName(name) === null) {
-    report(2, path, "No call can reach this value: its name is longer than a key may be");
+    const why = name.isWellFormed() ? "its name is longer than a key may be" : "it is not UTF-8";
+    report(2, path, `No call can reach this value: ${why}`);
   }
   if ((status.mode & OWNER_MAY_READ) === 0) {
     report(3, path, `The owner may not read this value: mode ${status.mode.toString(8)}`);

@@ -14,3 +14,4 @@ export {
 export { checkKey, KEY_BYTES_MAX } from "./names.ts";
 export { type Entry, Table, type TableSync } from "./table.ts";
 export { TableRoot, type TableRootOptions } from "./table_root.ts";
+export { unreachablePaths } from "./unreachable.ts";

@@ -35,6 +35,8 @@ export const TEMPORARY_DIRECTORY = ".countd-temporary";
 /** Random hexadecimal digits that name a temporary file. */
 export const TEMPORARY_NAME_DIGITS = 16;
 
+/** What the flockd written in Go calls a value that it has not finished. */
+const foreignTemporaryName = /\.kv[0-9]{1,10}$/;
 const temporaryName = new RegExp(`^[0-9a-f]{${TEMPORARY_NAME_DIGITS}}$`);
 const utf8 = new TextEncoder();
 
@@ -78,6 +80,10 @@ export function mayHoldTables(name: string): boolean {
 
 export function isTemporaryName(name: string): boolean {
   return temporaryName.test(name);
+}
+
+export function isForeignTemporaryName(name: string): boolean {
+  return foreignTemporaryName.test(name);
 }
 
 /** A name that no living temporary file has, for all that chance allows: 64 random bits. */

@@ -11,6 +11,7 @@ export const backup = defineVerb({
     "meanwhile is in it once or not at all. The copy is checked and read back before it appears " +
     "under its name; DIR must not be there yet, or be empty. Until then it grows in " +
     "DIR.partial-… beside it; what a killed backup leaves there is removed by the next one into DIR.",
+    "Exits 6 and makes nothing if something is damaged or would be left out; it names each such path.",
   ],
   positionals: { dir: pathArgument("the directory to make", "directory") },
   options: { data: dataOption },
