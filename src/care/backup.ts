@@ -61,9 +61,11 @@ export async function backup(
   options: BackupOptions,
 ): Promise<BackupReport> {
   using made = UnfinishedDirectory.begin(storage, directory, "back up");
+  // Open before the first write, so that no error of one is missed.
+  using fileSystem = storage.openFileSystem(made.path);
   const counts = await copyAll(storage, data, made.path, options);
   const manifest = writeManifest(storage, made.path, options.clock.wallMs());
-  storage.syncFileSystem(made.path);
+  fileSystem.sync();
   verifyManifest(storage, made.path, manifest);
   storage.reach("backup.rename.before");
   made.publish();

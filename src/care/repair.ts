@@ -69,9 +69,11 @@ export function repair(storage: Storage, place: string, options: RepairOptions):
   using alone = takeAlone(storage, data, self);
   if (out === null) return repairPlace(storage, data, { self, isAlone: alone !== null });
   using made = UnfinishedDirectory.begin(storage, out, "repair");
+  // Open before the first write, so that no error of one is missed.
+  using fileSystem = storage.openFileSystem(made.path);
   copyTree(storage, data, made.path);
   const report = repairPlace(storage, made.path, { self, isAlone: false });
-  storage.syncFileSystem(made.path);
+  fileSystem.sync();
   made.publish();
   return movedReport(report, made.path, made.target);
 }

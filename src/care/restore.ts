@@ -44,6 +44,8 @@ export function restore(
 ): RestoreReport {
   const manifest = readManifest(storage, source);
   using made = UnfinishedDirectory.begin(storage, directory, "restore");
+  // Open before the first write, so that no error of one is missed.
+  using fileSystem = storage.openFileSystem(made.path);
   verifyManifest(storage, source, manifest);
   let bytes = 0;
   for (const { path } of manifest.files) {
@@ -57,7 +59,7 @@ export function restore(
   if (first !== undefined) {
     throw new CorruptError(`The backup ${source} does not check: ${first.message}`, first);
   }
-  storage.syncFileSystem(made.path);
+  fileSystem.sync();
   storage.reach("restore.rename.before");
   made.publish();
   storage.reach("restore.rename.after");

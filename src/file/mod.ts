@@ -23,6 +23,7 @@ export type {
   FileStatus,
   LockKind,
   Mapping,
+  OpenFileSystem,
   OpenOptions,
   Storage,
   StoredFile,

@@ -70,13 +70,25 @@ export interface Storage {
   walkDirectory(path: string): Iterable<string>;
   /** Makes the entries of a directory durable. */
   syncDirectory(path: string): void;
-  /** Makes the whole file system that holds `path` durable (syncfs). */
-  syncFileSystem(path: string): void;
+  /**
+   * Opens the file system that holds `path`, to sync all of it. A descriptor is told only of the errors
+   * since it was opened, so it is opened before the first write that its syncs are to cover.
+   */
+  openFileSystem(path: string): OpenFileSystem;
   /** Free and total bytes of the file system that holds `path`, as an ordinary user sees them. */
   space(path: string): { readonly freeBytes: number; readonly totalBytes: number };
 
   /** Tells the storage that a named place in the protocol is reached. Costs nothing in production. */
   reach(point: FaultPoint): void;
+}
+
+/** A file system that is open to be synced. Closing twice is harmless. */
+export interface OpenFileSystem extends Disposable {
+  /** The `FileStatus.device` of what is on it. */
+  readonly device: bigint;
+  /** Makes everything on it durable (syncfs). Throws what failed since the last sync, or the opening. */
+  sync(): void;
+  close(): void;
 }
 
 /** An open descriptor (always close-on-exec). Closing twice is harmless. */

@@ -3,8 +3,16 @@
 import * as ffi from "../../ffi/mod.ts";
 import { OsError, pageSizeBytes } from "../../ffi/mod.ts";
 import type { FaultPlan } from "./fault.ts";
-import type { FaultPoint, FileStatus, OpenOptions, Storage, StoredFile } from "./storage.ts";
+import type {
+  FaultPoint,
+  FileStatus,
+  OpenFileSystem,
+  OpenOptions,
+  Storage,
+  StoredFile,
+} from "./storage.ts";
 import { fileStatus, SystemFile } from "./system_file.ts";
+import { SystemFileSystem } from "./system_file_system.ts";
 
 export interface SystemStorageOptions {
   /** A test's order to stop or fail at a named place (see `fault.ts`). None in production. */
@@ -138,15 +146,9 @@ class SystemStorage implements Storage {
     }
   }
 
-  syncFileSystem(path: string): void {
+  openFileSystem(path: string): OpenFileSystem {
     this.#fault?.fail("open", path);
-    this.#fault?.fail("sync", path);
-    const descriptor = ffi.open(path, {});
-    try {
-      ffi.syncfs(descriptor, path);
-    } finally {
-      ffi.close(descriptor);
-    }
+    return new SystemFileSystem(path, this.#fault);
   }
 
   space(path: string): { readonly freeBytes: number; readonly totalBytes: number } {

@@ -24,6 +24,8 @@ export const DEFAULT_PAGE_SIZE = 8192;
 
 export class KeyspaceWriter implements Disposable {
   readonly path: string;
+  /** The file system that the file is on. */
+  readonly device: bigint;
   readonly #storage: Storage;
   readonly #file: StoredFile;
   readonly #tree: TreeWriter;
@@ -43,6 +45,7 @@ export class KeyspaceWriter implements Disposable {
     this.#file = file;
     this.#tree = tree;
     this.path = path;
+    this.device = file.status().device;
     this.#temporaryPath = temporary;
   }
 

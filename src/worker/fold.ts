@@ -224,10 +224,13 @@ export class Fold {
       for (const writer of writers) sync(writer);
       return;
     }
-    const { storage, paths } = this.directory;
+    const { storage } = this.directory;
+    const { fileSystem } = this.writers;
     storage.reach(`fold.${step}.before`);
-    storage.syncFileSystem(paths.keyspaces);
+    fileSystem.sync();
     storage.reach(`fold.${step}.after`);
+    // A link, or a mount that came later, may lead to another file system.
+    for (const writer of writers) if (writer.device !== fileSystem.device) sync(writer);
   }
 
   #recycle(): number {

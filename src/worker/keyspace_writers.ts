@@ -3,7 +3,7 @@
  * folded ones stay open; the number of descriptors stays bounded.
  */
 
-import type { Storage } from "../file/mod.ts";
+import type { OpenFileSystem, Storage } from "../file/mod.ts";
 import { keyspacePath, KeyspaceWriter } from "../keyspace/mod.ts";
 
 const openMax = 128;
@@ -16,8 +16,21 @@ export function nameKey(name: Uint8Array): string {
 export class KeyspaceWriters {
   /** In the order of their last use. */
   readonly #open = new Map<string, KeyspaceWriter>();
+  #fileSystem: OpenFileSystem | null = null;
 
   constructor(readonly storage: Storage, readonly directory: string) {}
+
+  /**
+   * The file system of the keyspaces. It is open before the first page is written, and stays open until
+   * `close`: a new descriptor is not told of an error that another one was told of.
+   */
+  get fileSystem(): OpenFileSystem {
+    return this.#openFileSystem();
+  }
+
+  #openFileSystem(): OpenFileSystem {
+    return this.#fileSystem ??= this.storage.openFileSystem(this.directory);
+  }
 
   /**
    * Generation of a slot that a keyspace has applied; 0 for a keyspace that does not exist, which is not
@@ -39,6 +52,7 @@ export class KeyspaceWriters {
     let writer = this.#open.get(key);
     // The name may be a view of a log that is let go before the keyspace is.
     if (writer === undefined) {
+      this.#openFileSystem();
       writer = KeyspaceWriter.open(this.storage, this.directory, name.slice());
     } else this.#open.delete(key);
     this.#open.set(key, writer);
@@ -76,8 +90,15 @@ export class KeyspaceWriters {
     }
   }
 
-  close(): void {
+  /** Closes all keyspaces, so that each is read anew. */
+  dropAll(): void {
     for (const writer of this.#open.values()) writer.close();
     this.#open.clear();
+  }
+
+  close(): void {
+    this.dropAll();
+    this.#fileSystem?.close();
+    this.#fileSystem = null;
   }
 }

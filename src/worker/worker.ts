@@ -193,10 +193,16 @@ export class Worker {
 
   /**
    * Fold, step 1. A mark may have been published by a process that died before its sync: before a log is
-   * dropped because of it, it must be on disk.
+   * dropped because of it, it must be on disk. The keyspaces may have a file system of their own.
    */
   #makeMarksDurable(): void {
-    this.directory.storage.syncFileSystem(this.directory.paths.data);
+    const { storage, paths } = this.directory;
+    const { fileSystem } = this.#writers;
+    fileSystem.sync();
+    if (storage.status(paths.data).device !== fileSystem.device) {
+      using around = storage.openFileSystem(paths.data);
+      around.sync();
+    }
     this.#marksAreDurable = true;
   }
 
@@ -234,7 +240,7 @@ export class Worker {
       this.#openMs = 0;
       fold.giveUp();
       // Some may be published and some not: the next fold reads them anew.
-      this.#writers.close();
+      this.#writers.dropAll();
       if (error instanceof BadRecordError) return 1; // set aside; the others are tried at once
       // So many logs may wait that a process cannot have them all open: fewer at a time will do.
       const holdsTooMuch = isOutOfResources(error) && fold.takenCount > 1;

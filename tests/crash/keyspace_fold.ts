@@ -28,7 +28,8 @@ export function keyspaceFold(directory: DataDirectory): void {
   if (!control.holds(directoryLocks.fold)) {
     if (!control.tryLock(directoryLocks.fold)) throw new Error("the lease is held");
     storage.reach("fold.1.before");
-    storage.syncFileSystem(paths.data);
+    using fileSystem = storage.openFileSystem(paths.keyspaces);
+    fileSystem.sync();
     storage.reach("fold.1.after");
     sweepKeyspaces(storage, paths.keyspaces);
   }

@@ -91,7 +91,9 @@ export function plantedStorage(inner: Storage, bug: StorageBug, logs: string): S
     case "skip the directory sync":
       return overridden(inner, { syncDirectory: () => {} });
     case "skip the sync of the file system":
-      return overridden(inner, { syncFileSystem: () => {} });
+      return overridden(inner, {
+        openFileSystem: (path) => overridden(inner.openFileSystem(path), { sync: () => {} }),
+      });
     case "skip sync A of the fold":
       return skippingBetween(inner, "fold.4.before", "fold.4.after");
     case "skip sync B of the fold":

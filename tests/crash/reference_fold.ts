@@ -36,7 +36,10 @@ export function referenceFold(directory: DataDirectory, bug: FoldBug | null = nu
     storage.makeDirectory(STORE, 0o700);
     storage.syncDirectory("/");
   }
-  if (!leased.has(directory)) storage.syncFileSystem(paths.data);
+  if (!leased.has(directory)) {
+    using fileSystem = storage.openFileSystem(paths.data);
+    fileSystem.sync();
+  }
   leased.add(directory);
   const logs: SealedLog[] = [];
   for (const slot of listSlots(storage, paths.logs).slots) {

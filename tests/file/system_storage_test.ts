@@ -190,7 +190,7 @@ Deno.test("An open that is ordered to fail may be that of a directory, to list o
     const storage = systemStorage({ fault });
     assertEquals(codeOf(() => storage.readDirectory(directory)), "EMFILE");
     assertEquals(codeOf(() => storage.syncDirectory(directory)), "EMFILE");
-    assertEquals(codeOf(() => storage.syncFileSystem(directory)), "EMFILE");
+    assertEquals(codeOf(() => storage.openFileSystem(directory)), "EMFILE");
     assertEquals(storage.readDirectory(directory), []);
   });
 });

@@ -126,9 +126,18 @@ export function faultyStorage(inner: Storage, faults: Faults): Storage {
       pass("sync", path);
       inner.syncDirectory(path);
     },
-    syncFileSystem(path) {
-      pass("sync", path);
-      inner.syncFileSystem(path);
+    openFileSystem(path) {
+      pass("open", path);
+      const opened = inner.openFileSystem(path);
+      return {
+        device: opened.device,
+        sync() {
+          pass("sync", path);
+          opened.sync();
+        },
+        close: () => opened.close(),
+        [Symbol.dispose]: () => opened.close(),
+      };
     },
     space: (path) => inner.space(path),
     reach: (point) => inner.reach(point),

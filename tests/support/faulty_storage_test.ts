@@ -30,7 +30,9 @@ Deno.test("Faulty storage fails every sync from one on, of files, mappings and d
   assertThrows(() => mapping.flush(0, 4096), OsError, "EIO");
   assertThrows(() => storage.syncDirectory("/"), OsError, "EIO");
   await assertRejects(() => file.syncDataAsync(), OsError, "EIO");
+  using fileSystem = storage.openFileSystem("/");
+  assertThrows(() => fileSystem.sync(), OsError, "EIO");
   faults.heal();
-  storage.syncFileSystem("/");
-  assertEquals(faults.failed, 4);
+  fileSystem.sync();
+  assertEquals(faults.failed, 5);
 });

@@ -2,6 +2,7 @@
 
 import {
   type FileStatus,
+  type OpenFileSystem,
   type OpenOptions,
   OsError,
   type Storage,
@@ -210,11 +211,14 @@ export class SimulatedStorage implements Storage {
     );
   }
 
-  syncFileSystem(path: string): void {
-    this.perform("sync file system", path, () => {
-      this.#find(path, "syncfs");
-      this.disk.syncEverything();
-    });
+  openFileSystem(path: string): OpenFileSystem {
+    const file = this.open(path, { access: "read" });
+    return {
+      device: file.status().device,
+      sync: () => this.perform("sync file system", path, () => this.disk.syncEverything()),
+      close: () => file.close(),
+      [Symbol.dispose]: () => file.close(),
+    };
   }
 
   space(_path: string): { readonly freeBytes: number; readonly totalBytes: number } {

@@ -1,0 +1,178 @@
+/**
+ * Keyspaces on a disk that fails, or loses its power: a file system of its own, whose blocks lie in a
+ * memory that can be taken away (every write is then an error) and copied (what a power cut
+ * leaves).
+ */
+
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { runningAsRoot } from "../support/ordinary_user.ts";
+import { runCountd, runProgram, startCountd } from "../support/process.ts";
+import { withTemporaryDirectory } from "../support/temporary.ts";
+import { waitUntil } from "../support/wait.ts";
+
+const SIZE = 64 * 1024 * 1024;
+
+/** More than a fold syncs one by one. */
+const keyspaces = ["a", "b", "c", "d", "e", "f"];
+
+async function hasRun(...command: string[]): Promise<boolean> {
+  return (await runProgram(command)).code === 0;
+}
+
+class FailingDisk {
+  private constructor(readonly memory: string, readonly place: string) {}
+
+  /** A new disk, mounted on `place`; null if this machine cannot have one. */
+  static async mount(memory: string, place: string): Promise<FailingDisk | null> {
+    Deno.mkdirSync(memory);
+    if (!await hasRun("mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", memory)) return null;
+    const disk = new FailingDisk(memory, place);
+    Deno.writeFileSync(disk.image, new Uint8Array());
+    Deno.truncateSync(disk.image, SIZE);
+    const isMade = await hasRun("mkfs.ext4", "-q", "-O", "^has_journal", "-N", "512", disk.image) &&
+      await disk.#attach();
+    if (!isMade) {
+      await disk.unmount();
+      return null;
+    }
+    Deno.removeSync(`${place}/lost+found`);
+    assertEquals(await hasRun("sync", "-f", place), true);
+    return disk;
+  }
+
+  get image(): string {
+    return `${this.memory}/image`;
+  }
+
+  async #attach(): Promise<boolean> {
+    return await hasRun("mount", "-o", "loop,errors=continue", this.image, this.place);
+  }
+
+  /** From now on no block can be written: there is no memory for one any more. */
+  async fail(): Promise<void> {
+    assertEquals(
+      await hasRun("fallocate", "--punch-hole", "--length", `${SIZE}`, this.image),
+      true,
+    );
+    const chunk = new Uint8Array(4096);
+    try {
+      while (true) Deno.writeFileSync(`${this.memory}/filler`, chunk, { append: true });
+    } catch (error) {
+      assertMatch(String(error), /No space left/);
+    }
+  }
+
+  /** Blocks can be written again. Those that could not are lost. */
+  mend(): void {
+    Deno.removeSync(`${this.memory}/filler`);
+  }
+
+  /** What is on the disk now, without what the system has in its memory. */
+  blocks(): Uint8Array {
+    return Deno.readFileSync(this.image);
+  }
+
+  /** The disk after the computer's next start, with these blocks. */
+  async restart(blocks: Uint8Array): Promise<void> {
+    assertEquals(await hasRun("umount", this.place), true);
+    using file = Deno.createSync(this.image);
+    // Zeros take no memory.
+    for (let at = 0; at < blocks.length; at += 4096) {
+      const block = blocks.subarray(at, at + 4096);
+      if (block.every((byte) => byte === 0)) continue;
+      file.seekSync(at, Deno.SeekMode.Start);
+      file.writeSync(block);
+    }
+    file.truncateSync(blocks.length);
+    assertEquals(await this.#attach(), true);
+  }
+
+  async unmount(): Promise<void> {
+    await hasRun("umount", "-l", this.place);
+    await hasRun("umount", "-l", this.memory);
+  }
+}
+
+/** A data directory whose `keyspaces/` is a failing disk. */
+async function withFailingKeyspaces(
+  body: (data: string, disk: FailingDisk) => Promise<void>,
+): Promise<void> {
+  if (!runningAsRoot()) return console.log("left to root: a file system for keyspaces");
+  await withTemporaryDirectory(async (directory) => {
+    const data = `${directory}/data`;
+    await count(data, 0);
+    const disk = await FailingDisk.mount(`${directory}/memory`, `${data}/keyspaces`);
+    if (disk === null) return console.log("not run: needs mkfs.ext4 and a loop device");
+    try {
+      await body(data, disk);
+    } finally {
+      await disk.unmount();
+    }
+  });
+}
+
+/** Adds to the counter `k` of each keyspace, through a writer that has ended afterwards. */
+async function count(data: string, increment: number): Promise<void> {
+  await using writer = startCountd(["write", "--data", data, "--port", "0"]);
+  const { port } = await writer.listening();
+  const stdin = keyspaces.map((name) => `${name}\tk\t${increment}\n`).join("");
+  const server = ["--connect", `127.0.0.1:${port}`];
+  assertEquals((await runCountd(["load", ...server], { stdin })).code, 0);
+  assertEquals(await writer.stop(), 0);
+}
+
+async function assertCounted(data: string, value: number): Promise<void> {
+  for (const name of keyspaces) {
+    const { text, stderr } = await runCountd(["get", name, "k", "--data", data]);
+    assertEquals([name, text], [name, `${value}\n`], stderr);
+  }
+  const checked = await runCountd(["check", "--data", data]);
+  assertEquals(checked.code, 0, checked.text + checked.stderr);
+}
+
+Deno.test("A fold finds the write error of its pages that another process was told of before it", async () => {
+  await withFailingKeyspaces(async (data, disk) => {
+    // A new keyspace is synced by itself before it gets its name, so it takes a second fold.
+    await count(data, 5);
+    assertEquals((await runCountd(["worker", "--once", "--data", data])).code, 0);
+    await count(data, 2);
+    const blocks = disk.blocks();
+    await using worker = startCountd(["worker", "--once", "--data", data], {
+      env: { COUNTD_FAULT: "stop@fold.4.before" },
+    });
+    await waitUntil("the pages to be written", () => {
+      return /^State:\s+T/m.test(Deno.readTextFileSync(`/proc/${worker.pid}/status`));
+    });
+    await disk.fail();
+    const other = await runProgram(["sync", "-f", disk.place]);
+    assertStringIncludes(other.stderr, "Input/output error");
+    disk.mend();
+    worker.signal("SIGCONT");
+    const { code, stderr } = await worker.ended();
+    assertEquals(code, 6, stderr);
+    assertStringIncludes(stderr, "marked failed");
+
+    // The disk is replaced: the new increments are still in the logs.
+    await disk.restart(blocks);
+    const cleared = await runCountd(["check", "--clear-failed", "--data", data]);
+    assertEquals(cleared.code, 0, cleared.stderr);
+    assertEquals((await runCountd(["worker", "--once", "--data", data])).code, 0);
+    await assertCounted(data, 7);
+  });
+});
+
+Deno.test("A worker that takes over makes what a dead one published durable on the disk of the keyspaces", async () => {
+  await withFailingKeyspaces(async (data, disk) => {
+    await count(data, 5);
+    assertEquals((await runCountd(["worker", "--once", "--data", data])).code, 0);
+    await count(data, 2);
+    const dead = await runCountd(["worker", "--once", "--data", data], {
+      env: { COUNTD_FAULT: "kill@fold.6.before" },
+    });
+    assertEquals(dead.signal, "SIGKILL", dead.stderr);
+    // It finds the logs applied, and recycles them.
+    assertEquals((await runCountd(["worker", "--once", "--data", data])).code, 0);
+    await disk.restart(disk.blocks());
+    await assertCounted(data, 7);
+  });
+});
