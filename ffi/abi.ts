@@ -86,6 +86,7 @@ const linuxErrno: Abi["errno"] = {
   2: "ENOENT",
   4: "EINTR",
   5: "EIO",
+  6: "ENXIO",
   9: "EBADF",
   11: "EAGAIN",
   12: "ENOMEM",
@@ -113,6 +114,7 @@ const linuxErrno: Abi["errno"] = {
   38: "ENOSYS",
   39: "ENOTEMPTY",
   40: "ELOOP",
+  74: "EBADMSG",
   75: "EOVERFLOW",
   88: "ENOTSOCK",
   95: "EOPNOTSUPP",
@@ -120,6 +122,7 @@ const linuxErrno: Abi["errno"] = {
   110: "ETIMEDOUT",
   111: "ECONNREFUSED",
   116: "ESTALE",
+  117: "EUCLEAN",
   122: "EDQUOT",
 };
 
@@ -128,6 +131,7 @@ const appleErrno: Abi["errno"] = {
   2: "ENOENT",
   4: "EINTR",
   5: "EIO",
+  6: "ENXIO",
   9: "EBADF",
   11: "EDEADLK",
   12: "ENOMEM",
@@ -161,6 +165,7 @@ const appleErrno: Abi["errno"] = {
   77: "ENOLCK",
   78: "ENOSYS",
   84: "EOVERFLOW",
+  94: "EBADMSG",
 };
 
 const linux = {

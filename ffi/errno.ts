@@ -8,6 +8,7 @@ const explanations: Readonly<Record<string, string>> = {
   EPERM: "operation not permitted",
   ENOENT: "no such file or directory",
   EIO: "input/output error",
+  ENXIO: "not a file, or its device is gone",
   EAGAIN: "held by another process",
   ENOMEM: "not enough memory",
   EACCES: "permission denied",
@@ -29,6 +30,8 @@ const explanations: Readonly<Record<string, string>> = {
   ELOOP: "too many symbolic links",
   EDQUOT: "the disk quota is used up",
   EOPNOTSUPP: "not supported by the file system",
+  EBADMSG: "the file system found damage",
+  EUCLEAN: "the file system is damaged",
   ESTALE: "the file is gone from its server",
 };
 

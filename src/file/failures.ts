@@ -9,6 +9,8 @@ const fullCodes: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
 const scarceCodes: readonly string[] = ["EMFILE", "ENFILE", "ENOMEM", "ENOLCK"];
 const syncCalls: readonly string[] = ["fsync", "fdatasync", "syncfs", "msync", "sync"];
 const readCalls: readonly string[] = ["read", "open", "stat", "fstat"];
+const readCodes: readonly string[] = ["EIO", "EBADMSG", "EUCLEAN"];
+const closedCodes: readonly string[] = ["EACCES", "EPERM", "ENXIO", "EISDIR", "ELOOP"];
 
 /** True for ENOSPC, EDQUOT and EFBIG. A failed sync is never of this kind. */
 export function isDiskFull(error: unknown): error is OsError {
@@ -26,9 +28,19 @@ export function isOutOfResources(error: unknown): error is OsError {
 }
 
 /**
- * True for EIO of a call that reads: a bad sector, as a rule, and trouble of that one file. EIO of a write
- * or a sync is another matter: then nobody knows what is on disk.
+ * True if a call that reads meets a bad sector or damage of the file system: trouble of that one file. EIO
+ * of a write or a sync is another matter: then nobody knows what is on disk.
  */
 export function isReadFailure(error: unknown): error is OsError {
-  return error instanceof OsError && error.code === "EIO" && readCalls.includes(error.syscall);
+  return error instanceof OsError && readCodes.includes(error.code) &&
+    readCalls.includes(error.syscall);
+}
+
+/**
+ * True if one file cannot be opened because of what it is or who owns it. ELOOP is told before, by the
+ * look at the name; EACCES of such a look is trouble of the whole directory.
+ */
+export function isClosedToUs(error: unknown): error is OsError {
+  if (!(error instanceof OsError) || !closedCodes.includes(error.code)) return false;
+  return error.syscall === "open" || error.code === "ELOOP";
 }

@@ -12,7 +12,13 @@ export {
   syncName,
   trimSlashes,
 } from "./durable.ts";
-export { isDiskFull, isOutOfResources, isReadFailure, isSyncFailure } from "./failures.ts";
+export {
+  isClosedToUs,
+  isDiskFull,
+  isOutOfResources,
+  isReadFailure,
+  isSyncFailure,
+} from "./failures.ts";
 export { FaultPlan } from "./fault.ts";
 export { type FileIdentity, isSameFile, leadsTo } from "./identity.ts";
 export { returnLargeBlocks } from "./large_blocks.ts";

@@ -3,16 +3,18 @@
  * `refresh`. Answers cost O(log n) pages and what they copy.
  */
 
-import type { Storage, StoredFile } from "../file/mod.ts";
+import type { FileIdentity, Storage, StoredFile } from "../file/mod.ts";
 import { TreeReader } from "../tree/mod.ts";
 
 export class KeyspaceReader extends TreeReader implements Disposable {
   readonly path: string;
+  readonly identity: FileIdentity;
   readonly #file: StoredFile;
 
   private constructor(file: StoredFile, options: { readonly cacheBytes?: number }) {
     super(file, options);
     this.path = file.path;
+    this.identity = file.status();
     this.#file = file;
   }
 

@@ -12,7 +12,14 @@
 import { assert } from "../base/assert.ts";
 import { CorruptError } from "../base/errors.ts";
 import { printableName } from "../base/printable.ts";
-import type { Storage, StoredFile } from "../file/mod.ts";
+import {
+  type FileIdentity,
+  isClosedToUs,
+  isReadFailure,
+  leadsTo,
+  type Storage,
+  type StoredFile,
+} from "../file/mod.ts";
 import { type ApplyFigures, type Batch, type MarkMap, TreeWriter } from "../tree/mod.ts";
 import { compareNames, keyspacePath, temporaryPath } from "./catalog.ts";
 
@@ -24,8 +31,7 @@ export const DEFAULT_PAGE_SIZE = 8192;
 
 export class KeyspaceWriter implements Disposable {
   readonly path: string;
-  /** The file system that the file is on. */
-  readonly device: bigint;
+  readonly #identity: FileIdentity;
   readonly #storage: Storage;
   readonly #file: StoredFile;
   readonly #tree: TreeWriter;
@@ -45,13 +51,14 @@ export class KeyspaceWriter implements Disposable {
     this.#file = file;
     this.#tree = tree;
     this.path = path;
-    this.device = file.status().device;
+    this.#identity = file.status();
     this.#temporaryPath = temporary;
   }
 
   /**
    * Opens a keyspace, or begins one that does not exist: it gets its name when it is first published.
-   * Only for the process that holds the fold lease. Throws `CorruptError` for a damaged file.
+   * Only for the process that holds the fold lease. Throws `CorruptError` for a damaged file, and for what
+   * is no file: to open a FIFO could wait for ever.
    */
   static open(
     storage: Storage,
@@ -60,7 +67,9 @@ export class KeyspaceWriter implements Disposable {
     { pageSize = DEFAULT_PAGE_SIZE }: { readonly pageSize?: number } = {},
   ): KeyspaceWriter {
     const path = keyspacePath(directory, name);
-    const isNew = storage.statusOrNull(path) === null;
+    const found = storage.statusOrNull(path);
+    if (found !== null && found.kind !== "file") throw noFile(path);
+    const isNew = found === null;
     const temporary = isNew ? temporaryPath(directory, name) : null;
     if (temporary !== null && storage.statusOrNull(temporary) !== null) storage.unlink(temporary);
     const file = temporary === null
@@ -79,6 +88,11 @@ export class KeyspaceWriter implements Disposable {
 
   get name(): Uint8Array {
     return this.#tree.name;
+  }
+
+  /** The file system that the file is on. */
+  get device(): bigint {
+    return this.#identity.device;
   }
 
   /** Whether the keyspace has no name in the directory yet. */
@@ -103,6 +117,25 @@ export class KeyspaceWriter implements Disposable {
   /** The greatest generation of a log slot that is in the counters; 0 when none is. */
   applied(slot: number): bigint {
     return this.#tree.mark(slot);
+  }
+
+  /**
+   * Whether what was written here will be found under the keyspace's name: nobody removed the file, put
+   * another in its place or wrote over it since it was opened. If not, close this and open the name anew.
+   */
+  isInPlace(): boolean {
+    try {
+      if (this.#temporaryPath !== null) {
+        return leadsTo(this.#storage, this.#temporaryPath, this.#identity) &&
+          this.#storage.statusOrNull(this.path) === null;
+      }
+      return leadsTo(this.#storage, this.path, this.#identity) && this.#tree.isUnchanged();
+    } catch (error) {
+      // What is wrong is told when the name is opened.
+      const isGone = error instanceof CorruptError || isClosedToUs(error) || isReadFailure(error);
+      if (!isGone) throw error;
+      return false;
+    }
   }
 
   /**
@@ -165,13 +198,21 @@ export class KeyspaceWriter implements Disposable {
   close(): void {
     this.#file.close();
     if (this.#temporaryPath === null) return;
-    this.#storage.unlink(this.#temporaryPath);
+    const isThere = this.#storage.statusOrNull(this.#temporaryPath) !== null;
+    if (isThere) this.#storage.unlink(this.#temporaryPath);
     this.#temporaryPath = null;
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function noFile(path: string): CorruptError {
+  return new CorruptError(`Keyspace ${path} is not a regular file: move it away`, {
+    path,
+    offset: 0,
+  });
 }
 
 /** A file under the name of one keyspace that says it is another. */

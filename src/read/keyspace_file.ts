@@ -1,11 +1,12 @@
 /**
  * The file of a keyspace, whether it exists already or not: a keyspace that only the logs know so far has
- * no file, and gets one while we look on.
+ * no file, and gets one while we look on. A file that was removed or replaced is given up for what has its
+ * name.
  */
 
 import { assert } from "../base/assert.ts";
 import { CorruptError } from "../base/errors.ts";
-import { OsError, type Storage } from "../file/mod.ts";
+import { leadsTo, OsError, type Storage } from "../file/mod.ts";
 import { compareNames, COPY_BYTES_MIN, keyspacePath, KeyspaceReader } from "../keyspace/mod.ts";
 import type { KeyspaceFile } from "./keyspace_view.ts";
 import type { BaseRanking } from "./base_ranking.ts";
@@ -44,9 +45,12 @@ export class StoredKeyspace implements KeyspaceFile {
   }
 
   refresh(): boolean {
+    const isLost = this.#reader !== null &&
+      !leadsTo(this.#storage, this.#path, this.#reader.identity);
+    if (isLost) this[Symbol.dispose]();
     if (this.#reader !== null) return this.#reader.refresh();
     this.#reader = this.#openOrNull();
-    if (this.#reader === null) return false;
+    if (this.#reader === null) return isLost;
     this.#ranking = new FileRanking(this.#reader);
     return true;
   }

@@ -52,6 +52,8 @@ interface Transaction {
   readonly marks: BigUint64Array;
 }
 
+const metaScratch = new Uint8Array(META_BYTES);
+
 export class TreeWriter {
   readonly #file: StoredFile;
   readonly #source: ScratchPages;
@@ -130,6 +132,11 @@ export class TreeWriter {
   /** How often, ever, a sum was held at a limit of int64. */
   get saturated(): bigint {
     return this.#meta.saturated;
+  }
+
+  /** Whether the file still says what this writer left in it. Throws `CorruptError` and `OsError`. */
+  isUnchanged(): boolean {
+    return readMetaBlocks(this.#file, metaScratch).newest.transaction === this.transaction;
   }
 
   /** The greatest generation of a log slot that is in the counters; 0 when none is. */

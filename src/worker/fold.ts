@@ -4,13 +4,13 @@
  *   2 lock and verify the logs, drop what a keyspace has already, sum per key
  *   3 new pages of every keyspace
  *   4 sync A
- *   5 the older meta page of each; new files get their names
+ *   5 the older meta page of each that its name still leads to; new files get their names
  *   6 sync B, with the directory
  *   then recycle the logs that every keyspace they name has applied
  *
  * Invariants:
  *  1. A log's share is dropped per (keyspace, log) before anything is summed.
- *  2. A log is recycled only after sync B, and only when no keyspace that it names was left out.
+ *  2. A log is recycled only after sync B, and only when no keyspace that it names was left out or put off.
  *  3. A keyspace takes all records of a log or none: its mark says all.
  *  4. Whatever stops a fold, the keyspaces are as before or as after, each for itself.
  */
@@ -38,6 +38,8 @@ export interface FoldResult {
   readonly records: number;
   readonly keyspaces: number;
   readonly saturated: number;
+  /** Logs that the next fold takes again: the file of a keyspace was removed or replaced. */
+  readonly putOff: number;
 }
 
 /** Thrown where the disk is too full for a fold of this size; nothing has changed. */
@@ -47,6 +49,12 @@ export class FoldTooLargeError extends Error {
 
 interface Share {
   readonly keyspace: Uint8Array;
+  readonly marks: Map<number, bigint>;
+}
+
+/** A keyspace whose pages are written. */
+interface Written {
+  readonly writer: KeyspaceWriter;
   readonly marks: Map<number, bigint>;
 }
 
@@ -62,6 +70,8 @@ export class Fold {
   readonly #refused = new Set<string>();
   /** Slots that name a keyspace which was left out. */
   readonly #blocked = new Set<number>();
+  /** Slots that name a keyspace whose file was removed or replaced since its marks were read. */
+  readonly #putOff = new Set<number>();
   #records = 0;
   #saturated = 0;
   #taken = 0;
@@ -161,18 +171,17 @@ export class Fold {
     const shares = [...this.#shares.entries()];
     let keyspaces = 0;
     for (let first = 0; first < shares.length; first += groupMax) {
-      const written: KeyspaceWriter[] = [];
+      const written: Written[] = [];
       for (const [key, share] of shares.slice(first, first + groupMax)) {
         const batch = batches.get(key);
         // Without a sum there is nothing to apply, and its logs are through with this keyspace.
         if (batch !== undefined) this.#writePages(share, { batch, pinned, written });
       }
-      this.#publish(written);
+      keyspaces += this.#publish(written);
       this.writers.trim();
-      keyspaces += written.length;
     }
-    const recycled = this.#recycle();
-    return { recycled, records: this.#records, keyspaces, saturated: this.#saturated };
+    const { recycled, putOff } = this.#recycle();
+    return { recycled, records: this.#records, keyspaces, saturated: this.#saturated, putOff };
   }
 
   /** Step 3 for one keyspace, which then is one of `written`. */
@@ -181,17 +190,19 @@ export class Fold {
     { batch, pinned, written }: {
       readonly batch: Batch;
       readonly pinned: boolean;
-      readonly written: KeyspaceWriter[];
+      readonly written: Written[];
     },
   ): void {
     let writer: KeyspaceWriter | null = null;
     try {
       writer = this.writers.get(keyspace);
+      if (hasAny(writer, marks)) return this.#putLogsOff(marks);
       this.#saturated += writer.apply(batch, marks, { pinned }).saturated;
-      written.push(writer);
+      written.push({ writer, marks });
     } catch (error) {
       if (isKeyspaceTrouble(error)) return this.#leaveOut(keyspace, marks, error);
-      for (const other of writer === null ? written : [...written, writer]) {
+      const others = written.map((each) => each.writer);
+      for (const other of writer === null ? others : [...others, writer]) {
         if (other.isNew) this.writers.drop(other.name);
         else other.abandon();
       }
@@ -200,13 +211,28 @@ export class Fold {
     }
   }
 
-  /** Steps 4 to 6. */
-  #publish(written: readonly KeyspaceWriter[]): void {
-    this.#syncAll(4, written, (writer) => writer.syncPages());
-    const isNew = written.some((writer) => writer.isNew);
-    for (const writer of written) writer.publish();
-    this.#syncAll(6, written, (writer) => writer.syncMeta());
+  /** Steps 4 to 6. Returns the number of keyspaces that were published. */
+  #publish(written: readonly Written[]): number {
+    this.#syncAll(4, written.map(({ writer }) => writer), (writer) => writer.syncPages());
+    const published: KeyspaceWriter[] = [];
+    let isNew = false;
+    for (const { writer, marks } of written) {
+      if (!writer.isInPlace()) {
+        this.writers.dropLost(writer);
+        this.#putLogsOff(marks);
+        continue;
+      }
+      isNew ||= writer.isNew;
+      writer.publish();
+      published.push(writer);
+    }
+    this.#syncAll(6, published, (writer) => writer.syncMeta());
     if (isNew) this.directory.storage.syncDirectory(this.directory.paths.keyspaces);
+    return published.length;
+  }
+
+  #putLogsOff(marks: Map<number, bigint>): void {
+    for (const slot of marks.keys()) this.#putOff.add(slot);
   }
 
   #leaveOut(keyspace: Uint8Array, marks: Map<number, bigint>, error: KeyspaceTrouble): void {
@@ -233,20 +259,24 @@ export class Fold {
     for (const writer of writers) if (writer.device !== fileSystem.device) sync(writer);
   }
 
-  #recycle(): number {
+  #recycle(): { readonly recycled: number; readonly putOff: number } {
     let recycled = 0;
+    let putOff = 0;
     // One by one: where a log cannot be let go of, the others are still ours to give up.
     for (let log = this.#logs.shift(); log !== undefined; log = this.#logs.shift()) {
       if (this.#blocked.has(log.slot)) {
         this.aside.addBlockedLog(log.slot);
         log.putBack();
+      } else if (this.#putOff.has(log.slot)) {
+        log.putBack();
+        putOff++;
       } else {
         this.aside.removeLog(log.slot);
         log.recycle();
         recycled++;
       }
     }
-    return recycled;
+    return { recycled, putOff };
   }
 
   /**
@@ -262,4 +292,12 @@ export class Fold {
       }
     }
   }
+}
+
+/** Whether a keyspace has one of these logs. Only if its file is another one than when it was asked first. */
+function hasAny(writer: KeyspaceWriter, marks: Map<number, bigint>): boolean {
+  for (const [slot, generation] of marks) {
+    if (writer.applied(slot) >= generation) return true;
+  }
+  return false;
 }

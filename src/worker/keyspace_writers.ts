@@ -3,6 +3,8 @@
  * folded ones stay open; the number of descriptors stays bounded.
  */
 
+import { type Events, noEvents } from "../base/events.ts";
+import { printableName } from "../base/printable.ts";
 import type { OpenFileSystem, Storage } from "../file/mod.ts";
 import { keyspacePath, KeyspaceWriter } from "../keyspace/mod.ts";
 
@@ -18,7 +20,11 @@ export class KeyspaceWriters {
   readonly #open = new Map<string, KeyspaceWriter>();
   #fileSystem: OpenFileSystem | null = null;
 
-  constructor(readonly storage: Storage, readonly directory: string) {}
+  constructor(
+    readonly storage: Storage,
+    readonly directory: string,
+    readonly events: Events = noEvents,
+  ) {}
 
   /**
    * The file system of the keyspaces. It is open before the first page is written, and stays open until
@@ -41,13 +47,22 @@ export class KeyspaceWriters {
     if (!isOpen && this.storage.statusOrNull(keyspacePath(this.directory, name)) === null) {
       return 0n;
     }
-    const applied = this.get(name).applied(slot);
+    const applied = this.#writer(name).applied(slot);
     this.trim();
     return applied;
   }
 
-  /** Throws `CorruptError` for a damaged keyspace. */
+  /**
+   * The writer of what has the keyspace's name now, between two transactions. Throws `CorruptError` for a
+   * damaged keyspace.
+   */
   get(name: Uint8Array): KeyspaceWriter {
+    const writer = this.#open.get(nameKey(name));
+    if (writer !== undefined && !writer.isInPlace()) this.dropLost(writer);
+    return this.#writer(name);
+  }
+
+  #writer(name: Uint8Array): KeyspaceWriter {
     const key = nameKey(name);
     let writer = this.#open.get(key);
     // The name may be a view of a log that is let go before the keyspace is.
@@ -66,7 +81,8 @@ export class KeyspaceWriters {
   giveSpaceBack(onTrouble: (name: Uint8Array, error: unknown) => void): void {
     for (const writer of this.#open.values()) {
       try {
-        writer.trim();
+        if (writer.isInPlace()) writer.trim();
+        else this.dropLost(writer);
       } catch (error) {
         this.drop(writer.name);
         onTrouble(writer.name, error);
@@ -79,6 +95,16 @@ export class KeyspaceWriters {
     const key = nameKey(name);
     this.#open.get(key)?.close();
     this.#open.delete(key);
+  }
+
+  /** As `drop`, for a file that has lost its name, or its content. */
+  dropLost(writer: KeyspaceWriter): void {
+    const { name, path } = writer;
+    this.events.report("warn", "keyspace file was removed or replaced: its name is opened anew", {
+      keyspace: printableName(name),
+      path,
+    });
+    this.drop(name);
   }
 
   /** Closes the longest unused ones. Not between apply and publish. */

@@ -1,6 +1,6 @@
 /**
- * What the folds of this process leave alone: damaged logs, keyspaces that are damaged or that the disk
- * cannot read, and logs that name such a keyspace. Kept in memory only: each worker finds the damage
+ * What the folds of this process leave alone: damaged logs, keyspaces that are damaged, that the disk
+ * cannot read or that this user may not open, and logs that name such a keyspace. Kept in memory only: each worker finds the damage
  * itself, and a repair is noticed by looking again now and then.
  */
 
@@ -8,7 +8,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
 import { CorruptError } from "../base/errors.ts";
 import { printableName } from "../base/printable.ts";
-import { isReadFailure, type OsError } from "../file/mod.ts";
+import { isClosedToUs, isReadFailure, type OsError } from "../file/mod.ts";
 import { nameKey } from "./keyspace_writers.ts";
 
 const lookAgainMs = 30_000;
@@ -17,7 +17,7 @@ const lookAgainMs = 30_000;
 export type KeyspaceTrouble = CorruptError | OsError;
 
 export function isKeyspaceTrouble(error: unknown): error is KeyspaceTrouble {
-  return error instanceof CorruptError || isReadFailure(error);
+  return error instanceof CorruptError || isReadFailure(error) || isClosedToUs(error);
 }
 
 export class SetAside {
@@ -56,7 +56,7 @@ export class SetAside {
   /** A sound log that names a keyspace that was set aside: it stays sealed. */
   addBlockedLog(slot: number): void {
     if (!this.#logs.has(slot)) {
-      this.events.report("warn", "log waits for a damaged keyspace", { slot });
+      this.events.report("warn", "log waits for a keyspace that is set aside", { slot });
     }
     this.#logs.set(slot, this.clock.nowMs());
   }

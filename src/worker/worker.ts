@@ -20,7 +20,7 @@ import {
   settleLoneLockNames,
   slotLock,
 } from "../commitlog/mod.ts";
-import { isDiskFull, isOutOfResources, isSyncFailure } from "../file/mod.ts";
+import { isDiskFull, isOutOfResources, isSyncFailure, makeDirectories } from "../file/mod.ts";
 import { Aggregator, sweepKeyspaces } from "../keyspace/mod.ts";
 import { BadRecordError } from "../wire/mod.ts";
 import { Fold, FoldTooLargeError } from "./fold.ts";
@@ -59,10 +59,16 @@ export class Worker {
   #logsMax = Infinity;
   /** The last fold was given up for want of space; a smaller one is tried next. */
   #wasTooLarge = false;
+  /** The last fold has put logs off to the next one. */
+  #hasPutOff = false;
   #diskIsFull = false;
 
   constructor(readonly directory: DataDirectory, readonly surroundings: Surroundings) {
-    this.#writers = new KeyspaceWriters(directory.storage, directory.paths.keyspaces);
+    this.#writers = new KeyspaceWriters(
+      directory.storage,
+      directory.paths.keyspaces,
+      surroundings.events,
+    );
     this.#aside = new SetAside(surroundings.clock, surroundings.events);
     this.#gathering = new Gathering(directory, surroundings.clock);
     surroundings.metrics.troubles = () => this.#aside.troubles();
@@ -125,7 +131,7 @@ export class Worker {
             `No space to fold the logs of ${this.directory.paths.data}: free some and try again`,
           );
         }
-        if (worked > 0 || this.#wasTooLarge) {
+        if (worked > 0 || this.#wasTooLarge || this.#hasPutOff) {
           await clock.sleep(0, signal);
           continue;
         }
@@ -175,6 +181,7 @@ export class Worker {
     const { storage, control, paths } = this.directory;
     try {
       storage.reach("fold.1.before");
+      makeDirectories(storage, paths.keyspaces, 0o700);
       this.#makeMarksDurable();
       storage.reach("fold.1.after");
       sweepKeyspaces(storage, paths.keyspaces);
@@ -220,6 +227,7 @@ export class Worker {
     this.#open = null;
     try {
       this.#wasTooLarge = false;
+      this.#hasPutOff = false;
       const { recovered, isEnough } = this.#collect(fold);
       if (fold.logCount === 0) return recovered;
       this.#openMs += clock.nowMs() - startMs;
@@ -229,6 +237,7 @@ export class Worker {
       }
       const finishMs = clock.nowMs();
       const result = fold.finish();
+      this.#hasPutOff = result.putOff > 0;
       this.#writers.trim();
       this.#noteDiskFull(false);
       this.#logsMax *= 2;
