@@ -115,7 +115,7 @@ export function multipartField(body: Uint8Array, boundary: string, name: string)
     }
     const contentStart = headEnd + headEnding.length;
     // A part without content ends with the line end of its head.
-    let end = indexOf(body, delimiter, contentStart - 2);
+    const end = indexOf(body, delimiter, contentStart - 2);
     if (end < 0) throw unfinished();
     const head = new TextDecoder().decode(body.subarray(start + 2, headEnd));
     if (partName(head) === name) return decodeText(body.subarray(contentStart, end));
