@@ -47,6 +47,8 @@ const symbols = {
   flock: { parameters: ["i32", "i32"], result: "i32" },
   // int fcntl(int fd, int cmd, ... /* struct flock *lock, int, or fstore_t * */);
   fcntl: { parameters: ["i32", "i32", "buffer"], result: "i32" },
+  // int sigaction(int sig, const struct sigaction *act, struct sigaction *oldact);
+  sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // void (*signal(int sig, void (*func)(int)))(int);
   signal: { parameters: ["i32", "pointer"], result: "pointer" },
   // int socket(int domain, int type, int protocol);

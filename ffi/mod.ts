@@ -33,6 +33,6 @@ export { rangeLockConflicts, releaseFlock, setRangeLock, tryFlock } from "./lock
 export { returnBlocksFrom } from "./malloc.ts";
 export { MappedMemory, pageSizeBytes } from "./mmap.ts";
 export { selfTest } from "./self_test.ts";
-export { ignoreFileSizeSignal } from "./signal.ts";
+export { ignoreFileSizeSignal, ignoreHangup, isHangupIgnored } from "./signal.ts";
 export { sendDatagram } from "./socket.ts";
 export { type Endpoint, shutdownConnection } from "./tcp.ts";

@@ -129,7 +129,8 @@ async function runVerb(
 async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
   const { stdout, stderr, surroundings } = streams;
   // Only a verb that runs pays for loading the room that touches the disk.
-  const { FaultPlan, notifyServiceManager, systemStorage } = await import("../file/mod.ts");
+  const file = await import("../file/mod.ts");
+  const { FaultPlan, notifyServiceManager, systemStorage } = file;
   let storage: ReturnType<typeof systemStorage> | undefined;
   let signal: AbortSignal | undefined;
   const format = (parsed.options["logFormat"] ?? "logfmt") as LogFormat;
@@ -163,7 +164,7 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
     events,
     get signal() {
       if (signal === undefined) {
-        signal = watchSignals();
+        signal = watchSignals(file);
         signal.addEventListener("abort", () => manager.stopping());
       }
       return signal;

@@ -3,7 +3,7 @@
  */
 
 export { OsError } from "../../ffi/mod.ts";
-export { selfTest as platformSelfTest } from "../../ffi/mod.ts";
+export { ignoreHangup, isHangupIgnored, selfTest as platformSelfTest } from "../../ffi/mod.ts";
 export {
   directoryOf,
   makeDirectories,
