@@ -47,6 +47,10 @@ const symbols = {
   flock: { parameters: ["i32", "i32"], result: "i32" },
   // int fcntl(int fd, int cmd, ... /* struct flock *lock, int, or fstore_t * */);
   fcntl: { parameters: ["i32", "i32", "buffer"], result: "i32" },
+  // ssize_t write(int fd, const void *buf, size_t count);
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  // int poll(struct pollfd *fds, nfds_t nfds, int timeout);
+  poll: { parameters: ["buffer", "usize", "i32"], result: "i32" },
   // int sigaction(int sig, const struct sigaction *act, struct sigaction *oldact);
   sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // void (*signal(int sig, void (*func)(int)))(int);

@@ -35,4 +35,5 @@ export { MappedMemory, pageSizeBytes } from "./mmap.ts";
 export { selfTest } from "./self_test.ts";
 export { ignoreFileSizeSignal, ignoreHangup, isHangupIgnored } from "./signal.ts";
 export { sendDatagram } from "./socket.ts";
+export { writerWithoutWaiting } from "./stream.ts";
 export { type Endpoint, shutdownConnection } from "./tcp.ts";

@@ -1,6 +1,6 @@
 /**
  * Events as lines on stderr: logfmt (`time=… level=info event="log sealed" slot=3`) or JSON, one
- * line an event. The output is to be over a `messageSink`: a stderr that takes nothing stops no daemon.
+ * line an event. The output is to be over a `MessageSink`: a stderr that takes nothing stops no daemon.
  */
 import type { Clock } from "../base/clock.ts";
 import type { EventFields, EventLevel, Events } from "../base/events.ts";
@@ -28,12 +28,16 @@ export class EventLines implements Events {
   }
 
   report(level: EventLevel, event: string, fields: EventFields = {}): void {
+    this.#output.line(this.line(level, event, fields));
+    this.#output.flush();
+  }
+
+  /** The line that `report` writes, without its end. */
+  line(level: EventLevel, event: string, fields: EventFields = {}): string {
     const time = new Date(this.#clock.wallMs()).toISOString();
-    const line = this.#format === "json"
+    return this.#format === "json"
       ? toJson({ time, level, event, ...fields })
       : this.#colored(level, logfmt({ time, level, event, ...fields }));
-    this.#output.line(line);
-    this.#output.flush();
   }
 
   #colored(level: EventLevel, line: string): string {

@@ -1,7 +1,7 @@
 /**
  * Where bytes leave the process. Output is written at once on a terminal and in large pieces
  * elsewhere. A reader of stdout that goes away is no error of ours: `BrokenPipe` ends the command
- * quietly. What cannot be written to stderr is lost and changes nothing (`messageSink`).
+ * quietly. What cannot be written to stderr is lost and changes nothing (`MessageSink`).
  */
 import { nameForOutput, toJson } from "../base/printable.ts";
 import { StreamError } from "./stream_error.ts";
@@ -22,26 +22,6 @@ export interface Sink {
   /** Writes some of the bytes, at least one, and returns how many. */
   writeSync(bytes: Uint8Array): number;
   isTerminal(): boolean;
-}
-
-/**
- * Stderr, which holds messages and no data: bytes that cannot be written (disk full, reader gone) are
- * lost, for an event must not stop a daemon, nor a message change an exit code. What comes later is
- * tried again, so the lines go on when there is space.
- */
-export function messageSink(sink: Sink): Sink {
-  return {
-    writeSync(bytes) {
-      try {
-        return sink.writeSync(bytes);
-      } catch (error) {
-        // Nothing is wrong with this one: `Output` waits for it.
-        if (error instanceof Deno.errors.WouldBlock) throw error;
-        return bytes.length;
-      }
-    },
-    isTerminal: () => sink.isTerminal(),
-  };
 }
 
 export class Output {
@@ -100,7 +80,7 @@ export class Output {
         written += this.#writeSome(bytes.subarray(written));
       }
     } catch (error) {
-      // Of stderr nothing comes here (`messageSink`).
+      // Of stderr nothing comes here (`MessageSink`).
       if (!(error instanceof Deno.errors.BrokenPipe)) throw new StreamError("write stdout", error);
       this.#broken = true;
       throw new BrokenPipe();

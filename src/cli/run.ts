@@ -7,7 +7,8 @@ import { toJson } from "../base/printable.ts";
 import { EventLines, type LogFormat } from "./event_lines.ts";
 import { EXIT_CODES, type ExitCode, failureOf } from "./exit_codes.ts";
 import { helpOfAll, helpOfGroup, helpOfVerb } from "./help.ts";
-import { BrokenPipe, messageSink, Output, type Sink } from "./output.ts";
+import { MessageSink } from "./message_sink.ts";
+import { BrokenPipe, Output, type Sink } from "./output.ts";
 import { type Parsed, parseVerb } from "./parse.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { watchSignals } from "./signals.ts";
@@ -18,6 +19,8 @@ import { type Context, isGroup, type Verb, type VerbGroup } from "./verb.ts";
 export interface Surroundings {
   readonly stdout: Sink;
   readonly stderr: Sink;
+  /** The descriptor behind `stderr`, for a daemon, which never waits for a reader; null if there is none. */
+  readonly stderrDescriptor: number | null;
   readonly stdin: { readonly readable: ReadableStream<Uint8Array>; isTerminal(): boolean };
   environment(name: string): string | undefined;
   readonly clock: Clock;
@@ -28,6 +31,7 @@ export function processSurroundings(): Surroundings {
   return {
     stdout: Deno.stdout,
     stderr: Deno.stderr,
+    stderrDescriptor: 2,
     stdin: Deno.stdin,
     environment: (name) => Deno.env.get(name),
     clock: systemClock,
@@ -41,21 +45,26 @@ export async function runCommandLine(
 ): Promise<ExitCode> {
   const noColor = (surroundings.environment("NO_COLOR") ?? "") !== "";
   const stdout = new Output(surroundings.stdout, noColor);
-  const stderr = new Output(messageSink(surroundings.stderr), noColor);
+  const messages = new MessageSink(surroundings.stderr);
+  const stderr = new Output(messages, noColor);
   try {
-    const code = await dispatch(words, { stdout, stderr, surroundings });
+    const code = await dispatch(words, { stdout, stderr, messages, surroundings });
     stdout.flush();
     stderr.flush();
     return code;
   } catch (error) {
     if (error instanceof BrokenPipe) return EXIT_CODES.ok;
     return report(error, { words, stdout, stderr });
+  } finally {
+    messages.tellLost();
   }
 }
 
 interface Streams {
   readonly stdout: Output;
   readonly stderr: Output;
+  /** What `stderr` writes to. */
+  readonly messages: MessageSink;
   readonly surroundings: Surroundings;
 }
 
@@ -127,7 +136,7 @@ async function runVerb(
 }
 
 async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
-  const { stdout, stderr, surroundings } = streams;
+  const { stdout, stderr, messages, surroundings } = streams;
   // Only a verb that runs pays for loading the room that touches the disk.
   const file = await import("../file/mod.ts");
   const { FaultPlan, notifyServiceManager, systemStorage } = file;
@@ -136,6 +145,13 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
   const format = (parsed.options["logFormat"] ?? "logfmt") as LogFormat;
   const manager = new ServiceManager(surroundings.environment, notifyServiceManager);
   const events = new EventLines(stderr, surroundings.clock, format);
+  // Every daemon has this option, and nothing else has.
+  if ("logFormat" in parsed.options && surroundings.stderrDescriptor !== null) {
+    messages.stopWaiting({
+      writeNow: file.writerWithoutWaiting(surroundings.stderrDescriptor),
+      lostLine: (lines) => events.line("warn", "lines lost: stderr took none", { lines }),
+    });
+  }
   const announce = (message: string) => {
     if (format === "json") return events.report("info", message);
     stderr.line(message);

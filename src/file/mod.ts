@@ -4,6 +4,7 @@
 
 export { OsError } from "../../ffi/mod.ts";
 export { ignoreHangup, isHangupIgnored, selfTest as platformSelfTest } from "../../ffi/mod.ts";
+export { writerWithoutWaiting } from "../../ffi/mod.ts";
 export {
   directoryOf,
   makeDirectories,

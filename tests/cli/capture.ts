@@ -40,6 +40,7 @@ export async function capture(
   const surroundings: Surroundings = {
     stdout,
     stderr,
+    stderrDescriptor: null,
     stdin: { readable: new Blob([stdin]).stream(), isTerminal: () => false },
     environment: (name) => environment[name],
     clock: systemClock,

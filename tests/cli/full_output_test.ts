@@ -30,6 +30,7 @@ class FailingSink extends ArraySink {
 function run(words: readonly string[], streams: { stdout: Sink; stderr: Sink }) {
   return runCommandLine(words, {
     ...streams,
+    stderrDescriptor: null,
     stdin: { readable: new Blob([]).stream(), isTerminal: () => false },
     environment: () => undefined,
     clock: systemClock,

@@ -1,7 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { noEvents } from "../../src/base/events.ts";
 import { EventLines, logfmt } from "../../src/cli/event_lines.ts";
-import { BrokenPipe, messageSink, Output } from "../../src/cli/output.ts";
+import { MessageSink } from "../../src/cli/message_sink.ts";
+import { BrokenPipe, Output } from "../../src/cli/output.ts";
 import { ArraySink } from "./capture.ts";
 
 const clock = {
@@ -96,7 +97,7 @@ Deno.test("A reader that went away is told as BrokenPipe, every time", () => {
 Deno.test("An event that stderr does not take is lost, and the next is tried again", () => {
   const kept = new ArraySink();
   let error: Error | null = null;
-  const sink = messageSink({
+  const sink = new MessageSink({
     writeSync: (bytes) => {
       if (error !== null) throw error;
       return kept.writeSync(bytes);
@@ -119,7 +120,7 @@ Deno.test("An event that stderr does not take is lost, and the next is tried aga
 Deno.test("A stderr that takes nothing just now is waited for, not passed over", () => {
   let refusals = 2;
   const kept = new ArraySink();
-  const sink = messageSink({
+  const sink = new MessageSink({
     writeSync: (bytes) => {
       if (refusals-- > 0) throw new Deno.errors.WouldBlock("full");
       return kept.writeSync(bytes);
@@ -128,6 +129,39 @@ Deno.test("A stderr that takes nothing just now is waited for, not passed over",
   });
   new EventLines(new Output(sink, false), clock, "json").report("info", "said");
   assertEquals(kept.text.includes('"said"'), true);
+});
+
+Deno.test("Lines that a daemon's stderr does not take are counted, told once, and stay whole", () => {
+  let room = 0;
+  let taken = "";
+  const sink = new MessageSink(new ArraySink());
+  sink.stopWaiting({
+    writeNow: (bytes) => {
+      const count = Math.min(room, bytes.length);
+      taken += new TextDecoder().decode(bytes.subarray(0, count));
+      room -= count;
+      return count;
+    },
+    lostLine: (lines) => `lost ${lines}`,
+  });
+  const output = new Output(sink, false);
+  const say = (line: string) => {
+    output.line(line);
+    output.flush();
+  };
+  say("one");
+  say("two");
+  assertEquals(taken, "");
+  room = 10;
+  say("three");
+  assertEquals(taken, "lost 2\nthr");
+  say("four");
+  room = 100;
+  sink.tellLost();
+  sink.tellLost();
+  assertEquals(taken, "lost 2\nthree\nlost 1\n");
+  say("five");
+  assertEquals(taken, "lost 2\nthree\nlost 1\nfive\n");
 });
 
 Deno.test("An event is one line of logfmt or JSON", () => {
