@@ -11,28 +11,31 @@ const adviceOfScarcity: Readonly<Record<string, string>> = {
 export interface ListenAddress {
   readonly hostname: string;
   readonly port: number;
+  /** The option that names the port, for the advice if it is in use; `--port` if not given. */
+  readonly portOption?: string;
 }
 
 /** Throws as `listenError` says where the port is taken or cannot be had. */
-export function listenTcp({ hostname, port }: ListenAddress): Deno.TcpListener {
+export function listenTcp(address: ListenAddress): Deno.TcpListener {
+  const { hostname, port } = address;
   try {
     return Deno.listen({ hostname, port, transport: "tcp" });
   } catch (cause) {
-    throw listenError(cause, { hostname, port });
+    throw listenError(cause, address);
   }
 }
 
 /**
  * What everybody who listens throws for what the runtime throws then: `BusyError` where the process or the
- * system has too many files open, else `FailedError`. `option` is the one that names the port.
+ * system has too many files open, else `FailedError`.
  */
 export function listenError(
   cause: unknown,
-  { hostname, port, option = "--port" }: ListenAddress & { readonly option?: string },
+  { hostname, port, portOption = "--port" }: ListenAddress,
 ): CountdError {
   if (cause instanceof Deno.errors.AddrInUse) {
     return new FailedError(
-      `Port ${port} of ${hostname} is in use: name another one with ${option}, or keep outgoing ` +
+      `Port ${port} of ${hostname} is in use: name another one with ${portOption}, or keep outgoing ` +
         `connections off it with net.ipv4.ip_local_reserved_ports`,
       { cause },
     );

@@ -54,7 +54,7 @@ function listen(
       onError: () => new Response("internal error\n", { status: 500 }),
     });
   } catch (cause) {
-    throw listenError(cause, { ...address, option: "--metrics-port" });
+    throw listenError(cause, { ...address, portOption: "--metrics-port" });
   }
 }
 

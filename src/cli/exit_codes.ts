@@ -68,7 +68,7 @@ const ADVICE_OF_ERRNO: Readonly<Record<string, string>> = {
 export function failureOf(error: unknown): Failure {
   if (error instanceof CountdError) return failure(error.kind, error.message);
   if (error instanceof Deno.errors.AddrInUse) {
-    return failure("failed", "Cannot listen: the port is in use; choose another with --port");
+    return failure("failed", "Cannot listen: the port is in use; choose another");
   }
   if (error instanceof Deno.errors.ConnectionRefused) {
     return failure(

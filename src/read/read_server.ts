@@ -26,6 +26,8 @@ export interface ReadServerOptions {
   readonly hostname: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /** The option that names the port; `--port` if not given. */
+  readonly portOption?: string;
   /** Connections at one time; more are accepted and closed. */
   readonly maxConnections: number;
   /** Answer from the keyspace files alone. */

@@ -20,6 +20,8 @@ export interface WriteServerOptions extends LogWriterOptions {
   readonly hostname: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /** The option that names the port; `--port` if not given. */
+  readonly portOption?: string;
   /** Connections at one time; more are accepted and closed. */
   readonly maxConnections: number;
   /** Answer `WIN` or `NAY` to each message once it is durable. */

@@ -55,11 +55,18 @@ export const serve = defineVerb({
         write: {
           hostname,
           port: options.writePort,
+          portOption: "--write-port",
           maxConnections,
           acknowledges: options.ack,
           ...logWriterOptions(options),
         },
-        read: { hostname, port: options.readPort, maxConnections, stale: options.stale },
+        read: {
+          hostname,
+          port: options.readPort,
+          portOption: "--read-port",
+          maxConnections,
+          stale: options.stale,
+        },
         workerArgs: [
           ...selfArguments(),
           ...["worker", "--data", data, "--log-format", logFormat, "--until-stdin-ends"],
