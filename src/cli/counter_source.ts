@@ -7,6 +7,7 @@ import {
   connectToReadOption,
   dataOption,
   staleOption,
+  waitElsewhereOption,
 } from "./options.ts";
 import type { Context } from "./verb.ts";
 
@@ -36,6 +37,7 @@ export interface CounterSource extends Disposable {
 export const pageSourceOptions = {
   data: dataOption,
   connect: connectToReadOption,
+  wait: waitElsewhereOption,
   stale: staleOption,
   keyspaceSize: clientKeyspaceSizeOption,
 } as const;
@@ -68,8 +70,8 @@ export async function openSource(
       );
     }
     const { ReadClient } = await import("../client/mod.ts");
-    const { connect, keyspaceSize, keySize = clientKeySizeOption.default } = options;
-    return await ReadClient.connect(connect, { keyspaceSize, keySize });
+    const { connect, wait: waitMs, keyspaceSize, keySize = clientKeySizeOption.default } = options;
+    return await ReadClient.connect(connect, { keyspaceSize, keySize }, { waitMs });
   }
   const { DataDirectory, describeSelf } = await import("../commitlog/mod.ts");
   const { Reader } = await import("../read/mod.ts");

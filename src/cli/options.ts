@@ -45,6 +45,25 @@ export const connectToReadOption = address({
   defaultPort: READ_PORT,
 });
 
+/** How long a client waits at the address that is meant if none is named. */
+export const DEFAULT_ADDRESS_WAIT_MS = 5000;
+
+/** On every verb that may connect. */
+export const waitOption = duration({
+  summary: "time to wait for a server that is still starting",
+  min: 0,
+  max: 86_400_000,
+  defaultText: "5s without --connect, else 0",
+});
+
+/** The same for verbs that connect only where they are told to. */
+export const waitElsewhereOption = duration({
+  summary: "time to wait for a server that is still starting",
+  min: 0,
+  max: 86_400_000,
+  default: 0,
+});
+
 export const staleOption = flag(
   "answer from the keyspace files alone, without what is still in the logs",
 );

@@ -45,6 +45,19 @@ export class AnswerReader {
     buffer.moveToFront();
   }
 
+  /** Answers until now, with those that are held back because they could be totals. */
+  known(): { readonly accepted: number; readonly refused: number } {
+    let { accepted, refused } = this;
+    const { bytes, start, end } = this.#buffer;
+    for (let at = start; end - at >= ANSWER_BYTES; at += ANSWER_BYTES) {
+      const answer = decodeAnswer(bytes, at);
+      if (answer === 1) accepted++;
+      else if (answer === 0) refused++;
+      else break;
+    }
+    return { accepted, refused };
+  }
+
   /**
    * The totals, once the stream has ended; null where it ended without them. A stream that was cut in
    * the middle of an answer also leaves 16 bytes, so they must add up to the messages that were sent,

@@ -1,6 +1,6 @@
 /** Clients of the two ports. */
 
-export type { ServerAddress } from "./connection.ts";
+export type { Patience, ServerAddress } from "./connection.ts";
 export { AnswerReader } from "./answer_reader.ts";
 export { LineEncoder } from "./line_encoder.ts";
 export { type LoadHooks, loadLines } from "./load.ts";

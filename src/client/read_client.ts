@@ -15,13 +15,19 @@ import {
   type Row,
   ROW_KEY_OFFSET,
 } from "../wire/mod.ts";
-import { addressText, connectTo, readSome, sendAll, type ServerAddress } from "./connection.ts";
+import {
+  addressText,
+  connectTo,
+  type Patience,
+  type Peer,
+  readSome,
+  sendAll,
+  type ServerAddress,
+} from "./connection.ts";
+import { Silence } from "./silence.ts";
 
 /** The largest body that the protocol allows: as many rows as may stand in a reply, all longest. */
 const BODY_BYTES_MAX = REPLY_ROWS_MAX * (RANK_BYTES + ROW_KEY_OFFSET + 256);
-
-/** How long the first byte of a reply is waited for. */
-const REPLY_MS = 30_000;
 
 interface Reply {
   readonly head: ReplyHead;
@@ -36,35 +42,30 @@ export class DamagedOnServerError extends CountdError {
 
 export class ReadClient implements Disposable {
   readonly #connection: Deno.TcpConn;
-  readonly #address: ServerAddress;
+  readonly #peer: Peer;
   readonly #requests: RequestEncoder;
   readonly #head = new Uint8Array(REPLY_HEAD_BYTES);
-  readonly #replyMs: number;
   /** Settles with the reply before. */
   #turn: Promise<unknown> = Promise.resolve();
   #isOver = false;
 
-  private constructor(
-    connection: Deno.TcpConn,
-    address: ServerAddress,
-    { sizes, replyMs }: { readonly sizes: MessageSizes; readonly replyMs: number },
-  ) {
+  private constructor(connection: Deno.TcpConn, peer: Peer, sizes: MessageSizes) {
     this.#connection = connection;
-    this.#address = address;
-    this.#replyMs = replyMs;
+    this.#peer = peer;
     this.#requests = new RequestEncoder(sizes);
   }
 
   /**
-   * Throws `ConnectError` where no server listens. A server that says nothing for `replyMs` after a request
-   * is given up: that is longer than any waits for a fold.
+   * Throws `ConnectError` where no server listens. A server that is silent for too long in an answer is
+   * given up.
    */
   static async connect(
     address: ServerAddress,
     sizes: MessageSizes,
-    { replyMs = REPLY_MS } = {},
+    patience: Patience = {},
   ): Promise<ReadClient> {
-    return new ReadClient(await connectTo(address), address, { sizes, replyMs });
+    const connection = await connectTo(address, patience);
+    return new ReadClient(connection, { address, silence: new Silence(patience.silenceMs) }, sizes);
   }
 
   /** Rows from `offset` on, at most `REPLY_ROWS_MAX`. An unknown keyspace has the total 0. */
@@ -120,14 +121,25 @@ export class ReadClient implements Disposable {
   }
 
   #ask(request: Uint8Array<ArrayBuffer>): Promise<Reply> {
-    const reply = this.#turn.then(() => this.#askNow(request));
+    const reply = this.#turn.then(() => this.#askInTime(request));
     this.#turn = reply.catch(() => {});
     return reply;
   }
 
+  /** A write port takes a request for a piece of a message, and waits for the rest. */
+  async #askInTime(request: Uint8Array<ArrayBuffer>): Promise<Reply> {
+    const { address, silence } = this.#peer;
+    return await silence.during(this.#askNow(request), () => {
+      this[Symbol.dispose]();
+      return new ConnectError(
+        `${addressText(address)} does not answer: is it the read port of a server`,
+      );
+    });
+  }
+
   async #askNow(request: Uint8Array<ArrayBuffer>): Promise<Reply> {
-    await sendAll(this.#connection, request, this.#address);
-    await this.#fillInTime(this.#head);
+    await sendAll(this.#connection, request, this.#peer);
+    await this.#fill(this.#head);
     const head = decodeReplyHead(this.#head, 0);
     if (head.total < 0) throw this.#refusal(head.total);
     if (head.bytes < 0 || head.bytes > BODY_BYTES_MAX || head.rows < 0) {
@@ -138,31 +150,13 @@ export class ReadClient implements Disposable {
     return { head, body };
   }
 
-  /** A write port takes a request for a piece of a message, and waits for the rest. */
-  async #fillInTime(target: Uint8Array<ArrayBuffer>): Promise<void> {
-    let isLate = false;
-    const timer = setTimeout(() => {
-      isLate = true;
-      this[Symbol.dispose]();
-    }, this.#replyMs);
-    try {
-      await this.#fill(target);
-    } catch (cause) {
-      if (!isLate) throw cause;
-      throw new ConnectError(
-        `${addressText(this.#address)} does not answer: is it the read port of a server`,
-        { cause },
-      );
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
   async #fill(target: Uint8Array<ArrayBuffer>): Promise<void> {
     for (let filled = 0; filled < target.length;) {
-      const count = await readSome(this.#connection, target.subarray(filled), this.#address);
+      const count = await readSome(this.#connection, target.subarray(filled), this.#peer);
       if (count === 0) {
-        throw new ConnectError(`${addressText(this.#address)} ended the connection in a reply`);
+        throw new ConnectError(
+          `${addressText(this.#peer.address)} ended the connection in a reply`,
+        );
       }
       filled += count;
     }
@@ -178,7 +172,7 @@ export class ReadClient implements Disposable {
   }
 
   #refusal(code: number): CountdError {
-    const server = addressText(this.#address);
+    const server = addressText(this.#peer.address);
     if (code === READ_ERROR_DAMAGED) {
       return new DamagedOnServerError(
         `The file of the keyspace or a commit log is damaged on ${server}; run countd check on its data ` +
@@ -199,7 +193,7 @@ export class ReadClient implements Disposable {
   #nonsense(what: string): ConnectError {
     return new ConnectError(
       `${
-        addressText(this.#address)
+        addressText(this.#peer.address)
       } does not speak the read protocol, or with other sizes: ${what}`,
     );
   }

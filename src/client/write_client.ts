@@ -7,14 +7,23 @@ import { assert } from "../base/assert.ts";
 import { ConnectError } from "../base/errors.ts";
 import { type MessageSizes, WriteMessageEncoder, type WriteTotals } from "../wire/mod.ts";
 import { AnswerReader } from "./answer_reader.ts";
-import { addressText, connectTo, readSome, sendAll, type ServerAddress } from "./connection.ts";
+import {
+  addressText,
+  connectTo,
+  type Patience,
+  type Peer,
+  readSome,
+  sendAll,
+  type ServerAddress,
+} from "./connection.ts";
+import { showSeconds, Silence } from "./silence.ts";
 
 const SEND_BYTES = 256 * 1024;
 const ANSWERS_BYTES = 64 * 1024;
 
 export class WriteClient implements Disposable {
   readonly #connection: Deno.TcpConn;
-  readonly #address: ServerAddress;
+  readonly #peer: Peer;
   readonly #encoder: WriteMessageEncoder;
   readonly #answers = new AnswerReader(ANSWERS_BYTES);
   readonly #answersEnd: Promise<void>;
@@ -24,12 +33,14 @@ export class WriteClient implements Disposable {
   /** The send at hand: the memory is filled anew only when all of it is out. */
   #sending: Promise<void> | null = null;
   #sentMessages = 0;
+  /** With those of a send that is under way. */
+  #begunMessages = 0;
   #readError: unknown;
   #isOver = false;
 
-  private constructor(connection: Deno.TcpConn, address: ServerAddress, sizes: MessageSizes) {
+  private constructor(connection: Deno.TcpConn, peer: Peer, sizes: MessageSizes) {
     this.#connection = connection;
-    this.#address = address;
+    this.#peer = peer;
     this.#encoder = new WriteMessageEncoder(sizes);
     const messageBytes = this.#encoder.messageBytes;
     this.#pending = new Uint8Array(Math.floor(SEND_BYTES / messageBytes) * messageBytes);
@@ -37,9 +48,18 @@ export class WriteClient implements Disposable {
     this.#answersEnd = this.#readAnswers();
   }
 
-  /** Throws `ConnectError` where no server listens. */
-  static async connect(address: ServerAddress, sizes: MessageSizes): Promise<WriteClient> {
-    return new WriteClient(await connectTo(address), address, sizes);
+  /** Throws `ConnectError` where no server listens. A server that is silent for too long is given up. */
+  static async connect(
+    address: ServerAddress,
+    sizes: MessageSizes,
+    patience: Patience = {},
+  ): Promise<WriteClient> {
+    const connection = await connectTo(address, patience);
+    return new WriteClient(
+      connection,
+      { address, silence: new Silence(patience.silenceMs) },
+      sizes,
+    );
   }
 
   /** Throws `UsageError` for names that no message of these widths can carry. */
@@ -92,8 +112,10 @@ export class WriteClient implements Disposable {
   async #send(): Promise<void> {
     const bytes = this.#pending.subarray(0, this.#pendingBytes);
     this.#pendingBytes = 0;
-    await sendAll(this.#connection, bytes, this.#address);
-    this.#sentMessages += bytes.length / this.#encoder.messageBytes;
+    const messages = bytes.length / this.#encoder.messageBytes;
+    this.#begunMessages += messages;
+    await this.#inTime(sendAll(this.#connection, bytes, this.#peer));
+    this.#sentMessages += messages;
   }
 
   /**
@@ -108,11 +130,13 @@ export class WriteClient implements Disposable {
     } catch {
       // The server is gone; the missing totals tell it below.
     }
-    await this.#answersEnd;
+    await this.#inTime(this.#answersEnd);
     const totals = this.#answers.end(this.#sentMessages);
     if (totals === null) {
       throw new ConnectError(
-        `${addressText(this.#address)} ended the connection without its totals: which of the ` +
+        `${
+          addressText(this.#peer.address)
+        } ended the connection without its totals: which of the ` +
           `${this.#sentMessages} messages count is not known`,
         { cause: this.#readError },
       );
@@ -126,10 +150,28 @@ export class WriteClient implements Disposable {
     this.#connection.close();
   }
 
+  /** Throws `ConnectError` for a server that takes and sends nothing, such as one whose disk is full. */
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    const { address, silence } = this.#peer;
+    return await silence.during(work, () => {
+      const { accepted, refused } = this.#answers.known();
+      const answered = accepted + refused === 0
+        ? "none was answered"
+        : `${accepted} were acknowledged and ${refused} refused`;
+      return new ConnectError(
+        `${addressText(address)} took and sent nothing for ${
+          showSeconds(silence.boundMs)
+        } and is ` +
+          `given up: of ${this.#begunMessages} messages ${answered}, and which of the others count ` +
+          "is not known; is this the write port of a server, and has its disk space",
+      );
+    });
+  }
+
   async #readAnswers(): Promise<void> {
     try {
       while (true) {
-        const count = await readSome(this.#connection, this.#answers.room(), this.#address);
+        const count = await readSome(this.#connection, this.#answers.room(), this.#peer);
         if (count === 0) return;
         this.#answers.received(count);
       }

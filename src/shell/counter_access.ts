@@ -40,17 +40,21 @@ export interface CounterAccessOptions {
   readonly readFrom: ServerAddress | null;
   /** Sizes of the server's messages. A data directory has its own. */
   readonly serverSizes: MessageSizes;
+  /** How long a server that does not listen yet is waited for. */
+  readonly waitMs: number;
 }
 
 export function counterAccess(options: CounterAccessOptions): Counters {
-  const { writeTo, readFrom, serverSizes } = options;
+  const { writeTo, readFrom, serverSizes, waitMs } = options;
   return {
     openWriter: () =>
       writeTo === null
         ? LogCounterWriter.open(options)
-        : ServerCounterWriter.open(writeTo, serverSizes),
+        : ServerCounterWriter.open(writeTo, serverSizes, waitMs),
     openReader: () =>
-      readFrom === null ? openDirectory(options) : ReadClient.connect(readFrom, serverSizes),
+      readFrom === null
+        ? openDirectory(options)
+        : ReadClient.connect(readFrom, serverSizes, { waitMs }),
   };
 }
 
@@ -75,20 +79,26 @@ function openDirectory(
 class ServerCounterWriter implements CounterWriter {
   readonly #address: ServerAddress;
   readonly #sizes: MessageSizes;
+  readonly #waitMs: number;
 
-  constructor(address: ServerAddress, sizes: MessageSizes) {
+  constructor(address: ServerAddress, sizes: MessageSizes, waitMs: number) {
     this.#address = address;
     this.#sizes = sizes;
+    this.#waitMs = waitMs;
   }
 
-  static open(address: ServerAddress, sizes: MessageSizes): Promise<CounterWriter> {
-    return Promise.resolve(new ServerCounterWriter(address, sizes));
+  static open(
+    address: ServerAddress,
+    sizes: MessageSizes,
+    waitMs: number,
+  ): Promise<CounterWriter> {
+    return Promise.resolve(new ServerCounterWriter(address, sizes, waitMs));
   }
 
   async increment(keyspace: Uint8Array, key: Uint8Array, increment: bigint): Promise<void> {
     // The names are checked before anybody is bothered.
     WriteClient.check(keyspace, key, this.#sizes);
-    using client = await WriteClient.connect(this.#address, this.#sizes);
+    using client = await WriteClient.connect(this.#address, this.#sizes, { waitMs: this.#waitMs });
     await client.increment(keyspace, key, increment);
     const { refused } = await client.finish();
     if (refused > 0n) {

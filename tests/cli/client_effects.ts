@@ -28,6 +28,24 @@ function freePort(): number {
   return (listener.addr as Deno.NetAddr).port;
 }
 
+/** Runs a client with `--wait`, and starts the daemon that it waits for only after it was refused. */
+async function waits(
+  verb: "write" | "read",
+  data: string,
+  command: (address: string) => readonly string[],
+): Promise<string> {
+  const port = freePort();
+  const words = command(`127.0.0.1:${port}`);
+  // Not to wait is the default where an address is named.
+  assertEquals((await capture(words)).code, 4);
+  const answer = capture([...words, "--wait", "60s"]);
+  await using daemon = startCountd([verb, "--data", data, "--port", String(port)]);
+  const { code, stdout, stderr } = await answer;
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(await daemon.stop(), 0);
+  return stdout;
+}
+
 function readerEffects(verb: string): Effects {
   const command = [verb, ...readers[verb] as string[]];
   const ask = (...more: string[]) => capture([...command, ...more]);
@@ -71,6 +89,11 @@ function readerEffects(verb: string): Effects {
         assertEquals([code, stdout], [0, answers[verb]]);
         const nobody = await ask("--connect", `127.0.0.1:${freePort()}`);
         assertEquals([nobody.code, nobody.stdout], [4, ""]);
+      }),
+    [`${verb} --wait`]: () =>
+      withUnfolded(async (data) => {
+        const stdout = await waits("read", data, (address) => [...command, "--connect", address]);
+        assertEquals(stdout, answers[verb]);
       }),
     [`${verb} --stale`]: () =>
       withUnfolded(async (data) => {
@@ -124,6 +147,13 @@ function writerEffects(verb: "incr" | "load"): Effects {
       });
       assertEquals((await send("--connect", `127.0.0.1:${freePort()}`)).code, 4);
     },
+    [`${verb} --wait`]: () =>
+      withUnfolded(async (data) => {
+        await waits("write", data, (address) =>
+          verb === "incr"
+            ? ["incr", "pages", "a", "--connect", address]
+            : ["load", "/dev/null", "--connect", address]);
+      }),
     [`${verb} --keyspace-size`]: size("--keyspace-size", ["nine-long", "a"]),
     [`${verb} --key-size`]: size("--key-size", ["pages", "nine-long"]),
   };
@@ -206,6 +236,13 @@ const careEffects: Effects = {
 };
 
 export const clientEffects: Effects = {
+  "shell --wait": () =>
+    withUnfolded(async (data) => {
+      const stdout = await waits("read", data, (address) => {
+        return ["shell", "-c", "rank pages a", "--data", data, "--connect-read", address];
+      });
+      assertEquals(stdout, "0\n");
+    }),
   ...Object.assign({}, ...Object.keys(readers).map(readerEffects)),
   ...topEffects,
   ...writerEffects("incr"),

@@ -14,7 +14,7 @@ Deno.test("A server that says nothing is given up, and the message asks what por
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const accepted = listener.accept();
   const address = listener.addr as Deno.NetAddr;
-  using client = await ReadClient.connect(address, DEFAULT_SIZES, { replyMs: 100 });
+  using client = await ReadClient.connect(address, DEFAULT_SIZES, { silenceMs: 100 });
   using _peer = await accepted;
   await assertRejects(() => client.value(bytes("ks"), bytes("k")), ConnectError, "the read port");
 });

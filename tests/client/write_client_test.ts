@@ -76,6 +76,43 @@ Deno.test("A connection that ends without totals is an error that says what is n
   }
 });
 
+Deno.test("A server that falls silent is given up, with what it acknowledged until then", async () => {
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  await withPeer(async (connection) => {
+    await connection.read(new Uint8Array(5 * 520));
+    await connection.write(text.encode("WINWINNAY"));
+    await over;
+  }, async (address) => {
+    using client = await WriteClient.connect(address, DEFAULT_SIZES, { silenceMs: 300 });
+    for (let message = 0; message < 5; message++) {
+      await client.increment(text.encode("ks"), text.encode("k"), 1n);
+    }
+    const error = await assertRejects(() => client.finish(), ConnectError);
+    assertEquals(
+      /took and sent nothing for 0\.3 s.*of 5 messages 2 were acknowledged and 1 refused, and which of the others count is not known/
+        .test(error.message),
+      true,
+      error.message,
+    );
+    resolve();
+  });
+});
+
+Deno.test("A client that waits for its own input gives no server up", async () => {
+  await withPeer(async (connection) => {
+    await readToEnd(connection);
+    await connection.write(encodeTotals({ accepted: 2n, refused: 0n }));
+  }, async (address) => {
+    using client = await WriteClient.connect(address, DEFAULT_SIZES, { silenceMs: 100 });
+    for (let message = 0; message < 2; message++) {
+      await client.increment(text.encode("ks"), text.encode("k"), 1n);
+      await client.flush();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    assertEquals((await client.finish()).accepted, 2n);
+  });
+});
+
 // The story: a send that went on was overtaken by increments that filled its memory anew. Some arrived
 // twice and some never, and the totals agreed.
 Deno.test("Increments that overlap arrive once each", async () => {

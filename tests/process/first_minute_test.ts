@@ -1,8 +1,8 @@
-/** What a newcomer meets first: a port that another program has. */
+/** What a newcomer meets first: a server that is not there yet, or a port that another program has. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { checkData } from "../support/check_data.ts";
-import { runCountd } from "../support/process.ts";
+import { runCountd, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
 /** A port of this machine that a program has. */
@@ -13,6 +13,27 @@ function takenPort(): Deno.TcpListener {
 function portOf(listener: Deno.TcpListener): string {
   return String((listener.addr as Deno.NetAddr).port);
 }
+
+Deno.test("A client that waits finds a server that starts after it", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    const data = `${directory}/data`;
+    let port: string;
+    {
+      using listener = takenPort();
+      port = portOf(listener);
+    }
+    const connect = ["--connect", `127.0.0.1:${port}`];
+    const refused = await runCountd(["incr", "pages", "/", ...connect]);
+    assertEquals(refused.code, 4);
+    await using client = startCountd(["incr", "pages", "/", ...connect, "--wait", "60s"]);
+    await using server = startCountd(["write", "--data", data, "--port", port]);
+    const { code, stderr } = await client.ended();
+    assertEquals([code, stderr], [0, ""]);
+    assertEquals((await runCountd(["get", "pages", "/", "--data", data])).text, "1\n");
+    assertEquals(await server.stop(), 0);
+    checkData(data);
+  });
+});
 
 Deno.test("The advice for a port that is in use names the option that the verb has", async () => {
   using listener = takenPort();
@@ -38,4 +59,25 @@ Deno.test("The advice for a port that is in use names the option that the verb h
       checkData(data);
     });
   }
+});
+
+// One wait of 30 s for all three: the bound is not for the user to set.
+Deno.test("Clients give up a server that takes and sends nothing for 30 s", async () => {
+  using listener = takenPort();
+  const address = `127.0.0.1:${portOf(listener)}`;
+  const connect = ["--connect", address];
+  const ends = await Promise.all([
+    runCountd(["incr", "pages", "/", ...connect]),
+    // Not acknowledged, and more than the buffers of the system take.
+    runCountd(["load", ...connect], { stdin: "pages\t/\n".repeat(60_000) }),
+    runCountd(["get", "pages", "/", ...connect]),
+  ]);
+  for (const [index, { code, stderr, text }] of ends.entries()) {
+    assertEquals([code, text], [4, ""], stderr);
+    assertStringIncludes(stderr, index === 2 ? `${address} does not answer` : "for 30 s");
+  }
+  assertStringIncludes(
+    ends[0]?.stderr ?? "",
+    "of 1 messages none was answered, and which of the others count is not known",
+  );
 });

@@ -14,6 +14,7 @@ Deno.test("An increment that meets a full disk is answered when it is in the log
     const faults = new Faults();
     const events: string[] = [];
     const access = counterAccess({
+      waitMs: 0,
       storage: faultyStorage(test.storage, faults),
       data: test.data,
       clock: systemClock,

@@ -1,8 +1,14 @@
 import { RefusedError } from "../../base/errors.ts";
+import { writePatience } from "../data_settings.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { nameArgument, optionalInt64Argument } from "../argument.ts";
 import { showAddress } from "../option.ts";
-import { clientKeySizeOption, clientKeyspaceSizeOption, connectToWriteOption } from "../options.ts";
+import {
+  clientKeySizeOption,
+  clientKeyspaceSizeOption,
+  connectToWriteOption,
+  waitOption,
+} from "../options.ts";
 import { defineVerb } from "../verb.ts";
 
 export const incr = defineVerb({
@@ -20,6 +26,7 @@ export const incr = defineVerb({
   },
   options: {
     connect: connectToWriteOption,
+    wait: waitOption,
     keyspaceSize: clientKeyspaceSizeOption,
     keySize: clientKeySizeOption,
   },
@@ -31,11 +38,12 @@ export const incr = defineVerb({
       meaning: "add 250 at a server elsewhere",
     },
   ],
-  async run({ options, positionals: { keyspace, key, increment } }) {
+  async run(context) {
+    const { options, positionals: { keyspace, key, increment } } = context;
     const { WriteClient } = await import("../../client/mod.ts");
     // The names are checked before anybody is bothered.
     WriteClient.check(keyspace, key, options);
-    using client = await WriteClient.connect(options.connect, options);
+    using client = await WriteClient.connect(options.connect, options, writePatience(context));
     await client.increment(keyspace, key, increment);
     const totals = await client.finish();
     if (totals.refused > 0n) {

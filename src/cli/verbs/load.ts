@@ -1,6 +1,12 @@
+import { writePatience } from "../data_settings.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { optionalPathArgument } from "../argument.ts";
-import { clientKeySizeOption, clientKeyspaceSizeOption, connectToWriteOption } from "../options.ts";
+import {
+  clientKeySizeOption,
+  clientKeyspaceSizeOption,
+  connectToWriteOption,
+  waitOption,
+} from "../options.ts";
 import { chunksOf } from "../stream_error.ts";
 import { defineVerb } from "../verb.ts";
 
@@ -15,6 +21,7 @@ export const load = defineVerb({
   positionals: { file: optionalPathArgument("the lines; stdin when left out or -", "file") },
   options: {
     connect: connectToWriteOption,
+    wait: waitOption,
     keyspaceSize: clientKeyspaceSizeOption,
     keySize: clientKeySizeOption,
   },
@@ -26,14 +33,15 @@ export const load = defineVerb({
       meaning: "count the paths of an access log",
     },
   ],
-  async run({ options, positionals, stdin, stdout, stderr, clock, json }) {
+  async run(context) {
+    const { options, positionals, stdin, stdout, stderr, clock, json } = context;
     const { loadLines, Progress, WriteClient } = await import("../../client/mod.ts");
     const path = positionals.file === "-" ? undefined : positionals.file;
     // Opened first: a file that is not there is told before a server is looked for.
     const file = path === undefined ? null : await Deno.open(path);
     const bytesTotal = await file?.stat().then((status) => status.isFile ? status.size : null);
     const input = chunksOf((file ?? stdin).readable, path ?? "stdin");
-    using client = await WriteClient.connect(options.connect, options);
+    using client = await WriteClient.connect(options.connect, options, writePatience(context));
     const progress = stderr.isTerminal ? new Progress((text) => stderr.write(text), clock) : null;
     const totals = await loadLines(input, client, {
       sizes: options,

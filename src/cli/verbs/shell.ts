@@ -8,6 +8,7 @@ import {
   clientKeyspaceSizeOption,
   dataOption,
   lockTimeoutOption,
+  waitElsewhereOption,
 } from "../options.ts";
 import { BrokenPipe } from "../output.ts";
 import { chunksOf } from "../stream_error.ts";
@@ -55,6 +56,7 @@ export const shell = defineVerb({
       defaultPort: READ_PORT,
       fromEnvironment: false,
     }),
+    wait: waitElsewhereOption,
     keyspaceSize: clientKeyspaceSizeOption,
     keySize: clientKeySizeOption,
   },
@@ -101,6 +103,7 @@ export const shell = defineVerb({
         writeTo: options.connect ?? null,
         readFrom: options.connectRead ?? null,
         serverSizes: options,
+        waitMs: options.wait,
       }),
       makeDataDirectory() {
         if (storage.statusOrNull(paths.control) !== null) return;
