@@ -1,6 +1,10 @@
-/** The transcript in README is run as it stands, so that it stays true. */
+/**
+ * The transcript in README is run as it stands, so that it stays true. It gets nothing that a reader would
+ * not have: the usual ports are free because it runs on a network of its own.
+ */
 
 import { assert, assertEquals } from "@std/assert";
+import { runningAsRoot } from "../support/ordinary_user.ts";
 import { runProgram } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
@@ -21,44 +25,50 @@ function stepsOf(markdown: string): Step[] {
   return steps;
 }
 
-/** `countd` as a program on the path: the sources, on free ports in place of the usual ones. */
+/** `countd` as a program on the path. */
 function wrapperOf(root: string): string {
-  return [
-    "#!/bin/sh",
-    "export COUNTD_WRITE_PORT=0 COUNTD_READ_PORT=0",
-    "case $1 in incr|load)",
-    "  COUNTD_CONNECT=$(sed -n 's/^write listening on //p' serve.log)",
-    "  export COUNTD_CONNECT",
-    "esac",
-    `exec "${Deno.execPath()}" run --quiet -A "${root}main.ts" "$@"`,
-    "",
-  ].join("\n");
+  return `#!/bin/sh\nexec "${Deno.execPath()}" run --quiet -A "${root}main.ts" "$@"\n`;
 }
 
 /** One bash for all steps, so that jobs and `$?` work; a line of marks follows each step's output. */
 function scriptOf(steps: readonly Step[]): string {
   return [
-    ...steps.flatMap(({ command }) => [
-      command,
-      "status=$?",
-      ...(command.endsWith("&")
-        ? ["until grep -qs '^read listening' serve.log; do sleep 0.05; done"]
-        : []),
-      "echo -----",
-      "(exit $status)",
-    ]),
+    ...steps.flatMap(({ command }) => [command, "status=$?", "echo -----", "(exit $status)"]),
     "kill %1; wait",
   ].join("\n");
 }
 
+/** Where `ip` is, also if the path of an ordinary user does not say so. */
+const SYSTEM_PATH = 'PATH="$PATH:/usr/sbin:/sbin"';
+
+/** `command` on a network that has nothing but the loopback device. */
+function onOwnNetwork(command: readonly string[]): string[] {
+  const script = `(${SYSTEM_PATH}; ip link set lo up) && exec "$@"`;
+  return ["unshare", "-rn", "sh", "-c", script, "sh", ...command];
+}
+
+/** Why there can be no network of its own; null if there can. */
+async function missing(): Promise<string | null> {
+  for (const program of ["unshare", "ip"]) {
+    const { code } = await runProgram(["sh", "-c", `${SYSTEM_PATH}; command -v ${program}`]);
+    if (code !== 0) return `not run: needs ${program}`;
+  }
+  const { code } = await runProgram(onOwnNetwork(["true"]));
+  if (code === 0) return null;
+  return runningAsRoot() ? "not run: needs unshare -rn" : "left to root: a network of its own";
+}
+
 Deno.test("The tour in README prints what README says", async () => {
+  const reason = await missing();
+  if (reason !== null) return console.log(reason);
   const root = decodeURIComponent(new URL("../../", import.meta.url).pathname);
   const steps = stepsOf(Deno.readTextFileSync(`${root}README.md`));
   assert(steps.length >= 8);
   await withTemporaryDirectory(async (directory) => {
     Deno.mkdirSync(`${directory}/bin`);
     Deno.writeTextFileSync(`${directory}/bin/countd`, wrapperOf(root), { mode: 0o755 });
-    const { text } = await runProgram(["bash", "-c", `{ ${scriptOf(steps)}\n} 2>&1`], {
+    const command = onOwnNetwork(["bash", "-c", `{ ${scriptOf(steps)}\n} 2>&1`]);
+    const { text } = await runProgram(command, {
       cwd: directory,
       env: { PATH: `${directory}/bin:${Deno.env.get("PATH")}` },
     });
