@@ -11,6 +11,7 @@
  */
 
 import { assert } from "../base/assert.ts";
+import { KeyedHash, PROBES_MAX } from "../base/keyed_hash.ts";
 import { ENTRY_HIGH_WORD, ENTRY_KEY_WORD, ENTRY_LENGTH_MASK, ENTRY_LOW_WORD } from "../tree/mod.ts";
 import {
   BadRecordError,
@@ -70,6 +71,9 @@ export class Aggregator {
   #wordsUsed = 0;
   /** Pairs: hash, place of the entry + 1 (0: the slot is free). */
   #table = new Int32Array(2 * TABLE_SLOTS_MIN);
+  #hash = new KeyedHash();
+  /** Some key lies further from its own slot than chance puts it. */
+  #probedFar = false;
   #keys = 0;
   #wraps = new Map<number, number>();
   #keyspaces: Uint8Array[] = [];
@@ -79,7 +83,8 @@ export class Aggregator {
 
   /** Records that are parsed and wait to be added together. */
   readonly #groupHeads = new Int32Array(GROUP_RECORDS);
-  readonly #groupRecords = new Int32Array(GROUP_RECORDS);
+  /** Where their keys begin. */
+  readonly #groupStarts = new Int32Array(GROUP_RECORDS);
   readonly #groupHashes = new Int32Array(GROUP_RECORDS);
   readonly #groupPlaces = new Int32Array(GROUP_RECORDS);
   /** Keeps the looks ahead from being optimised away. */
@@ -135,7 +140,7 @@ export class Aggregator {
           added++;
           if ((records[at + INCREMENT_WORD]! | records[at + INCREMENT_WORD + 1]!) !== 0) {
             this.#groupHeads[grouped] = (keyspace << KEYSPACE_SHIFT) | nameLength;
-            this.#groupRecords[grouped++] = at;
+            this.#groupStarts[grouped++] = at + NAME_WORD;
             if (grouped === GROUP_RECORDS) {
               this.#addGroup(records, grouped);
               grouped = 0;
@@ -184,6 +189,7 @@ export class Aggregator {
     if (this.#wordsUsed * KEPT_SHARE < this.#words.length) {
       this.#words = new Int32Array(ARENA_WORDS_MIN);
     }
+    this.#hash = new KeyedHash();
     this.#wordsUsed = 0;
     this.#keys = 0;
     this.#wraps = new Map();
@@ -213,20 +219,9 @@ export class Aggregator {
     const words = this.#words;
     const mask = table.length - 2;
     const hashes = this.#groupHashes;
+    const heads = this.#groupHeads;
+    this.#hash.ofEach(records, this.#groupStarts, heads, ENTRY_LENGTH_MASK, count, hashes);
     const places = this.#groupPlaces;
-    for (let index = 0; index < count; index++) {
-      const head = this.#groupHeads[index]!;
-      const from = this.#groupRecords[index]! + NAME_WORD;
-      const end = from + (((head & ENTRY_LENGTH_MASK) + 3) >> 2);
-      let hash = Math.imul(head, 0x9e3779b1);
-      for (let word = from; word < end; word++) {
-        hash = Math.imul(hash ^ records[word]!, 0x85ebca6b);
-        hash ^= hash >>> 15;
-      }
-      hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-      hash ^= hash >>> 16;
-      hashes[index] = hash;
-    }
     for (let index = 0; index < count; index++) {
       places[index] = table[((hashes[index]! << 1) & mask) + 1]!;
     }
@@ -239,15 +234,16 @@ export class Aggregator {
     for (let index = 0; index < count; index++) {
       this.#addOne(this.#groupHashes[index]!, this.#groupHeads[index]!, records, index);
     }
+    // Only now: the hashes of the whole group were made with the old secrets.
+    if (this.#probedFar) this.#hashAnew();
   }
 
   /** Adds the increment of one record of the group. */
   #addOne(hash: number, head: number, records: Int32Array, index: number): void {
-    const record = this.#groupRecords[index]!;
-    const from = record + NAME_WORD;
+    const from = this.#groupStarts[index]!;
     const keyWords = ((head & ENTRY_LENGTH_MASK) + 3) >> 2;
-    const low = records[record + INCREMENT_WORD]!;
-    const high = records[record + INCREMENT_WORD + 1]!;
+    const low = records[from - NAME_WORD + INCREMENT_WORD]!;
+    const high = records[from - NAME_WORD + INCREMENT_WORD + 1]!;
     const table = this.#table;
     const words = this.#words;
     const mask = table.length - 2;
@@ -308,6 +304,8 @@ export class Aggregator {
     this.#table[slot] = hash;
     this.#table[slot + 1] = entry + 1;
     this.#keys++;
+    const table = this.#table;
+    if (((slot - (hash << 1)) & (table.length - 2)) > 2 * PROBES_MAX) this.#probedFar = true;
     if (this.#keys * 2 > this.#table.length * LOAD_MAX) this.#growTable();
   }
 
@@ -338,5 +336,25 @@ export class Aggregator {
       table[slot + 1] = place;
     }
     this.#table = table;
+  }
+
+  /** Answers keys that were made to collide: they get other hashes, and so other slots. */
+  #hashAnew(): void {
+    this.#probedFar = false;
+    if (!this.#hash.renew(this.#keys)) return;
+    const table = this.#table;
+    const words = this.#words;
+    const mask = table.length - 2;
+    table.fill(0);
+    for (let entry = 0; entry < this.#wordsUsed;) {
+      const from = entry + ENTRY_KEY_WORD;
+      const end = from + (((words[entry]! & ENTRY_LENGTH_MASK) + 3) >> 2);
+      const hash = this.#hash.of(words, from, end, words[entry]!);
+      let slot = (hash << 1) & mask;
+      while (table[slot + 1] !== 0) slot = (slot + 2) & mask;
+      table[slot] = hash;
+      table[slot + 1] = entry + 1;
+      entry = end;
+    }
   }
 }

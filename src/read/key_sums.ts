@@ -7,6 +7,7 @@
  */
 
 import { assert } from "../base/assert.ts";
+import { KeyedHash, PROBES_MAX } from "../base/keyed_hash.ts";
 
 /** Sums by number of their key, for whom need not find a key. */
 export interface SumList {
@@ -45,7 +46,7 @@ export class KeySums implements SumList {
   #words = new Int32Array(ENTRIES_MIN * KEY_WORDS_MIN);
   #wordsEnd = 0;
   #keys = new DataView(this.#words.buffer);
-  readonly #seed = crypto.getRandomValues(new Int32Array(1))[0] as number;
+  readonly #hash = new KeyedHash();
 
   get count(): number {
     return this.#count;
@@ -77,7 +78,7 @@ export class KeySums implements SumList {
 
   /** Number of a key, which it gets now (with the sum 0) where it had none. */
   numberOf(words: Int32Array, at: number, length: number): number {
-    const hash = this.#hash(words, at, length);
+    const hash = this.#hashOf(words, at, length);
     const index = this.#find(words, at, length, hash);
     return index < 0 ? this.#insert(words, at, length, hash) : index;
   }
@@ -93,7 +94,7 @@ export class KeySums implements SumList {
 
   /** Number of a key, or −1. */
   find(words: Int32Array, at: number, length: number): number {
-    return this.#find(words, at, length, this.#hash(words, at, length));
+    return this.#find(words, at, length, this.#hashOf(words, at, length));
   }
 
   /** Words of `keys`, for adding a key of this table to another one. */
@@ -153,17 +154,20 @@ export class KeySums implements SumList {
     this.keyLength[index] = length;
     this.#wordsEnd += wordCount;
     this.#count++;
-    this.#place(index, hash);
+    if (this.#place(index, hash) > PROBES_MAX) this.#hashAnew();
     return index;
   }
 
-  #place(index: number, hash: number): void {
+  /** Puts an entry into the first free slot; returns how many it passed by. */
+  #place(index: number, hash: number): number {
     const slots = this.#slots;
     const mask = slots.length - 1;
-    let slot = (hash << 1) & mask;
+    const home = (hash << 1) & mask;
+    let slot = home;
     while (slots[slot + 1] !== 0) slot = (slot + 2) & mask;
     slots[slot] = hash;
     slots[slot + 1] = index + 1;
+    return ((slot - home) & mask) >>> 1;
   }
 
   #growEntries(): void {
@@ -192,15 +196,18 @@ export class KeySums implements SumList {
     this.#keys = new DataView(this.#words.buffer);
   }
 
-  #hash(words: Int32Array, at: number, length: number): number {
-    const end = at + ((length + 3) >>> 2);
-    let hash = this.#seed ^ length;
-    for (let word = at; word < end; word++) {
-      hash = Math.imul(hash ^ words[word]!, 0x9e3779b1);
-      hash ^= hash >>> 15;
+  #hashOf(words: Int32Array, at: number, length: number): number {
+    return this.#hash.of(words, at, at + ((length + 3) >>> 2), length);
+  }
+
+  /** Answers keys that were made to collide: they get other hashes, and so other slots. */
+  #hashAnew(): void {
+    if (!this.#hash.renew(this.#count)) return;
+    this.#slots.fill(0);
+    for (let index = 0; index < this.#count; index++) {
+      const hash = this.#hashOf(this.#words, this.keyStart[index]! >>> 2, this.keyLength[index]!);
+      this.#place(index, hash);
     }
-    hash = Math.imul(hash, 0x85ebca77);
-    return hash ^ (hash >>> 13);
   }
 }
 

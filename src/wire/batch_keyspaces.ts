@@ -4,6 +4,7 @@
  */
 
 import { assert } from "../base/assert.ts";
+import { KeyedHash, PROBES_MAX } from "../base/keyed_hash.ts";
 import { BATCH_KEYSPACES_MAX } from "./record.ts";
 import { NAME_SIZE_MAX } from "./message_sizes.ts";
 
@@ -19,8 +20,8 @@ export class BatchKeyspaces {
   #lengths = new Int32Array(SLOTS_MIN);
   /** Names one after the other, each in `NAME_WORDS_MAX` words. */
   #names = new Int32Array((SLOTS_MIN / 2) * NAME_WORDS_MAX);
-  /** Nobody outside can choose names that all meet in one slot. */
-  readonly #seed = crypto.getRandomValues(new Int32Array(1))[0] as number;
+  /** Names that all meet in one slot cannot be chosen from outside. */
+  readonly #hash = new KeyedHash();
 
   get count(): number {
     return this.#count;
@@ -39,7 +40,7 @@ export class BatchKeyspaces {
   /** The number of the name at `words[start]` (`length` bytes, NUL padded), or −1. */
   find(words: Int32Array, start: number, length: number): number {
     const wordCount = (length + 3) >>> 2;
-    const hash = this.#hash(words, start, wordCount);
+    const hash = this.#hash.of(words, start, start + wordCount, length);
     const mask = this.#slots.length - 1;
     for (let slot = hash & mask;; slot = (slot + 1) & mask) {
       const number = this.#slots[slot]! - 1;
@@ -64,19 +65,21 @@ export class BatchKeyspaces {
     for (let index = 0; index < wordCount; index++) {
       this.#names[name + index] = words[start + index]!;
     }
-    const hash = this.#hash(words, start, wordCount);
+    const hash = this.#hash.of(words, start, start + wordCount, length);
     this.#hashes[number] = hash;
     this.#lengths[number] = length;
     this.#count++;
-    this.#place(number, hash);
+    if (this.#place(number, hash) > PROBES_MAX) this.#hashAnew();
     return number;
   }
 
-  #place(number: number, hash: number): void {
+  /** Puts a number into the first free slot; returns how many it passed by. */
+  #place(number: number, hash: number): number {
     const mask = this.#slots.length - 1;
     let slot = hash & mask;
     while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
     this.#slots[slot] = number + 1;
+    return (slot - hash) & mask;
   }
 
   #grow(): void {
@@ -90,13 +93,17 @@ export class BatchKeyspaces {
     }
   }
 
-  #hash(words: Int32Array, start: number, wordCount: number): number {
-    let hash = this.#seed;
-    for (let index = 0; index < wordCount; index++) {
-      hash = Math.imul(hash ^ words[start + index]!, 0x9e3779b1);
-      hash ^= hash >>> 15;
+  /** Answers names that were made to collide: they get other hashes, and so other slots. */
+  #hashAnew(): void {
+    if (!this.#hash.renew(this.#count)) return;
+    this.#slots.fill(0);
+    for (let number = 0; number < this.#count; number++) {
+      const name = number * NAME_WORDS_MAX;
+      const length = this.#lengths[number]!;
+      const hash = this.#hash.of(this.#names, name, name + ((length + 3) >>> 2), length);
+      this.#hashes[number] = hash;
+      this.#place(number, hash);
     }
-    return Math.imul(hash, 0x85ebca77) ^ (hash >>> 13);
   }
 }
 

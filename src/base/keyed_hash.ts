@@ -1,0 +1,98 @@
+/**
+ * A hash of names whose collisions cannot be made without its secrets: for tables that hold what
+ * strangers send.
+ *
+ * It is NH, the hash of UMAC (RFC 4418, section 5.2), over 32-bit words: a secret is added to each
+ * word, the halves of the result are multiplied, and the products are summed; twice, with the secrets
+ * shifted by one word. So what a difference between two names does to a sum always depends on a
+ * secret: two names have both sums in common for about one choice of secrets in 2^30. A chain of xor,
+ * shift and multiplication by a constant has no such bound: there a difference in the top bit of a
+ * word and one in the next word cancel each other under every seed. Secrets that follow from each
+ * other would not do either: sums of many differences would then be few.
+ *
+ * The bound holds for names that are chosen without knowledge of the secrets. Tables therefore also
+ * watch their probes: see `renew`.
+ */
+
+/** The longest name that may be hashed has 256 bytes. */
+const WORDS_MAX = 64;
+
+/**
+ * Slots that a new key may have to pass by. In a table that is at most 70 % full chance alone needs
+ * more for one key in 10^20.
+ */
+export const PROBES_MAX = 1024;
+
+export class KeyedHash {
+  /** The second sum takes for each word the secret of the next. */
+  readonly #secrets = crypto.getRandomValues(new Int32Array(WORDS_MAX + 1));
+  #keysAtRenewal = 0;
+
+  /** The hash of `words[from, end)`, at most 256 bytes, together with a number. */
+  of(words: Int32Array, from: number, end: number, number: number): number {
+    const secrets = this.#secrets;
+    let secret = secrets[0]!;
+    let first = 0;
+    let second = (number + secret) | 0;
+    for (let at = from; at < end; at++) {
+      const word = words[at]!;
+      const one = (word + secret) | 0;
+      secret = secrets[at - from + 1]!;
+      const other = (word + secret) | 0;
+      first = (first + Math.imul(one & 0xffff, one >>> 16)) | 0;
+      second = (second + Math.imul(other & 0xffff, other >>> 16)) | 0;
+    }
+    // Tables use the low bits: each of them comes to depend on all bits of both sums.
+    let hash = (((first << 16) | (first >>> 16)) + second) | 0;
+    hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
+    return hash ^ (hash >>> 16);
+  }
+
+  /**
+   * The hashes of many names, as `of` gives them: each begins at `starts[i]`, and its length in bytes is
+   * in the bits `lengthMask` of `numbers[i]`. For the hottest loop: all is written out here, because
+   * the compiler would leave a call for each name.
+   */
+  ofEach(
+    words: Int32Array,
+    starts: Int32Array,
+    numbers: Int32Array,
+    lengthMask: number,
+    count: number,
+    into: Int32Array,
+  ): void {
+    const secrets = this.#secrets;
+    const secretOfFirst = secrets[0]!;
+    for (let index = 0; index < count; index++) {
+      const number = numbers[index]!;
+      const from = starts[index]!;
+      const end = from + (((number & lengthMask) + 3) >> 2);
+      let secret = secretOfFirst;
+      let first = 0;
+      let second = (number + secret) | 0;
+      for (let at = from; at < end; at++) {
+        const word = words[at]!;
+        const one = (word + secret) | 0;
+        secret = secrets[at - from + 1]!;
+        const other = (word + secret) | 0;
+        first = (first + Math.imul(one & 0xffff, one >>> 16)) | 0;
+        second = (second + Math.imul(other & 0xffff, other >>> 16)) | 0;
+      }
+      let hash = (((first << 16) | (first >>> 16)) + second) | 0;
+      hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
+      into[index] = hash ^ (hash >>> 16);
+    }
+  }
+
+  /**
+   * Takes new secrets, for a table of so many keys in which a key lies more than `PROBES_MAX` slots
+   * from its own; every hash is another then. Refuses (false) until the table has twice the keys that
+   * it had the last time: so this costs no more than growing does, even if it should not help.
+   */
+  renew(keys: number): boolean {
+    if (keys < 2 * this.#keysAtRenewal) return false;
+    this.#keysAtRenewal = keys;
+    crypto.getRandomValues(this.#secrets);
+    return true;
+  }
+}
