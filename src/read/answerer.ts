@@ -3,6 +3,7 @@
  * requests that are there at one time are answered as of one look at the logs.
  */
 
+import type { LoopSlice } from "../base/loop_turn.ts";
 import { BusyError, CorruptError } from "../base/errors.ts";
 import type { Figure, Metrics } from "../base/metrics.ts";
 import { OsError } from "../file/mod.ts";
@@ -17,6 +18,7 @@ import {
   REPLY_HEAD_BYTES,
   REPLY_ROWS_MAX,
   RequestCursor,
+  rowBytes,
 } from "../wire/mod.ts";
 import { TooManyChanges } from "./keyspace_view.ts";
 import type { OutputShare } from "./output_budget.ts";
@@ -27,11 +29,22 @@ import type { RowBuffer } from "./row_buffer.ts";
 /** What a list of keyspaces says in the place of the counters of a damaged one. */
 const DAMAGED_COUNTERS = READ_ERROR_DAMAGED;
 
-/** Where the replies of one connection go. */
-export interface Output {
+/** Requests that came in together, and where their replies go. */
+export interface Batch {
+  readonly input: ReceiveBuffer;
   readonly rows: RowBuffer;
   readonly share: OutputShare;
+  /** What the connection has of the time of the event loop. */
+  readonly slice: LoopSlice;
+  /** The logs were looked at after the requests came in. */
+  hasLooked: boolean;
 }
+
+/** What a batch has left: "no room" when the first of its requests waits for other peers to take theirs. */
+export type Left = "nothing" | "more" | "no room";
+
+/** Answers that are given before the clock is read: that costs as much as a tenth of a small answer. */
+const ANSWERS_UNTIMED = 32;
 
 /** A reply cannot be built yet: others must be sent before it. Its request stands, to be asked again. */
 class NotYet extends Error {
@@ -62,78 +75,97 @@ export class Answerer {
   }
 
   /**
-   * Answers whole requests of `input` until none is left, `output` holds `bytesMax`, or there is no room
-   * for another reply. Returns true where requests may be left: when what is there is sent, and there is
-   * room. What has to wait for a fold is awaited.
+   * Answers whole requests of a batch until none is left, its time is used up, `bytesMax` are filled, or
+   * there is no room for another reply. Unless nothing is left: to be called again when what is there is
+   * sent. What has to wait for a fold is awaited.
    */
-  async answerSome(input: ReceiveBuffer, output: Output, bytesMax: number): Promise<boolean> {
-    const { rows: out, share } = output;
-    let hasLooked = false;
-    while (out.length < bytesMax) {
-      const { bytes, start, end } = input;
-      const next = this.#request.next(bytes, start, end);
-      if (next < 0) return false;
-      if (!share.budget.hasRoom) return true;
-      const head = out.extend(REPLY_HEAD_BYTES);
-      try {
-        if (!hasLooked) this.#reader.look();
-        hasLooked = true;
-        const waiting = this.#answer(bytes, output, head);
-        if (waiting !== null) {
-          await waiting;
-          // Requests may have come in meanwhile, and increments been accepted before them.
-          hasLooked = false;
+  async answerSome(batch: Batch, bytesMax: number): Promise<Left> {
+    const { input, rows: out, slice } = batch;
+    slice.begin();
+    try {
+      let switches = this.#reader.switches;
+      for (let answers = 1; out.length < bytesMax; answers++) {
+        const { bytes, start, end } = input;
+        const next = this.#request.next(bytes, start, end);
+        if (next < 0) return "nothing";
+        const head = out.extend(REPLY_HEAD_BYTES);
+        try {
+          if (!batch.hasLooked) this.#reader.look();
+          batch.hasLooked = true;
+          const waiting = this.#answer(bytes, batch, head);
+          if (waiting !== null) {
+            slice.end();
+            await waiting;
+            slice.begin();
+            // Requests may have come in meanwhile, and increments been accepted before them.
+            batch.hasLooked = false;
+          }
+          this.#answered.value += 1;
+        } catch (error) {
+          if (error instanceof NotYet) {
+            out.cut(head);
+            return head > 0 ? "more" : "no room";
+          }
+          this.#fail(error, out, head);
+          batch.share.hold(out.length);
         }
-        this.#answered.value += 1;
-      } catch (error) {
-        if (error instanceof NotYet) {
-          out.cut(head);
-          return true;
-        }
-        this.#fail(error, out, head);
+        input.consume(next);
+        const switchesNow = this.#reader.switches;
+        // Another keyspace may have cost a walk of the logs.
+        const isTimed = switchesNow !== switches || answers % ANSWERS_UNTIMED === 0;
+        switches = switchesNow;
+        if (isTimed && slice.isUsedUp) return "more";
       }
-      share.hold(out.length);
-      input.consume(next);
+      return "more";
+    } finally {
+      slice.end();
     }
-    return true;
   }
 
   /** Answers the request at hand; a promise where that takes longer. */
-  #answer(bytes: Uint8Array, output: Output, head: number): Promise<void> | null {
+  #answer(bytes: Uint8Array, batch: Batch, head: number): Promise<void> | null {
     const request = this.#request;
-    const out = output.rows;
-    if (request.kind === "keyspaces") return this.#answerKeyspaces(bytes, output, head);
+    const out = batch.rows;
+    if (request.kind === "keyspaces") return this.#answerKeyspaces(bytes, batch, head);
     if (request.kind === "invalid") {
       encodeReplyHead(out.view, head, { total: READ_ERROR_INVALID, rows: 0, bytes: 0 });
+      hold(batch);
       return null;
     }
     const { keyspaceStart, keyspaceLength } = request;
     const name = bytes.subarray(keyspaceStart, keyspaceStart + keyspaceLength);
     const question = request.kind === "page"
-      ? this.#pageQuestion(out, head)
+      ? this.#pageQuestion(batch, head)
       : this.#keyQuestion(out, head);
     try {
       this.#reader.ask(name, question);
-      return null;
     } catch (error) {
       if (!(error instanceof TooManyChanges)) throw error;
       // What stands before it need not wait for the fold, nor keep room from others meanwhile.
       if (head > 0) throw new NotYet();
       return this.#reader.askAfterFold(name, (ranking) => {
-        buildInRoom(output, () => question(ranking));
+        question(ranking);
+        hold(batch);
       });
     }
+    hold(batch);
+    return null;
   }
 
   // A question holds its own copy of what was asked: while it waits, the cursor reads the requests of
   // other connections. The bytes of the request stay where they are until it is answered.
 
-  #pageQuestion(out: RowBuffer, head: number): (ranking: Overlay) => void {
+  #pageQuestion({ rows: out, share }: Batch, head: number): (ranking: Overlay) => void {
     const { offset } = this.#request;
-    const length = Math.min(this.#request.length, REPLY_ROWS_MAX);
+    const lengthWanted = Math.min(this.#request.length, REPLY_ROWS_MAX);
     const start = head + REPLY_HEAD_BYTES;
     return (ranking) => {
       out.cut(start);
+      const { allowance } = share;
+      // One row more than can fit says as well as all of them that the reply is too large for now.
+      const length = allowance === Infinity
+        ? lengthWanted
+        : Math.min(lengthWanted, Math.ceil((allowance - start) / rowBytes(0)) + 1);
       const rows = ranking.copyRows(offset, length, out);
       const total = ranking.total();
       encodeReplyHead(out.view, head, { total, rows, bytes: out.length - start });
@@ -160,20 +192,19 @@ export class Answerer {
     };
   }
 
-  async #answerKeyspaces(bytes: Uint8Array, output: Output, head: number): Promise<void> {
+  async #answerKeyspaces(bytes: Uint8Array, batch: Batch, head: number): Promise<void> {
     const { keyStart, keyLength } = this.#request;
     if (head > 0) throw new NotYet();
     const { total, rows } = await this.#reader.totals(bytes.slice(keyStart, keyStart + keyLength));
-    const out = output.rows;
-    buildInRoom(output, () => {
-      for (const { name, counters } of rows) {
-        const value = counters ?? DAMAGED_COUNTERS;
-        const view = new DataView(name.buffer, name.byteOffset, name.byteLength);
-        out.row(Math.floor(value / 2 ** 32), value | 0, view, 0, name.length);
-      }
-      const size = out.length - head - REPLY_HEAD_BYTES;
-      encodeReplyHead(out.view, head, { total, rows: rows.length, bytes: size });
-    });
+    const out = batch.rows;
+    for (const { name, counters } of rows) {
+      const value = counters ?? DAMAGED_COUNTERS;
+      const view = new DataView(name.buffer, name.byteOffset, name.byteLength);
+      out.row(Math.floor(value / 2 ** 32), value | 0, view, 0, name.length);
+    }
+    const size = out.length - head - REPLY_HEAD_BYTES;
+    encodeReplyHead(out.view, head, { total, rows: rows.length, bytes: size });
+    hold(batch);
   }
 
   #fail(error: unknown, out: RowBuffer, head: number): void {
@@ -186,10 +217,9 @@ export class Answerer {
   }
 }
 
-/** Builds a reply that had to wait: others may have taken the room since. */
-function buildInRoom({ rows, share }: Output, build: () => void): void {
-  if (!share.budget.hasRoom) throw new NotYet();
-  build();
+/** Takes the room for what has just been built, or says that it has to be built again later. */
+function hold({ rows, share }: Batch): void {
+  if (rows.length > share.allowance) throw new NotYet();
   share.hold(rows.length);
 }
 

@@ -1,9 +1,10 @@
 /** One connection of the read port: requests in, replies out, in order, until the peer goes. */
 
 import type { Clock } from "../base/clock.ts";
+import { LoopSlice, type LoopTurn } from "../base/loop_turn.ts";
 import { cutConnection } from "../file/mod.ts";
 import { ReceiveBuffer } from "../wire/mod.ts";
-import type { Answerer } from "./answerer.ts";
+import type { Answerer, Left } from "./answerer.ts";
 import { type OutputBudget, OutputShare } from "./output_budget.ts";
 import type { ReadFigures } from "./read_figures.ts";
 import { RowBuffer } from "./row_buffer.ts";
@@ -21,6 +22,7 @@ export interface ConnectionSurroundings {
   readonly budget: OutputBudget;
   readonly figures: ReadFigures;
   readonly clock: Clock;
+  readonly turn: LoopTurn;
 }
 
 export class ReadConnection {
@@ -28,6 +30,7 @@ export class ReadConnection {
   readonly #surroundings: ConnectionSurroundings;
   readonly #out = new RowBuffer(OUTPUT_BYTES_START, OUTPUT_BYTES_MAX);
   readonly #share: OutputShare;
+  readonly #slice: LoopSlice;
   #input = new ReceiveBuffer(new Uint8Array(INPUT_BYTES_SMALL));
   /** When the write at hand began, or null. */
   #writingSinceMs: number | null = null;
@@ -40,6 +43,7 @@ export class ReadConnection {
     this.#socket = socket;
     this.#surroundings = surroundings;
     this.#share = new OutputShare(surroundings.budget);
+    this.#slice = new LoopSlice(surroundings.clock, surroundings.turn);
   }
 
   /** Since when the peer has taken nothing of what it asked for; null where nothing waits for it. */
@@ -51,6 +55,7 @@ export class ReadConnection {
   async serve(): Promise<void> {
     const { figures } = this.#surroundings;
     try {
+      this.#socket.setNoDelay(true);
       while (!this.#isDraining) {
         const room = this.#input.room();
         const count = await this.#socket.read(room);
@@ -59,6 +64,8 @@ export class ReadConnection {
         this.#input.received(count);
         figures.bytesIn.value += count;
         await this.#answerAll();
+        // A read that filled the room may be followed by one that does not wait.
+        if (count < room.length) this.#slice.reset();
         this.#isAnswering = false;
         this.#makeRoom(count === room.length);
       }
@@ -97,16 +104,28 @@ export class ReadConnection {
   async #answerAll(): Promise<void> {
     const { answerer, budget } = this.#surroundings;
     const out = this.#out;
-    const output = { rows: out, share: this.#share };
-    for (let isMore = true; isMore && !this.#isClosed;) {
+    const batch = {
+      input: this.#input,
+      rows: out,
+      share: this.#share,
+      slice: this.#slice,
+      hasLooked: false,
+    };
+    let left: Left = "more";
+    while (left !== "nothing" && !this.#isClosed) {
       try {
-        isMore = await answerer.answerSome(this.#input, output, OUTPUT_BYTES_MAX);
+        left = await answerer.answerSome(batch, OUTPUT_BYTES_MAX);
         await this.#send(out.filled());
       } finally {
         out.reset();
         this.#share.hold(0);
       }
-      if (isMore) await budget.whenRoom();
+      if (left === "no room") {
+        // Looked at again in the turn in which an answer is built: all that wait are told at once.
+        while (!budget.hasRoom) await budget.whenChanged();
+        batch.hasLooked = false;
+      }
+      await this.#slice.giveWay();
     }
   }
 

@@ -2,11 +2,14 @@
  * `countd read`: pages, ranks and values over TCP. Holds no lock, so killing it harms nobody.
  */
 
+import { acceptAll } from "../base/accept_all.ts";
 import type { Clock } from "../base/clock.ts";
 import { CorruptError } from "../base/errors.ts";
 import type { Events } from "../base/events.ts";
 import { listenTcp } from "../base/listen_tcp.ts";
+import { LoopTurn } from "../base/loop_turn.ts";
 import type { Metrics } from "../base/metrics.ts";
+import { RareEvents } from "../base/rare_events.ts";
 import { closeStalled, stalledLookMs } from "../base/stalled_peers.ts";
 import { type DataDirectory, DirectoryFailedError } from "../commitlog/mod.ts";
 import type { OsError } from "../file/mod.ts";
@@ -18,7 +21,6 @@ import { Reader } from "./reader.ts";
 
 /** How long a stop waits for peers that do not take their replies. */
 const DRAIN_MS = 2000;
-const ACCEPT_PAUSE_MS = 100;
 /** Different troubles that are reported; more of them would only fill the log. */
 const TROUBLES_MAX = 1000;
 
@@ -47,13 +49,15 @@ export class ReadServer {
   readonly #listener: Deno.TcpListener;
   readonly #reader: Reader;
   readonly #figures: ReadFigures;
+  readonly #turn: LoopTurn;
+  /** What strangers cause. */
+  readonly #rareEvents: RareEvents;
   readonly #shared: ConnectionSurroundings;
   readonly #connections = new Map<ReadConnection, Promise<void>>();
   readonly #failure = Promise.withResolvers<never>();
   readonly #accepting: Promise<void>;
   readonly #sweep: ReturnType<typeof setInterval>;
   readonly #reportedTrouble = new Set<string>();
-  #isStopping = false;
   #stopped: Promise<void> | null = null;
 
   /**
@@ -73,6 +77,8 @@ export class ReadServer {
     const { clock, events, metrics } = surroundings;
     this.#reader = new Reader(directory, { stale: options.stale, clock, events });
     this.#figures = new ReadFigures(metrics);
+    this.#turn = new LoopTurn(clock);
+    this.#rareEvents = new RareEvents(events, clock);
     this.#shared = {
       answerer: new Answerer(this.#reader, directory.sizes, {
         metrics,
@@ -81,9 +87,15 @@ export class ReadServer {
       budget: new OutputBudget(),
       figures: this.#figures,
       clock,
+      turn: this.#turn,
     };
     this.#listener = listenTcp(options);
-    this.#accepting = this.#acceptAll();
+    this.#accepting = acceptAll(this.#listener, {
+      clock,
+      events: this.#rareEvents,
+      turn: this.#turn,
+      serve: (socket) => this.#serve(socket),
+    });
     this.#sweep = setInterval(() => this.#lookAround(), stalledLookMs);
     this.#failure.promise.catch(() => {});
   }
@@ -103,7 +115,6 @@ export class ReadServer {
   }
 
   async #stop(): Promise<void> {
-    this.#isStopping = true;
     clearInterval(this.#sweep);
     this.#listener.close();
     await this.#accepting;
@@ -114,36 +125,20 @@ export class ReadServer {
     late.abort();
     for (const connection of this.#connections.keys()) connection.close();
     await drained;
+    this.#turn[Symbol.dispose]();
     this.#reader[Symbol.dispose]();
   }
 
-  async #acceptAll(): Promise<void> {
-    const { events, clock } = this.#surroundings;
-    while (true) {
-      let socket: Deno.TcpConn;
-      try {
-        socket = await this.#listener.accept();
-      } catch (error) {
-        if (this.#isStopping) return;
-        // Out of descriptors, or a peer that was gone before it was accepted.
-        events.report("warn", "connection not accepted", { reason: String(error) });
-        await clock.sleep(ACCEPT_PAUSE_MS);
-        continue;
-      }
-      if (this.#connections.size >= this.#options.maxConnections) {
-        this.#figures.overLimit.value += 1;
-        events.report("warn", "connection closed: too many", {
-          max_connections: this.#options.maxConnections,
-        });
-        socket.close();
-        continue;
-      }
-      this.#serve(socket);
-    }
-  }
-
   #serve(socket: Deno.TcpConn): void {
-    socket.setNoDelay(true);
+    const { maxConnections } = this.#options;
+    if (this.#connections.size >= maxConnections) {
+      this.#figures.overLimit.value += 1;
+      this.#rareEvents.report("warn", "connection closed: too many", {
+        max_connections: maxConnections,
+      });
+      socket.close();
+      return;
+    }
     const connection = new ReadConnection(socket, this.#shared);
     this.#figures.connections.value += 1;
     this.#figures.opened.value += 1;
@@ -162,8 +157,11 @@ export class ReadServer {
     if (mark !== null) {
       this.#failure.reject(new DirectoryFailedError(this.#directory.paths.data, mark));
     }
-    const { clock, events } = this.#surroundings;
-    closeStalled(this.#connections.keys(), { clock, events, stalled: this.#figures.stalled });
+    closeStalled(this.#connections.keys(), {
+      clock: this.#surroundings.clock,
+      events: this.#rareEvents,
+      stalled: this.#figures.stalled,
+    });
   }
 
   /** Each kind of trouble once: clients ask again and again. */

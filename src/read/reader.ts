@@ -65,6 +65,11 @@ export class Reader implements Disposable {
     this.#watch?.look();
   }
 
+  /** How often another keyspace was asked for than the time before: that may have cost a walk of the logs. */
+  get switches(): number {
+    return this.#views.switches;
+  }
+
   /**
    * Asks the ranking of a keyspace, as of the last look. `question` may be called again when the
    * snapshot is overwritten meanwhile. Throws `TooManyChanges` where only `askAfterFold` helps, and

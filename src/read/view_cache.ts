@@ -18,14 +18,21 @@ export class ViewCache implements Disposable {
   readonly #views = new Map<string, KeyspaceView>();
   #lastName = new Uint8Array(0);
   #lastView: KeyspaceView | null = null;
+  #switches = 0;
 
   constructor(make: (name: Uint8Array) => KeyspaceView) {
     this.#make = make;
   }
 
+  /** How often another keyspace was asked for than the time before. */
+  get switches(): number {
+    return this.#switches;
+  }
+
   /** The view of a keyspace; the name is copied when it is new. */
   get(name: Uint8Array): KeyspaceView {
     if (this.#lastView !== null && sameBytes(name, this.#lastName)) return this.#lastView;
+    this.#switches++;
     const key = String.fromCharCode(...name);
     let view = this.#views.get(key);
     if (view !== undefined) {

@@ -2,6 +2,7 @@
  * One connection of the write port, from its first byte to the 16 bytes of totals.
  */
 
+import { LoopSlice, type LoopTurn } from "../base/loop_turn.ts";
 import { cutConnection } from "../file/mod.ts";
 import { encodeTotals, MessageSplitter } from "../wire/mod.ts";
 import { AnswerQueue } from "./answer_queue.ts";
@@ -18,12 +19,14 @@ export interface ConnectionSurroundings {
   readonly acknowledges: boolean;
   readonly metrics: WriteFigures;
   readonly receiveMemory: ReceiveMemory;
+  readonly turn: LoopTurn;
 }
 
 export class WriteConnection {
   readonly #server: ConnectionSurroundings;
   readonly #connection: Deno.TcpConn;
   readonly #answers: AnswerQueue;
+  readonly #slice: LoopSlice;
   #memory: Uint8Array<ArrayBuffer>;
   #splitter: MessageSplitter;
   #isReading = false;
@@ -42,6 +45,7 @@ export class WriteConnection {
     this.#memory = server.receiveMemory.small();
     this.#splitter = new MessageSplitter(server.messageBytes, this.#memory);
     this.#answers = new AnswerQueue(server.writer, (bytes) => this.#send(bytes));
+    this.#slice = new LoopSlice(server.writer.surroundings.clock, server.turn);
   }
 
   /** Since when the peer has taken nothing of its answers; null where nothing waits for it. */
@@ -105,8 +109,15 @@ export class WriteConnection {
       }
       this.#splitter.received(count);
       metrics.bytesIn.value += count;
+      this.#slice.begin();
       await this.#accept();
-      if (count === room.length) this.#growBuffer();
+      this.#slice.end();
+      if (count === room.length) {
+        await this.#slice.giveWay();
+        this.#growBuffer();
+      } else {
+        this.#slice.reset();
+      }
       await this.#answers.whenRoom();
     }
   }

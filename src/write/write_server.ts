@@ -2,7 +2,10 @@
  * `countd write`: increments from TCP connections into the commit logs.
  */
 
+import { acceptAll } from "../base/accept_all.ts";
 import { listenTcp } from "../base/listen_tcp.ts";
+import { LoopTurn } from "../base/loop_turn.ts";
+import { RareEvents } from "../base/rare_events.ts";
 import { closeStalled, stalledLookMs } from "../base/stalled_peers.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
 import { writeMessageBytes } from "../wire/mod.ts";
@@ -33,10 +36,12 @@ export class WriteServer {
   readonly messageBytes: number;
   readonly metrics: WriteFigures;
   readonly receiveMemory = new ReceiveMemory();
+  readonly turn: LoopTurn;
+  /** What strangers cause. */
+  readonly #rareEvents: RareEvents;
   readonly #connections = new Map<WriteConnection, Promise<void>>();
   readonly #sweep: ReturnType<typeof setInterval>;
   #accepting: Promise<void>;
-  #stopping = false;
 
   private constructor(
     readonly writer: LogWriter,
@@ -48,7 +53,15 @@ export class WriteServer {
     this.filler = new MessageFiller(sizes);
     this.messageBytes = writeMessageBytes(sizes);
     this.metrics = new WriteFigures(surroundings.metrics, this.filler);
-    this.#accepting = this.#acceptAll();
+    const { clock, events } = surroundings;
+    this.turn = new LoopTurn(clock);
+    this.#rareEvents = new RareEvents(events, clock);
+    this.#accepting = acceptAll(listener, {
+      clock,
+      events: this.#rareEvents,
+      turn: this.turn,
+      serve: (socket) => this.#serve(socket),
+    });
     this.#sweep = setInterval(() => this.#closeStalled(), stalledLookMs);
     // Without a word: what is not durable is not answered, and the totals would be an answer.
     writer.failed.catch(() => {
@@ -94,33 +107,15 @@ export class WriteServer {
     return this.writer.failed;
   }
 
-  async #acceptAll(): Promise<void> {
-    for (;;) {
-      let connection: Deno.TcpConn;
-      try {
-        connection = await this.listener.accept();
-      } catch (error) {
-        if (this.#stopping) return;
-        if (error instanceof Deno.errors.BadResource) return;
-        // Out of descriptors, or a peer that was gone before it was accepted.
-        const { clock, events } = this.surroundings;
-        events.report("warn", "connection not accepted", { reason: String(error) });
-        await clock.sleep(100);
-        continue;
-      }
-      if (this.#connections.size >= this.options.maxConnections) {
-        this.metrics.overLimit.value += 1;
-        this.surroundings.events.report("warn", "connection closed: too many", {
-          max_connections: this.options.maxConnections,
-        });
-        connection.close();
-        continue;
-      }
-      this.#serve(connection);
-    }
-  }
-
   #serve(socket: Deno.TcpConn): void {
+    if (this.#connections.size >= this.options.maxConnections) {
+      this.metrics.overLimit.value += 1;
+      this.#rareEvents.report("warn", "connection closed: too many", {
+        max_connections: this.options.maxConnections,
+      });
+      socket.close();
+      return;
+    }
     const connection = new WriteConnection(this, socket);
     this.metrics.connections.value += 1;
     this.metrics.opened.value += 1;
@@ -135,8 +130,11 @@ export class WriteServer {
   }
 
   #closeStalled(): void {
-    const { clock, events } = this.surroundings;
-    closeStalled(this.#connections.keys(), { clock, events, stalled: this.metrics.stalled });
+    closeStalled(this.#connections.keys(), {
+      clock: this.surroundings.clock,
+      events: this.#rareEvents,
+      stalled: this.metrics.stalled,
+    });
   }
 
   /**
@@ -144,7 +142,6 @@ export class WriteServer {
    * ended the writer, if there was one.
    */
   async stop(): Promise<void> {
-    this.#stopping = true;
     clearInterval(this.#sweep);
     this.surroundings.metrics.state = "stopping";
     this.listener.close();
@@ -155,6 +152,7 @@ export class WriteServer {
     await Promise.race([drained, this.surroundings.clock.sleep(drainMs, late.signal)]);
     late.abort();
     for (const connection of this.#connections.keys()) connection.close();
+    this.turn[Symbol.dispose]();
     await this.writer.stop();
   }
 }
