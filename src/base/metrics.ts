@@ -45,7 +45,7 @@ export const METRICS = {
   countd_connections: { type: "gauge", help: "Connections that are open now." },
   countd_connections_total: {
     type: "counter",
-    help: "Connections, by what became of them: accepted, over-limit or stalled.",
+    help: "Connections, by what became of them: accepted, over-limit, stalled or foreign.",
     label: "result",
   },
   countd_fsync_seconds: {

@@ -3,7 +3,7 @@
 import type { Clock } from "../base/clock.ts";
 import { LoopSlice, type LoopTurn } from "../base/loop_turn.ts";
 import { cutConnection } from "../file/mod.ts";
-import { ReceiveBuffer } from "../wire/mod.ts";
+import { type ForeignProtocol, foreignProtocol, ReceiveBuffer } from "../wire/mod.ts";
 import type { Answerer, Left } from "./answerer.ts";
 import { type OutputBudget, OutputShare } from "./output_budget.ts";
 import type { ReadFigures } from "./read_figures.ts";
@@ -23,6 +23,10 @@ export interface ConnectionSurroundings {
   readonly figures: ReadFigures;
   readonly clock: Clock;
   readonly turn: LoopTurn;
+  /** Of the shortest request. */
+  readonly requestBytes: number;
+  /** Told of a connection that is closed because it speaks something else. */
+  reportForeign(protocol: ForeignProtocol): void;
 }
 
 export class ReadConnection {
@@ -35,6 +39,8 @@ export class ReadConnection {
   /** When the write at hand began, or null. */
   #writingSinceMs: number | null = null;
   #isClosed = false;
+  /** The first request is there: what follows need not be looked at for another protocol. */
+  #hasBegun = false;
   /** From when something was read until all of it is answered and sent. */
   #isAnswering = false;
   #isDraining = false;
@@ -63,6 +69,7 @@ export class ReadConnection {
         this.#isAnswering = true;
         this.#input.received(count);
         figures.bytesIn.value += count;
+        if (!this.#hasBegun && this.#isForeign()) return;
         await this.#answerAll();
         // A read that filled the room may be followed by one that does not wait.
         if (count < room.length) this.#slice.reset();
@@ -99,6 +106,16 @@ export class ReadConnection {
     await this.#socket.closeWrite();
     let count: number | null = 0;
     while (count !== null) count = await this.#socket.read(this.#input.bytes);
+  }
+
+  /** Whether the first bytes, up to the first request, are another protocol's. */
+  #isForeign(): boolean {
+    const { reportForeign, requestBytes } = this.#surroundings;
+    const { bytes, start, end } = this.#input;
+    this.#hasBegun = end - start >= requestBytes;
+    const protocol = foreignProtocol(bytes, { start, end, isWhole: this.#hasBegun });
+    if (protocol !== null) reportForeign(protocol);
+    return protocol !== null;
   }
 
   async #answerAll(): Promise<void> {

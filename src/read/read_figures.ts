@@ -9,6 +9,7 @@ export class ReadFigures {
   readonly opened: Figure;
   readonly overLimit: Figure;
   readonly stalled: Figure;
+  readonly foreign: Figure;
 
   constructor(metrics: Metrics) {
     this.bytesIn = metrics.counter("countd_bytes_total", "in");
@@ -17,5 +18,6 @@ export class ReadFigures {
     this.opened = metrics.counter("countd_connections_total", "accepted");
     this.overLimit = metrics.counter("countd_connections_total", "over-limit");
     this.stalled = metrics.counter("countd_connections_total", "stalled");
+    this.foreign = metrics.counter("countd_connections_total", "foreign");
   }
 }

@@ -13,6 +13,7 @@ import { RareEvents } from "../base/rare_events.ts";
 import { closeStalled, stalledLookMs } from "../base/stalled_peers.ts";
 import { type DataDirectory, DirectoryFailedError } from "../commitlog/mod.ts";
 import type { OsError } from "../file/mod.ts";
+import { type ForeignProtocol, requestLayout } from "../wire/mod.ts";
 import { Answerer } from "./answerer.ts";
 import { OutputBudget } from "./output_budget.ts";
 import { type ConnectionSurroundings, ReadConnection } from "./read_connection.ts";
@@ -88,6 +89,8 @@ export class ReadServer {
       figures: this.#figures,
       clock,
       turn: this.#turn,
+      requestBytes: requestLayout(directory.sizes).requestBytes,
+      reportForeign: (protocol) => this.#reportForeign(protocol),
     };
     this.#listener = listenTcp(options);
     this.#accepting = acceptAll(this.#listener, {
@@ -127,6 +130,14 @@ export class ReadServer {
     await drained;
     this.#turn[Symbol.dispose]();
     this.#reader[Symbol.dispose]();
+  }
+
+  #reportForeign(protocol: ForeignProtocol): void {
+    this.#figures.foreign.value += 1;
+    this.#rareEvents.report("warn", "connection closed: it does not speak countd's protocol", {
+      port: "read",
+      protocol,
+    });
   }
 
   #serve(socket: Deno.TcpConn): void {

@@ -4,7 +4,12 @@
 
 import { LoopSlice, type LoopTurn } from "../base/loop_turn.ts";
 import { cutConnection } from "../file/mod.ts";
-import { encodeTotals, MessageSplitter } from "../wire/mod.ts";
+import {
+  encodeTotals,
+  type ForeignProtocol,
+  foreignProtocol,
+  MessageSplitter,
+} from "../wire/mod.ts";
 import { AnswerQueue } from "./answer_queue.ts";
 import type { LogWriter } from "./log_writer.ts";
 import type { MessageFiller } from "./message_filler.ts";
@@ -20,6 +25,8 @@ export interface ConnectionSurroundings {
   readonly metrics: WriteFigures;
   readonly receiveMemory: ReceiveMemory;
   readonly turn: LoopTurn;
+  /** Told of a connection that is closed because it speaks something else. */
+  reportForeign(protocol: ForeignProtocol): void;
 }
 
 export class WriteConnection {
@@ -30,6 +37,8 @@ export class WriteConnection {
   #memory: Uint8Array<ArrayBuffer>;
   #splitter: MessageSplitter;
   #isReading = false;
+  /** The first message is there: what follows need not be looked at for another protocol. */
+  #hasBegun = false;
   #writingSinceMs: number | null = null;
   #accepted = 0n;
   #refused = 0n;
@@ -56,8 +65,7 @@ export class WriteConnection {
   /** Serves until the peer closes its sending side, goes away, or `drain` is called. */
   async serve(): Promise<void> {
     try {
-      await this.#readAll();
-      await this.#sayTotals();
+      if (await this.#readAll()) await this.#sayTotals();
     } finally {
       this.#server.receiveMemory.giveBack(this.#memory, { isReadInto: this.#isReading });
       this.close();
@@ -89,7 +97,8 @@ export class WriteConnection {
     });
   }
 
-  async #readAll(): Promise<void> {
+  /** Reads to the end; false when it is no client of ours. */
+  async #readAll(): Promise<boolean> {
     const { metrics } = this.#server;
     while (!this.#draining && !this.#answers.isBroken) {
       const room = this.#splitter.room();
@@ -98,17 +107,18 @@ export class WriteConnection {
         count = await this.#read(room);
       } catch {
         // Reset by the peer.
-        return;
+        return true;
       }
       if (count === null) {
         if (this.#splitter.partialBytes > 0 && !this.#draining) {
           this.#refused++;
           metrics.refusePartial();
         }
-        return;
+        return true;
       }
       this.#splitter.received(count);
       metrics.bytesIn.value += count;
+      if (!this.#hasBegun && this.#isForeign()) return false;
       this.#slice.begin();
       await this.#accept();
       this.#slice.end();
@@ -120,6 +130,16 @@ export class WriteConnection {
       }
       await this.#answers.whenRoom();
     }
+    return true;
+  }
+
+  /** Whether the first bytes, up to the first message, are another protocol's. */
+  #isForeign(): boolean {
+    const { bytes, start, end, wholeEnd } = this.#splitter;
+    this.#hasBegun = wholeEnd > start;
+    const protocol = foreignProtocol(bytes, { start, end, isWhole: this.#hasBegun });
+    if (protocol !== null) this.#server.reportForeign(protocol);
+    return protocol !== null;
   }
 
   /** Appends every whole message that is there, waiting for logs where it must. */

@@ -12,6 +12,7 @@ export class WriteFigures {
   readonly opened: Figure;
   readonly overLimit: Figure;
   readonly stalled: Figure;
+  readonly foreign: Figure;
 
   constructor(readonly metrics: Metrics, readonly filler: MessageFiller) {
     this.accepted = metrics.counter("countd_increments_total", "accepted");
@@ -22,6 +23,7 @@ export class WriteFigures {
     this.opened = metrics.counter("countd_connections_total", "accepted");
     this.overLimit = metrics.counter("countd_connections_total", "over-limit");
     this.stalled = metrics.counter("countd_connections_total", "stalled");
+    this.foreign = metrics.counter("countd_connections_total", "foreign");
   }
 
   count(accepted: number, refused: number): void {

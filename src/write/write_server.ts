@@ -8,7 +8,7 @@ import { LoopTurn } from "../base/loop_turn.ts";
 import { RareEvents } from "../base/rare_events.ts";
 import { closeStalled, stalledLookMs } from "../base/stalled_peers.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
-import { writeMessageBytes } from "../wire/mod.ts";
+import { type ForeignProtocol, writeMessageBytes } from "../wire/mod.ts";
 import { LogWriter } from "./log_writer.ts";
 import type { LogWriterOptions, Surroundings } from "./log_writer_options.ts";
 import { MessageFiller } from "./message_filler.ts";
@@ -105,6 +105,15 @@ export class WriteServer {
   /** Rejects when the writer must end; never resolves. */
   get failed(): Promise<never> {
     return this.writer.failed;
+  }
+
+  /** Counts and reports a connection that is closed because it speaks something else. */
+  reportForeign(protocol: ForeignProtocol): void {
+    this.metrics.foreign.value += 1;
+    this.#rareEvents.report("warn", "connection closed: it does not speak countd's protocol", {
+      port: "write",
+      protocol,
+    });
   }
 
   #serve(socket: Deno.TcpConn): void {
