@@ -3,10 +3,12 @@
  * (it serves). Answers come from values that the daemon keeps anyway: a scrape touches no disk. A
  * request that names an unknown host or comes from a foreign page is refused (`base/web_origin.ts`).
  */
+import { systemClock } from "../base/clock.ts";
 import { listenError } from "../base/listen_tcp.ts";
 import type { FigureSnapshot, Metrics } from "../base/metrics.ts";
 import { prometheusText } from "../base/prometheus_text.ts";
 import { RefusedRequestError, targetOf } from "../base/web_origin.ts";
+import { type HttpServer, serveHttp } from "../base/serve_http.ts";
 
 export interface MetricsServer extends AsyncDisposable {
   readonly hostname: string;
@@ -35,8 +37,8 @@ export function serveMetrics(
     }
   });
   return {
-    hostname: server.addr.hostname,
-    port: server.addr.port,
+    hostname: server.address.hostname,
+    port: server.address.port,
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
 }
@@ -44,10 +46,11 @@ export function serveMetrics(
 function listen(
   address: { readonly hostname: string; readonly port: number },
   handler: (request: Request) => Response,
-): Deno.HttpServer<Deno.NetAddr> {
+): HttpServer {
   try {
-    return Deno.serve({
+    return serveHttp({
       ...address,
+      clock: systemClock,
       onListen: () => {},
       handler,
       // The runtime's own would print a stack among the lines of the daemon.

@@ -4,6 +4,8 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
 import { listenError } from "../base/listen_tcp.ts";
 import type { Metrics } from "../base/metrics.ts";
+import { RareEvents } from "../base/rare_events.ts";
+import { type HttpServer, serveHttp } from "../base/serve_http.ts";
 import type { DB } from "../db/mod.ts";
 import { newHandler } from "./handler.ts";
 
@@ -54,15 +56,17 @@ export async function serveDatabase(db: DB, options: ServeOptions): Promise<void
 }
 
 function listen(
-  { hostname, port, events, onListening }: ServeOptions,
-  handle: Handle,
-): Deno.HttpServer<Deno.NetAddr> {
+  { hostname, port, events, clock = systemClock, onListening }: ServeOptions,
+  handler: Handle,
+): HttpServer {
+  const rareEvents = new RareEvents(events, clock);
   // What is thrown while it is told who listens is no failure to listen.
   let isListening = false;
   try {
-    return Deno.serve({
+    return serveHttp({
       hostname,
       port,
+      clock,
       onListen: (address) => {
         isListening = true;
         onListening(address);
@@ -71,7 +75,11 @@ function listen(
         events.report("error", "request failed", { reason: String(error) });
         return new Response("Internal error\n", { status: 500 });
       },
-    }, handle);
+      onNotAccepted: (error) => {
+        rareEvents.report("warn", "connection not accepted", { reason: String(error) });
+      },
+      handler,
+    });
   } catch (cause) {
     throw isListening ? cause : listenError(cause, { hostname, port });
   }
