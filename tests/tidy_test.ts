@@ -62,7 +62,7 @@ Deno.test("Every file that may be long is there and is long", () => {
 
 /** Tables whose sizes hang on options, and the test that compares them. */
 const COMPARED_ELSEWHERE: Readonly<Record<string, string>> = {
-  "src/wire/README.md": "tests/wire/readme_test.ts",
+  "src/counters/wire/README.md": "tests/counters/wire/readme_test.ts",
 };
 
 Deno.test("The field tables of the READMEs are the layouts of the code", async () => {
@@ -102,19 +102,23 @@ async function findLayout(room: string, name: string): Promise<Layout | undefine
 const planted: Readonly<Record<keyof typeof rules, [path: string, text: string, said: string]>> = {
   "Foreign functions stay in ffi/": ["src/aof/a.ts", 'const { dlopen } = Deno; dlopen("x");', ":1"],
   "Pointers stay in ffi/ and src/file/": [
-    "src/tree/a.ts",
+    "src/counters/tree/a.ts",
     "\nDeno.UnsafePointer.of(a);",
     "a.ts:2 Deno.UnsafePointer",
   ],
   "Nouns reach the disk by the storage they are given": [
-    "src/db/a.ts",
+    "src/database/a.ts",
     'Deno.openSync("a");',
     "Deno.openSync",
   ],
-  "Time comes from src/base/clock.ts": ["src/read/a.ts", "const at = new Date();", "new Date()"],
+  "Time comes from src/base/clock.ts": [
+    "src/counters/read/a.ts",
+    "const at = new Date();",
+    "new Date()",
+  ],
   "Chance has a seed": ["tests/aof/a_test.ts", "Math.random();", "Math.random"],
   "Only the command line speaks to the terminal": [
-    "src/write/a.ts",
+    "src/counters/write/a.ts",
     'console.error("x");',
     "console.error",
   ],
@@ -172,7 +176,7 @@ const map = `
 | 0 | \`ffi/\` | nothing | libc |
 | 1 | \`src/base/\` | nothing | ground |
 | 2 | \`src/file/\` | \`ffi\`, \`base\` | files |
-| 3 | \`src/aof/\` \`src/tree/\` | \`base\`, \`file\` | formats |
+| 3 | \`src/aof/\` \`src/counters/tree/\` | \`base\`, \`file\` | formats |
 | 8 | \`main.ts\` | all below | the start |
 
 The end.
@@ -184,7 +188,7 @@ function plant(files: Record<string, string>): Map<string, ReturnType<typeof rea
 
 Deno.test("The map is read as it stands, and a map that contradicts itself is refused", () => {
   const house = readHouse(map);
-  assertEquals([...house.get("src/tree")?.mayImport ?? []], ["src/base", "src/file"]);
+  assertEquals([...house.get("src/counters/tree")?.mayImport ?? []], ["src/base", "src/file"]);
   assertEquals(house.get("main.ts")?.mayImport.size, 5);
   assertThrows(() => readHouse("# other"), Error, "no table of rooms");
   assertThrows(() => readHouse(map.replace("`ffi`, `base`", "`aof`")), Error, "not below it");

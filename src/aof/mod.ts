@@ -30,8 +30,8 @@
  * ```
  */
 
-export { Aof, type LowRoomFunc } from "./aof.ts";
-export { AppendEvent, type AppendFunc } from "./append_event.ts";
+export { Aof, type LowRoomFunc } from "./file/aof.ts";
+export { AppendEvent, type AppendFunc } from "./file/append_event.ts";
 export {
   ErrAppendFuncNil,
   ErrClosed,
@@ -44,10 +44,10 @@ export {
   ErrShortBuffer,
   ErrShrink,
   ErrWouldBlock,
-} from "./errors.ts";
-export { check, type Violation } from "./check.ts";
-export { inspect, type Inspection, type SideFileContent } from "./inspect.ts";
-export { FileState } from "./file_state.ts";
+} from "./file/errors.ts";
+export { check, type Violation } from "./marks/check.ts";
+export { inspect, type Inspection, type SideFileContent } from "./marks/inspect.ts";
+export { FileState } from "./file/file_state.ts";
 export {
   createFile,
   Geometry,
@@ -57,7 +57,7 @@ export {
   sizeNowDefault,
   sizeUpperDefault,
   sizeUpperMax,
-} from "./geometry.ts";
+} from "./file/geometry.ts";
 export {
   Magic,
   magicCheckpoint,
@@ -65,10 +65,16 @@ export {
   magicDisabled,
   magicTail,
   markSize,
-} from "./magic.ts";
-export { Manager, type ManagerOpenOptions, type ManagerOptions } from "./manager.ts";
-export type { OpenOptions, OverOptions, SharedOptions } from "./parts.ts";
-export { type ErrorFunc, type PollContext, PollReason, Reactor, type Task } from "./reactor.ts";
+} from "./marks/magic.ts";
+export { Manager, type ManagerOpenOptions, type ManagerOptions } from "./file/manager.ts";
+export type { OpenOptions, OverOptions, SharedOptions } from "./file/parts.ts";
+export {
+  type ErrorFunc,
+  type PollContext,
+  PollReason,
+  Reactor,
+  type Task,
+} from "./tail/reactor.ts";
 export {
   recoverWithMagic,
   Recovery,
@@ -77,9 +83,9 @@ export {
   RecoveryKind,
   recoveryReadOnly,
   type RecoveryResult,
-} from "./recovery.ts";
-export { Counter, FileStats, Stats, type StatsSnapshot, TimeCounter } from "./stats.ts";
-export type { SubscribeIntervalOptions, SubscribeOptions } from "./subscriptions.ts";
+} from "./marks/recovery.ts";
+export { Counter, FileStats, Stats, type StatsSnapshot, TimeCounter } from "./file/stats.ts";
+export type { SubscribeIntervalOptions, SubscribeOptions } from "./tail/subscriptions.ts";
 export {
   type ClosedEvent,
   type CloseReason,
@@ -88,4 +94,4 @@ export {
   stopTailing,
   Tailer,
   TailerState,
-} from "./tailer.ts";
+} from "./tail/tailer.ts";

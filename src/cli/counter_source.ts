@@ -69,12 +69,12 @@ export async function openSource(
         "Option --stale is for reading a data directory: a server answers as it was started",
       );
     }
-    const { ReadClient } = await import("../client/mod.ts");
+    const { ReadClient } = await import("../counters/client/mod.ts");
     const { connect, wait: waitMs, keyspaceSize, keySize = clientKeySizeOption.default } = options;
     return await ReadClient.connect(connect, { keyspaceSize, keySize }, { waitMs });
   }
-  const { DataDirectory, describeSelf } = await import("../commitlog/mod.ts");
-  const { Reader } = await import("../read/mod.ts");
+  const { DataDirectory, describeSelf } = await import("../counters/commitlog/mod.ts");
+  const { Reader } = await import("../counters/read/mod.ts");
   const directory = DataDirectory.open(storage, options.data, { self: describeSelf(storage) });
   const reader = new Reader(directory, { stale: options.stale, clock, events });
   return {

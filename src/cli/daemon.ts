@@ -5,7 +5,7 @@
 import { type FigureSnapshot, Metrics } from "../base/metrics.ts";
 import { VERSION } from "../base/version.ts";
 import { EXIT_CODES, type ExitCode } from "./exit_codes.ts";
-import { showAddress } from "./option.ts";
+import { showAddress } from "./kit/option.ts";
 import type { Context } from "./verb.ts";
 
 /** What the work of a daemon gets from the command line. */
@@ -37,7 +37,8 @@ export async function runDaemon(
   { verb, data, listen, metricsPort }: DaemonSettings,
   work: (daemon: Daemon) => Promise<void>,
 ): Promise<ExitCode> {
-  const { DaemonReporter, PoolFigures, readReports, serveMetrics } = await import("../care/mod.ts");
+  const { DaemonReporter, PoolFigures, readReports } = await import("../admin/mod.ts");
+  const { serveMetrics } = await import("../net/mod.ts");
   await using stack = new AsyncDisposableStack();
   const metrics = new Metrics();
   metrics.gauge("countd_build_info", VERSION).value = 1;

@@ -1,7 +1,7 @@
 /** Options of the command line in the words of the rooms that take them. */
-import type { DirectorySizes } from "../commitlog/mod.ts";
-import type { LogWriterOptions } from "../write/mod.ts";
-import type { Patience } from "../client/mod.ts";
+import type { DirectorySizes } from "../counters/commitlog/mod.ts";
+import type { LogWriterOptions } from "../counters/write/mod.ts";
+import type { Patience } from "../counters/client/mod.ts";
 import { DEFAULT_ADDRESS_WAIT_MS, type logOptions } from "./options.ts";
 import type { ValueOrigin, ValuesOf } from "./verb.ts";
 

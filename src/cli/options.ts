@@ -1,7 +1,7 @@
 /** Options that several verbs share, so that each has one name and one meaning everywhere. */
-import { READ_PORT, WRITE_PORT } from "../wire/mod.ts";
+import { READ_PORT, WRITE_PORT } from "../counters/wire/mod.ts";
 import { LOG_FORMATS } from "./event_lines.ts";
-import { address, choice, duration, flag, type Option, path, size, whole } from "./option.ts";
+import { address, choice, duration, flag, type Option, path, size, whole } from "./kit/option.ts";
 
 /** Bytes of the longest keyspace or key: the default size of both. */
 const NAME_BYTES_MAX = 256;

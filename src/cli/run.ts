@@ -6,10 +6,10 @@ import { FORMAT_VERSION, VERSION } from "../base/version.ts";
 import { toJson } from "../base/printable.ts";
 import { EventLines, type LogFormat } from "./event_lines.ts";
 import { EXIT_CODES, type ExitCode, failureOf } from "./exit_codes.ts";
-import { helpOfAll, helpOfGroup, helpOfVerb } from "./help.ts";
+import { helpOfAll, helpOfGroup, helpOfVerb } from "./kit/help.ts";
 import { MessageSink } from "./message_sink.ts";
 import { BrokenPipe, Output, type Sink } from "./output.ts";
-import { type Parsed, parseVerb } from "./parse.ts";
+import { type Parsed, parseVerb } from "./kit/parse.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { watchSignals } from "./signals.ts";
 import { VERBS } from "./table.ts";
@@ -139,7 +139,8 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
   const { stdout, stderr, messages, surroundings } = streams;
   // Only a verb that runs pays for loading the room that touches the disk.
   const file = await import("../file/mod.ts");
-  const { FaultPlan, notifyServiceManager, systemStorage } = file;
+  const { FaultPlan, systemStorage } = file;
+  const { notifyServiceManager } = await import("../net/mod.ts");
   let storage: ReturnType<typeof systemStorage> | undefined;
   let signal: AbortSignal | undefined;
   const format = (parsed.options["logFormat"] ?? "logfmt") as LogFormat;

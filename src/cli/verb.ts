@@ -23,8 +23,8 @@ import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
 import type { Storage } from "../file/mod.ts";
 import type { ExitCode } from "./exit_codes.ts";
-import type { Positional } from "./argument.ts";
-import type { Option } from "./option.ts";
+import type { Positional } from "./kit/argument.ts";
+import type { Option } from "./kit/option.ts";
 import type { Output } from "./output.ts";
 
 export type OptionTable = Readonly<Record<string, Option<unknown>>>;

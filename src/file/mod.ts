@@ -24,7 +24,6 @@ export { FaultPlan } from "./fault.ts";
 export { type FileIdentity, isSameFile, leadsTo } from "./identity.ts";
 export { returnLargeBlocks } from "./large_blocks.ts";
 export { refuseOtherThanDirectory } from "./no_directory.ts";
-export { notifyServiceManager } from "./notify_socket.ts";
 export type {
   FaultPoint,
   FileStatus,
@@ -36,4 +35,3 @@ export type {
   StoredFile,
 } from "./storage.ts";
 export { systemStorage, type SystemStorageOptions } from "./system_storage.ts";
-export { cutConnection } from "./tcp_connection.ts";

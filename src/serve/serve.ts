@@ -9,9 +9,9 @@ import {
   DataDirectory,
   describeSelf,
   type DirectorySizes,
-} from "../commitlog/mod.ts";
-import { ReadServer, type ReadServerOptions } from "../read/mod.ts";
-import { type Surroundings, WriteServer, type WriteServerOptions } from "../write/mod.ts";
+} from "../counters/commitlog/mod.ts";
+import { ReadServer, type ReadServerOptions } from "../counters/read/mod.ts";
+import { type Surroundings, WriteServer, type WriteServerOptions } from "../counters/write/mod.ts";
 import { WorkerProcess } from "./worker_process.ts";
 
 export interface ServeOptions {

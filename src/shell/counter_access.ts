@@ -9,24 +9,24 @@ import type { Clock } from "../base/clock.ts";
 import { RefusedError } from "../base/errors.ts";
 import type { Events } from "../base/events.ts";
 import { Metrics } from "../base/metrics.ts";
-import { ReadClient, type ServerAddress, WriteClient } from "../client/mod.ts";
+import { ReadClient, type ServerAddress, WriteClient } from "../counters/client/mod.ts";
 import {
   backlogBytesDefault,
   type BatchFiller,
   DataDirectory,
   describeSelf,
   poolLogsDefault,
-} from "../commitlog/mod.ts";
+} from "../counters/commitlog/mod.ts";
 import type { Storage } from "../file/mod.ts";
-import { Reader } from "../read/mod.ts";
+import { Reader } from "../counters/read/mod.ts";
 import {
   checkKey,
   checkKeyspaceName,
   encodeCounter,
   encodeDefinition,
   type MessageSizes,
-} from "../wire/mod.ts";
-import { LogWriter } from "../write/mod.ts";
+} from "../counters/wire/mod.ts";
+import { LogWriter } from "../counters/write/mod.ts";
 import type { CounterReader, Counters, CounterWriter } from "./counters.ts";
 
 export interface CounterAccessOptions {

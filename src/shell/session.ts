@@ -3,7 +3,7 @@
 import { type Clock, systemClock } from "../base/clock.ts";
 import { FailedError } from "../base/errors.ts";
 import type { Storage } from "../file/mod.ts";
-import { type Table, TableRoot } from "../table/mod.ts";
+import { type Table, TableRoot } from "../tables/mod.ts";
 import type { CounterReader, Counters, CounterWriter } from "./counters.ts";
 import type { Mode } from "./render.ts";
 

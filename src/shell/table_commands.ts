@@ -1,7 +1,7 @@
 /** The commands on tables and keys. */
 
 import { textOfName } from "../base/printable.ts";
-import { checkKey, InvalidKeyError, InvalidTableError, KeyNotFoundError } from "../table/mod.ts";
+import { checkKey, InvalidKeyError, InvalidTableError, KeyNotFoundError } from "../tables/mod.ts";
 import { type Answer, done } from "./answer.ts";
 import type { Command, Parameter } from "./commands.ts";
 import { globMatcher } from "./glob.ts";

@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { Aof, check, magicDisabled } from "../../src/aof/mod.ts";
-import { sideFileLayout } from "../../src/aof/layout.ts";
+import { sideFileLayout } from "../../src/aof/marks/layout.ts";
 import { creating, storage, text, withFile } from "./support.ts";
 
 /** Changes bytes of a file below an open library. */

@@ -186,7 +186,7 @@ Deno.test("A copy of a shared file is followed only when it was opened for appen
 });
 
 Deno.test("The published size passes 4 GiB without ever being wrong", async () => {
-  const { PublishedSize } = await import("../../src/aof/published_size.ts");
+  const { PublishedSize } = await import("../../src/aof/tail/published_size.ts");
   const bytes = new Uint8Array(16);
   const writer = new PublishedSize(bytes, 8);
   const reader = new PublishedSize(bytes, 8);

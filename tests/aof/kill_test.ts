@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Aof, RecoveryKind } from "../../src/aof/mod.ts";
-import { SideFile } from "../../src/aof/side_file.ts";
+import { SideFile } from "../../src/aof/tail/side_file.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";

@@ -15,9 +15,9 @@ import {
   Recovery,
   RecoveryKind,
 } from "../../src/aof/mod.ts";
-import { Marks } from "../../src/aof/marks.ts";
+import { Marks } from "../../src/aof/marks/marks.ts";
 import type { Mapping, StoredFile } from "../../src/file/mod.ts";
-import { cleanBehind } from "../../src/aof/parts.ts";
+import { cleanBehind } from "../../src/aof/file/parts.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { littleEndian, tailMark } from "./support.ts";
 

@@ -6,8 +6,8 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Aof, ErrShrink, FileState } from "../../src/aof/mod.ts";
-import { sideFileLayout } from "../../src/aof/layout.ts";
-import { sideFilePath } from "../../src/aof/side_file.ts";
+import { sideFileLayout } from "../../src/aof/marks/layout.ts";
+import { sideFilePath } from "../../src/aof/tail/side_file.ts";
 import { BusyError } from "../../src/base/errors.ts";
 import type { Storage } from "../../src/file/mod.ts";
 import { overridden } from "../support/overridden.ts";

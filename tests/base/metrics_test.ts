@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { AssertionError } from "../../src/base/assert.ts";
 import { Histogram, METRICS, Metrics } from "../../src/base/metrics.ts";
-import { prometheusText } from "../../src/base/prometheus_text.ts";
+import { prometheusText } from "../../src/net/prometheus_text.ts";
 import { parsePrometheus } from "../support/prometheus.ts";
 
 Deno.test("A figure asked for twice is the same one", () => {

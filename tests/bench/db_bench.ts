@@ -11,7 +11,7 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { type DB, init } from "../../src/db/mod.ts";
+import { type DB, init } from "../../src/database/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
 
 const storage = systemStorage();

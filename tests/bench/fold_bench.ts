@@ -8,7 +8,7 @@
  */
 
 import { returnLargeBlocks, systemStorage } from "../../src/file/mod.ts";
-import { KeyspaceReader } from "../../src/keyspace/mod.ts";
+import { KeyspaceReader } from "../../src/counters/keyspace/mod.ts";
 import { Random } from "../support/random.ts";
 import { CountdSubject, SqliteSubject } from "./fold_subjects.ts";
 import {

@@ -1,7 +1,7 @@
 /** The same counters in countd's keyspace file and in SQLite, to be folded into. */
 
 import { systemStorage } from "../../src/file/mod.ts";
-import { Aggregator, KeyspaceWriter } from "../../src/keyspace/mod.ts";
+import { Aggregator, KeyspaceWriter } from "../../src/counters/keyspace/mod.ts";
 import { DatabaseSync } from "node:sqlite";
 import { KEY_BYTES, KEYSPACE, recordBatches, writeKey } from "./fold_workload.ts";
 

@@ -1,6 +1,6 @@
 /** What the benchmarks of folds count: 16-byte keys, drawn by Zipf's law or evenly. */
 
-import { encodeDefinition, recordBytes } from "../../src/wire/mod.ts";
+import { encodeDefinition, recordBytes } from "../../src/counters/wire/mod.ts";
 import { Random } from "../support/random.ts";
 
 export const KEY_BYTES = 16;

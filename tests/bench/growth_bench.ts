@@ -6,7 +6,7 @@
  */
 
 import { systemStorage } from "../../src/file/mod.ts";
-import { KeyspaceReader } from "../../src/keyspace/mod.ts";
+import { KeyspaceReader } from "../../src/counters/keyspace/mod.ts";
 import { Random } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { CountdSubject } from "./fold_subjects.ts";

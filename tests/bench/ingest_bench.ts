@@ -8,7 +8,7 @@
  * `COUNTD_BENCH_SCALE=0.1` takes a tenth of the increments, for a first look.
  */
 
-import { keyspacePath, KeyspaceReader } from "../../src/keyspace/mod.ts";
+import { keyspacePath, KeyspaceReader } from "../../src/counters/keyspace/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { median, perSecond, reportRow } from "./row.ts";

@@ -52,7 +52,7 @@ await withTemporaryDirectory(async (directory) => {
   };
   let answered = 0;
   const ask = async () => {
-    const { ReadClient } = await import("../../src/client/mod.ts");
+    const { ReadClient } = await import("../../src/counters/client/mod.ts");
     using client = await ReadClient.connect(
       { hostname: asked.host, port: asked.port },
       { keyspaceSize: 256, keySize: 256 },

@@ -4,9 +4,9 @@
  *     deno run -A tests/bench/read_bench.ts            (COUNTD_BENCH_SCALE=0.1 for a first look)
  */
 
-import { DataDirectory, describeSelf } from "../../src/commitlog/mod.ts";
+import { DataDirectory, describeSelf } from "../../src/counters/commitlog/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
-import { Batch, KeyspaceWriter } from "../../src/keyspace/mod.ts";
+import { Batch, KeyspaceWriter } from "../../src/counters/keyspace/mod.ts";
 import { startCountd, startProgram } from "../support/process.ts";
 import { Random } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";

@@ -7,7 +7,7 @@
  * Prints `ready`, begins at a byte on stdin, and prints `answered MILLISECONDS`.
  */
 
-import { RequestEncoder } from "../../src/wire/mod.ts";
+import { RequestEncoder } from "../../src/counters/wire/mod.ts";
 import { Random } from "../support/random.ts";
 import { keyBytes, keyTable } from "./key_stream.ts";
 

@@ -10,7 +10,7 @@
  */
 
 import { systemStorage } from "../../src/file/mod.ts";
-import { TableRoot } from "../../src/table/mod.ts";
+import { TableRoot } from "../../src/tables/mod.ts";
 
 interface Comparison {
   readonly name: string;

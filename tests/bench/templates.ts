@@ -1,6 +1,6 @@
 /** One increment by 1 of a 16-byte key in keyspace `bench`, as each server wants it. */
 
-import { WriteMessageEncoder } from "../../src/wire/mod.ts";
+import { WriteMessageEncoder } from "../../src/counters/wire/mod.ts";
 import { keyBytes } from "./key_stream.ts";
 
 export function encodeKeyTemplate(

@@ -1,6 +1,6 @@
 /** What the tests of options share: a directory with increments in its logs, and ways to look. */
 import { assertEquals } from "@std/assert";
-import { DataDirectory, describeSelf } from "../../src/commitlog/mod.ts";
+import { DataDirectory, describeSelf } from "../../src/counters/commitlog/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
 import { parsePrometheus, type Sample } from "../support/prometheus.ts";
 import { batchOf, claim, poolOn } from "../support/data_directory.ts";

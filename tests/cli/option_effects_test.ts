@@ -3,7 +3,7 @@
  * option must stand in a list of effects, or name the test elsewhere that shows its effect.
  */
 import { assert, assertEquals } from "@std/assert";
-import { commandsOf } from "../../src/cli/commands.ts";
+import { commandsOf } from "../../src/cli/kit/commands.ts";
 import { VERBS } from "../../src/cli/table.ts";
 import { optionName } from "../../src/cli/verb.ts";
 import { clientEffects } from "./client_effects.ts";

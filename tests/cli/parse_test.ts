@@ -1,7 +1,7 @@
 /** Words in, typed values out: where a value comes from, and what is refused with which words. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../src/base/errors.ts";
-import { nameArgument, optionalInt64Argument } from "../../src/cli/argument.ts";
+import { nameArgument, optionalInt64Argument } from "../../src/cli/kit/argument.ts";
 import {
   address,
   choice,
@@ -12,8 +12,8 @@ import {
   size,
   text,
   whole,
-} from "../../src/cli/option.ts";
-import { type Parsed, parseVerb } from "../../src/cli/parse.ts";
+} from "../../src/cli/kit/option.ts";
+import { type Parsed, parseVerb } from "../../src/cli/kit/parse.ts";
 import { defineVerb, environmentName, optionName } from "../../src/cli/verb.ts";
 
 const example = { command: "countd sample", meaning: "a sample" };

@@ -1,9 +1,9 @@
 /** The completions and the man page, in the programs that they are made for. */
 import { assert, assertEquals } from "@std/assert";
-import { completionFor } from "../../src/cli/completion.ts";
-import { manPage } from "../../src/cli/man_page.ts";
-import { choiceArgument, pathArgument } from "../../src/cli/argument.ts";
-import { choice, flag, path } from "../../src/cli/option.ts";
+import { completionFor } from "../../src/cli/kit/completion.ts";
+import { manPage } from "../../src/cli/kit/man_page.ts";
+import { choiceArgument, pathArgument } from "../../src/cli/kit/argument.ts";
+import { choice, flag, path } from "../../src/cli/kit/option.ts";
 import { VERBS } from "../../src/cli/table.ts";
 import { defineVerb, type VerbTable } from "../../src/cli/verb.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";

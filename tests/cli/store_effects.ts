@@ -1,6 +1,6 @@
 /** Effects of the options of `shell`, `db` besides serving, and `check`. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { DataDirectory, describeSelf } from "../../src/commitlog/mod.ts";
+import { DataDirectory, describeSelf } from "../../src/counters/commitlog/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
 import { startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";

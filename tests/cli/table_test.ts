@@ -1,10 +1,10 @@
 /** What is made from the table of verbs agrees with the table, and the table with itself. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { commandsOf, prefixOf } from "../../src/cli/commands.ts";
-import { completionFor, SHELLS } from "../../src/cli/completion.ts";
-import { helpOfVerb, optionSpelling } from "../../src/cli/help.ts";
-import { manPage } from "../../src/cli/man_page.ts";
-import { parseVerb } from "../../src/cli/parse.ts";
+import { commandsOf, prefixOf } from "../../src/cli/kit/commands.ts";
+import { completionFor, SHELLS } from "../../src/cli/kit/completion.ts";
+import { helpOfVerb, optionSpelling } from "../../src/cli/kit/help.ts";
+import { manPage } from "../../src/cli/kit/man_page.ts";
+import { parseVerb } from "../../src/cli/kit/parse.ts";
 import { VERBS } from "../../src/cli/table.ts";
 import { optionName, positionalName } from "../../src/cli/verb.ts";
 import { capture } from "./capture.ts";

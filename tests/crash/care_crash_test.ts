@@ -2,8 +2,8 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { FailedError } from "../../src/base/errors.ts";
-import { backup, checkDirectory, clearFailed, repair, restore } from "../../src/care/mod.ts";
-import { DataDirectory, nameOfSlot } from "../../src/commitlog/mod.ts";
+import { backup, checkDirectory, clearFailed, repair, restore } from "../../src/admin/mod.ts";
+import { DataDirectory, nameOfSlot } from "../../src/counters/commitlog/mod.ts";
 import type { Storage } from "../../src/file/mod.ts";
 import type { SimulatedDisk } from "../support/simulated_disk.ts";
 import { CounterOracle } from "./counter_oracle.ts";

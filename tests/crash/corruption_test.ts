@@ -7,9 +7,9 @@
 import { crc32 } from "node:zlib";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CorruptError, CountdError, UsageError } from "../../src/base/errors.ts";
-import { checkDirectory, clearFailed, repair } from "../../src/care/mod.ts";
-import { DataDirectory, nameOfSlot } from "../../src/commitlog/mod.ts";
-import { controlBytes, controlLayout } from "../../src/commitlog/control_layout.ts";
+import { checkDirectory, clearFailed, repair } from "../../src/admin/mod.ts";
+import { DataDirectory, nameOfSlot } from "../../src/counters/commitlog/mod.ts";
+import { controlBytes, controlLayout } from "../../src/counters/commitlog/control_layout.ts";
 import type { Storage } from "../../src/file/mod.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import type { SimulatedDisk } from "../support/simulated_disk.ts";

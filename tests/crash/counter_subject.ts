@@ -18,9 +18,9 @@ import {
   LogReader,
   pathOfSlot,
   recoverHeld,
-} from "../../src/commitlog/mod.ts";
+} from "../../src/counters/commitlog/mod.ts";
 import type { Storage } from "../../src/file/mod.ts";
-import { encodeCounter, encodeDefinition } from "../../src/wire/mod.ts";
+import { encodeCounter, encodeDefinition } from "../../src/counters/wire/mod.ts";
 import type { Random } from "../support/random.ts";
 import type { SimulatedDisk } from "../support/simulated_disk.ts";
 import {

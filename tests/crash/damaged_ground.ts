@@ -1,7 +1,7 @@
 /** A data directory on the simulated disk with something in every file, to be damaged. */
 
-import { DataDirectory, HeldLog, listSlots } from "../../src/commitlog/mod.ts";
-import { FrameCodec, LogBytes } from "../../src/commitlog/frame.ts";
+import { DataDirectory, HeldLog, listSlots } from "../../src/counters/commitlog/mod.ts";
+import { FrameCodec, LogBytes } from "../../src/counters/commitlog/frame.ts";
 import type { Storage } from "../../src/file/mod.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
 import { CounterOracle, type SentBatch } from "./counter_oracle.ts";

@@ -6,7 +6,7 @@ import {
   directoryLocks,
   listSlots,
   SealedLog,
-} from "../../src/commitlog/mod.ts";
+} from "../../src/counters/commitlog/mod.ts";
 import type { Storage } from "../../src/file/mod.ts";
 import {
   Aggregator,
@@ -14,8 +14,8 @@ import {
   KeyspaceWriter,
   listKeyspaces,
   sweepKeyspaces,
-} from "../../src/keyspace/mod.ts";
-import { decodeRows } from "../../src/wire/mod.ts";
+} from "../../src/counters/keyspace/mod.ts";
+import { decodeRows } from "../../src/counters/wire/mod.ts";
 import type { Totals } from "./counter_oracle.ts";
 import { DATA } from "./counter_subject.ts";
 

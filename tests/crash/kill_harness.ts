@@ -8,11 +8,11 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { BusyError } from "../../src/base/errors.ts";
-import { checkDirectory } from "../../src/care/mod.ts";
-import { checkCommitLogs, DataDirectory, describeSelf } from "../../src/commitlog/mod.ts";
+import { checkDirectory } from "../../src/admin/mod.ts";
+import { checkCommitLogs, DataDirectory, describeSelf } from "../../src/counters/commitlog/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
-import { checkKeyspaces, KeyspaceReader, listKeyspaces } from "../../src/keyspace/mod.ts";
-import { decodeRows } from "../../src/wire/mod.ts";
+import { checkKeyspaces, KeyspaceReader, listKeyspaces } from "../../src/counters/keyspace/mod.ts";
+import { decodeRows } from "../../src/counters/wire/mod.ts";
 import { type CountdProcess, runCountd, startCountd, startProgram } from "../support/process.ts";
 import type { Random } from "../support/random.ts";
 import { within } from "../support/wait.ts";

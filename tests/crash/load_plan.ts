@@ -4,7 +4,7 @@
  * what every counter must hold.
  */
 
-import { type MessageSizes, writeMessageBytes } from "../../src/wire/mod.ts";
+import { type MessageSizes, writeMessageBytes } from "../../src/counters/wire/mod.ts";
 
 /** Short names, so that the load is many messages and not many bytes. */
 export const sizes: MessageSizes = { keyspaceSize: 8, keySize: 16 };

@@ -9,7 +9,7 @@
 
 import { BusyError, ConnectError } from "../../src/base/errors.ts";
 import { TextLineStream } from "./text_lines.ts";
-import { ReadClient, WriteClient } from "../../src/client/mod.ts";
+import { ReadClient, WriteClient } from "../../src/counters/client/mod.ts";
 import { Random } from "../support/random.ts";
 import {
   counterOf,
@@ -21,7 +21,7 @@ import {
   type Share,
   sizes,
 } from "./load_plan.ts";
-import { WriteMessageEncoder } from "../../src/wire/mod.ts";
+import { WriteMessageEncoder } from "../../src/counters/wire/mod.ts";
 
 const encoder = new TextEncoder();
 /** Messages that are encoded at once; a multiple of the number of counters. */

@@ -7,7 +7,12 @@
  *     deno run -A tests/crash/lock_holder.ts DATA posix|description
  */
 
-import { ActiveLog, DataDirectory, describeSelf, LogPool } from "../../src/commitlog/mod.ts";
+import {
+  ActiveLog,
+  DataDirectory,
+  describeSelf,
+  LogPool,
+} from "../../src/counters/commitlog/mod.ts";
 import { OsError, type Storage, type StoredFile, systemStorage } from "../../src/file/mod.ts";
 import { fcntl } from "../../ffi/file.ts";
 import * as ffi from "../../ffi/mod.ts";

@@ -1,7 +1,7 @@
 /** kill -9 at the moments that the issue and the cases name, on real processes. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { listSlots } from "../../src/commitlog/mod.ts";
+import { listSlots } from "../../src/counters/commitlog/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
 import { runCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";

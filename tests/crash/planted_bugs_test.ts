@@ -5,7 +5,7 @@
  */
 
 import { assert, assertMatch, assertRejects } from "@std/assert";
-import { ActiveLog, DataDirectory } from "../../src/commitlog/mod.ts";
+import { ActiveLog, DataDirectory } from "../../src/counters/commitlog/mod.ts";
 import type { Storage } from "../../src/file/mod.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
 import { CounterOracle } from "./counter_oracle.ts";

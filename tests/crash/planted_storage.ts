@@ -9,10 +9,15 @@ import {
   frameLayout,
   frameMagic,
   headPageBytes,
-} from "../../src/commitlog/layout.ts";
-import { FrameCodec, frameDurable, frameRecords, LogBytes } from "../../src/commitlog/frame.ts";
-import { newestHeader } from "../../src/commitlog/header.ts";
-import { listSlots, pathOfSlot } from "../../src/commitlog/mod.ts";
+} from "../../src/counters/commitlog/layout.ts";
+import {
+  FrameCodec,
+  frameDurable,
+  frameRecords,
+  LogBytes,
+} from "../../src/counters/commitlog/frame.ts";
+import { newestHeader } from "../../src/counters/commitlog/header.ts";
+import { listSlots, pathOfSlot } from "../../src/counters/commitlog/mod.ts";
 import type { Storage, StoredFile } from "../../src/file/mod.ts";
 import { overridden } from "../support/overridden.ts";
 

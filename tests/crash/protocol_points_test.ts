@@ -36,7 +36,7 @@ function stepsOf(readme: string): Step[] {
   return steps;
 }
 
-const steps = stepsOf(readText("src/commitlog/README.md"));
+const steps = stepsOf(readText("src/counters/commitlog/README.md"));
 
 /** The fold as DESIGN numbers it; its points are reached by worker and keyspace. */
 const foldSteps: readonly Step[] = [

@@ -1,12 +1,12 @@
 /** What the tests on real daemons share: starting them on a small data directory, and its truth. */
 
 import { assertEquals } from "@std/assert";
-import { WriteClient } from "../../src/client/mod.ts";
-import { checkDirectory } from "../../src/care/mod.ts";
-import { describeSelf } from "../../src/commitlog/mod.ts";
+import { WriteClient } from "../../src/counters/client/mod.ts";
+import { checkDirectory } from "../../src/admin/mod.ts";
+import { describeSelf } from "../../src/counters/commitlog/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
-import { KeyspaceReader, listKeyspaces } from "../../src/keyspace/mod.ts";
-import { decodeRows } from "../../src/wire/mod.ts";
+import { KeyspaceReader, listKeyspaces } from "../../src/counters/keyspace/mod.ts";
+import { decodeRows } from "../../src/counters/wire/mod.ts";
 import {
   type CountdProcess,
   type Ended,

@@ -2,10 +2,10 @@
 
 import { noEvents } from "../../src/base/events.ts";
 import { Metrics } from "../../src/base/metrics.ts";
-import { DataDirectory } from "../../src/commitlog/mod.ts";
+import { DataDirectory } from "../../src/counters/commitlog/mod.ts";
 import type { Storage } from "../../src/file/mod.ts";
-import { Worker } from "../../src/worker/mod.ts";
-import { LogWriter } from "../../src/write/mod.ts";
+import { Worker } from "../../src/counters/worker/mod.ts";
+import { LogWriter } from "../../src/counters/write/mod.ts";
 import type { CounterOracle } from "./counter_oracle.ts";
 import {
   DATA,

@@ -6,10 +6,10 @@
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { CountdError } from "../../src/base/errors.ts";
-import { checkDirectory, clearFailed } from "../../src/care/mod.ts";
-import { DataDirectory } from "../../src/commitlog/mod.ts";
+import { checkDirectory, clearFailed } from "../../src/admin/mod.ts";
+import { DataDirectory } from "../../src/counters/commitlog/mod.ts";
 import { OsError, type Storage } from "../../src/file/mod.ts";
-import { LogWriter } from "../../src/write/mod.ts";
+import { LogWriter } from "../../src/counters/write/mod.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { cutKeepsNothing, cutTearsEven } from "../support/simulated_cut.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";

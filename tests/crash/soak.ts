@@ -10,8 +10,8 @@
 
 import { parseArgs } from "@std/cli";
 import { Random } from "../support/random.ts";
-import { writeAct } from "../db/crash_plans.ts";
-import { type Act, databaseSubject } from "../db/crash_subject.ts";
+import { writeAct } from "../database/crash_plans.ts";
+import { type Act, databaseSubject } from "../database/crash_subject.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { counterSubject, randomWriterSteps } from "./counter_subject.ts";
 import { randomLives } from "./explore.ts";

@@ -1,7 +1,7 @@
 /** Tables on the simulated disk: what may be found under a key after a crash. */
 
 import { assert, assertEquals } from "@std/assert";
-import { checkTables, KeyExistsError, KeyNotFoundError, TableRoot } from "../../src/table/mod.ts";
+import { checkTables, KeyExistsError, KeyNotFoundError, TableRoot } from "../../src/tables/mod.ts";
 import type { Random } from "../support/random.ts";
 import type { SimulatedDisk } from "../support/simulated_disk.ts";
 import type { Subject } from "./explore.ts";

@@ -11,7 +11,7 @@ import {
   describeSelf,
   listSlots,
   recoverSlot,
-} from "../../src/commitlog/mod.ts";
+} from "../../src/counters/commitlog/mod.ts";
 import { batchOf, claim, poolOn, smallLogSize, takeSealed } from "../support/data_directory.ts";
 import { cutKeepsNothing } from "../support/simulated_cut.ts";
 import { SimulatedCrash, SimulatedDisk } from "../support/simulated_disk.ts";

@@ -2,10 +2,10 @@
 
 import { noEvents } from "../../src/base/events.ts";
 import { Metrics } from "../../src/base/metrics.ts";
-import { checkCommitLogs, DataDirectory } from "../../src/commitlog/mod.ts";
+import { checkCommitLogs, DataDirectory } from "../../src/counters/commitlog/mod.ts";
 import type { Storage } from "../../src/file/mod.ts";
-import { checkKeyspaces } from "../../src/keyspace/mod.ts";
-import { Worker } from "../../src/worker/mod.ts";
+import { checkKeyspaces } from "../../src/counters/keyspace/mod.ts";
+import { Worker } from "../../src/counters/worker/mod.ts";
 import { assertEquals } from "@std/assert";
 import { DATA, type Fold, someHolder, stillClock } from "./counter_subject.ts";
 import { keyspaceTotals } from "./keyspace_fold.ts";

@@ -5,7 +5,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { WriteMessageEncoder } from "../../src/wire/mod.ts";
+import { WriteMessageEncoder } from "../../src/counters/wire/mod.ts";
 import { checkData } from "../support/check_data.ts";
 import {
   COLLIDING_NAME_BYTES,

@@ -4,7 +4,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { WriteMessageEncoder } from "../../src/wire/mod.ts";
+import { WriteMessageEncoder } from "../../src/counters/wire/mod.ts";
 import { checkData } from "../support/check_data.ts";
 import { runCountd, startCountd } from "../support/process.ts";
 import { Random, seedForTest } from "../support/random.ts";

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { systemStorage } from "../../src/file/mod.ts";
-import { checkTables } from "../../src/table/mod.ts";
+import { checkTables } from "../../src/tables/mod.ts";
 import { countdCommand, runCountd, runProgram, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { quoted } from "./terminal.ts";

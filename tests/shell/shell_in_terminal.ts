@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { systemStorage } from "../../src/file/mod.ts";
-import { checkTables } from "../../src/table/mod.ts";
+import { checkTables } from "../../src/tables/mod.ts";
 import { countdCommand, runCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";

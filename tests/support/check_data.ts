@@ -1,9 +1,9 @@
 /** Every test that made a data directory ends with this. */
 
 import { assertEquals } from "@std/assert";
-import { checkCommitLogs, DataDirectory, describeSelf } from "../../src/commitlog/mod.ts";
+import { checkCommitLogs, DataDirectory, describeSelf } from "../../src/counters/commitlog/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
-import { checkKeyspaces } from "../../src/keyspace/mod.ts";
+import { checkKeyspaces } from "../../src/counters/keyspace/mod.ts";
 
 /**
  * Fails with the list of broken invariants of logs and keyspaces. With `labels` (default), no daemon may

@@ -16,9 +16,14 @@ import {
   type PoolOptions,
   type Recovery,
   SealedLog,
-} from "../../src/commitlog/mod.ts";
+} from "../../src/counters/commitlog/mod.ts";
 import { type Storage, systemStorage } from "../../src/file/mod.ts";
-import { encodeCounter, encodeDefinition, recordBytes, RecordCursor } from "../../src/wire/mod.ts";
+import {
+  encodeCounter,
+  encodeDefinition,
+  recordBytes,
+  RecordCursor,
+} from "../../src/counters/wire/mod.ts";
 import { withTemporaryDirectory } from "./temporary.ts";
 
 /** Logs small enough to fill and scan in no time. */

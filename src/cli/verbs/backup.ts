@@ -1,5 +1,5 @@
 import { EXIT_CODES } from "../exit_codes.ts";
-import { pathArgument } from "../argument.ts";
+import { pathArgument } from "../kit/argument.ts";
 import { dataOption } from "../options.ts";
 import { defineVerb } from "../verb.ts";
 
@@ -27,8 +27,8 @@ export const backup = defineVerb({
     },
   ],
   async run({ options, positionals, storage, clock, json, stdout }) {
-    const { describeSelf } = await import("../../commitlog/mod.ts");
-    const { backup } = await import("../../care/mod.ts");
+    const { describeSelf } = await import("../../counters/commitlog/mod.ts");
+    const { backup } = await import("../../admin/mod.ts");
     const self = describeSelf(storage);
     const report = await backup(storage, options.data, positionals.dir, { self, clock });
     const facts: [string, string][] = [

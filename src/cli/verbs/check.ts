@@ -1,7 +1,7 @@
 import { printablePath } from "../../base/printable.ts";
-import type { CheckReport, Violation } from "../../care/mod.ts";
+import type { CheckReport, Violation } from "../../admin/mod.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { flag } from "../option.ts";
+import { flag } from "../kit/option.ts";
 import { dataOption } from "../options.ts";
 import { defineVerb } from "../verb.ts";
 
@@ -31,8 +31,8 @@ export const check = defineVerb({
     },
   ],
   async run({ options, storage, json, stdout, stderr }) {
-    const { describeSelf } = await import("../../commitlog/mod.ts");
-    const { checkDirectory, clearFailed } = await import("../../care/mod.ts");
+    const { describeSelf } = await import("../../counters/commitlog/mod.ts");
+    const { checkDirectory, clearFailed } = await import("../../admin/mod.ts");
     const self = describeSelf(storage);
     if (options.clearFailed) {
       const cleared = clearFailed(storage, options.data, { self });

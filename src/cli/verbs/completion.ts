@@ -1,5 +1,5 @@
 import { EXIT_CODES } from "../exit_codes.ts";
-import { choiceArgument } from "../argument.ts";
+import { choiceArgument } from "../kit/argument.ts";
 import { defineVerb } from "../verb.ts";
 
 export const completion = defineVerb({
@@ -21,10 +21,10 @@ export const completion = defineVerb({
   ],
   async run({ positionals, stdout, table }) {
     if (positionals.what === "man") {
-      const { manPage } = await import("../man_page.ts");
+      const { manPage } = await import("../kit/man_page.ts");
       stdout.write(manPage(table));
     } else {
-      const { completionFor } = await import("../completion.ts");
+      const { completionFor } = await import("../kit/completion.ts");
       stdout.write(completionFor(positionals.what, table));
     }
     return EXIT_CODES.ok;

@@ -1,11 +1,11 @@
 import type { Storage } from "../../file/mod.ts";
-import { type Command, commandsOf } from "../commands.ts";
+import { type Command, commandsOf } from "../kit/commands.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { optionalNameArgument } from "../argument.ts";
+import { optionalNameArgument } from "../kit/argument.ts";
 import { NotFoundError } from "../../base/errors.ts";
 import { textOfName } from "../../base/printable.ts";
-import { parseVerb } from "../parse.ts";
-import { showSize } from "../option.ts";
+import { parseVerb } from "../kit/parse.ts";
+import { showSize } from "../kit/option.ts";
 import { dataOption } from "../options.ts";
 import { defineVerb, environmentName, optionName, type ValueOrigin } from "../verb.ts";
 
@@ -73,7 +73,7 @@ async function unknownVariables(
   storage: Storage,
   commands: readonly Command[],
 ): Promise<string[]> {
-  const { readKernelFile } = await import("../../care/mod.ts");
+  const { readKernelFile } = await import("../../admin/mod.ts");
   const known = new Set(commands.flatMap(({ verb }) =>
     Object.entries(verb.options)
       .filter(([, option]) => !option.isFlag && option.fromEnvironment)
@@ -87,7 +87,7 @@ async function unknownVariables(
 
 /** Sizes by option name, as the data directory keeps them; empty where there is none. */
 async function storedSizes(storage: Storage, data: string): Promise<Map<string, string>> {
-  const { DataDirectory, describeSelf } = await import("../../commitlog/mod.ts");
+  const { DataDirectory, describeSelf } = await import("../../counters/commitlog/mod.ts");
   using directory = DataDirectory.openOrNull(storage, data, { self: describeSelf(storage) });
   if (directory === null) return new Map();
   const { keyspaceSize, keySize, logSize } = directory.sizes;

@@ -1,11 +1,11 @@
 /** `countd db …`: the map-and-log database over HTTP, and moving one about. */
 
-import type { DatabasePaths } from "../../db/mod.ts";
+import type { DatabasePaths } from "../../database/mod.ts";
 import type { Storage } from "../../file/mod.ts";
 import { runDaemon } from "../daemon.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { pathArgument } from "../argument.ts";
-import { choice, duration, flag, path, showAddress } from "../option.ts";
+import { pathArgument } from "../kit/argument.ts";
+import { choice, duration, flag, path, showAddress } from "../kit/option.ts";
 import { daemonOptions, dataOption, listenOption, portOption, SYNC_MODES } from "../options.ts";
 import { defineVerb, type VerbGroup } from "../verb.ts";
 
@@ -40,7 +40,7 @@ async function pathsOf(options: FileOptions): Promise<DatabasePaths> {
 
 /** Refuses a data directory that is marked failed or under repair, and keeps repairs away from it. */
 async function joinDirectory(storage: Storage, data: string): Promise<Disposable | null> {
-  const { DataDirectory, describeSelf } = await import("../../commitlog/mod.ts");
+  const { DataDirectory, describeSelf } = await import("../../counters/commitlog/mod.ts");
   const directory = DataDirectory.openOrNull(storage, data, { self: describeSelf(storage) });
   directory?.refuseFailed();
   directory?.joinDaemons();
@@ -84,8 +84,8 @@ const serve = defineVerb({
   ],
   async run(context) {
     const { options, storage, clock, events, signal } = context;
-    const { init } = await import("../../db/mod.ts");
-    const { serveDatabase } = await import("../../http/mod.ts");
+    const { init } = await import("../../database/mod.ts");
+    const { serveDatabase } = await import("../../database/http/mod.ts");
     const { directoryOf, makeDirectories } = await import("../../file/mod.ts");
     const paths = await pathsOf(options);
     const isInData = options.db === undefined;
@@ -135,7 +135,7 @@ const exportVerb = defineVerb({
     { command: "countd db export ./dump --db db.json --log log", meaning: "of these two files" },
   ],
   async run({ options, positionals, storage, events, json, stdout }) {
-    const { exportDatabase, init } = await import("../../db/mod.ts");
+    const { exportDatabase, init } = await import("../../database/mod.ts");
     const paths = await pathsOf(options);
     await using db = init(paths.map, paths.log, { storage, events, create: false });
     const done = exportDatabase(db, storage, positionals.outdir);
@@ -160,7 +160,7 @@ const importVerb = defineVerb({
     { command: "countd db import ./dump --db new.json --log new-log", meaning: "into new files" },
   ],
   async run({ options, positionals, storage, json, stdout }) {
-    const { importDatabase } = await import("../../db/mod.ts");
+    const { importDatabase } = await import("../../database/mod.ts");
     const done = importDatabase(storage, await pathsOf(options), positionals.indir);
     if (json) stdout.json({ keys: String(done.keys), entries: String(done.entries) });
     else stdout.line(`keys\t${done.keys}\nentries\t${done.entries}`);
@@ -195,7 +195,7 @@ const repair = defineVerb({
   ],
   async run({ options, storage, json, stdout }) {
     const { UsageError } = await import("../../base/errors.ts");
-    const { repairDatabase } = await import("../../db/mod.ts");
+    const { repairDatabase } = await import("../../database/mod.ts");
     if (options.inPlace && options.out !== undefined) {
       throw new UsageError("Give either --out or --in-place");
     }

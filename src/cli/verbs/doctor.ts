@@ -22,7 +22,7 @@ export const doctor = defineVerb({
     { command: "countd doctor --json", meaning: "the same for a program" },
   ],
   async run({ options, storage, clock, json, stdout }) {
-    const { examine } = await import("../../care/mod.ts");
+    const { examine } = await import("../../admin/mod.ts");
     const findings = examine(storage, options.data, { clock, user: Deno.uid() ?? 0 });
     const problems = findings.filter(({ level }) => level === "problem").length;
     if (json) {

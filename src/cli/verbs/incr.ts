@@ -1,8 +1,8 @@
 import { RefusedError } from "../../base/errors.ts";
 import { writePatience } from "../data_settings.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { nameArgument, optionalInt64Argument } from "../argument.ts";
-import { showAddress } from "../option.ts";
+import { nameArgument, optionalInt64Argument } from "../kit/argument.ts";
+import { showAddress } from "../kit/option.ts";
 import {
   clientKeySizeOption,
   clientKeyspaceSizeOption,
@@ -40,7 +40,7 @@ export const incr = defineVerb({
   ],
   async run(context) {
     const { options, positionals: { keyspace, key, increment } } = context;
-    const { WriteClient } = await import("../../client/mod.ts");
+    const { WriteClient } = await import("../../counters/client/mod.ts");
     // The names are checked before anybody is bothered.
     WriteClient.check(keyspace, key, options);
     using client = await WriteClient.connect(options.connect, options, writePatience(context));

@@ -2,10 +2,10 @@
 
 import { NotFoundError } from "../../base/errors.ts";
 import { nameField, nameForOutput, toJson } from "../../base/printable.ts";
-import type { Table, TableRoot } from "../../table/mod.ts";
+import type { Table, TableRoot } from "../../tables/mod.ts";
 import { EXIT_CODES, type ExitCode } from "../exit_codes.ts";
-import { nameArgument } from "../argument.ts";
-import { text } from "../option.ts";
+import { nameArgument } from "../kit/argument.ts";
+import { text } from "../kit/option.ts";
 import { StreamError } from "../stream_error.ts";
 import { dataOption, lockTimeoutOption } from "../options.ts";
 import { type Context, defineVerb, type Verb, type VerbGroup } from "../verb.ts";
@@ -35,8 +35,8 @@ type TableContext = Pick<Context<typeof tableOptions>, "options" | "storage" | "
 async function openRoot(
   { options, storage, clock }: DataContext & { readonly options: { lockTimeout?: number } },
 ): Promise<TableRoot> {
-  const { TableRoot } = await import("../../table/mod.ts");
-  const { directoryPaths } = await import("../../commitlog/mod.ts");
+  const { TableRoot } = await import("../../tables/mod.ts");
+  const { directoryPaths } = await import("../../counters/commitlog/mod.ts");
   const { refuseOtherThanDirectory } = await import("../../file/mod.ts");
   // The table in it would tell of a path that nobody named.
   refuseOtherThanDirectory(storage, options.data);
@@ -51,7 +51,9 @@ async function openTable(context: TableContext): Promise<Table> {
 
 /** A table to make keys in: the data directory is made where it is missing. */
 async function openTableToMake(context: TableContext): Promise<Table> {
-  const { DataDirectory, describeSelf, directoryPaths } = await import("../../commitlog/mod.ts");
+  const { DataDirectory, describeSelf, directoryPaths } = await import(
+    "../../counters/commitlog/mod.ts"
+  );
   const { options, storage } = context;
   const table = await openTable(context);
   if (storage.statusOrNull(directoryPaths(options.data).control) === null) {
@@ -139,7 +141,7 @@ function writingVerb(
       const key = utf8Text.decode(positionals.key);
       const value = await valueBytes(positionals.value, context);
       // Names are refused before anything is made.
-      const { checkKey } = await import("../../table/mod.ts");
+      const { checkKey } = await import("../../tables/mod.ts");
       checkKey(key);
       const table = words.makes ? await openTableToMake(context) : await openTable(context);
       await table[name](key, value);

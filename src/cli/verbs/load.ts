@@ -1,6 +1,6 @@
 import { writePatience } from "../data_settings.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { optionalPathArgument } from "../argument.ts";
+import { optionalPathArgument } from "../kit/argument.ts";
 import {
   clientKeySizeOption,
   clientKeyspaceSizeOption,
@@ -35,7 +35,7 @@ export const load = defineVerb({
   ],
   async run(context) {
     const { options, positionals, stdin, stdout, stderr, clock, json } = context;
-    const { loadLines, Progress, WriteClient } = await import("../../client/mod.ts");
+    const { loadLines, Progress, WriteClient } = await import("../../counters/client/mod.ts");
     const path = positionals.file === "-" ? undefined : positionals.file;
     // Opened first: a file that is not there is told before a server is looked for.
     const file = path === undefined ? null : await Deno.open(path);

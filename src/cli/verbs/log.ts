@@ -1,8 +1,8 @@
 /** `countd log …`: looking into an append-only file or a commit log. */
 
 import { EXIT_CODES } from "../exit_codes.ts";
-import { pathArgument } from "../argument.ts";
-import { flag } from "../option.ts";
+import { pathArgument } from "../kit/argument.ts";
+import { flag } from "../kit/option.ts";
 import { defineVerb, type VerbGroup } from "../verb.ts";
 
 const fileArgument = pathArgument(
@@ -32,8 +32,8 @@ const tail = defineVerb({
   ],
   async run(context) {
     const { options, positionals, storage, stdout, clock } = context;
-    const { followLog, readLog } = await import("../../care/mod.ts");
-    const { describeSelf } = await import("../../commitlog/mod.ts");
+    const { followLog, readLog } = await import("../../admin/mod.ts");
+    const { describeSelf } = await import("../../counters/commitlog/mod.ts");
     const self = describeSelf(storage);
     const sink = {
       data: (bytes: Uint8Array) => stdout.write(bytes),
@@ -70,8 +70,8 @@ const inspect = defineVerb({
     { command: "countd log inspect events.log --json", meaning: "the same as one JSON object" },
   ],
   async run({ positionals, storage, stdout, json }) {
-    const { inspectLog } = await import("../../care/mod.ts");
-    const { describeSelf } = await import("../../commitlog/mod.ts");
+    const { inspectLog } = await import("../../admin/mod.ts");
+    const { describeSelf } = await import("../../counters/commitlog/mod.ts");
     const inspection = inspectLog(storage, positionals.file, describeSelf(storage));
     if (json) stdout.json(inspection);
     else {

@@ -2,7 +2,7 @@ import { NotFoundError } from "../../base/errors.ts";
 import { nameField, printableName } from "../../base/printable.ts";
 import { openSource, SOURCE_DETAILS, sourceOptions } from "../counter_source.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { nameArgument } from "../argument.ts";
+import { nameArgument } from "../kit/argument.ts";
 import { defineVerb } from "../verb.ts";
 
 export const rank = defineVerb({

@@ -1,6 +1,6 @@
 import { runDaemon, stopRequest } from "../daemon.ts";
 import { wantedSizes } from "../data_settings.ts";
-import { showAddress } from "../option.ts";
+import { showAddress } from "../kit/option.ts";
 import {
   daemonOptions,
   dataOption,
@@ -11,7 +11,7 @@ import {
   portOption,
   staleOption,
 } from "../options.ts";
-import { READ_PORT } from "../../wire/mod.ts";
+import { READ_PORT } from "../../counters/wire/mod.ts";
 import { defineVerb } from "../verb.ts";
 
 /** How often a reader looks for a data directory that is not there yet. */
@@ -43,8 +43,8 @@ export const read = defineVerb({
   ],
   async run(context) {
     const { options, storage, clock, events, signal } = context;
-    const { DataDirectory, describeSelf } = await import("../../commitlog/mod.ts");
-    const { ReadServer } = await import("../../read/mod.ts");
+    const { DataDirectory, describeSelf } = await import("../../counters/commitlog/mod.ts");
+    const { ReadServer } = await import("../../counters/read/mod.ts");
     const opening = { wanted: wantedSizes(options), self: describeSelf(storage) };
     return await runDaemon(context, { verb: "read", ...options }, async (daemon) => {
       let opened = DataDirectory.openOrNull(storage, options.data, opening);

@@ -1,7 +1,7 @@
 import { UsageError } from "../../base/errors.ts";
 import { printablePath } from "../../base/printable.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { flag, path } from "../option.ts";
+import { flag, path } from "../kit/option.ts";
 import { dataOption } from "../options.ts";
 import { defineVerb } from "../verb.ts";
 
@@ -38,8 +38,8 @@ export const repair = defineVerb({
     if (options.inPlace && options.out !== undefined) {
       throw new UsageError("--out and --in-place exclude each other");
     }
-    const { describeSelf } = await import("../../commitlog/mod.ts");
-    const { repair } = await import("../../care/mod.ts");
+    const { describeSelf } = await import("../../counters/commitlog/mod.ts");
+    const { repair } = await import("../../admin/mod.ts");
     const { trimSlashes } = await import("../../file/mod.ts");
     const report = repair(storage, options.data, {
       self: describeSelf(storage),

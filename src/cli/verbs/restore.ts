@@ -1,5 +1,5 @@
 import { EXIT_CODES } from "../exit_codes.ts";
-import { pathArgument } from "../argument.ts";
+import { pathArgument } from "../kit/argument.ts";
 import { dataOption } from "../options.ts";
 import { defineVerb } from "../verb.ts";
 
@@ -22,8 +22,8 @@ export const restore = defineVerb({
     },
   ],
   async run({ options, positionals, storage, json, stdout }) {
-    const { describeSelf } = await import("../../commitlog/mod.ts");
-    const { restore } = await import("../../care/mod.ts");
+    const { describeSelf } = await import("../../counters/commitlog/mod.ts");
+    const { restore } = await import("../../admin/mod.ts");
     const self = describeSelf(storage);
     const report = restore(storage, positionals.backup, options.data, { self });
     const created = new Date(report.createdMs).toISOString();

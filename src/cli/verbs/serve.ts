@@ -1,6 +1,6 @@
 import { runDaemon, stopRequest } from "../daemon.ts";
 import { logWriterOptions, wantedSizes } from "../data_settings.ts";
-import { flag, showAddress } from "../option.ts";
+import { flag, showAddress } from "../kit/option.ts";
 import {
   daemonOptions,
   dataOption,
@@ -13,7 +13,7 @@ import {
   staleOption,
 } from "../options.ts";
 import { selfArguments } from "../self_arguments.ts";
-import { READ_PORT, WRITE_PORT } from "../../wire/mod.ts";
+import { READ_PORT, WRITE_PORT } from "../../counters/wire/mod.ts";
 import { defineVerb } from "../verb.ts";
 
 export const serve = defineVerb({

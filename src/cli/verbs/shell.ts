@@ -1,8 +1,8 @@
 /** `countd shell`: a prompt, or commands from `-c` or a pipe. */
 
-import { READ_PORT, WRITE_PORT } from "../../wire/mod.ts";
+import { READ_PORT, WRITE_PORT } from "../../counters/wire/mod.ts";
 import { EXIT_CODES, failureOf } from "../exit_codes.ts";
-import { address, choice, flag, text } from "../option.ts";
+import { address, choice, flag, text } from "../kit/option.ts";
 import {
   clientKeySizeOption,
   clientKeyspaceSizeOption,
@@ -72,7 +72,9 @@ export const shell = defineVerb({
     const { options, storage, clock, stdin, stdout, stderr, environment } = context;
     const { counterAccess, History, historyPath, linesOf, runInteractive, runScript, Session } =
       await import("../../shell/mod.ts");
-    const { DataDirectory, describeSelf, directoryPaths } = await import("../../commitlog/mod.ts");
+    const { DataDirectory, describeSelf, directoryPaths } = await import(
+      "../../counters/commitlog/mod.ts"
+    );
     const isInteractive = options.command === undefined && stdin.isTerminal && stdout.isTerminal;
     const paths = directoryPaths(options.data);
     const report = (error: unknown) => {

@@ -1,6 +1,6 @@
-import type { LiveFigures, Status } from "../../care/mod.ts";
+import type { LiveFigures, Status } from "../../admin/mod.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { showSize } from "../option.ts";
+import { showSize } from "../kit/option.ts";
 import { dataOption } from "../options.ts";
 import { defineVerb } from "../verb.ts";
 
@@ -19,8 +19,8 @@ export const status = defineVerb({
     { command: "countd status --json", meaning: "the same for a program" },
   ],
   async run({ options, storage, clock, json, stdout }) {
-    const { DataDirectory, describeSelf } = await import("../../commitlog/mod.ts");
-    const { statusOf } = await import("../../care/mod.ts");
+    const { DataDirectory, describeSelf } = await import("../../counters/commitlog/mod.ts");
+    const { statusOf } = await import("../../admin/mod.ts");
     using directory = DataDirectory.open(storage, options.data, { self: describeSelf(storage) });
     const found = await statusOf(directory, clock);
     if (json) stdout.json(statusJson(found));

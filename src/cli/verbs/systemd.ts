@@ -1,7 +1,7 @@
 import { UsageError } from "../../base/errors.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { optionalChoiceArgument } from "../argument.ts";
-import { path, text } from "../option.ts";
+import { optionalChoiceArgument } from "../kit/argument.ts";
+import { path, text } from "../kit/option.ts";
 import { systemdUnit, UNITS } from "../systemd_unit.ts";
 import { defineVerb } from "../verb.ts";
 

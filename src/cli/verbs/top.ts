@@ -2,8 +2,8 @@ import { NotFoundError } from "../../base/errors.ts";
 import { nameField, printableName } from "../../base/printable.ts";
 import { openSource, pageSourceOptions, SOURCE_DETAILS } from "../counter_source.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { nameArgument } from "../argument.ts";
-import { whole } from "../option.ts";
+import { nameArgument } from "../kit/argument.ts";
+import { whole } from "../kit/option.ts";
 import { defineVerb } from "../verb.ts";
 
 /** Rows asked for at a time; more would only make the process larger. */

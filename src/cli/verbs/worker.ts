@@ -1,5 +1,5 @@
 import { runDaemon } from "../daemon.ts";
-import { flag } from "../option.ts";
+import { flag } from "../kit/option.ts";
 import { daemonOptions, dataOption, listenOption, lockTimeoutOption } from "../options.ts";
 import { defineVerb } from "../verb.ts";
 
@@ -36,8 +36,8 @@ export const worker = defineVerb({
     const signal = options.untilStdinEnds
       ? AbortSignal.any([context.signal, endOf(context.stdin.readable)])
       : context.signal;
-    const { DataDirectory, describeSelf } = await import("../../commitlog/mod.ts");
-    const { Worker } = await import("../../worker/mod.ts");
+    const { DataDirectory, describeSelf } = await import("../../counters/commitlog/mod.ts");
+    const { Worker } = await import("../../counters/worker/mod.ts");
     const { returnLargeBlocks } = await import("../../file/mod.ts");
     returnLargeBlocks();
     const self = describeSelf(storage);

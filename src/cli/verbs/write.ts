@@ -1,6 +1,6 @@
 import { runDaemon, stopRequest } from "../daemon.ts";
 import { logWriterOptions, wantedSizes } from "../data_settings.ts";
-import { flag, showAddress } from "../option.ts";
+import { flag, showAddress } from "../kit/option.ts";
 import {
   daemonOptions,
   dataOption,
@@ -11,7 +11,7 @@ import {
   maxConnectionsOption,
   portOption,
 } from "../options.ts";
-import { WRITE_PORT } from "../../wire/mod.ts";
+import { WRITE_PORT } from "../../counters/wire/mod.ts";
 import { defineVerb } from "../verb.ts";
 
 export const write = defineVerb({
@@ -44,8 +44,10 @@ export const write = defineVerb({
   ],
   async run(context) {
     const { options, storage, clock, events, signal } = context;
-    const { checkBacklog, DataDirectory, describeSelf } = await import("../../commitlog/mod.ts");
-    const { WriteServer } = await import("../../write/mod.ts");
+    const { checkBacklog, DataDirectory, describeSelf } = await import(
+      "../../counters/commitlog/mod.ts"
+    );
+    const { WriteServer } = await import("../../counters/write/mod.ts");
     return await runDaemon(context, { verb: "write", ...options }, async (daemon) => {
       using directory = DataDirectory.openOrCreate(storage, options.data, {
         wanted: wantedSizes(options),

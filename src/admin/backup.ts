@@ -1,0 +1,195 @@
+/**
+ * `countd backup`: a copy of a data directory while everything runs.
+ *
+ * What it promises: every increment that was answered (or stored in a log) before the backup began is in
+ * it exactly once; one that came meanwhile is in it once or not at all. Each key of a table is as it was
+ * at some moment meanwhile; so is the database as a whole.
+ *
+ * Order: pin (no page of a keyspace is used again), logs, keyspaces, tables, database, manifest, check.
+ * It is made in a place of its own (`unfinished_directory.ts`) and appears under its name only when it is
+ * whole and verified.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { BusyError, CorruptError, NotFoundError } from "../base/errors.ts";
+import { printablePath } from "../base/printable.ts";
+import {
+  Control,
+  DataDirectory,
+  directoryLocks,
+  directoryPaths,
+  type Holder,
+} from "../counters/commitlog/mod.ts";
+import { check as checkDatabase } from "../database/mod.ts";
+import { directoryOf, type Storage } from "../file/mod.ts";
+import { TableRoot } from "../tables/mod.ts";
+import { copyKeyspaces } from "./backup_keyspaces.ts";
+import { copyLogs } from "./backup_logs.ts";
+import { leftOutPaths } from "./backup_left_out.ts";
+import { copyFile, makePlace } from "./copy_files.ts";
+import { databasePaths } from "./data_signs.ts";
+import { verifyManifest, writeManifest } from "./manifest.ts";
+import { UnfinishedDirectory } from "./unfinished_directory.ts";
+
+export interface BackupOptions {
+  readonly self: Holder;
+  readonly clock: Clock;
+}
+
+export interface BackupReport {
+  readonly files: number;
+  readonly bytes: number;
+  readonly keyspaces: number;
+  /** Increments in logs that no fold has seen yet. */
+  readonly unfoldedRecords: number;
+  readonly tableKeys: number;
+  readonly database: boolean;
+}
+
+const LOCK_TIMEOUT_MS = 5000;
+const DATABASE_ATTEMPTS_MAX = 20;
+
+/**
+ * Throws `FailedError` where `directory` is not empty or becomes so, `CorruptError` where something is
+ * damaged (run check) or would be left out, `DirectoryFailedError` after a failed sync, `OsError`. Nothing appears under its
+ * name then.
+ */
+export async function backup(
+  storage: Storage,
+  data: string,
+  directory: string,
+  options: BackupOptions,
+): Promise<BackupReport> {
+  using made = UnfinishedDirectory.begin(storage, directory, "back up");
+  // Open before the first write, so that no error of one is missed.
+  using fileSystem = storage.openFileSystem(made.path);
+  const counts = await copyAll(storage, data, made.path, options);
+  const manifest = writeManifest(storage, made.path, options.clock.wallMs());
+  fileSystem.sync();
+  verifyManifest(storage, made.path, manifest);
+  storage.reach("backup.rename.before");
+  made.publish();
+  storage.reach("backup.rename.after");
+  const bytes = manifest.files.reduce((sum, file) => sum + file.bytes, 0);
+  return { ...counts, files: manifest.files.length, bytes };
+}
+
+async function copyAll(
+  storage: Storage,
+  data: string,
+  partial: string,
+  options: BackupOptions,
+): Promise<Omit<BackupReport, "files" | "bytes">> {
+  refuseLeavingOut(storage, data);
+  const counters = await copyCounters(storage, data, partial, options);
+  const tableKeys = await copyTables(storage, data, partial);
+  const database = await copyDatabase(storage, data, partial, options.clock);
+  if (counters === null && tableKeys === null && !database) {
+    throw new NotFoundError(`No data directory at ${data}: there is nothing to back up`);
+  }
+  const { keyspaces, unfoldedRecords } = counters ?? { keyspaces: 0, unfoldedRecords: 0 };
+  return { keyspaces, unfoldedRecords, tableKeys: tableKeys ?? 0, database };
+}
+
+/** Throws `CorruptError` naming all that the backup would leave out: a copy must not look whole. */
+function refuseLeavingOut(storage: Storage, data: string): void {
+  const paths = leftOutPaths(storage, data);
+  const [first] = paths;
+  if (first === undefined) return;
+  const list = paths.map((path) => `\n  ${printablePath(path)}`).join("");
+  throw new CorruptError(
+    `The backup of ${data} would leave out what no name of countd leads to: rename it, or move it out ` +
+      `of the way${list}`,
+    { path: first, offset: 0 },
+  );
+}
+
+async function copyCounters(
+  storage: Storage,
+  data: string,
+  partial: string,
+  { self, clock }: BackupOptions,
+): Promise<{ keyspaces: number; unfoldedRecords: number } | null> {
+  using directory = DataDirectory.openOrNull(storage, data, { self });
+  if (directory === null) return null;
+  directory.refuseFailed();
+  const { control, sizes } = directory;
+  if (!control.tryLock(directoryLocks.pin, "shared")) {
+    throw new BusyError(`The pin of ${data} is held: try again`);
+  }
+  const to = directoryPaths(partial);
+  makePlace(storage, to.logs);
+  makePlace(storage, to.keyspaces);
+  Control.create(storage, to.control, sizes);
+  storage.reach("backup.logs.before");
+  const logs = await copyLogs(directory, to.logs, clock);
+  storage.reach("backup.logs.after");
+  const keyspaces = await copyKeyspaces(directory, to.keyspaces, { logs, clock });
+  storage.reach("backup.keyspaces.after");
+  const unfoldedRecords = logs.reduce((sum, log) => sum + log.records, 0);
+  return { keyspaces, unfoldedRecords };
+}
+
+/** Null where there are no tables. Each key is read under its shared lock. */
+async function copyTables(
+  storage: Storage,
+  data: string,
+  partial: string,
+): Promise<number | null> {
+  const { tables } = directoryPaths(data);
+  if (storage.statusOrNull(tables) === null) return null;
+  const from = new TableRoot(storage, tables, { lockTimeoutMs: LOCK_TIMEOUT_MS });
+  const path = directoryPaths(partial).tables;
+  makePlace(storage, path);
+  const to = new TableRoot(storage, path, { lockTimeoutMs: LOCK_TIMEOUT_MS, sync: "os" });
+  let keys = 0;
+  for (const name of from.tables()) {
+    const target = to.table(name);
+    makePlace(storage, target.directory);
+    for await (const { key, value } of from.table(name).entries()) {
+      await target.set(key, value);
+      keys++;
+    }
+  }
+  return keys;
+}
+
+/**
+ * The map first, then the log, which is the truth: the map's snapshot never speaks of more than the log
+ * that is copied after it. A copy that does not check was overtaken by its owner, and is made again.
+ */
+async function copyDatabase(
+  storage: Storage,
+  data: string,
+  partial: string,
+  clock: Clock,
+): Promise<boolean> {
+  const from = databasePaths(data);
+  const to = databasePaths(partial);
+  const files = [from.map, from.log].map((path) => storage.statusOrNull(path));
+  // Empty files are what a first start leaves that was cut short: there is no database yet.
+  if (files.every((status) => status === null || status.size === 0)) return false;
+  const missing = [from.map, from.log].find((_, index) => files[index] === null);
+  if (missing !== undefined) {
+    throw new CorruptError(`${missing} is missing, and its other half is there: run countd check`, {
+      path: missing,
+      offset: 0,
+    });
+  }
+  makePlace(storage, directoryOf(to.map));
+  for (let attempt = 1;; attempt++) {
+    copyFile(storage, { from: from.map, to: to.map });
+    copyFile(storage, { from: from.log, to: to.log });
+    const [first] = checkDatabase(storage, to);
+    if (first === undefined) return true;
+    storage.unlink(to.map);
+    storage.unlink(to.log);
+    if (attempt === DATABASE_ATTEMPTS_MAX) {
+      throw new CorruptError(
+        `The database of ${data} cannot be copied whole (${first.message}): run countd check`,
+        { path: from.log, offset: first.offset },
+      );
+    }
+    await clock.sleep(20 * attempt);
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * The keyspaces of a backup: each the newest snapshot of its file, copied while the pin keeps its pages
+ * from being used again.
+ *
+ * A log that was captured as generation g may be recycled, claimed and folded as g + 1 while keyspaces
+ * are copied. Then a copy says "g + 1 is in here", and a restored log of generation g would be below
+ * that mark, and so would be the writes that follow. But then every keyspace on the disk has g: so those
+ * that were copied without it are copied again, and the log's copy becomes a free one of the higher
+ * generation.
+ *
+ * A log that the pool got meanwhile has no copy, and what is in a keyspace's copy of it is there by its
+ * mark. `restore` makes such a log, above that mark.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { BusyError, CorruptError } from "../base/errors.ts";
+import type { DataDirectory } from "../counters/commitlog/mod.ts";
+import type { Storage } from "../file/mod.ts";
+import {
+  check,
+  decodeKeyspaceName,
+  isTemporaryName,
+  KeyspaceReader,
+  SnapshotLostError,
+} from "../counters/keyspace/mod.ts";
+import { emptyCopy, type LogCopy } from "./backup_logs.ts";
+import { copyFile } from "./copy_files.ts";
+
+const ATTEMPTS_MAX = 20;
+
+/**
+ * Copies the keyspaces, and adjusts the logs' copies to them. Returns the number of keyspaces. Throws
+ * `CorruptError` for a damaged keyspace, and for a log below the mark of one: it was not overtaken.
+ */
+export async function copyKeyspaces(
+  directory: DataDirectory,
+  target: string,
+  { logs, clock }: { readonly logs: readonly LogCopy[]; readonly clock: Clock },
+): Promise<number> {
+  const { storage, paths } = directory;
+  const source = paths.keyspaces;
+  /** For each copied file the generation of each log that is in it. */
+  const copied = new Map<string, readonly bigint[]>();
+  const settled = new Set<LogCopy>();
+  const greatest = (index: number) => {
+    let found = 0n;
+    for (const marks of copied.values()) found = max(found, marks[index] ?? 0n);
+    return found;
+  };
+  for (;;) {
+    for (const name of storage.readDirectory(source)) {
+      if (isTemporaryName(name) || decodeKeyspaceName(name) === null || copied.has(name)) continue;
+      copyOne(storage, `${source}/${name}`, `${target}/${name}`);
+      using reader = KeyspaceReader.open(storage, `${target}/${name}`);
+      copied.set(name, logs.map(({ slot }) => reader.applied(slot)));
+    }
+    const overtaken = [...logs.entries()].filter(([index, log]) =>
+      !settled.has(log) && greatest(index) > log.generation
+    );
+    if (overtaken.length === 0) break;
+    for (const [, log] of overtaken) settled.add(log);
+    for (const [name, marks] of copied) {
+      if (overtaken.every(([index, log]) => (marks[index] ?? 0n) >= log.generation)) continue;
+      storage.unlink(`${target}/${name}`);
+      copied.delete(name);
+    }
+  }
+  for (const [index, log] of logs.entries()) {
+    const generation = greatest(index);
+    if (generation > log.generation) await emptyCopy(directory, log, { generation, clock });
+  }
+  return copied.size;
+}
+
+function max(left: bigint, right: bigint): bigint {
+  return left > right ? left : right;
+}
+
+/** A copy that does not check was overtaken by commits, or the original is damaged. */
+function copyOne(storage: Storage, from: string, to: string): void {
+  for (let attempt = 1;; attempt++) {
+    copyFile(storage, { from, to });
+    const found = checkCopy(storage, to);
+    if (found.length === 0) return;
+    storage.unlink(to);
+    const damage = checkCopy(storage, from);
+    if (damage.length > 0 && attempt > 1) {
+      const [first] = damage;
+      throw new CorruptError(
+        `Keyspace ${from} is damaged (${first?.message}): run countd check, then countd repair`,
+        { path: from, offset: first?.offset ?? 0 },
+      );
+    }
+    if (attempt === ATTEMPTS_MAX) {
+      throw new BusyError(`Keyspace ${from} changes faster than it can be copied: try again`);
+    }
+  }
+}
+
+function checkCopy(storage: Storage, path: string): ReturnType<typeof check> {
+  try {
+    return check(storage, path);
+  } catch (error) {
+    if (error instanceof SnapshotLostError) {
+      return [{ invariant: 0, path, offset: 0, message: error.message }];
+    }
+    if (!(error instanceof CorruptError)) throw error;
+    return [{ invariant: 0, path, offset: error.where.offset, message: error.message }];
+  }
+}

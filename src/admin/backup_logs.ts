@@ -1,0 +1,175 @@
+/**
+ * The logs of a backup: what each held at one moment, as a log at rest of its own. Taken before the
+ * keyspaces, so that a log that is folded meanwhile is in the copy of its keyspace by its mark, and
+ * one that is not is in its own copy: each increment once.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { BusyError, CorruptError } from "../base/errors.ts";
+import {
+  type DataDirectory,
+  findFrames,
+  findLostLogs,
+  type FramePlace,
+  freeLogImage,
+  isCorrupt,
+  listReadableSlots,
+  lockPathOfSlot,
+  LogHead,
+  logImage,
+  LogReader,
+  lostHeaderOffset,
+  nameOfSlot,
+  newestHeader,
+  pathOfSlot,
+  scanLog,
+} from "../counters/commitlog/mod.ts";
+
+/** A copy of a log, written; its file is short of the zeros that follow, which `restore` adds. */
+export interface LogCopy {
+  readonly slot: number;
+  readonly path: string;
+  generation: bigint;
+  /** Increments in it. */
+  records: number;
+}
+
+const RETRY_MS = 10;
+const ATTEMPTS_MAX = 1000;
+
+/**
+ * Copies every log into the directory `target`, one at a time. Throws `CorruptError` for a damaged log: a
+ * backup of damage would only look like one.
+ */
+export async function copyLogs(
+  directory: DataDirectory,
+  target: string,
+  clock: Clock,
+): Promise<LogCopy[]> {
+  const { storage, sizes } = directory;
+  const copies: LogCopy[] = [];
+  const replaced = findLostLogs(directory).find(({ isReplaced }) => isReplaced);
+  if (replaced !== undefined) {
+    const path = lockPathOfSlot(directory.paths.logs, replaced.slot);
+    throw new CorruptError(
+      `${path} leads to a log that has no other name, and would be left out: run countd check, then ` +
+        "countd repair",
+      { path, offset: 0 },
+    );
+  }
+  for (const slot of listReadableSlots(directory)) {
+    const held = await captureLog(directory, slot, clock);
+    const path = `${target}/${nameOfSlot(slot)}`;
+    const image = logImage(held.bytes, held.places, { ...held, logSize: sizes.logSize });
+    using file = storage.open(path, { access: "write", create: "exclusive", mode: 0o600 });
+    file.write(image.bytes, 0);
+    file.sync();
+    copies.push({ slot, path, generation: held.generation, records: image.records });
+  }
+  return copies;
+}
+
+/**
+ * Makes a copy a free log of a later generation, for what it held is in every keyspace. That is so where
+ * the log itself went on to that generation since. Throws `CorruptError` where it did not: then nothing
+ * speaks of what it holds, though a keyspace has the mark.
+ */
+export async function emptyCopy(
+  directory: DataDirectory,
+  copy: LogCopy,
+  { generation, clock }: { readonly generation: bigint; readonly clock: Clock },
+): Promise<void> {
+  const { storage, sizes } = directory;
+  const { slot } = copy;
+  const reached = await generationNow(directory, slot, clock);
+  if (reached === null || reached < generation) {
+    const path = pathOfSlot(directory.paths.logs, slot);
+    const what = reached === null ? "is missing" : `has generation ${reached}`;
+    throw new CorruptError(
+      `${path} ${what}, and generation ${generation} is in a keyspace: run countd check, then ` +
+        "countd repair",
+      { path, offset: 0 },
+    );
+  }
+  using file = storage.open(copy.path, { access: "write" });
+  file.truncate(0);
+  file.write(freeLogImage({ slot, generation, logSize: sizes.logSize }), 0);
+  file.sync();
+  copy.generation = generation;
+  copy.records = 0;
+}
+
+/** Of the log itself; null where it is gone. */
+async function generationNow(
+  directory: DataDirectory,
+  slot: number,
+  clock: Clock,
+): Promise<bigint | null> {
+  const path = pathOfSlot(directory.paths.logs, slot);
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    using head = LogHead.openHead(directory, slot);
+    const capture = head?.capture();
+    if (capture) return capture.generation;
+    if (directory.storage.statusOrNull(path) === null) return null;
+    await clock.sleep(RETRY_MS);
+  }
+  throw cannotRead(path);
+}
+
+interface Held {
+  readonly slot: number;
+  readonly generation: bigint;
+  readonly bytes: Uint8Array;
+  readonly places: readonly FramePlace[];
+  readonly claimedWallMs: number;
+}
+
+async function captureLog(
+  directory: DataDirectory,
+  slot: number,
+  clock: Clock,
+): Promise<Held> {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    using reader = LogReader.open(directory, slot);
+    const held = reader === null ? null : tryCapture(reader, slot);
+    if (held !== null) return held;
+    await clock.sleep(RETRY_MS);
+  }
+  throw cannotRead(pathOfSlot(directory.paths.logs, slot));
+}
+
+/** Null where the log was put to another use meanwhile, or has no header that can be read. */
+function tryCapture(reader: LogReader, slot: number): Held | null {
+  const capture = reader.capture();
+  if (capture === null) {
+    if (newestHeader(reader.bytes.slice(0, 4096)) !== null) return null;
+    throw headerDamage(reader.path, 0);
+  }
+  const { generation, limit, claimedWallMs } = capture;
+  const bytes = capture.state === "free" ? new Uint8Array(0) : reader.bytes.slice(0, limit);
+  const lostOffset = lostHeaderOffset(reader.bytes);
+  if (!reader.isStill(capture)) return null;
+  if (lostOffset !== null) throw headerDamage(reader.path, lostOffset);
+  if (bytes.length === 0) return { slot, generation, bytes, places: [], claimedWallMs };
+  const identity = { slot, generation };
+  const scan = scanLog(bytes, identity, limit);
+  if (isCorrupt(scan, capture.state === "sealed" ? capture.durable : 0)) {
+    throw new CorruptError(
+      `${reader.path} is damaged at byte ${scan.cut}: run countd check, then countd repair`,
+      { path: reader.path, offset: scan.cut },
+    );
+  }
+  const places = findFrames(bytes, identity, scan.cut);
+  return { slot, generation, bytes, places, claimedWallMs };
+}
+
+function cannotRead(path: string): BusyError {
+  return new BusyError(`Log ${path} cannot be read for a copy: run countd check, or try again`);
+}
+
+function headerDamage(path: string, offset: number): CorruptError {
+  return new CorruptError(`${path} has lost its header: run countd check, then countd repair`, {
+    path,
+    offset,
+  });
+}

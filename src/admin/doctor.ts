@@ -1,0 +1,312 @@
+/**
+ * Looks at the machine, the user and the place of a data directory, and says what to do. What it
+ * tries out it tries in a directory of its own, which it takes away again.
+ */
+import type { Clock } from "../base/clock.ts";
+import { CountdError } from "../base/errors.ts";
+import { DataDirectory, describeSelf } from "../counters/commitlog/mod.ts";
+import {
+  directoryOf,
+  OsError,
+  platformSelfTest,
+  type Storage,
+  type StoredFile,
+} from "../file/mod.ts";
+import { judgeFileSystem, mountOf, readKernelFile } from "./mounts.ts";
+
+export interface Finding {
+  /** What was looked at, one word. */
+  readonly check: string;
+  readonly level: "ok" | "warning" | "problem";
+  readonly message: string;
+  /** What to do; empty where nothing is to be done. */
+  readonly advice: string;
+}
+
+/** Descriptors that a daemon with the default limits may need: connections, logs, and some more. */
+const DESCRIPTORS_WANTED = 1024 + 512;
+
+/** Below this, or 5 % of the file system, a disk is nearly full. */
+const FREE_BYTES_WANTED = 1 << 30;
+const FREE_FRACTION_WANTED = 0.05;
+
+const PROBE_BYTES = 65536;
+
+/**
+ * Every finding, in a fixed order. `directory` need not exist yet: then the nearest directory above it
+ * that does is looked at, and nothing of the data directory is made.
+ */
+export function examine(
+  storage: Storage,
+  directory: string,
+  { clock, user }: { readonly clock: Clock; readonly user: number },
+): Finding[] {
+  const place = nearestDirectory(storage, directory);
+  const writable = tryOut(storage, place, clock);
+  return [
+    platform(place, writable),
+    location(storage, { directory, place, user }),
+    writable,
+    fileSystem(storage, place),
+    ...(writable.level === "problem" ? [] : [locksAndLinks(storage, place, clock)]),
+    ...dataDirectory(storage, directory),
+    descriptors(storage),
+    freeSpace(storage, place),
+  ];
+}
+
+function finding(
+  check: string,
+  level: Finding["level"],
+  message: string,
+  advice = "",
+): Finding {
+  return { check, level, message, advice };
+}
+
+/** The directory itself, or the nearest one above it that exists. */
+function nearestDirectory(storage: Storage, directory: string): string {
+  let place = directory;
+  while (storage.statusOrNull(place) === null) {
+    const parent = directoryOf(place);
+    if (parent === place) break;
+    place = parent;
+  }
+  return place;
+}
+
+function platform(place: string, writable: Finding): Finding {
+  const name = `${Deno.build.os} ${Deno.build.arch}`;
+  if (writable.level === "problem") {
+    return finding("platform", "ok", `${name}; not tried out, for ${place} cannot be written`);
+  }
+  const wrong = platformSelfTest(place);
+  if (wrong.length === 0) return finding("platform", "ok", `${name}, libc as expected`);
+  return finding(
+    "platform",
+    "problem",
+    `${name}: ${wrong.join("; ")}`,
+    "use a platform that README lists as tested, and report this",
+  );
+}
+
+function location(
+  storage: Storage,
+  { directory, place, user }: { directory: string; place: string; user: number },
+): Finding {
+  const check = "directory";
+  const status = storage.statusOrNull(directory);
+  if (status === null) {
+    return finding(check, "ok", `${directory} does not exist yet; looked at ${place} instead`);
+  }
+  if (status.kind !== "directory") {
+    return finding(check, "problem", `${directory} is no directory`, "name another with --data");
+  }
+  const mode = status.mode.toString(8).padStart(4, "0");
+  if (status.owner !== user) {
+    return finding(
+      check,
+      user === 0 ? "warning" : "problem",
+      `${directory} belongs to user ${status.owner}, this is user ${user}`,
+      `run every countd of this directory as user ${status.owner}`,
+    );
+  }
+  if ((status.mode & 0o077) !== 0) {
+    return finding(
+      check,
+      "warning",
+      `${directory} has mode ${mode}: others can reach into it`,
+      `chmod 0700 ${directory}`,
+    );
+  }
+  return finding(check, "ok", `${directory} belongs to user ${user}, mode ${mode}`);
+}
+
+/** Makes a directory of its own in `place`, runs `body` in it, and takes it away again. */
+function withProbe<T>(
+  storage: Storage,
+  place: string,
+  { clock, body }: { clock: Clock; body: (file: StoredFile, path: string) => T },
+): T {
+  const own = `${place}/doctor-${Deno.pid}-${Math.trunc(clock.wallMs())}`;
+  storage.makeDirectory(own, 0o700);
+  const path = `${own}/probe`;
+  try {
+    using file = storage.open(path, { access: "write", create: "exclusive" });
+    return body(file, path);
+  } finally {
+    for (const name of storage.readDirectory(own)) storage.unlink(`${own}/${name}`);
+    storage.removeDirectory(own);
+  }
+}
+
+function tryOut(storage: Storage, place: string, clock: Clock): Finding {
+  const check = "writing";
+  try {
+    withProbe(storage, place, {
+      clock,
+      body: (file, path) => {
+        file.allocate(0, PROBE_BYTES);
+        using mapping = file.map(PROBE_BYTES, "write");
+        mapping.bytes.fill(1);
+        file.syncData();
+        storage.syncDirectory(directoryOf(path));
+      },
+    });
+    return finding(check, "ok", `files can be made, allocated, mapped and synced in ${place}`);
+  } catch (error) {
+    if (!(error instanceof OsError)) throw error;
+    return finding(check, "problem", error.message, adviceFor(error, place));
+  }
+}
+
+function adviceFor(error: OsError, place: string): string {
+  if (error.code === "EACCES" || error.code === "EPERM") {
+    return `run as the user who owns ${place}, or name another directory with --data`;
+  }
+  if (error.code === "EROFS") return "mount the file system for writing";
+  if (error.code === "ENOSPC" || error.code === "EDQUOT") return "free some space";
+  return "name a directory on a local file system with --data";
+}
+
+function fileSystem(storage: Storage, place: string): Finding {
+  const check = "file system";
+  const mount = mountOf(storage, realPath(place));
+  if (mount === null) {
+    return finding(check, "warning", "this system does not tell what file system it is", "");
+  }
+  const where = `${mount.type} on ${mount.mountPoint}`;
+  if (mount.options.includes("ro")) {
+    return finding(check, "problem", `${where} is read-only`, "mount it for writing");
+  }
+  switch (judgeFileSystem(mount.type)) {
+    case "network":
+      return finding(
+        check,
+        "problem",
+        `${where} is a network or shared file system: locks and mappings are not safe there`,
+        "put the data directory on a local disk",
+      );
+    case "volatile":
+      return finding(
+        check,
+        "warning",
+        `${where} lives in memory: nothing survives a restart of the machine`,
+        "put the data directory on a disk unless that is wanted",
+      );
+    case "unknown":
+      return finding(
+        check,
+        "warning",
+        `${where} is not a file system that countd was tried on`,
+        "use ext4, xfs, btrfs, zfs or f2fs",
+      );
+    case "good":
+      return finding(check, "ok", where);
+  }
+}
+
+/** Symbolic links resolved, for mount points are compared by name. */
+function realPath(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+function locksAndLinks(storage: Storage, place: string, clock: Clock): Finding {
+  const check = "locks";
+  const wrong: string[] = [];
+  try {
+    withProbe(storage, place, {
+      clock,
+      body: (file, path) => {
+        storage.link(path, `${path}-link`);
+        if (file.status().links !== 2) wrong.push("a hard link does not show");
+        using other = storage.open(path, { access: "write" });
+        if (!file.tryLockRange(0, 1, "exclusive")) wrong.push("a free range cannot be locked");
+        if (other.tryLockRange(0, 1, "exclusive")) wrong.push("a range can be locked twice");
+        if (!file.tryFlock("exclusive")) wrong.push("a free file cannot be locked");
+        if (other.tryFlock("shared")) wrong.push("a file can be locked twice");
+        storage.rename(`${path}-link`, `${path}-renamed`);
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof OsError)) throw error;
+    wrong.push(error.message);
+  }
+  return wrong.length === 0
+    ? finding(check, "ok", "kernel locks and hard links work")
+    : finding(check, "problem", wrong.join("; "), "put the data directory on a local disk");
+}
+
+/** Nothing where there is no data directory yet. */
+function dataDirectory(storage: Storage, directory: string): Finding[] {
+  const check = "data";
+  try {
+    using data = DataDirectory.openOrNull(storage, directory, { self: describeSelf(storage) });
+    if (data === null) return [];
+    const mark = data.failedMark();
+    if (mark !== null) {
+      const advice = `end all daemons, look at the disk, run countd check --clear-failed`;
+      return [finding(check, "problem", `marked failed: ${mark.reason}`, advice)];
+    }
+    const { keyspaceSize, keySize, logSize } = data.sizes;
+    const sizes = `logs of ${logSize} bytes, names up to ${keyspaceSize} and ${keySize} bytes`;
+    const strangers = [data.paths.logs, data.paths.keyspaces]
+      .flatMap((path) => storage.readDirectory(path).map((name) => `${path}/${name}`))
+      .filter((path) => ownerDiffers(storage, path, data.control.file.status().owner));
+    if (strangers.length === 0) return [finding(check, "ok", sizes)];
+    const message = `${strangers.length} files belong to another user, such as ${strangers[0]}`;
+    const advice = "give all files of the directory to one user (chown -R)";
+    return [finding(check, "problem", message, advice)];
+  } catch (error) {
+    if (!(error instanceof OsError || error instanceof CountdError)) throw error;
+    return [finding(check, "problem", error.message, "run countd check, then countd repair")];
+  }
+}
+
+/** False also for a file that is gone meanwhile: the other name of a log comes and goes. */
+function ownerDiffers(storage: Storage, path: string, owner: number): boolean {
+  const status = storage.statusOrNull(path);
+  return status !== null && status.owner !== owner;
+}
+
+function descriptors(storage: Storage): Finding {
+  const check = "limits";
+  const text = readKernelFile(storage, "/proc/self/limits", 65536);
+  const soft = text === null ? null : openFilesLimit(text);
+  if (soft === null) return finding(check, "ok", "this system does not tell its limits");
+  if (soft >= DESCRIPTORS_WANTED) {
+    return finding(check, "ok", `${soft === Infinity ? "unlimited" : soft} open files`);
+  }
+  return finding(
+    check,
+    "warning",
+    `only ${soft} open files: not enough for 1024 connections and the logs`,
+    `raise it to ${DESCRIPTORS_WANTED} or more (ulimit -n, LimitNOFILE=), or lower --max-connections`,
+  );
+}
+
+/** The soft limit of open files in the text of `/proc/self/limits`; null where it does not stand. */
+export function openFilesLimit(text: string): number | null {
+  const soft = /^Max open files\s+(\d+|unlimited)\s/m.exec(text)?.[1];
+  if (soft === undefined) return null;
+  return soft === "unlimited" ? Infinity : Number(soft);
+}
+
+function freeSpace(storage: Storage, place: string): Finding {
+  const { freeBytes, totalBytes } = storage.space(place);
+  const mebibytes = Math.floor(freeBytes / 2 ** 20);
+  const message = `${mebibytes} MiB free of ${Math.floor(totalBytes / 2 ** 20)} MiB`;
+  if (freeBytes >= Math.min(FREE_BYTES_WANTED, totalBytes * FREE_FRACTION_WANTED)) {
+    return finding("space", "ok", message);
+  }
+  return finding(
+    "space",
+    "warning",
+    message,
+    "free some space: writers stop when the disk is full",
+  );
+}

@@ -1,0 +1,80 @@
+/**
+ * Getting at the bytes of a log in order to look at it: an append-only file, or a commit log, whose
+ * label may refuse its own owner.
+ */
+
+import { BusyError, NotFoundError } from "../base/errors.ts";
+import {
+  DataDirectory,
+  headPageBytes,
+  type Holder,
+  type LogHeader,
+  LogReader,
+  newestHeader,
+  pathOfSlot,
+} from "../counters/commitlog/mod.ts";
+import { directoryOf, OsError, type Storage, type StoredFile } from "../file/mod.ts";
+
+/** A file that is open for reading; `close` closes what was opened with it. */
+export interface OpenedLog {
+  readonly file: StoredFile;
+  close(): void;
+}
+
+/**
+ * Opens a log for reading, and leaves its mode as it is. Throws `NotFoundError` where there is none,
+ * `BusyError` where its label refuses us while somebody holds it.
+ */
+export function openLog(storage: Storage, path: string, self: Holder): OpenedLog {
+  const status = storage.statusOrNull(path);
+  if (status === null) throw new NotFoundError(`No file at ${path}`);
+  try {
+    const file = storage.open(path, { access: "read" });
+    return { file, close: () => file.close() };
+  } catch (error) {
+    const opened = error instanceof OsError && error.code === "EACCES"
+      ? openSlot(storage, path, self)
+      : null;
+    if (opened === null) throw error;
+    return opened;
+  }
+}
+
+/** By the way of readers (the slot's byte is held while the mode is wide), or null where it is no slot. */
+function openSlot(storage: Storage, path: string, self: Holder): OpenedLog | null {
+  const place = slotOf(path);
+  if (place === null) return null;
+  const directory = DataDirectory.openOrNull(storage, place.data, { self });
+  if (directory === null) return null;
+  try {
+    if (pathOfSlot(directory.paths.logs, place.slot) !== path) return null;
+    const reader = LogReader.open(directory, place.slot);
+    if (reader === null) {
+      throw new BusyError(`Cannot look into ${path}: it is being taken by somebody; try again`);
+    }
+    return {
+      file: reader.file,
+      close: () => {
+        reader.close();
+        directory.close();
+      },
+    };
+  } catch (error) {
+    directory.close();
+    throw error;
+  }
+}
+
+/** The data directory and slot that a path of the form DATA/logs/0000000000 speaks of, or null. */
+export function slotOf(path: string): { readonly data: string; readonly slot: number } | null {
+  const logs = directoryOf(path);
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  if (!/^[0-9]{10}$/.test(name) || !/(^|\/)logs$/.test(logs)) return null;
+  return { data: directoryOf(logs), slot: Number(name) };
+}
+
+/** The header of a commit log, or null where the file is none. */
+export function commitLogHeader(file: StoredFile): LogHeader | null {
+  const head = new Uint8Array(headPageBytes);
+  return file.read(head, 0) < headPageBytes ? null : newestHeader(head)?.header ?? null;
+}

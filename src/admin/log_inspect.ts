@@ -1,0 +1,163 @@
+/** What stands in one log file: an append-only file or a commit log. Changes nothing. */
+
+import { inspect, RecoveryKind } from "../aof/mod.ts";
+import {
+  headPageBytes,
+  type Holder,
+  isCorrupt,
+  type LogHeader,
+  type LogState,
+  scanLog,
+} from "../counters/commitlog/mod.ts";
+import type { Storage, StoredFile } from "../file/mod.ts";
+import { commitLogHeader, openLog, slotOf } from "./log_bytes.ts";
+
+export type LogOutcome = "Empty" | "Tail" | "Checkpoint" | "Corrupted";
+
+interface CommonInspection {
+  readonly path: string;
+  readonly outcome: LogOutcome;
+  /** Where the data ends; for Corrupted where it stops to make sense. */
+  readonly tail: bigint;
+  /** Offset of the last checkpoint mark, 0 where there is none. */
+  readonly checkpoint: bigint;
+  readonly fileSize: bigint;
+  /** Bytes that the file takes on disk. */
+  readonly allocatedBytes: bigint;
+  /** Permission bits in octal. */
+  readonly mode: string;
+}
+
+export interface AofInspection extends CommonInspection {
+  readonly kind: "append-only file";
+  /** Bytes of data. */
+  readonly size: bigint;
+  readonly state: "appendable" | "finished" | "read-only" | "damaged";
+  /** Offsets of the mark behind the data and of the last checkpoint mark, null where none stands. */
+  readonly tailMark: bigint | null;
+  readonly checkpointMark: bigint | null;
+  /** Bytes of a write that was cut off or is under way. */
+  readonly pendingBytes: bigint | null;
+  readonly pageSize: bigint;
+  /** From the side file; null where the file is not shared. */
+  readonly upperSize: bigint | null;
+  readonly publishedSize: bigint | null;
+}
+
+export interface CommitLogInspection extends CommonInspection {
+  readonly kind: "commit log";
+  /** Null where no header is valid. */
+  readonly slot: bigint | null;
+  readonly generation: bigint | null;
+  readonly state: LogState | "damaged";
+  /** What the header says of it: the end of the frames, and how far it was durable. */
+  readonly sealedLength: bigint | null;
+  readonly durable: bigint;
+  readonly frames: bigint;
+  readonly records: bigint;
+}
+
+export type LogInspection = AofInspection | CommitLogInspection;
+
+/** Throws `NotFoundError`, `BusyError`, `OsError` where the file cannot be read. */
+export function inspectLog(storage: Storage, path: string, self: Holder): LogInspection {
+  const log = openLog(storage, path, self);
+  try {
+    const header = commitLogHeader(log.file);
+    if (header !== null || slotOf(path) !== null) return inspectCommitLog(log.file, path, header);
+    return inspectAof(storage, path, log.file);
+  } finally {
+    log.close();
+  }
+}
+
+function inspectAof(storage: Storage, path: string, file: StoredFile): AofInspection {
+  const inspection = inspect(storage, path, { file });
+  const { status, result, side } = inspection;
+  const outcome = result.outcome === RecoveryKind.Panic ? RecoveryKind.Corrupted : result.outcome;
+  const isDamaged = outcome === RecoveryKind.Corrupted;
+  const isFinished = outcome === RecoveryKind.Checkpoint;
+  const isReadOnly = (status.mode & 0o200) === 0;
+  return {
+    kind: "append-only file",
+    path,
+    outcome: RecoveryKind[outcome] as LogOutcome,
+    tail: BigInt(result.tail),
+    checkpoint: BigInt(result.checkpoint),
+    fileSize: BigInt(status.size),
+    size: BigInt(isFinished ? result.checkpoint : isDamaged ? 0 : result.tail),
+    state: isDamaged
+      ? "damaged"
+      : isFinished
+      ? "finished"
+      : isReadOnly
+      ? "read-only"
+      : "appendable",
+    tailMark: bigintOrNull(inspection.tailMark),
+    checkpointMark: bigintOrNull(inspection.checkpointMark),
+    pendingBytes: bigintOrNull(inspection.pendingBytes),
+    pageSize: BigInt(storage.pageSize),
+    upperSize: side?.speaksOfFile ? BigInt(side.upperSize) : null,
+    publishedSize: side?.speaksOfFile ? BigInt(side.publishedSize) : null,
+    allocatedBytes: BigInt(status.allocatedBytes),
+    mode: octal(status.mode),
+  };
+}
+
+function inspectCommitLog(
+  file: StoredFile,
+  path: string,
+  header: LogHeader | null,
+): CommitLogInspection {
+  const status = file.status();
+  const common = {
+    kind: "commit log",
+    path,
+    checkpoint: 0n,
+    fileSize: BigInt(status.size),
+    allocatedBytes: BigInt(status.allocatedBytes),
+    mode: octal(status.mode),
+  } as const;
+  if (header === null) {
+    return {
+      ...common,
+      outcome: "Corrupted",
+      tail: 0n,
+      slot: null,
+      generation: null,
+      state: "damaged",
+      sealedLength: null,
+      durable: 0n,
+      frames: 0n,
+      records: 0n,
+    };
+  }
+  const { slot, generation, state, length, durable } = header;
+  const isSealed = state === "sealed";
+  const bytes = new Uint8Array(status.size);
+  file.read(bytes, 0);
+  const limit = isSealed ? Math.min(length, bytes.length) : bytes.length;
+  // The frames of a free log are those of its last use, which is folded.
+  const scan = scanLog(bytes, { slot, generation }, state === "free" ? headPageBytes : limit);
+  const isDamaged = isCorrupt(scan, isSealed ? durable : 0) || (isSealed && length > bytes.length);
+  return {
+    ...common,
+    outcome: isDamaged ? "Corrupted" : scan.cut === headPageBytes ? "Empty" : "Tail",
+    tail: BigInt(scan.cut),
+    slot: BigInt(slot),
+    generation,
+    state,
+    sealedLength: isSealed ? BigInt(length) : null,
+    durable: BigInt(Math.max(scan.durable, isSealed ? durable : 0)),
+    frames: BigInt(scan.frames),
+    records: BigInt(scan.records),
+  };
+}
+
+function bigintOrNull(value: number | null): bigint | null {
+  return value === null ? null : BigInt(value);
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, "0");
+}

@@ -1,0 +1,220 @@
+/**
+ * The content of one log file, now or as it comes: the bytes of an append-only file, the records of a
+ * commit log. Takes no lock and changes nothing.
+ */
+
+import { Aof, ErrCorrupted, inspect, RecoveryKind } from "../aof/mod.ts";
+import type { Clock } from "../base/clock.ts";
+import { BusyError, CorruptError, NotFoundError, RefusedError } from "../base/errors.ts";
+import {
+  DataDirectory,
+  headPageBytes,
+  type Holder,
+  inspectFrame,
+  type LogHeader,
+  LogReader,
+} from "../counters/commitlog/mod.ts";
+import type { Storage, StoredFile } from "../file/mod.ts";
+import { RecordCursor } from "../counters/wire/mod.ts";
+import { commitLogHeader, openLog, slotOf } from "./log_bytes.ts";
+
+/** Where the content goes. The bytes are good during the call only. */
+export interface TailSink {
+  /** Bytes of an append-only file, as they stand. */
+  data(bytes: Uint8Array): void;
+  /** A record of a commit log. */
+  record(keyspace: Uint8Array, key: Uint8Array, increment: bigint): void;
+  /** Everything that stands now was given. */
+  caughtUp(): void;
+}
+
+/** Between two looks at what another process has appended. */
+const pollMs = 20;
+
+/** Gives what stands in a log. Throws `NotFoundError`, `BusyError`, `CorruptError`, `OsError`. */
+export function readLog(storage: Storage, path: string, { self, sink }: {
+  readonly self: Holder;
+  readonly sink: TailSink;
+}): void {
+  const log = openLog(storage, path, self);
+  try {
+    const header = commitLogHeader(log.file);
+    if (header === null) readAof(storage, path, { file: log.file, sink });
+    else readCommitLog(log.file, header, sink);
+  } finally {
+    log.close();
+  }
+  sink.caughtUp();
+}
+
+function readAof(storage: Storage, path: string, { file, sink }: {
+  readonly file: StoredFile;
+  readonly sink: TailSink;
+}): void {
+  const { bytes, result } = inspect(storage, path, { file });
+  const { outcome, tail, checkpoint } = result;
+  if (outcome === RecoveryKind.Corrupted || outcome === RecoveryKind.Panic) {
+    throw new ErrCorrupted(
+      `Nothing says where the data in ${path} ends; see countd log inspect`,
+      { path, offset: tail },
+    );
+  }
+  const size = outcome === RecoveryKind.Checkpoint ? checkpoint : tail;
+  if (size > 0) sink.data(bytes.subarray(0, size));
+}
+
+function readCommitLog(file: StoredFile, header: LogHeader, sink: TailSink): void {
+  const { slot, generation, state, length, durable } = header;
+  const bytes = new Uint8Array(file.status().size);
+  file.read(bytes, 0);
+  if (state === "free") return;
+  const limit = state === "sealed" ? length : bytes.length;
+  let offset = headPageBytes;
+  while (offset < limit) {
+    const frame = inspectFrame(bytes, { slot, generation }, offset);
+    if (frame === null) break;
+    giveRecords(bytes, { start: frame.batchStart, end: frame.batchEnd, sink });
+    offset += frame.length;
+  }
+  if (state === "sealed" && offset < durable) {
+    throw new CorruptError(
+      `${file.path} is damaged at byte ${offset}, below its durable length ${durable}`,
+      { path: file.path, offset },
+    );
+  }
+}
+
+function giveRecords(bytes: Uint8Array, { start, end, sink }: {
+  readonly start: number;
+  readonly end: number;
+  readonly sink: TailSink;
+}): void {
+  const keyspaces: Uint8Array[] = [];
+  const cursor = new RecordCursor(bytes, start, end);
+  while (cursor.next()) {
+    const { keyspace, nameStart, nameLength, incrementHigh, incrementLow } = cursor;
+    const name = bytes.subarray(nameStart, nameStart + nameLength);
+    if (keyspace === keyspaces.length) {
+      keyspaces.push(name);
+      continue;
+    }
+    const increment = (BigInt(incrementHigh) << 32n) | BigInt(incrementLow >>> 0);
+    sink.record(keyspaces[keyspace] as Uint8Array, name, increment);
+  }
+}
+
+/**
+ * Gives what stands and what is appended, until the file is finished (a commit log: sealed) or `signal`
+ * fires. Throws as `readLog`, and `RefusedError` where nobody publishes how far the file is written.
+ */
+export async function followLog(storage: Storage, path: string, options: {
+  readonly self: Holder;
+  readonly sink: TailSink;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const log = openLog(storage, path, options.self);
+  let header: LogHeader | null;
+  try {
+    header = commitLogHeader(log.file);
+  } finally {
+    log.close();
+  }
+  if (header === null) await followAof(storage, path, options);
+  else await followCommitLog(storage, path, options);
+}
+
+async function followAof(storage: Storage, path: string, { sink, clock, signal }: {
+  readonly sink: TailSink;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  await using aof = openFollowed(storage, path, clock);
+  const ended = Promise.withResolvers<void>();
+  const stop = () => ended.resolve();
+  signal.addEventListener("abort", stop);
+  if (signal.aborted) stop();
+  aof.subscribeInterval({
+    pollRead({ tail, eof, end, begin }) {
+      try {
+        if (end > begin) sink.data(tail);
+        sink.caughtUp();
+        if (eof) ended.resolve();
+      } catch (error) {
+        ended.reject(error);
+      }
+      return end;
+    },
+    pollReadClosed({ reason }) {
+      if (reason instanceof Error) ended.reject(reason);
+    },
+  }, { intervalMs: pollMs });
+  try {
+    await ended.promise;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+function openFollowed(storage: Storage, path: string, clock: Clock): Aof {
+  try {
+    return Aof.follow(storage, path, { clock });
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw error;
+    throw new RefusedError(
+      `${path} is not shared: no ${path}.size says how far it is written, and a mark may stand in ` +
+        "its data; read it without --follow",
+      { cause: error },
+    );
+  }
+}
+
+async function followCommitLog(storage: Storage, path: string, { self, sink, clock, signal }: {
+  readonly self: Holder;
+  readonly sink: TailSink;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const place = slotOf(path);
+  if (place === null) {
+    throw new RefusedError(
+      `${path} is a commit log outside of a data directory: nobody writes to it; read it without ` +
+        "--follow",
+    );
+  }
+  using directory = DataDirectory.open(storage, place.data, { self });
+  using reader = LogReader.open(directory, place.slot);
+  if (reader === null) {
+    throw new BusyError(`Cannot look into ${path}: it is being taken by somebody; try again`);
+  }
+  let generation: bigint | null = null;
+  let offset = headPageBytes;
+  while (!signal.aborted) {
+    const capture = reader.capture();
+    if (capture === null) {
+      throw new CorruptError(`${path} has no valid header`, { path, offset: 0 });
+    }
+    generation ??= capture.generation;
+    // Taken for another use: this one was sealed and folded, its end is not here any more.
+    if (capture.generation !== generation) return;
+    if (capture.state !== "free") offset = readFrames(reader, capture, { offset, sink });
+    sink.caughtUp();
+    if (capture.state !== "active") return;
+    await clock.sleep(pollMs, signal);
+  }
+}
+
+/** Copies the frames before they are given, so that a log taken for another use gives nothing wrong. */
+function readFrames(
+  reader: LogReader,
+  capture: NonNullable<ReturnType<LogReader["capture"]>>,
+  { offset, sink }: { readonly offset: number; readonly sink: TailSink },
+): number {
+  const batches: Uint8Array[] = [];
+  const end = reader.readFrames(capture, offset, (log, start, limit) => {
+    batches.push(log.slice(start, limit));
+  });
+  if (!reader.isStill(capture)) return offset;
+  for (const batch of batches) giveRecords(batch, { start: 0, end: batch.length, sink });
+  return end;
+}

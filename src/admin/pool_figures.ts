@@ -1,0 +1,71 @@
+/**
+ * Keeps the figures about the pool of commit logs in a daemon's metrics: slots by state, and how far
+ * folding is behind. Looked up by timer, so that a scrape finds them in memory.
+ */
+import type { Clock } from "../base/clock.ts";
+import { CountdError } from "../base/errors.ts";
+import type { Metrics } from "../base/metrics.ts";
+import { DataDirectory, describeSelf } from "../counters/commitlog/mod.ts";
+import { OsError, type Storage } from "../file/mod.ts";
+import { PoolSurvey } from "./pool_survey.ts";
+
+const everyMs = 5000;
+
+export class PoolFigures implements AsyncDisposable {
+  readonly #stop = new AbortController();
+  readonly #kept: Promise<void>;
+
+  constructor(
+    readonly storage: Storage,
+    readonly data: string,
+    readonly surroundings: { readonly metrics: Metrics; readonly clock: Clock },
+  ) {
+    this.#kept = this.#keep();
+  }
+
+  async #keep(): Promise<void> {
+    const { clock } = this.surroundings;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      // The directory may not be there yet, or be out of reach for a while.
+      using directory = this.#open();
+      if (directory !== null) {
+        using survey = new PoolSurvey(directory, clock);
+        while (!signal.aborted && await this.#look(survey)) await clock.sleep(everyMs, signal);
+      }
+      await clock.sleep(everyMs, signal);
+    }
+  }
+
+  #open(): DataDirectory | null {
+    try {
+      return DataDirectory.openOrNull(this.storage, this.data, {
+        self: describeSelf(this.storage),
+      });
+    } catch (error) {
+      if (error instanceof OsError || error instanceof CountdError) return null;
+      throw error;
+    }
+  }
+
+  async #look(survey: PoolSurvey): Promise<boolean> {
+    const { metrics } = this.surroundings;
+    try {
+      const { logs, backlog } = await survey.take();
+      for (const [state, count] of Object.entries(logs)) {
+        metrics.gauge("countd_log_slots", state).value = count;
+      }
+      metrics.gauge("countd_fold_lag_seconds").value = backlog.seconds;
+      metrics.gauge("countd_fold_lag_records").value = backlog.records;
+      return true;
+    } catch (error) {
+      if (error instanceof OsError || error instanceof CountdError) return false;
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#kept;
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * What is in the pool of commit logs, without touching it: logs by state, and what waits to be folded.
+ * A survey may be taken again and again: slots are opened once, and of a log that is being written only
+ * the new frames are read.
+ */
+import type { Clock } from "../base/clock.ts";
+import {
+  batchRecords,
+  type Capture,
+  type DataDirectory,
+  headPageBytes,
+  listSlots,
+  LogReader,
+  type LogState,
+  newestHeader,
+} from "../counters/commitlog/mod.ts";
+
+/** Commit logs by state; `unreadable` ones have no valid header, or could not be opened just now. */
+export type LogCounts = Readonly<Record<LogState | "unfinished" | "unreadable", number>>;
+
+/** What is in the logs and not yet folded. */
+export interface Backlog {
+  readonly records: number;
+  readonly bytes: number;
+  /**
+   * Age of the oldest record that waits, at most: a log says when it was claimed, not when its first
+   * record came. 0 where none waits. For display.
+   */
+  readonly seconds: number;
+}
+
+/** Shortly after a log changed hands its label may refuse a reader: it is tried again this often. */
+const openAttempts = 20;
+const openRetryMs = 5;
+
+/** How far a log that is being written was read. */
+interface Progress {
+  readonly generation: bigint;
+  readonly offset: number;
+  readonly records: number;
+}
+
+export class PoolSurvey implements Disposable {
+  readonly #readers = new Map<number, LogReader>();
+  readonly #progress = new Map<number, Progress>();
+  /** When a slot was last seen with nothing to fold, on the monotonic clock. */
+  readonly #emptyMs = new Map<number, number>();
+
+  constructor(readonly directory: DataDirectory, readonly clock: Clock) {}
+
+  async take(): Promise<{ readonly logs: LogCounts; readonly backlog: Backlog }> {
+    const { slots, unfinished } = listSlots(this.directory.storage, this.directory.paths.logs);
+    const logs = { free: 0, active: 0, sealed: 0, unfinished: unfinished.length, unreadable: 0 };
+    let records = 0;
+    let bytes = 0;
+    const nowMs = this.clock.nowMs();
+    const wallMs = this.clock.wallMs();
+    let ageMs = 0;
+    for (const slot of slots) {
+      const reader = await this.#open(slot);
+      const capture = reader?.capture() ?? null;
+      if (reader === null || capture === null) {
+        logs.unreadable++;
+        continue;
+      }
+      logs[capture.state]++;
+      const waiting = capture.state === "active"
+        ? this.#readActive(reader, capture)
+        : waitingOf(reader);
+      if (waiting.bytes === 0) {
+        this.#emptyMs.set(slot, nowMs);
+        continue;
+      }
+      records += waiting.records;
+      bytes += waiting.bytes;
+      const sinceEmptyMs = nowMs - (this.#emptyMs.get(slot) ?? -Infinity);
+      ageMs = Math.max(ageMs, Math.min(wallMs - capture.claimedWallMs, sinceEmptyMs));
+    }
+    return { logs, backlog: { records, bytes, seconds: Math.round(ageMs / 1000) } };
+  }
+
+  async #open(slot: number): Promise<LogReader | null> {
+    const known = this.#readers.get(slot);
+    if (known !== undefined) return known;
+    for (let attempt = 0; attempt < openAttempts; attempt++) {
+      const reader = LogReader.open(this.directory, slot);
+      if (reader !== null) {
+        this.#readers.set(slot, reader);
+        return reader;
+      }
+      await this.clock.sleep(openRetryMs);
+    }
+    return null;
+  }
+
+  #readActive(reader: LogReader, capture: Capture): { records: number; bytes: number } {
+    const before = this.#progress.get(reader.slot);
+    const isSameUse = before?.generation === capture.generation;
+    let records = isSameUse ? before.records : 0;
+    const from = isSameUse ? before.offset : headPageBytes;
+    const offset = reader.readFrames(capture, from, (log, start) => {
+      records += batchRecords(log, start);
+    });
+    this.#progress.set(reader.slot, { generation: capture.generation, offset, records });
+    return { records, bytes: offset - headPageBytes };
+  }
+
+  [Symbol.dispose](): void {
+    for (const reader of this.#readers.values()) reader.close();
+    this.#readers.clear();
+  }
+}
+
+/** What the header of a log that nobody writes says. */
+function waitingOf(reader: LogReader): { records: number; bytes: number } {
+  const header = newestHeader(reader.bytes.subarray(0, headPageBytes))?.header;
+  if (header?.state !== "sealed") return { records: 0, bytes: 0 };
+  return { records: header.records, bytes: header.length - headPageBytes };
+}

@@ -1,0 +1,212 @@
+/**
+ * `countd repair`: makes a data directory whole again as far as its bytes allow. Works on a copy unless it
+ * is told to take the place; what is replaced is kept in `repair-saved` in either case.
+ *
+ *   control    made again with the sizes that the logs show; names up to 256 bytes
+ *   logs       good frames from before and behind the damage, as a sealed log
+ *   keyspaces  every counter that either of its two orders still has, with the same marks
+ *   tables     modes put right; what no call can reach is set aside
+ *   db         by the database's own repair
+ */
+
+import { CountdError, NotFoundError, RefusedError } from "../base/errors.ts";
+import { printableName } from "../base/printable.ts";
+import { DataDirectory, directoryPaths, type Holder } from "../counters/commitlog/mod.ts";
+import { check as checkDatabase, repairDatabase, UNFINISHED_RULE } from "../database/mod.ts";
+import { leadsTo, refuseOtherThanDirectory, type Storage, trimSlashes } from "../file/mod.ts";
+import {
+  check as checkKeyspace,
+  decodeKeyspaceName,
+  rebuildKeyspace,
+} from "../counters/keyspace/mod.ts";
+import { checkTables } from "../tables/mod.ts";
+import { greatestMarks } from "./applied_marks.ts";
+import { checkDirectory, withoutFailedMark } from "./check.ts";
+import {
+  copyOpenFile,
+  directoriesBelow,
+  filesBelow,
+  makePlace,
+  openWhateverTheMode,
+  removeTree,
+} from "./copy_files.ts";
+import { databasePaths, holdsData } from "./data_signs.ts";
+import { MANIFEST_NAME } from "./manifest.ts";
+import { nameOf, type RepairAction, RepairContext } from "./repair_context.ts";
+import { repairControl, takeAlone } from "./repair_control.ts";
+import { repairLogs } from "./repair_logs.ts";
+import { UnfinishedDirectory } from "./unfinished_directory.ts";
+import type { Violation } from "./violation.ts";
+
+export interface RepairReport {
+  /** The directory that is whole now. */
+  readonly directory: string;
+  readonly actions: readonly RepairAction[];
+  /** What is still broken. */
+  readonly remaining: readonly Violation[];
+}
+
+export interface RepairOptions {
+  readonly self: Holder;
+  /** Where the repaired copy goes; null repairs in place. */
+  readonly out: string | null;
+}
+
+/** Numbers of the rules of tables (README of that room) and what repair does about them. */
+const TABLE_MODE_RULE = 3;
+
+/**
+ * Looks what `place` is before anything of it is changed or copied. Throws `NotFoundError` if it is no data
+ * directory, `RefusedError` if it is a backup, `BusyError` while a daemon lives, `FailedError` if
+ * `options.out` is not empty or becomes so, `OsError`.
+ */
+export function repair(storage: Storage, place: string, options: RepairOptions): RepairReport {
+  const { self, out } = options;
+  const data = trimSlashes(place);
+  refuseOtherThanDirectory(storage, data);
+  if (storage.statusOrNull(data) === null || !holdsData(storage, data, self)) {
+    throw new NotFoundError(`No data directory at ${data}: there is nothing to repair`);
+  }
+  if (storage.statusOrNull(`${data}/${MANIFEST_NAME}`) !== null) {
+    throw new RefusedError(`${data} is a backup: run countd restore, and repair what that makes`);
+  }
+  using alone = takeAlone(storage, data, self);
+  if (out === null) return repairPlace(storage, data, { self, isAlone: alone !== null });
+  using made = UnfinishedDirectory.begin(storage, out, "repair");
+  // Open before the first write, so that no error of one is missed.
+  using fileSystem = storage.openFileSystem(made.path);
+  copyTree(storage, data, made.path);
+  const report = repairPlace(storage, made.path, { self, isAlone: false });
+  fileSystem.sync();
+  made.publish();
+  return movedReport(report, made.path, made.target);
+}
+
+/** A report of what was done in `from`, when it has its name `to`. */
+function movedReport(report: RepairReport, from: string, to: string): RepairReport {
+  const moved = (path: string) => path.replace(from, to);
+  return {
+    directory: to,
+    actions: report.actions.map((action) => ({
+      ...action,
+      path: moved(action.path),
+      saved: action.saved === null ? null : moved(action.saved),
+    })),
+    remaining: report.remaining.map((each) => ({ ...each, path: moved(each.path) })),
+  };
+}
+
+function copyTree(storage: Storage, from: string, to: string): void {
+  makePlace(storage, to);
+  for (const path of directoriesBelow(storage, from)) makePlace(storage, `${to}/${path}`);
+  for (const path of filesBelow(storage, from)) {
+    const source = `${from}/${path}`;
+    const status = storage.status(source);
+    const { mode } = status;
+    // The second name of a log that was held is a label, not a file.
+    const plainPath = source.replace(/\/lock-([0-9]{10})$/, "/$1");
+    if (plainPath !== source && leadsTo(storage, plainPath, status)) continue;
+    using file = openWhateverTheMode(storage, source);
+    copyOpenFile(storage, file, { to: `${to}/${path}`, mode });
+  }
+}
+
+function repairPlace(
+  storage: Storage,
+  data: string,
+  { self, isAlone }: { readonly self: Holder; readonly isAlone: boolean },
+): RepairReport {
+  const context = new RepairContext(storage, data);
+  using _alone = repairControl(context, self, isAlone);
+  context.sweep();
+  repairKeyspaces(context);
+  const directory = DataDirectory.openOrNull(storage, data, { self });
+  if (directory !== null) {
+    repairLogs(directory, context, greatestMarks(storage, directory.paths.keyspaces));
+    directory.close();
+  }
+  repairTables(context);
+  repairDatabaseOf(context);
+  const { violations } = checkDirectory(storage, data, { self });
+  return { directory: data, actions: context.actions, remaining: withoutFailedMark(violations) };
+}
+
+function repairKeyspaces(context: RepairContext): void {
+  const { storage, data, scratch } = context;
+  const { keyspaces } = directoryPaths(data);
+  if (storage.statusOrNull(keyspaces) === null) return;
+  for (const name of storage.readDirectory(keyspaces).sort()) {
+    const path = `${keyspaces}/${name}`;
+    if (storage.statusOrNull(path)?.kind !== "file" || decodeKeyspaceName(name) === null) {
+      context.setAside("keyspaces", path, "no keyspace, set aside");
+      continue;
+    }
+    if (isSound(storage, path)) continue;
+    removeTree(storage, scratch);
+    makePlace(storage, scratch);
+    repairKeyspace(context, path, scratch);
+    removeTree(storage, scratch);
+  }
+}
+
+function isSound(storage: Storage, path: string): boolean {
+  try {
+    return checkKeyspace(storage, path).length === 0;
+  } catch (error) {
+    if (error instanceof CountdError) return false;
+    throw error;
+  }
+}
+
+function repairKeyspace(context: RepairContext, path: string, scratch: string): void {
+  const { storage } = context;
+  try {
+    const built = rebuildKeyspace(storage, path, scratch);
+    if (nameOf(built.path) !== nameOf(path)) {
+      const what = `holds keyspace ${printableName(built.name)}, which has another file name`;
+      context.setAside("keyspaces", path, `${what}: set aside`);
+      return;
+    }
+    const lost = Math.max(0, built.expected - built.counters);
+    context.replace("keyspaces", path, (target) => {
+      storage.rename(built.path, target);
+    }, `saved ${built.counters} of ${built.expected} counters, ${lost} lost`);
+  } catch (error) {
+    if (!(error instanceof CountdError)) throw error;
+    context.setAside("keyspaces", path, `nothing could be saved (${error.message}): set aside`);
+  }
+}
+
+function repairTables(context: RepairContext): void {
+  const { storage, data } = context;
+  const { tables } = directoryPaths(data);
+  if (storage.statusOrNull(tables) === null) return;
+  for (const { invariant, path, message } of checkTables(storage, tables)) {
+    if (storage.statusOrNull(path) === null) continue;
+    if (invariant === TABLE_MODE_RULE) {
+      storage.chmod(path, 0o600);
+      context.note("tables", path, "mode set to 0600");
+    } else context.setAside("tables", path, `${message}: set aside`);
+  }
+}
+
+function repairDatabaseOf(context: RepairContext): void {
+  const { storage, data } = context;
+  const paths = databasePaths(data);
+  if (storage.statusOrNull(paths.map) === null && storage.statusOrNull(paths.log) === null) return;
+  const found = checkDatabase(storage, paths);
+  const isEmpty = [paths.map, paths.log].every((path) => !storage.statusOrNull(path)?.size);
+  if (found.length === 0 || isEmpty && found[0]?.invariant === UNFINISHED_RULE) return;
+  try {
+    const report = repairDatabase(storage, paths, { out: null });
+    context.actions.push({
+      noun: "db",
+      path: paths.log,
+      what: `saved ${report.keys} keys and ${report.entries} entries, ${report.entriesLost} lost`,
+      saved: report.kept.join(", "),
+    });
+  } catch (error) {
+    if (!(error instanceof CountdError)) throw error;
+    context.note("db", paths.log, `could not be repaired: ${error.message}`);
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * What every part of a repair works with: nothing is changed before its original is saved, and everything
+ * that is done is reported.
+ */
+
+import { directoryOf, publishFile, type Storage } from "../file/mod.ts";
+import { Control, directoryPaths } from "../counters/commitlog/mod.ts";
+import { isTemporaryName } from "../counters/keyspace/mod.ts";
+import { makePlace, removeTree } from "./copy_files.ts";
+import type { Noun } from "./violation.ts";
+
+/** One thing that was repaired, or could not be. */
+export interface RepairAction {
+  readonly noun: Noun;
+  readonly path: string;
+  readonly what: string;
+  /** Where the original lies now; null where nothing had to be kept. */
+  readonly saved: string | null;
+}
+
+/**
+ * In front of the name of a file that is to take the place of a damaged one. A keyspace in the making has
+ * it too: no user's name begins with a dot, and folds, check and backup pass over it.
+ */
+const TEMPORARY_PREFIX = ".new-";
+
+export class RepairContext {
+  readonly actions: RepairAction[] = [];
+  /** The directory in which keyspaces are made anew. */
+  readonly scratch: string;
+  readonly #saved: string;
+
+  constructor(readonly storage: Storage, readonly data: string) {
+    this.scratch = `${data}/repair-scratch`;
+    this.#saved = freeName(storage, `${data}/repair-saved`);
+  }
+
+  /** Removes what a repair that was killed has left half made. Only while daemons are kept out. */
+  sweep(): void {
+    const { control, logs, keyspaces } = directoryPaths(this.data);
+    removeTree(this.storage, this.scratch);
+    for (const directory of [logs, keyspaces]) {
+      if (this.storage.statusOrNull(directory)?.kind !== "directory") continue;
+      for (const name of this.storage.readDirectory(directory)) {
+        if (isTemporaryName(name)) removeTree(this.storage, `${directory}/${name}`);
+      }
+    }
+    Control.sweep(this.storage, control);
+  }
+
+  /**
+   * Puts a new file in the place of a damaged one, which is kept. `make` writes it under a temporary
+   * name and leaves it there.
+   */
+  replace(noun: Noun, path: string, make: (temporaryPath: string) => void, what: string): void {
+    const temporaryPath = `${directoryOf(path)}/${TEMPORARY_PREFIX}${nameOf(path)}`;
+    make(temporaryPath);
+    this.storage.reach("repair.keep.before");
+    const saved = this.keep(path);
+    this.storage.reach("repair.keep.after");
+    const { mode } = this.storage.status(temporaryPath);
+    this.storage.chmod(temporaryPath, 0o600);
+    {
+      using file = this.storage.open(temporaryPath, { access: "write" });
+      file.chmod(mode);
+      this.storage.reach("repair.publish.before");
+      publishFile(this.storage, file, { temporaryPath, path });
+      this.storage.reach("repair.publish.after");
+    }
+    this.actions.push({ noun, path, what, saved });
+  }
+
+  /** Moves something out of the way that has no place here. */
+  setAside(noun: Noun, path: string, what: string): void {
+    const saved = this.#placeFor(path);
+    this.storage.rename(path, saved);
+    this.storage.syncDirectory(directoryOf(saved));
+    this.storage.syncDirectory(directoryOf(path));
+    this.actions.push({ noun, path, what, saved });
+  }
+
+  note(noun: Noun, path: string, what: string): void {
+    this.actions.push({ noun, path, what, saved: null });
+  }
+
+  /** A second name for the original, durable before the first one leads elsewhere. */
+  keep(path: string): string | null {
+    if (this.storage.statusOrNull(path) === null) return null;
+    const saved = this.#placeFor(path);
+    this.storage.link(path, saved);
+    this.storage.syncDirectory(directoryOf(saved));
+    return saved;
+  }
+
+  #placeFor(path: string): string {
+    const below = path.startsWith(`${this.data}/`) ? path.slice(this.data.length + 1) : path;
+    const saved = `${this.#saved}/${below}`;
+    makePlace(this.storage, directoryOf(saved));
+    return saved;
+  }
+}
+
+export function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** `name`, or `name-2`, `name-3` … where earlier repairs have saved something. */
+function freeName(storage: Storage, name: string): string {
+  if (storage.statusOrNull(name) === null) return name;
+  for (let number = 2;; number++) {
+    if (storage.statusOrNull(`${name}-${number}`) === null) return `${name}-${number}`;
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * Repair of the control file, and of what hangs on it: the lock that keeps daemons out while a repair runs.
+ * A lock lies on the file and not on its name, so a file that takes the place of a damaged one is locked
+ * before it has the name, and the damaged one stays locked as well.
+ */
+
+import { BusyError, CorruptError } from "../base/errors.ts";
+import {
+  Control,
+  DataDirectory,
+  directoryPaths,
+  type DirectorySizes,
+  directorySizesDefault,
+  type Holder,
+  holdsCounters,
+  listSlots,
+  lockPathOfSlot,
+  logSizeMin,
+  pathOfSlot,
+} from "../counters/commitlog/mod.ts";
+import { OsError, type Storage } from "../file/mod.ts";
+import { aloneWith } from "./clear_failed.ts";
+import type { RepairContext } from "./repair_context.ts";
+
+/**
+ * Keeps daemons out, also by a control file that is damaged; null where there is none to lock. Throws
+ * `BusyError` while a daemon lives.
+ */
+export function takeAlone(storage: Storage, data: string, self: Holder): Disposable | null {
+  try {
+    const directory = DataDirectory.openOrNull(storage, data, { self });
+    return directory === null ? null : holdAlone(directory);
+  } catch (error) {
+    if (!(error instanceof CorruptError)) throw error;
+    const lock = Control.lockDaemonsOut(storage, directoryPaths(data).control);
+    if (lock === null) throw inUse(data, error);
+    return lock;
+  }
+}
+
+/** Closes the directory with the lock. */
+function holdAlone(directory: DataDirectory): Disposable {
+  try {
+    aloneWith(directory, "repaired");
+    return directory;
+  } catch (error) {
+    directory.close();
+    throw error;
+  }
+}
+
+function inUse(data: string, cause: unknown): BusyError {
+  return new BusyError(
+    `Data directory ${data} is in use and cannot be repaired now: end all daemons first`,
+    { cause },
+  );
+}
+
+/**
+ * Makes a control file again that is damaged or missing. Returns the lock of the file that is there then;
+ * null where there is none, or `isAlone` says that it is held already. Throws `BusyError` where a daemon
+ * has made a missing one meanwhile.
+ */
+export function repairControl(
+  context: RepairContext,
+  self: Holder,
+  isAlone: boolean,
+): Disposable | null {
+  const { storage, data } = context;
+  const { control: path, logs } = directoryPaths(data);
+  let damage: string;
+  try {
+    const directory = DataDirectory.openOrNull(storage, data, { self });
+    if (directory !== null) {
+      if (!isAlone) return holdAlone(directory);
+      directory.close();
+      return null;
+    }
+    if (!holdsCounters(storage, directoryPaths(data))) return null;
+    damage = "it was missing";
+  } catch (error) {
+    if (!(error instanceof CorruptError)) throw error;
+    damage = error.message;
+  }
+  const logSize = likelyLogSize(storage, logs);
+  const sizes = { ...directorySizesDefault, logSize };
+  const saved = context.keep(path);
+  const control = remake(storage, data, { sizes, self });
+  context.actions.push({
+    noun: "control",
+    path,
+    what: `made again (${damage}): log size ${logSize}, names up to ${sizes.keySize} bytes; make ` +
+      "sure that clients send messages of these sizes",
+    saved,
+  });
+  return control;
+}
+
+function remake(
+  storage: Storage,
+  data: string,
+  options: { readonly sizes: DirectorySizes; readonly self: Holder },
+): Control {
+  try {
+    return Control.remake(storage, directoryPaths(data).control, options);
+  } catch (error) {
+    if (!(error instanceof OsError && error.code === "EEXIST")) throw error;
+    throw inUse(data, error);
+  }
+}
+
+/** The size that most logs have. */
+function likelyLogSize(storage: Storage, logs: string): number {
+  const counts = new Map<number, number>();
+  if (storage.statusOrNull(logs) !== null) {
+    const { slots, unfinished } = listSlots(storage, logs);
+    const paths = [
+      ...slots.map((slot) => pathOfSlot(logs, slot)),
+      // A log that lost its plain name may be among them.
+      ...unfinished.map((slot) => lockPathOfSlot(logs, slot)),
+    ];
+    for (const path of paths) {
+      const { size } = storage.status(path);
+      if (size >= logSizeMin && size % 4096 === 0) counts.set(size, (counts.get(size) ?? 0) + 1);
+    }
+  }
+  const [most] = [...counts].sort((left, right) => right[1] - left[1]);
+  return most?.[0] ?? directorySizesDefault.logSize;
+}

@@ -1,0 +1,209 @@
+/**
+ * Repair of commit logs: what can be saved of a damaged one becomes a sealed log at rest, which the next
+ * worker folds as any other.
+ *
+ * The generation is what keeps increments from being counted twice or not at all: the new log never has
+ * one that a keyspace has applied already unless it is the very log that was applied: then each keyspace
+ * takes what it does not have yet.
+ *
+ * A log below a mark is an old copy, whose increments are all counted, or one that was made anew after a
+ * removal, whose increments are not: nothing in it tells which. It is kept, and not counted, for whoever
+ * knows where it came from can still add what is missing, and nobody could find what is there twice.
+ */
+
+import {
+  checkLogBytes,
+  type DataDirectory,
+  findFrames,
+  findGaps,
+  findLatestGeneration,
+  findLostLogs,
+  type FramePlace,
+  freeMode,
+  listSlots,
+  lockPathOfSlot,
+  logImage,
+  lostHeaderOffset,
+  newestHeader,
+  pathOfSlot,
+  sealedMode,
+  settleLoneLockNames,
+} from "../counters/commitlog/mod.ts";
+import { checkBatch } from "../counters/wire/mod.ts";
+import { CountdError } from "../base/errors.ts";
+import { makePlace, openWhateverTheMode } from "./copy_files.ts";
+import type { RepairContext } from "./repair_context.ts";
+
+/** More logs than a pool has as a rule: a larger gap is one that a stray name makes. */
+const GAP_FILLED_MAX = 1024;
+
+/** Uses that a log whose header is lost may have seen since a keyspace last spoke of it. */
+const GENERATIONS_TRIED = 64n;
+
+interface Found {
+  readonly generation: bigint;
+  readonly places: readonly FramePlace[];
+  /** Bytes of frames that could not be used; without a header only those before the last good frame. */
+  readonly lostBytes: number;
+  /** False where no header tells what the log was, and how long. */
+  readonly hasHeader: boolean;
+  /** What is left out because it may be in the counters already. */
+  readonly uncounted: { readonly generation: bigint; readonly records: number } | null;
+}
+
+/** `marks`: the greatest generation of each slot that is in any keyspace. */
+export function repairLogs(
+  directory: DataDirectory,
+  context: RepairContext,
+  marks: ReadonlyMap<number, bigint>,
+): void {
+  const { storage } = context;
+  const { paths, sizes } = directory;
+  makePlace(storage, paths.logs);
+  repairNames(directory, context);
+  const named = listSlots(storage, paths.logs).slots;
+  const slots = new Set([...named, ...marks.keys(), ...missingSlots(named)]);
+  for (const slot of slots) {
+    const path = pathOfSlot(paths.logs, slot);
+    const applied = marks.get(slot) ?? 0n;
+    const bytes = readWhole(context, path);
+    if (bytes !== null && bytes.length === sizes.logSize && isSound(bytes, slot, applied)) continue;
+    const content = bytes ?? new Uint8Array(0);
+    const found = saveFrames(content, slot, applied);
+    const image = logImage(content, found.places, {
+      slot,
+      generation: found.generation,
+      logSize: sizes.logSize,
+      claimedWallMs: newestHeader(content.slice(0, 4096))?.header.claimedWallMs ?? 0,
+    });
+    context.replace("logs", path, (target) => {
+      using file = storage.open(target, { access: "write", create: "exclusive", mode: 0o600 });
+      file.allocate(0, sizes.logSize);
+      file.write(image.bytes, 0);
+      file.chmod(image.state === "free" ? freeMode : sealedMode);
+      file.sync();
+    }, describe(found, image.records, bytes === null));
+    const lockPath = lockPathOfSlot(paths.logs, slot);
+    if (storage.statusOrNull(lockPath) !== null) storage.unlink(lockPath);
+  }
+}
+
+/**
+ * A log that lost its plain name gets it back. If another file has the name, that one stays, because nothing
+ * tells whether both hold the same increments: the log is kept, and not counted.
+ */
+function repairNames(directory: DataDirectory, context: RepairContext): void {
+  const { logs } = directory.paths;
+  const lost = findLostLogs(directory);
+  if (lost.some(({ isReplaced }) => !isReplaced)) settleLoneLockNames(directory);
+  for (const { slot, isReplaced } of lost) {
+    const lockPath = lockPathOfSlot(logs, slot);
+    if (isReplaced) {
+      const what =
+        "set aside: another file has the plain name of this log, and what is in this one was " +
+        "not counted, because it may be in the other as well";
+      context.setAside("logs", lockPath, what);
+    } else {
+      context.note(
+        "logs",
+        pathOfSlot(logs, slot),
+        "its plain name was missing and leads to it again",
+      );
+    }
+  }
+}
+
+function missingSlots(named: readonly number[]): number[] {
+  const gaps = findGaps(named).filter(({ first, last }) => last - first < GAP_FILLED_MAX);
+  return gaps.flatMap(({ first, last }) =>
+    Array.from({ length: last - first + 1 }, (_, index) => first + index)
+  );
+}
+
+function isSound(bytes: Uint8Array, slot: number, applied: bigint): boolean {
+  const [first] = checkLogBytes("", slot, { bytes, isHeld: false });
+  const header = newestHeader(bytes.slice(0, 4096))?.header;
+  return first === undefined && header !== undefined && header.generation >= applied;
+}
+
+function readWhole({ storage }: RepairContext, path: string): Uint8Array | null {
+  const status = storage.statusOrNull(path);
+  if (status?.kind !== "file") return null;
+  using file = openWhateverTheMode(storage, path);
+  const bytes = new Uint8Array(status.size);
+  file.read(bytes, 0);
+  return bytes;
+}
+
+/** Good frames with proper records, from before and behind the damage. */
+function saveFrames(bytes: Uint8Array, slot: number, applied: bigint): Found {
+  const newest = bytes.length < 4096 ? null : newestHeader(bytes.slice(0, 4096))?.header ?? null;
+  const isOwn = newest !== null && newest.slot === slot;
+  const isLost = isOwn && lostHeaderOffset(bytes) !== null;
+  const header = isOwn && !isLost ? newest : null;
+  if (header?.state === "free") {
+    return {
+      generation: max(header.generation, applied),
+      places: [],
+      lostBytes: 0,
+      hasHeader: true,
+      uncounted: null,
+    };
+  }
+  const hasHeader = header !== null;
+  // The use that a keyspace speaks of may be the latest one, and another keyspace may not have it yet.
+  const tried = { first: max(applied, 1n), last: applied + GENERATIONS_TRIED };
+  // Where the older header copy is whole, it tells the use. It is not looked for then: it may be far above
+  // every mark, for a use that ends empty leaves none.
+  const generation = isLost
+    ? newest.generation + 1n
+    : header?.generation ?? findLatestGeneration(bytes, slot, tried);
+  const places = generation === null ? [] : findFrames(bytes, { slot, generation }, bytes.length);
+  const good = places.filter((place) => properRecords(bytes, place) !== null);
+  const last = places.at(-1);
+  const end = last === undefined ? 4096 : last.offset + last.length;
+  const used = good.reduce((sum, place) => sum + place.length, 0);
+  const lostBytes = Math.max(0, Math.max(end, header?.length ?? 0) - 4096 - used);
+  const isBelow = generation !== null && generation < applied && good.length > 0;
+  const records = good.reduce((sum, place) => sum + (properRecords(bytes, place) ?? 0), 0);
+  return {
+    // Where no use was found: above everything that may have been written here.
+    generation: generation === null ? applied + GENERATIONS_TRIED : max(generation, applied),
+    places: isBelow ? [] : good,
+    lostBytes,
+    hasHeader,
+    uncounted: isBelow ? { generation, records } : null,
+  };
+}
+
+/** In words: what came of a log, and what nobody can tell. */
+function describe(found: Found, records: number, isMissing: boolean): string {
+  if (isMissing) return "made again, free: it was missing, and what it held is unknown";
+  const damage = `${found.lostBytes} bytes of damage were left out`;
+  if (found.uncounted !== null) {
+    const { generation, records } = found.uncounted;
+    return `made free; ${records} increments of generation ${generation} were not counted, because they ` +
+      `may be in the counters already, which have generation ${found.generation}: the log is kept as it ` +
+      `was${found.lostBytes === 0 ? "" : `, with ${found.lostBytes} bytes of damage`}`;
+  }
+  if (found.hasHeader) return `saved ${records} increments; ${damage}`;
+  if (found.places.length === 0) {
+    return "found no increments: its header is lost, so what it held is unknown";
+  }
+  return `saved ${records} increments of generation ${found.generation}, which the next fold counts ` +
+    `where it is not yet in; ${damage}, and as its header is lost, what followed is unknown`;
+}
+
+/** Increments of a frame; null where it does not consist of whole records. */
+function properRecords(bytes: Uint8Array, { offset, length }: FramePlace): number | null {
+  try {
+    return checkBatch(bytes, offset + 32, offset + length);
+  } catch (error) {
+    if (error instanceof CountdError) return null;
+    throw error;
+  }
+}
+
+function max(left: bigint, right: bigint): bigint {
+  return left > right ? left : right;
+}

@@ -1,0 +1,108 @@
+/**
+ * `countd restore`: a data directory out of a backup. The backup is read back first, file by file; the
+ * directory is made in a place of its own, checked, and appears under its name only when it is whole.
+ */
+
+import { CorruptError } from "../base/errors.ts";
+import {
+  DataDirectory,
+  directoryPaths,
+  freeLogImage,
+  freeMode,
+  type Holder,
+  newestHeader,
+  pathOfSlot,
+  sealedMode,
+} from "../counters/commitlog/mod.ts";
+import { directoryOf, type Storage } from "../file/mod.ts";
+import { TableRoot } from "../tables/mod.ts";
+import { greatestMarks } from "./applied_marks.ts";
+import { checkDirectory } from "./check.ts";
+import { copyFile, makePlace } from "./copy_files.ts";
+import { readManifest, verifyManifest } from "./manifest.ts";
+import { UnfinishedDirectory } from "./unfinished_directory.ts";
+
+/** Nothing waits here: no key is read or written. */
+const TABLE_OPTIONS = { lockTimeoutMs: 1000 };
+
+export interface RestoreReport {
+  readonly files: number;
+  readonly bytes: number;
+  /** When the backup was made, for display. */
+  readonly createdMs: number;
+}
+
+/**
+ * Throws `FailedError` where `directory` is not empty or becomes so, `NotFoundError` where there is no
+ * backup, and `CorruptError` where it is damaged. Nothing appears under its name then.
+ */
+export function restore(
+  storage: Storage,
+  source: string,
+  directory: string,
+  options: { readonly self: Holder },
+): RestoreReport {
+  const manifest = readManifest(storage, source);
+  using made = UnfinishedDirectory.begin(storage, directory, "restore");
+  // Open before the first write, so that no error of one is missed.
+  using fileSystem = storage.openFileSystem(made.path);
+  verifyManifest(storage, source, manifest);
+  let bytes = 0;
+  for (const { path } of manifest.files) {
+    const to = `${made.path}/${path}`;
+    makePlace(storage, directoryOf(to));
+    bytes += copyFile(storage, { from: `${source}/${path}`, to }).bytes;
+  }
+  makeTables(storage, source, made.path);
+  completeLogs(storage, made.path, options.self);
+  const [first] = checkDirectory(storage, made.path, options).violations;
+  if (first !== undefined) {
+    throw new CorruptError(`The backup ${source} does not check: ${first.message}`, first);
+  }
+  fileSystem.sync();
+  storage.reach("restore.rename.before");
+  made.publish();
+  storage.reach("restore.rename.after");
+  return { files: manifest.files.length, bytes, createdMs: manifest.createdMs };
+}
+
+/**
+ * A table is a directory, and one without keys has no file that the manifest could list: the backup's own
+ * directories say which there are.
+ */
+function makeTables(storage: Storage, source: string, data: string): void {
+  const from = directoryPaths(source).tables;
+  if (storage.statusOrNull(from) === null) return;
+  const to = new TableRoot(storage, directoryPaths(data).tables, TABLE_OPTIONS);
+  for (const name of new TableRoot(storage, from, TABLE_OPTIONS).tables()) {
+    makePlace(storage, to.table(name).directory);
+  }
+}
+
+/**
+ * A log is as long as all logs, all of it allocated, and labelled by its state. A backup holds none of the
+ * logs that the pool got while it was made, but its keyspaces may have their marks: made here above these,
+ * for the first use of one that a writer made anew would be below them, and folds would drop it.
+ */
+function completeLogs(storage: Storage, data: string, self: Holder): void {
+  using directory = DataDirectory.openOrNull(storage, data, { self });
+  if (directory === null) return;
+  const { logs, keyspaces } = directoryPaths(data);
+  // The manifest lists files alone, so that there may be nothing to make these for.
+  for (const path of [logs, keyspaces]) makePlace(storage, path);
+  const { logSize } = directory.sizes;
+  for (const [slot, generation] of greatestMarks(storage, keyspaces)) {
+    const path = pathOfSlot(logs, slot);
+    if (storage.statusOrNull(path) !== null) continue;
+    using file = storage.open(path, { access: "write", create: "exclusive", mode: 0o600 });
+    file.write(freeLogImage({ slot, generation, logSize }), 0);
+  }
+  for (const name of storage.readDirectory(logs)) {
+    using file = storage.open(`${logs}/${name}`, { access: "write" });
+    file.allocate(0, logSize);
+    const head = new Uint8Array(4096);
+    file.read(head, 0);
+    file.chmod(newestHeader(head)?.header.state === "free" ? freeMode : sealedMode);
+    file.sync();
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * How a data directory stands: logs by state, what waits to be folded, who folds, which daemons live and
+ * what they count. Reads only; takes no lock beyond what opening a log of another label needs.
+ */
+import type { Clock } from "../base/clock.ts";
+import { CorruptError } from "../base/errors.ts";
+import {
+  type DataDirectory,
+  directoryLocks,
+  type DirectorySizes,
+  directoryVersion,
+  type FailedMark,
+} from "../counters/commitlog/mod.ts";
+import { KeyspaceReader, listKeyspaces } from "../counters/keyspace/mod.ts";
+import { type DaemonReport, readReports } from "./daemon_report.ts";
+import { type Backlog, type LogCounts, PoolSurvey } from "./pool_survey.ts";
+
+export interface Status {
+  readonly directory: string;
+  readonly format: number;
+  readonly sizes: DirectorySizes;
+  /** Set where a sync failed: no daemon serves this directory any more. */
+  readonly failed: FailedMark | null;
+  readonly logs: LogCounts;
+  readonly backlog: Backlog;
+  /** Who folds, such as `pid 123`; null where nobody does. */
+  readonly foldHolder: string | null;
+  readonly keyspaces: KeyspaceCounts;
+  /** What somebody should look at, one sentence each: what daemons set aside, and damage seen here. */
+  readonly troubles: readonly string[];
+  readonly space: { readonly freeBytes: number; readonly totalBytes: number };
+  readonly daemons: readonly DaemonReport[];
+  /** Sums over the daemons that live, each since its start. */
+  readonly figures: LiveFigures;
+}
+
+export interface KeyspaceCounts {
+  readonly count: number;
+  /** Counters in all keyspace files, without what is still in the logs. */
+  readonly counters: number;
+}
+
+export interface LiveFigures {
+  readonly accepted: number;
+  readonly refused: number;
+  readonly refusedByReason: Readonly<Record<string, number>>;
+  readonly recoveredByKind: Readonly<Record<string, number>>;
+  /** Wall time of the last sync that succeeded; null where no living daemon has synced yet. */
+  readonly lastSyncMs: number | null;
+  /** True while a daemon waits for free space. */
+  readonly diskFull: boolean;
+  readonly saturated: number;
+}
+
+export async function statusOf(directory: DataDirectory, clock: Clock): Promise<Status> {
+  const { storage, paths, control, sizes } = directory;
+  const daemons = readReports(storage, paths.data);
+  using survey = new PoolSurvey(directory, clock);
+  const { keyspaces, damage } = surveyKeyspaces(directory);
+  return {
+    directory: paths.data,
+    format: directoryVersion,
+    sizes,
+    failed: directory.failedMark(),
+    ...await survey.take(),
+    foldHolder: control.isHeldElsewhere(directoryLocks.fold)
+      ? control.describeHolder(directoryLocks.fold)
+      : null,
+    keyspaces,
+    troubles: [...daemons.flatMap(({ troubles }) => troubles), ...damage],
+    space: storage.space(paths.data),
+    daemons,
+    figures: sumFigures(daemons),
+  };
+}
+
+/** Opens every keyspace for its total; a file that cannot be read is told, not thrown. */
+function surveyKeyspaces(
+  { storage, paths }: DataDirectory,
+): { keyspaces: KeyspaceCounts; damage: string[] } {
+  const damage: string[] = [];
+  const note = (error: CorruptError) => damage.push(error.message);
+  let counters = 0;
+  const entries = listKeyspaces(storage, paths.keyspaces, note);
+  for (const { path } of entries) {
+    try {
+      using reader = KeyspaceReader.open(storage, path);
+      counters += reader.total;
+    } catch (error) {
+      if (!(error instanceof CorruptError)) throw error;
+      note(error);
+    }
+  }
+  return { keyspaces: { count: entries.length, counters }, damage };
+}
+
+function sumFigures(daemons: readonly DaemonReport[]): LiveFigures {
+  const sums = (name: string) => {
+    const byLabel: Record<string, number> = {};
+    for (const { figures } of daemons) {
+      for (const [label, value] of Object.entries(figures[name] ?? {})) {
+        if (typeof value === "number") byLabel[label] = (byLabel[label] ?? 0) + value;
+      }
+    }
+    return byLabel;
+  };
+  const increments = sums("countd_increments_total");
+  const syncSeconds = daemons.map(({ figures }) =>
+    Number(figures["countd_last_sync_timestamp_seconds"]?.[""] ?? 0)
+  );
+  const lastSyncMs = Math.max(0, ...syncSeconds) * 1000;
+  return {
+    accepted: increments["accepted"] ?? 0,
+    refused: increments["refused"] ?? 0,
+    refusedByReason: sums("countd_rejected_total"),
+    recoveredByKind: sums("countd_recovered_total"),
+    lastSyncMs: lastSyncMs === 0 ? null : lastSyncMs,
+    diskFull: (sums("countd_disk_full")[""] ?? 0) > 0,
+    saturated: sums("countd_saturated_total")[""] ?? 0,
+  };
+}

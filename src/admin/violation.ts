@@ -1,0 +1,20 @@
+/** A broken rule of a data directory, of whichever noun. */
+
+import type { Violation as NounViolation } from "../counters/keyspace/mod.ts";
+
+export type Noun = "control" | "logs" | "keyspaces" | "tables" | "db";
+
+/** `invariant` is the number in the README of the noun's room. `offset` in bytes. */
+export interface Violation extends NounViolation {
+  readonly noun: Noun;
+}
+
+export function ofNoun(noun: Noun, violations: readonly NounViolation[]): Violation[] {
+  return violations.map(({ invariant, path, offset, message }) => ({
+    noun,
+    invariant,
+    path,
+    offset,
+    message,
+  }));
+}

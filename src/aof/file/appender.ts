@@ -1,0 +1,252 @@
+/**
+ * The path of a write. Nothing is allocated in it: no view, no closure, no bigint.
+ *
+ *   1. size + mark ≤ file size ≤ upper size: a store always has a file, and space, under it.
+ *   2. The mark is stored after the bytes, the published size after the mark.
+ *   3. What a failed call began is taken back: the next call works.
+ */
+
+import { assert } from "../../base/assert.ts";
+import { UsageError } from "../../base/errors.ts";
+import { AppendEvent, type AppendFunc } from "./append_event.ts";
+import {
+  ErrAppendFuncNil,
+  ErrEndOfFile,
+  ErrShortBuffer,
+  ErrShrink,
+  ErrWouldBlock,
+} from "./errors.ts";
+import { type Geometry, roundUp } from "./geometry.ts";
+import { markSize } from "../marks/magic.ts";
+import type { Marks, StoreAtOnce } from "../marks/marks.ts";
+import type { Parts } from "./parts.ts";
+import type { PublishedSize } from "../tail/published_size.ts";
+import type { Region } from "./region.ts";
+import { FileStats } from "./stats.ts";
+import type { Subscriptions } from "../tail/subscriptions.ts";
+
+export class Appender {
+  readonly fileStats: FileStats = new FileStats();
+  /** Bytes behind the data that belong to its mark. */
+  readonly markSize: number;
+  readonly #parts: Parts;
+  readonly #region: Region;
+  readonly #geometry: Geometry;
+  readonly #marks: Marks | null;
+  readonly #published: PublishedSize | null;
+  readonly #subscriptions: Subscriptions;
+  readonly #throwIfRefused: (what: string) => void;
+  readonly #event: AppendEvent;
+  readonly #storeAtOnce: StoreAtOnce;
+  #bytes: Uint8Array;
+  #size: number;
+  /** End of the data that fits into the file as it is; -1 while nothing may be written. */
+  #room = -1;
+  #isOpen = true;
+  /** Where the file is asked to be extended ahead of the writes. */
+  #lowWater = Infinity;
+  #headroom = 0;
+  #lowRoom: ((neededBytes: number) => void) | null = null;
+  #isAppending = false;
+  #isExtending = false;
+
+  /** `throwIfRefused` throws the error that says why nothing may be written, if so. */
+  constructor(parts: Parts, { subscriptions, throwIfRefused }: {
+    readonly subscriptions: Subscriptions;
+    readonly throwIfRefused: (what: string) => void;
+  }) {
+    this.#parts = parts;
+    this.#region = parts.region;
+    this.#bytes = parts.region.bytes;
+    this.#geometry = parts.geometry;
+    this.#marks = parts.marks;
+    this.markSize = parts.marks === null ? 0 : markSize;
+    this.#published = parts.published;
+    this.#size = parts.size;
+    this.#subscriptions = subscriptions;
+    this.#throwIfRefused = throwIfRefused;
+    this.#event = new AppendEvent(this.#bytes);
+    this.#storeAtOnce = (bytes, offset) => parts.region.storeAtOnce(bytes, offset);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Takes writes from now on. */
+  start(): void {
+    this.#isOpen = true;
+    this.#setRoom();
+  }
+
+  /** Takes no more. The memory may go away. */
+  stop(): void {
+    this.#isOpen = false;
+    this.#room = -1;
+    this.#lowWater = Infinity;
+  }
+
+  release(): void {
+    this.stop();
+    this.#bytes = new Uint8Array();
+    this.#event.bytes = this.#bytes;
+  }
+
+  write(bytes: Uint8Array, blocking: boolean): number {
+    const begin = this.#size;
+    const { length } = bytes;
+    const end = begin + length;
+    if (end > this.#room || length === 0) this.#makeRoomToWrite(length, blocking);
+    const marks = this.#marks;
+    if (marks === null) {
+      this.#bytes.set(bytes, begin);
+    } else {
+      marks.begin(end, length);
+      this.#bytes.set(bytes, begin);
+      marks.commit(end);
+    }
+    this.#advance(end);
+    return length;
+  }
+
+  append(reserve: number, fill: AppendFunc, blocking: boolean): number {
+    if (typeof fill !== "function") {
+      throw new ErrAppendFuncNil("Cannot append: the append function is missing");
+    }
+    if (!Number.isSafeInteger(reserve) || reserve < 0) {
+      throw new UsageError(`Cannot reserve ${reserve} bytes: give a whole number from 0 on`);
+    }
+    const begin = this.#size;
+    const limit = begin + reserve;
+    if (limit > this.#room) this.#makeRoom(reserve, blocking);
+    const marks = reserve === 0 ? null : this.#marks;
+    const event = this.#event;
+    // Nothing else may be written while the function is at work.
+    this.#room = -1;
+    this.#isAppending = true;
+    let used = 0;
+    try {
+      if (marks !== null) marks.begin(limit, reserve);
+      event.reset(begin, limit);
+      used = heldTo(fill(event), reserve);
+      if (marks !== null && used === reserve) marks.commit(limit);
+      else if (marks !== null && used > 0) marks.shorten(limit, begin + used);
+    } finally {
+      this.#isAppending = false;
+      if (marks !== null && used < reserve) {
+        marks.takeBack(begin + used, limit, this.#region.fileSize, this.#storeAtOnce);
+      }
+      if (this.#isOpen) this.#room = this.#region.fileSize - this.markSize;
+    }
+    if (used > 0) this.#advance(begin + used);
+    return used;
+  }
+
+  /** The bytes up to `size` stand: says so to everybody. */
+  #advance(size: number): void {
+    const stats = this.fileStats;
+    stats.writes++;
+    stats.writtenBytes += size - this.#size;
+    this.#size = size;
+    if (this.#published !== null) this.#published.store(size);
+    if (size > this.#lowWater) this.#tellLowRoom(size);
+    if (this.#subscriptions.size !== 0) this.#subscriptions.wake();
+  }
+
+  #makeRoomToWrite(length: number, blocking: boolean): void {
+    this.throwIfAppending("write to");
+    this.#throwIfRefused("write to");
+    if (length === 0) throw new ErrShortBuffer(`Cannot write no bytes to ${this.#parts.path}`);
+    this.#makeRoom(length, blocking);
+  }
+
+  /** Everything that may stand in the way of a write; returns when `length` bytes fit. */
+  #makeRoom(length: number, blocking: boolean): void {
+    this.throwIfAppending("write to");
+    this.#throwIfRefused("write to");
+    const { path } = this.#parts;
+    const needed = this.#size + length + this.markSize;
+    if (needed > this.#geometry.sizeUpper) {
+      throw new ErrEndOfFile(
+        `Cannot write ${length} bytes at ${this.#size} of ${path}: ` +
+          `with the mark they pass the upper size ${this.#geometry.sizeUpper}`,
+      );
+    }
+    if (needed <= this.#region.fileSize) return;
+    if (!blocking || this.#isExtending) {
+      this.fileStats.wouldBlocks++;
+      if (!this.#isExtending) this.#tellLowRoom(needed);
+      throw new ErrWouldBlock(
+        `Writing ${length} bytes at ${this.#size} of ${path} would wait for its extension`,
+      );
+    }
+    this.#extend(this.#geometry.next(needed));
+    this.fileStats.extensions++;
+  }
+
+  /** See `Aof.extend`. */
+  extend(size: number): void {
+    const { path } = this.#parts;
+    this.throwIfAppending("extend");
+    if (size < this.#size + this.markSize) {
+      throw new ErrShrink(
+        `Cannot make ${path} ${size} bytes long: it holds ${this.#size} bytes and their mark`,
+      );
+    }
+    this.#throwIfRefused("extend");
+    if (size > this.#geometry.sizeUpper) {
+      throw new ErrEndOfFile(
+        `Cannot make ${path} ${size} bytes long: its upper size is ${this.#geometry.sizeUpper}`,
+      );
+    }
+    const wanted = roundUp(size, this.#geometry.pageSize);
+    if (wanted <= this.#region.fileSize || this.#isExtending) return;
+    this.#extend(wanted);
+    this.fileStats.extensionsAhead++;
+  }
+
+  /** See `Aof.onLowRoom`. */
+  onLowRoom(headroom: number, lowRoom: ((neededBytes: number) => void) | null): void {
+    this.#headroom = headroom;
+    this.#lowRoom = lowRoom;
+    if (this.#isOpen) this.#setRoom();
+    if (this.#size > this.#lowWater) this.#tellLowRoom(this.#size);
+  }
+
+  throwIfAppending(what: string): void {
+    if (this.#isAppending) {
+      throw new UsageError(`Cannot ${what} ${this.#parts.path} inside an append function`);
+    }
+  }
+
+  #extend(size: number): void {
+    const { storage } = this.#parts;
+    this.#isExtending = true;
+    try {
+      storage?.reach("aof.extend.before");
+      this.#region.extend(size);
+      storage?.reach("aof.extend.after");
+    } finally {
+      this.#isExtending = false;
+    }
+    this.#setRoom();
+  }
+
+  #setRoom(): void {
+    const { fileSize } = this.#region;
+    this.#room = fileSize - this.markSize;
+    assert(this.#size <= this.#room, "There is a file under the data and its mark");
+    const tells = this.#lowRoom !== null && fileSize < this.#geometry.sizeUpper;
+    this.#lowWater = tells ? this.#room - this.#headroom : Infinity;
+  }
+
+  #tellLowRoom(neededBytes: number): void {
+    this.#lowWater = Infinity;
+    this.#lowRoom?.(neededBytes);
+  }
+}
+
+function heldTo(used: number, reserve: number): number {
+  if (!(used > 0)) return 0;
+  return Math.min(Math.trunc(used), reserve);
+}

@@ -1,0 +1,150 @@
+/**
+ * Forcing a file to disk.
+ *
+ *   1. A size is called durable only after a sync that began when it was reached has succeeded.
+ *   2. A sync or flush that failed is never tried again: the system may have dropped the pages it could
+ *      not write, and would call the next one good. The failure stands for the life of the instance.
+ */
+
+import type { Clock } from "../../base/clock.ts";
+import { directoryOf, type Storage, syncName } from "../../file/mod.ts";
+import type { Naming } from "./parts.ts";
+import { type Region, timed } from "./region.ts";
+import type { Stats, Timed } from "./stats.ts";
+
+export class Durability {
+  readonly #region: Region;
+  readonly #storage: Storage | null;
+  readonly #clock: Clock;
+  readonly #stats: Stats;
+  /** A file of which others also change bytes is synced every time. */
+  readonly #mayLeaveOut: boolean;
+  readonly #onFailure: () => void;
+  #naming: Naming;
+  #failure: unknown = null;
+  #syncedSize = -1;
+  #flushedEnd = 0;
+  #syncsInFlight = 0;
+
+  constructor({ region, storage, clock, stats, ownsBytes, naming }: {
+    readonly region: Region;
+    readonly storage: Storage | null;
+    readonly clock: Clock;
+    readonly stats: Stats;
+    readonly ownsBytes: boolean;
+    readonly naming: Naming;
+  }, onFailure: () => void) {
+    this.#onFailure = onFailure;
+    this.#region = region;
+    this.#storage = storage;
+    this.#clock = clock;
+    this.#stats = stats;
+    this.#mayLeaveOut = ownsBytes;
+    this.#naming = naming;
+  }
+
+  /** What a sync or a flush threw, or null. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  get isSyncing(): boolean {
+    return this.#syncsInFlight > 0;
+  }
+
+  throwIfFailed(): void {
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Makes the first `size` bytes durable. */
+  sync(size: number): void {
+    const { file } = this.#region;
+    if (file === null || size === this.#syncedSize) return;
+    try {
+      timed(this.#clock, this.#syncCounters(), () => file.syncData());
+      this.#syncName();
+    } catch (error) {
+      throw this.#fail(error);
+    }
+    this.#noteSynced(size);
+  }
+
+  async syncAsync(size: number): Promise<void> {
+    const { file } = this.#region;
+    if (file === null || size === this.#syncedSize) return;
+    const counters = this.#syncCounters();
+    const startMs = this.#clock.nowMs();
+    this.#syncsInFlight++;
+    try {
+      await file.syncDataAsync();
+      this.#syncName();
+      counters.count.add();
+      counters.duration.add(this.#clock.nowMs() - startMs);
+    } catch (error) {
+      counters.errors?.add();
+      counters.errorsDuration?.add(this.#clock.nowMs() - startMs);
+      throw this.#fail(error);
+    } finally {
+      this.#syncsInFlight--;
+    }
+    this.#noteSynced(size);
+  }
+
+  /** Makes a finished file durable with its size and mode. */
+  syncAll(): void {
+    try {
+      this.#region.file?.sync();
+      this.#syncName();
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
+  /** Writes out what lies between the end of the last flush and `end`. */
+  flush(end: number): void {
+    this.throwIfFailed();
+    if (this.#region.file === null || end <= this.#flushedEnd) return;
+    const { flushes, flushesDur, flushErrors, flushErrorsDur } = this.#stats;
+    try {
+      timed(this.#clock, {
+        count: flushes,
+        duration: flushesDur,
+        errors: flushErrors,
+        errorsDuration: flushErrorsDur,
+      }, () => this.#region.flush(this.#flushedEnd, end - this.#flushedEnd));
+    } catch (error) {
+      // The system tells of pages that it could not write once: no later sync would.
+      throw this.#fail(error);
+    }
+    this.#flushedEnd = end;
+  }
+
+  #noteSynced(size: number): void {
+    if (this.#mayLeaveOut) this.#syncedSize = Math.max(this.#syncedSize, size);
+  }
+
+  #fail(error: unknown): unknown {
+    this.#failure = error;
+    this.#onFailure();
+    return error;
+  }
+
+  /** The file is durably named with the first sync: what is in it is not durable without a name. */
+  #syncName(): void {
+    const { file } = this.#region;
+    if (this.#naming === "settled" || file === null || this.#storage === null) return;
+    if (this.#naming === "made") this.#storage.syncDirectory(directoryOf(file.path));
+    else syncName(this.#storage, file.path);
+    this.#naming = "settled";
+  }
+
+  #syncCounters(): Timed {
+    const { syncs, syncsDur, syncErrors, syncErrorsDur } = this.#stats;
+    return {
+      count: syncs,
+      duration: syncsDur,
+      errors: syncErrors,
+      errorsDuration: syncErrorsDur,
+    };
+  }
+}

@@ -1,0 +1,26 @@
+/** Ending a file. A kill between two steps leaves one that is finished, or not, but never broken. */
+
+import { markSize } from "../marks/magic.ts";
+import type { Parts } from "./parts.ts";
+import { timed } from "./region.ts";
+
+/** `becomesFinished` is called once the mark stands, so that nothing is written behind it. */
+export function finishFile(parts: Parts, size: number, becomesFinished: () => void): void {
+  const { storage, region, marks, side, readMode, clock, stats } = parts;
+  timed(clock, {
+    count: stats.finishes,
+    duration: stats.finishesDur,
+    errors: stats.finishErrors,
+    errorsDuration: stats.finishErrorsDur,
+  }, () => {
+    storage?.reach("aof.finish.mark.before");
+    marks?.finish(size);
+    becomesFinished();
+    storage?.reach("aof.finish.mark.after");
+    region.cut(marks === null ? size : size + markSize);
+    storage?.reach("aof.finish.cut.after");
+    region.chmod(readMode);
+    storage?.reach("aof.finish.chmod.after");
+    side?.publishFinished(size);
+  });
+}

@@ -1,0 +1,150 @@
+/**
+ * The append-only files of one directory: one instance for each name, one reactor for all tailers, one
+ * set of counters, and extension ahead of the writes.
+ */
+
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { UsageError } from "../../base/errors.ts";
+import { makeDirectories, type Storage } from "../../file/mod.ts";
+import { Aof } from "./aof.ts";
+import { ErrClosed } from "./errors.ts";
+import { Extender } from "./extender.ts";
+import { FileState } from "./file_state.ts";
+import type { Geometry } from "./geometry.ts";
+import { sideFileSuffix } from "../marks/layout.ts";
+import { readModeDefault, writeModeDefault } from "./parts.ts";
+import { type ErrorFunc, Reactor } from "../tail/reactor.ts";
+import type { Recovery } from "../marks/recovery.ts";
+import { Stats, type StatsSnapshot } from "./stats.ts";
+
+/** The directory itself is for its owner alone. */
+const directoryMode = 0o700;
+
+export interface ManagerOptions {
+  /** Permission bits of files that are made; 0 or left out: 0600. */
+  readonly writeMode?: number | undefined;
+  /** Permission bits of finished files; 0 or left out: 0444. */
+  readonly readMode?: number | undefined;
+  /** Polls all tailers; the manager closes only a reactor of its own. */
+  readonly reactor?: Reactor | undefined;
+  readonly clock?: Clock | undefined;
+  /** Told what consumers throw, and why a file could not be extended ahead. */
+  readonly onError?: ErrorFunc | undefined;
+}
+
+export interface ManagerOpenOptions {
+  readonly geometry?: Geometry | undefined;
+  readonly recovery?: Recovery | undefined;
+  readonly shared?: boolean | undefined;
+}
+
+export class Manager implements Disposable, AsyncDisposable {
+  readonly directory: string;
+  readonly reactor: Reactor;
+  readonly #storage: Storage;
+  readonly #clock: Clock;
+  readonly #writeMode: number;
+  readonly #readMode: number;
+  readonly #ownsReactor: boolean;
+  readonly #stats = new Stats();
+  readonly #extender: Extender;
+  readonly #instances = new Map<string, Aof>();
+  #isClosed = false;
+
+  /** Makes the directory (0700, with its parents) where it is missing. */
+  constructor(storage: Storage, directory: string, options: ManagerOptions = {}) {
+    const { clock = systemClock, onError = () => {} } = options;
+    this.#storage = storage;
+    this.directory = directory;
+    this.#clock = clock;
+    this.#writeMode = options.writeMode || writeModeDefault;
+    this.#readMode = options.readMode || readModeDefault;
+    this.#ownsReactor = options.reactor === undefined;
+    this.reactor = options.reactor ?? new Reactor({ clock, onError });
+    this.#extender = new Extender({ clock, onError });
+    makeDirectories(storage, directory, directoryMode);
+  }
+
+  /**
+   * The instance of `name`. While it is open, opening the name again gives the same one and looks at no
+   * option. An open that fails leaves nothing behind: the next one starts anew. Throws `UsageError` for
+   * a name that is not one file name, and what `Aof.open` throws.
+   */
+  open(name: string, options: ManagerOpenOptions = {}): Aof {
+    return this.#instance(name, () =>
+      Aof.open(this.#storage, `${this.directory}/${name}`, {
+        ...options,
+        writeMode: this.#writeMode,
+        readMode: this.#readMode,
+        stats: this.#stats,
+        clock: this.#clock,
+        reactor: this.reactor,
+      }));
+  }
+
+  /** As `open`, with memory of `size` bytes (rounded up to pages) in place of a file. */
+  openAnonymous(name: string, size: number): Aof {
+    return this.#instance(name, () =>
+      Aof.anonymous(name, size, {
+        stats: this.#stats,
+        clock: this.#clock,
+        reactor: this.reactor,
+      }));
+  }
+
+  #instance(name: string, open: () => Aof): Aof {
+    if (this.#isClosed) throw new ErrClosed(`Cannot open ${name}: the manager is already closed`);
+    checkName(name);
+    const known = this.#instances.get(name);
+    if (known !== undefined && known.state < FileState.Closing) return known;
+    const aof = open();
+    this.#instances.set(name, aof);
+    this.#extender.watch(aof);
+    aof.closed.then(() => this.#forget(name, aof));
+    return aof;
+  }
+
+  #forget(name: string, aof: Aof): void {
+    this.#extender.forget(aof);
+    if (this.#instances.get(name) === aof) this.#instances.delete(name);
+  }
+
+  /** The counters of all instances as they are now. */
+  stats(): StatsSnapshot {
+    return this.#stats.snapshot();
+  }
+
+  /** Closes every file with its tailers. Throws `ErrClosed` the second time. */
+  close(): void {
+    if (this.#isClosed) throw new ErrClosed("Cannot close: the manager is already closed");
+    this.#isClosed = true;
+    this.#extender.close();
+    for (const aof of [...this.#instances.values()]) aof[Symbol.dispose]();
+    if (this.#ownsReactor) this.reactor.close();
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#isClosed) this.close();
+  }
+
+  /** Also waits until every mapping and descriptor is given back. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const instances = [...this.#instances.values()];
+    this[Symbol.dispose]();
+    await Promise.all(instances.map((aof) => aof.closed));
+  }
+}
+
+function checkName(name: string): void {
+  const isFileName = name !== "" && name !== "." && name !== ".." && !/[/\0]/.test(name);
+  if (!isFileName) {
+    throw new UsageError(
+      `Invalid name ${JSON.stringify(name)}: give the name of one file in the manager's directory`,
+    );
+  }
+  if (name.endsWith(sideFileSuffix)) {
+    throw new UsageError(
+      `Invalid name ${JSON.stringify(name)}: ${sideFileSuffix} is the ending of side files`,
+    );
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * Opening or making the file at a path. The order: look at the mode, open, take the lock of the one
+ * producer, map, recover, extend, clean behind the data, publish.
+ */
+
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { BusyError, FailedError, NotFoundError } from "../../base/errors.ts";
+import { leadsTo, type Storage, type StoredFile } from "../../file/mod.ts";
+import { ErrEmptyFile, ErrIsDirectory, ErrReadPermission } from "./errors.ts";
+import { FileState } from "./file_state.ts";
+import { Geometry, roundUp } from "./geometry.ts";
+import { readLive } from "../marks/live_read.ts";
+import { magicDefault, markSize } from "../marks/magic.ts";
+import {
+  cleanBehind,
+  marksOf,
+  nothingMore,
+  type OpenOptions,
+  type Parts,
+  readModeDefault,
+  recoverOrThrow,
+  sizeOf,
+  writeModeDefault,
+} from "./parts.ts";
+import {
+  type Recovery,
+  recoveryDefault,
+  RecoveryKind,
+  type RecoveryResult,
+} from "../marks/recovery.ts";
+import { FileRegion, timed } from "./region.ts";
+import { SideFile } from "../tail/side_file.ts";
+import { Stats } from "./stats.ts";
+
+/** Opens or makes the file at `path`. For the errors see `Aof.open`. */
+export function openParts(storage: Storage, path: string, options: OpenOptions): Parts {
+  const { clock = systemClock, stats = new Stats() } = options;
+  const recovery = (options.recovery ?? recoveryDefault).clone();
+  const readsAsFinished = recovery.func === null;
+  const geometry = (options.geometry ?? new Geometry()).validate(storage.pageSize);
+  const status = storage.statusOrNull(path);
+  if (status === null && (!geometry.create || readsAsFinished)) {
+    throw new NotFoundError(`Cannot open ${path}: there is no such file`);
+  }
+  if (status?.kind === "directory") throw new ErrIsDirectory(`Cannot open ${path}: is a directory`);
+  if (status?.kind === "other") throw new FailedError(`Cannot open ${path}: is not a file`);
+  if (status !== null && (status.mode & 0o400) === 0) {
+    const bits = status.mode.toString(8).padStart(4, "0");
+    throw new ErrReadPermission(
+      `Cannot open ${path}: its mode ${bits} does not let its owner read it`,
+    );
+  }
+  const isReadOnly = readsAsFinished || (status !== null && (status.mode & 0o200) === 0);
+  if (isReadOnly && status?.size === 0) {
+    throw new ErrEmptyFile(`Cannot read ${path} as finished: the file is empty`);
+  }
+  const file = timed(clock, {
+    count: stats.openFileCount,
+    duration: stats.openFileDur,
+    errors: stats.openFileErrors,
+    errorsDuration: stats.openFileErrorsDur,
+  }, () =>
+    storage.open(path, {
+      access: isReadOnly ? "read" : "write",
+      create: status === null ? "exclusive" : "never",
+      mode: options.writeMode ?? writeModeDefault,
+    }));
+  const undo: Array<() => void> = [() => file.close()];
+  try {
+    if (!isReadOnly && !file.tryFlock("exclusive")) {
+      throw new BusyError(`Cannot open ${path}: another process is appending to it`);
+    }
+    // Its maker may have found no space for it between the opening and the lock.
+    if (!isReadOnly && !leadsTo(storage, path, file.status())) {
+      throw new BusyError(`Cannot open ${path}: it was removed or replaced meanwhile; try again`);
+    }
+    if (status === null) undo.unshift(() => storage.unlink(path));
+    if (!isReadOnly && file.status().size === 0) SideFile.forget(storage, path);
+    if (status === null) {
+      file.allocate(0, geometry.sizeNow);
+      storage.reach("aof.create.after");
+    }
+    const common = { path, storage, recovery, stats, clock, isReadOnly };
+    const parts = isReadOnly
+      ? readOnlyParts(file, { ...common, geometry })
+      : writableParts(file, { ...common, geometry });
+    undo.unshift(() => parts.region.release(false));
+    const side = isReadOnly ? null : SideFile.forWriter(storage, path, {
+      create: options.shared ?? false,
+      mode: file.status().mode | 0o600,
+    });
+    const { size, state } = parts;
+    side?.publish(file.status(), { size, upperSize: parts.geometry.sizeUpper });
+    if (state === FileState.Eof) side?.publishFinished(size);
+    if (status === null) stats.creates.add();
+    return {
+      ...parts,
+      side,
+      published: side?.size ?? null,
+      naming: status === null ? "made" : isReadOnly ? "settled" : "found",
+      readMode: options.readMode ?? readModeDefault,
+      reactor: options.reactor ?? null,
+    };
+  } catch (error) {
+    for (const step of undo) step();
+    throw error;
+  }
+}
+
+interface Opening {
+  readonly path: string;
+  readonly storage: Storage;
+  readonly geometry: Geometry;
+  readonly recovery: Recovery;
+  readonly stats: Stats;
+  readonly clock: Clock;
+  readonly isReadOnly: boolean;
+}
+
+/** What `readOnlyParts` and `writableParts` settle; the rest is the same for both. */
+type Opened = Omit<Parts, "readMode" | "reactor">;
+
+function readOnlyParts(file: StoredFile, opening: Opening): Opened {
+  const { path, recovery, stats, clock } = opening;
+  const { size: fileSize, mode } = file.status();
+  // A file that may be written to may be finished, and cut, at any time: only its data is mapped.
+  const mayBeCut = recovery.func === null && (mode & 0o200) !== 0;
+  const found = mayBeCut ? recoverLive(file, recovery) : null;
+  const needed = found === null ? fileSize : Math.max(sizeOf(found), 1);
+  const length = roundUp(needed, opening.geometry.pageSize);
+  const region = new FileRegion(file, { length, access: "read", fileSize, stats, clock });
+  try {
+    const result = found ?? recoverOrThrow(recovery, region, path);
+    // Without marks a finished file ends where its data does, zeros included.
+    const size = result.magic.isDisabled() ? fileSize : sizeOf(result);
+    return { ...opening, ...nothingMore, region, marks: null, size, state: FileState.Eof };
+  } catch (error) {
+    region.release(false);
+    throw error;
+  }
+}
+
+function recoverLive(file: StoredFile, recovery: Recovery): RecoveryResult {
+  const magic = recovery.magic.isEnabled() ? recovery.magic : magicDefault;
+  const { bytes } = readLive(file, magic);
+  return recoverOrThrow(recovery, { fileSize: bytes.length, bytes }, file.path);
+}
+
+function writableParts(file: StoredFile, opening: Opening): Opened {
+  const { path, storage, recovery, stats, clock } = opening;
+  const status = file.status();
+  const fileSize = status.size;
+  const { pageSize } = opening.geometry;
+  // A file that is longer than the upper size is mapped as it is.
+  const sizeUpper = Math.max(opening.geometry.sizeUpper, roundUp(fileSize, pageSize));
+  const geometry = opening.geometry.with({ sizeUpper }).validate(pageSize);
+  const region = new FileRegion(file, {
+    length: geometry.sizeUpper,
+    access: "write",
+    fileSize,
+    stats,
+    clock,
+  });
+  try {
+    const result = recoverOrThrow(recovery, region, path);
+    const size = sizeOf(result);
+    const marks = marksOf(result, region);
+    const base = { ...opening, ...nothingMore, geometry, region, marks, size };
+    if (result.outcome === RecoveryKind.Checkpoint) return { ...base, state: FileState.Eof };
+    // Holes would make a later store fail for want of space.
+    if (status.allocatedBytes < fileSize) file.allocate(0, fileSize);
+    const wanted = roundUp(Math.max(fileSize, geometry.sizeNow, size + markSize), pageSize);
+    if (wanted > geometry.sizeUpper) {
+      throw new FailedError(`Cannot open ${path}: no room for the tail mark behind ${size} bytes`);
+    }
+    if (wanted > fileSize) region.extend(wanted);
+    storage.reach("aof.recover.before");
+    if (marks !== null) cleanBehind(size, { region, marks });
+    storage.reach("aof.recover.after");
+    return { ...base, state: FileState.Opened };
+  } catch (error) {
+    region.release(false);
+    throw error;
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * The other ways in which an instance comes into being: over a descriptor that somebody else opened, as
+ * a follower of another process, and in memory.
+ */
+
+import { systemClock } from "../../base/clock.ts";
+import { BusyError, FailedError } from "../../base/errors.ts";
+import type { Storage, StoredFile } from "../../file/mod.ts";
+import { FileState } from "./file_state.ts";
+import { Follower } from "../tail/follower.ts";
+import { Geometry } from "./geometry.ts";
+import {
+  cleanBehind,
+  marksOf,
+  nothingMore,
+  type OverOptions,
+  type Parts,
+  readModeDefault,
+  recoverOrThrow,
+  type SharedOptions,
+  sizeOf,
+} from "./parts.ts";
+import { PublishedSize } from "../tail/published_size.ts";
+import { Recovery, RecoveryKind } from "../marks/recovery.ts";
+import { FileRegion, MemoryRegion } from "./region.ts";
+import { SideFile } from "../tail/side_file.ts";
+import { Stats } from "./stats.ts";
+
+/** An instance over a descriptor that the caller has opened. See `Aof.over`. */
+export function overParts(file: StoredFile, options: OverOptions): Parts {
+  const { clock = systemClock, stats = new Stats(), storage = null } = options;
+  const recovery = options.recovery.clone();
+  const { path } = file;
+  const geometry = options.geometry.validate(options.geometry.pageSize);
+  const fileSize = file.status().size;
+  if (fileSize > geometry.sizeUpper) {
+    throw new FailedError(
+      `Cannot use ${path}: it has ${fileSize} bytes, more than the upper size ${geometry.sizeUpper}`,
+    );
+  }
+  const region = new FileRegion(file, {
+    length: geometry.sizeUpper,
+    access: "write",
+    fileSize,
+    mapping: options.mapping,
+    stats,
+    clock,
+  });
+  try {
+    const result = recoverOrThrow(recovery, region, path);
+    const size = sizeOf(result);
+    const marks = marksOf(result, region);
+    const isFinished = result.outcome === RecoveryKind.Checkpoint;
+    if (!isFinished) {
+      const wanted = geometry.next(Math.max(fileSize, size));
+      if (wanted > fileSize) region.extend(wanted);
+      if (marks !== null) cleanBehind(size, { region, marks });
+    }
+    const published = options.sizeOffset === undefined
+      ? null
+      : new PublishedSize(region.bytes, options.sizeOffset);
+    published?.store(size);
+    return {
+      ...nothingMore,
+      path,
+      storage,
+      region,
+      geometry,
+      recovery,
+      marks,
+      size,
+      state: isFinished ? FileState.Eof : FileState.Opened,
+      isReadOnly: false,
+      published,
+      ownsBytes: false,
+      readMode: readModeDefault,
+      stats,
+      clock,
+      reactor: options.reactor ?? null,
+    };
+  } catch (error) {
+    region.release(false);
+    throw error;
+  }
+}
+
+/** A reader of what another process appends. See `Aof.follow`. */
+export function followParts(storage: Storage, path: string, options: SharedOptions): Parts {
+  const { clock = systemClock, stats = new Stats() } = options;
+  const side = SideFile.forReader(storage, path);
+  let file: StoredFile | null = null;
+  try {
+    file = storage.open(path, { access: "read" });
+    const followed = file.status();
+    if (!side.speaksOf(followed)) {
+      throw new BusyError(
+        `Cannot follow ${path} yet: its side file speaks of another file; ` +
+          "it is set right when the file is opened for appending",
+      );
+    }
+    // Whoever publishes has given it bytes before: the side file may speak of an older one.
+    if (followed.size === 0 && (followed.mode & 0o200) !== 0) {
+      throw new BusyError(`Cannot follow ${path} yet: it is being made`);
+    }
+    const region = new FileRegion(file, {
+      length: side.upperSize,
+      access: "read",
+      fileSize: followed.size,
+      stats,
+      clock,
+    });
+    return {
+      ...nothingMore,
+      path,
+      storage,
+      region,
+      geometry: new Geometry({ sizeUpper: side.upperSize }).validate(storage.pageSize),
+      recovery: new Recovery(),
+      marks: null,
+      size: 0,
+      state: FileState.Opened,
+      isReadOnly: true,
+      follower: new Follower(region, { side, pageSize: storage.pageSize, stats, clock }),
+      side,
+      readMode: readModeDefault,
+      stats,
+      clock,
+      reactor: options.reactor ?? null,
+    };
+  } catch (error) {
+    file?.close();
+    side.close();
+    throw error;
+  }
+}
+
+/** Memory alone, under a name for messages. */
+export function anonymousParts(name: string, size: number, options: SharedOptions): Parts {
+  const { clock = systemClock, stats = new Stats() } = options;
+  const geometry = new Geometry({ sizeNow: size, sizeUpper: size }).validate();
+  return {
+    ...nothingMore,
+    path: name,
+    storage: null,
+    region: new MemoryRegion(geometry.sizeUpper, stats),
+    geometry,
+    recovery: new Recovery(),
+    marks: null,
+    size: 0,
+    state: FileState.Opened,
+    isReadOnly: false,
+    readMode: readModeDefault,
+    stats,
+    clock,
+    reactor: options.reactor ?? null,
+  };
+}

@@ -1,0 +1,205 @@
+/**
+ * The memory of an append-only file: one mapping for the life of the instance, as long as the file may
+ * ever become, and the file under it, which is extended in steps. Bytes behind the file's end are
+ * never touched: that would be SIGBUS. Space is allocated before the file's size says it is there.
+ */
+
+import { type Clock, systemClock } from "../../base/clock.ts";
+import type { Mapping, StoredFile } from "../../file/mod.ts";
+import { Stats, type Timed } from "./stats.ts";
+
+export interface Region {
+  /** The mapped bytes, up to the upper size. Only those below `fileSize` may be touched. */
+  readonly bytes: Uint8Array;
+  readonly fileSize: number;
+  /** Null for memory without a file. */
+  readonly file: StoredFile | null;
+
+  /** Makes the file `size` bytes long. */
+  extend(size: number): void;
+  /** Cuts a finished file behind its mark. */
+  cut(size: number): void;
+  /** Stores bytes such that a kill leaves all or none of them; they lie inside one page. */
+  storeAtOnce(bytes: Uint8Array, offset: number): void;
+  /** Starts writing out a range. */
+  flush(offset: number, length: number): void;
+  chmod(mode: number): void;
+  /** Gives the memory back, and with `closeFile` the descriptor. */
+  release(closeFile: boolean): void;
+}
+
+/** Runs a call and counts it. */
+export function timed<T>(clock: Clock, counters: Timed, call: () => T): T {
+  const startMs = clock.nowMs();
+  try {
+    const result = call();
+    counters.count.add();
+    counters.duration.add(clock.nowMs() - startMs);
+    return result;
+  } catch (error) {
+    counters.errors?.add();
+    counters.errorsDuration?.add(clock.nowMs() - startMs);
+    throw error;
+  }
+}
+
+/** Opens an instance and counts it where somebody counts. */
+export function countedOpen<T>(
+  { clock = systemClock, stats }: {
+    readonly clock?: Clock | undefined;
+    readonly stats?: Stats | undefined;
+  },
+  open: () => T,
+): T {
+  if (stats === undefined) return open();
+  return timed(clock, {
+    count: stats.opens,
+    duration: stats.opensDur,
+    errors: stats.openErrors,
+    errorsDuration: stats.openErrorsDur,
+  }, open);
+}
+
+export class FileRegion implements Region {
+  readonly #mapping: Mapping;
+  readonly #stats: Stats;
+  readonly #clock: Clock;
+  readonly file: StoredFile;
+  readonly #ownsMapping: boolean;
+  #fileSize: number;
+
+  /** `mapping` is one that the caller keeps; else one of `length` is made and given back. */
+  constructor(file: StoredFile, { length, access, fileSize, mapping, stats, clock }: {
+    readonly length: number;
+    readonly access: "read" | "write";
+    readonly fileSize: number;
+    readonly mapping?: Mapping | undefined;
+    readonly stats: Stats;
+    readonly clock: Clock;
+  }) {
+    this.file = file;
+    this.#stats = stats;
+    this.#clock = clock;
+    this.#fileSize = fileSize;
+    this.#ownsMapping = mapping === undefined;
+    this.#mapping = mapping ?? timed(clock, {
+      count: stats.maps,
+      duration: stats.mapsDur,
+      errors: stats.mapErrors,
+      errorsDuration: stats.mapErrorsDur,
+    }, () => file.map(length, access));
+    stats.activeFileSize.add(fileSize);
+    if (!this.#ownsMapping) return;
+    stats.activeMaps.add();
+    stats.activeMappedMemory.add(length);
+    stats.lifetimeMemory.add(length);
+  }
+
+  get bytes(): Uint8Array {
+    return this.#mapping.bytes;
+  }
+
+  get fileSize(): number {
+    return this.#fileSize;
+  }
+
+  extend(size: number): void {
+    this.#changeSize(size, () => this.file.allocate(this.#fileSize, size - this.#fileSize));
+  }
+
+  cut(size: number): void {
+    this.#changeSize(size, () => this.file.truncate(size));
+  }
+
+  /** A reader takes note of what a writer made of the file. */
+  noteFileSize(size: number): void {
+    this.#stats.activeFileSize.add(size - this.#fileSize);
+    this.#fileSize = size;
+  }
+
+  storeAtOnce(bytes: Uint8Array, offset: number): void {
+    this.file.write(bytes, offset);
+  }
+
+  flush(offset: number, length: number): void {
+    this.#mapping.flush(offset, length);
+  }
+
+  chmod(mode: number): void {
+    const stats = this.#stats;
+    timed(this.#clock, {
+      count: stats.chmods,
+      duration: stats.chmodsDur,
+      errors: stats.chmodErrors,
+      errorsDuration: stats.chmodErrorsDur,
+    }, () => this.file.chmod(mode));
+  }
+
+  release(closeFile: boolean): void {
+    const stats = this.#stats;
+    const length = this.#mapping.length;
+    stats.activeFileSize.add(-this.#fileSize);
+    if (this.#ownsMapping) {
+      timed(this.#clock, {
+        count: stats.unmaps,
+        duration: stats.unmapsDur,
+        errors: stats.unmapErrors,
+        errorsDuration: stats.unmapErrorsDur,
+      }, () => this.#mapping.release());
+      stats.activeMaps.add(-1);
+      stats.activeMappedMemory.add(-length);
+    }
+    if (closeFile) this.file.close();
+  }
+
+  #changeSize(size: number, change: () => void): void {
+    const stats = this.#stats;
+    timed(this.#clock, {
+      count: stats.truncates,
+      duration: stats.truncatesDur,
+      errors: stats.truncateErrors,
+      errorsDuration: stats.truncateErrorsDur,
+    }, change);
+    stats.activeFileSize.add(size - this.#fileSize);
+    this.#fileSize = size;
+  }
+}
+
+/** Memory alone: the region of an anonymous instance. */
+export class MemoryRegion implements Region {
+  readonly file = null;
+  readonly #stats: Stats;
+  #bytes: Uint8Array;
+
+  constructor(length: number, stats: Stats = new Stats()) {
+    this.#bytes = new Uint8Array(length);
+    this.#stats = stats;
+    stats.activeAnonymousMemory.add(length);
+    stats.lifetimeMemory.add(length);
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  get fileSize(): number {
+    return this.#bytes.length;
+  }
+
+  extend(_size: number): void {}
+
+  cut(_size: number): void {}
+
+  storeAtOnce(bytes: Uint8Array, offset: number): void {
+    this.#bytes.set(bytes, offset);
+  }
+
+  flush(_offset: number, _length: number): void {}
+
+  chmod(_mode: number): void {}
+
+  release(_closeFile: boolean): void {
+    this.#stats.activeAnonymousMemory.add(-this.#bytes.length);
+    this.#bytes = new Uint8Array();
+  }
+}

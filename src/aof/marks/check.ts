@@ -1,0 +1,75 @@
+/**
+ * Looks at an append-only file and its side file and says which invariant of README.md is broken and
+ * where. Changes nothing, and may look while a writer is at work.
+ */
+
+import type { Storage } from "../../file/mod.ts";
+import { isZero } from "./bytes.ts";
+import { inspect, type Inspection, type SideFileContent } from "./inspect.ts";
+import { sideFileFormat, sideFileLayout, sideFileSize } from "./layout.ts";
+import type { Magic } from "./magic.ts";
+import { RecoveryKind } from "./recovery.ts";
+
+export interface Violation {
+  /** Number of the invariant in README.md. */
+  readonly invariant: number;
+  readonly path: string;
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+  readonly message: string;
+}
+
+/** Empty where all invariants hold. Throws `OsError` where the file cannot be read. */
+export function check(
+  storage: Storage,
+  path: string,
+  { magic }: { readonly magic?: Magic } = {},
+): Violation[] {
+  const inspection = inspect(storage, path, { magic });
+  const violations = checkFile(path, inspection);
+  const { side, result } = inspection;
+  if (side === null) return violations;
+  const { checkpoint, tail, outcome } = result;
+  const size = outcome === RecoveryKind.Checkpoint ? checkpoint : tail;
+  if (violations.length === 0 && side.speaksOfFile && side.publishedSize > size) {
+    violations.push({
+      invariant: 4,
+      path: side.path,
+      offset: sideFileLayout.publishedSize.offset,
+      message: `${side.publishedSize} bytes are published, but the data ends at ${size}`,
+    });
+  }
+  return [...violations, ...checkSide(side)];
+}
+
+function checkFile(path: string, { status, bytes, result }: Inspection): Violation[] {
+  const { outcome, tail } = result;
+  const violate = (invariant: number, message: string): Violation => ({
+    invariant,
+    path,
+    offset: tail,
+    message,
+  });
+  if (outcome === RecoveryKind.Corrupted || outcome === RecoveryKind.Panic) {
+    return [violate(1, "nothing says where the data ends")];
+  }
+  if (outcome !== RecoveryKind.Checkpoint) return [];
+  if (!isZero(bytes, tail, bytes.length)) {
+    return [violate(1, "behind the last checkpoint mark stand bytes that no mark ends")];
+  }
+  const behind = status.size - tail;
+  if (behind === 0 || (status.mode & 0o222) !== 0) return [];
+  return [violate(3, `a finished file has ${behind} bytes behind its mark`)];
+}
+
+function checkSide(side: SideFileContent): Violation[] {
+  const violations: Violation[] = [];
+  const { format, state, device } = sideFileLayout;
+  const violate = (offset: number, message: string) =>
+    violations.push({ invariant: 5, path: side.path, offset, message });
+  if (side.length < sideFileSize) violate(side.length, `the side file has ${side.length} bytes`);
+  if (side.format !== sideFileFormat) violate(format.offset, `format ${side.format} is unknown`);
+  if (side.state > 1) violate(state.offset, `state ${side.state} is unknown`);
+  if (!side.restIsZero) violate(device.offset + device.size, "unused bytes are not 0");
+  return violations;
+}

@@ -1,0 +1,66 @@
+/**
+ * Reading a file that somebody may be appending to or finishing, without a mapping: a finished file is
+ * cut, and a mapped byte behind its new end would end the process.
+ */
+
+import type { StoredFile } from "../../file/mod.ts";
+import { isZero } from "./bytes.ts";
+import type { Magic } from "./magic.ts";
+import { recoverWithMagic, RecoveryKind, type RecoveryResult } from "./recovery.ts";
+
+const chunkBytes = 65536;
+/** A writer that always outruns the reader is given up on, with what was read last. */
+const attemptsMax = 20;
+
+export interface LiveRead {
+  /** Everything up to the last byte that is not 0, and zeros. Below the recovered size it is final. */
+  readonly bytes: Uint8Array;
+  readonly result: RecoveryResult;
+}
+
+/**
+ * Reads and recovers. What looks damaged is read again until it looks the same twice: the reader may
+ * have been overtaken by the writer.
+ */
+export function readLive(file: StoredFile, magic: Magic): LiveRead {
+  let last: LiveRead | null = null;
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const fileSize = file.status().size;
+    const bytes = readUpToZeros(file, fileSize);
+    const result = { ...recoverWithMagic(bytes.length, bytes, magic), fileSize };
+    const { outcome, tail, checkpoint } = result;
+    if (outcome === RecoveryKind.Tail || outcome === RecoveryKind.Empty) {
+      // Bytes below a size that was found once are final now: only now are they surely whole.
+      file.read(bytes.subarray(0, tail), 0);
+      return { bytes, result };
+    }
+    const isSame = last !== null && sameBytes(bytes, last.bytes);
+    const isFinished = outcome === RecoveryKind.Checkpoint && isZero(bytes, tail, bytes.length);
+    last = { bytes, result };
+    if (isFinished) file.read(bytes.subarray(0, checkpoint), 0);
+    if (isFinished || isSame) break;
+  }
+  return last as LiveRead;
+}
+
+/** The file without the chunks of zeros at its end, but with one of them where there are any. */
+function readUpToZeros(file: StoredFile, fileSize: number): Uint8Array {
+  const chunk = new Uint8Array(chunkBytes);
+  let end = fileSize;
+  while (end > chunkBytes) {
+    const start = Math.floor((end - 1) / chunkBytes) * chunkBytes;
+    const length = file.read(chunk.subarray(0, end - start), start);
+    if (!isZero(chunk, 0, length)) break;
+    end = start;
+  }
+  const bytes = new Uint8Array(Math.min(end + chunkBytes, fileSize));
+  return bytes.subarray(0, file.read(bytes, 0));
+}
+
+function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
+  if (left.length !== right.length) return false;
+  for (let index = 0; index < left.length; index++) {
+    if (left[index] !== right[index]) return false;
+  }
+  return true;
+}

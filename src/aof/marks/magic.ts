@@ -1,0 +1,82 @@
+/**
+ * The two words by which a file shows where its data ends, and the bytes that they are made of.
+ */
+
+import { UsageError } from "../../base/errors.ts";
+import { sizeUpperMax } from "../file/geometry.ts";
+
+/** Little-endian aa 24 75 54 63 9c 9b 41. After each write it stands behind the data. */
+export const magicTail = 4727544184288126122n;
+/** Little-endian 2c db 1f f2 a5 ac 78 f8. Stands behind the data of a finished file. */
+export const magicCheckpoint = 17904250147343162156n;
+
+/** Bytes of a mark. */
+export const markSize = 8;
+
+/** Values of the two marks as unsigned 64-bit numbers; marks are in use when neither is 0. */
+export class Magic {
+  constructor(
+    /** Marks the tail of the file. */
+    readonly tail: bigint = 0n,
+    /** Marks the end of a chunk, and the end of a finished file. */
+    readonly checkpoint: bigint = 0n,
+  ) {}
+
+  isDisabled(): boolean {
+    return !this.isEnabled();
+  }
+
+  isEnabled(): boolean {
+    return this.tail !== 0n && this.checkpoint !== 0n;
+  }
+}
+
+/** The marks of the original library. */
+export const magicDefault: Magic = new Magic(magicTail, magicCheckpoint);
+/** No marks: the recovery function knows the end by other means. */
+export const magicDisabled: Magic = new Magic();
+
+/** The eight bytes of each mark. */
+export class MarkBytes {
+  readonly tail: Uint8Array;
+  readonly checkpoint: Uint8Array;
+  /**
+   * Whether the fifth byte of the tail mark is one that no pending word has (it is the upper byte of
+   * a length). It is for the marks of the original library.
+   */
+  readonly fifthByteTells: boolean;
+
+  /**
+   * Throws `UsageError` for marks that could not be told from zeros or from each other: the last
+   * byte of both must not be 0, and their upper 24 bits must differ (a pending word has those of the
+   * tail mark, see marks.ts).
+   */
+  constructor(magic: Magic) {
+    this.tail = littleEndian(magic.tail);
+    this.checkpoint = littleEndian(magic.checkpoint);
+    if (this.tail[7] === 0 || this.checkpoint[7] === 0) {
+      throw new UsageError(
+        "Invalid magic: the highest byte of a mark is 0, so it could not be found among zeros",
+      );
+    }
+    if (magic.tail >> 40n === magic.checkpoint >> 40n) {
+      throw new UsageError("Invalid magic: the upper 24 bits of both marks are the same");
+    }
+    this.fifthByteTells = (this.tail[4] as number) * 2 ** 32 >= sizeUpperMax;
+  }
+}
+
+function littleEndian(value: bigint): Uint8Array {
+  const bytes = new Uint8Array(markSize);
+  new DataView(bytes.buffer).setBigUint64(0, value, true);
+  return bytes;
+}
+
+/** Whether the eight bytes of `mark` stand at `offset`, which may be anywhere. */
+export function markStandsAt(data: Uint8Array, offset: number, mark: Uint8Array): boolean {
+  if (offset < 0 || offset + markSize > data.length) return false;
+  for (let index = 0; index < markSize; index++) {
+    if (data[offset + index] !== mark[index]) return false;
+  }
+  return true;
+}

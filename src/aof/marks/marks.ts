@@ -1,0 +1,150 @@
+/**
+ * The word behind the data, and the order of stores that keeps it true when the process is killed
+ * between any two of them.
+ *
+ *   1. Behind the data of `size` bytes stands the tail mark; a file that was never written to has
+ *      none. Behind the mark there are only zeros.
+ *   2. While n bytes are written at `size`, the word at `size + n` is *pending*: its upper 24 bits are
+ *      those of the tail mark, its lower 40 bits are n. It is stored before any data byte, and says:
+ *      the data ends n bytes before my start. What lies between may be anything.
+ *   3. Turning the pending word into the tail mark commits the write. Its fifth byte is changed first;
+ *      n is too small to have the same fifth byte, so from then on the data ends at the word's start.
+ *   4. A word that overlaps the old mark is stored with one instruction (`TypedArray.set` of eight
+ *      bytes is an eight-byte memmove). One that does not may be torn: recovery knows its beginnings.
+ *   5. Bytes are taken back (a failed write, an append that used less than it reserved, recovery) by
+ *      a pending word that does not overlap the place of the tail mark, the mark, zeros, and then the
+ *      clearing of the pending word from its last byte down.
+ *
+ * This holds for death of the process. A power cut may keep any page and lose any other: there a
+ * format with checksums inside the data must decide.
+ */
+
+import { assert } from "../../base/assert.ts";
+import { pendingWordLayout } from "./layout.ts";
+import { type Magic, MarkBytes, markSize } from "./magic.ts";
+
+/** Stores bytes at an offset such that a kill leaves all or none of them (pwrite inside one page). */
+export type StoreAtOnce = (bytes: Uint8Array, offset: number) => void;
+
+export class Marks {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #mark: MarkBytes;
+  readonly #fifthByte: number;
+  /** The tail mark, and the pending word of 0 bytes, read as doubles; see `#asDouble`. */
+  readonly #tailDouble: number;
+  readonly #pendingDouble: number;
+  readonly #pendingUnit: number;
+  readonly #asDouble: boolean;
+  readonly #word = new Uint8Array(markSize);
+  readonly #wordView = new DataView(this.#word.buffer);
+
+  constructor(bytes: Uint8Array, magic: Magic) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#mark = new MarkBytes(magic);
+    this.#fifthByte = this.#mark.tail[4] as number;
+    const tail = new DataView(this.#mark.tail.buffer);
+    this.#tailDouble = tail.getFloat64(0, true);
+    const exponent = tail.getUint16(6, true) & 0x7ff0;
+    // A word is stored fastest as a double: one store, and no bigint is made. Doubles of one exponent
+    // are linear in their lower bits. Other marks are copied as bytes.
+    const ordinary = exponent !== 0x7ff0 && exponent !== 0;
+    this.#asDouble = ordinary && this.#mark.fifthByteTells;
+    this.#fillPending(0);
+    this.#pendingDouble = this.#wordView.getFloat64(0, true);
+    this.#fillPending(1);
+    this.#pendingUnit = this.#wordView.getFloat64(0, true) - this.#pendingDouble;
+  }
+
+  /** Says that `length` bytes are being written up to `end`. */
+  begin(end: number, length: number): void {
+    if (length >= markSize && this.#asDouble) {
+      this.#view.setFloat64(end, this.#pendingDouble + length * this.#pendingUnit, true);
+      return;
+    }
+    this.#fillPending(length);
+    this.#bytes.set(this.#word, end);
+  }
+
+  /** Turns the pending word at `end` into the tail mark: the data now ends there. */
+  commit(end: number): void {
+    if (this.#asDouble) {
+      this.#bytes[end + 4] = this.#fifthByte;
+      this.#view.setFloat64(end, this.#tailDouble, true);
+    } else {
+      this.#bytes.set(this.#mark.tail, end);
+    }
+  }
+
+  /** Of a write of which the data up to `size` is kept: the pending word at `end` now says so. */
+  shorten(end: number, size: number): void {
+    assert(size < end, "Only a write that used less than it reserved is shortened");
+    this.#fillPending(end - size);
+    this.#bytes.set(this.#word, end);
+  }
+
+  /**
+   * Makes `size` the end of the data again, where a pending word for it stands at `end`. `limit` is
+   * the end of the file.
+   */
+  takeBack(size: number, end: number, limit: number, storeAtOnce: StoreAtOnce): void {
+    assert(size < end, "There is something to take back");
+    let word = end;
+    if (end - size < markSize) {
+      word = size + markSize;
+      if (word + markSize > limit) {
+        // The last bytes of the file: no room for a pending word beside the mark.
+        const settled = new Uint8Array(end + markSize - size);
+        settled.set(this.#mark.tail);
+        storeAtOnce(settled, size);
+        return;
+      }
+      this.#fillPending(markSize);
+      this.#bytes.set(this.#word, word);
+    }
+    this.#bytes.set(this.#mark.tail, size);
+    this.#bytes.fill(0, size + markSize, word);
+    this.#clearDown(word, word + markSize);
+  }
+
+  /** Puts the tail mark at `size` and zeros behind it, up to `end`, where no whole word stands. */
+  settle(size: number, end: number): void {
+    const markEnd = size + markSize;
+    // Down from the end, so that a torn pending word stays the beginning of one.
+    this.#clearDown(Math.max(markEnd, end - markSize), end);
+    if (end - markSize > markEnd) this.#bytes.fill(0, markEnd, end - markSize);
+    this.#bytes.set(this.#mark.tail, size);
+  }
+
+  /** Whether the word at `end` says that a write of `length` bytes was cut off. */
+  isPending(end: number, length: number): boolean {
+    if (length < 1 || end + markSize > this.#bytes.length) return false;
+    this.#fillPending(length);
+    return this.#word.every((byte, index) => this.#bytes[end + index] === byte);
+  }
+
+  /** Puts the checkpoint mark in the place of the tail mark. */
+  finish(size: number): void {
+    this.#bytes.set(this.#mark.checkpoint, size);
+  }
+
+  get tail(): Uint8Array {
+    return this.#mark.tail;
+  }
+
+  get checkpoint(): Uint8Array {
+    return this.#mark.checkpoint;
+  }
+
+  #clearDown(start: number, end: number): void {
+    for (let index = end - 1; index >= start; index--) this.#bytes[index] = 0;
+  }
+
+  #fillPending(length: number): void {
+    const { length: lengthField, sign } = pendingWordLayout;
+    this.#wordView.setUint32(lengthField.offset, length >>> 0, true);
+    this.#wordView.setUint8(lengthField.offset + 4, Math.floor(length / 2 ** 32));
+    this.#word.set(this.#mark.tail.subarray(sign.offset), sign.offset);
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * What another process has appended meanwhile: the published size, the file under it, and a mapping
+ * that is long enough.
+ */
+
+import type { Clock } from "../../base/clock.ts";
+import type { FileStatus, StoredFile } from "../../file/mod.ts";
+import { ErrCorrupted, ErrShrink } from "../file/errors.ts";
+import { roundUp } from "../file/geometry.ts";
+import { FileRegion } from "../file/region.ts";
+import type { SideFile } from "./side_file.ts";
+import type { Stats } from "../file/stats.ts";
+
+export class Follower {
+  readonly #file: StoredFile;
+  readonly #side: SideFile;
+  readonly #followed: FileStatus;
+  readonly #stats: Stats;
+  readonly #clock: Clock;
+  readonly #pageSize: number;
+  #region: FileRegion;
+  #size = 0;
+  #isFinished = false;
+
+  constructor(region: FileRegion, { side, pageSize, stats, clock }: {
+    readonly side: SideFile;
+    readonly pageSize: number;
+    readonly stats: Stats;
+    readonly clock: Clock;
+  }) {
+    this.#region = region;
+    this.#file = region.file;
+    this.#side = side;
+    this.#pageSize = pageSize;
+    this.#followed = region.file.status();
+    this.#stats = stats;
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get isFinished(): boolean {
+    return this.#isFinished;
+  }
+
+  /** The memory as it is now; a longer one takes its place when the writer's upper size grows. */
+  get region(): FileRegion {
+    return this.#region;
+  }
+
+  get publishedSize(): number {
+    return this.#side.size.load();
+  }
+
+  /**
+   * Throws `ErrShrink` where the published size went back (the file was replaced, or a power cut took
+   * its end), `ErrCorrupted` where the file is shorter than what is published.
+   */
+  refresh(): void {
+    if (this.#isFinished) return;
+    // The last size is stored before the state: taken in the other order nothing is missed.
+    const { isFinished } = this.#side;
+    const size = this.publishedSize;
+    if (size !== this.#size) {
+      if (size < this.#size || !this.#side.speaksOf(this.#followed)) {
+        throw new ErrShrink(
+          `Cannot follow ${this.#file.path} any further: its published size went from ` +
+            `${this.#size} to ${size}, or another file took its name`,
+        );
+      }
+      if (size > this.#region.fileSize) this.#noteExtension(size);
+      this.#size = size;
+    }
+    this.#isFinished = isFinished;
+  }
+
+  #noteExtension(size: number): void {
+    const file = this.#file;
+    const fileSize = file.status().size;
+    if (size > fileSize) {
+      throw new ErrCorrupted(
+        `Cannot follow ${file.path}: it has ${fileSize} bytes, but ${size} are published`,
+        { path: file.path, offset: fileSize },
+      );
+    }
+    this.#region.noteFileSize(fileSize);
+    if (size <= this.#region.bytes.length) return;
+    // The writer has opened the file again with a larger upper size.
+    const longer = new FileRegion(file, {
+      length: Math.max(this.#side.upperSize, roundUp(fileSize, this.#pageSize)),
+      access: "read",
+      fileSize,
+      stats: this.#stats,
+      clock: this.#clock,
+    });
+    this.#region.release(false);
+    this.#region = longer;
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * NAME.size beside an append-only file NAME: how far the data reaches, for tailers of other processes.
+ * It is made when a file is first opened as shared, and every later writer goes on publishing there.
+ * It is never replaced, so a reader keeps the one it has opened.
+ *
+ *   1. Every byte of NAME below the published size stands.
+ *   2. The size speaks of the file whose inode and device stand beside it: both are set while the
+ *      published size is 0 and the state 0, so a reader of another file never takes it for its own.
+ *      They are 0 while a file has no bytes, for its inode may be that of an older one.
+ *   3. A state of 1 is stored after the last size: the file is finished.
+ */
+
+import { BusyError, CorruptError, NotFoundError } from "../../base/errors.ts";
+import type { FileStatus, Mapping, Storage, StoredFile } from "../../file/mod.ts";
+import {
+  type Field,
+  sideFileFormat,
+  sideFileLayout as layout,
+  sideFileSize,
+  sideFileSuffix,
+} from "../marks/layout.ts";
+import { PublishedSize } from "./published_size.ts";
+
+const appending = 0;
+const finished = 1;
+
+export function sideFilePath(path: string): string {
+  return path + sideFileSuffix;
+}
+
+export class SideFile {
+  readonly #file: StoredFile;
+  readonly #mapping: Mapping;
+  readonly size: PublishedSize;
+
+  private constructor(file: StoredFile, access: "read" | "write") {
+    this.#file = file;
+    this.#mapping = file.map(sideFileSize, access);
+    this.size = new PublishedSize(this.#mapping.bytes, layout.publishedSize.offset);
+  }
+
+  /** For the writer: opens it, or makes it where `create` is set; else null where there is none. */
+  static forWriter(
+    storage: Storage,
+    path: string,
+    { create, mode }: { readonly create: boolean; readonly mode: number },
+  ): SideFile | null {
+    const sidePath = sideFilePath(path);
+    if (!create && storage.statusOrNull(sidePath) === null) return null;
+    const file = storage.open(sidePath, { access: "write", create: "missing", mode });
+    try {
+      if (file.status().size < sideFileSize) file.allocate(0, sideFileSize);
+      return new SideFile(file, "write");
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /**
+   * For the writer that holds an empty file, before it gets any bytes: the system may have given it the
+   * number of an older file, of which NAME.size still speaks.
+   */
+  static forget(storage: Storage, path: string): void {
+    const side = SideFile.forWriter(storage, path, { create: false, mode: 0o600 });
+    if (side === null) return;
+    side.#forget();
+    side.close();
+  }
+
+  /**
+   * For a tailer of another process. Throws `NotFoundError` where the file is not shared, `BusyError`
+   * where its writer is just making it, `CorruptError` for one that is no side file.
+   */
+  static forReader(storage: Storage, path: string): SideFile {
+    const sidePath = sideFilePath(path);
+    const status = storage.statusOrNull(sidePath);
+    if (status === null) {
+      throw new NotFoundError(
+        `Cannot follow ${path}: there is no ${sidePath}; only a file that is opened as shared ` +
+          "publishes how far it is written",
+      );
+    }
+    if (status.size < sideFileSize) {
+      throw new BusyError(`Cannot follow ${path} yet: ${sidePath} is being made`);
+    }
+    const file = storage.open(sidePath, { access: "read" });
+    try {
+      const side = new SideFile(file, "read");
+      const format = side.#load32(layout.format);
+      if (format === 0) {
+        side.close();
+        throw new BusyError(`Cannot follow ${path} yet: ${sidePath} is being made`);
+      }
+      if (format !== sideFileFormat) {
+        side.close();
+        throw new CorruptError(`${sidePath} is no side file of version 1`, {
+          path: sidePath,
+          offset: layout.format.offset,
+        });
+      }
+      return side;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** The writer's first word: which file the size speaks of, and how far it reaches. */
+  publish(status: FileStatus, { size, upperSize }: {
+    readonly size: number;
+    readonly upperSize: number;
+  }): void {
+    const isOther = !this.speaksOf(status);
+    if (isOther) this.#forget();
+    this.#store64(layout.upperSize, BigInt(upperSize));
+    this.#store32(layout.state, appending);
+    if (isOther) {
+      this.#store64(layout.inode, status.inode);
+      this.#store64(layout.device, status.device);
+    }
+    this.size.store(size);
+    this.#store32(layout.format, sideFileFormat);
+  }
+
+  /** What is said of another file, or of an older one with this number, is true of none any more. */
+  #forget(): void {
+    this.#store32(layout.state, appending);
+    this.size.store(0);
+    this.#store64(layout.inode, 0n);
+    this.#store64(layout.device, 0n);
+  }
+
+  publishFinished(size: number): void {
+    this.size.store(size);
+    this.#store32(layout.state, finished);
+  }
+
+  speaksOf(status: FileStatus): boolean {
+    return this.#load64(layout.inode) === status.inode &&
+      this.#load64(layout.device) === status.device;
+  }
+
+  get isFinished(): boolean {
+    return this.#load32(layout.state) === finished;
+  }
+
+  get upperSize(): number {
+    return Number(this.#load64(layout.upperSize));
+  }
+
+  close(): void {
+    this.#mapping.release();
+    this.#file.close();
+  }
+
+  #load32({ offset }: Field): number {
+    return Atomics.load(this.#view(Int32Array, offset), 0);
+  }
+
+  #store32({ offset }: Field, value: number): void {
+    Atomics.store(this.#view(Int32Array, offset), 0, value);
+  }
+
+  #load64({ offset }: Field): bigint {
+    return Atomics.load(this.#view(BigUint64Array, offset), 0);
+  }
+
+  #store64({ offset }: Field, value: bigint): void {
+    Atomics.store(this.#view(BigUint64Array, offset), 0, value);
+  }
+
+  #view<View>(
+    kind: new (buffer: ArrayBufferLike, offset: number, length: number) => View,
+    offset: number,
+  ): View {
+    const { buffer, byteOffset } = this.#mapping.bytes;
+    return new kind(buffer, byteOffset + offset, 1);
+  }
+}

@@ -1,0 +1,107 @@
+/** countd(1), made from the table of verbs, as roff for `man -l`. */
+import { VERSION } from "../../base/version.ts";
+import { commandsOf, prefixOf } from "./commands.ts";
+import { EXIT_CODE_MEANINGS } from "../exit_codes.ts";
+import { optionRows, usageLine } from "./help.ts";
+import { environmentName, positionalName, type Verb, type VerbTable } from "../verb.ts";
+
+/** Variables that are no options. */
+const OTHER_VARIABLES: readonly (readonly [string, string])[] = [
+  ["NO_COLOR", "When it is set and not empty: no colour, also on a terminal."],
+  ["XDG_STATE_HOME, HOME", "Where the shell keeps its history."],
+  ["NOTIFY_SOCKET, WATCHDOG_USEC", "Set by systemd for a service that tells when it is ready."],
+];
+
+export function manPage(table: VerbTable): string {
+  const commands = commandsOf(table);
+  const lines = [
+    `.TH COUNTD 1 "" "countd ${VERSION}" "User Commands"`,
+    ".SH NAME",
+    "countd \\- durable counters, sorted by rank; a file key/value store; a map\\-and\\-log database",
+    ".SH SYNOPSIS",
+    ".B countd",
+    ".I VERB",
+    "[options]",
+    ".br",
+    ".B countd \\-\\-help",
+    "|",
+    ".B \\-\\-version",
+    ".SH DESCRIPTION",
+    ...paragraph(
+      "Increments arrive over TCP, rest in a pool of commit logs, are folded into one sorted file " +
+        "for each keyspace, and are read by rank. All processes meet in one data directory.",
+    ),
+    ...paragraph(
+      "A value comes from the command line, else from the environment, else from the default. " +
+        "Data goes to standard output, everything else to standard error.",
+    ),
+    ".SH VERBS",
+  ];
+  for (const entry of table) {
+    if ("verbs" in entry && entry.details !== undefined) {
+      lines.push(`.SS "countd ${escape(entry.name)}"`, ...entry.details.flatMap(paragraph));
+    }
+    for (const command of commands.filter(({ verb, group }) => (group ?? verb) === entry)) {
+      lines.push(...verbLines(command.verb, prefixOf(command)));
+    }
+  }
+  lines.push(".SH EXIT STATUS");
+  for (const [code, meaning] of EXIT_CODE_MEANINGS) lines.push(...tagged(String(code), meaning));
+  lines.push(".SH ENVIRONMENT", ...environmentLines(commands.map(({ verb }) => verb)));
+  lines.push(".SH FILES");
+  lines.push(...tagged("./countd-data", "The data directory where none is named."));
+  return lines.join("\n") + "\n";
+}
+
+function verbLines(verb: Verb, prefix: string): string[] {
+  const lines = [
+    `.SS "${escape(usageLine(verb, prefix))}"`,
+    ...paragraph(sentence(verb.summary)),
+    ...(verb.details ?? []).flatMap(paragraph),
+  ];
+  for (const [key, positional] of Object.entries(verb.positionals)) {
+    lines.push(...tagged(positionalName(key), positional.summary));
+  }
+  for (const [spelling, meaning] of optionRows(verb)) lines.push(...tagged(spelling, meaning));
+  for (const { command, meaning } of verb.examples) {
+    lines.push(".PP", `${escape(sentence(meaning))}`, ".PP", ".RS 4", ".nf");
+    lines.push(`$ ${escape(command)}`, ".fi", ".RE");
+  }
+  return lines;
+}
+
+/** Every variable that stands for an option, and the verbs that read it. */
+function environmentLines(verbs: readonly Verb[]): string[] {
+  const summaries = new Map<string, string>();
+  for (const verb of verbs) {
+    for (const [key, option] of Object.entries(verb.options)) {
+      if (option.isFlag || !option.fromEnvironment) continue;
+      summaries.set(environmentName(key), `Stands for --${environmentOption(key)}.`);
+    }
+  }
+  const rows = [...summaries, ...OTHER_VARIABLES];
+  return rows.flatMap(([name, meaning]) => tagged(name, meaning));
+}
+
+function environmentOption(key: string): string {
+  return environmentName(key).slice("COUNTD_".length).toLowerCase().replaceAll("_", "-");
+}
+
+function paragraph(text: string): string[] {
+  return [".PP", escape(text)];
+}
+
+function tagged(tag: string, text: string): string[] {
+  return [".TP", `\\fB${escape(tag)}\\fR`, escape(text)];
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1) + ".";
+}
+
+/** Nothing in the text may be taken for a roff command. */
+function escape(text: string): string {
+  const escaped = text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll('"', "\\(dq")
+    .replaceAll("'", "\\(aq");
+  return escaped.startsWith(".") ? "\\&" + escaped : escaped;
+}

@@ -1,0 +1,159 @@
+/**
+ * Arguments in, typed values out. A value comes from the command line, else from the environment,
+ * else from the default. Everything that is wrong is a `UsageError` that names what is wrong.
+ */
+import { UsageError } from "../../base/errors.ts";
+import type { Option } from "./option.ts";
+import {
+  environmentName,
+  optionName,
+  type OptionTable,
+  positionalName,
+  type PositionalTable,
+  type ValueOrigin,
+  type Verb,
+} from "../verb.ts";
+
+export interface Parsed {
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly origins: Readonly<Record<string, ValueOrigin>>;
+  readonly positionals: Readonly<Record<string, unknown>>;
+  readonly json: boolean;
+  /** `--help` was given: nothing else counts, and nothing else was checked. */
+  readonly help: boolean;
+}
+
+/**
+ * Reads the words after the verb's name. `environment` gives a variable or undefined; `prefix` is
+ * the name of the verb's group and a space, for messages.
+ */
+export function parseVerb(
+  verb: Verb,
+  words: readonly string[],
+  { prefix, environment }: {
+    prefix: string;
+    environment: (name: string) => string | undefined;
+  },
+): Parsed {
+  const { given, rest } = split(verb, words, prefix);
+  if (given.has("help")) {
+    return { options: {}, origins: {}, positionals: {}, json: false, help: true };
+  }
+  const { values, origins } = resolveOptions(verb.options, given, environment);
+  return {
+    options: values,
+    origins,
+    positionals: parsePositionals(verb.positionals, rest),
+    json: given.has("json"),
+    help: false,
+  };
+}
+
+/** Separates options (key → text) from the other words. */
+function split(verb: Verb, words: readonly string[], prefix: string) {
+  const given = new Map<string, string>();
+  const rest: string[] = [];
+  const remember = (key: string, shown: string, value: string) => {
+    if (given.has(key)) throw new UsageError(`Option ${shown} is given twice`);
+    given.set(key, value);
+  };
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] as string;
+    if (word === "--") {
+      rest.push(...words.slice(index + 1));
+      break;
+    }
+    // A lone "-" and a negative number are arguments; everything else with a dash is an option.
+    if (!word.startsWith("-") || /^-(\d.*)?$/.test(word)) {
+      rest.push(word);
+      continue;
+    }
+    const equals = word.startsWith("--") ? word.indexOf("=") : -1;
+    const shown = equals < 0 ? word : word.slice(0, equals);
+    const inline = equals < 0 ? undefined : word.slice(equals + 1);
+    const key = keyOf(verb, shown, prefix);
+    if (isFlag(verb, key)) {
+      if (inline !== undefined) throw new UsageError(`Option ${shown} takes no value`);
+      remember(key, shown, "");
+      if (key === "help") break;
+      continue;
+    }
+    const value = inline ?? words[++index];
+    if (value === undefined) throw new UsageError(`Option ${shown} needs a value`);
+    remember(key, shown, value);
+  }
+  return { given, rest };
+}
+
+function keyOf(verb: Verb, shown: string, prefix: string): string {
+  if (shown === "--help") return "help";
+  if (shown === "--json" && verb.answersJson) return "json";
+  for (const [key, option] of Object.entries(verb.options)) {
+    if (shown === "--" + optionName(key)) return key;
+    if (option.short !== null && shown === "-" + option.short) return key;
+  }
+  throw new UsageError(`Unknown option ${shown}; see countd ${prefix}${verb.name} --help`);
+}
+
+function isFlag(verb: Verb, key: string): boolean {
+  return key === "help" || key === "json" || (verb.options[key]?.isFlag ?? false);
+}
+
+function resolveOptions(
+  table: OptionTable,
+  given: ReadonlyMap<string, string>,
+  environment: (name: string) => string | undefined,
+) {
+  const values: Record<string, unknown> = {};
+  const origins: Record<string, ValueOrigin> = {};
+  for (const [key, option] of Object.entries(table)) {
+    const text = given.get(key);
+    const variable = environmentName(key);
+    // An empty variable counts as none, so that a program can take one away from its children.
+    const inherited = option.fromEnvironment && text === undefined
+      ? environment(variable) || undefined
+      : undefined;
+    if (text !== undefined) {
+      values[key] = parseValue(option, text, `Option --${optionName(key)}`);
+      origins[key] = "command line";
+    } else if (inherited !== undefined) {
+      values[key] = parseValue(option, inherited, `Environment variable ${variable}`);
+      origins[key] = "environment";
+    } else {
+      values[key] = option.default;
+      origins[key] = "default";
+    }
+  }
+  return { values, origins };
+}
+
+function parseValue(
+  { parse }: Pick<Option<unknown>, "parse">,
+  text: string,
+  subject: string,
+): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new UsageError(`${subject} ${(error as Error).message}`);
+  }
+}
+
+function parsePositionals(table: PositionalTable, words: readonly string[]) {
+  const values: Record<string, unknown> = {};
+  let next = 0;
+  for (const [key, positional] of Object.entries(table)) {
+    const name = positionalName(key);
+    if (next < words.length) {
+      values[key] = parseValue(positional, words[next++] as string, `Argument ${name}`);
+    } else if (positional.presence === "required") {
+      throw new UsageError(`Argument ${name} is missing`);
+    } else {
+      values[key] = positional.absent;
+    }
+  }
+  if (next < words.length) {
+    throw new UsageError(`Unexpected argument "${words[next]}"`);
+  }
+  return values;
+}

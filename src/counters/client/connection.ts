@@ -1,0 +1,108 @@
+/** A connection to one of the ports, with errors that say where it led. */
+
+import { systemClock } from "../../base/clock.ts";
+import { ConnectError } from "../../base/errors.ts";
+import { showSeconds, Silence, SILENCE_MS } from "./silence.ts";
+
+export interface ServerAddress {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+export function addressText(address: ServerAddress): string {
+  const { hostname, port } = address;
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
+
+/** The other side of a connection, and how long it has been silent. */
+export interface Peer {
+  readonly address: ServerAddress;
+  readonly silence: Silence;
+}
+
+/** How a client bears with a server. */
+export interface Patience {
+  /** How long a server that does not listen yet is waited for. Default: not at all. */
+  readonly waitMs?: number;
+  /** How long a server may neither take nor send a byte. */
+  readonly silenceMs?: number;
+}
+
+/** Pause between two attempts to connect. */
+const RETRY_MS = 50;
+
+/** Connects. Throws `ConnectError` where nobody answers. */
+export async function connectTo(
+  address: ServerAddress,
+  { waitMs = 0, silenceMs = SILENCE_MS }: Patience = {},
+): Promise<Deno.TcpConn> {
+  const endMs = systemClock.nowMs() + waitMs;
+  while (true) {
+    try {
+      const connection = await connectOnce(address, silenceMs);
+      connection.setNoDelay(true);
+      return connection;
+    } catch (error) {
+      const leftMs = endMs - systemClock.nowMs();
+      if (!(error instanceof Deno.errors.ConnectionRefused) || leftMs <= 0) {
+        throw connectError(address, error);
+      }
+      await systemClock.sleep(Math.min(RETRY_MS, leftMs));
+    }
+  }
+}
+
+async function connectOnce(address: ServerAddress, silenceMs: number): Promise<Deno.TcpConn> {
+  const connecting = Deno.connect({ ...address, transport: "tcp" });
+  let isLate = false;
+  return await new Silence(silenceMs).during(connecting, () => {
+    isLate = true;
+    return new Error(`no answer for ${showSeconds(silenceMs)}`);
+  }).finally(() => {
+    if (isLate) connecting.then((connection) => connection.close(), () => {});
+  });
+}
+
+function connectError(address: ServerAddress, cause: unknown): ConnectError {
+  const reason = cause instanceof Deno.errors.ConnectionRefused
+    ? "nothing listens there; is the server running"
+    : cause instanceof Error
+    ? cause.message
+    : String(cause);
+  return new ConnectError(`Cannot connect to ${addressText(address)}: ${reason}`, { cause });
+}
+
+/** Sends all of `bytes`. Throws `ConnectError` where the server is gone. */
+export async function sendAll(
+  connection: Deno.TcpConn,
+  bytes: Uint8Array,
+  { address, silence }: Peer,
+): Promise<void> {
+  try {
+    for (let sent = 0; sent < bytes.length;) {
+      sent += await connection.write(sent === 0 ? bytes : bytes.subarray(sent));
+      silence.end();
+    }
+  } catch (error) {
+    throw lost(address, error);
+  }
+}
+
+/** Reads some bytes; 0 at the end. Throws `ConnectError` where the connection broke. */
+export async function readSome(
+  connection: Deno.TcpConn,
+  into: Uint8Array,
+  { address, silence }: Peer,
+): Promise<number> {
+  try {
+    const count = await connection.read(into) ?? 0;
+    silence.end();
+    return count;
+  } catch (error) {
+    throw lost(address, error);
+  }
+}
+
+export function lost(address: ServerAddress, cause: unknown): ConnectError {
+  return new ConnectError(`Lost the connection to ${addressText(address)}`, { cause });
+}

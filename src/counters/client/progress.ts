@@ -1,0 +1,62 @@
+/**
+ * The progress bar of `load`, redrawn in place on a terminal at most ten times a second. Of an input
+ * whose length is not known only the counts are shown.
+ */
+
+import type { Clock } from "../../base/clock.ts";
+
+const REDRAW_MS = 100;
+const BAR_CELLS = 24;
+
+export interface ProgressState {
+  readonly bytes: number;
+  /** Null where the input's length is not known. */
+  readonly bytesTotal: number | null;
+  readonly lines: number;
+}
+
+export class Progress {
+  readonly #write: (text: string) => void;
+  readonly #clock: Clock;
+  readonly #startMs: number;
+  #nextMs: number;
+  #isDrawn = false;
+
+  /** `write` takes text to the terminal. */
+  constructor(write: (text: string) => void, clock: Clock) {
+    this.#write = write;
+    this.#clock = clock;
+    this.#startMs = clock.nowMs();
+    this.#nextMs = this.#startMs + REDRAW_MS;
+  }
+
+  /** Cheap to call often: draws only when it is time. */
+  update(state: ProgressState): void {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs < this.#nextMs) return;
+    this.#nextMs = nowMs + REDRAW_MS;
+    this.#write(`\r${progressText(state, nowMs - this.#startMs)}\x1b[K`);
+    this.#isDrawn = true;
+  }
+
+  /** Takes the bar away, so that a message can stand on the line. */
+  clear(): void {
+    if (this.#isDrawn) this.#write("\r\x1b[K");
+    this.#isDrawn = false;
+  }
+}
+
+/** One line, such as `[######------] 50%  1,200,000 lines  800,000/s`. */
+export function progressText(state: ProgressState, elapsedMs: number): string {
+  const perSecond = elapsedMs > 0 ? Math.round((state.lines * 1000) / elapsedMs) : 0;
+  const counts = `${grouped(state.lines)} lines  ${grouped(perSecond)}/s`;
+  if (state.bytesTotal === null || state.bytesTotal === 0) return counts;
+  const share = Math.min(1, state.bytes / state.bytesTotal);
+  const full = Math.floor(share * BAR_CELLS);
+  const bar = "#".repeat(full) + "-".repeat(BAR_CELLS - full);
+  return `[${bar}] ${String(Math.floor(share * 100)).padStart(3)}%  ${counts}`;
+}
+
+function grouped(count: number): string {
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
+}

@@ -1,0 +1,200 @@
+/** A client of the read port: one request, one reply. Calls may overlap; they are asked in turn. */
+
+import { BusyError, ConnectError, CountdError, RefusedError } from "../../base/errors.ts";
+import {
+  decodeReplyHead,
+  decodeRows,
+  type MessageSizes,
+  RANK_BYTES,
+  READ_ERROR_AGAIN,
+  READ_ERROR_DAMAGED,
+  REPLY_HEAD_BYTES,
+  REPLY_ROWS_MAX,
+  type ReplyHead,
+  RequestEncoder,
+  type Row,
+  ROW_KEY_OFFSET,
+} from "../wire/mod.ts";
+import {
+  addressText,
+  connectTo,
+  type Patience,
+  type Peer,
+  readSome,
+  sendAll,
+  type ServerAddress,
+} from "./connection.ts";
+import { Silence } from "./silence.ts";
+
+/** The largest body that the protocol allows: as many rows as may stand in a reply, all longest. */
+const BODY_BYTES_MAX = REPLY_ROWS_MAX * (RANK_BYTES + ROW_KEY_OFFSET + 256);
+
+interface Reply {
+  readonly head: ReplyHead;
+  readonly body: Uint8Array<ArrayBuffer>;
+}
+
+/** The server says that a file of its data directory is damaged. */
+export class DamagedOnServerError extends CountdError {
+  override readonly name: string = "DamagedOnServerError";
+  override readonly kind = "corruption";
+}
+
+export class ReadClient implements Disposable {
+  readonly #connection: Deno.TcpConn;
+  readonly #peer: Peer;
+  readonly #requests: RequestEncoder;
+  readonly #head = new Uint8Array(REPLY_HEAD_BYTES);
+  /** Settles with the reply before. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #isOver = false;
+
+  private constructor(connection: Deno.TcpConn, peer: Peer, sizes: MessageSizes) {
+    this.#connection = connection;
+    this.#peer = peer;
+    this.#requests = new RequestEncoder(sizes);
+  }
+
+  /**
+   * Throws `ConnectError` where no server listens. A server that is silent for too long in an answer is
+   * given up.
+   */
+  static async connect(
+    address: ServerAddress,
+    sizes: MessageSizes,
+    patience: Patience = {},
+  ): Promise<ReadClient> {
+    const connection = await connectTo(address, patience);
+    return new ReadClient(connection, { address, silence: new Silence(patience.silenceMs) }, sizes);
+  }
+
+  /** Rows from `offset` on, at most `REPLY_ROWS_MAX`. An unknown keyspace has the total 0. */
+  async page(
+    keyspace: Uint8Array,
+    range: { readonly offset: number; readonly length: number },
+  ): Promise<{ readonly total: number; readonly rows: readonly Row[] }> {
+    const request = this.#requests.page(keyspace, {
+      offset: BigInt(range.offset),
+      length: BigInt(range.length),
+    });
+    const { head, body } = await this.#ask(request);
+    return { total: head.total, rows: this.#rows(head, body) };
+  }
+
+  /** Rank and value of one key, or null where there is no such counter. */
+  async key(
+    keyspace: Uint8Array,
+    key: Uint8Array,
+  ): Promise<{ readonly rank: number; readonly value: bigint } | null> {
+    const { head, body } = await this.#ask(this.#requests.key(keyspace, key));
+    if (head.rows === 0 && body.length === 0) return null;
+    if (head.rows !== 1 || body.length !== RANK_BYTES + ROW_KEY_OFFSET + key.length) {
+      throw this.#nonsense("a key's reply is not one row");
+    }
+    const view = new DataView(body.buffer);
+    return { rank: Number(view.getBigInt64(0, true)), value: view.getBigInt64(RANK_BYTES, true) };
+  }
+
+  /** The value of one key, or null where there is no such counter. */
+  async value(keyspace: Uint8Array, key: Uint8Array): Promise<bigint | null> {
+    return (await this.key(keyspace, key))?.value ?? null;
+  }
+
+  /**
+   * Keyspaces whose names follow `after` in byte order, some of them; none at the end. A damaged one
+   * has no number of counters.
+   */
+  async keyspaces(
+    after: Uint8Array,
+  ): Promise<readonly { readonly name: Uint8Array; readonly counters: number | null }[]> {
+    const { head, body } = await this.#ask(this.#requests.keyspaces(after));
+    return this.#rows(head, body).map(({ key, value }) => ({
+      name: key,
+      counters: value < 0n ? null : Number(value),
+    }));
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#connection.close();
+  }
+
+  #ask(request: Uint8Array<ArrayBuffer>): Promise<Reply> {
+    const reply = this.#turn.then(() => this.#askInTime(request));
+    this.#turn = reply.catch(() => {});
+    return reply;
+  }
+
+  /** A write port takes a request for a piece of a message, and waits for the rest. */
+  async #askInTime(request: Uint8Array<ArrayBuffer>): Promise<Reply> {
+    const { address, silence } = this.#peer;
+    return await silence.during(this.#askNow(request), () => {
+      this[Symbol.dispose]();
+      return new ConnectError(
+        `${addressText(address)} does not answer: is it the read port of a server`,
+      );
+    });
+  }
+
+  async #askNow(request: Uint8Array<ArrayBuffer>): Promise<Reply> {
+    await sendAll(this.#connection, request, this.#peer);
+    await this.#fill(this.#head);
+    const head = decodeReplyHead(this.#head, 0);
+    if (head.total < 0) throw this.#refusal(head.total);
+    if (head.bytes < 0 || head.bytes > BODY_BYTES_MAX || head.rows < 0) {
+      throw this.#nonsense(`a reply of ${head.rows} rows and ${head.bytes} bytes`);
+    }
+    const body = new Uint8Array(head.bytes);
+    await this.#fill(body);
+    return { head, body };
+  }
+
+  async #fill(target: Uint8Array<ArrayBuffer>): Promise<void> {
+    for (let filled = 0; filled < target.length;) {
+      const count = await readSome(this.#connection, target.subarray(filled), this.#peer);
+      if (count === 0) {
+        throw new ConnectError(
+          `${addressText(this.#peer.address)} ended the connection in a reply`,
+        );
+      }
+      filled += count;
+    }
+  }
+
+  #rows(head: ReplyHead, body: Uint8Array): readonly Row[] {
+    try {
+      return [...decodeRows(body, head.rows)];
+    } catch (error) {
+      if (error instanceof RangeError) throw this.#nonsense(error.message);
+      throw error;
+    }
+  }
+
+  #refusal(code: number): CountdError {
+    const server = addressText(this.#peer.address);
+    if (code === READ_ERROR_DAMAGED) {
+      return new DamagedOnServerError(
+        `The file of the keyspace or a commit log is damaged on ${server}; run countd check on its data ` +
+          "directory",
+      );
+    }
+    if (code === READ_ERROR_AGAIN) {
+      return new BusyError(
+        `No fresh answer from ${server} now: the logs hold much that no worker has folded; ` +
+          "try again, or start a worker",
+      );
+    }
+    return new RefusedError(
+      `${server} refused the request (${code}); do --keyspace-size and --key-size fit the server`,
+    );
+  }
+
+  #nonsense(what: string): ConnectError {
+    return new ConnectError(
+      `${
+        addressText(this.#peer.address)
+      } does not speak the read protocol, or with other sizes: ${what}`,
+    );
+  }
+}

@@ -1,0 +1,47 @@
+/** How long a server may be silent: it neither takes nor sends a byte. */
+
+import { type Clock, systemClock } from "../../base/clock.ts";
+
+/** Longer than any server waits for a sync, a fold or a free log. */
+export const SILENCE_MS = 30_000;
+
+export function showSeconds(timeMs: number): string {
+  return `${timeMs / 1000} s`;
+}
+
+export class Silence {
+  readonly boundMs: number;
+  readonly #clock: Clock;
+  #lastMs: number;
+
+  constructor(boundMs = SILENCE_MS, clock: Clock = systemClock) {
+    this.boundMs = boundMs;
+    this.#clock = clock;
+    this.#lastMs = clock.nowMs();
+  }
+
+  /** To be called for each piece that the server took or sent. */
+  end(): void {
+    this.#lastMs = this.#clock.nowMs();
+  }
+
+  /**
+   * The result of `work`, which waits for the server. Throws what `error` makes if the server is silent for
+   * too long; `work` is then left alone.
+   */
+  async during<T>(work: Promise<T>, error: () => Error): Promise<T> {
+    this.end();
+    const { promise, reject } = Promise.withResolvers<never>();
+    const look = () => {
+      const leftMs = this.#lastMs + this.boundMs - this.#clock.nowMs();
+      if (leftMs <= 0) return reject(error());
+      timer = setTimeout(look, leftMs);
+    };
+    let timer = setTimeout(look, this.boundMs);
+    try {
+      return await Promise.race([work, promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

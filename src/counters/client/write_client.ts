@@ -1,0 +1,182 @@
+/**
+ * A client of the write port. Messages are gathered and sent in large pieces; answers are read while
+ * messages go out, for a server with `--ack` stops reading from a client that does not listen.
+ */
+
+import { assert } from "../../base/assert.ts";
+import { ConnectError } from "../../base/errors.ts";
+import { type MessageSizes, WriteMessageEncoder, type WriteTotals } from "../wire/mod.ts";
+import { AnswerReader } from "./answer_reader.ts";
+import {
+  addressText,
+  connectTo,
+  type Patience,
+  type Peer,
+  readSome,
+  sendAll,
+  type ServerAddress,
+} from "./connection.ts";
+import { showSeconds, Silence } from "./silence.ts";
+
+const SEND_BYTES = 256 * 1024;
+const ANSWERS_BYTES = 64 * 1024;
+
+export class WriteClient implements Disposable {
+  readonly #connection: Deno.TcpConn;
+  readonly #peer: Peer;
+  readonly #encoder: WriteMessageEncoder;
+  readonly #answers = new AnswerReader(ANSWERS_BYTES);
+  readonly #answersEnd: Promise<void>;
+  readonly #pending: Uint8Array<ArrayBuffer>;
+  readonly #view: DataView<ArrayBuffer>;
+  #pendingBytes = 0;
+  /** The send at hand: the memory is filled anew only when all of it is out. */
+  #sending: Promise<void> | null = null;
+  #sentMessages = 0;
+  /** With those of a send that is under way. */
+  #begunMessages = 0;
+  #readError: unknown;
+  #isOver = false;
+
+  private constructor(connection: Deno.TcpConn, peer: Peer, sizes: MessageSizes) {
+    this.#connection = connection;
+    this.#peer = peer;
+    this.#encoder = new WriteMessageEncoder(sizes);
+    const messageBytes = this.#encoder.messageBytes;
+    this.#pending = new Uint8Array(Math.floor(SEND_BYTES / messageBytes) * messageBytes);
+    this.#view = new DataView(this.#pending.buffer);
+    this.#answersEnd = this.#readAnswers();
+  }
+
+  /** Throws `ConnectError` where no server listens. A server that is silent for too long is given up. */
+  static async connect(
+    address: ServerAddress,
+    sizes: MessageSizes,
+    patience: Patience = {},
+  ): Promise<WriteClient> {
+    const connection = await connectTo(address, patience);
+    return new WriteClient(
+      connection,
+      { address, silence: new Silence(patience.silenceMs) },
+      sizes,
+    );
+  }
+
+  /** Throws `UsageError` for names that no message of these widths can carry. */
+  static check(keyspace: Uint8Array, key: Uint8Array, sizes: MessageSizes): void {
+    new WriteMessageEncoder(sizes).check(keyspace, key);
+  }
+
+  /** Messages that left for the server. */
+  get sentMessages(): number {
+    return this.#sentMessages;
+  }
+
+  /** Messages that the server answered until now; 0 where it is silent. */
+  get answeredMessages(): number {
+    return this.#answers.accepted + this.#answers.refused;
+  }
+
+  /** Adds one increment. Throws `UsageError` for a name that no message can carry. */
+  async increment(keyspace: Uint8Array, key: Uint8Array, increment: bigint): Promise<void> {
+    this.#encoder.check(keyspace, key);
+    while (this.#sending !== null || this.#pendingBytes === this.#pending.length) {
+      await (this.#sending ?? this.flush());
+    }
+    const message = { keyspace, key, increment };
+    this.#pendingBytes = this.#encoder.encode(this.#view, this.#pendingBytes, message);
+  }
+
+  /**
+   * Room for whole messages that somebody else encodes; `took` says how many bytes came in. Not to be used
+   * while a `flush` goes on.
+   */
+  room(): Uint8Array<ArrayBuffer> {
+    return this.#pending.subarray(this.#pendingBytes);
+  }
+
+  took(messageBytes: number): void {
+    this.#pendingBytes += messageBytes;
+    assert(this.#pendingBytes <= this.#pending.length, "Encoded messages fit the room");
+    assert(this.#pendingBytes % this.#encoder.messageBytes === 0, "Messages are whole");
+  }
+
+  /** Sends what was gathered. Calls may overlap, as those of `increment` may. */
+  async flush(): Promise<void> {
+    while (this.#sending !== null) await this.#sending;
+    if (this.#pendingBytes === 0) return;
+    this.#sending = this.#send().finally(() => this.#sending = null);
+    await this.#sending;
+  }
+
+  async #send(): Promise<void> {
+    const bytes = this.#pending.subarray(0, this.#pendingBytes);
+    this.#pendingBytes = 0;
+    const messages = bytes.length / this.#encoder.messageBytes;
+    this.#begunMessages += messages;
+    await this.#inTime(sendAll(this.#connection, bytes, this.#peer));
+    this.#sentMessages += messages;
+  }
+
+  /**
+   * Sends the rest, closes the sending side and waits until the server has made everything durable.
+   * Throws `ConnectError` where the connection ends without totals: which of the messages count is
+   * then not known.
+   */
+  async finish(): Promise<WriteTotals> {
+    await this.flush();
+    try {
+      await this.#connection.closeWrite();
+    } catch {
+      // The server is gone; the missing totals tell it below.
+    }
+    await this.#inTime(this.#answersEnd);
+    const totals = this.#answers.end(this.#sentMessages);
+    if (totals === null) {
+      throw new ConnectError(
+        `${
+          addressText(this.#peer.address)
+        } ended the connection without its totals: which of the ` +
+          `${this.#sentMessages} messages count is not known`,
+        { cause: this.#readError },
+      );
+    }
+    return totals;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#connection.close();
+  }
+
+  /** Throws `ConnectError` for a server that takes and sends nothing, such as one whose disk is full. */
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    const { address, silence } = this.#peer;
+    return await silence.during(work, () => {
+      const { accepted, refused } = this.#answers.known();
+      const answered = accepted + refused === 0
+        ? "none was answered"
+        : `${accepted} were acknowledged and ${refused} refused`;
+      return new ConnectError(
+        `${addressText(address)} took and sent nothing for ${
+          showSeconds(silence.boundMs)
+        } and is ` +
+          `given up: of ${this.#begunMessages} messages ${answered}, and which of the others count ` +
+          "is not known; is this the write port of a server, and has its disk space",
+      );
+    });
+  }
+
+  async #readAnswers(): Promise<void> {
+    try {
+      while (true) {
+        const count = await readSome(this.#connection, this.#answers.room(), this.#peer);
+        if (count === 0) return;
+        this.#answers.received(count);
+      }
+    } catch (error) {
+      this.#readError = error;
+    }
+  }
+}

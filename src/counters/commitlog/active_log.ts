@@ -1,0 +1,226 @@
+/**
+ * A log that a writer has claimed: appending, syncing, sealing. Steps are numbered as in the protocol
+ * (README.md of this room).
+ *
+ * Invariants:
+ *  1. durable ≤ tail ≤ log size; both only grow.
+ *  2. A frame is written whole, by one call, and published by the tail only then. It is not stored into
+ *     the mapping: each sync would protect the pages that it wrote, and the next store would fault.
+ *  3. One sync is in flight at a time; after one that failed the log is never used again.
+ *  4. Only its writer seals a living log.
+ */
+
+import { assert } from "../../base/assert.ts";
+import { FrameCodec, LogBytes } from "./frame.ts";
+import type { LogHeader } from "./header.ts";
+import type { HeldLog } from "./held_log.ts";
+import { frameAlignmentBytes, frameHeadBytes, headPageBytes } from "./layout.ts";
+import { PublishedTail } from "./published_tail.ts";
+
+/** Writes a record batch into a log. One object serves all appends of a writer. */
+export interface BatchFiller {
+  /**
+   * Writes whole records into `frame[start … end)` and returns where they end (8-byte aligned); `start`
+   * for none.
+   */
+  fill(frame: Uint8Array, start: number, end: number): number;
+  /** What the last `fill` gave was not kept: the next one gives it again, and none of it counts. */
+  takeBack(): void;
+  /** Counter records that the last `fill` wrote. */
+  readonly filledRecords: number;
+}
+
+/** Longest frame, so that a reader's first checksum comes soon and recovery cuts little. */
+export const frameLengthMax = 2 ** 20;
+
+let frameBytes: LogBytes | null = null;
+
+/** Where frames are made. One for all logs, because appends never overlap. */
+function frameUnderWay(): LogBytes {
+  return frameBytes ??= new LogBytes(new Uint8Array(frameLengthMax));
+}
+
+export class ActiveLog {
+  readonly #codec: FrameCodec;
+  readonly #publishedTail: PublishedTail;
+  #tail = headPageBytes;
+  #durable = headPageBytes;
+  #records = 0;
+  #syncing: Promise<void> | null = null;
+  #ended = false;
+  /** What a sync threw, or null. A later sync could call bytes durable that the system has dropped. */
+  #failure: unknown = null;
+
+  private constructor(readonly held: HeldLog, readonly generation: bigint) {
+    this.#codec = new FrameCodec({ slot: held.slot, generation });
+    this.#publishedTail = new PublishedTail(held.bytes);
+    this.#publishedTail.store(headPageBytes);
+  }
+
+  /** Claim, steps 3 and 4. The header that `held` carries must say free. */
+  static async claim(held: HeldLog, header: LogHeader, wallMs: number): Promise<ActiveLog> {
+    assert(header.state === "free", "Only a free log is claimed");
+    const { storage } = held.directory;
+    const generation = header.generation + 1n;
+    // A reader that sees the new generation must not take the old one's tail for it.
+    new PublishedTail(held.bytes).withdraw();
+    storage.reach("claim.3.before");
+    held.store({
+      state: "active",
+      generation,
+      length: headPageBytes,
+      durable: headPageBytes,
+      claimedWallMs: wallMs,
+      records: 0,
+    });
+    storage.reach("claim.3.after");
+    storage.reach("claim.4.before");
+    await held.file.syncDataAsync();
+    storage.reach("claim.4.after");
+    return new ActiveLog(held, generation);
+  }
+
+  get slot(): number {
+    return this.held.slot;
+  }
+
+  get tail(): number {
+    return this.#tail;
+  }
+
+  get durable(): number {
+    return this.#durable;
+  }
+
+  get records(): number {
+    return this.#records;
+  }
+
+  get size(): number {
+    return this.held.directory.sizes.logSize;
+  }
+
+  get isEmpty(): boolean {
+    return this.tail === headPageBytes;
+  }
+
+  /** Room for the record batch of one more frame. */
+  get roomBytes(): number {
+    return Math.max(0, this.size - this.tail - frameHeadBytes);
+  }
+
+  /**
+   * Append, step 1: one frame with what the filler writes; nothing where it writes nothing. Throws
+   * `OsError` where the frame cannot be written: then it was not, and the log is as before. On a full disk
+   * it may be tried again once the filler has taken it back; otherwise the writer had better stop.
+   */
+  append(filler: BatchFiller): void {
+    assert(!this.#ended, "A log that is being sealed takes no more");
+    const reserve = Math.min(this.size - this.tail, frameLengthMax);
+    if (reserve <= frameHeadBytes) return;
+    const { storage } = this.held.directory;
+    storage.reach("append.1.before");
+    const length = this.#writeFrame(filler, reserve);
+    if (length === 0) return;
+    this.#tail += length;
+    this.#publishedTail.store(this.#tail);
+    this.#records += filler.filledRecords;
+    storage.reach("append.1.after");
+  }
+
+  /** Writes the batch with the head before it behind the tail. Returns the length of the frame, or 0. */
+  #writeFrame(filler: BatchFiller, reserve: number): number {
+    const frame = frameUnderWay();
+    const length = filler.fill(frame.bytes, frameHeadBytes, reserve);
+    if (length === frameHeadBytes) return 0;
+    assert(length > frameHeadBytes && length <= reserve, "A batch stays in its room");
+    assert(length % frameAlignmentBytes === 0, "A batch ends aligned");
+    const durable = this.#durable;
+    const offset = this.#tail;
+    this.#codec.seal(frame, 0, { offset, length, records: filler.filledRecords, durable });
+    this.held.file.write(frame.bytes.subarray(0, length), offset);
+    return length;
+  }
+
+  get isSyncing(): boolean {
+    return this.#syncing !== null;
+  }
+
+  /**
+   * Append, steps 2 and 3: makes everything that is appended now durable. Waits for a sync in flight
+   * first. Throws where the sync fails: the caller must stop answering and mark the directory failed.
+   * Throws `CorruptError` if the log has lost its name: the caller must stop answering.
+   */
+  async sync(): Promise<void> {
+    const wanted = this.tail;
+    while (this.#syncing !== null) await this.#syncing;
+    if (this.#durable >= wanted) return;
+    this.#syncing = this.#syncOnce();
+    try {
+      await this.#syncing;
+    } finally {
+      this.#syncing = null;
+    }
+  }
+
+  async #syncOnce(): Promise<void> {
+    const { storage } = this.held.directory;
+    storage.reach("append.2.before");
+    const noted = this.#tail;
+    if (this.#failure !== null) throw this.#failure;
+    try {
+      await this.held.file.syncDataAsync();
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
+    storage.reach("append.2.after");
+    // What is durable in a file without a name is lost all the same: nothing is answered then.
+    this.held.refuseUnlinked();
+    storage.reach("append.3.before");
+    assert(noted >= this.#durable, "What is durable only grows");
+    this.#durable = noted;
+    storage.reach("append.3.after");
+  }
+
+  /**
+   * Seal. Stops appending at once; syncs unless told not to; then header, label, lock. An empty log goes
+   * back to the free ones. Throws as `sync`.
+   */
+  async seal({ sync }: { readonly sync: boolean }): Promise<void> {
+    const { storage } = this.held.directory;
+    storage.reach("seal.1.before");
+    this.#ended = true;
+    storage.reach("seal.1.after");
+    if (this.isEmpty) {
+      while (this.#syncing !== null) await this.#syncing;
+      this.held.refuseLost();
+      this.held.store({ state: "free", length: headPageBytes, durable: headPageBytes, records: 0 });
+      this.held.release("free");
+      return;
+    }
+    storage.reach("seal.2.before");
+    if (sync) await this.sync();
+    else while (this.#syncing !== null) await this.#syncing;
+    storage.reach("seal.2.after");
+    // Labels are set by name: another file under it would get them, and lose its own.
+    this.held.refuseLost();
+    storage.reach("seal.3.before");
+    this.held.store({
+      state: "sealed",
+      length: this.tail,
+      durable: this.#durable,
+      records: this.#records,
+    });
+    storage.reach("seal.3.after");
+    storage.reach("seal.4.before");
+    this.held.release("sealed");
+    storage.reach("seal.4.after");
+  }
+
+  /** Leaves the log as it is, for recovery: what a writer does whose sync failed. */
+  abandon(): void {
+    this.#ended = true;
+    this.held.abandon();
+  }
+}

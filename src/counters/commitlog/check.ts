@@ -1,0 +1,231 @@
+/**
+ * Every broken rule of a pool of commit logs. Looks only: it opens as readers do, takes no lock for
+ * longer than an open, and changes nothing. Numbers are those of README.md.
+ */
+
+import type { Storage } from "../../file/mod.ts";
+import { checkBatch } from "../wire/mod.ts";
+import { slotLock } from "./control.ts";
+import type { DataDirectory } from "./directory.ts";
+import { FrameCodec, frameRecords, LogBytes } from "./frame.ts";
+import { decodeHeader, type LogHeader, newestHeader } from "./header.ts";
+import { frameHeadBytes, headerCopyBytes, headPageBytes, type LogIdentity } from "./layout.ts";
+import { LogReader } from "./log_reader.ts";
+import { lostHeaderOffset } from "./lost_header.ts";
+import { findLostLogs } from "./lost_names.ts";
+import { scanLog } from "./recovery.ts";
+import {
+  findGaps,
+  listSlots,
+  lockPathOfSlot,
+  modeOfState,
+  nameOfSlot,
+  pathOfSlot,
+} from "./slot_files.ts";
+
+/** A broken rule: which (README.md numbers them), where, and in words. */
+export interface Violation {
+  readonly invariant: number;
+  readonly path: string;
+  readonly offset: number;
+  readonly message: string;
+}
+
+/**
+ * Checks the logs of an opened data directory. With `labels` also modes and lock names, which hold only
+ * while no daemon is at work.
+ */
+export function checkCommitLogs(
+  directory: DataDirectory,
+  options: { readonly labels?: boolean } = {},
+): Violation[] {
+  const { storage, control, paths } = directory;
+  const violations: Violation[] = [];
+  const mark = directory.failedMark();
+  if (mark !== null) {
+    violations.push({
+      invariant: 11,
+      path: paths.control,
+      offset: 4096,
+      message: `A sync failed (${mark.reason}): run countd check --clear-failed`,
+    });
+  }
+  if (storage.statusOrNull(paths.logs) === null) return violations;
+  const { slots, unfinished } = listSlots(storage, paths.logs);
+  const lost = findLostLogs(directory);
+  for (const { slot, isReplaced } of lost) violations.push(lostName(paths.logs, slot, isReplaced));
+  const lostSlots = lost.map(({ slot }) => slot);
+  for (const { first, last } of findGaps([...slots, ...lostSlots])) {
+    const logs = first === last ? "The log is" : `The logs up to ${nameOfSlot(last)} are`;
+    violations.push({
+      invariant: 14,
+      path: pathOfSlot(paths.logs, first),
+      offset: 0,
+      message:
+        `${logs} missing, and later ones are there: what was in it is unknown; run countd repair`,
+    });
+  }
+  for (const slot of unfinished) {
+    if (lostSlots.includes(slot)) continue;
+    if (!options.labels || control.isHeldElsewhere(slotLock(slot))) continue;
+    violations.push({
+      invariant: 10,
+      path: lockPathOfSlot(paths.logs, slot),
+      offset: 0,
+      message: "A log was not finished when its maker died; the next writer makes it again",
+    });
+  }
+  for (const slot of slots) {
+    violations.push(...checkSlot(directory, slot, options.labels ?? false));
+  }
+  return violations;
+}
+
+function lostName(logs: string, slot: number, isReplaced: boolean): Violation {
+  return {
+    invariant: 13,
+    path: lockPathOfSlot(logs, slot),
+    offset: 0,
+    message: isReplaced
+      ? "A log that was in use has only this name, and its plain name leads to another file: run countd repair"
+      : "A log that was in use has lost its plain name: the next writer, worker or repair gives it back",
+  };
+}
+
+function checkSlot(directory: DataDirectory, slot: number, labels: boolean): Violation[] {
+  const { storage, control, paths, sizes } = directory;
+  const path = pathOfSlot(paths.logs, slot);
+  const status = storage.status(path);
+  if (status.kind !== "file" || status.size !== sizes.logSize) {
+    const what = status.kind === "file" ? `${status.size} bytes` : "no file";
+    return [{
+      invariant: 2,
+      path,
+      offset: 0,
+      message: `Not a log of ${sizes.logSize} bytes: ${what}`,
+    }];
+  }
+  using reader = LogReader.open(directory, slot);
+  // Held by somebody whose label keeps us out for this moment: a living log, nothing to say.
+  if (reader === null) return [];
+  // Before the byte is asked for: a log that is claimed after that is in another use.
+  const capture = reader.capture();
+  const violations = checkLogBytes(path, slot, {
+    bytes: reader.bytes,
+    isHeld: control.isHeldElsewhere(slotLock(slot)),
+  });
+  // Recycled and claimed meanwhile: what was found is the mixture of two uses, and the fold that ended
+  // the first one has verified it.
+  if (capture !== null && !reader.isStill(capture)) return [];
+  if (labels && !control.isHeldElsewhere(slotLock(slot))) {
+    violations.push(...checkLabels(storage, { path, slot, bytes: reader.bytes }));
+  }
+  return violations;
+}
+
+/**
+ * Checks the bytes of one log. `isHeld`: a living process may be appending, so that an unfinished end
+ * is no fault. Ends whatever happens to the bytes meanwhile; what it found then counts only if the log is
+ * still in the same use.
+ */
+export function checkLogBytes(
+  path: string,
+  slot: number,
+  { bytes, isHeld }: { readonly bytes: Uint8Array; readonly isHeld: boolean },
+): Violation[] {
+  const violations: Violation[] = [];
+  const add = (invariant: number, offset: number, message: string) =>
+    violations.push({ invariant, path, offset, message });
+  // Both at once: the holder may store the next header meanwhile.
+  const head = bytes.slice(0, 2 * headerCopyBytes);
+  const copies = [0, headerCopyBytes].map((offset) => ({
+    offset,
+    header: decodeHeader(head.subarray(offset, offset + headerCopyBytes)),
+  }));
+  const valid = copies.filter((copy): copy is { offset: number; header: LogHeader } =>
+    copy.header !== null
+  ).sort((left, right) => left.header.sequence < right.header.sequence ? 1 : -1);
+  const [newest, older] = valid;
+  if (newest === undefined) {
+    add(3, 0, "Neither header copy is valid");
+    return violations;
+  }
+  for (const { offset, header } of valid) {
+    if (header.slot !== slot) add(3, offset, `The header says slot ${header.slot}`);
+  }
+  if (older !== undefined && older.header.generation > newest.header.generation) {
+    add(4, newest.offset, "The generation fell");
+  }
+  const lostOffset = lostHeaderOffset(bytes);
+  if (lostOffset !== null) {
+    add(3, lostOffset, "The newest header is damaged, and the log holds frames: run countd repair");
+  }
+  const { header } = newest;
+  if (header.state === "free" || violations.length > 0) return violations;
+  const length = header.state === "sealed" ? header.length : bytes.length;
+  const identity = { slot, generation: header.generation };
+  const scan = scanLog(bytes, identity, length);
+  const durable = header.state === "sealed" ? header.durable : 0;
+  if (header.state === "sealed" && scan.cut < durable) {
+    add(5, scan.cut, `Damage below the durable length ${durable}: run countd repair`);
+  } else if (!isHeld && scan.cut < scan.durable) {
+    add(6, scan.cut, `Damage below the durable length ${scan.durable}: run countd repair`);
+  }
+  violations.push(...checkFrames(path, bytes, { identity, cut: scan.cut }));
+  return violations;
+}
+
+/** Takes each length from a frame that verifies now: the bytes may be another use's since the scan. */
+function checkFrames(
+  path: string,
+  bytes: Uint8Array,
+  { identity, cut }: { readonly identity: LogIdentity; readonly cut: number },
+): Violation[] {
+  const violations: Violation[] = [];
+  const log = new LogBytes(bytes);
+  const codec = new FrameCodec(identity);
+  for (let offset = headPageBytes;;) {
+    const length = codec.verify(log, offset, cut);
+    if (length === 0) return violations;
+    try {
+      const records = checkBatch(bytes, offset + frameHeadBytes, offset + length);
+      if (records !== frameRecords(log, offset)) {
+        violations.push({
+          invariant: 8,
+          path,
+          offset,
+          message: `The frame says ${frameRecords(log, offset)} records and holds ${records}`,
+        });
+      }
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      violations.push({ invariant: 7, path, offset, message });
+    }
+    offset += length;
+  }
+}
+
+function checkLabels(
+  storage: Storage,
+  { path, slot, bytes }: {
+    readonly path: string;
+    readonly slot: number;
+    readonly bytes: Uint8Array;
+  },
+): Violation[] {
+  const newest = newestHeader(bytes.subarray(0, headPageBytes))?.header;
+  if (newest === undefined || newest.slot !== slot) return [];
+  const { mode, links } = storage.status(path);
+  // An active log of a dead writer carries the labels of a held one until somebody recovers it.
+  if (newest.state === "active") return [];
+  const wanted = modeOfState(newest.state);
+  if (mode === wanted && links === 1) return [];
+  return [{
+    invariant: 9,
+    path,
+    offset: 0,
+    message: `A ${newest.state} log has mode 0${mode.toString(8)} and ${links} names, not 0${
+      wanted.toString(8)
+    } and 1; the next worker puts it right`,
+  }];
+}

@@ -1,0 +1,304 @@
+/**
+ * `DATA/control`: the kernel locks of a data directory, its sizes and format, and the failed mark.
+ *
+ * Invariants:
+ *  1. The file is made whole and appears under its name once. Only a repair replaces it, a damaged one,
+ *     while it holds the daemons' lock of both.
+ *  2. One descriptor for each opened data directory; a lock belongs to that descriptor, so two
+ *     openings keep each other out, also within one process.
+ *  3. Locks are tried, never waited for, and never taken from a living holder.
+ *  4. What is stored about a holder is for messages; whether a lock is held only the kernel knows.
+ */
+
+import { crc32 } from "node:zlib";
+import { assert } from "../../base/assert.ts";
+import { CorruptError, UsageError } from "../../base/errors.ts";
+import {
+  directoryOf,
+  OsError,
+  publishFile,
+  publishNewFile,
+  type Storage,
+  type StoredFile,
+} from "../../file/mod.ts";
+import {
+  controlBytes,
+  controlLayout as at,
+  controlMagic,
+  directoryLocks,
+  directoryVersion,
+  holderBytes,
+  holderLayout,
+  holdersOffset,
+  locksOffset,
+  slotLocksOffset,
+} from "./control_layout.ts";
+import { type FailedMark, readFailedMark, writeFailedMark } from "./failed_mark.ts";
+import type { Holder } from "./holder.ts";
+import { logSizeDefault, logSizeMax, logSizeMin } from "./layout.ts";
+
+/** What is fixed when a data directory is made. All in bytes. */
+export interface DirectorySizes {
+  readonly keyspaceSize: number;
+  readonly keySize: number;
+  readonly logSize: number;
+}
+
+export const directorySizesDefault: DirectorySizes = {
+  keyspaceSize: 256,
+  keySize: 256,
+  logSize: logSizeDefault,
+};
+
+/** Behind the name of a control file that is being made: 32 random digits. */
+const temporarySuffix = /^\.new-[0-9a-f]{32}$/;
+
+export class Control implements Disposable {
+  readonly #held = new Set<number>();
+
+  private constructor(
+    readonly file: StoredFile,
+    readonly sizes: DirectorySizes,
+    readonly identity: string,
+    private readonly self: Holder,
+  ) {}
+
+  /**
+   * Makes `path` where it is missing. Somebody else may be doing the same: one wins, and both then
+   * open the same file.
+   */
+  static create(storage: Storage, path: string, sizes: DirectorySizes): void {
+    const temporaryPath = makeFile(storage, path, sizes);
+    try {
+      using file = storage.open(temporaryPath, { access: "write" });
+      publishNewFile(storage, file, { temporaryPath, path });
+    } catch (error) {
+      if (storage.statusOrNull(temporaryPath) !== null) storage.unlink(temporaryPath);
+      if (!(error instanceof OsError && error.code === "EEXIST")) throw error;
+    }
+  }
+
+  /**
+   * Makes `path` anew, also in the place of a damaged file, with the failed mark that this one carried. The
+   * opening that is returned has held the daemons' lock since before the file had its name, so nobody has
+   * joined. Throws `OsError`, EEXIST where somebody else has made a missing one meanwhile.
+   */
+  static remake(
+    storage: Storage,
+    path: string,
+    { sizes, self }: { readonly sizes: DirectorySizes; readonly self: Holder },
+  ): Control {
+    const temporaryPath = makeFile(storage, path, sizes);
+    try {
+      const control = Control.open(storage, temporaryPath, self);
+      try {
+        control.tryLock(directoryLocks.daemon);
+        const isMissing = storage.statusOrNull(path) === null;
+        const mark = isMissing ? null : failedMarkAt(storage, path);
+        if (mark !== null) writeFailedMark(control.file, mark);
+        const publish = isMissing ? publishNewFile : publishFile;
+        publish(storage, control.file, { temporaryPath, path });
+        return control;
+      } catch (error) {
+        control.close();
+        throw error;
+      }
+    } catch (error) {
+      if (storage.statusOrNull(temporaryPath) !== null) storage.unlink(temporaryPath);
+      throw error;
+    }
+  }
+
+  /**
+   * Takes the daemons' lock of a control file whatever its bytes say, for one that is damaged; null where a
+   * daemon lives. Throws `OsError` where there is no file.
+   */
+  static lockDaemonsOut(storage: Storage, path: string): Disposable | null {
+    const file = storage.open(path, { access: "write" });
+    if (file.tryLockRange(locksOffset + directoryLocks.daemon, 1, "exclusive")) return file;
+    file.close();
+    return null;
+  }
+
+  /**
+   * Removes what processes left that were killed while they made `path`. For the holder of the daemons'
+   * lock: any other process that makes a control file now finds that there is one.
+   */
+  static sweep(storage: Storage, path: string): void {
+    const directory = directoryOf(path);
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    for (const other of storage.readDirectory(directory)) {
+      if (!other.startsWith(name) || !temporarySuffix.test(other.slice(name.length))) continue;
+      storage.unlink(`${directory}/${other}`);
+    }
+  }
+
+  /** Throws `CorruptError` where the file is not what it should be, `OsError` where there is none. */
+  static open(storage: Storage, path: string, self: Holder): Control {
+    const file = storage.open(path, { access: "write" });
+    try {
+      const bytes = new Uint8Array(controlBytes);
+      const read = file.read(bytes, 0);
+      const view = new DataView(bytes.buffer);
+      if (read < controlBytes || !controlMagic.every((byte, index) => bytes[index] === byte)) {
+        throw new CorruptError(`${path} is not the control file of a countd data directory`, {
+          path,
+          offset: 0,
+        });
+      }
+      const version = view.getUint32(at.version.offset, true);
+      // A file of another format has another checksum or another place for it. Where the checksum fits
+      // with our version in its place, only the version is damaged.
+      view.setUint32(at.version.offset, directoryVersion, true);
+      const sum = crc32(bytes.subarray(0, at.checksum.offset));
+      const isSound = view.getUint32(at.checksum.offset, true) === sum;
+      if (version !== directoryVersion && !isSound) {
+        throw new UsageError(
+          `Data directory has format ${version} and this countd reads format ${directoryVersion}: ` +
+            `use the countd that made it (${path})`,
+        );
+      }
+      if (version !== directoryVersion || !isSound) {
+        throw new CorruptError(`Checksum of ${path} does not fit: run countd repair`, {
+          path,
+          offset: at.checksum.offset,
+        });
+      }
+      const sizes = {
+        keyspaceSize: view.getUint32(at.keyspaceSize.offset, true),
+        keySize: view.getUint32(at.keySize.offset, true),
+        logSize: Number(view.getBigUint64(at.logSize.offset, true)),
+      };
+      const identity = hex(bytes.subarray(at.identity.offset, at.identity.offset + 16));
+      return new Control(file, sizes, identity, self);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** Takes a lock of the directory or of a slot; false where it is held, by others or by this opening. */
+  tryLock(lock: number, kind: "shared" | "exclusive" = "exclusive"): boolean {
+    if (this.#held.has(lock)) return false;
+    if (!this.file.tryLockRange(locksOffset + lock, 1, kind)) return false;
+    this.#held.add(lock);
+    if (kind === "exclusive") this.#writeHolder(lock, this.self);
+    return true;
+  }
+
+  unlock(lock: number): void {
+    assert(this.#held.has(lock), "Only a lock that is held is released");
+    this.#held.delete(lock);
+    this.file.unlockRange(locksOffset + lock, 1);
+  }
+
+  holds(lock: number): boolean {
+    return this.#held.has(lock);
+  }
+
+  /** True where another opening holds the lock. */
+  isHeldElsewhere(lock: number): boolean {
+    return this.file.rangeIsHeld(locksOffset + lock, 1, "exclusive");
+  }
+
+  /** What the last exclusive holder of a lock said of itself, or null. */
+  holder(lock: number): Holder | null {
+    const bytes = new Uint8Array(holderBytes);
+    if (this.file.read(bytes, holdersOffset + lock * holderBytes) < holderBytes) return null;
+    const view = new DataView(bytes.buffer);
+    const pid = view.getUint32(holderLayout.pid.offset, true);
+    if (pid === 0) return null;
+    const { offset, size } = holderLayout.bootId;
+    return {
+      pid,
+      startTicks: view.getBigUint64(holderLayout.startTicks.offset, true),
+      bootId: new TextDecoder().decode(bytes.subarray(offset, offset + size)).replace(/\0+$/, ""),
+    };
+  }
+
+  /** For messages: `pid 123`, or `an unknown process`. */
+  describeHolder(lock: number): string {
+    const holder = this.holder(lock);
+    return holder === null ? "an unknown process" : `pid ${holder.pid}`;
+  }
+
+  #writeHolder(lock: number, holder: Holder): void {
+    const bytes = new Uint8Array(holderBytes);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(holderLayout.pid.offset, holder.pid, true);
+    view.setBigUint64(holderLayout.startTicks.offset, holder.startTicks, true);
+    bytes.set(new TextEncoder().encode(holder.bootId).subarray(0, 36), holderLayout.bootId.offset);
+    try {
+      this.file.write(bytes, holdersOffset + lock * holderBytes);
+    } catch (error) {
+      // A full disk must not cost a lock: the entry only serves messages.
+      if (!(error instanceof OsError)) throw error;
+    }
+  }
+
+  /** Closing drops every lock of this opening. */
+  close(): void {
+    this.#held.clear();
+    this.file.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** Writes a control file with a new identity under a name of its own, which is returned. */
+function makeFile(storage: Storage, path: string, sizes: DirectorySizes): string {
+  checkDirectorySizes(sizes);
+  const identity = crypto.getRandomValues(new Uint8Array(at.identity.size));
+  const temporaryPath = `${path}.new-${hex(identity)}`;
+  const bytes = new Uint8Array(controlBytes);
+  const view = new DataView(bytes.buffer);
+  bytes.set(controlMagic, at.magic.offset);
+  view.setUint32(at.version.offset, directoryVersion, true);
+  view.setUint32(at.keyspaceSize.offset, sizes.keyspaceSize, true);
+  view.setUint32(at.keySize.offset, sizes.keySize, true);
+  view.setBigUint64(at.logSize.offset, BigInt(sizes.logSize), true);
+  bytes.set(identity, at.identity.offset);
+  view.setUint32(at.checksum.offset, crc32(bytes.subarray(0, at.checksum.offset)), true);
+  using file = storage.open(temporaryPath, { access: "write", create: "exclusive", mode: 0o600 });
+  try {
+    file.allocate(0, holdersOffset);
+    file.write(bytes, 0);
+  } catch (error) {
+    storage.unlink(temporaryPath);
+    throw error;
+  }
+  return temporaryPath;
+}
+
+function failedMarkAt(storage: Storage, path: string): FailedMark | null {
+  using file = storage.open(path, { access: "read" });
+  return readFailedMark(file);
+}
+
+/** Number of a slot's lock. */
+export function slotLock(slot: number): number {
+  return slotLocksOffset + slot;
+}
+
+/** Throws `UsageError` for sizes that no data directory can have. */
+export function checkDirectorySizes({ keyspaceSize, keySize, logSize }: DirectorySizes): void {
+  for (const [name, size] of [["keyspace-size", keyspaceSize], ["key-size", keySize]] as const) {
+    if (!Number.isInteger(size) || size < 1 || size > 256) {
+      throw new UsageError(`Invalid --${name} ${size}: it is a whole number from 1 to 256`);
+    }
+  }
+  if (!Number.isInteger(logSize) || logSize < logSizeMin || logSize > logSizeMax) {
+    throw new UsageError(
+      `Invalid --log-size ${logSize}: it is a number of bytes from ${logSizeMin} to ${logSizeMax}`,
+    );
+  }
+  if (logSize % 4096 !== 0) {
+    throw new UsageError(`Invalid --log-size ${logSize}: it must be a multiple of 4096`);
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,253 @@
+/**
+ * A data directory: where its parts lie, and the opening that every verb begins with.
+ */
+
+import { BusyError, CorruptError, NotFoundError, UsageError } from "../../base/errors.ts";
+import {
+  leadsTo,
+  makeDirectories,
+  OsError,
+  refuseOtherThanDirectory,
+  type Storage,
+} from "../../file/mod.ts";
+import {
+  checkDirectorySizes,
+  Control,
+  type DirectorySizes,
+  directorySizesDefault,
+} from "./control.ts";
+import { directoryLocks } from "./control_layout.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Events } from "../../base/events.ts";
+import type { Holder } from "./holder.ts";
+import { listSlots } from "./slot_files.ts";
+import { SlotMappings } from "./slot_mappings.ts";
+import {
+  DirectoryFailedError,
+  type FailedMark,
+  readFailedMark,
+  writeFailedMark,
+} from "./failed_mark.ts";
+
+/** Where the parts of a data directory lie. */
+export interface DirectoryPaths {
+  readonly data: string;
+  readonly control: string;
+  readonly logs: string;
+  readonly keyspaces: string;
+  readonly tables: string;
+  readonly db: string;
+}
+
+export function directoryPaths(data: string): DirectoryPaths {
+  return {
+    data,
+    control: `${data}/control`,
+    logs: `${data}/logs`,
+    keyspaces: `${data}/keyspaces`,
+    tables: `${data}/tables`,
+    db: `${data}/db`,
+  };
+}
+
+export class DataDirectory implements Disposable {
+  readonly paths: DirectoryPaths;
+  readonly mappings = new SlotMappings();
+
+  private constructor(
+    readonly storage: Storage,
+    data: string,
+    readonly control: Control,
+  ) {
+    this.paths = directoryPaths(data);
+  }
+
+  get sizes(): DirectorySizes {
+    return this.control.sizes;
+  }
+
+  /**
+   * Opens a data directory and makes what is missing of it. `wanted` are the sizes that somebody asked
+   * for; one that differs from the stored size is refused (`UsageError`), one not given takes it. Throws
+   * `CorruptError` where there are logs or keyspaces and the control file is missing.
+   */
+  static openOrCreate(
+    storage: Storage,
+    data: string,
+    options: {
+      readonly wanted?: Partial<DirectorySizes>;
+      readonly self: Holder;
+      /** Told the sizes of a directory that is about to be made; may throw to prevent it. */
+      readonly beforeMaking?: (sizes: DirectorySizes) => void;
+    },
+  ): DataDirectory {
+    const paths = directoryPaths(data);
+    const wanted = options.wanted ?? {};
+    if (storage.statusOrNull(paths.control) === null) {
+      // Refused before anything is made.
+      refuseOtherThanDirectory(storage, data);
+      refuseRemains(storage, paths);
+      const sizes = { ...directorySizesDefault, ...wanted };
+      checkDirectorySizes(sizes);
+      options.beforeMaking?.(sizes);
+      makeDirectories(storage, data, 0o700);
+      for (const path of [paths.logs, paths.keyspaces]) makeDirectories(storage, path, 0o700);
+      Control.create(storage, paths.control, sizes);
+    }
+    const directory = DataDirectory.open(storage, data, options);
+    // A crash may have left the control file without its neighbours.
+    for (const path of [paths.logs, paths.keyspaces]) makeDirectories(storage, path, 0o700);
+    return directory;
+  }
+
+  /** Throws `NotFoundError` where there is no data directory, and as `openOrCreate` about sizes. */
+  static open(
+    storage: Storage,
+    data: string,
+    options: { readonly wanted?: Partial<DirectorySizes>; readonly self: Holder },
+  ): DataDirectory {
+    const directory = DataDirectory.openOrNull(storage, data, options);
+    if (directory !== null) return directory;
+    throw new NotFoundError(
+      `No data directory at ${data}: start countd write or serve there first`,
+    );
+  }
+
+  /** As `open`, but null where there is no data directory yet; `FailedError` where none can be. */
+  static openOrNull(
+    storage: Storage,
+    data: string,
+    options: { readonly wanted?: Partial<DirectorySizes>; readonly self: Holder },
+  ): DataDirectory | null {
+    const { control: path } = directoryPaths(data);
+    let control: Control;
+    try {
+      control = Control.open(storage, path, options.self);
+    } catch (error) {
+      if (!(error instanceof OsError)) throw error;
+      if (error.code === "ENOTDIR") refuseOtherThanDirectory(storage, data);
+      else if (error.code !== "ENOENT") throw error;
+      return null;
+    }
+    try {
+      refuseOtherSizes(data, control.sizes, options.wanted ?? {});
+    } catch (error) {
+      control.close();
+      throw error;
+    }
+    return new DataDirectory(storage, data, control);
+  }
+
+  /** Throws `DirectoryFailedError` where a failed sync has left its mark. */
+  refuseFailed(): void {
+    const mark = this.failedMark();
+    if (mark !== null) throw new DirectoryFailedError(this.paths.data, mark);
+  }
+
+  failedMark(): FailedMark | null {
+    return readFailedMark(this.control.file);
+  }
+
+  /** Marks the directory failed; a disk that refuses even this is reported by the caller's own exit. */
+  markFailed(reason: string, wallMs: number): void {
+    try {
+      writeFailedMark(this.control.file, { reason, wallMs });
+    } catch (error) {
+      if (!(error instanceof OsError)) throw error;
+    }
+  }
+
+  /**
+   * Says that a daemon serves this directory. Throws `BusyError` while a repair or clearing runs, and where
+   * the control file was replaced since it was opened: its locks keep nobody out any more.
+   */
+  joinDaemons(): void {
+    if (this.control.tryLock(directoryLocks.daemon, "shared")) {
+      if (leadsTo(this.storage, this.paths.control, this.control.file.status())) return;
+      this.control.unlock(directoryLocks.daemon);
+      throw new BusyError(
+        `The control file of data directory ${this.paths.data} was replaced meanwhile: try again`,
+      );
+    }
+    throw new BusyError(
+      `Data directory ${this.paths.data} is being checked or repaired by ` +
+        `${this.control.describeHolder(directoryLocks.daemon)}: try again when that is done`,
+    );
+  }
+
+  close(): void {
+    this.mappings.close();
+    this.control.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** Says that a sync failed, marks the directory, and gives the error to end with. */
+export function failDirectory(
+  directory: DataDirectory,
+  error: unknown,
+  { clock, events }: { readonly clock: Clock; readonly events: Events },
+): DirectoryFailedError {
+  const reason = error instanceof Error ? error.message : String(error);
+  events.report("error", "sync failed: no more answers, the directory is marked failed", {
+    reason,
+  });
+  const mark = { reason, wallMs: clock.wallMs() };
+  directory.markFailed(mark.reason, mark.wallMs);
+  return new DirectoryFailedError(directory.paths.data, mark);
+}
+
+/**
+ * True if there are logs or keyspaces. Directories without any, and without a control file, are what a
+ * first start leaves that was cut short.
+ */
+export function holdsCounters(storage: Storage, { logs, keyspaces }: DirectoryPaths): boolean {
+  const isDirectory = (path: string) => storage.statusOrNull(path)?.kind === "directory";
+  if (
+    isDirectory(logs) && Object.values(listSlots(storage, logs)).some(({ length }) => length > 0)
+  ) {
+    return true;
+  }
+  // A mount or an image may have brought `lost+found` or `.gitkeep`.
+  return isDirectory(keyspaces) &&
+    storage.readDirectory(keyspaces).some((name) =>
+      !name.startsWith(".") && storage.statusOrNull(`${keyspaces}/${name}`)?.kind === "file"
+    );
+}
+
+/**
+ * A control file is durable before the first log is made. Where it is missing now, somebody removed it:
+ * daemons that still have it open would be locked out by no new one.
+ */
+function refuseRemains(storage: Storage, paths: DirectoryPaths): void {
+  const { data, control } = paths;
+  if (!holdsCounters(storage, paths)) return;
+  // Asked last: somebody may have made all of it meanwhile.
+  if (storage.statusOrNull(control) !== null) return;
+  throw new CorruptError(
+    `The control file of data directory ${data} is missing: end all daemons, then run countd repair`,
+    { path: control, offset: 0 },
+  );
+}
+
+function refuseOtherSizes(
+  data: string,
+  stored: DirectorySizes,
+  wanted: Partial<DirectorySizes>,
+): void {
+  const names = [["keyspaceSize", "keyspace-size"], ["keySize", "key-size"], [
+    "logSize",
+    "log-size",
+  ]] as const;
+  for (const [field, option] of names) {
+    const size = wanted[field];
+    if (size === undefined || size === stored[field]) continue;
+    throw new UsageError(
+      `Data directory ${data} was made with --${option} ${stored[field]}, not ${size}: leave the ` +
+        `option out, or use another directory`,
+    );
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * The failed mark of a data directory. A sync that failed may have lost what was written before it, and
+ * the kernel forgets: nobody may trust the page cache again until every file has been read back. So the
+ * directory says so, in a page of its own in `DATA/control`, and every daemon refuses it.
+ */
+
+import { crc32 } from "node:zlib";
+import { CountdError } from "../../base/errors.ts";
+import type { StoredFile } from "../../file/mod.ts";
+import {
+  failedMagic,
+  failedMarkBytes,
+  failedMarkLayout as at,
+  failedMarkOffset,
+} from "./control_layout.ts";
+
+export interface FailedMark {
+  readonly reason: string;
+  /** For display only. */
+  readonly wallMs: number;
+}
+
+/** Thrown by whoever would serve a data directory that is marked failed. */
+export class DirectoryFailedError extends CountdError {
+  override readonly name = "DirectoryFailedError";
+  override readonly kind = "corruption";
+
+  constructor(readonly directory: string, readonly mark: FailedMark) {
+    super(
+      `Data directory ${directory} is marked failed (${mark.reason}): end all daemons and run ` +
+        `countd check --clear-failed --data ${directory}`,
+    );
+  }
+}
+
+/** The mark, or null. A torn mark counts as a mark: it was about to be set. */
+export function readFailedMark(control: StoredFile): FailedMark | null {
+  const bytes = new Uint8Array(failedMarkBytes);
+  if (control.read(bytes, failedMarkOffset) < failedMarkBytes) return null;
+  if (bytes.every((byte) => byte === 0)) return null;
+  const view = new DataView(bytes.buffer);
+  const length = view.getUint32(at.reasonLength.offset, true);
+  const whole = failedMagic.every((byte, index) => bytes[index] === byte) &&
+    length <= at.reason.size && view.getUint32(at.checksum.offset, true) === checksum(bytes);
+  if (!whole) return { reason: "the mark itself is damaged", wallMs: 0 };
+  const text = bytes.subarray(at.reason.offset, at.reason.offset + length);
+  return {
+    reason: new TextDecoder().decode(text),
+    wallMs: Number(view.getBigInt64(at.wallMs.offset, true)),
+  };
+}
+
+/** Sets the mark and tries to make it durable; the space for it was allocated with the file. */
+export function writeFailedMark(control: StoredFile, mark: FailedMark): void {
+  const bytes = new Uint8Array(failedMarkBytes);
+  const view = new DataView(bytes.buffer);
+  const reason = new TextEncoder().encode(mark.reason).subarray(0, at.reason.size);
+  bytes.set(failedMagic, at.mark.offset);
+  view.setBigInt64(at.wallMs.offset, BigInt(Math.trunc(mark.wallMs)), true);
+  view.setUint32(at.reasonLength.offset, reason.length, true);
+  bytes.set(reason, at.reason.offset);
+  view.setUint32(at.checksum.offset, checksum(bytes), true);
+  control.write(bytes, failedMarkOffset);
+  control.syncData();
+}
+
+/** Removes the mark, durably. */
+export function clearFailedMark(control: StoredFile): void {
+  control.write(new Uint8Array(failedMarkBytes), failedMarkOffset);
+  control.syncData();
+}
+
+function checksum(bytes: Uint8Array): number {
+  const copy = bytes.slice();
+  copy.fill(0, at.checksum.offset, at.checksum.offset + at.checksum.size);
+  return crc32(copy);
+}

@@ -1,0 +1,129 @@
+/**
+ * A frame: what one append puts into a log. Pure functions over bytes.
+ *
+ * A frame exists once the published tail is behind it, or, after a crash, when its checksum fits. The
+ * checksum is seeded with slot, generation and offset, so neither a frame of an older use of the file nor
+ * one that was written to the wrong place ever passes. A frame is never all zero: its length and its
+ * magic are not.
+ */
+
+import { crc32 } from "node:zlib";
+import { assert } from "../../base/assert.ts";
+import {
+  frameAlignmentBytes,
+  frameHeadBytes,
+  frameLayout as at,
+  frameMagic,
+  type LogIdentity,
+} from "./layout.ts";
+
+const seedBytes = 24;
+
+/** Seals and verifies the frames of one log. Holds scratch memory, so that neither allocates much. */
+export class FrameCodec {
+  readonly #seed = new Uint8Array(seedBytes);
+  readonly #seedView = new DataView(this.#seed.buffer);
+
+  constructor(readonly identity: LogIdentity) {
+    this.#seedView.setUint32(0, identity.slot, true);
+    this.#seedView.setBigUint64(8, identity.generation, true);
+  }
+
+  /**
+   * Finishes a frame whose record batch already lies at `start + 32` of `bytes`: head, checksum, and last
+   * the length. `offset` is where the frame stands in its log, `length` that of the whole frame.
+   */
+  seal(
+    { bytes, view }: LogBytes,
+    start: number,
+    { offset, length, records, durable }: {
+      readonly offset: number;
+      readonly length: number;
+      readonly records: number;
+      readonly durable: number;
+    },
+  ): void {
+    assert(offset % frameAlignmentBytes === 0, "A frame is aligned");
+    assert(length % frameAlignmentBytes === 0, "A frame's length is aligned");
+    assert(length > frameHeadBytes, "A frame holds something");
+    assert(durable <= offset, "Nothing at or behind a new frame is durable yet");
+    view.setUint32(start + at.durable.offset, durable, true);
+    view.setUint32(start + at.durable.offset + 4, 0, true);
+    view.setUint32(start + at.records.offset, records, true);
+    view.setUint16(start + at.magic.offset, frameMagic, true);
+    view.setUint16(start + at.reserved.offset, 0, true);
+    view.setUint32(start + at.reserved64.offset, 0, true);
+    view.setUint32(start + at.reserved64.offset + 4, 0, true);
+    const body = bytes.subarray(start + at.durable.offset, start + length);
+    view.setUint32(start + at.checksum.offset, this.#checksum(body, { offset, length }), true);
+    view.setUint32(start + at.length.offset, length, true);
+  }
+
+  /**
+   * Length of the whole frame at `offset`, or 0 where there is no valid one that ends at or before
+   * `limit`.
+   */
+  verify(log: LogBytes, offset: number, limit: number): number {
+    const length = plausibleLength(log, offset, limit);
+    if (length === 0) return 0;
+    const sum = log.view.getUint32(offset + at.checksum.offset, true);
+    const body = log.bytes.subarray(offset + at.durable.offset, offset + length);
+    return sum === this.#checksum(body, { offset, length }) ? length : 0;
+  }
+
+  /** Over what follows the checksum in the frame. */
+  #checksum(
+    body: Uint8Array,
+    { offset, length }: { readonly offset: number; readonly length: number },
+  ): number {
+    this.#seedView.setUint32(4, length, true);
+    this.#seedView.setUint32(16, offset, true);
+    return crc32(body, crc32(this.#seed));
+  }
+}
+
+/** The bytes of a log through the three views that frames need. Its buffer must start 8-aligned. */
+export class LogBytes {
+  readonly view: DataView;
+  readonly words: Int32Array;
+
+  constructor(readonly bytes: Uint8Array) {
+    assert(bytes.byteOffset % 8 === 0, "A log starts aligned");
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >>> 2);
+  }
+}
+
+/**
+ * Length of what may be a frame of any use of the log, or 0: cheap tests that almost nothing but a frame
+ * passes, before the checksum is paid for.
+ */
+export function plausibleLength(log: LogBytes, offset: number, limit: number): number {
+  if (offset + frameHeadBytes > limit) return 0;
+  const length = Atomics.load(log.words, offset / 4) >>> 0;
+  const { view } = log;
+  const isPlausible = length > frameHeadBytes && length % frameAlignmentBytes === 0 &&
+    offset + length <= limit &&
+    view.getUint16(offset + at.magic.offset, true) === frameMagic &&
+    view.getUint16(offset + at.reserved.offset, true) === 0 &&
+    view.getUint32(offset + at.durable.offset, true) <= offset &&
+    view.getUint32(offset + at.durable.offset + 4, true) === 0;
+  return isPlausible ? length : 0;
+}
+
+/** What the head of a verified frame says. */
+export function frameDurable(log: LogBytes, offset: number): number {
+  return log.view.getUint32(offset + at.durable.offset, true);
+}
+
+/** Counter records in a verified frame. */
+export function frameRecords(log: LogBytes, offset: number): number {
+  return log.view.getUint32(offset + at.records.offset, true);
+}
+
+/** Counter records in the batch at `batchStart` of a verified frame. */
+export function batchRecords(log: Uint8Array, batchStart: number): number {
+  const head = batchStart - frameHeadBytes;
+  const view = new DataView(log.buffer, log.byteOffset + head, frameHeadBytes);
+  return view.getUint32(at.records.offset, true);
+}

@@ -1,0 +1,127 @@
+/**
+ * The header of a commit log: two checksummed copies of 512 bytes, so that a torn store leaves the
+ * other one whole. The newest valid copy wins; the next store goes to the older one.
+ *
+ * Invariants of a valid copy: magic, version and checksum fit; the state is one of the three;
+ * 4096 ≤ length ≤ logSize; durable ≤ length; the unused bytes are zero.
+ */
+
+import { crc32 } from "node:zlib";
+import { assert } from "../../base/assert.ts";
+import {
+  headerCopyBytes,
+  headerLayout as at,
+  headPageBytes,
+  liveLayout,
+  logMagic,
+  logVersion,
+} from "./layout.ts";
+
+/** free: may be claimed · active: a writer appends · sealed: waits for a fold. */
+export type LogState = "free" | "active" | "sealed";
+
+const stateNumbers = { free: 1, active: 2, sealed: 3 } as const;
+const statesByNumber: Readonly<Record<number, LogState>> = { 1: "free", 2: "active", 3: "sealed" };
+
+export interface LogHeader {
+  readonly slot: number;
+  /** Raised with every claim and never reused: it names the content. */
+  readonly generation: bigint;
+  /** Raised with every store of a header. */
+  readonly sequence: bigint;
+  readonly state: LogState;
+  readonly logSize: number;
+  /** End of the last frame when sealed; the head page's end otherwise. */
+  readonly length: number;
+  /** What was known to be durable when sealed. */
+  readonly durable: number;
+  /** When the log was claimed; for display only. */
+  readonly claimedWallMs: number;
+  /** Counter records when sealed; for display only. */
+  readonly records: number;
+}
+
+/** One copy as bytes. */
+export function encodeHeader(header: LogHeader): Uint8Array {
+  assert(header.length >= headPageBytes, "A log is at least its head page");
+  assert(header.length <= header.logSize, "A log ends within its file");
+  assert(header.durable <= header.length, "Nothing is durable beyond the end");
+  const bytes = new Uint8Array(headerCopyBytes);
+  const view = new DataView(bytes.buffer);
+  bytes.set(logMagic, at.magic.offset);
+  view.setUint32(at.version.offset, logVersion, true);
+  view.setUint32(at.slot.offset, header.slot, true);
+  view.setBigUint64(at.generation.offset, header.generation, true);
+  view.setBigUint64(at.sequence.offset, header.sequence, true);
+  view.setUint32(at.state.offset, stateNumbers[header.state], true);
+  view.setBigUint64(at.logSize.offset, BigInt(header.logSize), true);
+  view.setBigUint64(at.length.offset, BigInt(header.length), true);
+  view.setBigUint64(at.durable.offset, BigInt(header.durable), true);
+  view.setBigInt64(at.claimedWallMs.offset, BigInt(Math.trunc(header.claimedWallMs)), true);
+  view.setBigUint64(at.records.offset, BigInt(header.records), true);
+  view.setUint32(at.checksum.offset, crc32(bytes.subarray(0, at.checksum.offset)), true);
+  return bytes;
+}
+
+/** One copy from bytes that nobody changes, or null where anything about it is wrong. */
+export function decodeHeader(bytes: Uint8Array): LogHeader | null {
+  if (bytes.length !== headerCopyBytes) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (!logMagic.every((byte, index) => bytes[index] === byte)) return null;
+  if (view.getUint32(at.version.offset, true) !== logVersion) return null;
+  const sum = crc32(bytes.subarray(0, at.checksum.offset));
+  if (view.getUint32(at.checksum.offset, true) !== sum) return null;
+  const state = statesByNumber[view.getUint32(at.state.offset, true)];
+  if (state === undefined) return null;
+  const logSize = Number(view.getBigUint64(at.logSize.offset, true));
+  const length = Number(view.getBigUint64(at.length.offset, true));
+  const durable = Number(view.getBigUint64(at.durable.offset, true));
+  if (length < headPageBytes || length > logSize || durable > length) return null;
+  return {
+    slot: view.getUint32(at.slot.offset, true),
+    generation: view.getBigUint64(at.generation.offset, true),
+    sequence: view.getBigUint64(at.sequence.offset, true),
+    state,
+    logSize,
+    length,
+    durable,
+    claimedWallMs: Number(view.getBigInt64(at.claimedWallMs.offset, true)),
+    records: Number(view.getBigUint64(at.records.offset, true)),
+  };
+}
+
+/**
+ * The newest valid copy of a head page, and where it lies; null where neither is valid. Both are taken out
+ * of the page before anything is looked at: in a mapping the holder may store the next header meanwhile,
+ * and a checksum of old bytes must never vouch for new ones.
+ */
+export function newestHeader(
+  headPage: Uint8Array,
+): { readonly header: LogHeader; readonly copy: 0 | 1 } | null {
+  const taken = headPage.slice(0, 2 * headerCopyBytes);
+  const first = decodeHeader(taken.subarray(0, headerCopyBytes));
+  const second = decodeHeader(taken.subarray(headerCopyBytes));
+  if (first === null) return second === null ? null : { header: second, copy: 1 };
+  if (second === null || second.sequence < first.sequence) return { header: first, copy: 0 };
+  return { header: second, copy: 1 };
+}
+
+/**
+ * Stores a header over the older copy of a mapped head page and then moves the change word, which
+ * tells readers in other processes to look again.
+ */
+export function storeHeader(mapped: Uint8Array, header: LogHeader): void {
+  const newest = newestHeader(mapped);
+  assert(
+    newest === null || header.sequence > newest.header.sequence,
+    "A header is stored only over an older one",
+  );
+  const copy = newest === null || newest.copy === 1 ? 0 : 1;
+  mapped.set(encodeHeader(header), copy * headerCopyBytes);
+  Atomics.add(changeWord(mapped), 0, 1);
+}
+
+/** The word that moves with every header: equal readings mean that nothing was stored between. */
+export function changeWord(mapped: Uint8Array): Int32Array {
+  return new Int32Array(mapped.buffer, mapped.byteOffset + liveLayout.change.offset, 1);
+}

@@ -1,0 +1,158 @@
+/**
+ * A log that this process holds: its byte in the kernel, its lock name, a descriptor and a mapping.
+ * Taken in the order byte lock, link, chmod, open; let go in reverse. Writers, recovery and folds all
+ * pass through here.
+ */
+
+import { assert } from "../../base/assert.ts";
+import { CorruptError } from "../../base/errors.ts";
+import { leadsTo, type Mapping, type StoredFile } from "../../file/mod.ts";
+import { slotLock } from "./control.ts";
+import type { DataDirectory } from "./directory.ts";
+import { type LogHeader, newestHeader, storeHeader } from "./header.ts";
+import { headPageBytes } from "./layout.ts";
+import { lostHeaderOffset } from "./lost_header.ts";
+import type { SlotMapping } from "./slot_mappings.ts";
+import {
+  heldMode,
+  linkLockName,
+  lockPathOfSlot,
+  modeOfState,
+  pathOfSlot,
+  unlinkLockName,
+} from "./slot_files.ts";
+
+export class HeldLog {
+  readonly #mapped: SlotMapping;
+  #released = false;
+
+  private constructor(
+    readonly directory: DataDirectory,
+    readonly slot: number,
+    readonly file: StoredFile,
+    mapped: SlotMapping,
+    /** Label before it was taken, put back where nothing could be read. */
+    readonly modeBefore: number,
+  ) {
+    this.#mapped = mapped;
+  }
+
+  /**
+   * Takes a slot, or null where somebody else holds its byte. Throws `CorruptError` for a file that
+   * cannot be a log (wrong size, not a file); the slot is then left as it was.
+   */
+  static take(directory: DataDirectory, slot: number): HeldLog | null {
+    const { storage, control, paths, sizes } = directory;
+    const path = pathOfSlot(paths.logs, slot);
+    storage.reach("claim.1.before");
+    if (!control.tryLock(slotLock(slot))) return null;
+    storage.reach("claim.1.after");
+    let file: StoredFile | null = null;
+    try {
+      const status = storage.status(path);
+      if (status.kind !== "file" || status.size !== sizes.logSize) {
+        throw new CorruptError(
+          `${path} is no commit log: it ${
+            status.kind === "file"
+              ? `has ${status.size} bytes and not ${sizes.logSize}`
+              : "is not a file"
+          }; it is left alone (countd repair sets it aside)`,
+          { path, offset: 0 },
+        );
+      }
+      storage.reach("claim.2.before");
+      linkLockName(storage, paths.logs, slot);
+      storage.chmod(path, heldMode);
+      file = storage.open(lockPathOfSlot(paths.logs, slot), { access: "write" });
+      const mapped = directory.mappings.take(slot, file, sizes.logSize);
+      storage.reach("claim.2.after");
+      return new HeldLog(directory, slot, file, mapped, status.mode);
+    } catch (error) {
+      file?.close();
+      control.unlock(slotLock(slot));
+      throw error;
+    }
+  }
+
+  get path(): string {
+    return pathOfSlot(this.directory.paths.logs, this.slot);
+  }
+
+  /** All of the log, mapped, for as long as it is held. */
+  get mapping(): Mapping {
+    assert(!this.#released, "A log that was let go of is not looked at");
+    return this.#mapped.mapping;
+  }
+
+  get bytes(): Uint8Array {
+    return this.mapping.bytes;
+  }
+
+  /** The newest header, or null where it is damaged. */
+  header(): LogHeader | null {
+    const newest = newestHeader(this.bytes.subarray(0, headPageBytes));
+    if (newest === null || newest.header.slot !== this.slot) return null;
+    return lostHeaderOffset(this.bytes) === null ? newest.header : null;
+  }
+
+  /** Stores the next header over the older copy. */
+  store(change: Partial<LogHeader> & Pick<LogHeader, "state">): LogHeader {
+    const before = this.header();
+    assert(before !== null, "A header is stored over a valid one");
+    const next: LogHeader = { ...before, ...change, sequence: before.sequence + 1n };
+    assert(next.generation >= before.generation, "A generation never falls");
+    storeHeader(this.bytes, next);
+    return next;
+  }
+
+  /**
+   * Throws `CorruptError` if the log has lost one of its names and its plain name does not lead to it: the
+   * question that costs least, for each sync.
+   */
+  refuseUnlinked(): void {
+    if (this.file.status().links < 2) this.refuseLost();
+  }
+
+  /** Throws `CorruptError` if the plain name is gone or leads to another file. */
+  refuseLost(): void {
+    const { storage, paths } = this.directory;
+    const identity = this.file.status();
+    if (leadsTo(storage, this.path, identity)) return;
+    const lockPath = lockPathOfSlot(paths.logs, this.slot);
+    const what = storage.statusOrNull(paths.data) === null
+      ? `Data directory ${paths.data} is gone, and with it the log that is written: it was removed or moved`
+      : `${this.path} does not lead to the log that is written: it was removed or replaced`;
+    const next = leadsTo(storage, lockPath, identity)
+      ? `${lockPath} still leads to the log: start countd again, which recovers it`
+      : "what was written to the log and not folded is lost unless another name leads to it";
+    throw new CorruptError(`${what}. No more is answered; ${next}`, { path: this.path, offset: 0 });
+  }
+
+  /**
+   * Lets go: label, lock name, byte, in this order. `label` is the state that the header says; null
+   * puts the old label back (for a log that could not be read).
+   */
+  release(label: "free" | "sealed" | null): void {
+    if (this.#released) return;
+    this.#released = true;
+    const { storage, control, paths } = this.directory;
+    try {
+      const mode = label === null ? this.modeBefore : modeOfState(label);
+      storage.chmod(this.path, mode);
+      unlinkLockName(storage, paths.logs, this.slot);
+    } finally {
+      this.directory.mappings.giveBack(this.slot, this.#mapped);
+      this.file.close();
+      control.unlock(slotLock(this.slot));
+    }
+  }
+
+  /** Drops the byte and leaves the labels: what a process does that must stop at once. */
+  abandon(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#mapped.mapping.release();
+    this.file.close();
+    this.directory.control.unlock(slotLock(this.slot));
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * The first page of a log as a reader sees it: what the log holds at this moment. Never locked, never
+ * changed. A slot is opened once and stays mapped, because slots are never deleted.
+ */
+
+import { OsError } from "../../file/mod.ts";
+import type { Mapping, StoredFile } from "../../file/mod.ts";
+import { slotLock } from "./control.ts";
+import type { DataDirectory } from "./directory.ts";
+import { changeWord, type LogState, newestHeader } from "./header.ts";
+import { headPageBytes } from "./layout.ts";
+import { PublishedTail } from "./published_tail.ts";
+import { heldMode, lockPathOfSlot, pathOfSlot } from "./slot_files.ts";
+import { wasInUse } from "./was_in_use.ts";
+
+/** What a log held at one moment: frames lie below `limit`. */
+export interface Capture {
+  readonly generation: bigint;
+  readonly state: LogState;
+  /** End of the published frames. Not all of them need be durable, or valid after a crash. */
+  readonly limit: number;
+  /** What is known to be durable; damage below it is corruption. */
+  readonly durable: number;
+  readonly claimedWallMs: number;
+  /** The change word before the header was read; see `hasChanged`. */
+  readonly change: number;
+}
+
+/** A slot that is open for reading, so much of it mapped as is needed. */
+export interface OpenSlot {
+  readonly slot: number;
+  readonly path: string;
+  readonly logSize: number;
+  readonly file: StoredFile;
+  readonly mapping: Mapping;
+}
+
+export class LogHead implements Disposable {
+  readonly slot: number;
+  readonly path: string;
+  readonly file: StoredFile;
+  readonly #logSize: number;
+  readonly #mapping: Mapping;
+  readonly #page: Uint8Array;
+  readonly #change: Int32Array;
+  readonly #publishedTail: PublishedTail;
+
+  protected constructor({ slot, path, logSize, file, mapping }: OpenSlot) {
+    this.slot = slot;
+    this.path = path;
+    this.file = file;
+    this.#logSize = logSize;
+    this.#mapping = mapping;
+    this.#page = mapping.bytes.subarray(0, headPageBytes);
+    this.#change = changeWord(this.#page);
+    this.#publishedTail = new PublishedTail(this.#page);
+  }
+
+  /** As `LogReader.open`, for who looks at what a log holds and not into it. */
+  static openHead(directory: DataDirectory, slot: number): LogHead | null {
+    const opened = openSlot(directory, slot, headPageBytes);
+    return opened === null ? null : new LogHead(opened);
+  }
+
+  /** End of the frames that may be looked at: one atomic load. */
+  get publishedTail(): number {
+    return this.#publishedTail.load();
+  }
+
+  /** False where neither header nor tail moved since a capture: two atomic loads. */
+  hasChanged(capture: Capture): boolean {
+    if (Atomics.load(this.#change, 0) !== capture.change) return true;
+    return capture.state === "active" && this.publishedTail > capture.limit;
+  }
+
+  /** Null where no header copy is valid. */
+  capture(): Capture | null {
+    for (;;) {
+      const change = Atomics.load(this.#change, 0);
+      const tail = this.publishedTail;
+      const newest = newestHeader(this.#page);
+      if (Atomics.load(this.#change, 0) !== change) continue;
+      // A claim sets the tail back before it stores its header, and tells of it after.
+      if (this.publishedTail < tail) continue;
+      if (newest === null || newest.header.slot !== this.slot) return null;
+      const { generation, state, length, durable, claimedWallMs } = newest.header;
+      const limit = state === "sealed"
+        ? length
+        : state === "active"
+        ? Math.max(headPageBytes, Math.min(tail, this.#logSize))
+        : headPageBytes;
+      return { generation, state, limit, durable, claimedWallMs, change };
+    }
+  }
+
+  /** True where the log is still in the same use as at the capture. */
+  isStill(capture: Capture): boolean {
+    if (Atomics.load(this.#change, 0) === capture.change) return true;
+    return this.capture()?.generation === capture.generation;
+  }
+
+  close(): void {
+    this.#mapping.release();
+    this.file.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * Opens a slot for reading and maps its first `length` bytes. If the plain name is missing, the lock name
+ * may lead to a log that lost it: see `listReadableSlots`. Null where the file is no whole log (it is
+ * being made, or is damaged), or where its label refuses us and its byte is held: then the holder has set
+ * 0600 or is about to, so try again shortly.
+ */
+export function openSlot(
+  directory: DataDirectory,
+  slot: number,
+  length: number,
+): OpenSlot | null {
+  const { storage, paths, sizes: { logSize } } = directory;
+  const plainPath = pathOfSlot(paths.logs, slot);
+  let path = plainPath;
+  let status = storage.statusOrNull(path);
+  if (status === null) {
+    path = lockPathOfSlot(paths.logs, slot);
+    status = storage.statusOrNull(path);
+  }
+  if (status === null || status.kind !== "file" || status.size !== logSize) return null;
+  const file = openWhateverTheLabel(directory, slot, path);
+  if (file === null) return null;
+  try {
+    if (path !== plainPath && !wasInUse(file)) {
+      file.close();
+      return null;
+    }
+    return { slot, path, logSize, file, mapping: file.map(length, "read") };
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/**
+ * An ordinary user cannot open a sealed log (0200) for reading. Then, for that moment only, the slot's
+ * byte is taken, the mode widened, the file opened, and the mode put back.
+ */
+export function openWhateverTheLabel(
+  { storage, control }: DataDirectory,
+  slot: number,
+  path: string,
+): StoredFile | null {
+  try {
+    return storage.open(path, { access: "read" });
+  } catch (error) {
+    if (!(error instanceof OsError && error.code === "EACCES")) throw error;
+  }
+  if (!control.tryLock(slotLock(slot))) return null;
+  try {
+    const { mode } = storage.status(path);
+    storage.chmod(path, heldMode);
+    try {
+      return storage.open(path, { access: "read" });
+    } finally {
+      storage.chmod(path, mode);
+    }
+  } finally {
+    control.unlock(slotLock(slot));
+  }
+}

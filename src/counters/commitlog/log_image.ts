@@ -1,0 +1,100 @@
+/**
+ * A log as a whole, made from frames that lie elsewhere: what a backup and a repair write. The frames
+ * are sealed anew at their new offsets, so they pass only there.
+ */
+
+import { assert } from "../../base/assert.ts";
+import { FrameCodec, frameRecords, LogBytes, plausibleLength } from "./frame.ts";
+import { encodeHeader, type LogState } from "./header.ts";
+import { frameAlignmentBytes, frameHeadBytes, headPageBytes, type LogIdentity } from "./layout.ts";
+
+/** Where a valid frame lies in a log. */
+export interface FramePlace {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Every valid frame of a use of a log, also those behind damage, in order. */
+export function findFrames(
+  bytes: Uint8Array,
+  identity: LogIdentity,
+  limit: number,
+): FramePlace[] {
+  const log = new LogBytes(bytes);
+  const codec = new FrameCodec(identity);
+  const places: FramePlace[] = [];
+  for (let offset = headPageBytes; offset + frameHeadBytes <= limit;) {
+    const length = codec.verify(log, offset, limit);
+    if (length > 0) places.push({ offset, length });
+    offset += length > 0 ? length : frameAlignmentBytes;
+  }
+  return places;
+}
+
+/**
+ * The latest use, of those from `first` to `last`, of which a log whose header is lost holds a valid
+ * frame; null where there is none. Each use writes from the start, so frames of earlier ones may follow
+ * behind it, and of later ones there are none.
+ */
+export function findLatestGeneration(
+  bytes: Uint8Array,
+  slot: number,
+  { first, last }: { readonly first: bigint; readonly last: bigint },
+): bigint | null {
+  const log = new LogBytes(bytes);
+  // Looked for once, for a checksum of each is all that a generation costs then.
+  const offsets: number[] = [];
+  for (let offset = headPageBytes; offset < bytes.length; offset += frameAlignmentBytes) {
+    if (plausibleLength(log, offset, bytes.length) > 0) offsets.push(offset);
+  }
+  for (let generation = last; generation >= first; generation--) {
+    const codec = new FrameCodec({ slot, generation });
+    if (offsets.some((offset) => codec.verify(log, offset, bytes.length) > 0)) return generation;
+  }
+  return null;
+}
+
+/** Head page of a free log: its next use is the one after `generation`. */
+export function freeLogImage(log: LogIdentity & { readonly logSize: number }): Uint8Array {
+  return logImage(new Uint8Array(0), [], { ...log, claimedWallMs: 0 }).bytes;
+}
+
+/**
+ * Head page and frames of a log at rest: sealed with these frames, or free where there are none. The file
+ * it belongs into has `logSize` bytes; what follows the image is zeros.
+ */
+export function logImage(
+  source: Uint8Array,
+  places: readonly FramePlace[],
+  log: LogIdentity & { readonly logSize: number; readonly claimedWallMs: number },
+): { readonly bytes: Uint8Array; readonly state: LogState; readonly records: number } {
+  const length = places.reduce((sum, place) => sum + place.length, headPageBytes);
+  assert(length <= log.logSize, "Frames of one log fit into a log");
+  const image = new Uint8Array(length);
+  const target = new LogBytes(image);
+  const codec = new FrameCodec(log);
+  const from = new LogBytes(source);
+  let at = headPageBytes;
+  let records = 0;
+  for (const { offset, length } of places) {
+    image.set(source.subarray(offset, offset + length), at);
+    const count = frameRecords(from, offset);
+    codec.seal(target, at, { offset: at, length, records: count, durable: headPageBytes });
+    records += count;
+    at += length;
+  }
+  const state = places.length === 0 ? "free" : "sealed";
+  const header = encodeHeader({
+    slot: log.slot,
+    generation: log.generation,
+    sequence: 1n,
+    state,
+    logSize: log.logSize,
+    length,
+    durable: length,
+    claimedWallMs: log.claimedWallMs,
+    records,
+  });
+  image.set(header, 0);
+  return { bytes: image, state, records };
+}

@@ -1,0 +1,228 @@
+/**
+ * The pool of commit logs: finding one to write into, making more, and recovering what the dead left.
+ *
+ * Outcomes of taking a slot:
+ *   byte held elsewhere        left alone: its holder lives
+ *   byte free, header free     claimable
+ *   byte free, header sealed   waits for a fold; its label is put right
+ *   byte free, header active   its writer is dead: recovered (sealed or freed)
+ *   file damaged               reported once, left alone, the pool goes on
+ */
+
+import type { Clock } from "../../base/clock.ts";
+import { BusyError, CorruptError, UsageError } from "../../base/errors.ts";
+import { isDiskFull, OsError, syncName } from "../../file/mod.ts";
+import { ActiveLog } from "./active_log.ts";
+import { slotLock } from "./control.ts";
+import { directoryLocks } from "./control_layout.ts";
+import { createSlot } from "./create_slot.ts";
+import type { DataDirectory } from "./directory.ts";
+import { HeldLog } from "./held_log.ts";
+import { settleLoneLockNames } from "./lost_names.ts";
+import { recoverHeld, type Recovery } from "./recover_slot.ts";
+import { freeMode, heldMode, listSlots, pathOfSlot } from "./slot_files.ts";
+
+export interface PoolOptions {
+  /** Slots that are made at the first start. */
+  readonly logs: number;
+  /** Most bytes that all slots together may take. */
+  readonly backlogBytes: number;
+  readonly clock: Clock;
+  /** Told of everything that a claim or a start recovers, and of slots that cannot be used. */
+  readonly onRecovery?: (recovery: Recovery) => void;
+  readonly onDamage?: (error: CorruptError) => void;
+}
+
+export const poolLogsDefault = 4;
+export const backlogBytesDefault = 4 * 2 ** 30;
+
+/** A fold needs room to free a log, so growth leaves the disk this many log sizes. */
+const reservedLogs = 4;
+
+/** Throws `UsageError` for a backlog that has no room for an active log and a spare. */
+export function checkBacklog(backlogBytes: number, logSize: number): void {
+  const least = 2 * logSize;
+  if (backlogBytes >= least) return;
+  throw new UsageError(
+    `Invalid --backlog ${backlogBytes}: two logs of ${logSize} bytes are the least (${least})`,
+  );
+}
+
+/** Why no log can be had right now; growth: somebody else is adding one, for longer than usual. */
+export type PoolFull = "backlog" | "disk" | "growth";
+
+/** How long somebody else's adding of a log is waited for: at the start, and in a claim. */
+const growthWaitMs = { prepare: 60_000, claim: 1000 } as const;
+
+export class LogPool {
+  #next = 0;
+  readonly #damaged = new Set<number>();
+
+  constructor(readonly directory: DataDirectory, readonly options: PoolOptions) {
+    checkBacklog(options.backlogBytes, directory.sizes.logSize);
+  }
+
+  /**
+   * Makes the first slots. Where the disk is full, fewer will do as long as there are two. The names that
+   * lead to them are durable then, whoever gave them. Throws the signal's reason when it fires first, and
+   * `BusyError` where somebody else holds the adding up.
+   */
+  async prepare(signal?: AbortSignal): Promise<void> {
+    const { storage, control, paths } = this.directory;
+    const { clock } = this.options;
+    for (const path of [paths.data, paths.control]) syncName(storage, path);
+    storage.syncDirectory(paths.logs);
+    const wanted = Math.min(this.options.logs, this.#slotsMax());
+    let most = 0;
+    let movedMs = clock.nowMs();
+    for (;;) {
+      const { slots } = this.#list();
+      if (slots.length >= wanted) return;
+      signal?.throwIfAborted();
+      if (slots.length > most) movedMs = clock.nowMs();
+      most = Math.max(most, slots.length);
+      if (clock.nowMs() - movedMs > growthWaitMs.prepare) {
+        throw new BusyError(
+          `Logs of ${paths.data} are being made by ` +
+            `${control.describeHolder(directoryLocks.growth)} and no new one comes: ` +
+            "end that process or wait for it, and try again",
+        );
+      }
+      try {
+        if (!(await this.#grow())) await clock.sleep(10, signal);
+      } catch (error) {
+        if (!isDiskFull(error) || slots.length < 2) throw error;
+        return;
+      }
+    }
+  }
+
+  /**
+   * Claims a log: the next free one after the last claimed, wrapping round, else a new one. Says why
+   * where there is none now. Claim steps 1 and 2 are `HeldLog.take`, 3 and 4 `ActiveLog.claim`.
+   */
+  async claim(): Promise<ActiveLog | PoolFull> {
+    const { clock } = this.options;
+    const startMs = clock.nowMs();
+    for (;;) {
+      const { slots } = this.#list();
+      const start = slots.findIndex((slot) => slot >= this.#next);
+      const order = start === -1 ? slots : [...slots.slice(start), ...slots.slice(0, start)];
+      for (const slot of order) {
+        const active = await this.#claimSlot(slot);
+        if (active === null) continue;
+        this.#next = slot + 1;
+        return active;
+      }
+      const full = this.#whyNoMore(slots.length);
+      if (full !== null) return full;
+      try {
+        if (await this.#grow()) continue;
+        if (clock.nowMs() - startMs > growthWaitMs.claim) return "growth";
+        await clock.sleep(1);
+      } catch (error) {
+        if (isDiskFull(error)) return "disk";
+        throw error;
+      }
+    }
+  }
+
+  /** True where a free log is labelled so: cheap, and only a hint. */
+  hasFreeSlot(): boolean {
+    const { storage, paths } = this.directory;
+    return this.#list().slots.some((slot) =>
+      storage.statusOrNull(pathOfSlot(paths.logs, slot))?.mode === freeMode
+    );
+  }
+
+  async #claimSlot(slot: number): Promise<ActiveLog | null> {
+    const { storage, paths } = this.directory;
+    if (this.#damaged.has(slot)) return null;
+    const mode = storage.statusOrNull(pathOfSlot(paths.logs, slot))?.mode;
+    if (mode !== freeMode && mode !== heldMode) return null;
+    const log = this.#take(slot);
+    if (log === null) return null;
+    const header = log.header();
+    if (header?.state === "free") {
+      try {
+        return await ActiveLog.claim(log, header, this.options.clock.wallMs());
+      } catch (error) {
+        log.abandon();
+        throw error;
+      }
+    }
+    this.#recover(log);
+    return null;
+  }
+
+  #take(slot: number): HeldLog | null {
+    try {
+      return HeldLog.take(this.directory, slot);
+    } catch (error) {
+      this.#reportDamage(slot, error);
+      return null;
+    }
+  }
+
+  #recover(log: HeldLog): void {
+    try {
+      const recovery = recoverHeld(log);
+      if (recovery.wasActive) this.options.onRecovery?.(recovery);
+    } catch (error) {
+      this.#reportDamage(log.slot, error);
+    }
+  }
+
+  #reportDamage(slot: number, error: unknown): void {
+    if (!(error instanceof CorruptError)) throw error;
+    this.#damaged.add(slot);
+    this.options.onDamage?.(error);
+  }
+
+  /** Recovers every log whose holder is dead; called once when a daemon starts. */
+  recoverAll(): void {
+    const { storage, control, paths } = this.directory;
+    // A log that gets its name back is recovered below; one that was not finished is room that nobody uses.
+    settleLoneLockNames(this.directory);
+    for (const slot of this.#list().slots) {
+      if (control.holds(slotLock(slot))) continue;
+      const status = storage.statusOrNull(pathOfSlot(paths.logs, slot));
+      // Two names or the held mode: somebody holds it, or died holding it.
+      if (status === null || (status.mode !== heldMode && status.links < 2)) continue;
+      const log = this.#take(slot);
+      if (log !== null) this.#recover(log);
+    }
+  }
+
+  #list(): { slots: number[] } {
+    return listSlots(this.directory.storage, this.directory.paths.logs);
+  }
+
+  #slotsMax(): number {
+    return Math.floor(this.options.backlogBytes / this.directory.sizes.logSize);
+  }
+
+  #whyNoMore(slots: number): PoolFull | null {
+    if (slots >= this.#slotsMax()) return "backlog";
+    const { freeBytes } = this.directory.storage.space(this.directory.paths.logs);
+    const { logSize } = this.directory.sizes;
+    return freeBytes < logSize * (1 + reservedLogs) ? "disk" : null;
+  }
+
+  /** Adds the next slot. False where somebody else is adding one right now. */
+  async #grow(): Promise<boolean> {
+    const { control } = this.directory;
+    if (!control.tryLock(directoryLocks.growth)) return false;
+    try {
+      const { slots } = this.#list();
+      let next = 0;
+      while (slots.includes(next)) next++;
+      return await createSlot(this.directory, next);
+    } catch (error) {
+      if (error instanceof OsError && error.code === "EEXIST") return false;
+      throw error;
+    } finally {
+      control.unlock(directoryLocks.growth);
+    }
+  }
+}

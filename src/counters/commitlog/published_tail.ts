@@ -1,0 +1,33 @@
+/**
+ * The end of the frames that readers may look at: a word of the first page, stored after the bytes that it
+ * covers. A log is shorter than 2^31 bytes, so the low half alone ever changes.
+ */
+
+import { assert } from "../../base/assert.ts";
+import { headPageBytes, liveLayout, logSizeMax } from "./layout.ts";
+
+export class PublishedTail {
+  /** The low and the high half. All supported machines are little-endian. */
+  readonly #halves: Int32Array;
+
+  /** `page` is the first page of the log, mapped. */
+  constructor(page: Uint8Array) {
+    const { offset } = liveLayout.publishedTail;
+    this.#halves = new Int32Array(page.buffer, page.byteOffset + offset, 2);
+  }
+
+  load(): number {
+    return Atomics.load(this.#halves, 0) >>> 0;
+  }
+
+  store(tail: number): void {
+    assert(tail >= headPageBytes && tail <= logSizeMax, "A tail is within its log");
+    Atomics.store(this.#halves, 0, tail);
+  }
+
+  /** Publishes nothing: a reader must not take the tail of the last use for that of the next one. */
+  withdraw(): void {
+    Atomics.store(this.#halves, 0, 0);
+    Atomics.store(this.#halves, 1, 0);
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * A sealed log in the hands of a fold: verified, read batch by batch, and recycled or put back.
+ */
+
+import { assert } from "../../base/assert.ts";
+import { CorruptError } from "../../base/errors.ts";
+import type { DataDirectory } from "./directory.ts";
+import { FrameCodec, LogBytes } from "./frame.ts";
+import { HeldLog } from "./held_log.ts";
+import { frameHeadBytes, headPageBytes, type LogIdentity } from "./layout.ts";
+import { isCorrupt, type Scan, scanLog } from "./recovery.ts";
+import { recoverHeld, type Recovery } from "./recover_slot.ts";
+
+/** What the fold may do with a slot that it asked for. */
+export type TakenSlot =
+  /** Somebody living holds it, or it is free. */
+  | { readonly kind: "none" }
+  /** Its holder was dead. It may be sealed now: ask again. */
+  | { readonly kind: "recovered"; readonly recovery: Recovery }
+  | { readonly kind: "sealed"; readonly log: SealedLog };
+
+export class SealedLog {
+  readonly identity: LogIdentity;
+  #scan: Scan | null = null;
+
+  private constructor(
+    readonly held: HeldLog,
+    generation: bigint,
+    /** End of the last frame, as the header says. */
+    readonly length: number,
+    readonly durable: number,
+    /** When it was claimed, for display. */
+    readonly claimedWallMs: number,
+  ) {
+    this.identity = { slot: held.slot, generation };
+  }
+
+  /** Fold, step 2. Throws `CorruptError` where the file or its header is damaged. */
+  static take(directory: DataDirectory, slot: number): TakenSlot {
+    const held = HeldLog.take(directory, slot);
+    if (held === null) return { kind: "none" };
+    const header = held.header();
+    if (header?.state === "sealed") {
+      const { generation, length, durable, claimedWallMs } = header;
+      return {
+        kind: "sealed",
+        log: new SealedLog(held, generation, length, durable, claimedWallMs),
+      };
+    }
+    const recovery = recoverHeld(held);
+    return recovery.wasActive ? { kind: "recovered", recovery } : { kind: "none" };
+  }
+
+  get slot(): number {
+    return this.held.slot;
+  }
+
+  /**
+   * Verifies every frame. Throws `CorruptError`, naming the offset, where durable data is damaged; a torn
+   * tail above what was durable is left out.
+   */
+  verify(): Scan {
+    const scan = scanLog(this.held.bytes, this.identity, this.length);
+    if (isCorrupt(scan, this.durable)) {
+      throw new CorruptError(
+        `${this.held.path} is damaged at byte ${scan.cut}, below its durable length ` +
+          `${Math.max(scan.durable, this.durable)}: the log is set aside, run countd repair`,
+        { path: this.held.path, offset: scan.cut },
+      );
+    }
+    this.#scan = scan;
+    return scan;
+  }
+
+  /** Record batches of the verified frames, in order. */
+  forEachBatch(visit: (log: Uint8Array, start: number, end: number) => void): void {
+    assert(this.#scan !== null, "A log is verified before it is read");
+    const log = new LogBytes(this.held.bytes);
+    let offset = headPageBytes;
+    while (offset < this.#scan.cut) {
+      const length = log.view.getUint32(offset, true);
+      visit(log.bytes, offset + frameHeadBytes, offset + length);
+      offset += length;
+    }
+  }
+
+  /** Recycle: only when every keyspace that the log names has durably applied it. */
+  recycle(): void {
+    const { storage } = this.held.directory;
+    storage.reach("recycle.1.before");
+    this.held.store({ state: "free", length: headPageBytes, durable: headPageBytes, records: 0 });
+    storage.reach("recycle.1.after");
+    storage.reach("recycle.2.before");
+    this.held.release("free");
+    storage.reach("recycle.2.after");
+  }
+
+  /** Leaves it sealed for another time. */
+  putBack(): void {
+    this.held.release("sealed");
+  }
+}
+
+/** The frame at `offset` of a whole log in memory, or null where none is valid; for inspection. */
+export function inspectFrame(
+  bytes: Uint8Array,
+  identity: LogIdentity,
+  offset: number,
+): { readonly length: number; readonly batchStart: number; readonly batchEnd: number } | null {
+  const length = new FrameCodec(identity).verify(new LogBytes(bytes), offset, bytes.length);
+  if (length === 0) return null;
+  return { length, batchStart: offset + frameHeadBytes, batchEnd: offset + length };
+}

@@ -1,0 +1,120 @@
+/**
+ * The two names of a slot and the labels they carry for people and tools. Nothing is ever decided by a
+ * label: what is true stands in the log's header and in the kernel's locks.
+ *
+ *   state                    mode  names
+ *   free, may be claimed     0400  0000000000
+ *   held (written, folded)   0600  0000000000  lock-0000000000
+ *   sealed, waits for a fold 0200  0000000000
+ *   being made               0600              lock-0000000000
+ */
+
+import { CorruptError } from "../../base/errors.ts";
+import { isSameFile, OsError, type Storage } from "../../file/mod.ts";
+import type { LogState } from "./header.ts";
+import { lockNameWasInUse } from "./was_in_use.ts";
+
+export const heldMode = 0o600;
+export const freeMode = 0o400;
+export const sealedMode = 0o200;
+
+const lockPrefix = "lock-";
+const slotName = /^(lock-)?([0-9]{10})$/;
+
+/** Ten digits, zero padded. */
+export function nameOfSlot(slot: number): string {
+  return String(slot).padStart(10, "0");
+}
+
+export function pathOfSlot(logs: string, slot: number): string {
+  return `${logs}/${nameOfSlot(slot)}`;
+}
+
+export function lockPathOfSlot(logs: string, slot: number): string {
+  return `${logs}/${lockPrefix}${nameOfSlot(slot)}`;
+}
+
+/** Which slots a pool directory names, in order, and which of them only by a lock name. */
+export function listSlots(
+  storage: Storage,
+  logs: string,
+): { readonly slots: number[]; readonly unfinished: number[] } {
+  const { plain, locked } = slotNames(storage, logs);
+  return {
+    slots: [...plain].sort(byNumber),
+    unfinished: [...locked].filter((slot) => !plain.has(slot)).sort(byNumber),
+  };
+}
+
+/** The runs of slots that are missing below the greatest one of `slots`. */
+export function findGaps(slots: readonly number[]): { first: number; last: number }[] {
+  const gaps: { first: number; last: number }[] = [];
+  let next = 0;
+  for (const slot of [...slots].sort(byNumber)) {
+    if (slot > next) gaps.push({ first: next, last: slot - 1 });
+    next = slot + 1;
+  }
+  return gaps;
+}
+
+/** The slots that have a lock name, in order. */
+export function listLockNames(storage: Storage, logs: string): number[] {
+  return [...slotNames(storage, logs).locked].sort(byNumber);
+}
+
+function slotNames(storage: Storage, logs: string): Record<"plain" | "locked", Set<number>> {
+  const plain = new Set<number>();
+  const locked = new Set<number>();
+  for (const name of storage.readDirectory(logs)) {
+    const match = slotName.exec(name);
+    if (match === null) continue;
+    (match[1] === undefined ? plain : locked).add(Number(match[2]));
+  }
+  return { plain, locked };
+}
+
+function byNumber(left: number, right: number): number {
+  return left - right;
+}
+
+/**
+ * Links the lock name to the log; a name that leads there already is left (its holder is dead). That may
+ * have been the log's maker, before it made its plain name durable: it is made so now. A lock name that
+ * leads to another file is what a power cut left of making this slot twice: it goes. If that file was in
+ * use, it is the log that lost its plain name to another file, and `CorruptError` is thrown.
+ */
+export function linkLockName(storage: Storage, logs: string, slot: number): void {
+  const path = pathOfSlot(logs, slot);
+  const lockPath = lockPathOfSlot(logs, slot);
+  try {
+    storage.link(path, lockPath);
+  } catch (error) {
+    if (!(error instanceof OsError && error.code === "EEXIST")) throw error;
+    if (isSameFile(storage.status(lockPath), storage.status(path))) {
+      return storage.syncDirectory(logs);
+    }
+    if (lockNameWasInUse(storage, lockPath)) {
+      throw new CorruptError(
+        `${path} is not the log that ${lockPath} leads to, which was in use: both are left alone ` +
+          "until countd repair looks at them",
+        { path: lockPath, offset: 0 },
+      );
+    }
+    storage.unlink(lockPath);
+    storage.link(path, lockPath);
+  }
+}
+
+/** Removes the lock name; one that is gone already is fine. */
+export function unlinkLockName(storage: Storage, logs: string, slot: number): void {
+  try {
+    storage.unlink(lockPathOfSlot(logs, slot));
+  } catch (error) {
+    if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
+  }
+}
+
+/** What a log that nobody holds is labelled. */
+export function modeOfState(state: Exclude<LogState, "active">): number {
+  return state === "free" ? freeMode : sealedMode;
+}

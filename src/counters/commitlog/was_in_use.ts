@@ -1,0 +1,24 @@
+/** What tells a log that was in use from one that its maker did not finish. */
+
+import type { Storage, StoredFile } from "../../file/mod.ts";
+import { LogBytes, plausibleLength } from "./frame.ts";
+import { newestHeader } from "./header.ts";
+import { frameHeadBytes, headPageBytes } from "./layout.ts";
+
+/** True if a header or the place of the first frame says that a writer has claimed the log. */
+export function wasInUse(file: StoredFile): boolean {
+  const bytes = new Uint8Array(headPageBytes + frameHeadBytes);
+  file.read(bytes, 0);
+  const newest = newestHeader(bytes.subarray(0, headPageBytes));
+  if (newest !== null && newest.header.generation > 0n) return true;
+  // Without a header the generation is unknown, and with it the checksum of a frame.
+  return plausibleLength(new LogBytes(bytes), headPageBytes, Infinity) > 0;
+}
+
+/** The same of what a lock name leads to, whatever its label. The caller holds the slot's byte. */
+export function lockNameWasInUse(storage: Storage, lockPath: string): boolean {
+  if (storage.statusOrNull(lockPath)?.kind !== "file") return false;
+  storage.chmod(lockPath, 0o600);
+  using file = storage.open(lockPath, { access: "read" });
+  return wasInUse(file);
+}

@@ -1,0 +1,99 @@
+/**
+ * The directory of keyspaces: `keyspaces/<encoded name>`, one file each.
+ *
+ * Invariant: a name in the directory is a keyspace, or temporary, or foreign; the first two are told
+ * apart by the name alone, and the keyspace's full name stands in the file.
+ */
+
+import { CorruptError } from "../../base/errors.ts";
+import { OsError, type Storage } from "../../file/mod.ts";
+import { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
+import { KeyspaceReader } from "./reader.ts";
+
+const TEMPORARY_PREFIX = ".new-";
+
+export interface KeyspaceEntry {
+  readonly name: Uint8Array;
+  readonly path: string;
+}
+
+/** Where the file of a keyspace is, or would be. */
+export function keyspacePath(directory: string, name: Uint8Array): string {
+  return `${directory}/${encodeKeyspaceName(name)}`;
+}
+
+/** Where a keyspace is made ready before it gets its name. */
+export function temporaryPath(directory: string, name: Uint8Array): string {
+  return `${directory}/${TEMPORARY_PREFIX}${encodeKeyspaceName(name)}`;
+}
+
+/** Whether a file name is that of a keyspace in the making. */
+export function isTemporaryName(fileName: string): boolean {
+  return fileName.startsWith(TEMPORARY_PREFIX);
+}
+
+/**
+ * All keyspaces, in byte order of their names. Names of other things are left out, and so is a keyspace
+ * whose long name cannot be read from a damaged file: `onDamage` is told. A missing directory has none.
+ */
+export function listKeyspaces(
+  storage: Storage,
+  directory: string,
+  onDamage: (error: CorruptError) => void = () => {},
+): KeyspaceEntry[] {
+  const entries: KeyspaceEntry[] = [];
+  for (const fileName of fileNames(storage, directory)) {
+    const path = `${directory}/${fileName}`;
+    const name = decodeKeyspaceName(fileName);
+    if (name === null) continue;
+    if (name !== "hashed") {
+      entries.push({ name, path });
+      continue;
+    }
+    try {
+      using reader = KeyspaceReader.open(storage, path);
+      entries.push({ name: reader.name, path });
+    } catch (error) {
+      if (error instanceof CorruptError) onDamage(error);
+      else if (!isMissing(error)) throw error;
+    }
+  }
+  return entries.sort((a, b) => compareNames(a.name, b.name));
+}
+
+/**
+ * Removes what a crash left half made. Only for the process that folds: nobody else makes keyspaces.
+ * Returns the paths that are gone.
+ */
+export function sweepKeyspaces(storage: Storage, directory: string): string[] {
+  const swept: string[] = [];
+  for (const fileName of fileNames(storage, directory)) {
+    if (!isTemporaryName(fileName)) continue;
+    storage.unlink(`${directory}/${fileName}`);
+    swept.push(`${directory}/${fileName}`);
+  }
+  return swept;
+}
+
+/** Below, at or above 0 as the left name sorts before, with or after the right one, byte by byte. */
+export function compareNames(left: Uint8Array, right: Uint8Array): number {
+  const common = Math.min(left.length, right.length);
+  for (let index = 0; index < common; index++) {
+    const order = left[index]! - right[index]!;
+    if (order !== 0) return order;
+  }
+  return left.length - right.length;
+}
+
+function fileNames(storage: Storage, directory: string): string[] {
+  try {
+    return storage.readDirectory(directory);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof OsError && error.code === "ENOENT";
+}

@@ -1,0 +1,51 @@
+/** Every broken rule of keyspaces. Looks only. The numbers are those of README.md. */
+
+import type { Storage } from "../../file/mod.ts";
+import { checkTreeFile, TreeReader, type Violation } from "../tree/mod.ts";
+import { CorruptError } from "../../base/errors.ts";
+import { printableName } from "../../base/printable.ts";
+import { compareNames, isTemporaryName } from "./catalog.ts";
+import { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
+
+/** The rules of `src/counters/tree` have the numbers 1 to 10; these go on. */
+export const CHECK_OWN_NAME = 11;
+export const CHECK_FILE_NAME = 12;
+
+/** Checks the file of one keyspace. Throws `OsError` when it cannot be read. */
+export function check(storage: Storage, path: string): Violation[] {
+  const violations = checkTreeFile(storage, path);
+  const fileName = path.slice(path.lastIndexOf("/") + 1);
+  // A keyspace in the making is checked under its temporary name.
+  if (isTemporaryName(fileName)) return violations;
+  const expected = decodeKeyspaceName(fileName);
+  if (expected === null) {
+    const message = `No keyspace has the file name ${JSON.stringify(fileName)}`;
+    return [...violations, { invariant: CHECK_FILE_NAME, path, offset: 0, message }];
+  }
+  const name = storedName(storage, path);
+  if (name === null) return violations;
+  const fits = expected === "hashed"
+    ? encodeKeyspaceName(name) === fileName
+    : compareNames(expected, name) === 0;
+  if (fits) return violations;
+  const message = `The file holds keyspace ${printableName(name)}, which has another file name`;
+  return [...violations, { invariant: CHECK_OWN_NAME, path, offset: 0, message }];
+}
+
+/** Checks all keyspaces in a directory; a missing directory has none. */
+export function checkKeyspaces(storage: Storage, directory: string): Violation[] {
+  if (storage.statusOrNull(directory) === null) return [];
+  return storage.readDirectory(directory).sort()
+    .filter((fileName) => !isTemporaryName(fileName))
+    .flatMap((fileName) => check(storage, `${directory}/${fileName}`));
+}
+
+function storedName(storage: Storage, path: string): Uint8Array | null {
+  try {
+    using file = storage.open(path, { access: "read" });
+    return new TreeReader(file).name;
+  } catch (error) {
+    if (error instanceof CorruptError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,96 @@
+/** From an aggregator's arena to the batches that a fold applies: one for each keyspace, keys in order. */
+
+import { assert } from "../../base/assert.ts";
+import { Batch, ENTRY_KEY_WORD, ENTRY_LENGTH_MASK } from "../tree/mod.ts";
+import { EntrySorter } from "./sort_entries.ts";
+
+/** Bits of an entry's first word below the number of its keyspace: the key length. */
+export const KEYSPACE_SHIFT = 9;
+
+/** Entries that are copied together. */
+const GROUP_ENTRIES = 64;
+/** Of an entry with a key of 16 bytes: it may lie across two lines of the cache. */
+const USUAL_ENTRY_WORDS = 7;
+
+/** The sums of one keyspace. */
+export interface KeyspaceBatch {
+  readonly keyspace: Uint8Array;
+  readonly batch: Batch;
+}
+
+/** Entries of all keyspaces, in the order in which their keys came. */
+export interface Arena {
+  readonly words: Int32Array;
+  readonly wordsUsed: number;
+  readonly count: number;
+  /** As in `Batch`. */
+  readonly wraps: ReadonlyMap<number, number>;
+  /** Names, by number. */
+  readonly keyspaces: readonly Uint8Array[];
+}
+
+/** A batch for each keyspace. Copies: the arena may be used again. */
+export function batchesInKeyOrder(arena: Arena): KeyspaceBatch[] {
+  const { words, wordsUsed, keyspaces } = arena;
+  const starts = new Uint32Array(keyspaces.length + 1);
+  const lengths = new Uint32Array(keyspaces.length);
+  for (let entry = 0; entry < wordsUsed;) {
+    const next = nextEntry(entry, words[entry]!);
+    const keyspace = words[entry]! >>> KEYSPACE_SHIFT;
+    starts[keyspace + 1] = starts[keyspace + 1]! + 1;
+    lengths[keyspace] = lengths[keyspace]! + next - entry;
+    entry = next;
+  }
+  for (let index = 1; index < starts.length; index++) {
+    starts[index] = starts[index]! + starts[index - 1]!;
+  }
+  const places = starts.slice();
+  const entries = new Uint32Array(arena.count);
+  for (let entry = 0; entry < wordsUsed; entry = nextEntry(entry, words[entry]!)) {
+    const keyspace = words[entry]! >>> KEYSPACE_SHIFT;
+    entries[places[keyspace]!] = entry;
+    places[keyspace] = places[keyspace]! + 1;
+  }
+  return keyspaces.map((keyspace, number) => {
+    const own = entries.subarray(starts[number]!, starts[number + 1]!);
+    EntrySorter.sort(words, own);
+    return { keyspace, batch: copyInOrder(arena, own, lengths[number]!) };
+  });
+}
+
+/**
+ * A batch of `length` words whose entries lie in the order of `entries`, which it takes over. The fold
+ * goes through them in that order three times and more, and would wait for main memory each time; so
+ * the jumps are made once, here, a group at a time, so that their misses overlap.
+ */
+function copyInOrder({ words, wordsUsed, wraps }: Arena, entries: Uint32Array, length: number) {
+  const last = wordsUsed - 1;
+  const ordered = new Int32Array(length);
+  const orderedWraps = new Map<number, number>();
+  let at = 0;
+  let touched = 0;
+  for (let from = 0; from < entries.length; from += GROUP_ENTRIES) {
+    const to = Math.min(from + GROUP_ENTRIES, entries.length);
+    for (let index = from; index < to; index++) {
+      const entry = entries[index]!;
+      touched |= words[entry]! | words[Math.min(entry + USUAL_ENTRY_WORDS - 1, last)]!;
+    }
+    for (let index = from; index < to; index++) {
+      const entry = entries[index]!;
+      const end = nextEntry(entry, words[entry]!);
+      entries[index] = at;
+      if (wraps.size > 0) {
+        const wrap = wraps.get(entry);
+        if (wrap !== undefined) orderedWraps.set(at, wrap);
+      }
+      for (let word = entry; word < end; word++) ordered[at++] = words[word]!;
+    }
+  }
+  // What was touched must be good for something, or the looks ahead would be optimised away.
+  assert(at === length || touched === length, "The words of the entries were counted");
+  return new Batch(ordered, entries, orderedWraps);
+}
+
+function nextEntry(entry: number, head: number): number {
+  return entry + ENTRY_KEY_WORD + (((head & ENTRY_LENGTH_MASK) + 3) >> 2);
+}

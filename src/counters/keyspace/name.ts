@@ -1,0 +1,64 @@
+/**
+ * File names for keyspace names: injective, safe on every file system, readable where they can be.
+ *
+ * Lower-case letters, digits, `-`, `_` and `.` stand for themselves (`.` not in front); every other byte
+ * is `%` and two lower-case hexadecimal digits. What gets longer than `ENCODED_BYTES_MAX` is `=` and
+ * the SHA-256 of the name; the name itself stands inside the file and is compared.
+ *
+ * Invariants: 1. different names have different file names, also where upper and lower case are one;
+ * 2. no file name begins with `.`, so `.`, `..`, hidden and temporary names are never keyspaces; 3. none
+ * holds `/` or NUL or is longer than `ENCODED_BYTES_MAX`.
+ */
+
+import { createHash } from "node:crypto";
+import { assert } from "../../base/assert.ts";
+
+/** Leaves room for a prefix within the 255 bytes of common file systems. */
+export const ENCODED_BYTES_MAX = 200;
+
+const HASH_MARK = "=";
+
+/** The file name of a keyspace. */
+export function encodeKeyspaceName(name: Uint8Array): string {
+  assert(name.length > 0, "A keyspace has a name");
+  let encoded = "";
+  for (const [index, byte] of name.entries()) {
+    encoded += standsForItself(byte, index) ? String.fromCharCode(byte) : escaped(byte);
+  }
+  if (encoded.length <= ENCODED_BYTES_MAX) return encoded;
+  return HASH_MARK + createHash("sha256").update(name).digest("hex");
+}
+
+/**
+ * What a file name says: the keyspace; "hashed" where only the file itself knows; or null where no
+ * keyspace has this file name.
+ */
+export function decodeKeyspaceName(fileName: string): Uint8Array | "hashed" | null {
+  if (/^=[0-9a-f]{64}$/.test(fileName)) return "hashed";
+  if (fileName.length === 0 || fileName.length > ENCODED_BYTES_MAX) return null;
+  const bytes: number[] = [];
+  for (let at = 0; at < fileName.length; at++) {
+    if (fileName[at] !== "%") {
+      bytes.push(fileName.charCodeAt(at));
+      continue;
+    }
+    const digits = fileName.slice(at + 1, at + 3);
+    if (!/^[0-9a-f]{2}$/.test(digits)) return null;
+    bytes.push(parseInt(digits, 16));
+    at += 2;
+  }
+  const name = Uint8Array.from(bytes);
+  // Only what the encoder itself would have written is a keyspace: no second spelling of a name.
+  return encodeKeyspaceName(name) === fileName ? name : null;
+}
+
+function standsForItself(byte: number, index: number): boolean {
+  if (byte >= 0x61 && byte <= 0x7a) return true;
+  if (byte >= 0x30 && byte <= 0x39) return true;
+  if (byte === 0x2e) return index > 0;
+  return byte === 0x2d || byte === 0x5f;
+}
+
+function escaped(byte: number): string {
+  return "%" + byte.toString(16).padStart(2, "0");
+}

@@ -1,0 +1,224 @@
+/**
+ * The keys that the logs change, over a snapshot of the keyspace's file: their sums, what they have in the
+ * base, what that makes now, and both orders.
+ *
+ * Invariants:
+ * 1. `byNew` (after `settle`) holds every changed key, in rank order of the new values; `byOld` (after
+ *    `lookUp`) those that the base has, in rank order of the old ones. Order: value descending, then
+ *    key bytes ascending.
+ * 2. A new value is base + sum, held at the limits of int64. A key whose sum is 0 is there all the same.
+ */
+
+import { assert } from "../../base/assert.ts";
+import { compareBytes, compareRank } from "../keyspace/mod.ts";
+import type { BaseRanking } from "./base_ranking.ts";
+import { KeySums } from "./key_sums.ts";
+
+export class ChangedKeys {
+  readonly sums = new KeySums();
+  /** Changed keys that the base does not have; of those that were looked up. */
+  keysNotInBase = 0;
+  /** What `addTo` gave last, in two halves. */
+  heldHigh = 0;
+  heldLow = 0;
+  byNew = new Uint32Array(0);
+  byOld = new Uint32Array(0);
+
+  readonly #base: BaseRanking;
+
+  // By number of the key in `sums`.
+  #baseHigh = new Int32Array(0);
+  #baseLow = new Int32Array(0);
+  #newHigh = new Int32Array(0);
+  #newLow = new Int32Array(0);
+  #hasBase = new Uint8Array(0);
+  #isTouched = new Uint8Array(0);
+
+  /** Keys below this number were looked up in the base. */
+  #lookedUp = 0;
+  #touched: number[] = [];
+
+  constructor(base: BaseRanking) {
+    this.#base = base;
+  }
+
+  get count(): number {
+    return this.sums.count;
+  }
+
+  /** Adds to a key by its number in `sums`. */
+  increase(index: number, low: number, high: number, top: number): void {
+    this.sums.increase(index, low, high, top);
+    if (index >= this.#isTouched.length) this.#isTouched = larger8(this.#isTouched, index + 1);
+    if (this.#isTouched[index] !== 0) return;
+    this.#isTouched[index] = 1;
+    this.#touched.push(index);
+  }
+
+  oldHigh(index: number): number {
+    return this.#baseHigh[index]!;
+  }
+
+  oldLow(index: number): number {
+    return this.#baseLow[index]!;
+  }
+
+  /** The new value of a key, after `settle`. */
+  newHigh(index: number): number {
+    return this.#newHigh[index]!;
+  }
+
+  newLow(index: number): number {
+    return this.#newLow[index]!;
+  }
+
+  /** Finds in the base what was added since the last time. */
+  lookUp(): void {
+    const { sums } = this;
+    if (this.#lookedUp === sums.count) return;
+    if (this.#newHigh.length < sums.count) this.#grow(sums.count);
+    // Noted only when all are found, so that a look that is broken off can be begun again.
+    let missing = 0;
+    for (let index = this.#lookedUp; index < sums.count; index++) {
+      const isThere = this.#base.find(sums.keys, sums.keyStart[index]!, sums.keyEnd(index));
+      this.#hasBase[index] = isThere ? 1 : 0;
+      if (isThere) {
+        this.#baseHigh[index] = this.#base.foundHigh;
+        this.#baseLow[index] = this.#base.foundLow;
+      } else {
+        missing++;
+      }
+    }
+    const found = numbersFrom(this.#lookedUp, sums.count).filter((index) => this.#hasBase[index]);
+    this.#lookedUp = sums.count;
+    this.keysNotInBase += missing;
+    found.sort((left, right) => this.#compareTwo(left, right, this.#baseHigh, this.#baseLow));
+    this.byOld = this.#merge(this.byOld, found, this.#baseHigh, this.#baseLow);
+  }
+
+  /** Brings the order of the new values up to date. */
+  settle(): void {
+    this.lookUp();
+    if (this.#touched.length === 0) return;
+    const touched = Uint32Array.from(this.#touched);
+    const stayed = this.byNew.filter((index) => this.#isTouched[index] === 0);
+    for (const index of touched) this.#setNewValue(index);
+    for (const index of touched) this.#isTouched[index] = 0;
+    this.#touched = [];
+    touched.sort((left, right) => this.#compareTwo(left, right, this.#newHigh, this.#newLow));
+    this.byNew = this.#merge(stayed, touched, this.#newHigh, this.#newLow);
+    assert(this.byNew.length === this.sums.count, "Every changed key has its place");
+  }
+
+  #setNewValue(index: number): void {
+    const hasBase = this.#hasBase[index] !== 0;
+    const baseHigh = hasBase ? this.#baseHigh[index]! : 0;
+    this.addTo(index, baseHigh, hasBase ? this.#baseLow[index]! : 0);
+    this.#newHigh[index] = this.heldHigh;
+    this.#newLow[index] = this.heldLow;
+  }
+
+  /** base + sum in 96 bits, held at the limits of int64: then in `heldHigh` and `heldLow`. */
+  addTo(index: number, baseHigh: number, baseLow: number): void {
+    const { sums } = this;
+    const lowSum = (sums.low[index]! >>> 0) + (baseLow >>> 0);
+    const highSum = (sums.high[index]! >>> 0) + (baseHigh >>> 0) + (lowSum > 0xffffffff ? 1 : 0);
+    const top = (sums.top[index]! + (baseHigh >> 31) + (highSum > 0xffffffff ? 1 : 0)) | 0;
+    const high = highSum | 0;
+    const fits = top === high >> 31;
+    this.heldHigh = fits ? high : top < 0 ? -0x80000000 : 0x7fffffff;
+    this.heldLow = fits ? lowSum | 0 : top < 0 ? 0 : -1;
+  }
+
+  /** How many changed keys stand before (value, key) with their new values. */
+  newBefore(high: number, low: number, key: DataView, start: number, end: number): number {
+    return lowerBound(this.byNew, (index) => this.compareNew(index, high, low, key, start, end));
+  }
+
+  /** How many of those that the base has stand before (value, key) with their old values. */
+  oldBefore(high: number, low: number, key: DataView, start: number, end: number): number {
+    return lowerBound(this.byOld, (index) => {
+      const order = compareRank(this.#baseHigh[index]!, this.#baseLow[index]!, high, low);
+      return order !== 0 ? order : this.compareKey(index, key, start, end);
+    });
+  }
+
+  compareNew(
+    index: number,
+    high: number,
+    low: number,
+    key: DataView,
+    start: number,
+    end: number,
+  ): number {
+    const order = compareRank(this.#newHigh[index]!, this.#newLow[index]!, high, low);
+    return order !== 0 ? order : this.compareKey(index, key, start, end);
+  }
+
+  compareKey(index: number, key: DataView, start: number, end: number): number {
+    const { sums } = this;
+    return compareBytes(sums.keys, sums.keyStart[index]!, sums.keyEnd(index), key, start, end);
+  }
+
+  #merge(
+    left: Uint32Array,
+    right: Uint32Array,
+    high: Int32Array,
+    low: Int32Array,
+  ): Uint32Array<ArrayBuffer> {
+    if (left.length === 0) return Uint32Array.from(right);
+    const merged = new Uint32Array(left.length + right.length);
+    let fromLeft = 0;
+    let fromRight = 0;
+    for (let at = 0; at < merged.length; at++) {
+      const takeLeft = fromRight === right.length || fromLeft < left.length &&
+          this.#compareTwo(left[fromLeft]!, right[fromRight]!, high, low) < 0;
+      merged[at] = takeLeft ? left[fromLeft++]! : right[fromRight++]!;
+    }
+    return merged;
+  }
+
+  #compareTwo(left: number, right: number, high: Int32Array, low: Int32Array): number {
+    const order = compareRank(high[left]!, low[left]!, high[right]!, low[right]!);
+    if (order !== 0) return order;
+    const { keys, keyStart } = this.sums;
+    return this.compareKey(left, keys, keyStart[right]!, this.sums.keyEnd(right));
+  }
+
+  #grow(count: number): void {
+    const length = Math.max(32, 2 * count);
+    this.#baseHigh = larger32(this.#baseHigh, length);
+    this.#baseLow = larger32(this.#baseLow, length);
+    this.#newHigh = larger32(this.#newHigh, length);
+    this.#newLow = larger32(this.#newLow, length);
+    this.#hasBase = larger8(this.#hasBase, length);
+  }
+}
+
+/** How many come before the place that `compare` (below 0: stands before it) looks for. */
+function lowerBound(order: Uint32Array, compare: (index: number) => number): number {
+  let low = 0;
+  let high = order.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compare(order[middle]!) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function numbersFrom(start: number, end: number): Uint32Array<ArrayBuffer> {
+  return Uint32Array.from({ length: end - start }, (_, index) => start + index);
+}
+
+function larger32(from: Int32Array, length: number): Int32Array<ArrayBuffer> {
+  const to = new Int32Array(length);
+  to.set(from);
+  return to;
+}
+
+function larger8(from: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
+  const to = new Uint8Array(Math.max(32, 2 * length));
+  to.set(from);
+  return to;
+}

@@ -1,0 +1,143 @@
+/**
+ * Which keyspaces there are and how many counters each has, with what is not folded yet. Not a question
+ * that is asked often, so every pending log is read for it and nothing is kept.
+ */
+
+import { CorruptError } from "../../base/errors.ts";
+import { type DataDirectory, headPageBytes } from "../commitlog/mod.ts";
+import { compareNames, listKeyspaces, SnapshotLostError } from "../keyspace/mod.ts";
+import { StoredKeyspace } from "./keyspace_file.ts";
+import { TooManyChanges } from "./keyspace_view.ts";
+import { KeySums } from "./key_sums.ts";
+import type { LogWatch, WatchedLog } from "./log_watch.ts";
+import { Overlay } from "./overlay.ts";
+import type { PageBudget } from "./page_budget.ts";
+import { RecordWalk } from "./record_walk.ts";
+import type { RowBuffer } from "./row_buffer.ts";
+
+/** Rows of one answer; whoever wants more asks again with the last name. */
+export const TOTALS_MAX = 1024;
+
+export interface KeyspaceTotal {
+  readonly name: Uint8Array;
+  /** Null where the keyspace's file is damaged. */
+  readonly counters: number | null;
+}
+
+export interface TotalsSources {
+  readonly directory: DataDirectory;
+  /** Null reads the files alone. */
+  readonly watch: LogWatch | null;
+  readonly changedKeysMax: number;
+  readonly block: RowBuffer;
+  readonly budget: PageBudget;
+}
+
+/** What the logs hold of one keyspace, by slot. */
+interface Pending {
+  readonly name: Uint8Array;
+  readonly shares: Map<number, { readonly generation: bigint; readonly sums: KeySums }>;
+}
+
+/**
+ * Keyspaces whose names follow `after`, as of the last look, at most `TOTALS_MAX`; and the number of all.
+ * Throws `TooManyChanges` where the logs change more keys than may be held, and `CorruptError` where
+ * damage keeps names from being known.
+ */
+export function listTotals(
+  sources: TotalsSources,
+  after: Uint8Array,
+): { readonly total: number; readonly rows: readonly KeyspaceTotal[] } {
+  const { storage, paths } = sources.directory;
+  const pending = new Map<string, Pending>();
+  if (sources.watch !== null) readPending(sources.watch, sources.changedKeysMax, pending);
+  // Only now the files: a log that was folded meanwhile is in them.
+  const names = new Map(Array.from(pending, ([key, { name }]) => [key, name]));
+  const refuse = (error: CorruptError): never => {
+    throw error;
+  };
+  for (const { name } of listKeyspaces(storage, paths.keyspaces, refuse)) {
+    names.set(String.fromCharCode(...name), name);
+  }
+  const sorted = [...names.values()].sort(compareNames);
+  const rows = sorted
+    .filter((name) => compareNames(name, after) > 0)
+    .slice(0, TOTALS_MAX)
+    .map((name) => {
+      const shares = pending.get(String.fromCharCode(...name))?.shares;
+      return { name, counters: countersOf(sources, name, shares) };
+    });
+  return { total: sorted.length, rows };
+}
+
+function readPending(watch: LogWatch, changedKeysMax: number, into: Map<string, Pending>): void {
+  let keys = 0;
+  for (const watched of watch.logs) {
+    if (!watched.isPending) continue;
+    const found = readLog(watched, changedKeysMax - keys);
+    for (const { name, sums } of found) {
+      const key = String.fromCharCode(...name);
+      let entry = into.get(key);
+      if (entry === undefined) into.set(key, entry = { name, shares: new Map() });
+      entry.shares.set(watched.slot, { generation: watched.capture!.generation, sums });
+      keys += sums.count;
+    }
+  }
+}
+
+/** Everything that one log holds; nothing where it went into another use meanwhile. */
+function readLog(
+  watched: WatchedLog,
+  keysMax: number,
+): readonly { readonly name: Uint8Array; readonly sums: KeySums }[] {
+  const capture = watched.capture!;
+  const found = new Map<string, { name: Uint8Array; sums: KeySums }>();
+  const walk = new RecordWalk({
+    choose(words, at, length) {
+      const name = new Uint8Array(words.buffer, words.byteOffset + at * 4, length).slice();
+      const key = String.fromCharCode(...name);
+      let entry = found.get(key);
+      if (entry === undefined) found.set(key, entry = { name, sums: new KeySums() });
+      return entry.sums;
+    },
+  });
+  for (let from = headPageBytes; from < capture.limit;) {
+    let brokenAt: number | null = null;
+    const next = watched.readSome(capture, from, (words, start, end) => {
+      if (!walk.batch(words, start, end)) brokenAt ??= start * 4;
+    });
+    if (!watched.isStill(capture)) return [];
+    if (brokenAt !== null) throw watched.damage(brokenAt);
+    if (next === from) {
+      if (watched.log.isDamagedAt(capture, from)) throw watched.damage(from);
+      break;
+    }
+    from = next;
+    let keys = 0;
+    for (const { sums } of found.values()) keys += sums.count;
+    if (keys > keysMax) throw new TooManyChanges();
+  }
+  return [...found.values()];
+}
+
+function countersOf(
+  { directory, block, budget }: TotalsSources,
+  name: Uint8Array,
+  shares: Pending["shares"] | undefined,
+): number | null {
+  const { storage, paths } = directory;
+  using file = new StoredKeyspace(storage, paths.keyspaces, { name, budget });
+  while (true) {
+    try {
+      file.refresh();
+      const overlay = new Overlay(file.ranking, block);
+      for (const [slot, { generation, sums }] of shares ?? []) {
+        if (file.applied(slot) < generation) overlay.addAll(sums);
+      }
+      return overlay.total();
+    } catch (error) {
+      if (error instanceof CorruptError) return null;
+      if (!(error instanceof SnapshotLostError)) throw error;
+    }
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * All commit logs of a data directory as a reader sees them: Refresh, step 1. Slots are opened once and
+ * kept; what each held at the last look is a capture. When nothing has changed a look costs two atomic
+ * loads for each slot and one question for the file that the pool would make next.
+ *
+ * Invariants:
+ * 1. After `look`, every frame that was published before it lies below the limit of a capture, or its
+ *    log has been recycled, which happens only when all of its keyspaces have applied it. A log of which
+ *    this cannot be said, because it has lost its header or its length, ends `look` with `CorruptError`.
+ * 2. `version` changes whenever a capture does.
+ */
+
+import { BusyError, CorruptError } from "../../base/errors.ts";
+import type { Events } from "../../base/events.ts";
+import {
+  type Capture,
+  type DataDirectory,
+  frameLengthMax,
+  headPageBytes,
+  listReadableSlots,
+  LogReader,
+  lostHeaderOffset,
+  nameOfSlot,
+  pathOfSlot,
+} from "../commitlog/mod.ts";
+
+/** Tries of a slot whose label refuses us while somebody holds it: its holder widens it soon. */
+const OPEN_TRIES = 200;
+const OPEN_PAUSE_MS = 5;
+
+export class WatchedLog {
+  /** Null before the first look, and if no header tells what the log holds. */
+  capture: Capture | null = null;
+  readonly #words: Int32Array;
+  readonly #fence = new Int32Array(new SharedArrayBuffer(4));
+
+  constructor(readonly log: LogReader) {
+    this.#words = new Int32Array(
+      log.bytes.buffer,
+      log.bytes.byteOffset,
+      log.bytes.byteLength >>> 2,
+    );
+  }
+
+  get slot(): number {
+    return this.log.slot;
+  }
+
+  /** True where the log holds frames that some keyspace may not have applied. */
+  get isPending(): boolean {
+    return this.capture !== null && this.capture.state !== "free" &&
+      this.capture.limit > headPageBytes;
+  }
+
+  /** Visits batches of frames as ranges of words, about a MiB of them; returns where it came to. */
+  readSome(
+    capture: Capture,
+    from: number,
+    visit: (words: Int32Array, start: number, end: number) => void,
+  ): number {
+    const limit = Math.min(capture.limit, from + frameLengthMax);
+    return this.log.readFrames({ ...capture, limit }, from, (_, start, end) => {
+      visit(this.#words, start >>> 2, end >>> 2);
+    });
+  }
+
+  /** True where the log is in the same use as at the capture: what was read is what was written. */
+  isStill(capture: Capture): boolean {
+    // What was read must have been read before this question is asked. An atomic load does not wait
+    // for the plain loads before it (ARM reorders them); an atomic store does, and no later atomic
+    // load overtakes it.
+    Atomics.store(this.#fence, 0, 0);
+    return this.log.isStill(capture);
+  }
+
+  /** What the log holds now, or null if no header tells. */
+  captureNow(): Capture | null {
+    const capture = this.log.capture();
+    if (capture?.state !== "free" || lostHeaderOffset(this.log.bytes) === null) return capture;
+    // A claim tells of its header before it writes a frame: after a claim the header is not lost.
+    return this.isStill(capture) ? null : capture;
+  }
+
+  /** The error for a part of the log that no answer may leave out. */
+  damage(offset: number): CorruptError {
+    return damagedLog(this.log.path, offset, `is damaged at byte ${offset}`);
+  }
+}
+
+/** What cannot be read may be a part of any counter, so an answer without it could be wrong. */
+function damagedLog(path: string, offset: number, what: string): CorruptError {
+  return new CorruptError(
+    `Commit log ${path} ${what} and may hold a part of any counter, so nothing is answered: run ` +
+      "countd repair",
+    { path, offset },
+  );
+}
+
+export class LogWatch implements Disposable {
+  readonly #directory: DataDirectory;
+  readonly #events: Events;
+  readonly #logs = new Map<number, WatchedLog>();
+  /** Files under a slot's name that are no logs: left alone. */
+  readonly #damaged = new Set<number>();
+  #nextSlot = 0;
+  #version = 0;
+  #isListed = false;
+
+  constructor(directory: DataDirectory, events: Events) {
+    this.#directory = directory;
+    this.#events = events;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  get logs(): Iterable<WatchedLog> {
+    return this.#logs.values();
+  }
+
+  /** Slot and generation of the logs that hold frames, as of the last look. */
+  pendingLogs(): Map<number, bigint> {
+    const pending = new Map<number, bigint>();
+    for (const watched of this.#logs.values()) {
+      if (watched.isPending) pending.set(watched.slot, watched.capture!.generation);
+    }
+    return pending;
+  }
+
+  /** Takes out of `pending` what has been recycled by now: every keyspace has applied it. */
+  strikeRecycled(pending: Map<number, bigint>): void {
+    for (const [slot, generation] of pending) {
+      const capture = this.#logs.get(slot)?.log.capture() ?? null;
+      if (capture === null) continue;
+      if (capture.generation > generation || capture.state === "free") pending.delete(slot);
+    }
+  }
+
+  /**
+   * Brings every capture up to date. Throws `BusyError` where a slot cannot be opened for now, and
+   * `CorruptError` for a log of which nothing tells what it holds.
+   */
+  look(): void {
+    this.#openNew();
+    let lost: WatchedLog | null = null;
+    for (const watched of this.#logs.values()) {
+      const { capture, log } = watched;
+      if (capture !== null && !log.hasChanged(capture)) continue;
+      const next = watched.captureNow();
+      if (next === null) lost = watched;
+      if (next === null && capture === null) continue;
+      watched.capture = next;
+      this.#version++;
+    }
+    if (lost !== null) throw damagedLog(lost.log.path, 0, "has lost its header");
+  }
+
+  #openNew(): void {
+    const { storage, paths } = this.#directory;
+    if (!this.#isListed) {
+      for (const slot of listReadableSlots(this.#directory)) {
+        if (!this.#logs.has(slot)) this.#open(slot);
+      }
+      this.#isListed = true;
+    }
+    // A pool grows by the lowest number that is missing, and never loses a slot.
+    while (true) {
+      while (this.#logs.has(this.#nextSlot) || this.#damaged.has(this.#nextSlot)) this.#nextSlot++;
+      if (storage.statusOrNull(pathOfSlot(paths.logs, this.#nextSlot)) === null) return;
+      this.#open(this.#nextSlot);
+    }
+  }
+
+  #open(slot: number): void {
+    for (let tries = 0; tries < OPEN_TRIES; tries++) {
+      const log = LogReader.open(this.#directory, slot);
+      if (log !== null) {
+        // The mapping is enough, and a pool may have more slots than a process may open files.
+        log.file.close();
+        this.#logs.set(slot, new WatchedLog(log));
+        this.#version++;
+        return;
+      }
+      if (!this.#looksLikeLog(slot)) {
+        this.#damaged.add(slot);
+        return;
+      }
+      pause(OPEN_PAUSE_MS);
+    }
+    throw new BusyError(
+      `Cannot open commit log ${nameOfSlot(slot)}: its holder does not let it be read; try again`,
+    );
+  }
+
+  #looksLikeLog(slot: number): boolean {
+    const { storage, paths, sizes } = this.#directory;
+    const path = pathOfSlot(paths.logs, slot);
+    const status = storage.statusOrNull(path);
+    if (status?.kind === "file") {
+      if (status.size === sizes.logSize) return true;
+      throw damagedLog(path, 0, `has ${status.size} bytes and not ${sizes.logSize}`);
+    }
+    this.#events.report("warn", "file in the pool is no commit log, it is left alone", { path });
+    return false;
+  }
+
+  close(): void {
+    for (const { log } of this.#logs.values()) log.close();
+    this.#logs.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** Blocks this thread for a moment. */
+function pause(delayMs: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delayMs);
+}

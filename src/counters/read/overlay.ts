@@ -1,0 +1,243 @@
+/**
+ * The ranking of a keyspace with what is not folded yet: the base ranking of the file, the keys that
+ * the logs change taken out of it, and the same keys put in again where their new values belong.
+ *
+ * Pure over a `BaseRanking` and sums. With C changed keys and n counters a page costs O(log C · log n)
+ * and its rows; what a refresh brings costs a lookup in the base for each key that is new among the
+ * changed, and a merge of the changed ones into their order.
+ */
+
+import { assert } from "../../base/assert.ts";
+import {
+  NAME_SIZE_MAX,
+  ROW_KEY_LENGTH_OFFSET,
+  ROW_KEY_OFFSET,
+  ROW_VALUE_OFFSET,
+} from "../wire/mod.ts";
+import type { BaseRanking } from "./base_ranking.ts";
+import { ChangedKeys } from "./changed_keys.ts";
+import type { KeySums } from "./key_sums.ts";
+import type { RowBuffer } from "./row_buffer.ts";
+
+/** Rows of the base that are read ahead at a time while changed keys are merged in. */
+const BLOCK_ROWS_MIN = 32;
+
+export class Overlay {
+  readonly #base: BaseRanking;
+  readonly #block: RowBuffer;
+  readonly #changed: ChangedKeys;
+  /** A key that is looked up, NUL padded to words. */
+  readonly #keyWords = new Int32Array(NAME_SIZE_MAX / 4 + 1);
+  readonly #keyBytes = new Uint8Array(this.#keyWords.buffer);
+
+  /** The count that `find` found last, in two halves. */
+  foundHigh = 0;
+  foundLow = 0;
+
+  /** `block` is scratch memory. */
+  constructor(base: BaseRanking, block: RowBuffer) {
+    this.#base = base;
+    this.#block = block;
+    this.#changed = new ChangedKeys(base);
+  }
+
+  /** Sums of the changed keys; only to be read, and to give numbers to keys. */
+  get sums(): KeySums {
+    return this.#changed.sums;
+  }
+
+  /** Adds an increment (or a sum of three words) to the key at `words[at]`, NUL padded. */
+  add(
+    words: Int32Array,
+    at: number,
+    length: number,
+    low: number,
+    high: number,
+    top: number,
+  ): void {
+    this.increase(this.sums.numberOf(words, at, length), low, high, top);
+  }
+
+  /** Adds to a key by its number in `sums`, for who knows it. */
+  increase(index: number, low: number, high: number, top: number): void {
+    this.#changed.increase(index, low, high, top);
+  }
+
+  /** Adds every sum of a table. */
+  addAll(sums: KeySums): void {
+    const { words, count } = sums;
+    for (let index = 0; index < count; index++) {
+      const at = sums.keyStart[index]! >>> 2;
+      const { low, high, top, keyLength } = sums;
+      this.add(words, at, keyLength[index]!, low[index]!, high[index]!, top[index]!);
+    }
+  }
+
+  /** Counters in all. */
+  total(): number {
+    this.#changed.lookUp();
+    return this.#base.total + this.#changed.keysNotInBase;
+  }
+
+  /** Looks a key up: true where it is there, its count then in `foundHigh` and `foundLow`. */
+  find(key: DataView, start: number, end: number): boolean {
+    const base = this.#base;
+    const changed = this.#changed;
+    const index = changed.count === 0 ? -1 : this.#indexOf(key, start, end);
+    const isInBase = base.find(key, start, end);
+    if (index < 0) {
+      this.foundHigh = base.foundHigh;
+      this.foundLow = base.foundLow;
+      return isInBase;
+    }
+    changed.addTo(index, isInBase ? base.foundHigh : 0, isInBase ? base.foundLow : 0);
+    this.foundHigh = changed.heldHigh;
+    this.foundLow = changed.heldLow;
+    return true;
+  }
+
+  /** Place from 0 of a counter that `find` has found. */
+  rankOfFound(key: DataView, start: number, end: number): number {
+    this.#changed.settle();
+    return this.#rowsBefore(this.foundHigh, this.foundLow, key, start, end);
+  }
+
+  /** Appends rows `offset … offset + length`, fewer at the end; returns how many. */
+  copyRows(offset: number, length: number, out: RowBuffer): number {
+    const rows = Math.max(0, Math.min(length, this.total() - offset));
+    if (rows === 0) return 0;
+    if (this.#changed.count === 0) this.#base.copyRows(offset, rows, out);
+    else this.#mergeRows(offset, rows, out);
+    return rows;
+  }
+
+  #mergeRows(offset: number, rows: number, out: RowBuffer): void {
+    const changed = this.#changed;
+    changed.settle();
+    const keys = changed.sums.keys;
+    const merge = this.#startAt(offset);
+    let { next, removed } = merge;
+    const block = this.#block;
+    let blockOffset = merge.baseOffset;
+    let blockRows = 0;
+    let row = 0;
+    let at = 0;
+    for (let left = rows; left > 0;) {
+      if (row === blockRows) {
+        blockOffset += blockRows;
+        const wanted = Math.max(left, BLOCK_ROWS_MIN);
+        blockRows = Math.min(wanted, this.#base.total - blockOffset);
+        block.reset();
+        if (blockRows > 0) this.#base.copyRows(blockOffset, blockRows, block);
+        row = 0;
+        at = 0;
+      }
+      const { view } = block;
+      const hasRow = row < blockRows;
+      const keyStart = at + ROW_KEY_OFFSET;
+      const keyEnd = hasRow ? keyStart + view.getUint16(at + ROW_KEY_LENGTH_OFFSET, true) : 0;
+      if (hasRow && removed < changed.byOld.length) {
+        const index = changed.byOld[removed]!;
+        if (changed.compareKey(index, view, keyStart, keyEnd) === 0) {
+          removed++;
+          row++;
+          at = keyEnd;
+          continue;
+        }
+      }
+      left--;
+      if (next < changed.byNew.length) {
+        const index = changed.byNew[next]!;
+        if (
+          !hasRow ||
+          changed.compareNew(index, rowHigh(view, at), rowLow(view, at), view, keyStart, keyEnd) < 0
+        ) {
+          const keyAt = changed.sums.keyStart[index]!;
+          out.row(
+            changed.newHigh(index),
+            changed.newLow(index),
+            keys,
+            keyAt,
+            changed.sums.keyEnd(index),
+          );
+          next++;
+          continue;
+        }
+      }
+      assert(hasRow, "The total counts no row that is not there");
+      out.append(block.bytes.subarray(at, keyEnd));
+      row++;
+      at = keyEnd;
+    }
+  }
+
+  /**
+   * Where a merge that begins with row `offset` of the result stands: the next changed key, how many
+   * rows were taken out of the base before, and the next row of the base.
+   */
+  #startAt(offset: number): { next: number; removed: number; baseOffset: number } {
+    const changed = this.#changed;
+    const { keys, keyStart } = changed.sums;
+    let low = 0;
+    let high = changed.byNew.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const index = changed.byNew[middle]!;
+      const place = this.#rowsBefore(
+        changed.newHigh(index),
+        changed.newLow(index),
+        keys,
+        keyStart[index]!,
+        changed.sums.keyEnd(index),
+      );
+      if (place < offset) low = middle + 1;
+      else high = middle;
+    }
+    const next = low;
+    // Rows of the base that stay, before the offset; and then the removed ones among them.
+    const kept = offset - next;
+    low = 0;
+    high = changed.byOld.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const index = changed.byOld[middle]!;
+      const baseRank = this.#base.rowsBefore(
+        changed.oldHigh(index),
+        changed.oldLow(index),
+        keys,
+        keyStart[index]!,
+        changed.sums.keyEnd(index),
+      );
+      if (baseRank - middle <= kept) low = middle + 1;
+      else high = middle;
+    }
+    return { next, removed: low, baseOffset: kept + low };
+  }
+
+  /** Counters of the result that stand before (value, key). */
+  #rowsBefore(high: number, low: number, key: DataView, start: number, end: number): number {
+    const inBase = this.#base.rowsBefore(high, low, key, start, end);
+    if (this.#changed.count === 0) return inBase;
+    return inBase - this.#changed.oldBefore(high, low, key, start, end) +
+      this.#changed.newBefore(high, low, key, start, end);
+  }
+
+  /** Number of a changed key, or −1. */
+  #indexOf(key: DataView, start: number, end: number): number {
+    const length = end - start;
+    if (length > NAME_SIZE_MAX) return -1;
+    const words = this.#keyWords;
+    words[length >>> 2] = 0;
+    const bytes = this.#keyBytes;
+    for (let at = 0; at < length; at++) bytes[at] = key.getUint8(start + at);
+    return this.sums.find(words, 0, length);
+  }
+}
+
+function rowHigh(view: DataView, at: number): number {
+  return view.getInt32(at + ROW_VALUE_OFFSET + 4, true);
+}
+
+function rowLow(view: DataView, at: number): number {
+  return view.getInt32(at + ROW_VALUE_OFFSET, true);
+}

@@ -1,0 +1,233 @@
+/**
+ * Reads a data directory while others write, fold and recycle in it: the views of the keyspaces that are
+ * asked for, over one watch of the logs. Takes no lock and changes nothing.
+ *
+ * To ask is `look` and then any number of `ask`s: all of them are as fresh as the look.
+ */
+
+import { BusyError } from "../../base/errors.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Events } from "../../base/events.ts";
+import type { DataDirectory } from "../commitlog/mod.ts";
+import { SnapshotLostError } from "../keyspace/mod.ts";
+import { checkKey, checkKeyspaceName, decodeRows, REPLY_ROWS_MAX, type Row } from "../wire/mod.ts";
+import { StoredKeyspace } from "./keyspace_file.ts";
+import { type KeyspaceTotal, listTotals } from "./keyspace_list.ts";
+import { KeyspaceView, TooManyChanges } from "./keyspace_view.ts";
+import { LogWatch } from "./log_watch.ts";
+import type { Overlay } from "./overlay.ts";
+import { PageBudget } from "./page_budget.ts";
+import { RowBuffer } from "./row_buffer.ts";
+import { ViewCache } from "./view_cache.ts";
+
+/** Changed keys that a reader holds for one keyspace; past them it waits for the fold. */
+export const CHANGED_KEYS_MAX = 200_000;
+/**
+ * Memory that the shares of the logs may take for one keyspace. Eight logs of the default size fit whatever
+ * they hold, and some sixteen that all change as many short keys as may be.
+ */
+const SHARE_BYTES_MAX = 128 * 1024 * 1024;
+/** How long an answer waits for a fold before it is given up. */
+export const FOLD_WAIT_MS = 10_000;
+
+const FOLD_POLL_MS = 10;
+/** A snapshot is lost when two folds pass during one answer: that does not happen often in a row. */
+const SNAPSHOT_TRIES = 100;
+
+export interface ReaderOptions {
+  /** Answer from the keyspace files alone. */
+  readonly stale: boolean;
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly changedKeysMax?: number;
+  readonly shareBytesMax?: number;
+  readonly foldWaitMs?: number;
+}
+
+export class Reader implements Disposable {
+  readonly directory: DataDirectory;
+  readonly #options: ReaderOptions;
+  readonly #watch: LogWatch | null;
+  readonly #views: ViewCache;
+  readonly #budget = new PageBudget();
+  readonly #block = new RowBuffer(16 * 1024, 1024 * 1024);
+
+  /** The directory stays its owner's. */
+  constructor(directory: DataDirectory, options: ReaderOptions) {
+    this.directory = directory;
+    this.#options = options;
+    this.#watch = options.stale ? null : new LogWatch(directory, options.events);
+    this.#views = new ViewCache((name) => this.#makeView(name));
+  }
+
+  /** The moment from which answers are as fresh as they can be. */
+  look(): void {
+    this.#watch?.look();
+  }
+
+  /** How often another keyspace was asked for than the time before: that may have cost a walk of the logs. */
+  get switches(): number {
+    return this.#views.switches;
+  }
+
+  /**
+   * Asks the ranking of a keyspace, as of the last look. `question` may be called again when the
+   * snapshot is overwritten meanwhile. Throws `TooManyChanges` where only `askAfterFold` helps, and
+   * `CorruptError` for a damaged file, and for a damaged log that may hold a delta of the keyspace.
+   */
+  ask<T>(name: Uint8Array, question: (ranking: Overlay) => T): T {
+    const view = this.#views.get(name);
+    for (let tries = 0; tries < SNAPSHOT_TRIES; tries++) {
+      try {
+        view.refresh();
+        return question(view.ranking);
+      } catch (error) {
+        // Also after damage: what was read of the file before it was found is not to be built upon.
+        view.forget();
+        if (!(error instanceof SnapshotLostError)) throw error;
+        this.look();
+      }
+    }
+    throw new BusyError("Folds follow each other too fast to read a snapshot: try again");
+  }
+
+  /**
+   * As `ask`, where the logs change more keys than may be held: waits until everything that they hold
+   * now is folded and then asks the file alone, or until so much is folded that the rest may be held.
+   * Throws `BusyError` when that takes too long.
+   */
+  async askAfterFold<T>(name: Uint8Array, question: (ranking: Overlay) => T): Promise<T> {
+    const { clock, foldWaitMs = FOLD_WAIT_MS } = this.#options;
+    this.look();
+    const pending = this.#views.get(name).pendingLogs();
+    for (const endMs = clock.nowMs() + foldWaitMs; clock.nowMs() <= endMs;) {
+      // Looked up each time: while we slept the view may have had to make room.
+      const view = this.#views.get(name);
+      try {
+        return view.isFolded(pending) ? question(view.ranking) : this.ask(name, question);
+      } catch (error) {
+        if (error instanceof SnapshotLostError) view.forget();
+        else if (!(error instanceof TooManyChanges)) throw error;
+      }
+      await clock.sleep(FOLD_POLL_MS);
+    }
+    throw foldTooSlow();
+  }
+
+  /** `look`, and `ask` or `askAfterFold`. */
+  async #askNow<T>(name: Uint8Array, question: (ranking: Overlay) => T): Promise<T> {
+    try {
+      this.look();
+      return this.ask(name, question);
+    } catch (error) {
+      if (!(error instanceof TooManyChanges)) throw error;
+      return await this.askAfterFold(name, question);
+    }
+  }
+
+  /** Rows from `offset` on, at most `REPLY_ROWS_MAX`. An unknown keyspace has the total 0. */
+  async page(
+    keyspace: Uint8Array,
+    { offset, length }: { readonly offset: number; readonly length: number },
+  ): Promise<{ readonly total: number; readonly rows: readonly Row[] }> {
+    checkKeyspaceName(keyspace, this.directory.sizes.keyspaceSize);
+    const out = new RowBuffer(4096);
+    return await this.#askNow(keyspace, (ranking) => {
+      out.cut(0);
+      const count = ranking.copyRows(offset, Math.min(length, REPLY_ROWS_MAX), out);
+      return { total: ranking.total(), rows: [...decodeRows(out.filled(), count)] };
+    });
+  }
+
+  /** Rank and value of one key, or null where there is no such counter. */
+  async key(
+    keyspace: Uint8Array,
+    key: Uint8Array,
+  ): Promise<{ readonly rank: number; readonly value: bigint } | null> {
+    const view = this.#viewOfKey(keyspace, key);
+    return await this.#askNow(keyspace, (ranking) => {
+      if (!ranking.find(view, 0, key.length)) return null;
+      const value = (BigInt(ranking.foundHigh) << 32n) | BigInt(ranking.foundLow >>> 0);
+      return { rank: ranking.rankOfFound(view, 0, key.length), value };
+    });
+  }
+
+  /** As `key`, but the value alone: the other changed keys need not be brought into order for it. */
+  async value(keyspace: Uint8Array, key: Uint8Array): Promise<bigint | null> {
+    const view = this.#viewOfKey(keyspace, key);
+    return await this.#askNow(keyspace, (ranking) => {
+      if (!ranking.find(view, 0, key.length)) return null;
+      return (BigInt(ranking.foundHigh) << 32n) | BigInt(ranking.foundLow >>> 0);
+    });
+  }
+
+  #viewOfKey(keyspace: Uint8Array, key: Uint8Array): DataView {
+    checkKeyspaceName(keyspace, this.directory.sizes.keyspaceSize);
+    checkKey(key, this.directory.sizes.keySize);
+    return new DataView(key.buffer, key.byteOffset, key.byteLength);
+  }
+
+  /** Keyspaces whose names follow `after` in byte order, some of them; none at the end. */
+  async keyspaces(after: Uint8Array): Promise<readonly KeyspaceTotal[]> {
+    return (await this.totals(after)).rows;
+  }
+
+  /** As `keyspaces`, with the number of all keyspaces. */
+  async totals(
+    after: Uint8Array,
+  ): Promise<{ readonly total: number; readonly rows: readonly KeyspaceTotal[] }> {
+    const { clock, changedKeysMax = CHANGED_KEYS_MAX, foldWaitMs = FOLD_WAIT_MS } = this.#options;
+    const sources = {
+      directory: this.directory,
+      watch: this.#watch,
+      changedKeysMax,
+      block: this.#block,
+      budget: this.#budget,
+    };
+    this.look();
+    const pending = this.#watch?.pendingLogs() ?? new Map<number, bigint>();
+    for (const endMs = clock.nowMs() + foldWaitMs; clock.nowMs() <= endMs;) {
+      try {
+        return listTotals(sources, after);
+      } catch (error) {
+        if (!(error instanceof TooManyChanges)) throw error;
+      }
+      // Trying costs a walk through all logs, so it waits for some of them to be folded.
+      const before = pending.size;
+      while (pending.size === before && clock.nowMs() <= endMs) {
+        await clock.sleep(FOLD_POLL_MS);
+        this.#watch!.strikeRecycled(pending);
+      }
+      if (pending.size === 0) return listTotals({ ...sources, watch: null }, after);
+      this.look();
+    }
+    throw foldTooSlow();
+  }
+
+  [Symbol.dispose](): void {
+    this.#views[Symbol.dispose]();
+    this.#watch?.close();
+  }
+
+  #makeView(name: Uint8Array): KeyspaceView {
+    const { storage, paths } = this.directory;
+    return new KeyspaceView({
+      name,
+      file: new StoredKeyspace(storage, paths.keyspaces, {
+        name,
+        budget: this.#budget,
+      }),
+      watch: this.#watch,
+      changedKeysMax: this.#options.changedKeysMax ?? CHANGED_KEYS_MAX,
+      shareBytesMax: this.#options.shareBytesMax ?? SHARE_BYTES_MAX,
+      block: this.#block,
+    });
+  }
+}
+
+function foldTooSlow(): BusyError {
+  return new BusyError(
+    "No fresh answer now: the logs change more keys than can be held and no worker has folded " +
+      "them; try again, start countd worker, or read with --stale",
+  );
+}

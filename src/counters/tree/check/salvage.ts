@@ -1,0 +1,102 @@
+/**
+ * Every counter that a damaged keyspace file still holds. Each counter stands in it twice, once in the
+ * order of keys and once in the order of ranks, so what a bad page takes from one order the other one
+ * mostly still has. Looks only.
+ */
+
+import { CorruptError } from "../../../base/errors.ts";
+import type { StoredFile } from "../../../file/mod.ts";
+import { branchBirth, branchChild } from "../pages/branch.ts";
+import { keyLeafRow } from "../pages/key_leaf.ts";
+import { type Meta, META_BYTES, readMetaBlocks } from "../pages/meta.ts";
+import { contentProblem, ScratchPages } from "../pages/page_source.ts";
+import { rankLeafRow } from "../pages/rank_leaf.ts";
+import { kindOf, type Order, type Root } from "../pages/root.ts";
+import { loadMarks } from "../read/snapshot.ts";
+
+export interface SalvagedTree {
+  readonly name: Uint8Array;
+  readonly pageSize: number;
+  /** The logs that are in the counters, by slot. */
+  readonly marks: BigUint64Array;
+  /** By the key's bytes as a text of the same length. */
+  readonly counters: ReadonlyMap<string, bigint>;
+  /** Counters that the file says it holds. */
+  readonly expected: number;
+  /** Pages that could not be used, in sentences. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * Throws `CorruptError` where the head or the marks are gone: without the marks nobody can tell which
+ * logs are in the counters already.
+ */
+export function salvageTree(file: StoredFile): SalvagedTree {
+  const { newest: meta } = readMetaBlocks(file, new Uint8Array(META_BYTES));
+  const source = new ScratchPages(file, meta.pageSize);
+  const marks = loadMarks(meta, source, file.path);
+  const problems = new Set<string>();
+  const keys = new Map<string, bigint>();
+  const ranks = new Map<string, bigint>();
+  const context = { meta, source, problems };
+  gather(context, "key", meta.keyRoot, keys);
+  gather(context, "rank", meta.rankRoot, ranks);
+  const counters = new Map(ranks);
+  for (const [key, count] of keys) {
+    const other = counters.get(key);
+    if (other !== undefined && other !== count) {
+      problems.add(`Two counts for one key: ${count} and ${other}; the first is kept`);
+    }
+    counters.set(key, count);
+  }
+  return {
+    name: meta.name,
+    pageSize: meta.pageSize,
+    marks,
+    counters,
+    expected: meta.keyRoot.rows,
+    problems: [...problems],
+  };
+}
+
+interface Context {
+  readonly meta: Meta;
+  readonly source: ScratchPages;
+  readonly problems: Set<string>;
+}
+
+function gather(
+  { meta, source, problems }: Context,
+  order: Order,
+  root: Root,
+  into: Map<string, bigint>,
+): void {
+  const seen = new Set<number>();
+  const visit = (number: number, birth: number, level: number): void => {
+    // Damage could lead in circles.
+    if (seen.has(number)) return;
+    seen.add(number);
+    let frame;
+    try {
+      frame = source.page(number, birth, kindOf(order, level), level);
+    } catch (error) {
+      if (!(error instanceof CorruptError)) throw error;
+      problems.add(error.message);
+      return;
+    }
+    const problem = contentProblem(frame, kindOf(order, level));
+    if (problem !== null) {
+      problems.add(source.corrupt(number, problem).message);
+      return;
+    }
+    for (let index = 0; index < frame.rows; index++) {
+      if (level > 0) {
+        visit(branchChild(frame.view, index), branchBirth(frame.view, index), level - 1);
+        continue;
+      }
+      const { key, count } = order === "key" ? keyLeafRow(frame, index) : rankLeafRow(frame, index);
+      into.set(String.fromCharCode(...key), count);
+    }
+  };
+  if (meta.keyRoot.rows > 0) visit(root.number, root.birth, root.level);
+}

@@ -1,0 +1,18 @@
+/** The sorted counter structure inside a keyspace file. */
+
+export {
+  Batch,
+  ENTRY_HIGH_WORD,
+  ENTRY_KEY_WORD,
+  ENTRY_LENGTH_MASK,
+  ENTRY_LOW_WORD,
+  INT64_MAX,
+  INT64_MIN,
+} from "./write/batch.ts";
+export { checkTreeFile } from "./check/check.ts";
+export type { Violation } from "./check/violation.ts";
+export { compareBytes, compareRank, highHalf, joinCount, lowHalf } from "./pages/compare.ts";
+export type { MarkMap } from "./pages/marks.ts";
+export { type SalvagedTree, salvageTree } from "./check/salvage.ts";
+export { COPY_BYTES_MIN, type RowRun, SnapshotLostError, TreeReader } from "./read/tree_reader.ts";
+export { type ApplyFigures, TreeWriter } from "./write/tree_writer.ts";

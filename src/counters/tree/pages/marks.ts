@@ -1,0 +1,106 @@
+/**
+ * Which logs are in the counters already: for each log slot the greatest generation that was applied.
+ * The first `META_MARKS_MAX` slots stand in the meta block; the rest in a chain of pages:
+ *
+ *     header │ next page (u32) │ reserved (u32) │ its birth (u64) │ first slot (u64) │ generations (u64 each)
+ *
+ * Invariant: a mark only rises, and none is ever dropped.
+ */
+
+import { assert } from "../../../base/assert.ts";
+import { META_MARKS_MAX } from "./meta.ts";
+import { getUint53, PAGE_HEADER_BYTES, PAGE_KIND_MARKS, setUint53 } from "./page.ts";
+import type { PageSink } from "./page_sink.ts";
+
+export const marksPageLayout = {
+  next: { offset: PAGE_HEADER_BYTES, size: 4 },
+  reserved: { offset: PAGE_HEADER_BYTES + 4, size: 4 },
+  nextBirth: { offset: PAGE_HEADER_BYTES + 8, size: 8 },
+  firstSlot: { offset: PAGE_HEADER_BYTES + 16, size: 8 },
+  generations: { offset: PAGE_HEADER_BYTES + 24, size: 0 },
+} as const;
+
+const MARKS_NEXT_OFFSET = marksPageLayout.next.offset;
+const MARKS_NEXT_BIRTH_OFFSET = marksPageLayout.nextBirth.offset;
+const MARKS_FIRST_SLOT_OFFSET = marksPageLayout.firstSlot.offset;
+const MARKS_GENERATIONS_OFFSET = marksPageLayout.generations.offset;
+
+/** More slots than any backlog of the smallest logs has; bounds what is believed of a file. */
+export const MARK_SLOTS_MAX = 1 << 24;
+
+export interface MarksPage {
+  readonly number: number;
+  readonly birth: number;
+}
+
+const NO_PAGE: MarksPage = { number: 0, birth: 0 };
+
+/** A slot and the generation of its log. */
+export type MarkMap = ReadonlyMap<number, bigint>;
+
+/** The marks with some raised. */
+export function raiseMarks(marks: BigUint64Array, raised: MarkMap): BigUint64Array {
+  let slots = marks.length;
+  for (const slot of raised.keys()) {
+    assert(Number.isInteger(slot) && slot >= 0 && slot < MARK_SLOTS_MAX, "A slot is in range");
+    if (slot >= slots) slots = slot + 1;
+  }
+  const result = new BigUint64Array(slots);
+  result.set(marks);
+  for (const [slot, generation] of raised) {
+    assert(generation > result[slot]!, `A log is applied once: slot ${slot} at ${generation}`);
+    assert(generation < 2n ** 64n, "A generation fits its field");
+    result[slot] = generation;
+  }
+  return result;
+}
+
+/** Writes the marks that the meta block has no room for; returns the first page of the chain. */
+export function writeMarkPages(sink: PageSink, marks: BigUint64Array): MarksPage {
+  const each = (sink.pageSize - MARKS_GENERATIONS_OFFSET) / 8;
+  let next = NO_PAGE;
+  // From the last page to the first, for each names the one behind it.
+  const pages = Math.ceil((marks.length - META_MARKS_MAX) / each);
+  for (let page = pages - 1; page >= 0; page--) {
+    const first = META_MARKS_MAX + page * each;
+    const rows = Math.min(each, marks.length - first);
+    const number = sink.begin();
+    const { base, view } = sink;
+    view.setUint32(base + MARKS_NEXT_OFFSET, next.number, true);
+    setUint53(view, base + MARKS_NEXT_BIRTH_OFFSET, next.birth);
+    setUint53(view, base + MARKS_FIRST_SLOT_OFFSET, first);
+    for (let row = 0; row < rows; row++) {
+      view.setBigUint64(base + MARKS_GENERATIONS_OFFSET + 8 * row, marks[first + row]!, true);
+    }
+    sink.finish(PAGE_KIND_MARKS, 0, { rows, end: MARKS_GENERATIONS_OFFSET + 8 * rows });
+    next = { number, birth: sink.birth };
+  }
+  return next;
+}
+
+/**
+ * Reads the marks of one page of the chain into `marks` and returns the next page, or a string that
+ * says what is wrong. `expected` is the slot with which the page has to begin.
+ */
+export function readMarkPage(
+  view: DataView,
+  { rows, expected, marks }: {
+    readonly rows: number;
+    readonly expected: number;
+    readonly marks: BigUint64Array;
+  },
+): MarksPage | string {
+  if (getUint53(view, MARKS_FIRST_SLOT_OFFSET) !== expected) return "marks of other slots";
+  if (MARKS_GENERATIONS_OFFSET + 8 * rows > view.byteLength) return "marks reach past the page";
+  if (expected + rows > marks.length) return "more marks than the meta block says";
+  for (let row = 0; row < rows; row++) {
+    marks[expected + row] = view.getBigUint64(MARKS_GENERATIONS_OFFSET + 8 * row, true);
+  }
+  const next = {
+    number: view.getUint32(MARKS_NEXT_OFFSET, true),
+    birth: getUint53(view, MARKS_NEXT_BIRTH_OFFSET),
+  };
+  const complete = expected + rows === marks.length;
+  if (complete !== (next.number === 0)) return "the chain of marks has the wrong length";
+  return next;
+}

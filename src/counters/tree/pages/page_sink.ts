@@ -1,0 +1,114 @@
+/**
+ * Where finished pages go: they are laid out in one buffer and written in long runs, for pages that
+ * are handed out one after the other mostly lie one after the other.
+ *
+ * Invariant: a page is on its way to disk only under a number that the allocator gave out in this
+ * transaction, and therefore never over a live page.
+ */
+
+import { assert } from "../../../base/assert.ts";
+import type { StoredFile } from "../../../file/mod.ts";
+import type { PageAllocator } from "../write/allocator.ts";
+import { PAGE_HEADER_BYTES, sealPage } from "./page.ts";
+
+/** The buffer begins small, for most folds write little to a keyspace, and grows with what is written. */
+const BUFFER_PAGES_MIN = 8;
+const BUFFER_BYTES_MAX = 1024 * 1024;
+
+export class PageSink {
+  readonly pageSize: number;
+  /** The buffer in which a page is laid out, from `base` on. */
+  bytes: Uint8Array;
+  view: DataView;
+  base = 0;
+  /** Pages written in this transaction. */
+  pagesWritten = 0;
+  /** Calls of `write` in this transaction. */
+  writes = 0;
+
+  readonly #file: StoredFile;
+  readonly #allocator: PageAllocator;
+  #birth = 0;
+  /** Number of the page at the start of the buffer. */
+  #runStart = 0;
+  #runPages = 0;
+  #number = 0;
+  #open = false;
+
+  constructor(file: StoredFile, allocator: PageAllocator, pageSize: number) {
+    this.#file = file;
+    this.#allocator = allocator;
+    this.pageSize = pageSize;
+    this.bytes = new Uint8Array(BUFFER_PAGES_MIN * pageSize);
+    this.view = new DataView(this.bytes.buffer);
+  }
+
+  get birth(): number {
+    return this.#birth;
+  }
+
+  /** Begins a transaction; what an abandoned one left in the buffer is forgotten. */
+  start(transaction: number): void {
+    this.#birth = transaction;
+    this.#runPages = 0;
+    this.#open = false;
+    this.pagesWritten = 0;
+    this.writes = 0;
+  }
+
+  /** Begins a page of zeros at `base`; returns its number. */
+  begin(): number {
+    assert(!this.#open, "One page is laid out at a time");
+    const number = this.#allocator.take();
+    const follows = number === this.#runStart + this.#runPages;
+    if (!follows) this.flush();
+    else if ((this.#runPages + 1) * this.pageSize > this.bytes.length) this.#makeRoom();
+    if (this.#runPages === 0) this.#runStart = number;
+    this.base = this.#runPages * this.pageSize;
+    this.bytes.fill(0, this.base, this.base + this.pageSize);
+    this.#number = number;
+    this.#open = true;
+    return number;
+  }
+
+  #makeRoom(): void {
+    if (this.bytes.length * 2 > BUFFER_BYTES_MAX) return this.flush();
+    const larger = new Uint8Array(this.bytes.length * 2);
+    larger.set(this.bytes);
+    this.bytes = larger;
+    this.view = new DataView(larger.buffer);
+  }
+
+  /** Seals the page that was begun. `end` counts from the start of the page. */
+  finish(
+    kind: number,
+    level: number,
+    content: {
+      readonly rows: number;
+      readonly end: number;
+      readonly prefix?: number;
+      readonly width?: number;
+    },
+  ): void {
+    assert(this.#open, "A page is begun before it is finished");
+    assert(content.end >= PAGE_HEADER_BYTES, "Rows end behind the header");
+    sealPage(this.bytes, this.view, {
+      base: this.base,
+      pageSize: this.pageSize,
+      identity: { number: this.#number, birth: this.#birth, kind, level },
+      ...content,
+    });
+    this.#open = false;
+    this.#runPages++;
+    this.pagesWritten++;
+  }
+
+  /** Writes what is waiting. */
+  flush(): void {
+    if (this.#runPages === 0) return;
+    const run = this.bytes.subarray(0, this.#runPages * this.pageSize);
+    this.#file.write(run, this.#runStart * this.pageSize);
+    this.writes++;
+    this.#runPages = 0;
+  }
+}

@@ -1,0 +1,116 @@
+/** Pages of a snapshot, by what their pointer says. */
+
+import { CorruptError } from "../../../base/errors.ts";
+import { isReadFailure, type StoredFile } from "../../../file/mod.ts";
+import { branchProblem } from "./branch.ts";
+import { keyLeafProblem } from "./key_leaf.ts";
+import {
+  LEVEL_MAX,
+  PAGE_KIND_KEY_BRANCH,
+  PAGE_KIND_KEY_LEAF,
+  PAGE_KIND_RANK_BRANCH,
+  PAGE_KIND_RANK_LEAF,
+  PageFrame,
+  pageProblem,
+} from "./page.ts";
+import { rankLeafProblem } from "./rank_leaf.ts";
+
+export interface PageSource {
+  /** The page, verified. The frame is good until the next page of its level is asked for. */
+  page(number: number, birth: number, kind: number, level: number): PageFrame;
+}
+
+/** What is wrong with the rows of a page whose frame is right, or null. */
+export function contentProblem(frame: PageFrame, kind: number): string | null {
+  if (kind === PAGE_KIND_KEY_LEAF) return keyLeafProblem(frame);
+  if (kind === PAGE_KIND_RANK_LEAF) return rankLeafProblem(frame);
+  if (kind === PAGE_KIND_KEY_BRANCH || kind === PAGE_KIND_RANK_BRANCH) return branchProblem(frame);
+  return null;
+}
+
+/** Bytes that are read at once where leaves follow each other in the file. */
+const READ_AHEAD_BYTES = 256 * 1024;
+
+/**
+ * Reads pages of a file that nobody else changes now: a writer's own, one frame for each level. Leaves
+ * that are asked for in the order of the file are read ahead, a run of them at a time.
+ */
+export class ScratchPages implements PageSource {
+  readonly #file: StoredFile;
+  readonly #pageSize: number;
+  readonly #frames: PageFrame[] = [];
+  /** Leaves read ahead: `#ahead[i]` is page `#aheadStart + i`, for the first `#aheadPages`. */
+  #ahead: PageFrame[] = [];
+  #aheadBytes = new Uint8Array(0);
+  #aheadStart = 0;
+  #aheadPages = 0;
+  #lastLeaf = -2;
+  /** Pages read since the beginning. */
+  pagesRead = 0;
+
+  constructor(file: StoredFile, pageSize: number) {
+    this.#file = file;
+    this.#pageSize = pageSize;
+  }
+
+  /** Pages have been written since: what was read ahead of them is out of date. */
+  forget(): void {
+    this.#aheadPages = 0;
+    this.#lastLeaf = -2;
+  }
+
+  page(number: number, birth: number, kind: number, level: number): PageFrame {
+    if (level > LEVEL_MAX) throw this.corrupt(number, `level ${level} is out of range`);
+    this.pagesRead++;
+    const frame = (level === 0 ? this.#leafAhead(number) : null) ?? this.#read(number, level);
+    const problem = pageProblem(frame, { number, birth, kind, level });
+    if (problem !== null) throw this.corrupt(number, problem);
+    frame.number = number;
+    frame.birth = birth;
+    return frame;
+  }
+
+  #read(number: number, level: number): PageFrame {
+    let frame = this.#frames[level];
+    if (frame === undefined) {
+      frame = PageFrame.ofSize(this.#pageSize);
+      this.#frames[level] = frame;
+    }
+    const bytes = this.#file.read(frame.bytes, number * this.#pageSize);
+    if (bytes < this.#pageSize) throw this.corrupt(number, "the file ends before the page does");
+    return frame;
+  }
+
+  /** A leaf that was read ahead, or is worth reading ahead from: it follows the one before. */
+  #leafAhead(number: number): PageFrame | null {
+    const follows = number === this.#lastLeaf + 1;
+    this.#lastLeaf = number;
+    const index = number - this.#aheadStart;
+    if (index >= 0 && index < this.#aheadPages) return this.#ahead[index]!;
+    if (!follows) return null;
+    if (this.#ahead.length === 0) {
+      this.#aheadBytes = new Uint8Array(READ_AHEAD_BYTES);
+      for (let at = 0; at < READ_AHEAD_BYTES; at += this.#pageSize) {
+        this.#ahead.push(new PageFrame(this.#aheadBytes.subarray(at, at + this.#pageSize)));
+      }
+    }
+    this.#aheadStart = number;
+    this.#aheadPages = 0;
+    try {
+      const bytes = this.#file.read(this.#aheadBytes, number * this.#pageSize);
+      this.#aheadPages = Math.floor(bytes / this.#pageSize);
+    } catch (error) {
+      // Perhaps a page behind this one, which nobody asks for.
+      if (!isReadFailure(error)) throw error;
+    }
+    return this.#aheadPages > 0 ? this.#ahead[0]! : null;
+  }
+
+  corrupt(number: number, problem: string): CorruptError {
+    const offset = number * this.#pageSize;
+    return new CorruptError(
+      `Damaged page ${number} at byte ${offset} of ${this.#file.path}: ${problem}`,
+      { path: this.#file.path, offset },
+    );
+  }
+}

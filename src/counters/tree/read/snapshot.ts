@@ -1,0 +1,75 @@
+/** What one meta block leads to, besides the rows: the marks, and the pages that are in use. */
+
+import { CorruptError } from "../../../base/errors.ts";
+import { branchBirth, branchChild } from "../pages/branch.ts";
+import { MARK_SLOTS_MAX, readMarkPage } from "../pages/marks.ts";
+import { firstPageOf, type Meta } from "../pages/meta.ts";
+import { PAGE_KIND_MARKS } from "../pages/page.ts";
+import type { PageSource } from "../pages/page_source.ts";
+import { kindOf, type Order, type Root } from "../pages/root.ts";
+
+/** All marks of a snapshot. */
+export function loadMarks(meta: Meta, source: PageSource, path: string): BigUint64Array {
+  if (meta.markSlots > MARK_SLOTS_MAX) {
+    throw new CorruptError(`Too many marks in ${path}: ${meta.markSlots}`, { path, offset: 0 });
+  }
+  const marks = new BigUint64Array(meta.markSlots);
+  marks.set(meta.firstMarks);
+  let expected = meta.firstMarks.length;
+  let page = meta.marksPage;
+  // Every page brings at least one mark, so the chain ends.
+  while (page.number !== 0) {
+    const frame = source.page(page.number, page.birth, PAGE_KIND_MARKS, 0);
+    const { rows } = frame;
+    const next = readMarkPage(frame.view, { rows, expected, marks });
+    if (typeof next === "string") {
+      const offset = page.number * meta.pageSize;
+      throw new CorruptError(`Damaged page ${page.number} of ${path}: ${next}`, { path, offset });
+    }
+    expected += rows;
+    page = next;
+  }
+  return marks;
+}
+
+/**
+ * Numbers of all pages that a snapshot uses; leaves are known from their parents and not read. Where
+ * `visit` answers false the pages below are left out.
+ */
+export function walkPages(
+  meta: Meta,
+  source: PageSource,
+  path: string,
+  visit: (number: number, birth: number) => boolean,
+): void {
+  const walkTree = (order: Order, { number, birth, level }: Omit<Root, "rows">) => {
+    if (number < firstPageOf(meta.pageSize) || number >= meta.pageCount) {
+      throw new CorruptError(`A branch of ${path} names page ${number}, which is out of range`, {
+        path,
+        offset: number * meta.pageSize,
+      });
+    }
+    if (!visit(number, birth) || level === 0) return;
+    const { view, rows } = source.page(number, birth, kindOf(order, level), level);
+    for (let index = 0; index < rows; index++) {
+      const child = { number: branchChild(view, index), birth: branchBirth(view, index) };
+      walkTree(order, { ...child, level: level - 1 });
+    }
+  };
+  if (meta.keyRoot.rows > 0) walkTree("key", meta.keyRoot);
+  if (meta.rankRoot.rows > 0) walkTree("rank", meta.rankRoot);
+
+  let page = meta.marksPage;
+  const marks = new BigUint64Array(meta.markSlots);
+  let expected = meta.firstMarks.length;
+  while (page.number !== 0 && visit(page.number, page.birth)) {
+    const frame = source.page(page.number, page.birth, PAGE_KIND_MARKS, 0);
+    const next = readMarkPage(frame.view, { rows: frame.rows, expected, marks });
+    if (typeof next === "string") {
+      const offset = page.number * meta.pageSize;
+      throw new CorruptError(`Damaged page ${page.number} of ${path}: ${next}`, { path, offset });
+    }
+    expected += frame.rows;
+    page = next;
+  }
+}

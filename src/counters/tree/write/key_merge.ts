@@ -1,0 +1,215 @@
+/**
+ * Adds a batch to the key order, and notes for each key what its count was and is: the rank order is
+ * moved by those notes.
+ */
+
+import type { PageAllocator } from "./allocator.ts";
+import {
+  type Batch,
+  ENTRY_HIGH_WORD,
+  ENTRY_KEY_WORD,
+  ENTRY_LENGTH_MASK,
+  ENTRY_LOW_WORD,
+  INT64_MAX,
+  INT64_MIN,
+} from "./batch.ts";
+import { highHalf, joinCount, lowHalf } from "../pages/compare.ts";
+import {
+  countWidth,
+  findInKeyLeaf,
+  keyLeafHigh,
+  keyLeafLow,
+  setKeyLeafCount,
+} from "../pages/key_leaf.ts";
+import type { KeyLeafPacker } from "./key_leaf_packer.ts";
+import { PAGE_WIDTH_OFFSET, type PageFrame } from "../pages/page.ts";
+import type { PageSink } from "../pages/page_sink.ts";
+import type { ScratchPages } from "../pages/page_source.ts";
+import type { Root } from "../pages/root.ts";
+import { TreeBuilder } from "./tree_builder.ts";
+import { TreeMerge } from "./tree_merge.ts";
+
+/** The count is what it was. */
+export const COUNT_SAME = 0;
+/** The counter existed with another count. */
+export const COUNT_MOVED = 1;
+/** The counter did not exist. */
+export const COUNT_CREATED = 2;
+
+/** What became of each key of a batch, by its place in the batch. */
+export class CountChanges {
+  readonly outcome: Uint8Array;
+  readonly oldLow: Int32Array;
+  readonly oldHigh: Int32Array;
+  readonly newLow: Int32Array;
+  readonly newHigh: Int32Array;
+  created = 0;
+  /** Counts held at a limit of int64 because the exact sum lies beyond. */
+  saturated = 0;
+
+  constructor(length: number) {
+    this.outcome = new Uint8Array(length);
+    this.oldLow = new Int32Array(length);
+    this.oldHigh = new Int32Array(length);
+    this.newLow = new Int32Array(length);
+    this.newHigh = new Int32Array(length);
+  }
+}
+
+export class KeyMerge extends TreeMerge<KeyLeafPacker> {
+  readonly changes: CountChanges;
+  readonly #batch: Batch;
+  /** Row of each change in the leaf at hand, or −1 − the row before which it goes. */
+  #found = new Int32Array(1024);
+
+  constructor(
+    batch: Batch,
+    { source, sink, allocator }: {
+      readonly source: ScratchPages;
+      readonly sink: PageSink;
+      readonly allocator: PageAllocator;
+    },
+  ) {
+    super(source, TreeBuilder.ofKeys(sink), allocator, "key");
+    this.#batch = batch;
+    this.changes = new CountChanges(batch.length);
+  }
+
+  run(root: Root): Root {
+    return this.merge(root, this.#batch.length);
+  }
+
+  protected override visitLeaf(frame: PageFrame, from: number, to: number): void {
+    const { leaf } = this.builder;
+    const keepsShape = this.#apply(frame, from, to);
+    if (keepsShape && !leaf.wouldTake(frame.rows)) {
+      leaf.appendLeaf(frame, (view, counts) => this.#patch(view, counts, frame, from, to));
+      return;
+    }
+    const { newHigh, newLow } = this.changes;
+    let row = 0;
+    for (let index = from; index < to; index++) {
+      const found = this.#found[index - from]!;
+      const at = found < 0 ? -1 - found : found;
+      leaf.appendRows(frame, row, at);
+      row = at;
+      if (found < 0) this.#appendNew(index);
+      else leaf.appendChanged(frame, row++, newHigh[index]!, newLow[index]!);
+    }
+    leaf.appendRows(frame, row, frame.rows);
+  }
+
+  protected override insertAll(from: number, to: number): void {
+    for (let index = from; index < to; index++) {
+      this.#create(index);
+      this.#appendNew(index);
+    }
+  }
+
+  protected override changesBefore(
+    from: number,
+    to: number,
+    separator: DataView,
+    start: number,
+    end: number,
+  ): number {
+    return lowerBound(from, to, (index) => this.#batch.compareKey(index, separator, start, end));
+  }
+
+  /** Finds and computes the changes of a leaf; true when rows and column widths stay as they are. */
+  #apply(frame: PageFrame, from: number, to: number): boolean {
+    const { view } = frame;
+    const batch = this.#batch;
+    const { words, entries } = batch;
+    const width = view.getUint8(PAGE_WIDTH_OFFSET);
+    if (to - from > this.#found.length) this.#found = new Int32Array(2 * (to - from));
+    let keepsShape = true;
+    let row = 0;
+    const stride = Math.ceil(frame.rows / (to - from));
+    for (let index = from; index < to; index++) {
+      const entry = entries[index]!;
+      const keyStart = (entry + ENTRY_KEY_WORD) * 4;
+      const keyEnd = keyStart + (words[entry]! & ENTRY_LENGTH_MASK);
+      const found = findInKeyLeaf(view, batch.view, keyStart, keyEnd, row, stride);
+      this.#found[index - from] = found;
+      if (found < 0) {
+        row = -1 - found;
+        keepsShape = false;
+        this.#create(index);
+      } else {
+        row = found + 1;
+        this.#add(index, keyLeafHigh(view, found), keyLeafLow(view, found));
+        const { newHigh, newLow } = this.changes;
+        if (countWidth(newHigh[index]!, newLow[index]!) > width) keepsShape = false;
+      }
+    }
+    return keepsShape;
+  }
+
+  #patch(view: DataView, counts: number, frame: PageFrame, from: number, to: number): void {
+    const width = frame.view.getUint8(PAGE_WIDTH_OFFSET);
+    const { newHigh, newLow } = this.changes;
+    for (let index = from; index < to; index++) {
+      const at = counts + this.#found[index - from]! * width;
+      setKeyLeafCount(view, at, width, newHigh[index]!, newLow[index]!);
+    }
+  }
+
+  #appendNew(index: number): void {
+    const batch = this.#batch;
+    const start = batch.keyStart(index);
+    const { newHigh, newLow } = this.changes;
+    const end = start + batch.keyLength(index);
+    this.builder.leaf.append(newHigh[index]!, newLow[index]!, batch.bytes, start, end);
+  }
+
+  #create(index: number): void {
+    this.#add(index, 0, 0);
+    this.changes.outcome[index] = COUNT_CREATED;
+    this.changes.created++;
+  }
+
+  /** New count = old count + sum, exact, held at the limits of int64. */
+  #add(index: number, oldHigh: number, oldLow: number): void {
+    const { words, entries, wraps } = this.#batch;
+    const { changes } = this;
+    const entry = entries[index]!;
+    const sumLow = words[entry + ENTRY_LOW_WORD]!;
+    const sumHigh = words[entry + ENTRY_HIGH_WORD]!;
+    let low = (oldLow + sumLow) | 0;
+    let high = (oldHigh + sumHigh + (low >>> 0 < sumLow >>> 0 ? 1 : 0)) | 0;
+    const overflows = ((oldHigh ^ high) & (sumHigh ^ high)) < 0;
+    if (overflows || (wraps.size > 0 && wraps.has(entry))) {
+      const exact = joinCount(oldHigh, oldLow) + this.#batch.sum(index);
+      const held = exact > INT64_MAX ? INT64_MAX : exact < INT64_MIN ? INT64_MIN : exact;
+      if (held !== exact) changes.saturated++;
+      low = lowHalf(held);
+      high = highHalf(held);
+    }
+    changes.oldHigh[index] = oldHigh;
+    changes.oldLow[index] = oldLow;
+    changes.newHigh[index] = high;
+    changes.newLow[index] = low;
+    changes.outcome[index] = high === oldHigh && low === oldLow ? COUNT_SAME : COUNT_MOVED;
+  }
+}
+
+/**
+ * The first index in `[from, to)` whose `order` is not below 0, or `to`. Looks near `from` first: the
+ * changes of a child are mostly few.
+ */
+export function lowerBound(from: number, to: number, order: (index: number) => number): number {
+  let low = from;
+  let step = 1;
+  while (low + step <= to && order(low + step - 1) < 0) {
+    low += step;
+    step *= 2;
+  }
+  let high = Math.min(low + step - 1, to);
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (order(middle) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

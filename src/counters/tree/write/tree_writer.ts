@@ -1,0 +1,302 @@
+/**
+ * The writing side of a keyspace file: adds batches, one transaction at a time.
+ *
+ * A transaction goes through four steps, which the caller drives, for he syncs many files together:
+ *
+ *     apply ─▶ (sync A) ─▶ publish ─▶ (sync B)
+ *
+ * Invariants:
+ * 1. Until `publish` the file's content is what it was: pages are only written where no durable
+ *    snapshot looks.
+ * 2. Whatever fails before `publish` is undone by forgetting it (`abandon`): nothing in the file has
+ *    to be put back.
+ * 3. Only one writer has the file: the fold lease sees to that, not this class.
+ */
+
+import { assert } from "../../../base/assert.ts";
+import { CorruptError } from "../../../base/errors.ts";
+import { isReadFailure, type StoredFile } from "../../../file/mod.ts";
+import { PageAllocator } from "./allocator.ts";
+import type { Batch } from "./batch.ts";
+import { KeyMerge } from "./key_merge.ts";
+import { type MarkMap, raiseMarks, writeMarkPages } from "../pages/marks.ts";
+import {
+  encodeMeta,
+  firstPageOf,
+  type Meta,
+  META_BYTES,
+  META_MARKS_MAX,
+  type MetaBlocks,
+  metaOffsets,
+  readMetaBlocks,
+} from "../pages/meta.ts";
+import { pageSizeIsLegal } from "../pages/page.ts";
+import { PageSink } from "../pages/page_sink.ts";
+import { ScratchPages } from "../pages/page_source.ts";
+import { RankMerge } from "./rank_merge.ts";
+import { EMPTY_ROOT } from "../pages/root.ts";
+import { loadMarks, walkPages } from "../read/snapshot.ts";
+
+/** What one `apply` did. */
+export interface ApplyFigures {
+  readonly created: number;
+  /** Counts of this batch that are held at a limit of int64. */
+  readonly saturated: number;
+  readonly pagesRead: number;
+  readonly pagesWritten: number;
+  readonly writes: number;
+}
+
+interface Transaction {
+  readonly meta: Meta;
+  readonly marks: BigUint64Array;
+}
+
+const metaScratch = new Uint8Array(META_BYTES);
+
+export class TreeWriter {
+  readonly #file: StoredFile;
+  readonly #source: ScratchPages;
+  #meta: Meta;
+  #previous: Meta | null;
+  #marks: BigUint64Array;
+  /** Found by walking the branches when first needed. */
+  #pages: { readonly allocator: PageAllocator; readonly sink: PageSink } | null = null;
+  #waiting: Transaction | null = null;
+  /** A publish was broken off: readers may have seen the transaction, so it must not be made again. */
+  #isBroken = false;
+
+  private constructor(file: StoredFile, { newest, previous }: MetaBlocks) {
+    this.#file = file;
+    this.#meta = newest;
+    this.#previous = previous;
+    this.#source = new ScratchPages(file, newest.pageSize);
+    this.#marks = loadMarks(newest, this.#source, file.path);
+  }
+
+  /** Makes an empty file valid: transaction 0 without counters. The caller syncs. */
+  static format(
+    file: StoredFile,
+    { name, pageSize }: { readonly name: Uint8Array; readonly pageSize: number },
+  ): TreeWriter {
+    assert(pageSizeIsLegal(pageSize), "A page size is a power of two from 1,024 to 32,768");
+    const meta: Meta = {
+      transaction: 0,
+      pageSize,
+      pageCount: firstPageOf(pageSize),
+      saturated: 0n,
+      keyRoot: EMPTY_ROOT,
+      rankRoot: EMPTY_ROOT,
+      markSlots: 0,
+      firstMarks: new BigUint64Array(0),
+      marksPage: { number: 0, birth: 0 },
+      name,
+    };
+    file.allocate(0, meta.pageCount * pageSize);
+    const bytes = encodeMeta(meta);
+    for (const offset of metaOffsets(0)) file.write(bytes, offset);
+    return new TreeWriter(file, { newest: meta, previous: null, problems: [] });
+  }
+
+  /** Takes over a file. Throws `CorruptError` when it is not one, or is cut off. */
+  static open(file: StoredFile): TreeWriter {
+    const blocks = readMetaBlocks(file, new Uint8Array(META_BYTES));
+    const { size } = file.status();
+    const { pageCount, pageSize } = blocks.newest;
+    if (pageCount * pageSize > size) {
+      throw new CorruptError(
+        `Keyspace file ${file.path} is cut off: ${size} of ${pageCount * pageSize} bytes`,
+        { path: file.path, offset: size },
+      );
+    }
+    return new TreeWriter(file, blocks);
+  }
+
+  get name(): Uint8Array {
+    return this.#meta.name;
+  }
+
+  get pageSize(): number {
+    return this.#meta.pageSize;
+  }
+
+  get transaction(): number {
+    return this.#meta.transaction;
+  }
+
+  /** Counters in the published state. */
+  get total(): number {
+    return this.#meta.keyRoot.rows;
+  }
+
+  /** How often, ever, a sum was held at a limit of int64. */
+  get saturated(): bigint {
+    return this.#meta.saturated;
+  }
+
+  /** Whether the file still says what this writer left in it. Throws `CorruptError` and `OsError`. */
+  isUnchanged(): boolean {
+    return readMetaBlocks(this.#file, metaScratch).newest.transaction === this.transaction;
+  }
+
+  /** The greatest generation of a log slot that is in the counters; 0 when none is. */
+  mark(slot: number): bigint {
+    return this.#marks[slot] ?? 0n;
+  }
+
+  /**
+   * Writes the pages of the next transaction: the batch added to the counters, the marks raised.
+   * `pinned` while a backup reads the file: then no page is used again.
+   * Throws `OsError` on a full disk and `CorruptError` on a damaged page; the file is then as it was.
+   */
+  apply(batch: Batch, marks: MarkMap, { pinned }: { readonly pinned: boolean }): ApplyFigures {
+    assert(this.#waiting === null, "A transaction is published or abandoned before the next");
+    assert(!this.#isBroken, "A writer whose publish failed is opened anew");
+    const before = this.#meta;
+    const transaction = before.transaction + 1;
+    try {
+      const { allocator, sink } = this.#pages ??= this.#findPages();
+      const source = this.#source;
+      const readBefore = source.pagesRead;
+      source.forget();
+      allocator.begin(transaction, { pinned });
+      sink.start(transaction);
+
+      const keys = new KeyMerge(batch, { source, sink, allocator });
+      const keyRoot = keys.run(before.keyRoot);
+      const { changes } = keys;
+      const ranks = new RankMerge(batch, changes, { source, sink, allocator });
+      const rankRoot = ranks.run(before.rankRoot);
+      for (const root of [keyRoot, rankRoot]) {
+        if (root.rows !== before.keyRoot.rows + changes.created) {
+          throw source.corrupt(root.number, "the number of counters does not add up");
+        }
+      }
+
+      const raised = raiseMarks(this.#marks, marks);
+      let marksPage = before.marksPage;
+      if (raised.length > META_MARKS_MAX && marks.size > 0) {
+        this.#freeMarks(allocator);
+        marksPage = writeMarkPages(sink, raised);
+      }
+      sink.flush();
+      this.#waiting = {
+        marks: raised,
+        meta: {
+          ...before,
+          transaction,
+          pageCount: allocator.pageCount,
+          saturated: before.saturated + BigInt(changes.saturated),
+          keyRoot,
+          rankRoot,
+          markSlots: raised.length,
+          firstMarks: raised.slice(0, META_MARKS_MAX),
+          marksPage,
+        },
+      };
+      return {
+        created: changes.created,
+        saturated: changes.saturated,
+        pagesRead: source.pagesRead - readBefore,
+        pagesWritten: sink.pagesWritten,
+        writes: sink.writes,
+      };
+    } catch (error) {
+      this.abandon();
+      throw error;
+    }
+  }
+
+  /**
+   * Makes the applied transaction the file's content. `between` is called between the two blocks. When
+   * this throws nobody knows which state readers see: the file has to be opened anew.
+   */
+  publish(between: () => void = () => {}): void {
+    const waiting = this.#waiting;
+    assert(waiting !== null, "A transaction is applied before it is published");
+    assert(this.#pages !== null, "Pages are known where a transaction waits");
+    const bytes = encodeMeta(waiting.meta);
+    const [first, second] = metaOffsets(waiting.meta.transaction);
+    this.#isBroken = true;
+    this.#file.write(bytes, first);
+    between();
+    this.#file.write(bytes, second);
+    this.#isBroken = false;
+    this.#pages.allocator.commit(waiting.meta.transaction);
+    this.#previous = this.#meta;
+    this.#meta = waiting.meta;
+    this.#marks = waiting.marks;
+    this.#waiting = null;
+  }
+
+  /**
+   * Gives the space of pages that may be used again back to the system, where they lie together in
+   * numbers; returns the bytes. Writing them again takes longer, so this is for a file that rests.
+   */
+  trim(): number {
+    assert(this.#waiting === null, "A file is trimmed between transactions");
+    const { allocator } = this.#pages ??= this.#findPages();
+    return allocator.trim(this.#meta.transaction);
+  }
+
+  /** Forgets a transaction that was not published. */
+  abandon(): void {
+    this.#waiting = null;
+    this.#pages = null;
+  }
+
+  #freeMarks(allocator: PageAllocator): void {
+    const nothing = { ...this.#meta, keyRoot: EMPTY_ROOT, rankRoot: EMPTY_ROOT };
+    walkPages(nothing, this.#source, this.#file.path, (number) => {
+      allocator.free(number);
+      return true;
+    });
+  }
+
+  /** What no root reaches is free: at once, where the transaction before did not reach it either. */
+  #findPages(): { readonly allocator: PageAllocator; readonly sink: PageSink } {
+    const { path } = this.#file;
+    const { pageSize, pageCount, transaction } = this.#meta;
+    const firstPage = firstPageOf(pageSize);
+    const allocator = new PageAllocator(this.#file, {
+      pageSize,
+      firstPage,
+      pageCount,
+      fileBytes: this.#file.status().size,
+    });
+    const live = new Uint8Array(pageCount);
+    walkPages(this.#meta, this.#source, path, (number) => {
+      if (live[number] !== 0) throw this.#source.corrupt(number, "two branches name this page");
+      live[number] = LIVE_NOW;
+      return true;
+    });
+    const knowsPrevious = this.#markPrevious(live);
+    for (let number = firstPage; number < pageCount; number++) {
+      if (live[number] === LIVE_NOW) continue;
+      if (knowsPrevious && live[number] !== LIVE_BEFORE) allocator.release(number);
+      else allocator.releaseLater(number, transaction);
+    }
+    return { allocator, sink: new PageSink(this.#file, allocator, pageSize) };
+  }
+
+  /** Marks what only the transaction before uses; false where that is not known. */
+  #markPrevious(live: Uint8Array): boolean {
+    if (this.#meta.transaction === 0) return true;
+    if (this.#previous === null) return false;
+    try {
+      walkPages(this.#previous, this.#source, this.#file.path, (number) => {
+        if (live[number] !== 0) return false;
+        live[number] = LIVE_BEFORE;
+        return true;
+      });
+      return true;
+    } catch (error) {
+      // The older transaction is no longer whole. Nothing needs it, but nothing is reused early.
+      if (error instanceof CorruptError || isReadFailure(error)) return false;
+      throw error;
+    }
+  }
+}
+
+const LIVE_NOW = 1;
+const LIVE_BEFORE = 2;

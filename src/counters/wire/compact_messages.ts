@@ -1,0 +1,315 @@
+/**
+ * From the socket to the commit log: whole write messages are checked, a run of them at a time, and
+ * rewritten as compact records, straight into the mapped log. This is the hottest loop of the write
+ * path, so it reads and writes 32-bit words, allocates nothing for a message, and asks for a keyspace's
+ * number only where it is not that of the message before.
+ *
+ * Invariants:
+ * 1. A message is either consumed whole (accepted or refused) or not at all.
+ * 2. What stands in the target between start and `targetNext` is a run of whole records; together with
+ *    what was written since `beginBatch` it is a record batch.
+ * 3. Bytes of the target from `targetNext` on are as they were.
+ */
+
+import { assert } from "../../base/assert.ts";
+import { BatchKeyspaces } from "./batch_keyspaces.ts";
+import { BROKEN_FIELD, fieldNameLength } from "./field.ts";
+import {
+  checkSizes,
+  INCREMENT_BYTES,
+  type MessageSizes,
+  writeMessageBytes,
+} from "./message_sizes.ts";
+import {
+  RECORD_ALIGNMENT,
+  RECORD_KIND_COUNTER,
+  RECORD_KIND_KEYSPACE,
+  RECORD_NAME_LENGTH_OFFSET,
+  RECORD_NAME_OFFSET,
+} from "./record.ts";
+import { FIELD_BROKEN, FIELD_SAME, MessageScanner } from "./scan_messages.ts";
+
+const INCREMENT_WORDS = INCREMENT_BYTES / 4;
+const RECORD_HEAD_WORDS = RECORD_NAME_OFFSET / 4;
+const NAME_LENGTH_SHIFT = RECORD_NAME_LENGTH_OFFSET * 8;
+
+/** Why `compactMessages` returned. */
+export type CompactStop =
+  /** Every whole message of the source is consumed. */
+  | "source-done"
+  /** The next record has no room in the target. */
+  | "target-full"
+  /** The batch defines as many keyspaces as it may: begin another one. */
+  | "keyspaces-full";
+
+/**
+ * What goes in and comes out of `compactMessages` beside the bytes, and what it remembers of the batch
+ * that is being written. One for each log that is being filled.
+ */
+export class CompactState {
+  readonly sizes: MessageSizes;
+  readonly messageBytes: number;
+
+  /** In: fill `verdicts`. */
+  wantsVerdicts = false;
+
+  // Out, each for the last call.
+  stop: CompactStop = "source-done";
+  sourceNext = 0;
+  targetNext = 0;
+  /** Counter records written. A zero increment is accepted without one. */
+  records = 0;
+  accepted = 0;
+  refused = 0;
+  /** A bit for each consumed message in order, set where it was refused. */
+  verdicts: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+
+  /** Why messages were refused, since the state was made. */
+  readonly refusals = { emptyKeyspace: 0, keyspaceAfterNul: 0, keyAfterNul: 0 };
+
+  /** @internal Keyspaces defined in this batch. */
+  readonly keyspaces = new BatchKeyspaces();
+  /** @internal */
+  readonly run: MessageRun;
+
+  #wordsOfTarget = new Int32Array(0);
+
+  constructor(sizes: MessageSizes) {
+    checkSizes(sizes);
+    assert(new Uint8Array(new Uint32Array([1]).buffer)[0] === 1, "Words are little-endian");
+    this.sizes = sizes;
+    this.messageBytes = writeMessageBytes(sizes);
+    this.run = MessageScanner.fits(sizes) ? new ScannedRun(sizes) : new PlainRun(sizes);
+  }
+
+  /** Forgets the keyspaces: the next record stands in a batch of its own. */
+  beginBatch(): void {
+    this.keyspaces.clear();
+  }
+
+  /** @internal Words over the whole buffer behind `target`; made once for each buffer. */
+  wordsOfTarget(target: Uint8Array): Int32Array {
+    return this.#wordsOfTarget = wordsOver(target, this.#wordsOfTarget);
+  }
+
+  /** @internal Room for `count` verdicts, all saying accepted. */
+  clearVerdicts(count: number): void {
+    const size = (count + 7) >>> 3;
+    if (this.verdicts.length < size) this.verdicts = new Uint8Array(size);
+    else this.verdicts.fill(0, 0, size);
+  }
+}
+
+/** Messages that are looked at together: where their words stand, and what their fields say. */
+interface MessageRun {
+  readonly messagesMax: number;
+  readonly words: Int32Array;
+  /** The first message in `words`; the next follows after `messageWords`, its key after `keyWord`. */
+  readonly start: number;
+  readonly messageWords: number;
+  readonly keyWord: number;
+  /** Two for each message: a length, `FIELD_BROKEN` or `FIELD_SAME`. */
+  readonly fields: Uint16Array;
+  take(source: Uint8Array, at: number, count: number): void;
+}
+
+/** Fields of whole blocks of 16 bytes, as the default ones are. */
+class ScannedRun implements MessageRun {
+  readonly #scanner = MessageScanner.get();
+  readonly #sizes: MessageSizes;
+  readonly messagesMax: number;
+  readonly words = this.#scanner.words;
+  readonly fields = this.#scanner.fields;
+  readonly start = MessageScanner.MESSAGES_WORD;
+  readonly messageWords: number;
+  readonly keyWord: number;
+
+  constructor(sizes: MessageSizes) {
+    this.#sizes = sizes;
+    this.messagesMax = MessageScanner.runMessages(sizes);
+    this.messageWords = writeMessageBytes(sizes) / 4;
+    this.keyWord = INCREMENT_WORDS + sizes.keyspaceSize / 4;
+  }
+
+  take(source: Uint8Array, at: number, count: number): void {
+    this.#scanner.scan(source, at, count, this.#sizes);
+  }
+}
+
+/** Fields of any size: one message at a time, its fields padded to words. */
+class PlainRun implements MessageRun {
+  readonly #sizes: MessageSizes;
+  readonly messagesMax = 1;
+  readonly start = 0;
+  readonly words: Int32Array;
+  readonly fields = new Uint16Array(2);
+  readonly messageWords: number;
+  readonly keyWord: number;
+  readonly #bytes: Uint8Array;
+
+  constructor(sizes: MessageSizes) {
+    this.#sizes = sizes;
+    this.keyWord = INCREMENT_WORDS + ((sizes.keyspaceSize + 3) >>> 2);
+    this.messageWords = this.keyWord + ((sizes.keySize + 3) >>> 2);
+    this.words = new Int32Array(this.messageWords);
+    this.#bytes = new Uint8Array(this.words.buffer);
+  }
+
+  /** The padding is never written. */
+  take(source: Uint8Array, at: number, count: number): void {
+    assert(count === 1, "A plain run is one message");
+    const keyspaceAt = at + INCREMENT_BYTES;
+    const keyAt = keyspaceAt + this.#sizes.keyspaceSize;
+    const end = keyAt + this.#sizes.keySize;
+    this.#bytes.set(source.subarray(at, keyAt));
+    this.#bytes.set(source.subarray(keyAt, end), this.keyWord * 4);
+    this.fields[0] = fieldSays(fieldNameLength(source, keyspaceAt, keyAt));
+    this.fields[1] = fieldSays(fieldNameLength(source, keyAt, end));
+  }
+}
+
+function fieldSays(length: number): number {
+  return length === BROKEN_FIELD ? FIELD_BROKEN : length;
+}
+
+/**
+ * Consumes whole messages from `source[sourceStart … sourceEnd)` and writes their records, with the
+ * definitions of keyspaces that are new to the batch, to `target[targetStart … targetEnd)`. The target
+ * is 8-byte aligned. Results are fields of `state`.
+ */
+export function compactMessages(
+  source: Uint8Array,
+  sourceStart: number,
+  sourceEnd: number,
+  target: Uint8Array,
+  targetStart: number,
+  targetEnd: number,
+  state: CompactState,
+): void {
+  assert(sourceStart >= 0 && sourceEnd <= source.length, "The source range lies in the source");
+  assert(targetStart >= 0 && targetEnd <= target.length, "The target range lies in the target");
+  const targetByte = target.byteOffset + targetStart;
+  assert(targetByte % RECORD_ALIGNMENT === 0, "Records are 8-byte aligned");
+  const messageCount = Math.max(0, Math.floor((sourceEnd - sourceStart) / state.messageBytes));
+  state.stop = "source-done";
+  state.sourceNext = sourceStart;
+  state.targetNext = targetStart;
+  state.records = 0;
+  state.accepted = 0;
+  state.refused = 0;
+  if (state.wantsVerdicts) state.clearVerdicts(messageCount);
+
+  const out = state.wordsOfTarget(target);
+  const outEnd = (target.byteOffset + targetEnd) >>> 2;
+  for (let done = 0; done < messageCount && state.stop === "source-done";) {
+    const count = Math.min(state.run.messagesMax, messageCount - done);
+    state.run.take(source, state.sourceNext, count);
+    compactRun(count, out, (target.byteOffset + state.targetNext) >>> 2, outEnd, state);
+    done += count;
+  }
+}
+
+/** Records for the messages of the run at hand, as far as they have room. */
+function compactRun(
+  messageCount: number,
+  out: Int32Array,
+  outStart: number,
+  outEnd: number,
+  state: CompactState,
+): void {
+  const { keyspaces, wantsVerdicts, run } = state;
+  const { words, fields, messageWords, keyWord } = run;
+  const consumedBefore = state.accepted + state.refused;
+  let records = 0;
+  let refused = 0;
+  let message = 0;
+  let at = run.start;
+  let next = outStart;
+  /** Of the keyspace field at hand: its length, and the number in this batch where it is known. */
+  let keyspaceLength = 0;
+  let number = -1;
+
+  for (; message < messageCount; message++, at += messageWords) {
+    const keyspaceField = fields[2 * message]!;
+    const keyLength = fields[2 * message + 1]!;
+    if (keyspaceField !== FIELD_SAME) {
+      keyspaceLength = keyspaceField;
+      number = -1;
+    }
+    if (keyspaceLength === 0 || keyspaceLength === FIELD_BROKEN || keyLength === FIELD_BROKEN) {
+      if (keyspaceLength === 0) state.refusals.emptyKeyspace++;
+      else if (keyspaceLength === FIELD_BROKEN) state.refusals.keyspaceAfterNul++;
+      else state.refusals.keyAfterNul++;
+      refused++;
+      if (wantsVerdicts) refuse(state.verdicts, consumedBefore + message);
+      continue;
+    }
+
+    const low = words[at]!;
+    const high = words[at + 1]!;
+    if ((low | high) === 0) continue;
+
+    const keyAt = at + keyWord;
+    const keyWordCount = ((keyLength + 7) >>> 3) << 1;
+    if (number < 0) number = keyspaces.find(words, at + INCREMENT_WORDS, keyspaceLength);
+    if (number < 0) {
+      const definitionWords = RECORD_HEAD_WORDS + (((keyspaceLength + 7) >>> 3) << 1);
+      if (next + definitionWords + RECORD_HEAD_WORDS + keyWordCount > outEnd) {
+        state.stop = "target-full";
+        break;
+      }
+      if (keyspaces.isFull) {
+        state.stop = "keyspaces-full";
+        break;
+      }
+      number = keyspaces.add(words, at + INCREMENT_WORDS, keyspaceLength);
+      out[next] = RECORD_KIND_KEYSPACE | (keyspaceLength << NAME_LENGTH_SHIFT);
+      out[next + 1] = number;
+      out[next + 2] = 0;
+      out[next + 3] = 0;
+      next += RECORD_HEAD_WORDS;
+      next = copyName(words, at + INCREMENT_WORDS, keyspaceLength, out, next);
+    }
+    if (next + RECORD_HEAD_WORDS + keyWordCount > outEnd) {
+      state.stop = "target-full";
+      break;
+    }
+    out[next] = RECORD_KIND_COUNTER | (keyLength << NAME_LENGTH_SHIFT);
+    out[next + 1] = number;
+    out[next + 2] = low;
+    out[next + 3] = high;
+    next = copyName(words, keyAt, keyLength, out, next + RECORD_HEAD_WORDS);
+    records++;
+  }
+
+  state.records += records;
+  state.refused += refused;
+  state.accepted += message - refused;
+  state.sourceNext += message * state.messageBytes;
+  state.targetNext += (next - outStart) * 4;
+}
+
+/** Copies a name with the NULs that fill its last eight bytes; returns the word after it. */
+function copyName(
+  words: Int32Array,
+  from: number,
+  length: number,
+  out: Int32Array,
+  to: number,
+): number {
+  const count = (length + 3) >>> 2;
+  for (let index = 0; index < count; index++) out[to + index] = words[from + index]!;
+  if ((count & 1) === 0) return to + count;
+  out[to + count] = 0;
+  return to + count + 1;
+}
+
+function refuse(verdicts: Uint8Array, message: number): void {
+  verdicts[message >>> 3]! |= 1 << (message & 7);
+}
+
+function wordsOver(bytes: Uint8Array, known: Int32Array): Int32Array<ArrayBuffer> {
+  const words = known as Int32Array<ArrayBuffer>;
+  if (words.buffer === bytes.buffer && words.length > 0) return words;
+  return new Int32Array(bytes.buffer as ArrayBuffer, 0, bytes.buffer.byteLength >>> 2);
+}

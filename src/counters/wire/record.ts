@@ -1,0 +1,217 @@
+/**
+ * The compact record: what a write message becomes inside a commit log.
+ *
+ * Invariants of a record batch:
+ * 1. Records follow each other without a gap; each is a multiple of 8 bytes and begins with a kind
+ *    that is not 0, so no legal byte run is all zeros.
+ * 2. Definitions are numbered 0, 1, 2 … in order; a counter names a keyspace that is defined before it
+ *    in the same batch. A batch needs nothing but itself.
+ * 3. Reserved bytes and the bytes that pad a name are 0; a name holds no NUL.
+ */
+
+import { CountdError } from "../../base/errors.ts";
+import { NAME_SIZE_MAX } from "./message_sizes.ts";
+
+export const RECORD_KIND_COUNTER = 1;
+export const RECORD_KIND_KEYSPACE = 2;
+
+export const RECORD_ALIGNMENT = 8;
+
+export const RECORD_KIND_OFFSET = 0;
+export const RECORD_RESERVED_1_OFFSET = RECORD_KIND_OFFSET + 1;
+export const RECORD_NAME_LENGTH_OFFSET = RECORD_RESERVED_1_OFFSET + 1;
+export const RECORD_KEYSPACE_OFFSET = RECORD_NAME_LENGTH_OFFSET + 2;
+export const RECORD_RESERVED_2_OFFSET = RECORD_KEYSPACE_OFFSET + 2;
+export const RECORD_INCREMENT_OFFSET = RECORD_RESERVED_2_OFFSET + 2;
+export const RECORD_NAME_OFFSET = RECORD_INCREMENT_OFFSET + 8;
+
+/** A record with the longest name. */
+export const RECORD_BYTES_MAX = RECORD_NAME_OFFSET + NAME_SIZE_MAX;
+
+/**
+ * Keyspaces that one batch may define. The field could number 65,536; fewer keep the table that every
+ * writer carries small, and a batch that meets more simply ends.
+ */
+export const BATCH_KEYSPACES_MAX = 4096;
+
+/** Bytes of a record whose name has `nameLength` bytes. */
+export function recordBytes(nameLength: number): number {
+  return RECORD_NAME_OFFSET + ((nameLength + 7) & ~7);
+}
+
+/** Bytes that are not a record batch. */
+export class BadRecordError extends CountdError {
+  override readonly name: string = "BadRecordError";
+  override readonly kind = "corruption";
+
+  constructor(
+    message: string,
+    /** Byte offset of the record, in the array that was read. */
+    readonly offset: number,
+  ) {
+    super(`Bad record at byte ${offset}: ${message}`);
+  }
+}
+
+/** Writes the definition of keyspace `number`; returns the offset after it. */
+export function encodeDefinition(
+  target: Uint8Array,
+  offset: number,
+  definition: { readonly number: number; readonly name: Uint8Array },
+): number {
+  return encodeRecord(target, offset, {
+    kind: RECORD_KIND_KEYSPACE,
+    keyspace: definition.number,
+    increment: 0n,
+    name: definition.name,
+  });
+}
+
+/** Writes one counter record; returns the offset after it. */
+export function encodeCounter(
+  target: Uint8Array,
+  offset: number,
+  counter: { readonly keyspace: number; readonly key: Uint8Array; readonly increment: bigint },
+): number {
+  return encodeRecord(target, offset, {
+    kind: RECORD_KIND_COUNTER,
+    keyspace: counter.keyspace,
+    increment: counter.increment,
+    name: counter.key,
+  });
+}
+
+/**
+ * Walks a record batch without allocating: `next()` fills the fields. Rules 1 to 3 are checked for the
+ * lengths and numbers that a reader stands on, not for padding (`checkBatch` does that).
+ */
+export class RecordCursor {
+  kind = 0;
+  /** Number of the keyspace: defined by this record, or named by it. */
+  keyspace = 0;
+  nameStart = 0;
+  nameLength = 0;
+  /** The two halves of the increment, both as signed 32-bit integers. */
+  incrementLow = 0;
+  incrementHigh = 0;
+
+  #bytes: Uint8Array;
+  #view: DataView;
+  #next: number;
+  #end: number;
+  #start = 0;
+  #definitions = 0;
+
+  /** `start` need not be aligned; `end` is where the batch ends. */
+  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#next = start;
+    this.#end = end;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** Begins another batch in the same bytes. */
+  restart(start: number, end: number): void {
+    this.#next = start;
+    this.#end = end;
+    this.#definitions = 0;
+  }
+
+  /** Offset of the record that `next` gave last. */
+  get offset(): number {
+    return this.#start;
+  }
+
+  /** False at the end of the batch. Throws `BadRecordError` where the bytes are no record. */
+  next(): boolean {
+    const start = this.#next;
+    if (start === this.#end) return false;
+    this.#start = start;
+    if (this.#end - start < RECORD_NAME_OFFSET) throw new BadRecordError("cut off", start);
+    const view = this.#view;
+    const kind = view.getUint8(start + RECORD_KIND_OFFSET);
+    const nameLength = view.getUint16(start + RECORD_NAME_LENGTH_OFFSET, true);
+    const keyspace = view.getUint16(start + RECORD_KEYSPACE_OFFSET, true);
+    if (nameLength > NAME_SIZE_MAX) throw new BadRecordError("name is too long", start);
+    const next = start + recordBytes(nameLength);
+    if (next > this.#end) throw new BadRecordError("name is cut off", start);
+    if (kind === RECORD_KIND_COUNTER) {
+      if (keyspace >= this.#definitions) throw new BadRecordError("unknown keyspace", start);
+    } else if (kind === RECORD_KIND_KEYSPACE) {
+      if (keyspace !== this.#definitions) throw new BadRecordError("wrong number", start);
+      if (keyspace >= BATCH_KEYSPACES_MAX) throw new BadRecordError("too many keyspaces", start);
+      if (nameLength === 0) throw new BadRecordError("empty keyspace", start);
+      this.#definitions++;
+    } else {
+      throw new BadRecordError(`unknown kind ${kind}`, start);
+    }
+    this.kind = kind;
+    this.keyspace = keyspace;
+    this.nameStart = start + RECORD_NAME_OFFSET;
+    this.nameLength = nameLength;
+    this.incrementLow = view.getInt32(start + RECORD_INCREMENT_OFFSET, true);
+    this.incrementHigh = view.getInt32(start + RECORD_INCREMENT_OFFSET + 4, true);
+    this.#next = next;
+    return true;
+  }
+
+  /** A copy of the name of the current record. */
+  name(): Uint8Array {
+    return this.#bytes.slice(this.nameStart, this.nameStart + this.nameLength);
+  }
+
+  increment(): bigint {
+    return (BigInt(this.incrementHigh) << 32n) | BigInt(this.incrementLow >>> 0);
+  }
+}
+
+/** Reads a whole batch and holds it to every rule; returns its counter records. */
+export function checkBatch(bytes: Uint8Array, start: number, end: number): number {
+  const cursor = new RecordCursor(bytes, start, end);
+  let counters = 0;
+  while (cursor.next()) {
+    const { offset, nameStart, nameLength } = cursor;
+    if (bytes[offset + RECORD_RESERVED_1_OFFSET] !== 0) {
+      throw new BadRecordError("reserved byte is not 0", offset);
+    }
+    if (
+      bytes[offset + RECORD_RESERVED_2_OFFSET] !== 0 ||
+      bytes[offset + RECORD_RESERVED_2_OFFSET + 1] !== 0
+    ) {
+      throw new BadRecordError("reserved bytes are not 0", offset);
+    }
+    for (let at = nameStart; at < nameStart + nameLength; at++) {
+      if (bytes[at] === 0) throw new BadRecordError("name holds NUL", offset);
+    }
+    for (let at = nameStart + nameLength; at < offset + recordBytes(nameLength); at++) {
+      if (bytes[at] !== 0) throw new BadRecordError("padding is not 0", offset);
+    }
+    if (cursor.kind === RECORD_KIND_COUNTER) counters++;
+    else if ((cursor.incrementLow | cursor.incrementHigh) !== 0) {
+      throw new BadRecordError("definition with an increment", offset);
+    }
+  }
+  return counters;
+}
+
+function encodeRecord(
+  target: Uint8Array,
+  offset: number,
+  record: { kind: number; keyspace: number; increment: bigint; name: Uint8Array },
+): number {
+  const next = offset + recordBytes(record.name.length);
+  const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
+  view.setUint8(offset + RECORD_KIND_OFFSET, record.kind);
+  view.setUint8(offset + RECORD_RESERVED_1_OFFSET, 0);
+  view.setUint16(offset + RECORD_NAME_LENGTH_OFFSET, record.name.length, true);
+  view.setUint16(offset + RECORD_KEYSPACE_OFFSET, record.keyspace, true);
+  view.setUint16(offset + RECORD_RESERVED_2_OFFSET, 0, true);
+  view.setBigInt64(offset + RECORD_INCREMENT_OFFSET, record.increment, true);
+  target.set(record.name, offset + RECORD_NAME_OFFSET);
+  target.fill(0, offset + RECORD_NAME_OFFSET + record.name.length, next);
+  return next;
+}

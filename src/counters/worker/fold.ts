@@ -1,0 +1,303 @@
+/**
+ * One fold: sealed logs into keyspaces. Steps are those of the protocol.
+ *
+ *   2 lock and verify the logs, drop what a keyspace has already, sum per key
+ *   3 new pages of every keyspace
+ *   4 sync A
+ *   5 the older meta page of each that its name still leads to; new files get their names
+ *   6 sync B, with the directory
+ *   then recycle the logs that every keyspace they name has applied
+ *
+ * Invariants:
+ *  1. A log's share is dropped per (keyspace, log) before anything is summed.
+ *  2. A log is recycled only after sync B, and only when no keyspace that it names was left out or put off.
+ *  3. A keyspace takes all records of a log or none: its mark says all.
+ *  4. Whatever stops a fold, the keyspaces are as before or as after, each for itself.
+ */
+
+import { CorruptError } from "../../base/errors.ts";
+import {
+  type DataDirectory,
+  directoryLocks,
+  type LogIdentity,
+  type SealedLog,
+} from "../commitlog/mod.ts";
+import { isDiskFull, isOutOfResources, OsError } from "../../file/mod.ts";
+import type { Aggregator, Batch, KeyspaceWriter } from "../keyspace/mod.ts";
+import { BadRecordError } from "../wire/mod.ts";
+import { type KeyspaceWriters, nameKey } from "./keyspace_writers.ts";
+import { isKeyspaceTrouble, type KeyspaceTrouble, type SetAside } from "./set_aside.ts";
+
+/** From so many files on one sync of the file system is cheaper than a sync of each. */
+const syncEachMax = 4;
+/** Keyspaces that are taken through the steps together. */
+const groupMax = 128;
+
+export interface FoldResult {
+  readonly recycled: number;
+  readonly records: number;
+  readonly keyspaces: number;
+  readonly saturated: number;
+  /** Logs that the next fold takes again: the file of a keyspace was removed or replaced. */
+  readonly putOff: number;
+}
+
+/** Thrown where the disk is too full for a fold of this size; nothing has changed. */
+export class FoldTooLargeError extends Error {
+  override readonly name = "FoldTooLargeError";
+}
+
+interface Share {
+  readonly keyspace: Uint8Array;
+  readonly marks: Map<number, bigint>;
+}
+
+/** A keyspace whose pages are written. */
+interface Written {
+  readonly writer: KeyspaceWriter;
+  readonly marks: Map<number, bigint>;
+}
+
+export class Fold {
+  readonly #logs: SealedLog[] = [];
+  /** By keyspace: the logs whose records are in the sums. */
+  readonly #shares = new Map<string, Share>();
+  /**
+   * Keyspaces that were left out once are left out to the end of this fold. The wait for one that is set
+   * aside may end between two frames of a log: were the later ones taken, their mark would cover the
+   * records that were refused before, and these would never be counted.
+   */
+  readonly #refused = new Set<string>();
+  /** Slots that name a keyspace which was left out. */
+  readonly #blocked = new Set<number>();
+  /** Slots that name a keyspace whose file was removed or replaced since its marks were read. */
+  readonly #putOff = new Set<number>();
+  #records = 0;
+  #saturated = 0;
+  #taken = 0;
+
+  constructor(
+    readonly directory: DataDirectory,
+    readonly writers: KeyspaceWriters,
+    readonly aggregator: Aggregator,
+    readonly aside: SetAside,
+  ) {
+    aggregator.clear();
+  }
+
+  get logCount(): number {
+    return this.#logs.length;
+  }
+
+  /** Bytes in the log that was added last. */
+  get lastLength(): number {
+    return this.#logs.at(-1)?.length ?? 0;
+  }
+
+  /** Logs that were taken, also after the fold was given up. */
+  get takenCount(): number {
+    return this.#taken;
+  }
+
+  /**
+   * Step 2 for one log, which this fold then owns. A damaged log is put back and set aside. Throws
+   * `BadRecordError` where a frame that verifies holds no proper records: the sums are then worthless
+   * and the fold must be given up.
+   */
+  add(log: SealedLog): void {
+    const { storage } = this.directory;
+    storage.reach("fold.2.before");
+    try {
+      this.#records += log.verify().records;
+    } catch (error) {
+      log.putBack();
+      if (!(error instanceof CorruptError)) throw error;
+      this.aside.addLog(log.slot, error);
+      return;
+    }
+    this.#logs.push(log);
+    this.#taken++;
+    const accepts = (name: Uint8Array) => this.#accepts(name, log.identity);
+    try {
+      log.forEachBatch((bytes, start, end) => this.aggregator.add(bytes, start, end, accepts));
+    } catch (error) {
+      if (error instanceof BadRecordError) {
+        const { path } = log.held;
+        const damage = new CorruptError(`${path} holds no proper records: ${error.message}`, {
+          path,
+          offset: error.offset,
+        });
+        this.aside.addLog(log.slot, damage);
+      }
+      throw error;
+    }
+    storage.reach("fold.2.after");
+  }
+
+  /** Whether a keyspace still wants the records of a log. */
+  #accepts(name: Uint8Array, { slot, generation }: LogIdentity): boolean {
+    const key = nameKey(name);
+    const share = this.#shares.get(key);
+    if (share?.marks.get(slot) === generation) return true;
+    if (this.#refused.has(key) || this.aside.hasKeyspace(name)) return this.#refuse(key, slot);
+    try {
+      if (this.writers.applied(name, slot) >= generation) return false;
+    } catch (error) {
+      if (!isKeyspaceTrouble(error)) throw error;
+      this.aside.addKeyspace(name, error);
+      return this.#refuse(key, slot);
+    }
+    if (share !== undefined) share.marks.set(slot, generation);
+    else this.#shares.set(key, { keyspace: name.slice(), marks: new Map([[slot, generation]]) });
+    return true;
+  }
+
+  #refuse(key: string, slot: number): false {
+    this.#refused.add(key);
+    this.#blocked.add(slot);
+    return false;
+  }
+
+  /**
+   * Steps 3 to 6, a group of keyspaces at a time so that the open files stay bounded, and then the
+   * recycling. Throws `FoldTooLargeError` where the disk is full, and what a sync throws: then nobody may
+   * trust the page cache any more.
+   */
+  finish(): FoldResult {
+    const pinned = this.directory.control.isHeldElsewhere(directoryLocks.pin);
+    const batches = new Map(
+      this.aggregator.takeBatches().map((item) => [nameKey(item.keyspace), item.batch]),
+    );
+    const shares = [...this.#shares.entries()];
+    let keyspaces = 0;
+    for (let first = 0; first < shares.length; first += groupMax) {
+      const written: Written[] = [];
+      for (const [key, share] of shares.slice(first, first + groupMax)) {
+        const batch = batches.get(key);
+        // Without a sum there is nothing to apply, and its logs are through with this keyspace.
+        if (batch !== undefined) this.#writePages(share, { batch, pinned, written });
+      }
+      keyspaces += this.#publish(written);
+      this.writers.trim();
+    }
+    const { recycled, putOff } = this.#recycle();
+    return { recycled, records: this.#records, keyspaces, saturated: this.#saturated, putOff };
+  }
+
+  /** Step 3 for one keyspace, which then is one of `written`. */
+  #writePages(
+    { keyspace, marks }: Share,
+    { batch, pinned, written }: {
+      readonly batch: Batch;
+      readonly pinned: boolean;
+      readonly written: Written[];
+    },
+  ): void {
+    let writer: KeyspaceWriter | null = null;
+    try {
+      writer = this.writers.get(keyspace);
+      if (hasAny(writer, marks)) return this.#putLogsOff(marks);
+      this.#saturated += writer.apply(batch, marks, { pinned }).saturated;
+      written.push({ writer, marks });
+    } catch (error) {
+      if (isKeyspaceTrouble(error)) return this.#leaveOut(keyspace, marks, error);
+      const others = written.map((each) => each.writer);
+      for (const other of writer === null ? others : [...others, writer]) {
+        if (other.isNew) this.writers.drop(other.name);
+        else other.abandon();
+      }
+      if (!isDiskFull(error) && !isOutOfResources(error)) throw error;
+      throw new FoldTooLargeError("No space for the pages of a fold", { cause: error });
+    }
+  }
+
+  /** Steps 4 to 6. Returns the number of keyspaces that were published. */
+  #publish(written: readonly Written[]): number {
+    this.#syncAll(4, written.map(({ writer }) => writer), (writer) => writer.syncPages());
+    const published: KeyspaceWriter[] = [];
+    let isNew = false;
+    for (const { writer, marks } of written) {
+      if (!writer.isInPlace()) {
+        this.writers.dropLost(writer);
+        this.#putLogsOff(marks);
+        continue;
+      }
+      isNew ||= writer.isNew;
+      writer.publish();
+      published.push(writer);
+    }
+    this.#syncAll(6, published, (writer) => writer.syncMeta());
+    if (isNew) this.directory.storage.syncDirectory(this.directory.paths.keyspaces);
+    return published.length;
+  }
+
+  #putLogsOff(marks: Map<number, bigint>): void {
+    for (const slot of marks.keys()) this.#putOff.add(slot);
+  }
+
+  #leaveOut(keyspace: Uint8Array, marks: Map<number, bigint>, error: KeyspaceTrouble): void {
+    this.aside.addKeyspace(keyspace, error);
+    this.writers.drop(keyspace);
+    for (const slot of marks.keys()) this.#blocked.add(slot);
+  }
+
+  #syncAll(
+    step: 4 | 6,
+    writers: readonly KeyspaceWriter[],
+    sync: (writer: KeyspaceWriter) => void,
+  ): void {
+    if (writers.length <= syncEachMax) {
+      for (const writer of writers) sync(writer);
+      return;
+    }
+    const { storage } = this.directory;
+    const { fileSystem } = this.writers;
+    storage.reach(`fold.${step}.before`);
+    fileSystem.sync();
+    storage.reach(`fold.${step}.after`);
+    // A link, or a mount that came later, may lead to another file system.
+    for (const writer of writers) if (writer.device !== fileSystem.device) sync(writer);
+  }
+
+  #recycle(): { readonly recycled: number; readonly putOff: number } {
+    let recycled = 0;
+    let putOff = 0;
+    // One by one: where a log cannot be let go of, the others are still ours to give up.
+    for (let log = this.#logs.shift(); log !== undefined; log = this.#logs.shift()) {
+      if (this.#blocked.has(log.slot)) {
+        this.aside.addBlockedLog(log.slot);
+        log.putBack();
+      } else if (this.#putOff.has(log.slot)) {
+        log.putBack();
+        putOff++;
+      } else {
+        this.aside.removeLog(log.slot);
+        log.recycle();
+        recycled++;
+      }
+    }
+    return { recycled, putOff };
+  }
+
+  /**
+   * Gives the logs back. A label that the system does not let us put right is no reason to keep the other
+   * logs, nor to forget why the fold was given up: whoever takes the log next puts it right.
+   */
+  giveUp(): void {
+    for (const log of this.#logs.splice(0)) {
+      try {
+        log.putBack();
+      } catch (error) {
+        if (!(error instanceof OsError)) throw error;
+      }
+    }
+  }
+}
+
+/** Whether a keyspace has one of these logs. Only if its file is another one than when it was asked first. */
+function hasAny(writer: KeyspaceWriter, marks: Map<number, bigint>): boolean {
+  for (const [slot, generation] of marks) {
+    if (writer.applied(slot) >= generation) return true;
+  }
+  return false;
+}

@@ -1,0 +1,46 @@
+/**
+ * The fold lease: one process folds, the others stand by and take over when it dies. It is a kernel lock
+ * on `DATA/control`, so it cannot be forgotten and is never stolen.
+ */
+
+import type { Clock } from "../../base/clock.ts";
+import { BusyError } from "../../base/errors.ts";
+import { type DataDirectory, directoryLocks } from "../commitlog/mod.ts";
+
+const retryMsFirst = 5;
+const retryMsLast = 250;
+
+/** Takes the lease if it is free. */
+export function tryTakeLease({ control }: DataDirectory): boolean {
+  return control.tryLock(directoryLocks.fold);
+}
+
+/**
+ * Waits for the lease. False where the signal came first. Throws `BusyError`, naming the holder, after
+ * `timeoutMs`.
+ */
+export async function takeLease(
+  directory: DataDirectory,
+  { clock, signal, timeoutMs }: {
+    readonly clock: Clock;
+    readonly signal: AbortSignal;
+    readonly timeoutMs: number;
+  },
+): Promise<boolean> {
+  const deadlineMs = clock.nowMs() + timeoutMs;
+  let delayMs = retryMsFirst;
+  while (!tryTakeLease(directory)) {
+    if (signal.aborted) return false;
+    const leftMs = deadlineMs - clock.nowMs();
+    if (leftMs <= 0) {
+      throw new BusyError(
+        `The fold lease of ${directory.paths.data} is held by ` +
+          `${directory.control.describeHolder(directoryLocks.fold)}: try again, or wait longer ` +
+          `with --lock-timeout`,
+      );
+    }
+    await clock.sleep(Math.min(delayMs, leftMs), signal);
+    delayMs = Math.min(retryMsLast, delayMs * 2);
+  }
+  return true;
+}

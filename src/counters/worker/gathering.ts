@@ -1,0 +1,119 @@
+/**
+ * When a fold had better wait for more logs. While writers fill log after log, one fold of four costs
+ * little more than each of four folds, for they bring the same keys; and nobody waits for it, because
+ * readers see what is in the logs. So logs are summed as they come, and applied together.
+ */
+
+import type { Clock } from "../../base/clock.ts";
+import { type DataDirectory, headPageBytes, LogHead, type LogIdentity } from "../commitlog/mod.ts";
+import { OsError } from "../../file/mod.ts";
+
+/** A fold waits no longer than this after its first log. */
+const gatherMs = 500;
+/** Nor with more logs than this, or half the pool: writers want them back. */
+const gatheredLogsMin = 4;
+/** Nor with so many different keys: readers hold all that are not folded. */
+const gatheredKeysMax = 150_000;
+/** Writers that have not been fast for so long have paused. */
+const pauseMs = 40;
+/** A log that was sealed with less in it: its writer had nothing more to say. */
+const fullShare = 0.75;
+
+/** What a fold has in hand. */
+export interface Gathered {
+  readonly logs: number;
+  readonly keys: number;
+  /** Bytes of the log that came last. */
+  readonly lastLength: number;
+}
+
+export class Gathering {
+  readonly #directory: DataDirectory;
+  readonly #clock: Clock;
+  readonly #heads = new Map<number, LogHead>();
+  /** What each log that somebody writes held at the last look. */
+  #tails = new Map<number, { readonly generation: bigint; readonly tail: number }>();
+  #looked = new Map<number, { readonly generation: bigint; readonly tail: number }>();
+  #appended = 0;
+  #lookMs = 0;
+  #fastMs = -Infinity;
+  #sinceMs: number | null = null;
+
+  constructor(directory: DataDirectory, clock: Clock) {
+    this.#directory = directory;
+    this.#clock = clock;
+  }
+
+  /** A slot that somebody else holds, met on a walk through the pool. */
+  meet(slot: number): void {
+    const capture = this.#head(slot)?.capture();
+    if (capture?.state !== "active") return;
+    const { generation, limit: tail } = capture;
+    this.#countAppended({ slot, generation }, tail);
+    this.#looked.set(slot, { generation, tail });
+  }
+
+  /** A sealed log that the fold took on the walk: it was filled since the last look, or what was left. */
+  took(identity: LogIdentity, length: number): void {
+    this.#countAppended(identity, length);
+  }
+
+  #countAppended({ slot, generation }: LogIdentity, tail: number): void {
+    const before = this.#tails.get(slot);
+    const isSame = before?.generation === generation;
+    this.#appended += tail - (isSame ? before.tail : headPageBytes);
+  }
+
+  /** After the walk: true where the fold that has `gathered` so much should wait for another one. */
+  paysToWait({ logs, keys, lastLength }: Gathered, slots: number): boolean {
+    const nowMs = this.#clock.nowMs();
+    const { logSize } = this.#directory.sizes;
+    const bytesPerMs = this.#appended / Math.max(1, nowMs - this.#lookMs);
+    this.#closeAllBut(this.#looked);
+    this.#tails = this.#looked;
+    this.#looked = new Map();
+    this.#appended = 0;
+    this.#lookMs = nowMs;
+    if (bytesPerMs * gatherMs >= logSize) this.#fastMs = nowMs;
+    if (logs === 0) {
+      this.#sinceMs = null;
+      return false;
+    }
+    this.#sinceMs ??= nowMs;
+    const waits = nowMs - this.#sinceMs < gatherMs && nowMs - this.#fastMs < pauseMs &&
+      logs < Math.max(gatheredLogsMin, slots / 2) && keys < gatheredKeysMax &&
+      lastLength >= logSize * fullShare;
+    if (!waits) this.#sinceMs = null;
+    return waits;
+  }
+
+  #head(slot: number): LogHead | null {
+    const known = this.#heads.get(slot);
+    if (known !== undefined) return known;
+    let head: LogHead | null;
+    try {
+      head = LogHead.openHead(this.#directory, slot);
+    } catch (error) {
+      // Not to see a writer only means not to wait for him.
+      if (error instanceof OsError) return null;
+      throw error;
+    }
+    if (head === null) return null;
+    // The mapping is enough.
+    head.file.close();
+    this.#heads.set(slot, head);
+    return head;
+  }
+
+  close(): void {
+    this.#closeAllBut(new Map());
+  }
+
+  #closeAllBut(kept: ReadonlyMap<number, unknown>): void {
+    for (const [slot, head] of this.#heads) {
+      if (kept.has(slot)) continue;
+      head.close();
+      this.#heads.delete(slot);
+    }
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * The keyspaces that a worker has open for writing. Opening one walks its branches, so the recently
+ * folded ones stay open; the number of descriptors stays bounded.
+ */
+
+import { type Events, noEvents } from "../../base/events.ts";
+import { printableName } from "../../base/printable.ts";
+import type { OpenFileSystem, Storage } from "../../file/mod.ts";
+import { keyspacePath, KeyspaceWriter } from "../keyspace/mod.ts";
+
+const openMax = 128;
+
+/** Bytes as a text of the same length: a key for maps, whatever the bytes are. */
+export function nameKey(name: Uint8Array): string {
+  return String.fromCharCode(...name);
+}
+
+export class KeyspaceWriters {
+  /** In the order of their last use. */
+  readonly #open = new Map<string, KeyspaceWriter>();
+  #fileSystem: OpenFileSystem | null = null;
+
+  constructor(
+    readonly storage: Storage,
+    readonly directory: string,
+    readonly events: Events = noEvents,
+  ) {}
+
+  /**
+   * The file system of the keyspaces. It is open before the first page is written, and stays open until
+   * `close`: a new descriptor is not told of an error that another one was told of.
+   */
+  get fileSystem(): OpenFileSystem {
+    return this.#openFileSystem();
+  }
+
+  #openFileSystem(): OpenFileSystem {
+    return this.#fileSystem ??= this.storage.openFileSystem(this.directory);
+  }
+
+  /**
+   * Generation of a slot that a keyspace has applied; 0 for a keyspace that does not exist, which is not
+   * made for the question. Throws `CorruptError` for a damaged one. Not between apply and publish.
+   */
+  applied(name: Uint8Array, slot: number): bigint {
+    const isOpen = this.#open.has(nameKey(name));
+    if (!isOpen && this.storage.statusOrNull(keyspacePath(this.directory, name)) === null) {
+      return 0n;
+    }
+    const applied = this.#writer(name).applied(slot);
+    this.trim();
+    return applied;
+  }
+
+  /**
+   * The writer of what has the keyspace's name now, between two transactions. Throws `CorruptError` for a
+   * damaged keyspace.
+   */
+  get(name: Uint8Array): KeyspaceWriter {
+    const writer = this.#open.get(nameKey(name));
+    if (writer !== undefined && !writer.isInPlace()) this.dropLost(writer);
+    return this.#writer(name);
+  }
+
+  #writer(name: Uint8Array): KeyspaceWriter {
+    const key = nameKey(name);
+    let writer = this.#open.get(key);
+    // The name may be a view of a log that is let go before the keyspace is.
+    if (writer === undefined) {
+      this.#openFileSystem();
+      writer = KeyspaceWriter.open(this.storage, this.directory, name.slice());
+    } else this.#open.delete(key);
+    this.#open.set(key, writer);
+    return writer;
+  }
+
+  /**
+   * Lets every open keyspace give the system back what it does not need while it rests. `onTrouble` is told
+   * of one where that fails, which is closed: to know what is free its branches are read.
+   */
+  giveSpaceBack(onTrouble: (name: Uint8Array, error: unknown) => void): void {
+    for (const writer of this.#open.values()) {
+      try {
+        if (writer.isInPlace()) writer.trim();
+        else this.dropLost(writer);
+      } catch (error) {
+        this.drop(writer.name);
+        onTrouble(writer.name, error);
+      }
+    }
+  }
+
+  /** Closes one, so that the next `get` reads its file anew. */
+  drop(name: Uint8Array): void {
+    const key = nameKey(name);
+    this.#open.get(key)?.close();
+    this.#open.delete(key);
+  }
+
+  /** As `drop`, for a file that has lost its name, or its content. */
+  dropLost(writer: KeyspaceWriter): void {
+    const { name, path } = writer;
+    this.events.report("warn", "keyspace file was removed or replaced: its name is opened anew", {
+      keyspace: printableName(name),
+      path,
+    });
+    this.drop(name);
+  }
+
+  /** Closes the longest unused ones. Not between apply and publish. */
+  trim(): void {
+    for (const [key, writer] of this.#open) {
+      if (this.#open.size <= openMax) return;
+      writer.close();
+      this.#open.delete(key);
+    }
+  }
+
+  /** Closes all keyspaces, so that each is read anew. */
+  dropAll(): void {
+    for (const writer of this.#open.values()) writer.close();
+    this.#open.clear();
+  }
+
+  close(): void {
+    this.dropAll();
+    this.#fileSystem?.close();
+    this.#fileSystem = null;
+  }
+}

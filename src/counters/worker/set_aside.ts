@@ -1,0 +1,96 @@
+/**
+ * What the folds of this process leave alone: damaged logs, keyspaces that are damaged, that the disk
+ * cannot read or that this user may not open, and logs that name such a keyspace. Kept in memory only: each worker finds the damage
+ * itself, and a repair is noticed by looking again now and then.
+ */
+
+import type { Clock } from "../../base/clock.ts";
+import type { Events } from "../../base/events.ts";
+import { CorruptError } from "../../base/errors.ts";
+import { printableName } from "../../base/printable.ts";
+import { isClosedToUs, isReadFailure, type OsError } from "../../file/mod.ts";
+import { nameKey } from "./keyspace_writers.ts";
+
+const lookAgainMs = 30_000;
+
+/** What is wrong with one keyspace, so that the others can go on without it. */
+export type KeyspaceTrouble = CorruptError | OsError;
+
+export function isKeyspaceTrouble(error: unknown): error is KeyspaceTrouble {
+  return error instanceof CorruptError || isReadFailure(error) || isClosedToUs(error);
+}
+
+export class SetAside {
+  readonly #logs = new Map<number, number>();
+  readonly #keyspaces = new Map<string, number>();
+  /** Sentences for people, and when they were last true. */
+  readonly #troubles = new Map<string, number>();
+
+  constructor(readonly clock: Clock, readonly events: Events) {}
+
+  get logCount(): number {
+    return this.#logs.size;
+  }
+
+  hasLog(slot: number): boolean {
+    return this.#isFresh(this.#logs, slot);
+  }
+
+  hasKeyspace(name: Uint8Array): boolean {
+    return this.#isFresh(this.#keyspaces, nameKey(name));
+  }
+
+  addLog(slot: number, error: CorruptError): void {
+    if (!this.#logs.has(slot)) {
+      this.events.report("error", "log set aside", {
+        slot,
+        path: error.where.path,
+        offset: error.where.offset,
+        reason: error.message,
+      });
+    }
+    this.#logs.set(slot, this.clock.nowMs());
+    this.#troubles.set(`log ${slot} is set aside: ${error.message}`, this.clock.nowMs());
+  }
+
+  /** A sound log that names a keyspace that was set aside: it stays sealed. */
+  addBlockedLog(slot: number): void {
+    if (!this.#logs.has(slot)) {
+      this.events.report("warn", "log waits for a keyspace that is set aside", { slot });
+    }
+    this.#logs.set(slot, this.clock.nowMs());
+  }
+
+  addKeyspace(name: Uint8Array, error: KeyspaceTrouble): void {
+    const key = nameKey(name);
+    if (!this.#keyspaces.has(key)) {
+      this.events.report("error", "keyspace set aside", {
+        keyspace: printableName(name),
+        ...(error instanceof CorruptError ? error.where : { path: error.path }),
+        reason: error.message,
+      });
+    }
+    this.#keyspaces.set(key, this.clock.nowMs());
+    const sentence = `keyspace ${printableName(name)} is set aside: ${error.message}`;
+    this.#troubles.set(sentence, this.clock.nowMs());
+  }
+
+  /** A log that is folded after all. */
+  removeLog(slot: number): void {
+    this.#logs.delete(slot);
+  }
+
+  /** What was left alone lately, for `countd status`. */
+  troubles(): string[] {
+    const recentMs = this.clock.nowMs() - 2 * lookAgainMs;
+    for (const [sentence, seenMs] of this.#troubles) {
+      if (seenMs < recentMs) this.#troubles.delete(sentence);
+    }
+    return [...this.#troubles.keys()];
+  }
+
+  #isFresh<Key>(map: Map<Key, number>, key: Key): boolean {
+    const seenMs = map.get(key);
+    return seenMs !== undefined && this.clock.nowMs() - seenMs < lookAgainMs;
+  }
+}

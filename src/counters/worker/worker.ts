@@ -1,0 +1,344 @@
+/**
+ * `countd worker`: takes the fold lease, recovers what the dead left, and folds sealed logs for as long as
+ * there are any. What a fold does is in `fold.ts`; here is when.
+ */
+
+import type { Clock } from "../../base/clock.ts";
+import type { Events } from "../../base/events.ts";
+import { BusyError, CorruptError } from "../../base/errors.ts";
+import type { Metrics } from "../../base/metrics.ts";
+import {
+  type DataDirectory,
+  directoryLocks,
+  failDirectory,
+  freeMode,
+  listSlots,
+  LogReader,
+  pathOfSlot,
+  reportRecovery,
+  SealedLog,
+  settleLoneLockNames,
+  slotLock,
+} from "../commitlog/mod.ts";
+import { isDiskFull, isOutOfResources, isSyncFailure, makeDirectories } from "../../file/mod.ts";
+import { Aggregator, sweepKeyspaces } from "../keyspace/mod.ts";
+import { BadRecordError } from "../wire/mod.ts";
+import { Fold, FoldTooLargeError } from "./fold.ts";
+import { takeLease, tryTakeLease } from "./fold_lease.ts";
+import { Gathering } from "./gathering.ts";
+import { KeyspaceWriters } from "./keyspace_writers.ts";
+import { isKeyspaceTrouble, SetAside } from "./set_aside.ts";
+
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly metrics: Metrics;
+}
+
+/** Between two looks at the pool: soon after work and while a fold gathers, seldom when nothing happens. */
+const pollMsFirst = 10;
+const pollMsLast = 100;
+/** After so long without a fold the keyspaces give back the space of their older versions. */
+const restMs = 1000;
+/** While the disk is too full for even one log. */
+const diskFullRetryMs = 500;
+
+export class Worker {
+  readonly #writers: KeyspaceWriters;
+  readonly #aggregator = new Aggregator();
+  readonly #aside: SetAside;
+  readonly #gathering: Gathering;
+  /** A fold that waits for more logs. */
+  #open: Fold | null = null;
+  /** What it has taken so far, without the waiting. */
+  #openMs = 0;
+  /** False until a sync has made sure that the marks we read are on disk. */
+  #marksAreDurable = false;
+  /** Looks go through the headers of all logs, whatever their labels say, until one has seen them all. */
+  #isThorough = true;
+  #logsMax = Infinity;
+  /** The last fold was given up for want of space; a smaller one is tried next. */
+  #wasTooLarge = false;
+  /** The last fold has put logs off to the next one. */
+  #hasPutOff = false;
+  #diskIsFull = false;
+
+  constructor(readonly directory: DataDirectory, readonly surroundings: Surroundings) {
+    this.#writers = new KeyspaceWriters(
+      directory.storage,
+      directory.paths.keyspaces,
+      surroundings.events,
+    );
+    this.#aside = new SetAside(surroundings.clock, surroundings.events);
+    this.#gathering = new Gathering(directory, surroundings.clock);
+    surroundings.metrics.troubles = () => this.#aside.troubles();
+  }
+
+  /**
+   * Folds until the signal comes. Stands by while another process holds the lease. `onReady` is told when
+   * it has the lease, or stands by. Throws `DirectoryFailedError` on a directory that is marked failed.
+   */
+  async run(signal: AbortSignal, onReady: () => void = () => {}): Promise<void> {
+    const { clock, events } = this.surroundings;
+    this.directory.refuseFailed();
+    this.directory.joinDaemons();
+    const isFirst = tryTakeLease(this.directory);
+    onReady();
+    if (!isFirst) {
+      events.report("info", "standing by: another worker folds", {
+        holder: this.directory.control.describeHolder(directoryLocks.fold),
+      });
+      if (!await takeLease(this.directory, { clock, signal, timeoutMs: Infinity })) return;
+    }
+    await this.#withLease(async () => {
+      let delayMs = pollMsFirst;
+      let restsFromMs = clock.nowMs() + restMs;
+      while (!signal.aborted) {
+        const worked = this.#foldAvailable({ gathers: true }) > 0;
+        const gathers = this.#open !== null;
+        if (worked || gathers) restsFromMs = clock.nowMs() + restMs;
+        else if (clock.nowMs() >= restsFromMs) {
+          restsFromMs = Infinity;
+          this.#giveSpaceBack();
+        }
+        delayMs = worked || gathers ? pollMsFirst : Math.min(pollMsLast, delayMs * 2);
+        const pauseMs = worked && !gathers ? 0 : delayMs;
+        await clock.sleep(this.#diskIsFull ? diskFullRetryMs : pauseMs, signal);
+      }
+    });
+  }
+
+  /**
+   * Recovers every log without a living holder, folds and recycles until no sealed log remains. Throws
+   * `BusyError` where the lease cannot be had in time or the disk is full, `CorruptError` where something
+   * damaged remains.
+   */
+  async runOnce({ signal, lockTimeoutMs }: {
+    readonly signal: AbortSignal;
+    readonly lockTimeoutMs: number;
+  }): Promise<void> {
+    const { clock } = this.surroundings;
+    this.directory.refuseFailed();
+    this.directory.joinDaemons();
+    if (!await takeLease(this.directory, { clock, signal, timeoutMs: lockTimeoutMs })) return;
+    await this.#withLease(async () => {
+      let deadlineMs = clock.nowMs() + lockTimeoutMs;
+      while (!signal.aborted) {
+        const worked = this.#foldAvailable({ gathers: false });
+        if (worked > 0) deadlineMs = clock.nowMs() + lockTimeoutMs;
+        if (this.#diskIsFull) {
+          throw new BusyError(
+            `No space to fold the logs of ${this.directory.paths.data}: free some and try again`,
+          );
+        }
+        if (worked > 0 || this.#wasTooLarge || this.#hasPutOff) {
+          await clock.sleep(0, signal);
+          continue;
+        }
+        // A reader that opens a log, or a writer that is just letting go of one, holds it for a moment.
+        const held = this.#heldSealedLog();
+        if (held === null) break;
+        if (clock.nowMs() >= deadlineMs) {
+          throw new BusyError(
+            `Sealed log ${held} is held by ` +
+              `${this.directory.control.describeHolder(slotLock(held))}: try again`,
+          );
+        }
+        await clock.sleep(pollMsFirst, signal);
+      }
+    });
+    if (this.#aside.logCount > 0) {
+      throw new CorruptError(
+        `${this.#aside.logCount} logs of ${this.directory.paths.data} are set aside: run countd ` +
+          `check, then countd repair`,
+        { path: this.directory.paths.logs, offset: 0 },
+      );
+    }
+  }
+
+  /** Not while a backup reads older versions. */
+  #giveSpaceBack(): void {
+    if (this.directory.control.isHeldElsewhere(directoryLocks.pin)) return;
+    this.#writers.giveSpaceBack((name, error) => {
+      if (!isKeyspaceTrouble(error)) throw error;
+      this.#aside.addKeyspace(name, error);
+    });
+  }
+
+  /** A slot that is sealed and could not be taken, or null. Those set aside do not count. */
+  #heldSealedLog(): number | null {
+    const { storage, control, paths } = this.directory;
+    for (const slot of listSlots(storage, paths.logs).slots) {
+      if (this.#aside.hasLog(slot) || !control.isHeldElsewhere(slotLock(slot))) continue;
+      using log = LogReader.open(this.directory, slot);
+      // Neither readable nor ours to widen: its label says sealed, and somebody holds it.
+      if (log === null || log.capture()?.state === "sealed") return slot;
+    }
+    return null;
+  }
+
+  async #withLease(body: () => Promise<void>): Promise<void> {
+    const { storage, control, paths } = this.directory;
+    try {
+      storage.reach("fold.1.before");
+      makeDirectories(storage, paths.keyspaces, 0o700);
+      this.#makeMarksDurable();
+      storage.reach("fold.1.after");
+      sweepKeyspaces(storage, paths.keyspaces);
+      settleLoneLockNames(this.directory);
+      await body();
+    } catch (error) {
+      throw isSyncFailure(error) ? failDirectory(this.directory, error, this.surroundings) : error;
+    } finally {
+      this.#open?.giveUp();
+      this.#open = null;
+      this.#gathering.close();
+      this.#writers.close();
+      control.unlock(directoryLocks.fold);
+    }
+  }
+
+  /**
+   * Fold, step 1. A mark may have been published by a process that died before its sync: before a log is
+   * dropped because of it, it must be on disk. The keyspaces may have a file system of their own.
+   */
+  #makeMarksDurable(): void {
+    const { storage, paths } = this.directory;
+    const { fileSystem } = this.#writers;
+    fileSystem.sync();
+    if (storage.status(paths.data).device !== fileSystem.device) {
+      using around = storage.openFileSystem(paths.data);
+      around.sync();
+    }
+    this.#marksAreDurable = true;
+  }
+
+  /**
+   * One fold of what is there, unless it gathers and more is about to come: then it stays open. Returns
+   * the number of logs that were recycled or recovered.
+   */
+  #foldAvailable({ gathers }: { readonly gathers: boolean }): number {
+    const { clock } = this.surroundings;
+    this.directory.refuseFailed();
+    if (!this.#marksAreDurable) this.#makeMarksDurable();
+    const startMs = clock.nowMs();
+    const fold = this.#open ??
+      new Fold(this.directory, this.#writers, this.#aggregator, this.#aside);
+    this.#open = null;
+    try {
+      this.#wasTooLarge = false;
+      this.#hasPutOff = false;
+      const { recovered, isEnough } = this.#collect(fold);
+      if (fold.logCount === 0) return recovered;
+      this.#openMs += clock.nowMs() - startMs;
+      if (gathers && !isEnough) {
+        this.#open = fold;
+        return recovered;
+      }
+      const finishMs = clock.nowMs();
+      const result = fold.finish();
+      this.#hasPutOff = result.putOff > 0;
+      this.#writers.trim();
+      this.#noteDiskFull(false);
+      this.#logsMax *= 2;
+      this.#note(result, this.#openMs + clock.nowMs() - finishMs);
+      this.#openMs = 0;
+      return recovered + result.recycled;
+    } catch (error) {
+      this.#marksAreDurable = false;
+      this.#openMs = 0;
+      fold.giveUp();
+      // Some may be published and some not: the next fold reads them anew.
+      this.#writers.dropAll();
+      if (error instanceof BadRecordError) return 1; // set aside; the others are tried at once
+      // So many logs may wait that a process cannot have them all open: fewer at a time will do.
+      const holdsTooMuch = isOutOfResources(error) && fold.takenCount > 1;
+      const isTooLarge = error instanceof FoldTooLargeError || isDiskFull(error) || holdsTooMuch;
+      if (!isTooLarge) throw error;
+      this.#wasTooLarge = true;
+      this.#noteDiskFull(fold.takenCount <= 1);
+      this.#logsMax = Math.max(1, Math.floor(fold.takenCount / 2));
+      return 0;
+    }
+  }
+
+  /**
+   * Takes sealed logs, and those of the dead, until the sums are large enough. `isEnough` where it does not
+   * pay to wait for more.
+   */
+  #collect(fold: Fold): { readonly recovered: number; readonly isEnough: boolean } {
+    const { storage, control, paths } = this.directory;
+    const thorough = this.#isThorough;
+    let recovered = 0;
+    let isFull = false;
+    const { slots } = listSlots(storage, paths.logs);
+    for (const slot of slots) {
+      isFull = this.#aggregator.isFull || fold.logCount >= this.#logsMax;
+      if (isFull) break;
+      if (this.#aside.hasLog(slot)) continue;
+      const status = storage.statusOrNull(pathOfSlot(paths.logs, slot));
+      if (status === null) continue;
+      if (!thorough && status.mode === freeMode && status.links === 1) continue;
+      if (control.holds(slotLock(slot))) continue; // gathered already
+      if (control.isHeldElsewhere(slotLock(slot))) {
+        this.#gathering.meet(slot);
+        continue;
+      }
+      try {
+        const taken = SealedLog.take(this.directory, slot);
+        if (taken.kind === "sealed") {
+          this.#gathering.took(taken.log.identity, taken.log.length);
+          fold.add(taken.log);
+        }
+        if (taken.kind !== "recovered") continue;
+        reportRecovery(taken.recovery, this.surroundings);
+        recovered++;
+      } catch (error) {
+        if (!(error instanceof CorruptError)) throw error;
+        this.#aside.addLog(slot, error);
+      }
+    }
+    // A walk that ended early, here or by an error, has not looked at the rest.
+    if (!isFull) this.#isThorough = false;
+    const gathered = {
+      logs: fold.logCount,
+      keys: this.#aggregator.distinctKeys,
+      lastLength: fold.lastLength,
+    };
+    const isEnough = !this.#gathering.paysToWait(gathered, slots.length) || isFull;
+    return { recovered, isEnough };
+  }
+
+  #note(
+    { records, keyspaces, recycled, saturated }: {
+      readonly records: number;
+      readonly keyspaces: number;
+      readonly recycled: number;
+      readonly saturated: number;
+    },
+    durationMs: number,
+  ): void {
+    const { events, metrics } = this.surroundings;
+    metrics.counter("countd_fold_records_total").value += records;
+    metrics.histogram("countd_fold_seconds").observe(durationMs / 1000);
+    metrics.counter("countd_saturated_total").value += saturated;
+    if (saturated > 0) {
+      events.report("warn", "counters held at the limit of 64 bits", { counters: saturated });
+    }
+    events.report("info", "folded", {
+      logs: recycled,
+      records,
+      keyspaces,
+      duration_ms: Math.round(durationMs),
+    });
+  }
+
+  #noteDiskFull(isFull: boolean): void {
+    if (isFull === this.#diskIsFull) return;
+    this.#diskIsFull = isFull;
+    const { events, metrics } = this.surroundings;
+    metrics.gauge("countd_disk_full").value = isFull ? 1 : 0;
+    if (isFull) events.report("warn", "disk full: folding waits until space returns");
+    else events.report("info", "folding goes on");
+  }
+}

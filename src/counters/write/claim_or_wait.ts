@@ -1,0 +1,29 @@
+/** Claiming a log when there may be none. */
+
+import type { ActiveLog, LogPool } from "../commitlog/mod.ts";
+import { isDiskFull, isOutOfResources } from "../../file/mod.ts";
+import type { Surroundings } from "./log_writer_options.ts";
+import { RoomWait, type WaitReason } from "./room_wait.ts";
+
+/** A claimed log, as soon as there is one. Throws what `RoomWait.pause` throws. */
+export async function claimOrWait(
+  pool: LogPool,
+  { signal, ...surroundings }: Surroundings & { readonly signal?: AbortSignal },
+): Promise<ActiveLog> {
+  const wait = new RoomWait(pool.directory, surroundings);
+  for (;;) {
+    let claimed: ActiveLog | WaitReason;
+    try {
+      claimed = await pool.claim();
+    } catch (error) {
+      if (isDiskFull(error)) claimed = "disk";
+      else if (isOutOfResources(error)) claimed = "resources";
+      else throw error;
+    }
+    if (typeof claimed !== "string") {
+      wait.end();
+      return claimed;
+    }
+    await wait.pause(claimed, signal);
+  }
+}

@@ -1,0 +1,389 @@
+/**
+ * The writing end of the pool: one active log, one spare, and when to sync, to seal and to wait.
+ *
+ * A position is the number of bytes appended since the start, over all logs. A position is durable when
+ * every log before it and its own log up to it are.
+ *
+ * Invariants:
+ *  1. Appends go to one log at a time, so positions and logs have the same order.
+ *  2. A log is sealed only when another one is in hand, or when the writer stops.
+ *  3. After a sync that failed nothing is answered any more: the directory is marked and every wait is
+ *     rejected.
+ *  4. The same holds for a log that has lost its name, which leaves no mark. It is looked for after each
+ *     sync, each second, and before a seal.
+ */
+
+import { assert } from "../../base/assert.ts";
+import { CorruptError } from "../../base/errors.ts";
+import {
+  type ActiveLog,
+  type BatchFiller,
+  type DataDirectory,
+  DirectoryFailedError,
+  directoryLocks,
+  failDirectory,
+  headPageBytes,
+  LogPool,
+  reportRecovery,
+} from "../commitlog/mod.ts";
+import { isDiskFull, isOutOfResources, isSyncFailure, OsError } from "../../file/mod.ts";
+import { claimOrWait } from "./claim_or_wait.ts";
+import { DurableQueue } from "./durable_queue.ts";
+import type { LogWriterOptions, Surroundings } from "./log_writer_options.ts";
+import { RoomWait } from "./room_wait.ts";
+import { SpareLog } from "./spare_log.ts";
+
+/** Where input pauses this long, a log that holds enough is handed to a waiting worker. */
+const idleSealMs = 20;
+const idleSealBytes = 64 * 1024;
+const tickMs = 20;
+/** How often a writer looks whether the directory is marked failed, and whether its log has its name. */
+const lookMs = 1000;
+/** Logs whose last sync is still under way; more would only hold memory. */
+const sealingMax = 4;
+
+interface OpenLog {
+  readonly log: ActiveLog;
+  /** Position of the log's first frame. */
+  readonly base: number;
+  firstAppendMs: number;
+}
+
+export class LogWriter {
+  #active: OpenLog;
+  readonly #spare: SpareLog;
+  readonly #sealing = new Map<OpenLog, Promise<void>>();
+  #rotation: Promise<void> | null = null;
+  /** For space in the log at hand; its last append found none. */
+  readonly #spaceWait: RoomWait;
+  #isOutOfSpace = false;
+  readonly #durable = new DurableQueue();
+  #position = 0;
+  #lastAppendMs = 0;
+  #lastSyncMs = 0;
+  #lastLookMs = 0;
+  #syncLoop: Promise<void> | null = null;
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #stop = new AbortController();
+  #stopping = false;
+  #failure: Error | null = null;
+  #durableAtFailure: number | null = null;
+  readonly #onFailure = Promise.withResolvers<never>();
+
+  private constructor(
+    readonly directory: DataDirectory,
+    readonly options: LogWriterOptions,
+    readonly surroundings: Surroundings,
+    readonly pool: LogPool,
+    active: ActiveLog,
+  ) {
+    this.#active = { log: active, base: 0, firstAppendMs: 0 };
+    this.#spaceWait = new RoomWait(directory, surroundings);
+    this.#spare = new SpareLog(pool, (error) => this.#fail(error));
+    this.#lastSyncMs = surroundings.clock.nowMs();
+    this.#timer = setInterval(() => this.#look(() => this.#tick()), tickMs);
+    this.#onFailure.promise.catch(() => {});
+  }
+
+  /**
+   * Recovers what the dead left, makes the pool, and claims the first log. Waits for room where the pool
+   * is full. Throws `DirectoryFailedError` on a directory that is marked failed.
+   */
+  static async start(
+    directory: DataDirectory,
+    options: LogWriterOptions,
+    surroundings: Surroundings & { readonly signal?: AbortSignal },
+  ): Promise<LogWriter> {
+    directory.refuseFailed();
+    directory.joinDaemons();
+    const { events, clock } = surroundings;
+    const pool = new LogPool(directory, {
+      logs: options.logs,
+      backlogBytes: options.backlogBytes,
+      clock,
+      onRecovery: (recovery) => reportRecovery(recovery, surroundings),
+      onDamage: (error) =>
+        events.report("error", "log cannot be used", {
+          path: error.where.path,
+          offset: error.where.offset,
+          reason: error.message,
+        }),
+    });
+    try {
+      await pool.prepare(surroundings.signal);
+      pool.recoverAll();
+      const active = await claimOrWait(pool, surroundings);
+      return new LogWriter(directory, options, surroundings, pool, active);
+    } catch (error) {
+      throw isSyncFailure(error) ? failDirectory(directory, error, surroundings) : error;
+    }
+  }
+
+  /** Rejects when a sync fails; never resolves. */
+  get failed(): Promise<never> {
+    return this.#onFailure.promise;
+  }
+
+  /** Position behind the last append. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** After a failure what it was then: a log that failed is given up and says nothing any more. */
+  get durablePosition(): number {
+    if (this.#durableAtFailure !== null) return this.#durableAtFailure;
+    for (const open of [...this.#sealing.keys(), this.#active]) {
+      if (open.log.durable < open.log.tail) return open.base + open.log.durable - headPageBytes;
+    }
+    return this.#position;
+  }
+
+  /**
+   * Appends once. False where the log or the disk is full: then `await rotate()` and call again. Throws the
+   * failure where there was one.
+   */
+  append(filler: BatchFiller): boolean {
+    if (this.#failure !== null) throw this.#failure;
+    assert(!this.#stopping, "Nothing is appended to a writer that stops");
+    if (this.#rotation !== null) return false;
+    const { log } = this.#active;
+    const tail = log.tail;
+    try {
+      log.append(filler);
+    } catch (error) {
+      // All of the log is allocated, but on a file system that never writes in place this may happen.
+      if (isDiskFull(error)) {
+        filler.takeBack();
+        this.#isOutOfSpace = true;
+        return false;
+      }
+      this.#fail(error);
+      throw error;
+    }
+    if (log.tail === tail) return log.roomBytes >= roomBytesMin;
+    if (this.#spaceWait.isWaiting) this.#spaceWait.end();
+    const nowMs = this.surroundings.clock.nowMs();
+    if (tail === headPageBytes) this.#active.firstAppendMs = nowMs;
+    this.#position += log.tail - tail;
+    this.#lastAppendMs = nowMs;
+    if (this.options.sync === "always") this.#wantSync();
+    return true;
+  }
+
+  /**
+   * Takes the spare (or waits until there is a log) and hands the full one over; where it was the disk that
+   * was full, waits for space and keeps the log.
+   */
+  async rotate(): Promise<void> {
+    this.#rotation ??= (this.#isOutOfSpace ? this.#waitForSpace() : this.#rotateOnce())
+      .finally(() => this.#rotation = null);
+    await this.#rotation;
+  }
+
+  async #waitForSpace(): Promise<void> {
+    await this.#orFail(this.#spaceWait.pause("disk", this.#stop.signal));
+    this.#isOutOfSpace = false;
+  }
+
+  async #rotateOnce(): Promise<void> {
+    while (this.#sealing.size >= sealingMax) await Promise.race(this.#sealing.values());
+    const waiting = { ...this.surroundings, signal: this.#stop.signal };
+    const next = await this.#spare.claimed() ?? await this.#orFail(claimOrWait(this.pool, waiting));
+    if (this.#failure !== null) {
+      next.abandon();
+      throw this.#failure;
+    }
+    const full = this.#active;
+    this.#active = { log: next, base: this.#position, firstAppendMs: 0 };
+    this.#spare.claimNext();
+    this.#seal(full);
+  }
+
+  /** A wait that a stop may end; what else ends it ends the writer. */
+  async #orFail<Value>(wait: Promise<Value>): Promise<Value> {
+    try {
+      return await wait;
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.#fail(error);
+      throw error;
+    }
+  }
+
+  #seal(open: OpenLog): void {
+    const sealed = open.log.seal({ sync: this.options.sync !== "os" }).then(
+      () => {
+        this.#sealing.delete(open);
+        this.#settle();
+      },
+      (error) => {
+        this.#fail(error);
+        this.#sealing.delete(open);
+        open.log.abandon();
+      },
+    );
+    this.#sealing.set(open, sealed);
+  }
+
+  /**
+   * Resolves when everything up to `position` is durable (at once with `sync: os`, which promises
+   * nothing). Rejects when a sync fails.
+   */
+  whenDurable(position: number): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    if (this.options.sync === "os" || position <= this.durablePosition) return Promise.resolve();
+    const wait = this.#durable.wait(position);
+    this.#wantSync();
+    return wait;
+  }
+
+  /** One sync after the other for as long as somebody waits; each covers all who wait when it starts. */
+  #wantSync(): void {
+    this.#syncLoop ??= this.#syncUntilNobodyWaits();
+  }
+
+  async #syncUntilNobodyWaits(): Promise<void> {
+    try {
+      do {
+        // Lets the other connections of this turn of the loop join the group.
+        await Promise.resolve();
+        await this.#syncOnce();
+        this.#settle();
+      } while (this.#failure === null && (this.#durable.isWaited || this.#mustSyncAlways()));
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      // In the same turn as the last look at who waits: who comes later begins a loop of his own.
+      this.#syncLoop = null;
+    }
+  }
+
+  #mustSyncAlways(): boolean {
+    return this.options.sync === "always" && this.durablePosition < this.#position;
+  }
+
+  async #syncOnce(): Promise<void> {
+    const { clock, metrics } = this.surroundings;
+    const startMs = clock.nowMs();
+    const { log } = this.#active;
+    const sealing = [...this.#sealing.values()];
+    await log.sync();
+    await Promise.all(sealing);
+    this.#lastSyncMs = clock.nowMs();
+    metrics.histogram("countd_fsync_seconds").observe((this.#lastSyncMs - startMs) / 1000);
+    metrics.gauge("countd_last_sync_timestamp_seconds").value = clock.wallMs() / 1000;
+  }
+
+  #settle(): void {
+    this.#durable.settle(this.durablePosition);
+  }
+
+  #tick(): void {
+    if (this.#failure !== null || this.#stopping) return;
+    const { log, firstAppendMs } = this.#active;
+    const nowMs = this.surroundings.clock.nowMs();
+    if (nowMs - this.#lastLookMs >= lookMs) {
+      this.#lastLookMs = nowMs;
+      const mark = this.directory.failedMark();
+      if (mark !== null) {
+        return this.#fail(new DirectoryFailedError(this.directory.paths.data, mark));
+      }
+      log.held.refuseLost();
+    }
+    const { sync, syncIntervalMs, sealAfterMs } = this.options;
+    if (sync === "interval" && log.durable < log.tail) {
+      if (nowMs - this.#lastSyncMs >= syncIntervalMs) this.#wantSync();
+    }
+    const isOld = !log.isEmpty && nowMs - firstAppendMs >= sealAfterMs;
+    if (isOld || nowMs - this.#lastAppendMs >= idleSealMs && this.#holdsEnough()) this.#handOver();
+  }
+
+  /** Nobody is left who might send more: what is here need not wait for the clock to be handed over. */
+  inputEnded(): void {
+    if (this.#failure !== null || this.#stopping || !this.#holdsEnough()) return;
+    this.#look(() => this.#handOver());
+  }
+
+  /**
+   * What nobody waits for. A look at the pool takes a descriptor: where there is none, the next tick looks
+   * again. Anything else that goes wrong ends the writer.
+   */
+  #look(what: () => void): void {
+    try {
+      what();
+    } catch (error) {
+      if (!isOutOfResources(error)) this.#fail(error);
+    }
+  }
+
+  #holdsEnough(): boolean {
+    return this.#active.log.tail - headPageBytes >= idleSealBytes;
+  }
+
+  /** Seals the log that is begun, where a worker waits for it and there is another log to go on with. */
+  #handOver(): void {
+    if (this.#rotation !== null) return;
+    this.#spare.replenish();
+    if (this.#spare.isInHand && this.#workerWaits() && this.pool.hasFreeSlot()) {
+      // What goes wrong in there is kept as the failure.
+      this.rotate().catch(() => {});
+    }
+  }
+
+  #workerWaits(): boolean {
+    return this.directory.control.isHeldElsewhere(directoryLocks.fold);
+  }
+
+  #fail(what: unknown): void {
+    if (this.#failure !== null) return;
+    const error = this.#causeOf(what);
+    this.#durableAtFailure = this.durablePosition;
+    const { clock, events, metrics } = this.surroundings;
+    metrics.gauge("countd_failed").value = 1;
+    metrics.state = "failed";
+    this.#failure = isSyncFailure(error)
+      ? failDirectory(this.directory, error, { clock, events })
+      : error instanceof Error
+      ? error
+      : new Error(String(error));
+    this.#durable.reject(this.#failure);
+    this.#onFailure.reject(this.#failure);
+    clearInterval(this.#timer);
+  }
+
+  /** If a name is missing, the log at hand may have lost its own too: then that is what is told. */
+  #causeOf(error: unknown): unknown {
+    if (!(error instanceof OsError && error.code === "ENOENT")) return error;
+    try {
+      this.#active.log.held.refuseLost();
+    } catch (loss) {
+      if (loss instanceof CorruptError) return loss;
+    }
+    return error;
+  }
+
+  /**
+   * Makes everything durable, seals what is begun, and gives the spare back. After a failure it leaves
+   * the logs to recovery.
+   */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#stop.abort();
+    clearInterval(this.#timer);
+    if (this.#rotation !== null) await this.#rotation.catch(() => {});
+    const spare = await this.#spare.claimed();
+    if (this.#failure === null) {
+      this.#seal(this.#active);
+      while (this.#sealing.size > 0) await Promise.all(this.#sealing.values());
+      if (spare !== null) await spare.seal({ sync: false });
+    } else {
+      await this.#syncLoop;
+      this.#active.log.abandon();
+      spare?.abandon();
+    }
+    this.#settle();
+    if (this.#failure !== null) throw this.#failure;
+  }
+}
+
+/** Room below which a log counts as full: the largest record with its keyspace fits in more. */
+const roomBytesMin = 1024;

@@ -1,0 +1,23 @@
+/** What a writer is told, and what it needs of the world around it. */
+
+import type { Clock } from "../../base/clock.ts";
+import type { Events } from "../../base/events.ts";
+import type { Metrics } from "../../base/metrics.ts";
+
+export type SyncMode = "always" | "interval" | "os";
+
+export interface LogWriterOptions {
+  readonly sync: SyncMode;
+  readonly syncIntervalMs: number;
+  /** Slots made at the first start, and the bytes that all may take. */
+  readonly logs: number;
+  readonly backlogBytes: number;
+  /** Age at which a log is handed to the worker although it is not full. */
+  readonly sealAfterMs: number;
+}
+
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly metrics: Metrics;
+}

@@ -1,0 +1,44 @@
+/** The figures of a writer. */
+
+import type { Figure, Metrics } from "../../base/metrics.ts";
+import type { MessageFiller } from "./message_filler.ts";
+
+export class WriteFigures {
+  readonly accepted: Figure;
+  readonly refused: Figure;
+  readonly bytesIn: Figure;
+  readonly bytesOut: Figure;
+  readonly connections: Figure;
+  readonly opened: Figure;
+  readonly overLimit: Figure;
+  readonly stalled: Figure;
+  readonly foreign: Figure;
+
+  constructor(readonly metrics: Metrics, readonly filler: MessageFiller) {
+    this.accepted = metrics.counter("countd_increments_total", "accepted");
+    this.refused = metrics.counter("countd_increments_total", "refused");
+    this.bytesIn = metrics.counter("countd_bytes_total", "in");
+    this.bytesOut = metrics.counter("countd_bytes_total", "out");
+    this.connections = metrics.gauge("countd_connections");
+    this.opened = metrics.counter("countd_connections_total", "accepted");
+    this.overLimit = metrics.counter("countd_connections_total", "over-limit");
+    this.stalled = metrics.counter("countd_connections_total", "stalled");
+    this.foreign = metrics.counter("countd_connections_total", "foreign");
+  }
+
+  count(accepted: number, refused: number): void {
+    this.accepted.value += accepted;
+    if (refused === 0) return;
+    this.refused.value += refused;
+    const { emptyKeyspace, keyspaceAfterNul, keyAfterNul } = this.filler.refusals;
+    this.metrics.counter("countd_rejected_total", "empty-keyspace").value = emptyKeyspace;
+    this.metrics.counter("countd_rejected_total", "keyspace-after-nul").value = keyspaceAfterNul;
+    this.metrics.counter("countd_rejected_total", "key-after-nul").value = keyAfterNul;
+  }
+
+  /** A message that never became whole. */
+  refusePartial(): void {
+    this.refused.value += 1;
+    this.metrics.counter("countd_rejected_total", "partial-message").value += 1;
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * `countd write`: increments from TCP connections into the commit logs.
+ */
+
+import { acceptAll } from "../../net/mod.ts";
+import { listenTcp } from "../../net/mod.ts";
+import { LoopTurn } from "../../net/mod.ts";
+import { RareEvents } from "../../base/rare_events.ts";
+import { closeStalled, stalledLookMs } from "../../net/mod.ts";
+import type { DataDirectory } from "../commitlog/mod.ts";
+import { type ForeignProtocol, writeMessageBytes } from "../wire/mod.ts";
+import { LogWriter } from "./log_writer.ts";
+import type { LogWriterOptions, Surroundings } from "./log_writer_options.ts";
+import { MessageFiller } from "./message_filler.ts";
+import { ReceiveMemory } from "./receive_memory.ts";
+import { WriteConnection } from "./write_connection.ts";
+import { WriteFigures } from "./write_figures.ts";
+
+/** How long a stop waits for peers that do not take their answers. */
+const drainMs = 5000;
+
+export interface WriteServerOptions extends LogWriterOptions {
+  readonly hostname: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** The option that names the port; `--port` if not given. */
+  readonly portOption?: string;
+  /** Connections at one time; more are accepted and closed. */
+  readonly maxConnections: number;
+  /** Answer `WIN` or `NAY` to each message once it is durable. */
+  readonly acknowledges: boolean;
+}
+
+export class WriteServer {
+  readonly filler: MessageFiller;
+  readonly messageBytes: number;
+  readonly metrics: WriteFigures;
+  readonly receiveMemory = new ReceiveMemory();
+  readonly turn: LoopTurn;
+  /** What strangers cause. */
+  readonly #rareEvents: RareEvents;
+  readonly #connections = new Map<WriteConnection, Promise<void>>();
+  readonly #sweep: ReturnType<typeof setInterval>;
+  #accepting: Promise<void>;
+
+  private constructor(
+    readonly writer: LogWriter,
+    readonly options: WriteServerOptions,
+    readonly surroundings: Surroundings,
+    readonly listener: Deno.TcpListener,
+  ) {
+    const { sizes } = writer.directory;
+    this.filler = new MessageFiller(sizes);
+    this.messageBytes = writeMessageBytes(sizes);
+    this.metrics = new WriteFigures(surroundings.metrics, this.filler);
+    const { clock, events } = surroundings;
+    this.turn = new LoopTurn(clock);
+    this.#rareEvents = new RareEvents(events, clock);
+    this.#accepting = acceptAll(listener, {
+      clock,
+      events: this.#rareEvents,
+      turn: this.turn,
+      serve: (socket) => this.#serve(socket),
+    });
+    this.#sweep = setInterval(() => this.#closeStalled(), stalledLookMs);
+    // Without a word: what is not durable is not answered, and the totals would be an answer.
+    writer.failed.catch(() => {
+      for (const connection of this.#connections.keys()) connection.drain();
+    });
+  }
+
+  /**
+   * Starts the writer and listens. Throws `FailedError` where the port is taken, `DirectoryFailedError`
+   * on a directory that is marked failed.
+   */
+  static async start(
+    directory: DataDirectory,
+    options: WriteServerOptions,
+    surroundings: Surroundings & { readonly signal?: AbortSignal },
+  ): Promise<WriteServer> {
+    // The port first: a second writer that cannot serve must not claim logs.
+    const listener = listenTcp(options);
+    try {
+      const writer = await LogWriter.start(directory, options, surroundings);
+      surroundings.metrics.state = "ready";
+      return new WriteServer(writer, options, surroundings, listener);
+    } catch (error) {
+      listener.close();
+      throw error;
+    }
+  }
+
+  get address(): Deno.NetAddr {
+    return this.listener.addr as Deno.NetAddr;
+  }
+
+  get acknowledges(): boolean {
+    return this.options.acknowledges;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Rejects when the writer must end; never resolves. */
+  get failed(): Promise<never> {
+    return this.writer.failed;
+  }
+
+  /** Counts and reports a connection that is closed because it speaks something else. */
+  reportForeign(protocol: ForeignProtocol): void {
+    this.metrics.foreign.value += 1;
+    this.#rareEvents.report("warn", "connection closed: it does not speak countd's protocol", {
+      port: "write",
+      protocol,
+    });
+  }
+
+  #serve(socket: Deno.TcpConn): void {
+    if (this.#connections.size >= this.options.maxConnections) {
+      this.metrics.overLimit.value += 1;
+      this.#rareEvents.report("warn", "connection closed: too many", {
+        max_connections: this.options.maxConnections,
+      });
+      socket.close();
+      return;
+    }
+    const connection = new WriteConnection(this, socket);
+    this.metrics.connections.value += 1;
+    this.metrics.opened.value += 1;
+    const served = connection.serve().catch(() => {
+      // A failed sync ends every connection without an answer; the writer itself reports it.
+    }).finally(() => {
+      this.#connections.delete(connection);
+      this.metrics.connections.value -= 1;
+      if (this.#connections.size === 0) this.writer.inputEnded();
+    });
+    this.#connections.set(connection, served);
+  }
+
+  #closeStalled(): void {
+    closeStalled(this.#connections.keys(), {
+      clock: this.surroundings.clock,
+      events: this.#rareEvents,
+      stalled: this.metrics.stalled,
+    });
+  }
+
+  /**
+   * Stops cleanly: accepts nothing new, answers what was read, seals the logs. Throws the failure that
+   * ended the writer, if there was one.
+   */
+  async stop(): Promise<void> {
+    clearInterval(this.#sweep);
+    this.surroundings.metrics.state = "stopping";
+    this.listener.close();
+    await this.#accepting;
+    for (const connection of this.#connections.keys()) connection.drain();
+    const drained = Promise.all(this.#connections.values());
+    const late = new AbortController();
+    await Promise.race([drained, this.surroundings.clock.sleep(drainMs, late.signal)]);
+    late.abort();
+    for (const connection of this.#connections.keys()) connection.close();
+    this.turn[Symbol.dispose]();
+    await this.writer.stop();
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * Every broken rule of a database. Looks only, and changes nothing; the numbers are those of README.md.
+ * The files must not be in use: a live map is being written to. They are kept from being used
+ * meanwhile, for a start cuts the log, and a mapped byte behind its new end would end the process.
+ */
+
+import { CorruptError, NotFoundError } from "../../base/errors.ts";
+import type { Storage, StoredFile } from "../../file/mod.ts";
+import { failedMarkPath, isMarkedFailed } from "../files/failed_mark.ts";
+import { FrameCursor } from "../format/frame.ts";
+import {
+  decodeLogHeader,
+  decodeLogMark,
+  decodeMapHeaders,
+  type LogHeader,
+  type MapHeader,
+} from "../format/header.ts";
+import { applyEntry, JournalReplay, type JournalState } from "../engine/journal.ts";
+import { frameKinds, headPageBytes, identityOf, roundUp } from "../format/layout.ts";
+import { scanLog } from "../files/log_scan.ts";
+import { isUnfinished } from "../files/pair.ts";
+import { lockToRead } from "../files/pair_lock.ts";
+import type { DatabasePaths } from "../files/publish.ts";
+import { firstBadFrame, loadSnapshot } from "../engine/recovery.ts";
+import { ValueMap } from "../engine/value_map.ts";
+
+/** The rule that a process which was killed breaks, and the next one mends: nothing is lost. */
+export const UNFINISHED_RULE = 11;
+
+/** A broken rule: which (README.md numbers them), where, and in words. */
+export interface Violation {
+  readonly invariant: number;
+  readonly path: string;
+  readonly offset: number;
+  readonly message: string;
+}
+
+/**
+ * Throws `NotFoundError` where neither file is there, `DatabaseInUseError` where somebody has them open.
+ */
+export function check(storage: Storage, paths: DatabasePaths): Violation[] {
+  const missing = [paths.map, paths.log].filter((path) => storage.statusOrNull(path) === null);
+  if (missing.length === 2) throw new NotFoundError(`No database at ${paths.map}`);
+  const isMissing = (path: string) => missing.includes(path);
+  using map = isMissing(paths.map) ? null : lockToRead(storage, paths.map);
+  using log = isMissing(paths.log) ? null : lockToRead(storage, paths.log);
+  if (isUnfinished(storage, paths, { map, log }) && !isMarkedFailed(storage, paths.map)) {
+    const message = "A start or repair was cut short; the next start of countd db finishes it";
+    return [violation(UNFINISHED_RULE, paths.map, 0, message)];
+  }
+  if (map !== null && log !== null) return new Checker(storage, paths, { map, log }).run();
+  return [violation(3, missing[0] as string, 0, "The file is missing and the other one is there")];
+}
+
+function violation(invariant: number, path: string, offset: number, message: string): Violation {
+  return { invariant, path, offset, message };
+}
+
+class Checker {
+  readonly #storage: Storage;
+  readonly #paths: DatabasePaths;
+  readonly #files: { readonly map: StoredFile; readonly log: StoredFile };
+  readonly #found: Violation[] = [];
+
+  constructor(
+    storage: Storage,
+    paths: DatabasePaths,
+    files: { readonly map: StoredFile; readonly log: StoredFile },
+  ) {
+    this.#storage = storage;
+    this.#paths = paths;
+    this.#files = files;
+  }
+
+  run(): Violation[] {
+    const { map, log } = this.#paths;
+    if (isMarkedFailed(this.#storage, map)) {
+      this.#add(10, failedMarkPath(map), 0, "A sync failed: run countd db repair --in-place");
+    }
+    const headers = decodeMapHeaders(this.#page(this.#files.map));
+    const newest = headers[0]?.header;
+    if (newest === undefined) this.#add(1, map, 0, "Neither copy of the header is whole");
+    const [first, second] = headers;
+    if (first && second && overlap(first.header, second.header)) {
+      this.#add(4, map, second.header.regionOffset, "The regions of two snapshots overlap");
+    }
+    const page = this.#page(this.#files.log);
+    const logHeader = decodeLogHeader(page);
+    if (logHeader === null) this.#add(2, log, 0, "Neither copy of the header is whole");
+    if (newest === undefined || logHeader === null) return this.#found;
+    if (newest.identity !== logHeader.identity) {
+      this.#add(3, log, 0, "The log belongs to another database");
+      return this.#found;
+    }
+    const known = Math.max(newest.logMin, decodeLogMark(page));
+    const size = this.#files.log.status().size;
+    if (size < known) this.#add(5, log, size, `The log ends before byte ${known}`);
+    else this.#checkContent(newest, logHeader, known);
+    return this.#found;
+  }
+
+  #add(invariant: number, path: string, offset: number, message: string): void {
+    this.#found.push(violation(invariant, path, offset, message));
+  }
+
+  #page(file: StoredFile): Uint8Array {
+    const page = new Uint8Array(headPageBytes);
+    return page.subarray(0, file.read(page, 0));
+  }
+
+  #checkContent(header: MapHeader, logHeader: LogHeader, known: number): void {
+    const snapshot = this.#snapshot(header);
+    const size = this.#files.log.status().size;
+    using mapping = this.#files.log.map(roundUp(size, this.#storage.pageSize), "read");
+    const bytes = mapping.bytes.subarray(0, size);
+    if (snapshot !== null) this.#checkSums(bytes, snapshot.state, header);
+    const seed = identityOf(header.identity).seed;
+    const empty: JournalState = {
+      blocks: { firsts: [], offsets: [], length: 0 },
+      sums: { ends: [], checksums: [] },
+      committed: 0,
+    };
+    const replay = new JournalReplay(bytes, { seed, path: this.#paths.log }, empty);
+    const folded = new ValueMap();
+    let applied = 0;
+    let isAtSnapshot = false;
+    const atSnapshot = () => {
+      if (isAtSnapshot) return;
+      isAtSnapshot = true;
+      if (snapshot !== null) this.#checkIndex(bytes, replay, { header, state: snapshot.state });
+    };
+    try {
+      const scan = scanLog(bytes, { seed, from: headPageBytes, durable: known }, (frame) => {
+        if (frame.offset >= header.replayFrom) atSnapshot();
+        replay.take(frame, (entry) => {
+          // What the database was made with is in the map that it was made with.
+          if (applied++ >= logHeader.baseEntries) applyEntry(folded, entry);
+          if (snapshot !== null && frame.offset >= header.replayFrom) {
+            applyEntry(snapshot.map, entry);
+          }
+        });
+      });
+      atSnapshot();
+      if (scan.damage !== null) {
+        const { offset, durable } = scan.damage;
+        this.#add(5, this.#paths.log, offset, `A frame is broken below byte ${durable}`);
+      } else if (snapshot !== null) this.#checkMap(snapshot.map, folded, logHeader);
+    } catch (error) {
+      if (!(error instanceof CorruptError)) throw error;
+      this.#add(6, error.where.path, error.where.offset, error.message);
+    }
+  }
+
+  #snapshot(header: MapHeader): ReturnType<typeof loadSnapshot> | null {
+    const size = this.#files.map.status().size;
+    using mapping = this.#files.map.map(roundUp(size, this.#storage.pageSize), "read");
+    try {
+      const bytes = mapping.bytes.subarray(0, size);
+      return loadSnapshot({ path: this.#paths.map, bytes }, header);
+    } catch (error) {
+      if (!(error instanceof CorruptError)) throw error;
+      this.#add(4, error.where.path, error.where.offset, error.message);
+      return null;
+    }
+  }
+
+  #checkSums(bytes: Uint8Array, state: JournalState, header: MapHeader): void {
+    const { seed } = identityOf(header.identity);
+    const { sums } = new JournalReplay(bytes, { seed, path: this.#paths.log }, state);
+    const stretch = sums.firstDamage(bytes, 0);
+    if (stretch < 0) return;
+    const offset = firstBadFrame(bytes, stretch, seed);
+    this.#add(7, this.#paths.log, offset, `The stretch from byte ${stretch} has other bytes`);
+  }
+
+  /** `replay` stands where the snapshot began. */
+  #checkIndex(
+    bytes: Uint8Array,
+    replay: JournalReplay,
+    snapshot: { readonly header: MapHeader; readonly state: JournalState },
+  ): void {
+    const { header, state } = snapshot;
+    const path = this.#paths.map;
+    if (replay.index.length !== header.entries || replay.committed !== header.committed) {
+      this.#add(
+        8,
+        path,
+        header.regionOffset,
+        `The snapshot counts ${header.entries} entries, ${header.committed} of them committed; ` +
+          `the log has ${replay.index.length} and ${replay.committed}`,
+      );
+    }
+    const cursor = new FrameCursor(bytes, identityOf(header.identity).seed);
+    state.blocks.firsts.forEach((first, block) => {
+      const offset = state.blocks.offsets[block] as number;
+      const isThere = cursor.at(offset, bytes.length) && cursor.kind === frameKinds.entry &&
+        cursor.index === first;
+      if (!isThere) {
+        this.#add(8, path, header.regionOffset, `Entry ${first} is not at byte ${offset}`);
+      }
+    });
+  }
+
+  #checkMap(map: ValueMap, folded: ValueMap, logHeader: LogHeader): void {
+    for (const [key, value] of folded.entries()) {
+      if (map.get(key) === value) continue;
+      this.#add(9, this.#paths.map, 0, `Key ${JSON.stringify(key)} has not its last value`);
+    }
+    if (logHeader.baseKeys === 0 && map.size !== folded.size) {
+      this.#add(9, this.#paths.map, 0, `${map.size} keys where the log makes ${folded.size}`);
+    }
+  }
+}
+
+function overlap(one: MapHeader, other: MapHeader): boolean {
+  if (one.regionBytes === 0 || other.regionBytes === 0) return false;
+  return one.regionOffset < other.regionOffset + other.regionBytes &&
+    other.regionOffset < one.regionOffset + one.regionBytes;
+}

@@ -1,0 +1,214 @@
+/**
+ * The shapes of the original: the map as one JSON object, the log as one JSON array, both as Go's
+ * encoder writes them. Read when such a file is opened or imported, written by `countd db export`.
+ *
+ * Nothing is guessed: what is not exactly of these shapes throws `ShapeError`.
+ */
+
+import { type Entry, requireTerm } from "../format/entry.ts";
+import { textOrNull } from "../format/text.ts";
+
+/** What is wrong with a text, and at which byte where that is known. */
+export class ShapeError extends Error {
+  override readonly name = "ShapeError";
+  constructor(message: string, readonly offset = 0) {
+    super(message);
+  }
+}
+
+/** The original pads its files with zeros and never takes an old end away. */
+const paddingBytes: readonly number[] = [0x00, 0x20, 0x09, 0x0a, 0x0d];
+
+/** Content without padding at its end; null where nothing is left. */
+function contentOf(bytes: Uint8Array): string | null {
+  let end = bytes.length;
+  while (end > 0 && paddingBytes.includes(bytes[end - 1] as number)) end--;
+  if (end === 0) return null;
+  const text = textOrNull(bytes.subarray(0, end));
+  if (text === null) throw new ShapeError("it is not UTF-8 text");
+  return text;
+}
+
+function parseJson(
+  text: string,
+  reviver?: (key: string, value: unknown, source: Source) => unknown,
+) {
+  try {
+    return JSON.parse(text, reviver as Parameters<typeof JSON.parse>[1]);
+  } catch (cause) {
+    if (cause instanceof ShapeError) throw cause;
+    const first = endOfFirstValue(text);
+    throw first === null ? new ShapeError("it is not JSON") : new ShapeError(
+      "something stands behind the JSON text, as the original leaves it after a shorter value",
+      new TextEncoder().encode(text.slice(0, first)).length,
+    );
+  }
+}
+
+interface Source {
+  readonly source?: string;
+}
+
+function requireWellFormed(text: string, what: string): string {
+  if (text.isWellFormed()) return text;
+  throw new ShapeError(`the ${what} holds half a surrogate pair`);
+}
+
+/** Keys and values of a map; empty for an empty file. Throws `ShapeError`. */
+export function parseOriginalMap(bytes: Uint8Array): [string, string][] {
+  const text = contentOf(bytes);
+  if (text === null) return [];
+  const value: unknown = parseJson(text);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new ShapeError("it is no JSON object");
+  }
+  return Object.entries(value).map(([key, member]) => {
+    if (typeof member !== "string") {
+      throw new ShapeError(`the value of key ${JSON.stringify(key)} is no string`);
+    }
+    return [requireWellFormed(key, "key"), requireWellFormed(member, "value")];
+  });
+}
+
+/** Entries of a log; empty for an empty file and for `null`, which the original writes. Throws `ShapeError`. */
+export function parseOriginalLog(bytes: Uint8Array): Entry[] {
+  const text = contentOf(bytes);
+  if (text === null) return [];
+  // The text of a number is the only exact form of a term past 2^53.
+  const value: unknown = parseJson(text, (key, member, { source }) => {
+    if (typeof member !== "number") return member;
+    if (key !== "Term" || source === undefined || !/^-?[0-9]+$/.test(source)) {
+      throw new ShapeError(`the number ${source ?? member} is no term`);
+    }
+    return BigInt(source);
+  });
+  if (value === null) return [];
+  if (!Array.isArray(value)) throw new ShapeError("it is no JSON array");
+  return value.map(entryOf);
+}
+
+const members = ["Command", "Key", "Value", "Term"];
+
+function entryOf(value: unknown, index: number): Entry {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new ShapeError(`entry ${index} is no JSON object`);
+  }
+  const fields = new Map<string, unknown>(Object.entries(value));
+  for (const name of fields.keys()) {
+    if (!members.includes(name)) {
+      throw new ShapeError(`entry ${index} has a member ${JSON.stringify(name)}`);
+    }
+  }
+  const text = (name: string): string => {
+    const field = fields.get(name);
+    if (typeof field !== "string") throw new ShapeError(`${name} of entry ${index} is no string`);
+    return requireWellFormed(field, name);
+  };
+  const term = fields.get("Term");
+  if (typeof term !== "bigint") throw new ShapeError(`Term of entry ${index} is no number`);
+  try {
+    return {
+      command: text("Command"),
+      key: text("Key"),
+      value: text("Value"),
+      term: requireTerm(term),
+    };
+  } catch (cause) {
+    if (cause instanceof ShapeError) throw cause;
+    throw new ShapeError(`Term of entry ${index} is out of range`);
+  }
+}
+
+/** Index after the first complete JSON object, array or literal; null where there is none. */
+export function endOfFirstValue(text: string): number | null {
+  const start = text.search(/[^\s]/);
+  if (start < 0) return null;
+  if (text.startsWith("null", start)) return start + 4;
+  if (!"{[".includes(text[start] as string)) return null;
+  let depth = 0;
+  let isInString = false;
+  for (let index = start; index < text.length; index++) {
+    const character = text[index];
+    if (isInString) {
+      if (character === "\\") index++;
+      else if (character === '"') isInString = false;
+    } else if (character === '"') isInString = true;
+    else if (character === "{" || character === "[") depth++;
+    else if (character === "}" || character === "]") {
+      depth--;
+      if (depth === 0) return index + 1;
+    }
+  }
+  return null;
+}
+
+/** What Go's encoder escapes: the quotes, the controls, and what could end a script. */
+// deno-lint-ignore no-control-regex -- the controls are what is looked for
+const escaped = /[\u0000-\u001f"\\<>&\u2028\u2029]/;
+// deno-lint-ignore no-control-regex -- the controls are what is looked for
+const escapedAll = /[\u0000-\u001f"\\<>&\u2028\u2029]/g;
+const shortEscapes: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  "\\": "\\\\",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+};
+
+/** A JSON string as Go's encoder writes it. */
+export function goString(text: string): string {
+  if (!escaped.test(text)) return `"${text}"`;
+  const content = text.replace(
+    escapedAll,
+    (character) =>
+      shortEscapes[character] ?? "\\u" + character.charCodeAt(0).toString(16).padStart(4, "0"),
+  );
+  return `"${content}"`;
+}
+
+/** One entry as an element of the original's array. */
+export function goEntry(entry: Entry): string {
+  return `{"Command":${goString(entry.command)},"Key":${goString(entry.key)},"Value":${
+    goString(entry.value)
+  },"Term":${entry.term}}`;
+}
+
+/** The pieces of the original's log file. */
+export function* originalLog(entries: Iterable<Entry>): Generator<string> {
+  let isFirst = true;
+  yield "[";
+  for (const entry of entries) {
+    yield (isFirst ? "" : ",") + goEntry(entry);
+    isFirst = false;
+  }
+  yield "]";
+}
+
+/** The pieces of the original's map file: keys in the order of their bytes. */
+export function* originalMap(pairs: Iterable<readonly [string, string]>): Generator<string> {
+  const sorted = [...pairs].sort(([left], [right]) => compareBytes(left, right));
+  let isFirst = true;
+  yield "{";
+  for (const [key, value] of sorted) {
+    yield `${isFirst ? "" : ","}${goString(key)}:${goString(value)}`;
+    isFirst = false;
+  }
+  yield "}";
+}
+
+/** Order of the UTF-8 bytes, which is the order of the code points and not that of the units. */
+export function compareBytes(left: string, right: string): number {
+  const length = Math.min(left.length, right.length);
+  for (let index = 0; index < length; index++) {
+    const one = left.charCodeAt(index);
+    const other = right.charCodeAt(index);
+    if (one === other) continue;
+    return rank(one) - rank(other);
+  }
+  return left.length - right.length;
+}
+
+/** Surrogates stand for code points above all other units. */
+function rank(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}

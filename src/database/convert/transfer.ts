@@ -1,0 +1,159 @@
+/** `countd db export` and `countd db import`: the original's two JSON files out of, and into, a database. */
+
+import { CorruptError, FailedError, NotFoundError } from "../../base/errors.ts";
+import {
+  directoryOf,
+  makeDirectories,
+  publishNewFile,
+  type Storage,
+  type StoredFile,
+} from "../../file/mod.ts";
+import type { Database } from "../engine/database.ts";
+import { requireUnmarked } from "../files/failed_mark.ts";
+import { orRemove } from "../files/half_made.ts";
+import { decodeMapHeaders } from "../format/header.ts";
+import { headPageBytes } from "../format/layout.ts";
+import {
+  originalLog,
+  originalMap,
+  parseOriginalLog,
+  parseOriginalMap,
+  ShapeError,
+} from "./original_json.ts";
+import { headOf } from "../files/pair.ts";
+import { closePair, type LockedPair, lockPair, unlinkMade } from "../files/pair_lock.ts";
+import { contentOfOriginal, type DatabasePaths, newPath, publishPair } from "../files/publish.ts";
+
+/** The original's default names. */
+export const originalNames = { map: "db.json", log: "log.json" } as const;
+
+const pieceUnits = 256 * 1024;
+
+export interface Transferred {
+  readonly keys: number;
+  readonly entries: number;
+}
+
+/**
+ * Writes `db.json` and `log.json` into a directory, which is made where it is missing. Throws
+ * `FailedError` where either name is taken.
+ */
+export function exportDatabase(db: Database, storage: Storage, directory: string): Transferred {
+  makeDirectories(storage, directory, 0o700);
+  const map = `${directory}/${originalNames.map}`;
+  const log = `${directory}/${originalNames.log}`;
+  for (const path of [map, log]) {
+    if (storage.statusOrNull(path) !== null) {
+      throw new FailedError(`${path} exists already: export into another directory`);
+    }
+  }
+  const { entries } = db.log;
+  writeText(storage, map, originalMap(db.entries()));
+  // One of the two would only stand in the way of the next try.
+  orRemove(storage, [map], () => {
+    writeText(storage, log, originalLog(entries.range(0, entries.length)));
+  });
+  return { keys: db.size, entries: entries.length };
+}
+
+function writeText(storage: Storage, path: string, pieces: Iterable<string>): void {
+  const temporaryPath = newPath(path);
+  if (storage.statusOrNull(temporaryPath) !== null) storage.unlink(temporaryPath);
+  using file = storage.open(temporaryPath, { access: "write", create: "exclusive" });
+  orRemove(storage, [temporaryPath], () => {
+    writePieces(file, pieces);
+    publishNewFile(storage, file, { temporaryPath, path });
+  });
+}
+
+function writePieces(file: StoredFile, pieces: Iterable<string>): void {
+  const encoder = new TextEncoder();
+  let offset = 0;
+  let gathered = "";
+  const write = () => {
+    const bytes = encoder.encode(gathered);
+    file.write(bytes, offset);
+    offset += bytes.length;
+    gathered = "";
+  };
+  for (const piece of pieces) {
+    gathered += piece;
+    if (gathered.length >= pieceUnits) write();
+  }
+  write();
+}
+
+/**
+ * Makes a database out of the original's files in a directory (one of them may be missing). Throws
+ * `FailedError` where the database holds anything, `NotFoundError` where there is nothing to read,
+ * `CorruptError` where a file is not of the original's shape, or a sync of the database has failed.
+ */
+export function importDatabase(
+  storage: Storage,
+  paths: DatabasePaths,
+  directory: string,
+): Transferred {
+  const map = readOrNull(storage, `${directory}/${originalNames.map}`);
+  const log = readOrNull(storage, `${directory}/${originalNames.log}`);
+  if (map === null && log === null) {
+    throw new NotFoundError(
+      `No ${originalNames.map} and no ${originalNames.log} in ${directory}`,
+    );
+  }
+  const pairs = map === null ? [] : parse(map, parseOriginalMap);
+  const entries = log === null ? [] : parse(log, parseOriginalLog);
+  const content = contentOfOriginal(pairs, entries);
+  makeDirectories(storage, directoryOf(paths.map), 0o700);
+  makeDirectories(storage, directoryOf(paths.log), 0o700);
+  const held = lockPair(storage, paths);
+  try {
+    requireUnmarked(storage, paths.map);
+    if (!isEmpty(held)) {
+      throw new FailedError(
+        `The database ${paths.map} holds data, or was not closed: import into a new one`,
+      );
+    }
+    publishPair(storage, paths, { content, keepAs: null });
+    return { keys: content.map.size, entries: entries.length };
+  } finally {
+    unlinkMade(storage, held);
+    closePair(held);
+  }
+}
+
+/** Nothing at all, or a database that was made and closed with nothing in it. */
+function isEmpty(pair: LockedPair): boolean {
+  const sizes = [pair.map.status().size, pair.log.status().size];
+  if (sizes[0] === 0 && sizes[1] === 0) return true;
+  const map = headOf(pair.map, "map");
+  const log = headOf(pair.log, "log");
+  if (map.kind !== "ours" || log.kind !== "ours" || map.identity !== log.identity) return false;
+  const page = new Uint8Array(headPageBytes);
+  const newest = decodeMapHeaders(page.subarray(0, pair.map.read(page, 0)))[0]?.header;
+  return newest?.keys === 0 && sizes[1] === headPageBytes;
+}
+
+interface Source {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
+function readOrNull(storage: Storage, path: string): Source | null {
+  if (storage.statusOrNull(path) === null) return null;
+  using file = storage.open(path, { access: "read" });
+  const bytes = new Uint8Array(file.status().size);
+  return { path, bytes: bytes.subarray(0, file.read(bytes, 0)) };
+}
+
+function parse<Result>(source: Source, parser: (bytes: Uint8Array) => Result): Result {
+  try {
+    return parser(source.bytes);
+  } catch (error) {
+    if (!(error instanceof ShapeError)) throw error;
+    throw new CorruptError(
+      `Cannot import ${source.path}: at byte ${error.offset} ${error.message}`,
+      { path: source.path, offset: error.offset },
+      { cause: error },
+    );
+  }
+}

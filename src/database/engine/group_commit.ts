@@ -1,0 +1,112 @@
+/**
+ * When the log is forced to disk. One sync is in flight at a time; whoever comes meanwhile shares the
+ * next one. A sync that failed is never tried again: the kernel may have dropped what it could not
+ * write, and a second call would say that all is well.
+ */
+
+import type { Clock } from "../../base/clock.ts";
+import type { Storage } from "../../file/mod.ts";
+import type { LogFile } from "../files/log_file.ts";
+
+/** always: before every answer · interval: by timer · os: never, except around snapshots. */
+export const syncModes = ["always", "interval", "os"] as const;
+export type SyncMode = typeof syncModes[number];
+
+export interface GroupCommitOptions {
+  readonly mode: SyncMode;
+  readonly intervalMs: number;
+  readonly clock: Clock;
+  readonly storage: Storage;
+  /** The log is on the disk up to this offset. */
+  readonly onDurable: (offset: number) => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+interface Waiter {
+  readonly offset: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class GroupCommit {
+  readonly #log: LogFile;
+  readonly #options: GroupCommitOptions;
+  readonly #stop = new AbortController();
+  #waiters: Waiter[] = [];
+  #isRunning = false;
+  #run: Promise<void> = Promise.resolve();
+  #timerIsSet = false;
+  #failure: unknown = null;
+  #syncs = 0;
+
+  constructor(log: LogFile, options: GroupCommitOptions) {
+    this.#log = log;
+    this.#options = options;
+  }
+
+  /** Syncs that were carried out. */
+  get syncs(): number {
+    return this.#syncs;
+  }
+
+  /** Something was appended: sees to it that it reaches the disk as the mode says. */
+  appended(): void {
+    const { mode } = this.#options;
+    if (mode === "always") this.#start();
+    else if (mode === "interval" && !this.#timerIsSet) void this.#startLater();
+  }
+
+  /** Resolves when what stands in the log now is on the disk, in every mode. */
+  sync(): Promise<void> {
+    const offset = this.#log.tail;
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    if (this.#log.durable >= offset) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ offset, resolve, reject });
+      this.#start();
+    });
+  }
+
+  /** Ends the timer; resolves when no sync is in flight. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#run;
+  }
+
+  async #startLater(): Promise<void> {
+    this.#timerIsSet = true;
+    await this.#options.clock.sleep(this.#options.intervalMs, this.#stop.signal);
+    this.#timerIsSet = false;
+    if (!this.#stop.signal.aborted && this.#log.durable < this.#log.tail) this.#start();
+  }
+
+  #start(): void {
+    if (this.#isRunning || this.#failure !== null) return;
+    this.#isRunning = true;
+    this.#run = this.#syncAll();
+  }
+
+  async #syncAll(): Promise<void> {
+    const { storage, mode, onDurable, onFailure } = this.#options;
+    try {
+      do {
+        storage.reach("db.sync.log.before");
+        const offset = await this.#log.sync();
+        storage.reach("db.sync.log.after");
+        this.#syncs++;
+        const done = this.#waiters.filter((waiter) => waiter.offset <= offset);
+        this.#waiters = this.#waiters.filter((waiter) => waiter.offset > offset);
+        for (const waiter of done) waiter.resolve();
+        onDurable(offset);
+      } while (
+        this.#waiters.length > 0 || (mode === "always" && this.#log.durable < this.#log.tail)
+      );
+      this.#isRunning = false;
+    } catch (error) {
+      this.#isRunning = false;
+      this.#failure = error;
+      for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+      onFailure(error);
+    }
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * The log as a list of entries: what its frames mean, and how far it is committed.
+ *
+ * Invariants:
+ *   1  committed ≤ entries
+ *   2  what was stored, read again in order, gives the same entries, the same commits, the same map
+ */
+
+import { assert } from "../../base/assert.ts";
+import { CorruptError } from "../../base/errors.ts";
+import { type Entry, setCommand } from "../format/entry.ts";
+import { type EntryBlocks, EntryIndex } from "./entry_index.ts";
+import { FrameCursor } from "../format/frame.ts";
+import { frameKinds } from "../format/layout.ts";
+import { LogSums, type Sums } from "../files/log_sums.ts";
+import type { LogFile } from "../files/log_file.ts";
+import type { ValueMap } from "./value_map.ts";
+
+/** The meaning of the frames before some offset. */
+export interface JournalState {
+  readonly blocks: EntryBlocks;
+  readonly sums: Sums;
+  readonly committed: number;
+}
+
+/** Follows the frames of a log: entries, cuts and commits, without any file. */
+export class JournalReplay {
+  readonly index: EntryIndex;
+  readonly sums: LogSums;
+  committed: number;
+  readonly #bytes: Uint8Array;
+  readonly #seed: number;
+  readonly #path: string;
+
+  constructor(
+    bytes: Uint8Array,
+    source: { readonly seed: number; readonly path: string },
+    state: JournalState,
+  ) {
+    this.#bytes = bytes;
+    this.#seed = source.seed;
+    this.#path = source.path;
+    this.index = new EntryIndex(state.blocks);
+    this.sums = new LogSums(source.seed, state.sums);
+    this.committed = state.committed;
+  }
+
+  /** Takes one frame of a whole step, and hands every entry that becomes committed to `apply`. */
+  take(frame: FrameCursor, apply: (entry: Entry) => void): void {
+    if (frame.kind === frameKinds.entry) {
+      if (frame.index !== this.index.length) throw this.#broken(frame, "skips an entry");
+      this.index.add(frame.offset);
+    } else if (frame.kind === frameKinds.cut) {
+      if (frame.index > this.index.length) throw this.#broken(frame, "cuts what is not there");
+      this.index.cut(frame.index);
+      this.committed = Math.min(this.committed, frame.index);
+    } else if (frame.index !== this.index.length) {
+      throw this.#broken(frame, "names another length");
+    }
+    if (frame.committed < this.committed || frame.committed > this.index.length) {
+      throw this.#broken(frame, "commits what is not there");
+    }
+    if (frame.committed > this.committed) this.#commit(frame, apply);
+    if (!frame.continues) this.sums.advance(this.#bytes, frame.end);
+  }
+
+  #commit(frame: FrameCursor, apply: (entry: Entry) => void): void {
+    const through = frame.committed;
+    const isOnlyThis = frame.kind === frameKinds.entry && through === this.committed + 1 &&
+      through === frame.index + 1;
+    if (isOnlyThis) apply(frame.entry());
+    else {
+      const source = { bytes: this.#bytes, seed: this.#seed, path: this.#path };
+      for (const entry of entriesBetween(this.index, source, [this.committed, through])) {
+        apply(entry);
+      }
+    }
+    this.committed = through;
+  }
+
+  #broken(frame: FrameCursor, what: string): CorruptError {
+    return new CorruptError(
+      `Damage in ${this.#path} at byte ${frame.offset}: the frame ${what}; run countd db repair`,
+      { path: this.#path, offset: frame.offset },
+    );
+  }
+}
+
+/** Reads the entries from … to (without) out of the log, one at a time. */
+export function* entriesBetween(
+  index: EntryIndex,
+  source: { readonly bytes: Uint8Array; readonly seed: number; readonly path: string },
+  [from, to]: readonly [number, number],
+): Generator<Entry, void, void> {
+  assert(from <= to && to <= index.length, "Entries are read inside the log");
+  for (let next = from; next < to;) {
+    const block = index.find(next);
+    const end = Math.min(to, index.endOfBlock(next));
+    const cursor = new FrameCursor(source.bytes, source.seed);
+    let number = block.first;
+    for (let offset = block.offset; number < end; offset = cursor.end) {
+      if (!cursor.at(offset, source.bytes.length)) {
+        throw new CorruptError(
+          `Damage in ${source.path} at byte ${offset}: the frame does not fit its checksum; ` +
+            "run countd db repair",
+          { path: source.path, offset },
+        );
+      }
+      if (cursor.kind !== frameKinds.entry) continue;
+      if (number >= next) yield cursor.entry();
+      number++;
+    }
+    next = end;
+  }
+}
+
+/** The live log: what `JournalReplay` reads, it writes. */
+export class Journal {
+  readonly log: LogFile;
+  readonly #index: EntryIndex;
+  readonly #sums: LogSums;
+  #committed: number;
+
+  constructor(log: LogFile, state: { index: EntryIndex; sums: LogSums; committed: number }) {
+    this.log = log;
+    this.#index = state.index;
+    this.#sums = state.sums;
+    this.#committed = state.committed;
+  }
+
+  /** Entries in the log. */
+  get length(): number {
+    return this.#index.length;
+  }
+
+  get committed(): number {
+    return this.#committed;
+  }
+
+  /** The entries from … to (without); `to` may lie past the end. */
+  entries(from: number, to: number): Generator<Entry, void, void> {
+    const end = Math.min(to, this.length);
+    const source = {
+      bytes: this.log.bytes,
+      seed: this.log.identity.seed,
+      path: this.log.path,
+    };
+    return entriesBetween(this.#index, source, [Math.min(Math.max(0, from), end), end]);
+  }
+
+  /** Stores one entry; with `commits`, it and all before it are committed by the same frame. */
+  append(entry: Entry, options: { readonly commits: boolean }): void {
+    this.log.reserve([entry]);
+    this.#store(entry, options.commits ? this.length + 1 : this.#committed, false);
+    this.#sums.advance(this.log.mapped, this.log.tail);
+  }
+
+  /** Stores all of them in one step: after a crash all are there, or none. */
+  appendAll(entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    this.log.reserve(entries);
+    entries.forEach((entry, index) =>
+      this.#store(entry, this.#committed, index + 1 < entries.length)
+    );
+    this.#sums.advance(this.log.mapped, this.log.tail);
+  }
+
+  /** Forgets the entries from `length` on and stores others in their place, in one step. */
+  replace(length: number, entries: readonly Entry[]): void {
+    assert(length <= this.length, "What is replaced is there");
+    if (length === this.length) return this.appendAll(entries);
+    this.log.reserve([null, ...entries]);
+    const committed = Math.min(this.#committed, length);
+    this.log.append(null, {
+      kind: frameKinds.cut,
+      index: length,
+      committed,
+      continues: entries.length > 0,
+    });
+    this.#index.cut(length);
+    this.#committed = committed;
+    entries.forEach((entry, index) => this.#store(entry, committed, index + 1 < entries.length));
+    this.#sums.advance(this.log.mapped, this.log.tail);
+  }
+
+  /** Commits the entries before `length`. */
+  commit(length: number): void {
+    assert(length > this.#committed && length <= this.length, "A commit goes forward");
+    this.log.reserve([null]);
+    this.log.append(null, {
+      kind: frameKinds.commit,
+      index: this.length,
+      committed: length,
+      continues: false,
+    });
+    this.#committed = length;
+    this.#sums.advance(this.log.mapped, this.log.tail);
+  }
+
+  #store(entry: Entry, committed: number, continues: boolean): void {
+    const step = { kind: frameKinds.entry, index: this.length, committed, continues };
+    this.#index.add(this.log.append(entry, step));
+    this.#committed = committed;
+  }
+
+  /** The meaning of the log up to its tail, as a copy. */
+  state(): JournalState & { readonly entries: number; readonly tail: number } {
+    const blocks = this.#index.copy();
+    return {
+      blocks,
+      sums: this.#sums.copy(),
+      committed: this.#committed,
+      entries: blocks.length,
+      tail: this.log.tail,
+    };
+  }
+}
+
+/** What a committed entry does to the map. */
+export function applyEntry(map: ValueMap, entry: Entry): void {
+  if (entry.command === setCommand) map.set(entry.key, entry.value);
+}

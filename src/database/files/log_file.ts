@@ -1,0 +1,225 @@
+/**
+ * The log on the disk: a mapped file to whose end frames are stored. It grows by doubling: space
+ * first, then the mapping, so that no store can fail for want of space.
+ *
+ * Invariants:
+ *   1  durable ≤ tail ≤ file size, and all between tail and file size is zero
+ *   2  a file that nobody has open ends at its tail, or was left by a crash
+ */
+
+import { assert } from "../../base/assert.ts";
+import { isDiskFull, type Mapping, type Storage, type StoredFile } from "../../file/mod.ts";
+import type { Entry } from "../format/entry.ts";
+import { StorageFullError } from "../engine/errors.ts";
+import {
+  frameBytesMax,
+  frameBytesOf,
+  type FrameMemory,
+  frameMemory,
+  type Step,
+  writeFrame,
+} from "../format/frame.ts";
+import { encodeLogHeader, encodeLogMark, type LogHeader } from "../format/header.ts";
+import {
+  grownSize,
+  headerOffsets,
+  headPageBytes,
+  type Identity,
+  identityOf,
+  logMarkLayout,
+  roundUp,
+} from "../format/layout.ts";
+
+export class LogFile implements Disposable {
+  readonly identity: Identity;
+  readonly #storage: Storage;
+  readonly #file: StoredFile;
+  #mapping: Mapping;
+  #memory: FrameMemory;
+  /** Size of the file: bytes that may be touched. */
+  #size: number;
+  #tail: number;
+  #durable: number;
+  #resizes = 0;
+
+  private constructor(
+    storage: Storage,
+    file: StoredFile,
+    state: { identity: Identity; tail: number; durable: number },
+  ) {
+    this.#storage = storage;
+    this.#file = file;
+    this.identity = state.identity;
+    this.#size = file.status().size;
+    this.#tail = state.tail;
+    this.#durable = state.durable;
+    assert(this.#tail <= this.#size, "The log ends inside its file");
+    this.#mapping = file.map(roundUp(this.#size, storage.pageSize), "write");
+    this.#memory = frameMemory(this.#mapping.bytes);
+  }
+
+  /** Makes an empty log in an empty file. */
+  static create(
+    storage: Storage,
+    file: StoredFile,
+    header: LogHeader,
+  ): LogFile {
+    file.allocate(0, headPageBytes);
+    const bytes = encodeLogHeader(header);
+    for (const offset of headerOffsets) file.write(bytes, offset);
+    return new LogFile(storage, file, {
+      identity: identityOf(header.identity),
+      tail: headPageBytes,
+      durable: headPageBytes,
+    });
+  }
+
+  /** Goes on with a recovered log, which ends at `tail` and is on the disk up to `durable`. */
+  static resume(
+    storage: Storage,
+    file: StoredFile,
+    state: { identity: Identity; tail: number; durable: number },
+  ): LogFile {
+    // The mark is stored there, and where blocks are smaller than pages a sparse copy has holes there.
+    file.allocate(0, headPageBytes);
+    return new LogFile(storage, file, state);
+  }
+
+  get path(): string {
+    return this.#file.path;
+  }
+
+  /** End of the last frame. */
+  get tail(): number {
+    return this.#tail;
+  }
+
+  /** The log is on the disk up to here. */
+  get durable(): number {
+    return this.#durable;
+  }
+
+  /** How often the file grew. */
+  get resizes(): number {
+    return this.#resizes;
+  }
+
+  /** The log up to its tail. The view must not be kept: the next growth cuts it off. */
+  get bytes(): Uint8Array {
+    return this.#memory.bytes.subarray(0, this.#tail);
+  }
+
+  /** The whole mapping; only what lies below the tail may be read. */
+  get mapped(): Uint8Array {
+    return this.#memory.bytes;
+  }
+
+  /** Makes room for a step. Throws `StorageFullError` with nothing changed. */
+  reserve(entries: readonly (Entry | null)[]): void {
+    // Counting bytes takes longer than storing them, so a bound has to do where there is room enough.
+    let end = this.#tail;
+    for (const entry of entries) end += frameBytesMax(entry);
+    if (end <= this.#size) return;
+    end = this.#tail;
+    for (const entry of entries) end += frameBytesOf(entry);
+    if (end > this.#size) this.#grow(end);
+  }
+
+  /** Stores one frame, for which room was made; returns its offset. */
+  append(entry: Entry | null, step: Omit<Step, "durable">): number {
+    const offset = this.#tail;
+    this.#tail = writeFrame(this.#memory, offset, {
+      seed: this.identity.seed,
+      entry,
+      step: {
+        kind: step.kind,
+        index: step.index,
+        committed: step.committed,
+        continues: step.continues,
+        durable: this.#durable,
+      },
+    });
+    assert(this.#tail <= this.#size, "A frame ends inside the file");
+    return offset;
+  }
+
+  #grow(end: number): void {
+    let size = grownSize(this.#size, end);
+    try {
+      this.#allocate(size);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      // Almost full: take no more than this step needs.
+      size = roundUp(end, headPageBytes);
+      this.#allocateOrRefuse(size);
+    }
+    const mapping = this.#file.map(roundUp(size, this.#storage.pageSize), "write");
+    this.#mapping.release();
+    this.#mapping = mapping;
+    this.#memory = frameMemory(mapping.bytes);
+    this.#size = size;
+    this.#resizes++;
+  }
+
+  /** From the page of the tail on, in which a sparse copy may have a hole. */
+  #allocate(size: number): void {
+    const start = this.#size - this.#size % this.#storage.pageSize;
+    this.#file.allocate(start, size - start);
+  }
+
+  #allocateOrRefuse(size: number): void {
+    try {
+      this.#allocate(size);
+    } catch (cause) {
+      if (!isDiskFull(cause)) throw cause;
+      throw new StorageFullError(`No space left for the log ${this.path}: make room, then retry`, {
+        cause,
+      });
+    }
+  }
+
+  /** Puts on the disk, on another thread, what stands now; returns how far that is. */
+  async sync(): Promise<number> {
+    const tail = this.#tail;
+    await this.#file.syncDataAsync();
+    this.#durable = Math.max(this.#durable, tail);
+    return tail;
+  }
+
+  /** The same at once. */
+  syncNow(): void {
+    this.#file.syncData();
+    this.#durable = this.#tail;
+  }
+
+  /**
+   * After a sync: marks the log as durable to its end, and gives back the memory and the space behind
+   * it. `settle` puts that on the disk.
+   */
+  finish(): void {
+    assert(this.#durable === this.#tail, "A log is synced before it is closed");
+    this.#storage.reach("db.close.mark.before");
+    this.#memory.bytes.set(encodeLogMark(this.#durable), logMarkLayout.durable.offset);
+    this.#storage.reach("db.close.mark.after");
+    this.#mapping.release();
+    this.#storage.reach("db.close.truncate.before");
+    this.#file.truncate(this.#tail);
+    this.#storage.reach("db.close.truncate.after");
+  }
+
+  /** Puts on the disk what `finish` did. One that fails must not be tried again. */
+  settle(): void {
+    this.#file.sync();
+    this.#storage.reach("db.close.sync.after");
+  }
+
+  /** Lets go of memory and file without a word to the disk. */
+  abandon(): void {
+    this.#mapping.release();
+    this.#file.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.abandon();
+  }
+}

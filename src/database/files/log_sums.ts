@@ -1,0 +1,67 @@
+/**
+ * Checksums over whole stretches of the log. A stretch is closed when 64 KiB are full, and from then
+ * on its bytes never change, so that a start can prove gigabytes of history whole without looking at
+ * the frames in them.
+ *
+ * Invariants:
+ *   1  stretches follow each other from the end of the head page on, and end between two steps
+ */
+
+import { crc32 } from "node:zlib";
+import { blockBytesMin, headPageBytes, seedAt } from "../format/layout.ts";
+
+export interface Sums {
+  readonly ends: readonly number[];
+  readonly checksums: readonly number[];
+}
+
+export class LogSums {
+  readonly #seed: number;
+  readonly #ends: number[];
+  readonly #checksums: number[];
+
+  constructor(seed: number, sums: Sums = { ends: [], checksums: [] }) {
+    this.#seed = seed;
+    this.#ends = [...sums.ends];
+    this.#checksums = [...sums.checksums];
+  }
+
+  /** End of the last closed stretch. */
+  get end(): number {
+    return this.#ends.at(-1) ?? headPageBytes;
+  }
+
+  /** Closes a stretch when enough stands before `tail`, which lies between two steps. */
+  advance(bytes: Uint8Array, tail: number): void {
+    const start = this.end;
+    if (tail - start < blockBytesMin) return;
+    this.#checksums.push(stretchChecksum(bytes, { start, end: tail, seed: this.#seed }));
+    this.#ends.push(tail);
+  }
+
+  copy(): Sums {
+    return { ends: [...this.#ends], checksums: [...this.#checksums] };
+  }
+
+  /** Start of the first stretch, from `from` on, whose bytes are not those that were closed; or −1. */
+  firstDamage(bytes: Uint8Array, from: number): number {
+    let start: number = headPageBytes;
+    for (let index = 0; index < this.#ends.length; index++) {
+      const end = this.#ends[index] as number;
+      if (end > from) {
+        if (end > bytes.length) return start;
+        const sum = stretchChecksum(bytes, { start, end, seed: this.#seed });
+        if (sum !== this.#checksums[index]) return start;
+      }
+      start = end;
+    }
+    return -1;
+  }
+}
+
+function stretchChecksum(
+  bytes: Uint8Array,
+  stretch: { readonly start: number; readonly end: number; readonly seed: number },
+): number {
+  return crc32(bytes.subarray(stretch.start, stretch.end), seedAt(stretch.seed, stretch.start));
+}

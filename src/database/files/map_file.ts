@@ -1,0 +1,185 @@
+/**
+ * The file of the map: a head page with two headers, and room for two snapshots. A snapshot is
+ * written where the newest one is not, then its header is stored over the older header, so that at
+ * every moment one whole snapshot stands.
+ *
+ * Invariants:
+ *   1  the region of the newest header is never written to
+ *   2  a header is stored only after its region is on the disk
+ */
+
+import { assert } from "../../base/assert.ts";
+import { isDiskFull, type Mapping, type Storage, type StoredFile } from "../../file/mod.ts";
+import { encodeMapHeader, type MapHeader } from "../format/header.ts";
+import {
+  grownSize,
+  headerCopyBytes,
+  headPageBytes,
+  type Identity,
+  roundUp,
+} from "../format/layout.ts";
+
+/** Where a region may be written: from `offset`, and not past `limit` (Infinity at the file's end). */
+export interface Place {
+  readonly offset: number;
+  readonly limit: number;
+}
+
+export class MapFile implements Disposable {
+  readonly identity: Identity;
+  readonly #storage: Storage;
+  readonly #file: StoredFile;
+  #mapping: Mapping | null = null;
+  #bytes: Uint8Array = new Uint8Array(0);
+  #view: DataView<ArrayBufferLike> = new DataView(new ArrayBuffer(0));
+  #size = 0;
+  #header: MapHeader | null;
+  /** Where the newest header stands; the next one goes to the other place. */
+  #headerOffset: number;
+  #resizes = 0;
+
+  /**
+   * The file as it is. `current` is the newest header and its place; null for a file that has none yet.
+   * Nothing may be stored before `allocateWhole`.
+   */
+  constructor(
+    storage: Storage,
+    file: StoredFile,
+    state: {
+      readonly identity: Identity;
+      readonly current: { readonly header: MapHeader; readonly offset: number } | null;
+    },
+  ) {
+    this.#storage = storage;
+    this.#file = file;
+    this.identity = state.identity;
+    this.#header = state.current?.header ?? null;
+    this.#headerOffset = state.current?.offset ?? headerCopyBytes;
+    this.#map(file.status().size);
+  }
+
+  /** An empty map in an empty file. */
+  static create(storage: Storage, file: StoredFile, identity: Identity): MapFile {
+    file.allocate(0, headPageBytes);
+    return new MapFile(storage, file, { identity, current: null });
+  }
+
+  /**
+   * Gives every byte its place on the disk, so that no store can fail for want of space: a sparse copy
+   * has holes where the zeros were. What `stat` counts cannot tell, for it counts blocks of the file
+   * system's own too; where all is there this changes nothing. Throws `OsError` where there is no space.
+   */
+  allocateWhole(): void {
+    const size = Math.max(this.#size, headPageBytes);
+    try {
+      this.#file.allocate(0, size);
+    } catch (error) {
+      // Some file systems ask for room for the whole range before they see that all of it is there.
+      if (!isDiskFull(error) || this.#file.status().allocatedBytes < size) throw error;
+    }
+    if (size > this.#size) this.#map(size);
+  }
+
+  get path(): string {
+    return this.#file.path;
+  }
+
+  get resizes(): number {
+    return this.#resizes;
+  }
+
+  /** The newest header. */
+  get header(): MapHeader | null {
+    return this.#header;
+  }
+
+  /** Bytes of the file. The view must not be kept: the next growth cuts it off. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** The same bytes, for numbers. */
+  get view(): DataView<ArrayBufferLike> {
+    return this.#view;
+  }
+
+  /** Where a region of about `estimate` bytes can go: before the newest one, or behind it. */
+  place(estimate: number): Place {
+    const header = this.#header;
+    if (header === null || header.regionBytes === 0) {
+      return { offset: headPageBytes, limit: Infinity };
+    }
+    if (headPageBytes + estimate <= header.regionOffset) {
+      return { offset: headPageBytes, limit: header.regionOffset };
+    }
+    return this.placeBehind();
+  }
+
+  /** The place that has no limit. */
+  placeBehind(): Place {
+    const header = this.#header;
+    const end = header === null ? headPageBytes : header.regionOffset + header.regionBytes;
+    return { offset: roundUp(end, headPageBytes), limit: Infinity };
+  }
+
+  /** Makes sure that the file reaches `end`. Throws `OsError` where there is no space. */
+  reserve(end: number): void {
+    if (end <= this.#size) return;
+    let size = grownSize(this.#size, end);
+    try {
+      this.#file.allocate(this.#size, size - this.#size);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      size = roundUp(end, headPageBytes);
+      this.#file.allocate(this.#size, size - this.#size);
+    }
+    this.#map(size);
+    this.#resizes++;
+  }
+
+  /** The size changes with the mapping: where that fails, all is as it was, and may be tried again. */
+  #map(size: number): void {
+    const length = roundUp(size, this.#storage.pageSize);
+    const mapping = this.#file.map(length, "write");
+    this.#mapping?.release();
+    this.#mapping = mapping;
+    this.#size = size;
+    this.#bytes = mapping.bytes.subarray(0, size);
+    this.#view = new DataView(mapping.bytes.buffer, mapping.bytes.byteOffset, size);
+  }
+
+  /** Puts everything that was stored on the disk, on another thread. */
+  async sync(): Promise<void> {
+    await this.#file.syncDataAsync();
+  }
+
+  /** The same at once. */
+  syncNow(): void {
+    this.#file.syncData();
+  }
+
+  /** Stores the header of a region that is on the disk; the caller syncs again. */
+  storeHeader(header: MapHeader): void {
+    assert(header.generation === (this.#header?.generation ?? 0) + 1, "Generations follow");
+    assert(header.identity === this.identity.value, "A header belongs to its database");
+    const offset = this.#headerOffset === 0 ? headerCopyBytes : 0;
+    this.#bytes.set(encodeMapHeader(header), offset);
+    this.#header = header;
+    this.#headerOffset = offset;
+  }
+
+  close(): void {
+    this.release();
+    this.#file.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Gives the memory back and leaves the file open. */
+  release(): void {
+    this.#mapping?.release();
+    this.#mapping = null;
+  }
+}

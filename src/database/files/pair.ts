@@ -1,0 +1,248 @@
+/**
+ * Taking possession of the two files: locks first, then whatever has to happen before they are a
+ * database: an exchange that a crash cut short is finished, files of the original are converted, empty
+ * ones are filled. What cannot be understood is left exactly as it is.
+ */
+
+import { CorruptError, FailedError, NotFoundError, UsageError } from "../../base/errors.ts";
+import { directoryOf, OsError, type Storage, type StoredFile, syncName } from "../../file/mod.ts";
+import { DatabaseInUseError } from "../engine/errors.ts";
+import { syncOrMark } from "./failed_mark.ts";
+import { decodeLogHeader, decodeMapHeaders, looksLike, versionOf } from "../format/header.ts";
+import { formatVersion, headPageBytes, logMagic, mapMagic } from "../format/layout.ts";
+import { parseOriginalLog, parseOriginalMap, ShapeError } from "../convert/original_json.ts";
+import { lockAgain, type LockedPair, lockPair, orLetGo } from "./pair_lock.ts";
+import {
+  contentOfOriginal,
+  type DatabasePaths,
+  newPath,
+  publishPair,
+  takePlace,
+} from "./publish.ts";
+
+export interface OpenPair {
+  readonly map: StoredFile;
+  readonly log: StoredFile;
+  /** Names under which files of the original were kept. */
+  readonly kept: readonly string[];
+}
+
+export interface PairOptions {
+  /** False: both missing is an error, and nothing is made. */
+  readonly create: boolean;
+}
+
+/**
+ * Locks both files and makes them a pair. Throws `DatabaseInUseError` where somebody has them,
+ * `CorruptError` where they are no database and no files of the original, `OsError` where the system
+ * refuses.
+ */
+export function openPair(
+  storage: Storage,
+  paths: DatabasePaths,
+  options: PairOptions,
+): OpenPair {
+  if (!options.create && isMissing(storage, paths.map) && isMissing(storage, paths.log)) {
+    throw new NotFoundError(`No database at ${paths.map} and ${paths.log}`);
+  }
+  const held = lockPair(storage, paths);
+  const kept = orLetGo(storage, held, () => settle(storage, paths, held));
+  if (kept === null) return { map: held.map, log: held.log, kept: [] };
+  const renewed = lockAgain(storage, paths, held);
+  return orLetGo(storage, renewed, () => {
+    if (isPair(renewed)) return { map: renewed.map, log: renewed.log, kept };
+    throw new DatabaseInUseError(`Somebody else changed ${paths.map}: try again`);
+  });
+}
+
+function isMissing(storage: Storage, path: string): boolean {
+  return storage.statusOrNull(path) === null;
+}
+
+/** What the first page of a file says. */
+export type Head =
+  | { readonly kind: "ours"; readonly identity: bigint }
+  /** Of our format, with no header that is whole. */
+  | { readonly kind: "damaged" }
+  | { readonly kind: "other" };
+
+export function headOf(file: StoredFile, which: "map" | "log"): Head {
+  const page = new Uint8Array(headPageBytes);
+  const read = page.subarray(0, file.read(page, 0));
+  const magic = which === "map" ? mapMagic : logMagic;
+  const other = which === "map" ? logMagic : mapMagic;
+  if (looksLike(read, other)) {
+    throw new UsageError(
+      `${file.path} is the ${which === "map" ? "log" : "map"} of a database: ` +
+        "--db and --log stand the wrong way round",
+    );
+  }
+  if (!looksLike(read, magic)) return { kind: "other" };
+  const version = versionOf(read, magic);
+  const header = which === "map" ? decodeMapHeaders(read)[0]?.header : decodeLogHeader(read);
+  if (header) return { kind: "ours", identity: header.identity };
+  if (version !== null && version > formatVersion) {
+    throw new FailedError(
+      `${file.path} has format ${version} and this countd knows ${formatVersion}: use a newer one`,
+    );
+  }
+  return { kind: "damaged" };
+}
+
+function isPair(pair: LockedPair): boolean {
+  const map = headOf(pair.map, "map");
+  const log = headOf(pair.log, "log");
+  return map.kind === "ours" && log.kind === "ours" && map.identity === log.identity;
+}
+
+/** Makes the files a pair. Null where they were one; else the names of the originals that were kept. */
+function settle(storage: Storage, paths: DatabasePaths, held: LockedPair): string[] | null {
+  const map = headOf(held.map, "map");
+  const log = headOf(held.log, "log");
+  for (const [content, file] of [[map, held.map], [log, held.log]] as const) {
+    if (content.kind === "damaged") throw damagedHead(file.path);
+  }
+  if (map.kind === "ours" && log.kind === "ours" && map.identity === log.identity) {
+    syncNames(storage, paths);
+    for (const path of [paths.map, paths.log]) sweep(storage, newPath(path));
+    return null;
+  }
+  if (finishExchange(storage, paths, { map, log })) return [];
+  if (map.kind === "other" && log.kind === "other") return convert(storage, paths, held);
+  throw notAPair(paths, { map, log }, held);
+}
+
+/** Makes up for the second rename of an exchange that a crash cut short; false where there is none. */
+export function finishInterrupted(
+  storage: Storage,
+  paths: DatabasePaths,
+  held: LockedPair,
+): boolean {
+  const map = headOf(held.map, "map");
+  const log = headOf(held.log, "log");
+  const isPair = map.kind === "ours" && log.kind === "ours" && map.identity === log.identity;
+  return !isPair && finishExchange(storage, paths, { map, log });
+}
+
+/** A crash came between the two renames of an exchange: the second one is made up for. */
+function finishExchange(
+  storage: Storage,
+  paths: DatabasePaths,
+  found: { readonly map: Head; readonly log: Head },
+): boolean {
+  const which = missingHalf(storage, paths, found);
+  if (which !== null) takePlace(storage, paths[which]);
+  return which !== null;
+}
+
+/** The half of a new pair that is finished and has not its name yet; null if there is none. */
+function missingHalf(
+  storage: Storage,
+  paths: DatabasePaths,
+  found: { readonly map: Head; readonly log: Head },
+): "map" | "log" | null {
+  for (const which of ["map", "log"] as const) {
+    const other = which === "map" ? found.log : found.map;
+    if (other.kind !== "ours") continue;
+    const path = newPath(paths[which]);
+    if (isMissing(storage, path)) continue;
+    using file = storage.open(path, { access: "read" });
+    const content = headOf(file, which);
+    if (content.kind === "ours" && content.identity === other.identity) return which;
+  }
+  return null;
+}
+
+/**
+ * True for what a first start, or an exchange, leaves that was cut short, and the next start finishes:
+ * files without content, or one half of a new pair beside its place. Null stands for a missing file.
+ */
+export function isUnfinished(
+  storage: Storage,
+  paths: DatabasePaths,
+  files: { readonly map: StoredFile | null; readonly log: StoredFile | null },
+): boolean {
+  const isEmpty = (file: StoredFile | null) => file === null || file.status().size === 0;
+  if (isEmpty(files.map) && isEmpty(files.log)) return true;
+  try {
+    const map: Head = files.map === null ? { kind: "other" } : headOf(files.map, "map");
+    const log: Head = files.log === null ? { kind: "other" } : headOf(files.log, "log");
+    const isPair = map.kind === "ours" && log.kind === "ours" && map.identity === log.identity;
+    return !isPair && missingHalf(storage, paths, { map, log }) !== null;
+  } catch (error) {
+    // Map and log in each other's place, or of a newer format: nothing that a start would finish.
+    if (error instanceof UsageError || error instanceof FailedError) return false;
+    throw error;
+  }
+}
+
+/** Whoever gave the files their names may have been killed before he had made these durable. */
+function syncNames(storage: Storage, paths: DatabasePaths): void {
+  const isOneDirectory = directoryOf(paths.map) === directoryOf(paths.log);
+  syncOrMark(storage, paths.map, () => {
+    syncName(storage, paths.map);
+    if (!isOneDirectory) syncName(storage, paths.log);
+  });
+}
+
+/** Files of the original, or none at all, become a pair. */
+function convert(storage: Storage, paths: DatabasePaths, held: LockedPair): string[] {
+  const pairs = parse(held.map, parseOriginalMap);
+  const entries = parse(held.log, parseOriginalLog);
+  return publishPair(storage, paths, {
+    content: contentOfOriginal(pairs, entries),
+    keepAs: "orig",
+  });
+}
+
+function parse<Result>(file: StoredFile, parser: (bytes: Uint8Array) => Result): Result {
+  const bytes = new Uint8Array(file.status().size);
+  try {
+    return parser(bytes.subarray(0, file.read(bytes, 0)));
+  } catch (error) {
+    if (!(error instanceof ShapeError)) throw error;
+    throw new CorruptError(
+      `Cannot open ${file.path}: at byte ${error.offset} ${error.message}; ` +
+        "nothing was changed; run countd db repair",
+      { path: file.path, offset: error.offset },
+      { cause: error },
+    );
+  }
+}
+
+function sweep(storage: Storage, path: string): void {
+  try {
+    storage.unlink(path);
+  } catch (error) {
+    if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
+  }
+}
+
+function damagedHead(path: string): CorruptError {
+  return new CorruptError(
+    `Damage in ${path} at byte 0: neither copy of the header is whole; run countd db repair`,
+    { path, offset: 0 },
+  );
+}
+
+function notAPair(
+  paths: DatabasePaths,
+  found: { readonly map: Head; readonly log: Head },
+  held: LockedPair,
+): CorruptError {
+  const { map, log } = found;
+  let why = `${paths.map} and ${paths.log} belong to two different databases`;
+  if (map.kind !== "ours") {
+    why = `${paths.log} is the log of a database and ${paths.map} is ${stateOf(held.map)}`;
+  } else if (log.kind !== "ours") {
+    why = `${paths.map} is the map of a database and its log ${paths.log} is ${stateOf(held.log)}`;
+  }
+  return new CorruptError(`${why}; name the files that belong together, or run countd db repair`, {
+    path: map.kind === "ours" ? paths.log : paths.map,
+    offset: 0,
+  });
+}
+
+function stateOf(file: StoredFile): string {
+  return file.status().size === 0 ? "missing or empty" : "something else";
+}

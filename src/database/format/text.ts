@@ -1,0 +1,76 @@
+/**
+ * Text to bytes and back, exactly: what is not well-formed is refused, never replaced, and a byte
+ * order mark is a character like any other.
+ */
+
+import { UsageError } from "../../base/errors.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Below this length a loop over ASCII is faster than a call into the runtime. */
+const shortLength = 64;
+
+/** Writes UTF-8 at `offset`, where three bytes for each unit of `text` fit; returns the end. */
+export function writeText(bytes: Uint8Array, offset: number, text: string): number {
+  const length = text.length;
+  if (length <= shortLength) {
+    let index = 0;
+    for (; index < length; index++) {
+      const code = text.charCodeAt(index);
+      if (code > 0x7f) break;
+      bytes[offset + index] = code;
+    }
+    if (index === length) return offset + length;
+  }
+  return offset + encoder.encodeInto(text, bytes.subarray(offset)).written;
+}
+
+/** Reads UTF-8. Throws `TypeError` where it is none. */
+export function readText(bytes: Uint8Array, start: number, end: number): string {
+  return start === end ? "" : decoder.decode(bytes.subarray(start, end));
+}
+
+/** The text of UTF-8, or null where the bytes are none. */
+export function textOrNull(bytes: Uint8Array): string | null {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** Most bytes that the text can take. */
+export function textBytesMax(text: string): number {
+  return text.length * 3;
+}
+
+/** Throws `UsageError` for text with half a surrogate pair, which UTF-8 cannot hold. */
+export function requireText(text: string, what: string): void {
+  if (!text.isWellFormed()) {
+    throw new UsageError(`Invalid ${what}: it holds half a surrogate pair, which is not text`);
+  }
+}
+
+/** A whole number up to 2^53 as two 32-bit halves, so that no bigint is made on hot paths. */
+export function writeWhole(view: DataView, offset: number, value: number): void {
+  view.setUint32(offset, value >>> 0, true);
+  view.setUint32(offset + 4, Math.floor(value / 2 ** 32), true);
+}
+
+/** The reverse. Values past 2^53 come back inexact, and beyond any bound that callers check. */
+export function readWhole(view: DataView, offset: number): number {
+  return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 2 ** 32;
+}
+
+/** Bytes that the text takes. */
+export function textBytes(text: string): number {
+  let bytes = text.length;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code <= 0x7f) continue;
+    // Each half of a surrogate pair stands for two of the four bytes.
+    bytes += code > 0x7ff && (code < 0xd800 || code > 0xdfff) ? 2 : 1;
+  }
+  return bytes;
+}

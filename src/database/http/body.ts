@@ -1,0 +1,125 @@
+/** Reading request bodies: bounded each, bounded together, and not for ever. */
+
+import type { Clock } from "../../base/clock.ts";
+
+/** Largest body of one request. */
+export const bodyBytesMax = 16 * 2 ** 20;
+/** Memory of bodies that are held at one time; past it requests are told to come again. */
+export const bodyBytesTogetherMax = 256 * 2 ** 20;
+/** A client that sends nothing for so long is given up. */
+export const bodyIdleMs = 30_000;
+/** What the memory of a body begins with; it doubles while the body grows. */
+const FIRST_BYTES = 4096;
+/** Chunks of a body are taken for so long before other requests have their turn. */
+const TURN_MS = 5;
+
+/** `gone`: the client hung up before the body was whole. */
+export type BodyFailure = "too large" | "too many" | "too slow" | "gone";
+
+/** Holds the bodies of the requests that are being answered. */
+export class BodyReader {
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal | undefined;
+  #bytesHeld = 0;
+
+  /** Once the signal fires, bodies that are not whole are waited for no longer. */
+  constructor(clock: Clock, signal: AbortSignal | undefined) {
+    this.#clock = clock;
+    this.#signal = signal;
+  }
+
+  /**
+   * Reads the body and hands it to `use`; what it answers comes back, or why there is no body.
+   */
+  async with<Result>(
+    request: Request,
+    use: (body: Uint8Array) => Promise<Result>,
+  ): Promise<Result | BodyFailure> {
+    const announced = Number(request.headers.get("content-length") ?? "0");
+    if (announced > bodyBytesMax) return "too large";
+    if (request.body === null) return await use(new Uint8Array(0));
+    const held: HeldBody = { bytes: new Uint8Array(0), length: 0, lastMs: 0 };
+    try {
+      const failure = await this.#read(request.body.getReader(), held);
+      return failure ?? await use(held.bytes.subarray(0, held.length));
+    } finally {
+      this.#bytesHeld -= held.bytes.length;
+    }
+  }
+
+  async #read(reader: BytesReader, held: HeldBody): Promise<BodyFailure | null> {
+    // One watch for the whole body: a chunk may be a single byte, and has to cost little.
+    const watch = new AbortController();
+    let isLate = false;
+    const giveUp = () => {
+      isLate = true;
+      reader.cancel().catch(() => {});
+    };
+    this.#signal?.addEventListener("abort", giveUp, { signal: watch.signal });
+    void this.#idle(held, watch.signal).then(() => {
+      if (!watch.signal.aborted) giveUp();
+    });
+    let turnMs = this.#clock.nowMs();
+    try {
+      while (true) {
+        // The stream of a request breaks if no client is left to send the rest, or to be answered.
+        const next = await reader.read().catch(() => null);
+        if (next === null) return "gone";
+        const { value: chunk } = next;
+        if (isLate) return "too slow";
+        if (chunk === undefined) return null;
+        const failure = this.#hold(chunk, held);
+        if (failure !== null) {
+          // The rest is of no use, and the client may be gone already.
+          reader.cancel().catch(() => {});
+          return failure;
+        }
+        held.lastMs = this.#clock.nowMs();
+        // Chunks that are there already come without a turn of the event loop.
+        if (held.lastMs - turnMs < TURN_MS) continue;
+        await this.#clock.sleep(0);
+        turnMs = this.#clock.nowMs();
+      }
+    } finally {
+      watch.abort();
+    }
+  }
+
+  /** Adds a chunk; its memory is charged before it is taken. */
+  #hold(chunk: Uint8Array, held: HeldBody): BodyFailure | null {
+    const length = held.length + chunk.length;
+    if (length > bodyBytesMax) return "too large";
+    const { bytes } = held;
+    if (length > bytes.length) {
+      const doubled = Math.min(bodyBytesMax, Math.max(FIRST_BYTES, 2 * bytes.length));
+      const capacity = Math.max(length, doubled);
+      const more = capacity - bytes.length;
+      if (this.#bytesHeld + more > bodyBytesTogetherMax) return "too many";
+      this.#bytesHeld += more;
+      // The old memory is given back at once, not when it is collected.
+      held.bytes = new Uint8Array(bytes.buffer.transfer(capacity));
+    }
+    held.bytes.set(chunk, held.length);
+    held.length = length;
+    return null;
+  }
+
+  /** Resolves once nothing has come for `bodyIdleMs`, or when the signal fires. */
+  async #idle(held: HeldBody, signal: AbortSignal): Promise<void> {
+    held.lastMs = this.#clock.nowMs();
+    while (!signal.aborted) {
+      const { length, lastMs } = held;
+      await this.#clock.sleep(lastMs + bodyIdleMs - this.#clock.nowMs(), signal);
+      if (held.length === length) return;
+    }
+  }
+}
+
+type BytesReader = ReadableStreamDefaultReader<Uint8Array>;
+
+/** A body as far as it has come: the first `length` of `bytes`, and when its last chunk came. */
+interface HeldBody {
+  bytes: Uint8Array<ArrayBuffer>;
+  length: number;
+  lastMs: number;
+}

@@ -1,0 +1,222 @@
+/**
+ * The database over HTTP.
+ *
+ *     GET  /get/:key              200 the value · 404
+ *     POST /set/:key              200 the value as it was stored · 400 · 413 · 503 · 507
+ *     GET  /status                200 figures as JSON
+ *     GET  /log?from=&limit=      200 entries as JSON, in the original's shape
+ *
+ * HEAD is answered as GET without the body, OPTIONS with the methods, anything else with 405. A key is
+ * one segment of the path that is neither empty nor holds a slash once it is decoded. A request that
+ * names an unknown host or comes from a foreign page is 403 (`base/web_origin.ts`).
+ */
+
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { UsageError } from "../../base/errors.ts";
+import { type Events, noEvents } from "../../base/events.ts";
+import { RefusedRequestError, targetOf } from "../../net/mod.ts";
+import {
+  DatabaseBusyError,
+  DatabaseFailedError,
+  type DB,
+  goEntry,
+  InvalidKeyError,
+  StorageFullError,
+} from "../mod.ts";
+import { type BodyFailure, BodyReader } from "./body.ts";
+import {
+  boundaryOf,
+  decodePercent,
+  decodeText,
+  FormError,
+  multipartField,
+  urlEncodedField,
+} from "./form.ts";
+import { jsonReply, message, notFound, valueReply } from "./replies.ts";
+
+export type Handler = (request: Request) => Promise<Response>;
+
+export interface HandlerOptions {
+  readonly events?: Events;
+  readonly clock?: Clock;
+  /** Fires when nobody shall wait for unfinished bodies any longer. */
+  readonly signal?: AbortSignal;
+  /** The name or address that is listened on: requests may name it. Default: `localhost`. */
+  readonly listenHost?: string;
+}
+
+/** Entries of a `/log` reply when no limit is given, and at most. */
+export const logLimitDefault = 1000;
+export const logLimitMax = 10_000;
+/** A `/log` reply ends early when it has this many characters; the client asks for the rest. */
+const logReplyUnitsMax = 16 * 2 ** 20;
+
+/** Makes the handler for `Deno.serve`. It never throws. */
+export function newHandler(db: DB, options: HandlerOptions = {}): Handler {
+  const handler = new DatabaseHandler(db, options);
+  return (request) => handler.handle(request);
+}
+
+class DatabaseHandler {
+  readonly #db: DB;
+  readonly #events: Events;
+  readonly #bodies: BodyReader;
+  readonly #listenHost: string;
+  #isFull = false;
+
+  constructor(db: DB, options: HandlerOptions) {
+    this.#db = db;
+    this.#events = options.events ?? noEvents;
+    this.#bodies = new BodyReader(options.clock ?? systemClock, options.signal);
+    this.#listenHost = options.listenHost ?? "localhost";
+  }
+
+  async handle(request: Request): Promise<Response> {
+    try {
+      return await this.#route(request);
+    } catch (error) {
+      return this.#refusal(error);
+    }
+  }
+
+  #route(request: Request): Promise<Response> | Response {
+    const { path, query } = targetOf(request, this.#listenHost);
+    if (path === "/status") return only(request, readMethods, () => this.#status(request));
+    if (path === "/log") return only(request, readMethods, () => this.#log(request, query));
+    const segments = path.split("/");
+    const [before, verb, encoded] = segments;
+    if (segments.length !== 3 || before !== "" || encoded === undefined) return notFound();
+    if (verb !== "get" && verb !== "set") return notFound();
+    const key = decodePercent(encoded);
+    if (key === "" || key.includes("/")) return notFound();
+    return verb === "get"
+      ? only(request, readMethods, () => this.#get(request, key))
+      : only(request, writeMethods, () => this.#set(request, key, query));
+  }
+
+  async #get(request: Request, key: string): Promise<Response> {
+    return valueReply(request, await this.#db.read(key));
+  }
+
+  async #set(request: Request, key: string, query: string): Promise<Response> {
+    const reply = await this.#bodies.with(request, async (body) => {
+      const value = valueOf(request.headers.get("content-type") ?? "", body, query);
+      if (value === null) {
+        return message(400, "No value: send a form field or query parameter value, or a body");
+      }
+      const stored = await this.#db.write(key, value);
+      this.#sayFull(false);
+      return valueReply(request, stored);
+    });
+    return typeof reply === "string" ? bodyRefusal(reply) : reply;
+  }
+
+  #status(request: Request): Response {
+    const status = this.#db.status();
+    // Figures are decimal strings, so that no reader rounds them.
+    return jsonReply(
+      request,
+      JSON.stringify(
+        { state: "serving", ...status },
+        (key, value) => key !== "" && typeof value !== "string" ? String(value) : value,
+      ),
+    );
+  }
+
+  #log(request: Request, query: string): Response {
+    const from = wholeParameter(query, "from", { default: 0, max: Number.MAX_SAFE_INTEGER });
+    const limit = wholeParameter(query, "limit", { default: logLimitDefault, max: logLimitMax });
+    const pieces: string[] = [];
+    let units = 0;
+    const { log } = this.#db;
+    for (const entry of log.entries.range(from, from + limit)) {
+      const piece = goEntry(entry);
+      units += piece.length;
+      pieces.push(piece);
+      if (units >= logReplyUnitsMax) break;
+    }
+    return jsonReply(request, `[${pieces.join(",")}]`, { "countd-log-length": `${log.length}` });
+  }
+
+  #refusal(error: unknown): Response {
+    if (error instanceof InvalidKeyError) return notFound();
+    if (error instanceof RefusedRequestError) return message(error.status, error.message);
+    if (error instanceof FormError || error instanceof UsageError) {
+      return message(400, error.message);
+    }
+    if (error instanceof StorageFullError) {
+      this.#sayFull(true);
+      return message(507, error.message);
+    }
+    if (error instanceof DatabaseBusyError || error instanceof DatabaseFailedError) {
+      return message(503, error.message, { "retry-after": "1" });
+    }
+    this.#events.report("error", "request failed", { reason: String(error) });
+    return message(500, "Internal error: see the log of the server");
+  }
+
+  /** A full disk is told once, and so is its end. */
+  #sayFull(isFull: boolean): void {
+    if (isFull === this.#isFull) return;
+    this.#isFull = isFull;
+    if (isFull) this.#events.report("error", "disk full, sets are refused");
+    else this.#events.report("info", "space again, sets are accepted");
+  }
+}
+
+const readMethods = ["GET", "HEAD"];
+const writeMethods = ["POST"];
+
+function only(
+  request: Request,
+  methods: readonly string[],
+  answer: () => Promise<Response> | Response,
+): Promise<Response> | Response {
+  if (methods.includes(request.method)) return answer();
+  const allow = [...methods, "OPTIONS"].join(", ");
+  if (request.method === "OPTIONS") return new Response(null, { headers: { allow } });
+  return message(405, "Method Not Allowed", { allow });
+}
+
+/**
+ * The value that a request names: the field `value` of a form, else of the query, else a body that is
+ * no form. Null where there is none; an empty body is none.
+ */
+function valueOf(contentType: string, body: Uint8Array, query: string): string | null {
+  const type = contentType.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  const inQuery = urlEncodedField(query, "value");
+  if (type === "application/x-www-form-urlencoded") {
+    return urlEncodedField(decodeText(body), "value") ?? inQuery;
+  }
+  if (type === "multipart/form-data") {
+    if (body.length === 0) return inQuery;
+    return multipartField(body, boundaryOf(contentType), "value") ?? inQuery;
+  }
+  if (inQuery !== null) return inQuery;
+  return body.length === 0 ? null : decodeText(body);
+}
+
+function wholeParameter(
+  query: string,
+  name: string,
+  range: { readonly default: number; readonly max: number },
+): number {
+  const text = urlEncodedField(query, name);
+  if (text === null || text === "") return range.default;
+  const value = /^[0-9]{1,16}$/.test(text) ? Number(text) : NaN;
+  if (value <= range.max) return value;
+  throw new FormError(`The parameter ${name} is a whole number from 0 to ${range.max}`);
+}
+
+function bodyRefusal(failure: BodyFailure): Response {
+  switch (failure) {
+    case "too large":
+      return message(413, "The body is larger than 16 MiB");
+    case "too slow":
+      return message(408, "The body did not come in time");
+    case "too many":
+      return message(503, "Too many bodies at one time: try again", { "retry-after": "1" });
+    case "gone":
+      return message(400, "The body ended before it was whole");
+  }
+}

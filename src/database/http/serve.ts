@@ -1,0 +1,123 @@
+/** The daemon's loop: listens, answers, and stops cleanly. */
+
+import { type Clock, systemClock } from "../../base/clock.ts";
+import type { Events } from "../../base/events.ts";
+import { listenError } from "../../net/mod.ts";
+import type { Metrics } from "../../base/metrics.ts";
+import { RareEvents } from "../../base/rare_events.ts";
+import { type HttpServer, serveHttp } from "../../net/mod.ts";
+import type { DB } from "../mod.ts";
+import { newHandler } from "./handler.ts";
+
+export interface ServeOptions {
+  readonly hostname: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Aborted when the daemon shall stop. */
+  readonly signal: AbortSignal;
+  readonly events: Events;
+  readonly clock?: Clock;
+  readonly metrics?: Metrics;
+  /** Called once, when connections are accepted. */
+  readonly onListening: (address: { readonly hostname: string; readonly port: number }) => void;
+}
+
+/** Requests that are being answered when the daemon stops have this long to end. */
+const stopMs = 5000;
+const lastStopMs = 1000;
+
+/**
+ * Serves until the signal, then answers what has begun. Throws `DatabaseFailedError` where the database
+ * stopped by itself, and as `listenTcp` where the port is taken or cannot be had.
+ */
+export async function serveDatabase(db: DB, options: ServeOptions): Promise<void> {
+  const { signal, events } = options;
+  const clock = options.clock ?? systemClock;
+  const giveUp = new AbortController();
+  const handler = newHandler(db, {
+    events,
+    clock,
+    signal: giveUp.signal,
+    listenHost: options.hostname,
+  });
+  const server = listen(
+    options,
+    options.metrics === undefined ? handler : counted(handler, db, options.metrics),
+  );
+  const failure = await Promise.race([db.failed, aborted(signal)]);
+  const stopped = server.shutdown();
+  // First everybody may finish; then nobody waits for bodies that do not come; then the process ends
+  // in any case, also where a client takes no answer.
+  if (!await endsWithin(stopped, clock, stopMs)) {
+    giveUp.abort();
+    await endsWithin(stopped, clock, lastStopMs);
+  }
+  if (failure !== null) throw failure;
+}
+
+function listen(
+  { hostname, port, events, clock = systemClock, onListening }: ServeOptions,
+  handler: Handle,
+): HttpServer {
+  const rareEvents = new RareEvents(events, clock);
+  // What is thrown while it is told who listens is no failure to listen.
+  let isListening = false;
+  try {
+    return serveHttp({
+      hostname,
+      port,
+      clock,
+      onListen: (address) => {
+        isListening = true;
+        onListening(address);
+      },
+      onError: (error) => {
+        events.report("error", "request failed", { reason: String(error) });
+        return new Response("Internal error\n", { status: 500 });
+      },
+      onNotAccepted: (error) => {
+        rareEvents.report("warn", "connection not accepted", { reason: String(error) });
+      },
+      handler,
+    });
+  } catch (cause) {
+    throw isListening ? cause : listenError(cause, { hostname, port });
+  }
+}
+
+type Handle = (request: Request) => Promise<Response>;
+
+/** Keeps the figures of the database and of what is answered. */
+function counted(handle: Handle, db: DB, metrics: Metrics): Handle {
+  const answered = metrics.counter("countd_requests_total", "answered");
+  const failed = metrics.counter("countd_requests_total", "failed");
+  metrics.lookUp(() => {
+    const { keys, entries, logBytes, syncs } = db.status();
+    metrics.gauge("countd_db_keys").value = keys;
+    metrics.counter("countd_db_entries_total").value = entries;
+    metrics.gauge("countd_db_log_bytes").value = logBytes;
+    metrics.counter("countd_db_syncs_total").value = syncs;
+  });
+  return async (request) => {
+    const response = await handle(request);
+    (response.status < 500 ? answered : failed).value += 1;
+    return response;
+  };
+}
+
+async function endsWithin(ended: Promise<void>, clock: Clock, timeMs: number): Promise<boolean> {
+  const timer = new AbortController();
+  const isOver = await Promise.race([
+    ended.then(() => true),
+    clock.sleep(timeMs, timer.signal).then(() => false),
+  ]);
+  timer.abort();
+  return isOver;
+}
+
+function aborted(signal: AbortSignal): Promise<null> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(null);
+    else signal.addEventListener("abort", () => resolve(null), { once: true });
+  });
+}

@@ -1,0 +1,46 @@
+/** Accepts connections until the listener is closed. */
+
+import type { Clock } from "../base/clock.ts";
+import type { Events } from "../base/events.ts";
+import type { LoopTurn } from "./loop_turn.ts";
+
+/** Errors that last: accepting again at once would only fail again. */
+const SCARCITY = new Set(["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"]);
+const SCARCITY_PAUSE_MS = 100;
+/** Connections that are accepted before others get their turn. */
+const AT_ONCE_MAX = 64;
+
+export interface Accepting {
+  readonly clock: Clock;
+  /** Told of each connection that could not be accepted, so it has to bound its lines. */
+  readonly events: Events;
+  readonly turn: LoopTurn;
+  serve(connection: Deno.TcpConn): void;
+}
+
+/** Resolves when the listener is closed. */
+export async function acceptAll(
+  listener: Deno.TcpListener,
+  { clock, events, turn, serve }: Accepting,
+): Promise<void> {
+  for (let tries = 1;; tries++) {
+    const connection = await accept();
+    if (connection === "closed") return;
+    if (connection !== null) serve(connection);
+    if (tries % AT_ONCE_MAX === 0) await turn.next();
+  }
+
+  async function accept(): Promise<Deno.TcpConn | "closed" | null> {
+    try {
+      return await listener.accept();
+    } catch (error) {
+      if (error instanceof Deno.errors.BadResource) return "closed";
+      events.report("warn", "connection not accepted", { reason: String(error) });
+      // Any other error concerns one peer, such as one that is gone again: the next need not wait for it.
+      if (SCARCITY.has((error as { readonly code?: string }).code ?? "")) {
+        await clock.sleep(SCARCITY_PAUSE_MS);
+      }
+      return null;
+    }
+  }
+}

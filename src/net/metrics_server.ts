@@ -1,0 +1,91 @@
+/**
+ * The figures of a daemon over HTTP: `/metrics` in Prometheus text, `/healthz` (it lives) and `/readyz`
+ * (it serves). Answers come from values that the daemon keeps anyway: a scrape touches no disk. A
+ * request that names an unknown host or comes from a foreign page is refused (`base/web_origin.ts`).
+ */
+import { systemClock } from "../base/clock.ts";
+import { listenError } from "./listen_tcp.ts";
+import type { FigureSnapshot, Metrics } from "../base/metrics.ts";
+import { prometheusText } from "./prometheus_text.ts";
+import { RefusedRequestError, targetOf } from "./web_origin.ts";
+import { type HttpServer, serveHttp } from "./serve_http.ts";
+
+export interface MetricsServer extends AsyncDisposable {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+export interface MetricsServerOptions {
+  readonly hostname: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Figures of others that are added to those of this daemon, from memory. */
+  readonly others?: () => readonly FigureSnapshot[];
+}
+
+/** Throws as `listenTcp` where the port is taken or cannot be had. */
+export function serveMetrics(
+  metrics: Metrics,
+  { hostname, port, others = () => [] }: MetricsServerOptions,
+): MetricsServer {
+  const server = listen({ hostname, port }, (request) => {
+    try {
+      return answer(request, { path: targetOf(request, hostname).path, metrics, others });
+    } catch (error) {
+      if (!(error instanceof RefusedRequestError)) throw error;
+      return new Response(error.message + "\n", { status: error.status });
+    }
+  });
+  return {
+    hostname: server.address.hostname,
+    port: server.address.port,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+function listen(
+  address: { readonly hostname: string; readonly port: number },
+  handler: (request: Request) => Response,
+): HttpServer {
+  try {
+    return serveHttp({
+      ...address,
+      clock: systemClock,
+      onListen: () => {},
+      handler,
+      // The runtime's own would print a stack among the lines of the daemon.
+      onError: () => new Response("internal error\n", { status: 500 }),
+    });
+  } catch (cause) {
+    throw listenError(cause, { ...address, portOption: "--metrics-port" });
+  }
+}
+
+function answer(
+  request: Request,
+  { path, metrics, others }: {
+    readonly path: string;
+    readonly metrics: Metrics;
+    readonly others: () => readonly FigureSnapshot[];
+  },
+): Response {
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    return new Response("only GET and HEAD\n", { status: 405, headers: { allow: "GET, HEAD" } });
+  }
+  switch (path) {
+    case "/metrics":
+      return new Response(prometheusText([metrics.snapshot(), ...others()]), {
+        headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+      });
+    case "/healthz":
+      return stateAnswer(metrics, metrics.state !== "failed");
+    case "/readyz":
+      return stateAnswer(metrics, metrics.state === "ready");
+    default:
+      return new Response("see /metrics, /healthz, /readyz\n", { status: 404 });
+  }
+}
+
+function stateAnswer(metrics: Metrics, good: boolean): Response {
+  return new Response(metrics.state + "\n", { status: good ? 200 : 503 });
+}

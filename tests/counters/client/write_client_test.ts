@@ -1,0 +1,146 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { ConnectError } from "../../../src/base/errors.ts";
+import { WriteClient } from "../../../src/counters/client/mod.ts";
+import { DEFAULT_SIZES, encodeTotals } from "../../../src/counters/wire/mod.ts";
+import { within } from "../../support/wait.ts";
+
+const text = new TextEncoder();
+
+/** A server that hands its one connection to `serve`. */
+async function withPeer(
+  serve: (connection: Deno.TcpConn) => Promise<void>,
+  body: (address: Deno.NetAddr) => Promise<void>,
+): Promise<void> {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const served = (async () => {
+    using connection = await listener.accept();
+    await serve(connection);
+  })();
+  await body(listener.addr as Deno.NetAddr);
+  await within("the end of the peer", served);
+}
+
+async function readToEnd(connection: Deno.TcpConn): Promise<number> {
+  const buffer = new Uint8Array(65_536);
+  let bytes = 0;
+  while (true) {
+    const count = await connection.read(buffer);
+    if (count === null) return bytes;
+    bytes += count;
+  }
+}
+
+Deno.test("A client reads answers while it sends, so that neither side waits for the other", async () => {
+  const messages = 40_000;
+  await withPeer(async (connection) => {
+    // Reads no further while its answers are not taken: as a server with --ack does.
+    const buffer = new Uint8Array(520 * 100);
+    let pending = 0;
+    for (let left = messages * 520; left > 0;) {
+      const count = await connection.read(buffer) ?? 0;
+      left -= count;
+      pending += count;
+      const answers = text.encode("WIN".repeat(Math.floor(pending / 520)));
+      pending %= 520;
+      for (let sent = 0; sent < answers.length;) {
+        sent += await connection.write(answers.subarray(sent));
+      }
+    }
+    await readToEnd(connection);
+    await connection.write(encodeTotals({ accepted: BigInt(messages), refused: 0n }));
+  }, async (address) => {
+    using client = await WriteClient.connect(address, DEFAULT_SIZES);
+    const [keyspace, key] = [text.encode("ks"), text.encode("k")];
+    for (let message = 0; message < messages; message++) {
+      await client.increment(keyspace, key, 1n);
+    }
+    assertEquals(await within("the totals", client.finish()), {
+      accepted: BigInt(messages),
+      refused: 0n,
+    });
+    assertEquals(client.answeredMessages, messages);
+  });
+});
+
+Deno.test("A connection that ends without totals is an error that says what is not known", async () => {
+  for (const farewell of ["", "WIN", "0123456789abcdef"]) {
+    await withPeer(async (connection) => {
+      await readToEnd(connection);
+      if (farewell !== "") await connection.write(text.encode(farewell));
+    }, async (address) => {
+      using client = await WriteClient.connect(address, DEFAULT_SIZES);
+      await client.increment(text.encode("ks"), text.encode("k"), 1n);
+      const error = await assertRejects(() => client.finish(), ConnectError);
+      assertEquals(/which of the 1 messages count is not known/.test(error.message), true);
+    });
+  }
+});
+
+Deno.test("A server that falls silent is given up, with what it acknowledged until then", async () => {
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  await withPeer(async (connection) => {
+    await connection.read(new Uint8Array(5 * 520));
+    await connection.write(text.encode("WINWINNAY"));
+    await over;
+  }, async (address) => {
+    using client = await WriteClient.connect(address, DEFAULT_SIZES, { silenceMs: 300 });
+    for (let message = 0; message < 5; message++) {
+      await client.increment(text.encode("ks"), text.encode("k"), 1n);
+    }
+    const error = await assertRejects(() => client.finish(), ConnectError);
+    assertEquals(
+      /took and sent nothing for 0\.3 s.*of 5 messages 2 were acknowledged and 1 refused, and which of the others count is not known/
+        .test(error.message),
+      true,
+      error.message,
+    );
+    resolve();
+  });
+});
+
+Deno.test("A client that waits for its own input gives no server up", async () => {
+  await withPeer(async (connection) => {
+    await readToEnd(connection);
+    await connection.write(encodeTotals({ accepted: 2n, refused: 0n }));
+  }, async (address) => {
+    using client = await WriteClient.connect(address, DEFAULT_SIZES, { silenceMs: 100 });
+    for (let message = 0; message < 2; message++) {
+      await client.increment(text.encode("ks"), text.encode("k"), 1n);
+      await client.flush();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    assertEquals((await client.finish()).accepted, 2n);
+  });
+});
+
+// The story: a send that went on was overtaken by increments that filled its memory anew. Some arrived
+// twice and some never, and the totals agreed.
+Deno.test("Increments that overlap arrive once each", async () => {
+  const messages = 20_000;
+  const seen = new Map<string, number>();
+  await withPeer(async (connection) => {
+    // Nothing is read until the sockets are full.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const all = new Uint8Array(messages * 520);
+    for (let filled = 0; filled < all.length;) {
+      filled += await connection.read(all.subarray(filled)) ?? all.length;
+    }
+    for (let start = 0; start < all.length; start += 520) {
+      const key = String(all.subarray(start + 264, start + 520));
+      seen.set(key, (seen.get(key) ?? 0) + 1);
+    }
+    await readToEnd(connection);
+    await connection.write(encodeTotals({ accepted: BigInt(messages), refused: 0n }));
+  }, async (address) => {
+    using client = await WriteClient.connect(address, DEFAULT_SIZES);
+    const keyspace = text.encode("ks");
+    await Promise.all(
+      Array.from(
+        { length: messages },
+        (_, index) => client.increment(keyspace, text.encode(`k${index}`), 1n),
+      ),
+    );
+    assertEquals((await within("the totals", client.finish())).accepted, BigInt(messages));
+  });
+  assertEquals(seen.size, messages);
+});

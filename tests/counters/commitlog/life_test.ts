@@ -1,0 +1,137 @@
+/** The life of a log as `ls -l` shows it, and what each stage leaves to the next. */
+
+import { assert, assertEquals } from "@std/assert";
+import { HeldLog, nameOfSlot, newestHeader } from "../../../src/counters/commitlog/mod.ts";
+import {
+  batchOf,
+  claim,
+  poolOn,
+  recordsOf,
+  takeSealed,
+  type TestDirectory,
+  withDataDirectory,
+} from "../../support/data_directory.ts";
+
+/** `mode links name` of every entry, as a person sees it. */
+function listing({ storage, data }: TestDirectory): string[] {
+  return storage.readDirectory(`${data}/logs`).sort().map((name) => {
+    const { mode, links } = storage.status(`${data}/logs/${name}`);
+    return `0${mode.toString(8).padStart(3, "0")} ${links} ${name}`;
+  });
+}
+
+Deno.test("C01 C02 a log's mode, names and link count follow its life", async () => {
+  await withDataDirectory(async (test) => {
+    const { directory } = test;
+    const pool = poolOn(directory, { logs: 2 });
+    await pool.prepare();
+    const rest = "0400 1 0000000001";
+    assertEquals(listing(test), ["0400 1 0000000000", rest]);
+
+    const active = await claim(pool);
+    assertEquals(listing(test), ["0600 2 0000000000", rest, "0600 2 lock-0000000000"]);
+    assertEquals(
+      test.storage.status(`${test.data}/logs/lock-0000000000`).inode,
+      test.storage.status(`${test.data}/logs/0000000000`).inode,
+    );
+
+    active.append(batchOf([["paths", "/", 1n]]));
+    await active.seal({ sync: true });
+    assertEquals(listing(test), ["0200 1 0000000000", rest]);
+
+    const other = test.open();
+    const sealed = takeSealed(other, 0);
+    assertEquals(listing(test), ["0600 2 0000000000", rest, "0600 2 lock-0000000000"]);
+    assertEquals(recordsOf(sealed), ["paths / 1"]);
+    sealed.recycle();
+    assertEquals(listing(test), ["0400 1 0000000000", rest]);
+  });
+});
+
+Deno.test("A fold that is given up leaves the log sealed and whole", async () => {
+  await withDataDirectory(async (test) => {
+    const active = await claim(await prepared(test));
+    active.append(batchOf([["paths", "/", 1n]]));
+    await active.seal({ sync: true });
+    takeSealed(test.directory, 0).putBack();
+    assertEquals(listing(test)[0], "0200 1 0000000000");
+    const again = takeSealed(test.directory, 0);
+    assertEquals(recordsOf(again), ["paths / 1"]);
+    again.putBack();
+  });
+});
+
+Deno.test("C15 a writer that wrote nothing gives its log back free", async () => {
+  await withDataDirectory(async (test) => {
+    const active = await claim(await prepared(test));
+    await active.seal({ sync: true });
+    assert(listing(test).every((line) => line.startsWith("0400 1 ")), listing(test).join());
+  });
+});
+
+Deno.test("C17 what an earlier use left behind is never folded again", async () => {
+  await withDataDirectory(async (test) => {
+    const pool = await prepared(test, 2);
+    const first = await claim(pool);
+    for (let count = 0; count < 10; count++) first.append(batchOf([["k", `old ${count}`, 1n]]));
+    await first.seal({ sync: true });
+    takeSealed(test.directory, first.slot).recycle();
+
+    const between = await claim(pool); // the other log of the pool
+    const second = await claim(pool);
+    assertEquals(second.slot, first.slot);
+    assertEquals(second.generation, first.generation + 1n);
+    for (let count = 0; count < 2; count++) second.append(batchOf([["k", `new ${count}`, 1n]]));
+    second.abandon();
+    await between.seal({ sync: true });
+    poolOn(test.directory).recoverAll();
+    const log = takeSealed(test.directory, second.slot);
+    assertEquals(recordsOf(log), ["k new 0 1", "k new 1 1"]);
+    log.putBack();
+  });
+});
+
+Deno.test("A generation is raised by every claim, also of logs that were never written", async () => {
+  await withDataDirectory(async (test) => {
+    const pool = await prepared(test, 2);
+    const seen = new Map<number, bigint>();
+    for (let round = 0; round < 6; round++) {
+      const active = await claim(pool);
+      assert(active.generation > (seen.get(active.slot) ?? 0n));
+      seen.set(active.slot, active.generation);
+      await active.seal({ sync: true });
+    }
+    assertEquals([...seen.keys()].sort(), [0, 1]);
+  });
+});
+
+Deno.test("A torn header copy leaves the other one in force", async () => {
+  await withDataDirectory(async (test) => {
+    const active = await claim(await prepared(test));
+    active.append(batchOf([["k", "a", 1n]]));
+    await active.seal({ sync: true });
+    const held = HeldLog.take(test.directory, active.slot);
+    assert(held !== null);
+    const newest = newestHeader(held.bytes.subarray(0, 4096));
+    assertEquals(newest?.header.state, "sealed");
+    held.bytes[(newest?.copy ?? 0) * 512 + 100] = 1; // a byte that must be zero
+    assertEquals(held.header()?.state, "active");
+    held.abandon();
+    // It reads as active again, so it is recovered: the same records, the same generation.
+    poolOn(test.directory).recoverAll();
+    const log = takeSealed(test.directory, active.slot);
+    assertEquals(recordsOf(log), ["k a 1"]);
+    log.putBack();
+  });
+});
+
+Deno.test("Names of slots have ten digits", () => {
+  assertEquals(nameOfSlot(0), "0000000000");
+  assertEquals(nameOfSlot(1234567890), "1234567890");
+});
+
+async function prepared(test: TestDirectory, logs = 4) {
+  const pool = poolOn(test.directory, { logs });
+  await pool.prepare();
+  return pool;
+}

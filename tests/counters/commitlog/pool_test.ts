@@ -1,0 +1,183 @@
+/** Who gets which log: the pool under one, two and many takers, and with damage in it. */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { UsageError } from "../../../src/base/errors.ts";
+import {
+  type ActiveLog,
+  checkCommitLogs,
+  DataDirectory,
+  describeSelf,
+  HeldLog,
+  listSlots,
+} from "../../../src/counters/commitlog/mod.ts";
+import {
+  batchOf,
+  claim,
+  poolOn,
+  recordsOf,
+  smallLogSize,
+  takeSealed,
+  withDataDirectory,
+} from "../../support/data_directory.ts";
+
+Deno.test("C11 the pool grows by one log when all are full", async () => {
+  await withDataDirectory(async ({ directory, storage, data }) => {
+    const pool = poolOn(directory, { logs: 2 });
+    await pool.prepare();
+    for (let round = 0; round < 3; round++) {
+      const active = await claim(pool);
+      active.append(batchOf([["k", "a", 1n]]));
+      await active.seal({ sync: true });
+    }
+    assertEquals(listSlots(storage, `${data}/logs`).slots, [0, 1, 2]);
+  });
+});
+
+Deno.test("C12 a freed log is taken again before a new number", async () => {
+  await withDataDirectory(async ({ directory }) => {
+    const pool = poolOn(directory, { logs: 4 });
+    await pool.prepare();
+    for (let slot = 0; slot < 4; slot++) {
+      const active = await claim(pool);
+      assertEquals(active.slot, slot);
+      active.append(batchOf([["k", "a", 1n]]));
+      await active.seal({ sync: true });
+    }
+    takeSealed(directory, 0).recycle();
+    const next = await claim(pool);
+    assertEquals(next.slot, 0);
+    await next.seal({ sync: true });
+  });
+});
+
+Deno.test("C13 two openings never hold the same log", async () => {
+  await withDataDirectory(async ({ directory, open }) => {
+    const pools = [poolOn(directory), poolOn(open())];
+    await Promise.all(pools.map((pool) => pool.prepare()));
+    const held = await Promise.all([...pools, ...pools].map(claim));
+    assertEquals(new Set(held.map((log) => log.slot)).size, 4);
+    for (const log of held) await log.seal({ sync: false });
+  });
+});
+
+Deno.test("C14 of twenty that reach for one log exactly one gets it", async () => {
+  await withDataDirectory(async ({ directory, open }) => {
+    await poolOn(directory, { logs: 2 }).prepare();
+    const openings = Array.from({ length: 20 }, open);
+    const taken = openings.map((opening) => HeldLog.take(opening, 0)).filter((log) => log !== null);
+    assertEquals(taken.length, 1);
+    assertEquals(HeldLog.take(directory, 0), null);
+    taken[0]?.release("free");
+  });
+});
+
+Deno.test("The bound on the backlog holds, and a freed log ends the waiting", async () => {
+  await withDataDirectory(async ({ directory }) => {
+    const pool = poolOn(directory, { logs: 2, backlogBytes: 3 * smallLogSize });
+    await pool.prepare();
+    const logs: ActiveLog[] = [];
+    for (let count = 0; count < 3; count++) logs.push(await claim(pool));
+    assertEquals(await pool.claim(), "backlog");
+    await logs[0]?.seal({ sync: false });
+    const next = await claim(pool);
+    assertEquals(next.slot, 0);
+    for (const log of [next, ...logs.slice(1)]) await log.seal({ sync: false });
+    assertThrows(() => poolOn(directory, { backlogBytes: smallLogSize }), UsageError, "--backlog");
+  });
+});
+
+Deno.test("C18 the log of a dead writer is recovered, its records kept, its number used again", async () => {
+  await withDataDirectory(async ({ directory, open, storage, data }) => {
+    const dead = open();
+    const pool = poolOn(dead, { logs: 2 });
+    await pool.prepare();
+    const active = await claim(pool);
+    active.append(batchOf([["k", "a", 5n], ["l", "b", -5n]]));
+    dead.close(); // what the kernel does for a process that dies
+
+    const recoveries: Parameters<NonNullable<typeof pool.options.onRecovery>>[0][] = [];
+    poolOn(directory, { recoveries }).recoverAll();
+    assertEquals(
+      recoveries.map(({ slot, keptRecords, cutBytes }) => [slot, keptRecords, cutBytes]),
+      [
+        [0, 2, 0],
+      ],
+    );
+    const log = takeSealed(directory, 0);
+    assertEquals(recordsOf(log), ["k a 5", "l b -5"]);
+    log.recycle();
+    assertEquals(storage.status(`${data}/logs/0000000000`).mode, 0o400);
+    recoveries.length = 0;
+    poolOn(directory, { recoveries }).recoverAll();
+    assertEquals(recoveries, []);
+  });
+});
+
+Deno.test("C19 a log that its maker never finished is made again", async () => {
+  await withDataDirectory(async ({ directory, storage, data }) => {
+    const path = `${data}/logs/lock-0000000000`;
+    storage.open(path, { access: "write", create: "exclusive" }).close();
+    assertEquals(checkCommitLogs(directory, { labels: true }).map((one) => one.invariant), [10]);
+    await poolOn(directory, { logs: 2 }).prepare();
+    assertEquals(storage.statusOrNull(path), null);
+    assertEquals(listSlots(storage, `${data}/logs`), { slots: [0, 1], unfinished: [] });
+  });
+});
+
+Deno.test("C45 a truncated log and a directory in a log's place are reported and passed by", async () => {
+  await withDataDirectory(async ({ directory, storage, data }) => {
+    const damage: string[] = [];
+    const pool = poolOn(directory, { logs: 4, onDamage: (error) => damage.push(error.message) });
+    await pool.prepare();
+    storage.chmod(`${data}/logs/0000000001`, 0o600);
+    const file = storage.open(`${data}/logs/0000000001`, { access: "write" });
+    file.truncate(smallLogSize / 2);
+    file.close();
+    storage.chmod(`${data}/logs/0000000001`, 0o400);
+    storage.unlink(`${data}/logs/0000000002`);
+    storage.makeDirectory(`${data}/logs/0000000002`, 0o700);
+    const taken = [await claim(pool), await claim(pool), await claim(pool)];
+    assertEquals(taken.map((log) => log.slot), [0, 3, 4]);
+    assert(damage.some((message) => message.includes("0000000001 is no commit log")));
+    for (const log of taken) await log.seal({ sync: false });
+    assertEquals(checkCommitLogs(directory).map((one) => one.invariant), [2, 2]);
+  }, { checks: false });
+});
+
+Deno.test("A label that lies is put right by whoever takes the log", async () => {
+  await withDataDirectory(async ({ directory, storage, data }) => {
+    const pool = poolOn(directory, { logs: 2 });
+    await pool.prepare();
+    const active = await claim(pool);
+    active.append(batchOf([["k", "a", 1n]]));
+    await active.seal({ sync: true });
+    storage.chmod(`${data}/logs/0000000000`, 0o400); // as if a power cut had lost the label
+    const next = await claim(pool);
+    assertEquals(next.slot, 1);
+    const third = await claim(pool);
+    assertEquals(third.slot, 2);
+    assertEquals(storage.status(`${data}/logs/0000000000`).mode, 0o200);
+    for (const log of [next, third]) await log.seal({ sync: false });
+  });
+});
+
+Deno.test("Sizes that differ from the stored ones are refused, before anything changes", async () => {
+  await withDataDirectory(({ storage, data }) => {
+    const self = describeSelf(storage);
+    for (const wanted of [{ logSize: 131_072 }, { keySize: 64 }, { keyspaceSize: 64 }]) {
+      assertThrows(
+        () => DataDirectory.open(storage, data, { wanted, self }),
+        UsageError,
+        "was made with --",
+      );
+    }
+    for (const logSize of [4096, 65_537, 2 ** 31]) {
+      assertThrows(
+        () => DataDirectory.openOrCreate(storage, `${data}-new`, { wanted: { logSize }, self }),
+        UsageError,
+        "--log-size",
+      );
+    }
+    assertEquals(storage.statusOrNull(`${data}-new`), null);
+  });
+});

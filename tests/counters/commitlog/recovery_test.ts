@@ -1,0 +1,192 @@
+/** Where a log ends that nobody sealed: every kind of torn tail and of damage. */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { CorruptError } from "../../../src/base/errors.ts";
+import {
+  checkLogBytes,
+  HeldLog,
+  isCorrupt,
+  recoverHeld,
+  scanLog,
+  SealedLog,
+} from "../../../src/counters/commitlog/mod.ts";
+import {
+  batchOf,
+  claim,
+  poolOn,
+  recordsOf,
+  takeSealed,
+  type TestDirectory,
+  withDataDirectory,
+} from "../../support/data_directory.ts";
+import { Random, seedForTest } from "../../support/random.ts";
+
+/** An active log with `frames` frames, synced after `synced` of them, left by a dead writer. */
+async function deadLog(test: TestDirectory, frames: number, synced: number): Promise<number[]> {
+  const writer = test.open();
+  const pool = poolOn(writer, { logs: 2 });
+  await pool.prepare();
+  const active = await claim(pool);
+  const ends = [active.tail];
+  for (let frame = 0; frame < frames; frame++) {
+    active.append(batchOf([["k", `key ${frame}`, BigInt(frame + 1)]]));
+    ends.push(active.tail);
+    if (frame + 1 === synced) await active.sync();
+  }
+  active.abandon();
+  return ends;
+}
+
+Deno.test("Every byte offset at which a log may be cut recovers to whole frames", async () => {
+  await withDataDirectory(async (test) => {
+    const ends = await deadLog(test, 4, 0);
+    const held = HeldLog.take(test.directory, 0);
+    assert(held !== null);
+    const whole = held.bytes.slice();
+    const end = ends[4] ?? 0;
+    for (let cut = 4096; cut <= end; cut++) {
+      const torn = whole.slice();
+      torn.fill(0xa5, cut); // zeros would look like the padding of the last key
+      const scan = scanLog(torn, { slot: 0, generation: 1n }, torn.length);
+      assertEquals(scan.cut, ends.filter((one) => one <= cut).at(-1));
+      assertEquals(isCorrupt(scan, 0), false);
+    }
+    held.abandon();
+    poolOn(test.directory).recoverAll();
+  });
+});
+
+Deno.test("A flipped bit anywhere in a frame ends the log there and never passes", async () => {
+  await withDataDirectory(async (test) => {
+    const ends = await deadLog(test, 2, 0);
+    const held = HeldLog.take(test.directory, 0);
+    assert(held !== null);
+    const whole = held.bytes.slice();
+    for (let offset = ends[0] ?? 0; offset < (ends[1] ?? 0); offset++) {
+      for (let bit = 0; bit < 8; bit++) {
+        const flipped = whole.slice();
+        flipped[offset] = (flipped[offset] ?? 0) ^ (1 << bit);
+        const scan = scanLog(flipped, { slot: 0, generation: 1n }, flipped.length);
+        assertEquals(scan.cut, ends[0]);
+        assertEquals(scan.end, ends[2]);
+      }
+    }
+    held.abandon();
+    poolOn(test.directory).recoverAll();
+  });
+});
+
+Deno.test("Neither another slot nor another generation makes a frame pass", async () => {
+  await withDataDirectory(async (test) => {
+    await deadLog(test, 3, 0);
+    const held = HeldLog.take(test.directory, 0);
+    assert(held !== null);
+    assertEquals(scanLog(held.bytes, { slot: 0, generation: 1n }, held.bytes.length).frames, 3);
+    assertEquals(scanLog(held.bytes, { slot: 1, generation: 1n }, held.bytes.length).frames, 0);
+    assertEquals(scanLog(held.bytes, { slot: 0, generation: 2n }, held.bytes.length).frames, 0);
+    const moved = held.bytes.slice();
+    moved.copyWithin(4096 + 64, 4096, 8192);
+    moved.fill(0, 4096, 4096 + 64);
+    assertEquals(scanLog(moved, { slot: 0, generation: 1n }, moved.length).end, 4096);
+    held.abandon();
+    poolOn(test.directory).recoverAll();
+  });
+});
+
+Deno.test("A torn tail is cut, kept beside the log, and recovering twice changes nothing", async () => {
+  await withDataDirectory(async (test) => {
+    const ends = await deadLog(test, 4, 2);
+    let held = HeldLog.take(test.directory, 0);
+    assert(held !== null);
+    const torn = (ends[2] ?? 0) + 20; // in the third frame, which no sync covered
+    held.bytes[torn] = (held.bytes[torn] ?? 0) ^ 1;
+    const cutBytes = held.bytes.slice(ends[2], ends[4]);
+    const recovery = recoverHeld(held);
+    assertEquals(recovery.corrupt, false);
+    assertEquals(recovery.keptRecords, 2);
+    assertEquals(recovery.cutBytes, cutBytes.length);
+    assert(recovery.cutPath !== null);
+    using aside = test.storage.open(recovery.cutPath, { access: "read" });
+    const kept = new Uint8Array(cutBytes.length);
+    aside.read(kept, 0);
+    assertEquals(kept, cutBytes);
+
+    held = HeldLog.take(test.directory, 0);
+    assert(held !== null);
+    const again = recoverHeld(held);
+    assertEquals([again.state, again.wasActive], ["sealed", false]);
+    const log = takeSealed(test.directory, 0);
+    assertEquals(recordsOf(log), ["k key 0 1", "k key 1 2"]);
+    log.putBack();
+  });
+});
+
+Deno.test("Damage below what was durable is corruption: named, set aside, never folded", async () => {
+  await withDataDirectory(async (test) => {
+    // The fourth frame was written after a sync and says so: it vouches for the first three.
+    const ends = await deadLog(test, 4, 3);
+    const held = HeldLog.take(test.directory, 0);
+    assert(held !== null);
+    const damaged = (ends[1] ?? 0) + 20;
+    held.bytes[damaged] = (held.bytes[damaged] ?? 0) ^ 1;
+    const recovery = recoverHeld(held);
+    assertEquals(recovery.corrupt, true);
+    const taken = SealedLog.take(test.directory, 0);
+    assert(taken.kind === "sealed");
+    const error = assertThrows(() => taken.log.verify(), CorruptError, "is damaged at byte");
+    assertEquals(error.where.offset, ends[1]);
+    const found = checkLogBytes("log", 0, { bytes: taken.log.held.bytes, isHeld: false });
+    assertEquals(found.map((one) => [one.invariant, one.offset]), [[5, ends[1]]]);
+    taken.log.putBack();
+  }, { checks: false });
+});
+
+Deno.test("Random damage behind the durable length never costs a durable record", async () => {
+  const random = new Random(seedForTest("random damage"));
+  for (let round = 0; round < 40; round++) {
+    await withDataDirectory(async (test) => {
+      const frames = random.between(2, 12);
+      const synced = random.between(1, frames);
+      const ends = await deadLog(test, frames, synced);
+      const held = HeldLog.take(test.directory, 0);
+      assert(held !== null);
+      const from = ends[synced] ?? 0;
+      for (let hits = random.between(1, 5); hits > 0; hits--) {
+        held.bytes[from + random.below(held.bytes.length - from)] = random.below(256);
+      }
+      const recovery = recoverHeld(held);
+      assertEquals(recovery.corrupt, false);
+      const log = takeSealed(test.directory, 0);
+      assert(recordsOf(log).length >= synced);
+      assertEquals(recordsOf(log)[synced - 1], `k key ${synced - 1} ${synced}`);
+      log.putBack();
+    });
+  }
+});
+
+Deno.test("A log that was claimed and never written is free again", async () => {
+  await withDataDirectory(async (test) => {
+    await deadLog(test, 0, 0);
+    poolOn(test.directory).recoverAll();
+    assertEquals(test.storage.status(`${test.data}/logs/0000000000`).mode, 0o400);
+  });
+});
+
+Deno.test("A log without a valid header is left alone and reported", async () => {
+  await withDataDirectory(async (test) => {
+    await deadLog(test, 1, 1);
+    const held = HeldLog.take(test.directory, 0);
+    assert(held !== null);
+    held.bytes.fill(0, 0, 1024);
+    const before = held.bytes.slice();
+    assertThrows(() => recoverHeld(held), CorruptError, "lost its header");
+    using file = test.storage.open(`${test.data}/logs/0000000000`, { access: "read" });
+    const after = new Uint8Array(before.length);
+    file.read(after, 0);
+    assertEquals(after, before);
+    assertEquals(
+      checkLogBytes("log", 0, { bytes: after, isHeld: false }).map((one) => one.invariant),
+      [3],
+    );
+  }, { checks: false });
+});

@@ -1,0 +1,36 @@
+/**
+ * A process that lives the life of the first log over and over: claimed, sealed, free, a header for each,
+ * as fast as it can. Run with the data directory and how long, in milliseconds.
+ */
+
+import {
+  DataDirectory,
+  describeSelf,
+  headPageBytes,
+  HeldLog,
+  type LogState,
+} from "../../../src/counters/commitlog/mod.ts";
+import { systemStorage } from "../../../src/file/mod.ts";
+
+const stateOrder: readonly LogState[] = ["active", "sealed", "free"];
+
+/** What the header of this use and state says of `durable`: so a header of two halves shows. */
+export function durableOf(generation: bigint, state: LogState): number {
+  return headPageBytes + Number(generation % 1000n) * 24 + stateOrder.indexOf(state) * 8;
+}
+
+function storeHeaders(data: string, durationMs: number): void {
+  const storage = systemStorage();
+  using directory = DataDirectory.open(storage, data, { self: describeSelf(storage) });
+  const held = HeldLog.take(directory, 0)!;
+  const endMs = performance.now() + durationMs;
+  for (let generation = held.header()!.generation + 1n; performance.now() < endMs; generation++) {
+    for (const state of stateOrder) {
+      const durable = durableOf(generation, state);
+      held.store({ state, generation, length: durable, durable });
+    }
+  }
+  held.release("free");
+}
+
+if (import.meta.main) storeHeaders(Deno.args[0]!, Number(Deno.args[1]));

@@ -1,0 +1,41 @@
+/** A frame with a right checksum around something that is no batch of records. */
+
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { type BatchFiller, nameOfSlot } from "../../../src/counters/commitlog/mod.ts";
+import { checkData } from "../../support/check_data.ts";
+import { batchOf, claim, poolOn, withDataDirectory } from "../../support/data_directory.ts";
+import { runCountd, startCountd } from "../../support/process.ts";
+
+const noRecords: BatchFiller = {
+  filledRecords: 1,
+  fill: (frame, start) => (frame.fill(0xff, start, start + 16), start + 16),
+  takeBack() {},
+};
+
+Deno.test("A frame that holds no proper records is damage to every reading verb", async () => {
+  await withDataDirectory(async (test) => {
+    const pool = poolOn(test.directory);
+    await pool.prepare();
+    const log = await claim(pool);
+    for (const batch of [batchOf([["ks", "k", 1n]]), noRecords, batchOf([["ks", "k", 2n]])]) {
+      log.append(batch);
+    }
+    await log.seal({ sync: true });
+
+    await using reader = startCountd(["read", "--data", test.data, "--port", "0"]);
+    const connect = ["--connect", `127.0.0.1:${(await reader.listening()).port}`];
+    for (const question of [["get", "ks", "k"], ["top", "ks"], ["top", "other"], ["keyspaces"]]) {
+      const here = await runCountd([...question, "--data", test.data]);
+      assertEquals([here.code, here.text], [6, ""]);
+      assertStringIncludes(here.stderr, `/logs/${nameOfSlot(0)} is damaged at byte`);
+      const there = await runCountd([...question, ...connect]);
+      assertEquals([there.code, there.text], [6, ""]);
+    }
+    assertEquals(await reader.stop(), 0);
+
+    const repaired = `${test.data}.repaired`;
+    assertEquals((await runCountd(["repair", "--data", test.data])).code, 0);
+    assertEquals((await runCountd(["get", "ks", "k", "--data", repaired])).text, "3\n");
+    checkData(repaired);
+  }, { checks: false });
+});

@@ -1,0 +1,143 @@
+/** Peers that take their replies slowly or not at all: what they cost, and what they get. */
+
+import { assert, assertEquals } from "@std/assert";
+import { type Clock, systemClock } from "../../../src/base/clock.ts";
+import { waitUntil, within } from "../../support/wait.ts";
+import type { LivingDirectory } from "./living_directory.ts";
+import { RequestSocket } from "./request_socket.ts";
+import { counters, page, withServer } from "./served_directory.ts";
+
+const longRows = 40_000;
+/** Of a reply with all long rows. */
+const longReplyBytes = longRows * (10 + 250);
+/** Large enough for them. */
+const logSize = 2 ** 24;
+
+/** Folds counters whose rows take some 10 MB in one reply, more than the sockets hold. */
+async function foldLongRows(living: LivingDirectory): Promise<void> {
+  const all = Array.from({ length: longRows }, (_, at) => ({
+    keyspace: "ks",
+    key: `${at}`.padEnd(250, "x"),
+    increment: BigInt(at + 1),
+  }));
+  for (let from = 0; from < all.length; from += 4000) {
+    await living.write(all.slice(from, from + 4000));
+  }
+  await living.seal();
+  await living.fold();
+}
+
+Deno.test("A peer that takes no replies is cut off after 30 s, and the others are served meanwhile", async () => {
+  let nowMs = 0;
+  const clock: Clock = { ...systemClock, nowMs: () => nowMs };
+  await withServer(async (living, server, metrics) => {
+    const all = counters("ks", 4000);
+    await living.write(all);
+    using stuck = await RequestSocket.connect(server.address);
+    const many = new Uint8Array(272 * 400);
+    for (let index = 0; index < 400; index++) many.set(page("ks", 0, 4000), index * 272);
+    // Some 25 MB of replies, far more than the sockets hold.
+    await stuck.send(many);
+    using other = await RequestSocket.connect(server.address);
+    await other.send(page("ks", 0, 1));
+    assertEquals((await other.reply()).rows, 1);
+    await waitUntil("the replies to stand still", async () => {
+      const before = metrics.counter("countd_bytes_total", "out").value;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return before > 0 && metrics.counter("countd_bytes_total", "out").value === before;
+    });
+    nowMs = 31_000;
+    // Counting it is not enough: once the write to it waited on for as long as the peer lived, held its
+    // place and its share of the output, and was counted anew each second.
+    await waitUntil("the stuck one to be gone", () => {
+      return metrics.gauge("countd_connections").value === 1;
+    });
+    nowMs = 62_000;
+    await systemClock.sleep(1100);
+    assertEquals(metrics.counter("countd_connections_total", "stalled").value, 1);
+    await other.send(page("ks", 0, 1));
+    assertEquals((await other.reply()).rows, 1);
+  }, { clock });
+});
+
+Deno.test("A server stops although a peer takes no replies", async () => {
+  await withServer(async (living, server, metrics) => {
+    await living.write(counters("ks", 4000));
+    using stuck = await RequestSocket.connect(server.address);
+    for (let index = 0; index < 400; index++) await stuck.send(page("ks", 0, 4000));
+    await waitUntil("the replies to stand still", async () => {
+      const before = metrics.counter("countd_bytes_total", "out").value;
+      await systemClock.sleep(100);
+      return before > 0 && metrics.counter("countd_bytes_total", "out").value === before;
+    });
+    await within("the stop", server.stop(), { deadlineMs: 20_000 });
+    assertEquals(metrics.gauge("countd_connections").value, 0);
+  });
+});
+
+Deno.test("Peers that ask for the most at one moment wait for each other, and all are answered", async () => {
+  // Each asked whether there was room for replies, got its turn later, and built 10 MB: the 64 MiB that all
+  // together may hold were no bound for those that asked together.
+  await withServer(async (living, server, metrics) => {
+    await foldLongRows(living);
+    const peers = 16;
+    const sockets = await Promise.all(
+      Array.from({ length: peers }, () => RequestSocket.connect(server.address)),
+    );
+    try {
+      const request = page("ks", 0, longRows);
+      await Promise.all(sockets.map((socket) => socket.send(request)));
+      const bytesIn = metrics.counter("countd_bytes_total", "in");
+      await waitUntil("all to be asked", () => bytesIn.value === peers * request.length);
+      const answered = metrics.counter("countd_requests_total", "answered");
+      const fit = Math.ceil(64 * 2 ** 20 / longReplyBytes);
+      await waitUntil("what fits to be answered", () => answered.value >= fit);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      assertEquals(answered.value, fit, "one reply at most beyond the bound");
+      const bodies = await Promise.all(sockets.map(async (socket) => (await socket.reply()).body));
+      assertEquals(bodies.map(({ length }) => length), sockets.map(() => longReplyBytes));
+      assertEquals(answered.value, peers);
+    } finally {
+      for (const socket of sockets) socket[Symbol.dispose]();
+    }
+  }, { logSize });
+});
+
+Deno.test("A server that stops sends whole what it has answered, and closes at once who asks nothing", async () => {
+  // A reply was cut off in its middle by a clean stop: its request counted as answered when the reply was
+  // built, long before it was sent.
+  const clock: Clock = {
+    ...systemClock,
+    // The stop must not become impatient on a busy machine.
+    sleep: (timeMs, signal) => systemClock.sleep(30 * timeMs, signal),
+  };
+  await withServer(async (living, server, metrics) => {
+    await foldLongRows(living);
+    using idle = await RequestSocket.connect(server.address);
+    using busy = await RequestSocket.connect(server.address);
+    using eager = await RequestSocket.connect(server.address);
+    await busy.send(page("ks", 0, longRows));
+    // Far more requests than the server reads at a time: most are unread when it stops.
+    const small = page("ks", 0, 1);
+    const many = new Uint8Array(1000 * small.length);
+    for (let at = 0; at < many.length; at += small.length) many.set(small, at);
+    many.set(page("ks", 0, longRows));
+    await eager.send(many);
+    const answered = metrics.counter("countd_requests_total", "answered");
+    await waitUntil("both long replies to be on their way", () => answered.value === 2);
+    const stopping = server.stop();
+    assertEquals(await idle.some(), null);
+    assertEquals((await busy.reply()).body.length, longReplyBytes);
+    assertEquals(await busy.some(), null);
+    busy[Symbol.dispose]();
+    assertEquals((await eager.reply()).body.length, longReplyBytes);
+    let bytes = 0;
+    for (let some = await eager.some(); some !== null; some = await eager.some()) {
+      bytes += some.length;
+    }
+    assertEquals(bytes % (24 + 10 + 250), 0, "whole replies");
+    assert(bytes < many.length, "some were not asked in time");
+    eager[Symbol.dispose]();
+    await stopping;
+  }, { logSize, clock });
+});

@@ -1,0 +1,245 @@
+/** Every byte of a small file spoilt in turn: no crash, no hang, no wrong answer. */
+
+import { assert, assertEquals } from "@std/assert";
+import { crc32 } from "node:zlib";
+import { CorruptError } from "../../../src/base/errors.ts";
+import { OsError, systemStorage } from "../../../src/file/mod.ts";
+import { firstPageOf, META_BYTES, readMetaBlocks } from "../../../src/counters/tree/pages/meta.ts";
+import { Batch, checkTreeFile, TreeReader, TreeWriter } from "../../../src/counters/tree/mod.ts";
+import { ScratchPages } from "../../../src/counters/tree/pages/page_source.ts";
+import { walkPages } from "../../../src/counters/tree/read/snapshot.ts";
+import { overridden } from "../../support/overridden.ts";
+import { Random, seedForTest } from "../../support/random.ts";
+import { withTemporaryDirectory } from "../../support/temporary.ts";
+import { TreeFixture } from "./open_tree.ts";
+import { commit, decodeRows, type Pair, ToyCounters } from "./toy_counters.ts";
+
+const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+
+/** A file with branches in both orders, two commits old and with marks outside the meta block. */
+function makeFile(directory: string): { fixture: TreeFixture; toy: ToyCounters } {
+  const fixture = new TreeFixture(directory);
+  const toy = new ToyCounters();
+  for (let round = 0; round < 3; round++) {
+    const pairs = Array.from({ length: 120 }, (_, key): Pair => [`key${key}`, BigInt(key * round)]);
+    commit(fixture.writer, pairs, { marks: new Map([[460, BigInt(round + 1)]]) });
+    toy.add(pairs);
+  }
+  return { fixture, toy };
+}
+
+Deno.test("No byte of a file can be spoilt so that a reader gives a wrong answer", async () => {
+  await withTemporaryDirectory((directory) => {
+    const { fixture, toy } = makeFile(directory);
+    using _ = fixture;
+    fixture.assertSound();
+    const expected = toy.ranking();
+    const good = Deno.readFileSync(fixture.path);
+    using file = systemStorage().open(fixture.path, { access: "write" });
+    let refused = 0;
+    // A prime step reaches every field of every page in the short run, the long run spoils all bytes.
+    const step = isLong ? 1 : 7;
+    for (let at = 0; at < good.length; at += step) {
+      const spoilt = Uint8Array.of(good[at]! ^ (1 << (at % 8)));
+      file.write(spoilt, at);
+      try {
+        const reader = new TreeReader(file, { cacheBytes: 0 });
+        assertEquals(decodeRows(reader.page(0, 200).bytes), expected, `byte ${at}`);
+        for (const { key, count } of expected.slice(at % 10, (at % 10) + 3)) {
+          assertEquals(reader.get(new TextEncoder().encode(key)), count);
+        }
+        assertEquals(reader.mark(460), 3n);
+      } catch (error) {
+        assert(error instanceof CorruptError, `byte ${at}: ${error}`);
+        assertEquals(error.where.path, fixture.path);
+        const page = Math.floor(at / fixture.pageSize) * fixture.pageSize;
+        assertEquals(error.where.offset, page, `byte ${at}: ${error.message}`);
+        assert(checkTreeFile(systemStorage(), fixture.path).length > 0, `check sees byte ${at}`);
+        refused++;
+      }
+      file.write(good.subarray(at, at + 1), at);
+    }
+    assert(refused > 4 * 1024 / step, `${refused} bytes were refused`);
+    fixture.assertSound();
+  });
+});
+
+Deno.test("A writer refuses a damaged page and leaves the file as it was", async () => {
+  await withTemporaryDirectory((directory) => {
+    const { fixture, toy } = makeFile(directory);
+    using _ = fixture;
+    const good = Deno.readFileSync(fixture.path);
+    const changes = toy.ranking().map(({ key }): Pair => [key, 1n]);
+    let refused = 0;
+    for (let page = 16; page * 1024 < good.length; page++) {
+      const spoilt = good.slice();
+      spoilt[page * 1024 + 200] = spoilt[page * 1024 + 200]! ^ 0x10;
+      const path = `${directory}/spoilt`;
+      Deno.writeFileSync(path, spoilt);
+      using file = systemStorage().open(path, { access: "write" });
+      try {
+        const writer = TreeWriter.open(file);
+        writer.apply(Batch.of(changes), new Map([[0, 1n]]), { pinned: false });
+        writer.publish();
+        assertEquals(checkTreeFile(systemStorage(), path), [], "a page that nobody uses");
+      } catch (error) {
+        assert(error instanceof CorruptError, String(error));
+        assertEquals(error.where.offset, page * 1024);
+        const after = Deno.readFileSync(path).subarray(0, 16 * 1024);
+        assertEquals(after, good.subarray(0, 16 * 1024), "no meta block was written");
+        refused++;
+      }
+    }
+    assert(refused > 4, `${refused} pages were refused`);
+    fixture.assertSound();
+  });
+});
+
+Deno.test("A file that was cut off anywhere is refused", async () => {
+  await withTemporaryDirectory((directory) => {
+    const { fixture } = makeFile(directory);
+    using _ = fixture;
+    const good = Deno.readFileSync(fixture.path);
+    const path = `${directory}/cut`;
+    for (const length of [0, 1, 4096, 16383, 16384, 17000, 20000]) {
+      Deno.writeFileSync(path, good.subarray(0, length));
+      using file = systemStorage().open(path, { access: "write" });
+      assert(checkTreeFile(systemStorage(), path).length > 0, `cut at ${length}`);
+      try {
+        TreeWriter.open(file);
+        throw new Error(`A writer took a file of ${length} bytes`);
+      } catch (error) {
+        assert(error instanceof CorruptError, String(error));
+      }
+    }
+    fixture.assertSound();
+  });
+});
+
+Deno.test("One spoilt meta block never rolls the file back: its twin stands in", async () => {
+  await withTemporaryDirectory((directory) => {
+    const { fixture, toy } = makeFile(directory);
+    using _ = fixture;
+    const good = Deno.readFileSync(fixture.path);
+    for (let block = 0; block < 4; block++) {
+      const spoilt = good.slice();
+      spoilt[block * 4096 + 100] = 1;
+      Deno.writeFileSync(`${directory}/spoilt`, spoilt);
+      using file = systemStorage().open(`${directory}/spoilt`, { access: "read" });
+      const reader = new TreeReader(file);
+      assertEquals(reader.transaction, 3);
+      assertEquals(decodeRows(reader.page(0, 200).bytes), toy.ranking());
+      // A crash in step 5 leaves this too, so by itself it is no violation.
+      assertEquals(checkTreeFile(systemStorage(), `${directory}/spoilt`), []);
+    }
+    fixture.assertSound();
+  });
+});
+
+Deno.test("A torn write of both blocks leaves the transaction before it", async () => {
+  await withTemporaryDirectory((directory) => {
+    using fixture = new TreeFixture(directory);
+    const toy = new ToyCounters();
+    const first: Pair[] = [["a", 5n], ["b", 7n]];
+    commit(fixture.writer, first);
+    toy.add(first);
+    fixture.writer.apply(Batch.of([["a", 100n]]), new Map(), { pinned: false });
+    using file = systemStorage().open(fixture.path, { access: "write" });
+    const torn = new Uint8Array(4096).fill(0xee, 0, 1000);
+    for (const block of [0, 2]) file.write(torn, block * 4096);
+    const reader = new TreeReader(file);
+    assertEquals(reader.transaction, 1);
+    assertEquals(decodeRows(reader.page(0, 10).bytes), toy.ranking());
+    fixture.assertSound();
+    // And the writer that comes next goes on from there.
+    fixture.reopenWriter();
+    for (let round = 0; round < 6; round++) {
+      commit(fixture.writer, first);
+      toy.add(first);
+    }
+    reader.refresh();
+    assertEquals(decodeRows(reader.page(0, 10).bytes), toy.ranking());
+    fixture.assertSound();
+  });
+});
+
+Deno.test("A page with absurd content under a right checksum is refused, and no answer hangs", async () => {
+  const random = new Random(seedForTest("Absurd content"));
+  await withTemporaryDirectory((directory) => {
+    using fixture = new TreeFixture(directory);
+    const pairs = Array.from({ length: 300 }, (_, key): Pair => [`key${key}`, BigInt(key + 1)]);
+    commit(fixture.writer, pairs);
+    fixture.assertSound();
+    const good = Deno.readFileSync(fixture.path);
+    using file = systemStorage().open(fixture.path, { access: "write" });
+    let refused = 0;
+    for (let round = 0; round < (isLong ? 20_000 : 1000); round++) {
+      const start = 16 * 1024 + 1024 * random.below(good.length / 1024 - 16);
+      const page = good.slice(start, start + 1024);
+      for (let bytes = random.between(1, 8); bytes > 0; bytes--) {
+        page[random.between(16, random.pick([31, 80, 1023]))] = random.pick([
+          0,
+          1,
+          255,
+          random.below(256),
+        ]);
+      }
+      new DataView(page.buffer).setUint32(0, crc32(page.subarray(4)), true);
+      file.write(page, start);
+      try {
+        const reader = new TreeReader(file, { cacheBytes: 0 });
+        reader.page(0, 1000);
+        for (let probe = 0; probe < 5; probe++) {
+          reader.rankOf(new TextEncoder().encode(`key${random.below(300)}`));
+          reader.at(random.below(300));
+        }
+      } catch (error) {
+        assert(error instanceof CorruptError, error instanceof Error ? error.stack : String(error));
+        refused++;
+      }
+      checkTreeFile(systemStorage(), fixture.path);
+      file.write(good.subarray(start, start + 1024), start);
+    }
+    assert(refused > 100, `${refused} were refused`);
+    fixture.assertSound();
+  });
+});
+
+Deno.test("What the disk cannot read of pages that the newest snapshot does not use harms no commit", async () => {
+  // A writer walks the snapshot before to know which pages are free, and reads leaves ahead: neither may
+  // make a bad sector under a page that is in nobody's use the end of the keyspace.
+  await withTemporaryDirectory((directory) => {
+    using fixture = new TreeFixture(directory);
+    const toy = new ToyCounters();
+    const add = (writer: TreeWriter, pairs: readonly Pair[]) => {
+      commit(writer, pairs);
+      toy.add(pairs);
+    };
+    // Leaves one behind the other, and then holes between them.
+    const every = Array.from({ length: 800 }, (_, key): Pair => [`key${key}`, BigInt(key)]);
+    add(fixture.writer, every);
+    for (let key = 0; key < 800; key += 300) add(fixture.writer, [[`key${key}`, 1n]]);
+    using file = systemStorage().open(fixture.path, { access: "write" });
+    const { newest } = readMetaBlocks(file, new Uint8Array(META_BYTES));
+    const live = new Set<number>();
+    const source = new ScratchPages(file, fixture.pageSize);
+    walkPages(newest, source, file.path, (number) => live.add(number) !== null);
+    const last = newest.pageCount - 1;
+    const refused = new Set<number>();
+    const writer = TreeWriter.open(overridden(file, {
+      read: (into, offset) => {
+        const end = Math.min(last, (offset + into.length) / fixture.pageSize - 1);
+        for (let number = offset / fixture.pageSize; number <= end; number++) {
+          if (number < firstPageOf(fixture.pageSize) || live.has(number)) continue;
+          refused.add(into.length);
+          throw new OsError("read", file.path, "EIO");
+        }
+        return file.read(into, offset);
+      },
+    }));
+    add(writer, every);
+    assertEquals(refused.size, 2, "a page alone, and leaves ahead");
+    assertEquals(decodeRows(fixture.openReader(0).page(0, 1000).bytes), toy.ranking());
+    fixture.assertSound();
+  });
+});

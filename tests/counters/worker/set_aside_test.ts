@@ -1,0 +1,170 @@
+/** What a fold leaves alone: nothing is lost by it, and nothing else waits for it. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { CorruptError } from "../../../src/base/errors.ts";
+import { systemClock } from "../../../src/base/clock.ts";
+import { type Events, noEvents } from "../../../src/base/events.ts";
+import { Metrics } from "../../../src/base/metrics.ts";
+import { HeldLog, SealedLog } from "../../../src/counters/commitlog/mod.ts";
+import { OsError, systemStorage } from "../../../src/file/mod.ts";
+import { Aggregator } from "../../../src/counters/keyspace/mod.ts";
+import { Fold } from "../../../src/counters/worker/fold.ts";
+import { KeyspaceWriters } from "../../../src/counters/worker/keyspace_writers.ts";
+import { Worker } from "../../../src/counters/worker/mod.ts";
+import { SetAside } from "../../../src/counters/worker/set_aside.ts";
+import { clockAt } from "../../support/fixed_clock.ts";
+import { overridden } from "../../support/overridden.ts";
+import { waitUntil } from "../../support/wait.ts";
+import { counters, fold, pathOf, sealLog, withFolds } from "./folding.ts";
+
+const pageSize = 8192;
+/** Behind the meta blocks. */
+const firstPageOffset = 16_384;
+const kindOffset = 16;
+const keyLeafKind = 1;
+const keyBranchKind = 3;
+
+/** Long keys, so that a few of them fill a leaf; each ends with its own number. */
+const longKeys = Array.from({ length: 120 }, (_, at) => {
+  const number = `${at}`.padStart(3, "0");
+  return `${number.padEnd(200, "x")}${number}`;
+});
+
+/** Spoils the pages that `isHit`, a byte of each; gives back how to mend them, whatever else has changed. */
+function damagePages(path: string, isHit: (page: Uint8Array) => boolean): () => void {
+  const whole = Deno.readFileSync(path);
+  const hits: number[] = [];
+  for (let offset = firstPageOffset; offset < whole.length; offset += pageSize) {
+    if (isHit(whole.subarray(offset, offset + pageSize))) hits.push(offset + 100);
+  }
+  assert(hits.length > 0, "a page is hit");
+  const poke = (mask: number) => {
+    using file = Deno.openSync(path, { write: true });
+    for (const offset of hits) {
+      file.seekSync(offset, Deno.SeekMode.Start);
+      file.writeSync(new Uint8Array([whole[offset]! ^ mask]));
+    }
+  };
+  poke(1);
+  return () => poke(0);
+}
+
+function isKeyLeafWith(key: string): (page: Uint8Array) => boolean {
+  const decoder = new TextDecoder("latin1");
+  return (page) => page[kindOffset] === keyLeafKind && decoder.decode(page).includes(key);
+}
+
+Deno.test("A keyspace that a fold has refused once is refused to the end of that fold", async () => {
+  // A leaf was bad, so the keyspace was set aside for 30 s. They ended while a fold walked a log: the first
+  // frame's records were refused, those of the second were taken, and the keyspace was published with the
+  // mark of the whole log. The log was put back, met again, and dropped as applied: the increments of its
+  // first frame were lost for good.
+  await withFolds(async (test) => {
+    const clock = clockAt(0);
+    const aside = new SetAside(clock, noEvents);
+    const writers = new KeyspaceWriters(test.storage, test.directory.paths.keyspaces);
+    /** Folds one log; `meanwhile` happens after its first frame. Returns the number of recycled logs. */
+    const foldLog = (slot: number, meanwhile = () => {}): number => {
+      const taken = SealedLog.take(test.directory, slot);
+      assert(taken.kind === "sealed", taken.kind);
+      const { log } = taken;
+      const one = new Fold(test.directory, writers, new Aggregator(), aside);
+      let frames = 0;
+      one.add(overridden(log, {
+        forEachBatch: (visit) =>
+          log.forEachBatch((bytes, start, end) => {
+            visit(bytes, start, end);
+            if (++frames === 1) meanwhile();
+          }),
+      }));
+      return one.finish().recycled;
+    };
+    await sealLog(test, longKeys.map((key) => ["k", key, 1n] as const));
+    await fold(test);
+    const mend = damagePages(pathOf(test, "k"), isKeyLeafWith("x119"));
+    const blocked = await sealLog(test, [["k", longKeys[119]!, 1n]]);
+    assertEquals(foldLog(blocked), 0);
+
+    // Another log comes just before the 30 s are over; they end between its two frames.
+    clock.advance(29_999);
+    const slot = await sealLog(test, [["k", longKeys[0]!, 10n]], [["k", longKeys[1]!, 10n]]);
+    assertEquals(foldLog(slot, () => clock.advance(2)), 0, "the log is put back");
+    clock.advance(60_000);
+    assertEquals(foldLog(slot), 1, "its leaf is good");
+    mend();
+    writers.close();
+    assertEquals(foldLog(blocked), 1);
+    writers.close();
+    assertEquals(counters(test, "k").slice(0, 3), [
+      `${longKeys[0]} 11`,
+      `${longKeys[1]} 11`,
+      `${longKeys[119]} 2`,
+    ]);
+  });
+});
+
+Deno.test("A keyspace that the disk cannot read is set aside, and the others are folded", async () => {
+  // One bad sector under a page (EIO) ended the worker, and each one after it: no keyspace was folded any
+  // more until the backlog was full and the writers stopped.
+  await withFolds(async (test) => {
+    await sealLog(test, [["bad", "a", 1n], ["good", "a", 1n]]);
+    await fold(test);
+    const inner = systemStorage();
+    const bad = pathOf(test, "bad");
+    for (const unreadable of [firstPageOffset, 0]) {
+      const storage = overridden(inner, {
+        open: (path, options) => {
+          const file = inner.open(path, options);
+          return path !== bad ? file : overridden(file, {
+            read: (into, offset) => {
+              if (offset >= unreadable) throw new OsError("read", path, "EIO");
+              return file.read(into, offset);
+            },
+          });
+        },
+      });
+      await sealLog(test, [["bad", "a", 1n], ["good", "a", 1n]]);
+      for (let worker = 0; worker < 2; worker++) {
+        await sealLog(test, [["good", "a", 1n]]);
+        await assertRejects(() => fold(test, storage), CorruptError, "set aside");
+      }
+    }
+    assertEquals([counters(test, "bad"), counters(test, "good")], [["a 1"], ["a 7"]]);
+    await fold(test);
+    assertEquals([counters(test, "bad"), counters(test, "good")], [["a 3"], ["a 7"]]);
+  });
+});
+
+Deno.test("A worker that finds a damaged branch while it rests sets the keyspace aside and goes on", async () => {
+  // A log was in the keyspace already, so that only the keyspace's head was read. When the worker rested it
+  // walked the branches to give free pages back, and died of the damage.
+  await withFolds(async (test) => {
+    const slot = await sealLog(test, longKeys.map((key) => ["k", key, 1n] as const));
+    const sealed = HeldLog.take(test.directory, slot)!;
+    const { length, durable, records } = sealed.header()!;
+    sealed.release("sealed");
+    await fold(test);
+    // As after a power cut that lost the "free" of the log.
+    const free = HeldLog.take(test.directory, slot)!;
+    free.store({ state: "sealed", length, durable, records });
+    free.release("sealed");
+    const mend = damagePages(pathOf(test, "k"), (page) => page[kindOffset] === keyBranchKind);
+    const names: string[] = [];
+    const events: Events = { report: (_level, event) => names.push(event) };
+    const surroundings = { clock: systemClock, events, metrics: new Metrics() };
+    const stop = new AbortController();
+    const running = new Worker(test.open(), surroundings).run(stop.signal);
+    await Promise.race([
+      running,
+      waitUntil("the keyspace to be set aside", () => names.includes("keyspace set aside")),
+    ]);
+    await sealLog(test, [["other", "a", 1n]]);
+    await waitUntil("the others to be folded", () => counters(test, "other").length > 0);
+    stop.abort();
+    await running;
+    mend();
+    await sealLog(test, [["k", longKeys[0]!, 1n]]);
+    await fold(test);
+    assertEquals(counters(test, "k")[0], `${longKeys[0]} 2`);
+  });
+});

@@ -1,0 +1,128 @@
+/** A disk that is full when a frame is written: nothing is dropped, and writing goes on by itself. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { systemClock } from "../../../src/base/clock.ts";
+import { type Events, noEvents } from "../../../src/base/events.ts";
+import { Metrics } from "../../../src/base/metrics.ts";
+import {
+  DataDirectory,
+  describeSelf,
+  DirectoryFailedError,
+} from "../../../src/counters/commitlog/mod.ts";
+import { LogWriter, type WriteServer } from "../../../src/counters/write/mod.ts";
+import {
+  batchOf,
+  recordsOf,
+  takeSealed,
+  type TestDirectory,
+  withDataDirectory,
+} from "../../support/data_directory.ts";
+import { Faults, faultyStorage } from "../../support/faulty_storage.ts";
+import { waitUntil } from "../../support/wait.ts";
+import { messageBytes, messages, RawClient, serverOptions, startServer } from "./support.ts";
+
+interface FaultyServer extends Disposable {
+  readonly server: WriteServer;
+  readonly faults: Faults;
+  readonly events: string[];
+  readonly metrics: Metrics;
+}
+
+/** A server whose writes fail where `faults` says so, with its first log and its spare in hand. */
+async function startFaulty({ storage, data }: TestDirectory): Promise<FaultyServer> {
+  const faults = new Faults();
+  const self = describeSelf(storage);
+  const directory = DataDirectory.open(faultyStorage(storage, faults), data, { self });
+  const events: string[] = [];
+  const reporter: Events = { report: (_level, event) => events.push(event) };
+  const metrics = new Metrics();
+  const server = await startServer(directory, {}, { metrics, events: reporter });
+  await waitUntil("the spare", () => faults.count("link") >= 6);
+  return { server, faults, events, metrics, [Symbol.dispose]: () => directory.close() };
+}
+
+const diskFull = "disk full: sockets are not read until space returns";
+
+// Story: on a file system that never writes in place, the disk may be full for bytes that were allocated
+// long ago. The writer then took ENOSPC for a broken log and ended, with every connection.
+for (const code of ["ENOSPC", "EDQUOT", "EFBIG"]) {
+  Deno.test(`A frame that meets a full disk (${code}) is written when space returns, once`, async () => {
+    await withDataDirectory(async (test) => {
+      using faulty = await startFaulty(test);
+      const { server, faults, events, metrics } = faulty;
+      const gauge = metrics.gauge("countd_disk_full");
+      using first = await RawClient.connect(server);
+      using second = await RawClient.connect(server);
+      await first.send(messages([["ks", "before", 1n]]));
+      assertEquals(await first.receive(3), "WIN");
+      const { position } = server.writer;
+
+      faults.failFrom("write", 1, code);
+      const refused = messages([["ks", "a", 2n], ["ks", "b", 3n], ["ks", "c", 4n]]);
+      refused.fill(0, messageBytes + 8, messageBytes + 264); // the empty keyspace
+      await first.send(refused);
+      await second.send(messages([["other", "d", 5n]]));
+      await waitUntil("a few attempts", () => faults.failed >= 3);
+      assertEquals(events.filter((event) => event === diskFull).length, 1);
+      assertEquals(gauge.value, 1);
+      assertEquals(server.writer.position, position);
+      assertEquals(metrics.counter("countd_increments_total", "accepted").value, 1);
+
+      faults.heal();
+      assertEquals(await first.receive(9), "WINNAYWIN");
+      assertEquals(await second.receive(3), "WIN");
+      assertEquals(events.filter((event) => event === "writing goes on").length, 1);
+      assertEquals(gauge.value, 0);
+      assertEquals(metrics.counter("countd_rejected_total", "empty-keyspace").value, 1);
+      assertEquals(await first.finish(), { answers: "", accepted: 3n, refused: 1n });
+      assertEquals(await second.finish(), { answers: "", accepted: 1n, refused: 0n });
+      await server.stop();
+      const log = takeSealed(test.directory, 0);
+      const records = recordsOf(log);
+      assertEquals(records[0], "ks before 1");
+      assertEquals(records.slice(1).sort(), ["ks a 2", "ks c 4", "other d 5"]);
+      log.putBack();
+    });
+  });
+}
+
+Deno.test("A writer that waits for space syncs what it has, and can be stopped", async () => {
+  await withDataDirectory(async (test) => {
+    const faults = new Faults();
+    const storage = faultyStorage(test.storage, faults);
+    using directory = DataDirectory.open(storage, test.data, { self: describeSelf(storage) });
+    const writer = await LogWriter.start(directory, serverOptions, {
+      clock: systemClock,
+      events: noEvents,
+      metrics: new Metrics(),
+    });
+    assert(writer.append(batchOf([["ks", "before", 1n]])));
+    faults.failFrom("write", 1, "ENOSPC");
+    const later = batchOf([["ks", "later", 1n]]);
+    assertEquals(writer.append(later), false);
+    const waiting = writer.rotate();
+    waiting.catch(() => {});
+    assertEquals([writer.append(later), faults.failed], [false, 1], "nobody tries meanwhile");
+    await writer.whenDurable(writer.position);
+    await writer.stop();
+    await assertRejects(() => waiting);
+    const log = takeSealed(test.directory, 0);
+    assertEquals(recordsOf(log), ["ks before 1"]);
+    log.putBack();
+  });
+});
+
+Deno.test("A writer that waits for space ends when the directory is marked failed", async () => {
+  await withDataDirectory(async (test) => {
+    using faulty = await startFaulty(test);
+    const { server, faults, events } = faulty;
+    using client = await RawClient.connect(server);
+    faults.failFrom("write", 1, "ENOSPC");
+    await client.send(messages([["ks", "k", 1n]]));
+    await waitUntil("the wait", () => events.includes(diskFull));
+    test.directory.markFailed("a worker's sync failed", systemClock.wallMs());
+    await assertRejects(() => server.failed, DirectoryFailedError, "a worker's sync failed");
+    assertEquals(await client.connection.read(new Uint8Array(1)).catch(() => null), null);
+    await assertRejects(() => server.stop(), DirectoryFailedError);
+  }, { checks: false });
+});

@@ -1,0 +1,315 @@
+/** The write port as a client sees it: answers, totals, order, and who is turned away. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type Clock, systemClock } from "../../../src/base/clock.ts";
+import { FailedError } from "../../../src/base/errors.ts";
+import { Metrics } from "../../../src/base/metrics.ts";
+import {
+  DataDirectory,
+  describeSelf,
+  DirectoryFailedError,
+} from "../../../src/counters/commitlog/mod.ts";
+import { OsError } from "../../../src/file/mod.ts";
+import { recordsOf, takeSealed, withDataDirectory } from "../../support/data_directory.ts";
+import { Faults, faultyStorage } from "../../support/faulty_storage.ts";
+import { waitUntil } from "../../support/wait.ts";
+import { WriteConnection } from "../../../src/counters/write/write_connection.ts";
+import { messageBytes, messages, RawClient, startServer } from "./support.ts";
+
+Deno.test("C03 C04 one message is answered WIN and rests as it was sent, sign and all", async () => {
+  await withDataDirectory(async ({ directory, open }) => {
+    const server = await startServer(open());
+    using client = await RawClient.connect(server);
+    await client.send(messages([["ks", "k", 47n], ["ks", "k", -9n]]));
+    assertEquals(await client.receive(6), "WINWIN");
+    await server.stop();
+    const log = takeSealed(directory, 0);
+    assertEquals(recordsOf(log), ["ks k 47", "ks k -9"]);
+    log.putBack();
+  });
+});
+
+Deno.test("C05 a message in two parts is one record and one answer", async () => {
+  await withDataDirectory(async ({ directory, open }) => {
+    const server = await startServer(open());
+    using client = await RawClient.connect(server);
+    const message = messages([["ks", "k", 1n]]);
+    await client.send(message.subarray(0, 300));
+    await client.send(message.subarray(300));
+    assertEquals(await client.finish(), { answers: "WIN", accepted: 1n, refused: 0n });
+    await server.stop();
+    const log = takeSealed(directory, 0);
+    assertEquals(recordsOf(log), ["ks k 1"]);
+    log.putBack();
+  });
+});
+
+Deno.test("C06 pipelined messages are answered in order, NAY where one breaks a rule", async () => {
+  await withDataDirectory(async ({ directory, open }) => {
+    const metrics = new Metrics();
+    const server = await startServer(open(), {}, { metrics });
+    using client = await RawClient.connect(server);
+    const bytes = messages(["a", "b", "c", "c", "d"].map((key) => ["ks", key, 1n] as const));
+    bytes.fill(0, 2 * messageBytes + 8, 2 * messageBytes + 264); // the empty keyspace
+    bytes[3 * messageBytes + 264 + 5] = 1; // a byte behind the first NUL of the key
+    await client.send(bytes);
+    assertEquals(await client.finish(), { answers: "WINWINNAYNAYWIN", accepted: 3n, refused: 2n });
+    for (const [reason, count] of [["empty-keyspace", 1], ["key-after-nul", 1]] as const) {
+      assertEquals(metrics.counter("countd_rejected_total", reason).value, count);
+    }
+    await server.stop();
+    const log = takeSealed(directory, 0);
+    assertEquals(recordsOf(log), ["ks a 1", "ks b 1", "ks d 1"]);
+    log.putBack();
+  });
+});
+
+Deno.test("C07 a piece of a message counts as one refused, and the next client is unharmed", async () => {
+  await withDataDirectory(async ({ directory, open }) => {
+    const server = await startServer(open());
+    using short = await RawClient.connect(server);
+    await short.send(new TextEncoder().encode("fail"));
+    assertEquals(await short.finish(), { answers: "", accepted: 0n, refused: 1n });
+    using client = await RawClient.connect(server);
+    await client.send(messages([["ks", "k", 1n]]));
+    assertEquals(await client.finish(), { answers: "WIN", accepted: 1n, refused: 0n });
+    await server.stop();
+    const log = takeSealed(directory, 0);
+    assertEquals(recordsOf(log), ["ks k 1"]);
+    log.putBack();
+  });
+});
+
+Deno.test("C08 halves of messages from two clients never mix", async () => {
+  await withDataDirectory(async ({ directory, open }) => {
+    const server = await startServer(open());
+    using left = await RawClient.connect(server);
+    using right = await RawClient.connect(server);
+    const ours = messages([["left", "l".repeat(250), 1n]]);
+    const theirs = messages([["right", "r".repeat(250), 2n]]);
+    await left.send(ours.subarray(0, 261));
+    await right.send(theirs.subarray(0, 261));
+    await left.send(ours.subarray(261));
+    await right.send(theirs.subarray(261));
+    assertEquals([await left.receive(3), await right.receive(3)], ["WIN", "WIN"]);
+    await server.stop();
+    const log = takeSealed(directory, 0);
+    assertEquals(recordsOf(log).sort(), [
+      `left ${"l".repeat(250)} 1`,
+      `right ${"r".repeat(250)} 2`,
+    ]);
+    log.putBack();
+  });
+});
+
+Deno.test("C10 full logs are sealed, the next is filled, and nothing is lost on the way", async () => {
+  await withDataDirectory(async ({ directory, open, storage, data }) => {
+    const server = await startServer(open(), { logs: 4 });
+    using client = await RawClient.connect(server);
+    const key = "k".repeat(256);
+    const count = 600; // of 272 bytes each: more than two small logs
+    await client.send(messages(Array.from({ length: count }, () => ["ks", key, 1n] as const)));
+    assertEquals((await client.finish()).accepted, BigInt(count));
+    const sealed = () =>
+      storage.readDirectory(`${data}/logs`).filter((name) =>
+        storage.status(`${data}/logs/${name}`).mode === 0o200
+      ).length;
+    await waitUntil("two sealed logs", () => sealed() === 2);
+    await server.stop();
+    let records = 0;
+    for (let slot = 0; slot < 3; slot++) {
+      const log = takeSealed(directory, slot);
+      records += recordsOf(log).length;
+      log.putBack();
+    }
+    assertEquals(records, count);
+  });
+});
+
+Deno.test("Without ack the server is silent but for the totals at the end", async () => {
+  await withDataDirectory(async ({ open }) => {
+    for (const sync of ["always", "interval", "os"] as const) {
+      const server = await startServer(open(), { acknowledges: false, sync });
+      using client = await RawClient.connect(server);
+      await client.send(messages([["ks", "k", 1n], ["ks", "k", 0n]]));
+      assertEquals(await client.finish(), { answers: "", accepted: 2n, refused: 0n });
+      await server.stop();
+    }
+  });
+});
+
+Deno.test("Answers of many windows on many connections come in each connection's order", async () => {
+  await withDataDirectory(async ({ open }) => {
+    const server = await startServer(open(), { sync: "always", backlogBytes: 2 ** 24 });
+    await Promise.all(Array.from({ length: 8 }, async (_, index) => {
+      using client = await RawClient.connect(server);
+      for (let round = 0; round < 20; round++) {
+        const window = messages(
+          Array.from({ length: 10 }, (_, at) => [`ks${index}`, `${round} ${at}`, 1n] as const),
+        );
+        window[3 * messageBytes + 8] = 0; // the fourth has an empty keyspace with bytes behind it
+        await client.send(window);
+        assertEquals(await client.receive(30), "WINWINWINNAYWINWINWINWINWINWIN");
+      }
+      assertEquals(await client.finish(), { answers: "", accepted: 180n, refused: 20n });
+    }));
+    await server.stop();
+  });
+});
+
+Deno.test("A stop answers what was read, with the totals, and closes", async () => {
+  await withDataDirectory(async ({ open }) => {
+    const server = await startServer(open());
+    using client = await RawClient.connect(server);
+    await client.send(messages([["ks", "k", 1n]]));
+    assertEquals(await client.receive(3), "WIN");
+    await client.send(messages([["ks", "k", 1n]]).subarray(0, 100));
+    const stopped = server.stop();
+    const totals = await client.receiveBytes(16);
+    assertEquals(new DataView(totals.buffer).getBigInt64(0, true), 1n);
+    assertEquals(await client.connection.read(new Uint8Array(1)), null);
+    await stopped;
+  });
+});
+
+Deno.test("After a sync that failed nobody is answered any more, and the server must end", async () => {
+  await withDataDirectory(async ({ storage, data }) => {
+    const faults = new Faults();
+    const failing = faultyStorage(storage, faults);
+    using opened = DataDirectory.open(failing, data, { self: describeSelf(storage) });
+    const server = await startServer(opened);
+    await waitUntil("the spare", () => faults.count("link") >= 6);
+    using first = await RawClient.connect(server);
+    using second = await RawClient.connect(server);
+    await first.send(messages([["ks", "k", 1n]]));
+    assertEquals(await first.receive(3), "WIN");
+    faults.failFrom("sync", 1, "EIO");
+    await second.send(messages([["ks", "k", 1n]]));
+    await assertRejects(() => server.failed, DirectoryFailedError);
+    await first.send(messages([["ks", "k", 1n]])).catch(() => {});
+    for (const client of [first, second]) {
+      assertEquals(await client.connection.read(new Uint8Array(1)).catch(() => null), null);
+    }
+    await assertRejects(() => server.stop(), DirectoryFailedError);
+  }, { checks: false });
+});
+
+Deno.test("A log that cannot be written to ends the writer, and what came before stays counted", async () => {
+  await withDataDirectory(async ({ storage, data, directory }) => {
+    const faults = new Faults();
+    using opened = DataDirectory.open(faultyStorage(storage, faults), data, {
+      self: describeSelf(storage),
+    });
+    const server = await startServer(opened);
+    await waitUntil("the spare", () => faults.count("link") >= 6);
+    using client = await RawClient.connect(server);
+    await client.send(messages([["ks", "k", 1n]]));
+    assertEquals(await client.receive(3), "WIN");
+    faults.failFrom("write", 1, "EIO");
+    await client.send(messages([["ks", "k", 2n]]));
+    const error = await assertRejects(() => server.failed, OsError);
+    assertEquals([error.syscall, error.code], ["write", "EIO"]);
+    assertEquals(await client.connection.read(new Uint8Array(1)).catch(() => null), null);
+    await assertRejects(() => server.stop(), OsError);
+    assertEquals(directory.failedMark(), null, "nothing that was durable is in doubt");
+    // The next writer recovers the log: the first increment is there, the second never was.
+    const next = await startServer(directory);
+    await next.stop();
+    const log = takeSealed(directory, 0);
+    assertEquals(recordsOf(log), ["ks k 1"]);
+    log.putBack();
+  });
+});
+
+Deno.test("A connection says since when its peer takes no answers, until it takes them", async () => {
+  await withDataDirectory(async ({ open }) => {
+    const server = await startServer(open());
+    const input = messages([["ks", "k", 1n]]);
+    const taken = Promise.withResolvers<number>();
+    let hasSent = false;
+    let isClosed = false;
+    const peer = {
+      read: (room: Uint8Array) => {
+        if (hasSent) return new Promise<null>(() => {});
+        hasSent = true;
+        room.set(input);
+        return Promise.resolve(input.length);
+      },
+      write: () => taken.promise,
+      close: () => void (isClosed = true),
+    };
+    const connection = new WriteConnection(server, peer as unknown as Deno.TcpConn);
+    assertEquals(connection.writingSinceMs, null);
+    const served = connection.serve();
+    await waitUntil("the answer", () => connection.writingSinceMs !== null);
+    assert(connection.writingSinceMs! <= systemClock.nowMs());
+    taken.resolve(3);
+    await waitUntil("its taking", () => connection.writingSinceMs === null);
+    connection.drain();
+    await served;
+    assert(isClosed);
+    await server.stop();
+  });
+});
+
+/**
+ * The story: closing a connection did not end the write to it, which waited on for as long as the peer
+ * lived. It held its place, and was counted and reported anew each second.
+ */
+Deno.test("A peer that takes no answers for half a minute is cut off once, and is gone", async () => {
+  await withDataDirectory(async ({ open }) => {
+    let nowMs = 0;
+    const clock: Clock = { ...systemClock, nowMs: () => nowMs };
+    const metrics = new Metrics();
+    const server = await startServer(open(), {}, { metrics, clock });
+    using stuck = await RawClient.connect(server);
+    // Ten bytes a message, all refused: three bytes of answer each, more than the sockets hold.
+    const sent = stuck.send(new Uint8Array(64 * 2 ** 20)).catch(() => {});
+    const bytesOut = metrics.counter("countd_bytes_total", "out");
+    await waitUntil("the answers to stand still", async () => {
+      const before = bytesOut.value;
+      await systemClock.sleep(200);
+      return before > 0 && bytesOut.value === before;
+    });
+    nowMs = 31_000;
+    await waitUntil("it to be gone", () => server.connectionCount === 0);
+    assertEquals(metrics.counter("countd_connections_total", "stalled").value, 1);
+    await sent;
+    using other = await RawClient.connect(server);
+    assertEquals((await other.finish()).refused, 0n);
+    await server.stop();
+  }, { wanted: { keyspaceSize: 1, keySize: 1 } });
+});
+
+Deno.test("Connections past the bound are closed, and counted", async () => {
+  await withDataDirectory(async ({ open }) => {
+    const metrics = new Metrics();
+    const server = await startServer(open(), { maxConnections: 2 }, { metrics });
+    using first = await RawClient.connect(server);
+    using second = await RawClient.connect(server);
+    await waitUntil("two connections", () => server.connectionCount === 2);
+    using third = await RawClient.connect(server);
+    assertEquals(await third.connection.read(new Uint8Array(1)).catch(() => null), null);
+    const turnedAway = metrics.counter("countd_connections_total", "over-limit");
+    await waitUntil("the count", () => turnedAway.value === 1);
+    await first.send(messages([["ks", "k", 1n]]));
+    assertEquals(await first.receive(3), "WIN");
+    await second.finish();
+    await server.stop();
+  });
+});
+
+Deno.test("A port in use is said so, with what to do, and no log is claimed", async () => {
+  await withDataDirectory(async ({ open, storage, data }) => {
+    const server = await startServer(open());
+    const before = storage.readDirectory(`${data}/logs`).sort();
+    const error = await assertRejects(
+      () => startServer(open(), { port: server.address.port }),
+      FailedError,
+      "is in use",
+    );
+    assert(error.message.includes("--port"));
+    assertEquals(storage.readDirectory(`${data}/logs`).sort(), before);
+    await server.stop();
+  });
+});

@@ -1,0 +1,182 @@
+/** Races of real processes: each round one key, the processes in lock step. */
+
+import { assert, assertEquals } from "@std/assert";
+import { systemStorage } from "../../src/file/mod.ts";
+import { checkTables } from "../../src/tables/mod.ts";
+import type { Call } from "../support/linearizability.ts";
+import { withTemporaryDirectory } from "../support/temporary.ts";
+import { valueText } from "./client.ts";
+import { type Clients, runClients } from "./clients.ts";
+import { listValues } from "./support.ts";
+
+const ROUNDS = Deno.env.get("COUNTD_TEST_LONG") ? 3000 : 300;
+
+async function withClients(body: (clients: Clients) => Promise<void>): Promise<void> {
+  await withTemporaryDirectory(async (directory) => {
+    const root = `${directory}/tables`;
+    await body({ directory, root });
+    assertEquals(checkTables(systemStorage(), root), []);
+  });
+}
+
+function rounds<T>(make: (key: string, round: number) => T): T[] {
+  return Array.from({ length: ROUNDS }, (_, round) => make(`k${round}`, round));
+}
+
+/** Puts a value under every key of the rounds, without going through the code under test. */
+function putAll(root: string, value: string): void {
+  Deno.mkdirSync(root, { mode: 0o700 });
+  rounds((key) => Deno.writeTextFileSync(`${root}/${key}.kv`, value, { mode: 0o600 }));
+}
+
+/** How often the rounds are begun again where the machine was too busy for a single race in them. */
+const TRIES = 20;
+
+/**
+ * Plays the rounds on a fresh root, again where none of them was a race: how many are depends on how busy
+ * the machine is, and none in all tries would mean that the test races nothing.
+ */
+async function withRaces(
+  body: (clients: Clients) => Promise<readonly [Call[], Call[]]>,
+): Promise<void> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    let raced = 0;
+    await withClients(async (clients) => {
+      raced = overlapping(...await body(clients));
+    });
+    if (raced > 0) return;
+  }
+  throw new Error(`No round was a race in ${TRIES} tries`);
+}
+
+/** Rounds in which each call began before the other ended. */
+function overlapping(one: readonly Call[], other: readonly Call[]): number {
+  const raced = one.filter((call, round) => {
+    const rival = other[round] as Call;
+    return call.start < rival.end && rival.start < call.end;
+  }).length;
+  console.log(`${raced} of ${one.length} rounds overlapped`);
+  return raced;
+}
+
+Deno.test("F23 of two creates of one key exactly one succeeds", async () => {
+  await withRaces(async (clients) => {
+    const creates = (name: string) => ({
+      job: "script" as const,
+      inLockStep: true,
+      calls: rounds((key) => ({ kind: "create" as const, key, value: valueText(`${name}${key}`) })),
+    });
+    const [one, other] = await runClients(clients, [creates("a"), creates("b")]) as [
+      Call[],
+      Call[],
+    ];
+    rounds((key, round) => {
+      const outcomes = [one[round]?.outcome, other[round]?.outcome];
+      assertEquals(outcomes.toSorted(), ["exists", "ok"], key);
+      const winner = outcomes[0] === "ok" ? "a" : "b";
+      assertEquals(
+        Deno.readTextFileSync(`${clients.root}/${key}.kv`),
+        valueText(`${winner}${key}`),
+      );
+    });
+    return [one, other];
+  });
+});
+
+Deno.test("F24 every read during a race of sets is one whole value", async () => {
+  await withClients(async (clients) => {
+    const writers = Array.from({ length: 8 }, (_, writer) => ({
+      job: "script" as const,
+      inLockStep: false,
+      calls: Array.from({ length: Math.ceil(ROUNDS / 8) }, (_, count) => ({
+        kind: "set" as const,
+        key: "k",
+        value: valueText(`${writer}-${count}-${writer}`, 4096),
+      })),
+    }));
+    const reader = {
+      job: "script" as const,
+      inLockStep: false,
+      calls: rounds(() => ({ kind: "get" as const, key: "k" })),
+    };
+    const written = new Set(writers.flatMap(({ calls }) => calls.map(({ value }) => value)));
+    const results = await runClients(clients, [...writers, reader, reader]);
+    let found = 0;
+    for (const read of [...results[8] as Call[], ...results[9] as Call[]]) {
+      if (read.outcome === "absent") continue;
+      assert(written.has(read.value as string), `a read found ${read.value?.slice(0, 60)}`);
+      found++;
+    }
+    assert(found > 0);
+    assert(results.flat().every(({ outcome }) => outcome !== "unchanged"), "nobody timed out");
+    assertEquals(listValues(clients.root), ["k.kv"]);
+  });
+});
+
+Deno.test("F25 a get beside the first set finds nothing or the value, never an empty one", async () => {
+  await withClients(async (clients) => {
+    const [, reads] = await runClients(clients, [
+      {
+        job: "script",
+        inLockStep: true,
+        calls: rounds((key) => ({ kind: "set", key, value: valueText(key) })),
+      },
+      {
+        job: "script",
+        inLockStep: true,
+        calls: rounds((key) => ({ kind: "get", key })),
+      },
+    ]) as [Call[], Call[]];
+    for (const { key, value, outcome } of reads) {
+      assert(outcome === "absent" || value === valueText(key), `${key} was ${value}`);
+    }
+    rounds((key) =>
+      assertEquals(Deno.readTextFileSync(`${clients.root}/${key}.kv`), valueText(key))
+    );
+  });
+});
+
+Deno.test("F26 after a get beside a delete the key is absent", async () => {
+  await withRaces(async (clients) => {
+    putAll(clients.root, "value");
+    const [reads, deletes] = await runClients(clients, [
+      {
+        job: "script",
+        inLockStep: true,
+        calls: rounds((key) => ({ kind: "get", key })),
+      },
+      {
+        job: "script",
+        inLockStep: true,
+        calls: rounds((key) => ({ kind: "delete", key })),
+      },
+    ]) as [Call[], Call[]];
+    for (const { value, outcome } of reads) assert(outcome === "absent" || value === "value");
+    assert(deletes.every(({ outcome }) => outcome === "ok"));
+    assertEquals(listValues(clients.root), []);
+    return [reads, deletes];
+  });
+});
+
+Deno.test("F27 an update beside a delete never brings the key back", async () => {
+  await withRaces(async (clients) => {
+    putAll(clients.root, "value");
+    const [updates, deletes] = await runClients(clients, [
+      {
+        job: "script",
+        inLockStep: true,
+        calls: rounds((key) => ({ kind: "update", key, value: "newer" })),
+      },
+      {
+        job: "script",
+        inLockStep: true,
+        calls: rounds((key) => ({ kind: "delete", key })),
+      },
+    ]) as [Call[], Call[]];
+    assert(updates.every(({ outcome }) => outcome === "ok" || outcome === "absent"));
+    assert(deletes.every(({ outcome }) => outcome === "ok"));
+    // An update that succeeded came before the delete, so the key is gone either way.
+    assertEquals(listValues(clients.root), []);
+    return [updates, deletes];
+  });
+});
