@@ -1,6 +1,7 @@
 /**
- * The house keeps its order by itself: the import table of README.md, the format tables of the rooms'
- * READMEs, and the rules of tests/tidy/. Every rule is shown to fire on planted text.
+ * The house keeps its order by itself: the import tables of src/README.md and src/counters/README.md, the
+ * format tables of the rooms' READMEs, and the rules of tests/tidy/. Every rule is shown to fire on planted
+ * text.
  */
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
@@ -15,8 +16,9 @@ import {
   importsPastTheDoor,
   missingImports,
   sourcesForTestsAlone,
+  unusedPermissions,
 } from "./tidy/graph.ts";
-import { readHouse } from "./tidy/house.ts";
+import { readHouse, readWings } from "./tidy/house.ts";
 import { entriesOf, projectRoot, readProject, readText } from "./tidy/project.ts";
 import { LONG_FILES, rules } from "./tidy/rules.ts";
 import { readSource } from "./tidy/source.ts";
@@ -31,9 +33,10 @@ for (const [name, rule] of Object.entries(rules)) {
   Deno.test(name, () => assertNothing([...project.values()].flatMap(rule)));
 }
 
-Deno.test("Rooms import only what the map in README.md lets them, through the doors", () => {
-  const house = readHouse(readText("README.md"));
+Deno.test("Rooms import what the maps let them and no more, through the doors", () => {
+  const house = readWings(readText("src/README.md"), readText("src/counters/README.md"));
   assertNothing([
+    ...unusedPermissions(project, house),
     ...forbiddenImports(project, house),
     ...importsPastTheDoor(project, house),
     ...missingImports(project),
@@ -136,6 +139,11 @@ const planted: Readonly<Record<keyof typeof rules, [path: string, text: string, 
   ],
   "Every test runs": ["tests/a_test.ts", 'Deno.test({ name: "x", ignore: true, fn() {} });', ":1"],
   "A file fits one sitting": ["src/aof/a.ts", "f();\n".repeat(401), "401 lines"],
+  "One house style: UPPER_CASE, #private, isX, while (true)": [
+    "src/aof/a.ts",
+    "export const headBytes = 2 ** 20, mod = { a: 1 };",
+    "headBytes: a constant is UPPER_CASE",
+  ],
   "Exports have names": ["src/aof/a.ts", "export default 1;", "default export"],
   "Files are named for what they own": ["src/aof/utils.ts", "f();", '"utils.ts"'],
 };
@@ -155,9 +163,31 @@ Deno.test("Each rule fires on text that breaks it, and on that text alone", () =
   }
 });
 
+Deno.test("The house style is held in constants, fields, flags and loops", () => {
+  for (
+    const [text, isKept] of [
+      ["const LIMIT_MS = -1; const name = of(1); let other = 1; const f = () => 1;", true],
+      [
+        "class A { #isOpen = true; readonly #names: string[] = []; private constructor() {} }",
+        true,
+      ],
+      ["while (true) f();", true],
+      ["const limitMs = -1;", false],
+      ["export const names = ['a', 'b'] as const;", false],
+      ["export const magic = new TextEncoder().encode('x');", false],
+      ["class A { #open = false; }", false],
+      ["class A { readonly #open: boolean; }", false],
+      ["class A { private open = 1; }", false],
+      ["class A { private open() {} }", false],
+      ["class A { constructor(private readonly open: number) {} }", false],
+      ["for (;;) f();", false],
+    ] as const
+  ) assertEquals(readSource("src/aof/a.ts", text).styleBreaks.length === 0, isKept, text);
+});
+
 Deno.test("No rule fires on strings and on what is allowed", () => {
   const text = `
-    const words = "TODO Math.random() Deno.dlopen console.log as any new Date()";
+    let words = "TODO Math.random() Deno.dlopen console.log as any new Date()";
     /** Writes at "position" and says why. */
     export const when = new Date(0), said = words;
     new Deno.Command(Deno.execPath(), { args: [] }).spawn();
@@ -169,7 +199,7 @@ Deno.test("No rule fires on strings and on what is allowed", () => {
 });
 
 const map = `
-## Map of rooms
+## Map of wings
 
 | rank | room | may import | what it owns |
 | ---- | ---- | ---------- | ------------ |

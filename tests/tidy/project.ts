@@ -9,6 +9,12 @@ export function readText(path: string): string {
   return Deno.readTextFileSync(projectRoot + path);
 }
 
+/** Every file of the project by its path from the root, without what tools leave there. */
+export const projectPaths: readonly string[] = [
+  ...walkSync(projectRoot, { includeDirs: false }),
+].map(({ path }) => path.slice(projectRoot.length))
+  .filter((path) => !/^(?:\.git|\.cache|node_modules|countd-data)\/|^countd$/.test(path));
+
 /** Every source file of the project by its path, `main.ts`, `src/`, `ffi/` and `tests/`. */
 export function readProject(): ReadonlyMap<string, SourceFile> {
   const paths = ["main.ts"];

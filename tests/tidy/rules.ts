@@ -12,7 +12,8 @@ export const LONG_FILES: Readonly<Record<string, string>> = {
 const LINES_MAX = 400;
 
 /** Rooms that own a format: the disk reaches them as an argument. */
-const NOUN_ROOMS = ["aof", "tree", "table", "commitlog", "keyspace", "db", "wire"];
+const NOUN_ROOMS =
+  /^src\/(?:aof|tables|database(?!\/http)|counters\/(?:wire|commitlog|tree|keyspace))\//;
 
 const FILE_NAMES = [
   "chmod|chown|copyFile|create|link|lstat|lutime|makeTempDir|makeTempFile|mkdir|open",
@@ -64,8 +65,7 @@ export const rules: Readonly<Record<string, Rule>> = {
     ),
 
   "Nouns reach the disk by the storage they are given": (source) => {
-    const room = /^src\/(\w+)\//.exec(source.path)?.[1] ?? "";
-    if (!NOUN_ROOMS.includes(room)) return [];
+    if (!NOUN_ROOMS.test(source.path)) return [];
     return [
       ...places(source, source.uses, FILE_API, "the disk reaches a noun as a Storage"),
       ...source.imports.filter(({ specifier }) => /^node:fs\b|^@std\/fs\b/.test(specifier))
@@ -135,6 +135,11 @@ export const rules: Readonly<Record<string, Rule>> = {
     source.lineCount <= LINES_MAX || source.path in LONG_FILES
       ? []
       : [`${source.path} has ${source.lineCount} lines: which two things live in it?`],
+
+  "One house style: UPPER_CASE, #private, isX, while (true)": (source) =>
+    inSources(source)
+      ? source.styleBreaks.map(({ name, line }) => `${source.path}:${line} ${name}`)
+      : [],
 
   "Exports have names": (source) =>
     source.hasDefaultExport ? [`${source.path} has a default export`] : [],

@@ -37,7 +37,8 @@ export interface Call extends Place {
   readonly args: readonly string[];
 }
 
-export interface Comment extends Place {
+/** A comment, a string, or a piece of a template, with the line that it begins on. */
+export interface Text extends Place {
   readonly text: string;
 }
 
@@ -54,11 +55,36 @@ export interface SourceFile {
   /** Member accesses. */
   readonly uses: readonly Use[];
   readonly calls: readonly Call[];
-  readonly comments: readonly Comment[];
+  readonly comments: readonly Text[];
+  /** String literals, and the fixed parts of templates. */
+  readonly strings: readonly Text[];
   /** Names of the properties in object literals. */
   readonly properties: readonly Use[];
   readonly hasDefaultExport: boolean;
   readonly castsToAny: readonly Place[];
+  /** Names that break the house style, with what is expected. */
+  readonly styleBreaks: readonly Use[];
+}
+
+const CONSTANT = /^[A-Z][A-Z\d]*(?:_[A-Z\d]+)*$/;
+const FLAG = /^(?:is|has|are|was|may|must|can|needs|owns)[A-Z]/;
+
+/** True for what a constant in capitals holds: numbers, text, patterns, bytes, and lists of them. */
+function isConstantValue(node: Deno.lint.Node | null, text: string): boolean {
+  switch (node?.type) {
+    case "Literal":
+    case "UnaryExpression":
+    case "BinaryExpression":
+      return true;
+    case "ArrayExpression":
+      return node.elements.every((element) => element?.type === "Literal");
+    case "TSAsExpression":
+      return isConstantValue(node.expression, text);
+    case "CallExpression":
+      return /^new TextEncoder\(\)\.encode\(/.test(text);
+    default:
+      return false;
+  }
 }
 
 /** `path` is from the project root. */
@@ -69,9 +95,11 @@ export function readSource(path: string, text: string): SourceFile {
   const mentions: string[] = [];
   const uses: Use[] = [];
   const calls: Call[] = [];
-  const comments: Comment[] = [];
+  const comments: Text[] = [];
+  const strings: Text[] = [];
   const properties: Use[] = [];
   const castsToAny: Place[] = [];
+  const styleBreaks: Use[] = [];
   let hasDefaultExport = false;
   const lineStarts = [0];
   for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
@@ -143,12 +171,57 @@ export function readSource(path: string, text: string): SourceFile {
         ExportDefaultDeclaration() {
           hasDefaultExport = true;
         },
+        PrivateIdentifier(node) {
+          identifiers.set(node.name, (identifiers.get(node.name) ?? 0) + 1);
+        },
+        TemplateElement(node) {
+          strings.push({ text: node.cooked, line: lineOf(node) });
+        },
         Literal(node) {
+          if (typeof node.value === "string") {
+            strings.push({ text: node.value, line: lineOf(node) });
+          }
           if (typeof node.value !== "string" || !/^[\w./-]+\.ts$/.test(node.value)) return;
           mentions.push(new URL(node.value, `file:///${path}`).pathname.slice(1), node.value);
         },
         MemberExpression(node) {
           uses.push({ name: textOf(node), line: lineOf(node) });
+        },
+        ForStatement(node) {
+          if (node.init === null && node.test === null && node.update === null) {
+            styleBreaks.push({ name: "for (;;): write while (true)", line: lineOf(node) });
+          }
+        },
+        PropertyDefinition(node) {
+          const isFlag = node.value?.type === "Literal" && typeof node.value.value === "boolean" ||
+            node.typeAnnotation?.typeAnnotation.type === "TSBooleanKeyword";
+          if (node.key.type === "PrivateIdentifier" && isFlag && !FLAG.test(node.key.name)) {
+            styleBreaks.push({
+              name: `#${node.key.name}: a flag is isX or hasX`,
+              line: lineOf(node),
+            });
+          }
+          if (node.accessibility === "private") {
+            styleBreaks.push({ name: `private ${textOf(node.key)}: write #x`, line: lineOf(node) });
+          }
+        },
+        MethodDefinition(node) {
+          if (node.accessibility === "private" && node.kind !== "constructor") {
+            styleBreaks.push({ name: `private ${textOf(node.key)}: write #x`, line: lineOf(node) });
+          }
+        },
+        TSParameterProperty(node) {
+          if (/^private\b/.test(textOf(node))) {
+            styleBreaks.push({ name: `${textOf(node)}: write #x`, line: lineOf(node) });
+          }
+        },
+        VariableDeclaration(node) {
+          if (node.kind !== "const" || !/^(?:Program|ExportNamed)/.test(node.parent.type)) return;
+          for (const { id, init } of node.declarations) {
+            if (id.type !== "Identifier" || CONSTANT.test(id.name)) continue;
+            if (init === null || !isConstantValue(init, textOf(init))) continue;
+            styleBreaks.push({ name: `${id.name}: a constant is UPPER_CASE`, line: lineOf(node) });
+          }
         },
         VariableDeclarator(node) {
           // `const { dlopen } = Deno` is as good as `Deno.dlopen`.
@@ -180,9 +253,11 @@ export function readSource(path: string, text: string): SourceFile {
     uses,
     calls,
     comments,
+    strings,
     properties,
     hasDefaultExport,
     castsToAny,
+    styleBreaks,
   };
 }
 
