@@ -5,8 +5,8 @@ import { libc } from "./libc.ts";
 import { textOfBytes } from "./path.ts";
 
 /** `struct linux_dirent64`, the same on every Linux platform. */
-const lengthOffset = 16;
-const nameOffset = 19;
+const LENGTH_OFFSET = 16;
+const NAME_OFFSET = 19;
 
 /** True where a directory can be read in batches: glibc 2.30 or later. */
 export function hasDirectoryBatches(): boolean {
@@ -30,10 +30,10 @@ export function readNames(
   const view = new DataView(into.buffer, into.byteOffset, length);
   const names: string[] = [];
   for (let entry = 0; entry < length;) {
-    const end = into.indexOf(0, entry + nameOffset);
-    const name = textOfBytes(into.subarray(entry + nameOffset, end));
+    const end = into.indexOf(0, entry + NAME_OFFSET);
+    const name = textOfBytes(into.subarray(entry + NAME_OFFSET, end));
     if (name !== "." && name !== "..") names.push(name);
-    entry += view.getUint16(entry + lengthOffset, true);
+    entry += view.getUint16(entry + LENGTH_OFFSET, true);
   }
   return names;
 }

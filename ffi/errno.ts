@@ -76,7 +76,7 @@ export function checkRetrying(
   syscall: string,
   path: string,
 ): number {
-  for (;;) {
+  while (true) {
     const number = Number(call());
     if (number !== -1) return number;
     const code = errnoName(libc().errno());

@@ -150,7 +150,7 @@ export function ftruncate(descriptor: number, size: number, path: string): void 
 export function allocate(descriptor: number, offset: number, length: number, path: string): void {
   const { abi, call } = libc();
   if (!call.posix_fallocate) return preallocateApple(descriptor, offset + length, path, abi);
-  for (;;) {
+  while (true) {
     // The error number is the result itself: errno is not touched.
     const error = call.posix_fallocate(descriptor, BigInt(offset), BigInt(length));
     if (error === 0) return;
@@ -274,7 +274,7 @@ export function fcntl(
   options: { readonly path: string; readonly syscall: string; readonly quiet?: readonly string[] },
 ): number {
   const { abi, call, errno } = libc();
-  for (;;) {
+  while (true) {
     const result = abi.variadicOnStack
       ? call.fcntlOnStack(descriptor, command, 0n, 0n, 0n, 0n, 0n, 0n, argument)
       : call.fcntl(descriptor, command, argument);

@@ -61,7 +61,7 @@ export function tryFlock(
 ): boolean {
   const { abi, call, errno } = libc();
   const operation = (kind === "shared" ? abi.LOCK_SH : abi.LOCK_EX) | abi.LOCK_NB;
-  for (;;) {
+  while (true) {
     if (call.flock(descriptor, operation) === 0) return true;
     const code = errnoName(errno());
     if (code === "EAGAIN") return false;

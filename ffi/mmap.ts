@@ -8,7 +8,7 @@ import { check, errnoName, OsError } from "./errno.ts";
 import { libc } from "./libc.ts";
 
 /** Bytes of a page. Taken as the larger of what the supported platforms use where it matters. */
-export const pageSizeBytes = Deno.build.os === "darwin" && Deno.build.arch === "aarch64"
+export const PAGE_SIZE_BYTES = Deno.build.os === "darwin" && Deno.build.arch === "aarch64"
   ? 16_384
   : 4_096;
 

@@ -31,7 +31,7 @@ export {
 } from "./file.ts";
 export { rangeLockConflicts, releaseFlock, setRangeLock, tryFlock } from "./lock.ts";
 export { returnBlocksFrom } from "./malloc.ts";
-export { MappedMemory, pageSizeBytes } from "./mmap.ts";
+export { MappedMemory, PAGE_SIZE_BYTES } from "./mmap.ts";
 export { selfTest } from "./self_test.ts";
 export { ignoreFileSizeSignal, ignoreHangup, isHangupIgnored } from "./signal.ts";
 export { sendDatagram } from "./socket.ts";

@@ -10,10 +10,10 @@ import { OsError } from "./errno.ts";
 const encoder = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-const escapeStart = 0xdc00;
+const ESCAPE_START = 0xdc00;
 /** Bytes below are always valid UTF-8, so no surrogate speaks of them. */
-const escapedMin = 0x80;
-const escapedMax = 0xff;
+const ESCAPED_MIN = 0x80;
+const ESCAPED_MAX = 0xff;
 
 /** Throws `OsError` EINVAL for a path that C would cut short (NUL) or that no bytes can say. */
 export function cString(path: string, syscall: string): Uint8Array<ArrayBuffer> {
@@ -23,8 +23,8 @@ export function cString(path: string, syscall: string): Uint8Array<ArrayBuffer> 
   for (const letter of path) {
     if (letter.isWellFormed()) bytes.push(...encoder.encode(letter));
     else {
-      const byte = letter.charCodeAt(0) - escapeStart;
-      if (byte < escapedMin || byte > escapedMax) {
+      const byte = letter.charCodeAt(0) - ESCAPE_START;
+      if (byte < ESCAPED_MIN || byte > ESCAPED_MAX) {
         throw new OsError(syscall, JSON.stringify(path), "EINVAL");
       }
       bytes.push(byte);
@@ -41,9 +41,9 @@ export function textOfBytes(name: Uint8Array): string {
   let text = "";
   for (let start = 0; start < name.length;) {
     const byte = name[start] as number;
-    const length = byte < escapedMin ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+    const length = byte < ESCAPED_MIN ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
     const letter = textOrNull(name.subarray(start, start + length));
-    text += letter ?? String.fromCharCode(escapeStart + byte);
+    text += letter ?? String.fromCharCode(ESCAPE_START + byte);
     start += letter === null ? 1 : length;
   }
   return text;

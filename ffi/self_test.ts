@@ -16,7 +16,7 @@ import {
   unlink,
 } from "./file.ts";
 import { rangeLockConflicts, setRangeLock, tryFlock } from "./lock.ts";
-import { MappedMemory, pageSizeBytes } from "./mmap.ts";
+import { MappedMemory, PAGE_SIZE_BYTES } from "./mmap.ts";
 
 /**
  * Runs in a directory of its own below `directory` and leaves nothing behind. Returns what is wrong,
@@ -33,21 +33,21 @@ export function selfTest(directory: string): string[] {
   const first = open(path, { write: true, create: true, exclusive: true }, 0o640);
   const second = open(path, { write: true });
   try {
-    ftruncate(first, pageSizeBytes * 3, path);
+    ftruncate(first, PAGE_SIZE_BYTES * 3, path);
     const status = fstat(first, path);
-    expect(status.size === pageSizeBytes * 3, "fstat gives a wrong size");
+    expect(status.size === PAGE_SIZE_BYTES * 3, "fstat gives a wrong size");
     expect((status.mode & 0o170000) === 0o100000, "fstat gives a wrong file type");
     expect((status.mode & 0o777 & ~0o640) === 0, "open passes a wrong mode");
     expect(status.links === 1, "fstat gives a wrong number of links");
     expect(stat(path).inode === status.inode, "stat and fstat disagree about the inode");
 
     const word = Uint8Array.of(1, 2, 3, 4);
-    pwrite(first, word, pageSizeBytes * 2, path);
-    const memory = MappedMemory.map(second, pageSizeBytes * 3, { writable: true, path });
+    pwrite(first, word, PAGE_SIZE_BYTES * 2, path);
+    const memory = MappedMemory.map(second, PAGE_SIZE_BYTES * 3, { writable: true, path });
     const bytes = new Uint8Array(memory.buffer);
-    expect(bytes[pageSizeBytes * 2 + 3] === 4, "a mapping does not show what pwrite wrote");
+    expect(bytes[PAGE_SIZE_BYTES * 2 + 3] === 4, "a mapping does not show what pwrite wrote");
     bytes[5] = 7;
-    memory.flush(0, pageSizeBytes);
+    memory.flush(0, PAGE_SIZE_BYTES);
     const back = new Uint8Array(8);
     pread(first, back, 0, path);
     expect(back[5] === 7, "pread does not see a store into a mapping");

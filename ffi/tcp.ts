@@ -16,13 +16,13 @@ const SHUT_RDWR = 2;
 
 /** `struct sockaddr_in` and `struct sockaddr_in6`: the same on Linux and Apple but for the family. */
 const addressBytes = { four: 16, six: 28 } as const;
-const portOffset = 2;
+const PORT_OFFSET = 2;
 const hostOffset = { four: 4, six: 8 } as const;
 
 /** Where the system lists the open descriptors of a process, by number. */
-const descriptorsPath = "/dev/fd";
+const DESCRIPTORS_PATH = "/dev/fd";
 /** How far it is searched where even the list finds no descriptor: numbers are given from the lowest on. */
-const searchedMax = 2 ** 16;
+const SEARCHED_MAX = 2 ** 16;
 
 /**
  * Ends both directions of the connection of this process between these two ends: a write that waits
@@ -44,9 +44,9 @@ export function shutdownConnection(local: Endpoint, remote: Endpoint): boolean {
 
 function descriptors(): number[] {
   try {
-    return Array.from(Deno.readDirSync(descriptorsPath), ({ name }) => Number(name));
+    return Array.from(Deno.readDirSync(DESCRIPTORS_PATH), ({ name }) => Number(name));
   } catch {
-    return Array.from({ length: searchedMax }, (_, number) => number);
+    return Array.from({ length: SEARCHED_MAX }, (_, number) => number);
   }
 }
 
@@ -63,7 +63,7 @@ function endOf(name: NameCall, descriptor: number, { address, length }: Room): s
   length[0] = address.length;
   if (name(descriptor, address, length) !== 0) return null;
   const view = new DataView(address.buffer);
-  const port = view.getUint16(portOffset);
+  const port = view.getUint16(PORT_OFFSET);
   if (length[0] === addressBytes.four) {
     const start = hostOffset.four;
     return textOf({ hostname: address.subarray(start, start + 4).join("."), port });

@@ -47,7 +47,7 @@ export async function copyKeyspaces(
     for (const marks of copied.values()) found = max(found, marks[index] ?? 0n);
     return found;
   };
-  for (;;) {
+  while (true) {
     for (const name of storage.readDirectory(source)) {
       if (isTemporaryName(name) || decodeKeyspaceName(name) === null || copied.has(name)) continue;
       copyOne(storage, `${source}/${name}`, `${target}/${name}`);

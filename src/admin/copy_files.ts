@@ -75,7 +75,7 @@ export function checksumOf(storage: Storage, path: string): CopiedFile {
   const chunk = new Uint8Array(CHUNK_BYTES);
   let offset = 0;
   let checksum = 0;
-  for (;;) {
+  while (true) {
     const read = file.read(chunk, offset);
     if (read === 0) return { bytes: offset, checksum };
     checksum = crc32(chunk.subarray(0, read), checksum);

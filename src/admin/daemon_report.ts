@@ -6,7 +6,7 @@
  * Invariants:
  *  1. The daemon holds `flock` on its file while it lives; a file without a holder is stale. In two
  *     containers two daemons may have the same number: the second one's file has a number behind it.
- *  2. The file has `reportBytes`, allocated when it is made: a full disk cannot stop a report.
+ *  2. The file has `REPORT_BYTES`, allocated when it is made: a full disk cannot stop a report.
  *  3. The content is one JSON object, padded with blanks. Reports are for people and tools: nothing
  *     of the data depends on them, they are never synced, and one that cannot be read is left out.
  */
@@ -27,16 +27,16 @@ export interface DaemonReport {
   readonly troubles: readonly string[];
 }
 
-const troublesMax = 20;
-const troubleCharactersMax = 300;
+const TROUBLES_MAX = 20;
+const TROUBLE_CHARACTERS_MAX = 300;
 
-export const reportBytes = 16_384;
-const reportEveryMs = 500;
+export const REPORT_BYTES = 16_384;
+const REPORT_EVERY_MS = 500;
 /** A daemon with nothing new to say writes this seldom, so that it lets a disk sleep. */
-const repeatEveryMs = 10_000;
+const REPEAT_EVERY_MS = 10_000;
 
 /** A report without its end (the writer was in the middle of it) is read again this often. */
-const readAttempts = 5;
+const READ_ATTEMPTS = 5;
 
 export function runDirectory(data: string): string {
   return `${data}/run`;
@@ -70,7 +70,7 @@ export class DaemonReporter implements Disposable {
     this.#options = options;
     this.#startedMs = options.clock.wallMs();
     this.#write();
-    this.#timer = setInterval(() => this.#write(), reportEveryMs);
+    this.#timer = setInterval(() => this.#write(), REPORT_EVERY_MS);
     Deno.unrefTimer(this.#timer);
   }
 
@@ -82,12 +82,12 @@ export class DaemonReporter implements Disposable {
       state: metrics.state,
       startedMs: this.#startedMs,
       figures: metrics.snapshot(),
-      troubles: metrics.troubles().slice(0, troublesMax)
-        .map((sentence) => sentence.slice(0, troubleCharactersMax)),
+      troubles: metrics.troubles().slice(0, TROUBLES_MAX)
+        .map((sentence) => sentence.slice(0, TROUBLE_CHARACTERS_MAX)),
     };
     const text = toJson(facts);
     const nowMs = clock.nowMs();
-    if (text === this.#written && nowMs - this.#writtenMs < repeatEveryMs) return;
+    if (text === this.#written && nowMs - this.#writtenMs < REPEAT_EVERY_MS) return;
     try {
       this.#file ??= this.#open();
       if (this.#file === null) return;
@@ -155,7 +155,7 @@ function openOwn(storage: Storage, path: string): StoredFile {
 
 /** Null where somebody else holds the file. */
 function tryOpenOwn(storage: Storage, path: string): StoredFile | null {
-  for (;;) {
+  while (true) {
     const file = storage.open(path, { access: "write", create: "missing" });
     try {
       if (!file.tryFlock("exclusive")) {
@@ -164,7 +164,7 @@ function tryOpenOwn(storage: Storage, path: string): StoredFile | null {
       }
       // Whoever cleans up may just have removed it.
       if (leadsTo(storage, path, file.status())) {
-        file.allocate(0, reportBytes);
+        file.allocate(0, REPORT_BYTES);
         return file;
       }
     } catch (error) {
@@ -191,10 +191,10 @@ function removeStale(storage: Storage, directory: string): void {
 }
 
 function writeReport(file: StoredFile, report: DaemonReport): void {
-  const bytes = new Uint8Array(reportBytes).fill(0x20);
+  const bytes = new Uint8Array(REPORT_BYTES).fill(0x20);
   const { written } = new TextEncoder().encodeInto(toJson(report), bytes);
   // One that did not fit would lack its end.
-  if (written < reportBytes) file.write(bytes, 0);
+  if (written < REPORT_BYTES) file.write(bytes, 0);
 }
 
 function readLiving(storage: Storage, path: string): DaemonReport | null {
@@ -202,8 +202,8 @@ function readLiving(storage: Storage, path: string): DaemonReport | null {
     using file = storage.open(path, { access: "read" });
     // A shared lock for a moment: granted means that nobody writes this report any more.
     if (file.tryFlock("shared")) return null;
-    const bytes = new Uint8Array(reportBytes);
-    for (let attempt = 0; attempt < readAttempts; attempt++) {
+    const bytes = new Uint8Array(REPORT_BYTES);
+    for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
       const text = new TextDecoder().decode(bytes.subarray(0, file.read(bytes, 0)));
       const report = parseReport(text);
       if (report !== null) return report;

@@ -6,7 +6,7 @@
 import { BusyError, NotFoundError } from "../base/errors.ts";
 import {
   DataDirectory,
-  headPageBytes,
+  HEAD_PAGE_BYTES,
   type Holder,
   type LogHeader,
   LogReader,
@@ -75,6 +75,6 @@ export function slotOf(path: string): { readonly data: string; readonly slot: nu
 
 /** The header of a commit log, or null where the file is none. */
 export function commitLogHeader(file: StoredFile): LogHeader | null {
-  const head = new Uint8Array(headPageBytes);
-  return file.read(head, 0) < headPageBytes ? null : newestHeader(head)?.header ?? null;
+  const head = new Uint8Array(HEAD_PAGE_BYTES);
+  return file.read(head, 0) < HEAD_PAGE_BYTES ? null : newestHeader(head)?.header ?? null;
 }

@@ -2,7 +2,7 @@
 
 import { inspect, RecoveryKind } from "../aof/mod.ts";
 import {
-  headPageBytes,
+  HEAD_PAGE_BYTES,
   type Holder,
   isCorrupt,
   type LogHeader,
@@ -138,11 +138,11 @@ function inspectCommitLog(
   file.read(bytes, 0);
   const limit = isSealed ? Math.min(length, bytes.length) : bytes.length;
   // The frames of a free log are those of its last use, which is folded.
-  const scan = scanLog(bytes, { slot, generation }, state === "free" ? headPageBytes : limit);
+  const scan = scanLog(bytes, { slot, generation }, state === "free" ? HEAD_PAGE_BYTES : limit);
   const isDamaged = isCorrupt(scan, isSealed ? durable : 0) || (isSealed && length > bytes.length);
   return {
     ...common,
-    outcome: isDamaged ? "Corrupted" : scan.cut === headPageBytes ? "Empty" : "Tail",
+    outcome: isDamaged ? "Corrupted" : scan.cut === HEAD_PAGE_BYTES ? "Empty" : "Tail",
     tail: BigInt(scan.cut),
     slot: BigInt(slot),
     generation,

@@ -8,7 +8,7 @@ import type { Clock } from "../base/clock.ts";
 import { BusyError, CorruptError, NotFoundError, RefusedError } from "../base/errors.ts";
 import {
   DataDirectory,
-  headPageBytes,
+  HEAD_PAGE_BYTES,
   type Holder,
   inspectFrame,
   type LogHeader,
@@ -29,7 +29,7 @@ export interface TailSink {
 }
 
 /** Between two looks at what another process has appended. */
-const pollMs = 20;
+const POLL_MS = 20;
 
 /** Gives what stands in a log. Throws `NotFoundError`, `BusyError`, `CorruptError`, `OsError`. */
 export function readLog(storage: Storage, path: string, { self, sink }: {
@@ -69,7 +69,7 @@ function readCommitLog(file: StoredFile, header: LogHeader, sink: TailSink): voi
   file.read(bytes, 0);
   if (state === "free") return;
   const limit = state === "sealed" ? length : bytes.length;
-  let offset = headPageBytes;
+  let offset = HEAD_PAGE_BYTES;
   while (offset < limit) {
     const frame = inspectFrame(bytes, { slot, generation }, offset);
     if (frame === null) break;
@@ -148,7 +148,7 @@ async function followAof(storage: Storage, path: string, { sink, clock, signal }
     pollReadClosed({ reason }) {
       if (reason instanceof Error) ended.reject(reason);
     },
-  }, { intervalMs: pollMs });
+  }, { intervalMs: POLL_MS });
   try {
     await ended.promise;
   } finally {
@@ -188,7 +188,7 @@ async function followCommitLog(storage: Storage, path: string, { self, sink, clo
     throw new BusyError(`Cannot look into ${path}: it is being taken by somebody; try again`);
   }
   let generation: bigint | null = null;
-  let offset = headPageBytes;
+  let offset = HEAD_PAGE_BYTES;
   while (!signal.aborted) {
     const capture = reader.capture();
     if (capture === null) {
@@ -200,7 +200,7 @@ async function followCommitLog(storage: Storage, path: string, { self, sink, clo
     if (capture.state !== "free") offset = readFrames(reader, capture, { offset, sink });
     sink.caughtUp();
     if (capture.state !== "active") return;
-    await clock.sleep(pollMs, signal);
+    await clock.sleep(POLL_MS, signal);
   }
 }
 

@@ -9,7 +9,7 @@ import { DataDirectory, describeSelf } from "../counters/commitlog/mod.ts";
 import { OsError, type Storage } from "../file/mod.ts";
 import { PoolSurvey } from "./pool_survey.ts";
 
-const everyMs = 5000;
+const EVERY_MS = 5000;
 
 export class PoolFigures implements AsyncDisposable {
   readonly #stop = new AbortController();
@@ -31,9 +31,9 @@ export class PoolFigures implements AsyncDisposable {
       using directory = this.#open();
       if (directory !== null) {
         using survey = new PoolSurvey(directory, clock);
-        while (!signal.aborted && await this.#look(survey)) await clock.sleep(everyMs, signal);
+        while (!signal.aborted && await this.#look(survey)) await clock.sleep(EVERY_MS, signal);
       }
-      await clock.sleep(everyMs, signal);
+      await clock.sleep(EVERY_MS, signal);
     }
   }
 

@@ -8,7 +8,7 @@ import {
   batchRecords,
   type Capture,
   type DataDirectory,
-  headPageBytes,
+  HEAD_PAGE_BYTES,
   listSlots,
   LogReader,
   type LogState,
@@ -30,8 +30,8 @@ export interface Backlog {
 }
 
 /** Shortly after a log changed hands its label may refuse a reader: it is tried again this often. */
-const openAttempts = 20;
-const openRetryMs = 5;
+const OPEN_ATTEMPTS = 20;
+const OPEN_RETRY_MS = 5;
 
 /** How far a log that is being written was read. */
 interface Progress {
@@ -82,13 +82,13 @@ export class PoolSurvey implements Disposable {
   async #open(slot: number): Promise<LogReader | null> {
     const known = this.#readers.get(slot);
     if (known !== undefined) return known;
-    for (let attempt = 0; attempt < openAttempts; attempt++) {
+    for (let attempt = 0; attempt < OPEN_ATTEMPTS; attempt++) {
       const reader = LogReader.open(this.directory, slot);
       if (reader !== null) {
         this.#readers.set(slot, reader);
         return reader;
       }
-      await this.clock.sleep(openRetryMs);
+      await this.clock.sleep(OPEN_RETRY_MS);
     }
     return null;
   }
@@ -97,12 +97,12 @@ export class PoolSurvey implements Disposable {
     const before = this.#progress.get(reader.slot);
     const isSameUse = before?.generation === capture.generation;
     let records = isSameUse ? before.records : 0;
-    const from = isSameUse ? before.offset : headPageBytes;
+    const from = isSameUse ? before.offset : HEAD_PAGE_BYTES;
     const offset = reader.readFrames(capture, from, (log, start) => {
       records += batchRecords(log, start);
     });
     this.#progress.set(reader.slot, { generation: capture.generation, offset, records });
-    return { records, bytes: offset - headPageBytes };
+    return { records, bytes: offset - HEAD_PAGE_BYTES };
   }
 
   [Symbol.dispose](): void {
@@ -113,7 +113,7 @@ export class PoolSurvey implements Disposable {
 
 /** What the header of a log that nobody writes says. */
 function waitingOf(reader: LogReader): { records: number; bytes: number } {
-  const header = newestHeader(reader.bytes.subarray(0, headPageBytes))?.header;
+  const header = newestHeader(reader.bytes.subarray(0, HEAD_PAGE_BYTES))?.header;
   if (header?.state !== "sealed") return { records: 0, bytes: 0 };
-  return { records: header.records, bytes: header.length - headPageBytes };
+  return { records: header.records, bytes: header.length - HEAD_PAGE_BYTES };
 }

@@ -15,7 +15,7 @@ import {
   holdsCounters,
   listSlots,
   lockPathOfSlot,
-  logSizeMin,
+  LOG_SIZE_MIN,
   pathOfSlot,
 } from "../counters/commitlog/mod.ts";
 import { OsError, type Storage } from "../file/mod.ts";
@@ -121,7 +121,7 @@ function likelyLogSize(storage: Storage, logs: string): number {
     ];
     for (const path of paths) {
       const { size } = storage.status(path);
-      if (size >= logSizeMin && size % 4096 === 0) counts.set(size, (counts.get(size) ?? 0) + 1);
+      if (size >= LOG_SIZE_MIN && size % 4096 === 0) counts.set(size, (counts.get(size) ?? 0) + 1);
     }
   }
   const [most] = [...counts].sort((left, right) => right[1] - left[1]);

@@ -19,14 +19,14 @@ import {
   findLatestGeneration,
   findLostLogs,
   type FramePlace,
-  freeMode,
+  FREE_MODE,
   listSlots,
   lockPathOfSlot,
   logImage,
   lostHeaderOffset,
   newestHeader,
   pathOfSlot,
-  sealedMode,
+  SEALED_MODE,
   settleLoneLockNames,
 } from "../counters/commitlog/mod.ts";
 import { checkBatch } from "../counters/wire/mod.ts";
@@ -80,7 +80,7 @@ export function repairLogs(
       using file = storage.open(target, { access: "write", create: "exclusive", mode: 0o600 });
       file.allocate(0, sizes.logSize);
       file.write(image.bytes, 0);
-      file.chmod(image.state === "free" ? freeMode : sealedMode);
+      file.chmod(image.state === "free" ? FREE_MODE : SEALED_MODE);
       file.sync();
     }, describe(found, image.records, bytes === null));
     const lockPath = lockPathOfSlot(paths.logs, slot);

@@ -7,12 +7,12 @@ import { CorruptError } from "../base/errors.ts";
 import {
   DataDirectory,
   directoryPaths,
+  FREE_MODE,
   freeLogImage,
-  freeMode,
   type Holder,
   newestHeader,
   pathOfSlot,
-  sealedMode,
+  SEALED_MODE,
 } from "../counters/commitlog/mod.ts";
 import { directoryOf, type Storage } from "../file/mod.ts";
 import { TableRoot } from "../tables/mod.ts";
@@ -102,7 +102,7 @@ function completeLogs(storage: Storage, data: string, self: Holder): void {
     file.allocate(0, logSize);
     const head = new Uint8Array(4096);
     file.read(head, 0);
-    file.chmod(newestHeader(head)?.header.state === "free" ? freeMode : sealedMode);
+    file.chmod(newestHeader(head)?.header.state === "free" ? FREE_MODE : SEALED_MODE);
     file.sync();
   }
 }

@@ -6,9 +6,9 @@ import type { Clock } from "../base/clock.ts";
 import { CorruptError } from "../base/errors.ts";
 import {
   type DataDirectory,
+  DIRECTORY_VERSION,
   directoryLocks,
   type DirectorySizes,
-  directoryVersion,
   type FailedMark,
 } from "../counters/commitlog/mod.ts";
 import { KeyspaceReader, listKeyspaces } from "../counters/keyspace/mod.ts";
@@ -59,7 +59,7 @@ export async function statusOf(directory: DataDirectory, clock: Clock): Promise<
   const { keyspaces, damage } = surveyKeyspaces(directory);
   return {
     directory: paths.data,
-    format: directoryVersion,
+    format: DIRECTORY_VERSION,
     sizes,
     failed: directory.failedMark(),
     ...await survey.take(),

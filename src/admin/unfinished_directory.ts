@@ -20,7 +20,7 @@ import { isCode, makePlace, removeTree } from "./copy_files.ts";
 const MARKER_NAME = "countd-partial";
 const COPY_NAME = "copy";
 const RANDOM_BYTES = 8;
-const placeSuffix = new RegExp(`^\\.partial-[0-9a-f]{${2 * RANDOM_BYTES}}$`);
+const PLACE_SUFFIX = new RegExp(`^\\.partial-[0-9a-f]{${2 * RANDOM_BYTES}}$`);
 
 /** How often a maker starts again when a sweeper caught its place in the moment before the lock. */
 const BIRTHS_MAX = 100;
@@ -178,7 +178,7 @@ function sweep(storage: Storage, target: string): void {
   const name = nameOf(target);
   for (const other of storage.readDirectory(parent)) {
     const suffix = other.slice(name.length);
-    if (other.startsWith(name) && placeSuffix.test(suffix)) sweepOne(storage, target + suffix);
+    if (other.startsWith(name) && PLACE_SUFFIX.test(suffix)) sweepOne(storage, target + suffix);
   }
 }
 

@@ -52,19 +52,19 @@ export {
   createFile,
   Geometry,
   type GeometryFields,
-  growthStepDefault,
+  GROWTH_STEP_DEFAULT,
   openFile,
-  sizeNowDefault,
-  sizeUpperDefault,
-  sizeUpperMax,
+  SIZE_NOW_DEFAULT,
+  SIZE_UPPER_DEFAULT,
+  SIZE_UPPER_MAX,
 } from "./file/geometry.ts";
 export {
   Magic,
-  magicCheckpoint,
+  MAGIC_CHECKPOINT,
+  MAGIC_TAIL,
   magicDefault,
   magicDisabled,
-  magicTail,
-  markSize,
+  MARK_SIZE,
 } from "./marks/magic.ts";
 export { Manager, type ManagerOpenOptions, type ManagerOptions } from "./file/manager.ts";
 export type { OpenOptions, OverOptions, SharedOptions } from "./file/parts.ts";
@@ -91,7 +91,7 @@ export {
   type CloseReason,
   type Consumer,
   ReadEvent,
-  stopTailing,
+  STOP_TAILING,
   Tailer,
   TailerState,
 } from "./tail/tailer.ts";

@@ -21,7 +21,7 @@ export interface Daemon {
 }
 
 /** How often the figures of a process that we started are looked up. */
-const adoptEveryMs = 1000;
+const ADOPT_EVERY_MS = 1000;
 
 export interface DaemonSettings {
   readonly verb: string;
@@ -65,7 +65,7 @@ export async function runDaemon(
     const timer = setInterval(() => {
       const reports = readReports(storage, data).filter((report) => report.pid === pid());
       adopted = reports.map(({ figures }) => figures);
-    }, adoptEveryMs);
+    }, ADOPT_EVERY_MS);
     stack.defer(() => clearInterval(timer));
   };
   try {

@@ -10,7 +10,7 @@ import { StreamError } from "./stream_error.ts";
 const BUFFER_BYTES = 64 * 1024;
 
 /** Pause before a descriptor that took nothing is tried again. */
-const retryMs = 1;
+const RETRY_MS = 1;
 
 /** Thrown when the reader of stdout is gone; the command line ends without a word. */
 export class BrokenPipe extends Error {
@@ -29,7 +29,7 @@ export class Output {
   readonly #encoder = new TextEncoder();
   #pending: Uint8Array = new Uint8Array(0);
   #length = 0;
-  #broken = false;
+  #isBroken = false;
 
   readonly isTerminal: boolean;
   /** True where colour and progress may be shown: a terminal, and `NO_COLOR` is not set. */
@@ -74,7 +74,7 @@ export class Output {
   }
 
   #writeAll(bytes: Uint8Array): void {
-    if (this.#broken) throw new BrokenPipe();
+    if (this.#isBroken) throw new BrokenPipe();
     try {
       for (let written = 0; written < bytes.length;) {
         written += this.#writeSome(bytes.subarray(written));
@@ -82,7 +82,7 @@ export class Output {
     } catch (error) {
       // Of stderr nothing comes here (`MessageSink`).
       if (!(error instanceof Deno.errors.BrokenPipe)) throw new StreamError("write stdout", error);
-      this.#broken = true;
+      this.#isBroken = true;
       throw new BrokenPipe();
     }
   }
@@ -93,7 +93,7 @@ export class Output {
       return this.#sink.writeSync(bytes);
     } catch (error) {
       if (!(error instanceof Deno.errors.WouldBlock)) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, retryMs);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
       return 0;
     }
   }

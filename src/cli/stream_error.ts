@@ -3,7 +3,7 @@
  * exit code follows it.
  */
 /** What the runtime puts behind the words of the system. */
-const numberPattern = / \(os error \d+\)/;
+const NUMBER_PATTERN = / \(os error \d+\)/;
 
 /** The errno name that an error of the runtime or of ours carries, such as `ENOSPC`; null for none. */
 export function errnoOf(error: unknown): string | null {
@@ -17,7 +17,7 @@ export function errnoOf(error: unknown): string | null {
 /** The words of an error of the system with the name of its errno instead of its number. */
 export function wordsOf(error: Error): string {
   const errno = errnoOf(error);
-  return errno === null ? error.message : error.message.replace(numberPattern, ` (${errno})`);
+  return errno === null ? error.message : error.message.replace(NUMBER_PATTERN, ` (${errno})`);
 }
 
 /** Shape of `message`: `Cannot write stdout: No space left on device (ENOSPC)`. */

@@ -2,7 +2,7 @@
 
 export { Database as DB, type DatabaseStatus } from "./engine/database.ts";
 export type { RequestOptions, WriteOptions } from "./engine/database.ts";
-export { type Entry, type EntryInput, setCommand } from "./format/entry.ts";
+export { type Entry, type EntryInput, SET_COMMAND } from "./format/entry.ts";
 export {
   DatabaseBusyError,
   DatabaseFailedError,
@@ -10,7 +10,7 @@ export {
   InvalidKeyError,
   StorageFullError,
 } from "./engine/errors.ts";
-export { type SyncMode, syncModes } from "./engine/group_commit.ts";
+export { SYNC_MODES, type SyncMode } from "./engine/group_commit.ts";
 export { EntryList, Log } from "./engine/log.ts";
 export { init, type InitOptions } from "./engine/open.ts";
 export { goEntry } from "./convert/original_json.ts";

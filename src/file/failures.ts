@@ -5,26 +5,26 @@
 
 import { OsError } from "../../ffi/mod.ts";
 
-const fullCodes: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
-const scarceCodes: readonly string[] = ["EMFILE", "ENFILE", "ENOMEM", "ENOLCK"];
-const syncCalls: readonly string[] = ["fsync", "fdatasync", "syncfs", "msync", "sync"];
-const readCalls: readonly string[] = ["read", "open", "stat", "fstat"];
-const readCodes: readonly string[] = ["EIO", "EBADMSG", "EUCLEAN"];
-const closedCodes: readonly string[] = ["EACCES", "EPERM", "ENXIO", "EISDIR", "ELOOP"];
+const FULL_CODES: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];
+const SCARCE_CODES: readonly string[] = ["EMFILE", "ENFILE", "ENOMEM", "ENOLCK"];
+const SYNC_CALLS: readonly string[] = ["fsync", "fdatasync", "syncfs", "msync", "sync"];
+const READ_CALLS: readonly string[] = ["read", "open", "stat", "fstat"];
+const READ_CODES: readonly string[] = ["EIO", "EBADMSG", "EUCLEAN"];
+const CLOSED_CODES: readonly string[] = ["EACCES", "EPERM", "ENXIO", "EISDIR", "ELOOP"];
 
 /** True for ENOSPC, EDQUOT and EFBIG. A failed sync is never of this kind. */
 export function isDiskFull(error: unknown): error is OsError {
-  return error instanceof OsError && fullCodes.includes(error.code) && !isSyncFailure(error);
+  return error instanceof OsError && FULL_CODES.includes(error.code) && !isSyncFailure(error);
 }
 
 /** True where a sync failed: what was written before it may be lost, and the kernel forgets that. */
 export function isSyncFailure(error: unknown): error is OsError {
-  return error instanceof OsError && syncCalls.includes(error.syscall);
+  return error instanceof OsError && SYNC_CALLS.includes(error.syscall);
 }
 
 /** True where the process or the system has too many files open, or too little memory, for now. */
 export function isOutOfResources(error: unknown): error is OsError {
-  return error instanceof OsError && scarceCodes.includes(error.code);
+  return error instanceof OsError && SCARCE_CODES.includes(error.code);
 }
 
 /**
@@ -32,8 +32,8 @@ export function isOutOfResources(error: unknown): error is OsError {
  * of a write or a sync is another matter: then nobody knows what is on disk.
  */
 export function isReadFailure(error: unknown): error is OsError {
-  return error instanceof OsError && readCodes.includes(error.code) &&
-    readCalls.includes(error.syscall);
+  return error instanceof OsError && READ_CODES.includes(error.code) &&
+    READ_CALLS.includes(error.syscall);
 }
 
 /**
@@ -41,6 +41,6 @@ export function isReadFailure(error: unknown): error is OsError {
  * look at the name; EACCES of such a look is trouble of the whole directory.
  */
 export function isClosedToUs(error: unknown): error is OsError {
-  if (!(error instanceof OsError) || !closedCodes.includes(error.code)) return false;
+  if (!(error instanceof OsError) || !CLOSED_CODES.includes(error.code)) return false;
   return error.syscall === "open" || error.code === "ELOOP";
 }

@@ -24,7 +24,7 @@ interface Order {
   remaining: number;
 }
 
-const calls: readonly string[] = ["open", "allocate", "write", "sync"];
+const CALLS: readonly string[] = ["open", "allocate", "write", "sync"];
 
 export class FaultPlan {
   readonly #orders: Order[];
@@ -44,8 +44,8 @@ export class FaultPlan {
           `Invalid COUNTD_FAULT ${JSON.stringify(part)}: write ACTION@PLACE#COUNT`,
         );
       }
-      if (action.startsWith("E") && !calls.includes(place)) {
-        throw new UsageError(`Invalid COUNTD_FAULT ${part}: only ${calls.join(", ")} can fail`);
+      if (action.startsWith("E") && !CALLS.includes(place)) {
+        throw new UsageError(`Invalid COUNTD_FAULT ${part}: only ${CALLS.join(", ")} can fail`);
       }
       return { action, place, remaining: Number(count ?? "1") };
     });

@@ -2,7 +2,7 @@
 
 import { returnBlocksFrom } from "../../ffi/mod.ts";
 
-const largeBytes = 2 ** 20;
+const LARGE_BYTES = 2 ** 20;
 
 /**
  * Lets blocks of a mebibyte and more go back to the system when they are freed, for the rest of the
@@ -10,5 +10,5 @@ const largeBytes = 2 ** 20;
  * of a gibibyte, in pieces. Takes no longer than without.
  */
 export function returnLargeBlocks(): void {
-  returnBlocksFrom(largeBytes);
+  returnBlocksFrom(LARGE_BYTES);
 }

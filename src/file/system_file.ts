@@ -7,14 +7,14 @@ import type { FaultPlan } from "./fault.ts";
 import type { FileStatus, LockKind, Mapping, StoredFile } from "./storage.ts";
 import { SystemMapping } from "./system_mapping.ts";
 
-const typeMask = 0o170000;
-const fileType = 0o100000;
-const directoryType = 0o040000;
+const TYPE_MASK = 0o170000;
+const FILE_TYPE = 0o100000;
+const DIRECTORY_TYPE = 0o040000;
 
 export function fileStatus(status: ffi.Status): FileStatus {
-  const type = status.mode & typeMask;
+  const type = status.mode & TYPE_MASK;
   return {
-    kind: type === fileType ? "file" : type === directoryType ? "directory" : "other",
+    kind: type === FILE_TYPE ? "file" : type === DIRECTORY_TYPE ? "directory" : "other",
     size: status.size,
     mode: status.mode & 0o7777,
     device: status.device,
@@ -31,7 +31,7 @@ export class SystemFile implements StoredFile {
   readonly #fault: FaultPlan | null;
   /** Syncs on other threads: the descriptor stays open until they are through. */
   #syncsInFlight = 0;
-  #closeWhenSynced = false;
+  #mustCloseWhenSynced = false;
 
   constructor(descriptor: number, readonly path: string, fault: FaultPlan | null) {
     assert(descriptor >= 0, "A file is made from an open descriptor");
@@ -96,7 +96,7 @@ export class SystemFile implements StoredFile {
       await ffi.fdatasyncAsync(descriptor, this.path);
     } finally {
       this.#syncsInFlight--;
-      if (this.#closeWhenSynced && this.#syncsInFlight === 0) ffi.close(descriptor);
+      if (this.#mustCloseWhenSynced && this.#syncsInFlight === 0) ffi.close(descriptor);
     }
   }
 
@@ -137,7 +137,7 @@ export class SystemFile implements StoredFile {
     if (this.#descriptor === -1) return;
     const descriptor = this.#descriptor;
     this.#descriptor = -1;
-    if (this.#syncsInFlight > 0) this.#closeWhenSynced = true;
+    if (this.#syncsInFlight > 0) this.#mustCloseWhenSynced = true;
     else ffi.close(descriptor);
   }
 

@@ -1,6 +1,6 @@
 /** A mapping of the running system behind `Mapping`. */
 
-import { type MappedMemory, OsError, pageSizeBytes } from "../../ffi/mod.ts";
+import { type MappedMemory, OsError, PAGE_SIZE_BYTES } from "../../ffi/mod.ts";
 import type { Mapping } from "./storage.ts";
 
 export class SystemMapping implements Mapping {
@@ -39,7 +39,7 @@ export class SystemMapping implements Mapping {
 
 function wholePages(offset: number, length: number): { start: number; end: number } {
   return {
-    start: Math.floor(offset / pageSizeBytes) * pageSizeBytes,
-    end: Math.ceil((offset + length) / pageSizeBytes) * pageSizeBytes,
+    start: Math.floor(offset / PAGE_SIZE_BYTES) * PAGE_SIZE_BYTES,
+    end: Math.ceil((offset + length) / PAGE_SIZE_BYTES) * PAGE_SIZE_BYTES,
   };
 }

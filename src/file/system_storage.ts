@@ -1,7 +1,7 @@
 /** The running system behind `Storage`. */
 
 import * as ffi from "../../ffi/mod.ts";
-import { OsError, pageSizeBytes } from "../../ffi/mod.ts";
+import { OsError, PAGE_SIZE_BYTES } from "../../ffi/mod.ts";
 import type { FaultPlan } from "./fault.ts";
 import type {
   FaultPoint,
@@ -26,10 +26,10 @@ export function systemStorage(options: SystemStorageOptions = {}): Storage {
 }
 
 /** Of one read of a directory: about a thousand names. */
-const directoryBatchBytes = 32 * 1024;
+const DIRECTORY_BATCH_BYTES = 32 * 1024;
 
 class SystemStorage implements Storage {
-  readonly pageSize = pageSizeBytes;
+  readonly pageSize = PAGE_SIZE_BYTES;
   readonly #fault: FaultPlan | null;
 
   constructor(fault: FaultPlan | null) {
@@ -43,7 +43,7 @@ class SystemStorage implements Storage {
     if (options.create === undefined || options.create === "never") {
       return new SystemFile(ffi.open(path, { write }), path, this.#fault);
     }
-    for (;;) {
+    while (true) {
       try {
         const descriptor = ffi.open(path, { write, create: true, exclusive: true }, mode);
         const file = new SystemFile(descriptor, path, this.#fault);
@@ -109,8 +109,8 @@ class SystemStorage implements Storage {
     if (!ffi.hasDirectoryBatches()) return yield* this.#listDirectory(path);
     const descriptor = ffi.open(path, { directory: true });
     try {
-      const batch = new Uint8Array(directoryBatchBytes);
-      for (;;) {
+      const batch = new Uint8Array(DIRECTORY_BATCH_BYTES);
+      while (true) {
         const names = ffi.readNames(descriptor, batch, path);
         if (names === null) return;
         yield* names;

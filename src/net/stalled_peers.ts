@@ -5,9 +5,9 @@ import type { Events } from "../base/events.ts";
 import type { Figure } from "../base/metrics.ts";
 
 /** A peer that takes nothing for this long is cut off. */
-export const stalledMs = 30_000;
+export const STALLED_MS = 30_000;
 /** How often a server looks for such peers. */
-export const stalledLookMs = 1000;
+export const STALLED_LOOK_MS = 1000;
 
 /** A connection as far as this is concerned. */
 export interface Answering {
@@ -16,7 +16,7 @@ export interface Answering {
   close(): void;
 }
 
-/** Closes the connections whose peers have taken nothing for `stalledMs`; counts and reports each. */
+/** Closes the connections whose peers have taken nothing for `STALLED_MS`; counts and reports each. */
 export function closeStalled(
   connections: Iterable<Answering>,
   { clock, events, stalled }: {
@@ -28,7 +28,7 @@ export function closeStalled(
   const nowMs = clock.nowMs();
   for (const connection of connections) {
     const sinceMs = connection.writingSinceMs;
-    if (sinceMs === null || nowMs - sinceMs < stalledMs) continue;
+    if (sinceMs === null || nowMs - sinceMs < STALLED_MS) continue;
     stalled.value += 1;
     events.report("warn", "connection closed: it takes no answers", {
       stalled_ms: Math.round(nowMs - sinceMs),

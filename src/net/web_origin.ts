@@ -25,10 +25,10 @@ export class RefusedRequestError extends Error {
 }
 
 /** A name, an IPv4 address or an IPv6 address in brackets, and perhaps a port. */
-const authorityPattern = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,255})(?::([0-9]{0,5}))?$/i;
+const AUTHORITY_PATTERN = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,255})(?::([0-9]{0,5}))?$/i;
 /** No DNS name has this form: browsers take each name whose last label is a number for an address. */
-const ipv4Pattern = /^(?:\d{1,3}\.){3}\d{1,3}$/;
-const urlPattern = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?/i;
+const IPV4_PATTERN = /^(?:\d{1,3}\.){3}\d{1,3}$/;
+const URL_PATTERN = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?/i;
 const PORT_MAX = 65_535;
 
 /**
@@ -42,7 +42,7 @@ export function targetOf({ url, headers }: WebRequest, listenHost: string): WebT
   const host = headers.get("host");
   if (host !== null) refuseUnknown(host, listenHost);
   // Differs from the header if the request line or HTTP/2 names a host, or there is no header.
-  const [, authority = "", path = "", query = ""] = urlPattern.exec(url) ?? [];
+  const [, authority = "", path = "", query = ""] = URL_PATTERN.exec(url) ?? [];
   if (authority !== host) refuseUnknown(authority, listenHost);
   const origin = headers.get("origin");
   if (origin !== null && withoutPort80(origin) !== withoutPort80(`http://${authority}`)) {
@@ -52,7 +52,7 @@ export function targetOf({ url, headers }: WebRequest, listenHost: string): WebT
 }
 
 function refuseUnknown(authority: string, listenHost: string): void {
-  const [, host, port] = authorityPattern.exec(authority) ?? [];
+  const [, host, port] = AUTHORITY_PATTERN.exec(authority) ?? [];
   if (host === undefined || Number(port ?? "") > PORT_MAX) {
     throw new RefusedRequestError(400, "The Host header must be HOST or HOST:PORT");
   }
@@ -69,7 +69,7 @@ function refuseUnknown(authority: string, listenHost: string): void {
 
 function isAlwaysKnown(host: string): boolean {
   return host === "localhost" || host.endsWith(".localhost") || host.startsWith("[") ||
-    ipv4Pattern.test(host);
+    IPV4_PATTERN.test(host);
 }
 
 function withoutPort80(origin: string): string {

@@ -8,12 +8,12 @@ import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
 import type { Metrics } from "../base/metrics.ts";
 
-const restartMsFirst = 100;
-const restartMsLast = 10_000;
+const RESTART_MS_FIRST = 100;
+const RESTART_MS_LAST = 10_000;
 /** A worker that lived this long starts the back-off anew. */
-const healthyMs = 30_000;
+const HEALTHY_MS = 30_000;
 /** How long a worker may take for its last fold before it is ended. */
-const stopMs = 30_000;
+const STOP_MS = 30_000;
 
 export interface WorkerProcessOptions {
   /** What this program is called with to be `countd worker … --until-stdin-ends`. */
@@ -22,7 +22,7 @@ export interface WorkerProcessOptions {
 
 export class WorkerProcess {
   #child: Deno.ChildProcess | null = null;
-  #stopping = false;
+  #isStopping = false;
   readonly #stop = new AbortController();
   readonly #kept: Promise<void>;
 
@@ -46,15 +46,15 @@ export class WorkerProcess {
 
   async #keepAlive(): Promise<void> {
     const { clock, events, metrics, signal } = this.surroundings;
-    let delayMs = restartMsFirst;
-    while (!this.#stopping) {
+    let delayMs = RESTART_MS_FIRST;
+    while (!this.#isStopping) {
       const startMs = clock.nowMs();
       const end = await this.#runOnce();
-      if (this.#stopping) return;
+      if (this.#isStopping) return;
       // A terminal asks the whole group to stop. The writer may still bring something to fold.
       if (signal.aborted && !(end instanceof Error) && end.code === 0) continue;
       metrics.counter("countd_restarts_total").value += 1;
-      if (clock.nowMs() - startMs > healthyMs) delayMs = restartMsFirst;
+      if (clock.nowMs() - startMs > HEALTHY_MS) delayMs = RESTART_MS_FIRST;
       if (end instanceof Error) {
         events.report("error", "worker could not be started", {
           reason: end.message,
@@ -68,7 +68,7 @@ export class WorkerProcess {
         });
       }
       await clock.sleep(delayMs, this.#stop.signal);
-      delayMs = Math.min(restartMsLast, delayMs * 2);
+      delayMs = Math.min(RESTART_MS_LAST, delayMs * 2);
     }
   }
 
@@ -95,7 +95,7 @@ export class WorkerProcess {
 
   /** Lets the worker finish its fold, then returns; one that hangs is ended. */
   async stop(): Promise<void> {
-    this.#stopping = true;
+    this.#isStopping = true;
     this.#stop.abort();
     const child = this.#child;
     if (child !== null) {
@@ -106,7 +106,7 @@ export class WorkerProcess {
         } catch {
           // It ended in this moment.
         }
-      }, stopMs);
+      }, STOP_MS);
       await child.status;
       clearTimeout(timer);
     }

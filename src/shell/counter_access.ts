@@ -11,11 +11,11 @@ import type { Events } from "../base/events.ts";
 import { Metrics } from "../base/metrics.ts";
 import { ReadClient, type ServerAddress, WriteClient } from "../counters/client/mod.ts";
 import {
-  backlogBytesDefault,
+  BACKLOG_BYTES_DEFAULT,
   type BatchFiller,
   DataDirectory,
   describeSelf,
-  poolLogsDefault,
+  POOL_LOGS_DEFAULT,
 } from "../counters/commitlog/mod.ts";
 import type { Storage } from "../file/mod.ts";
 import { Reader } from "../counters/read/mod.ts";
@@ -132,8 +132,8 @@ class LogCounterWriter implements CounterWriter {
       const writer = await LogWriter.start(directory, {
         sync: "always",
         syncIntervalMs: 1000,
-        logs: poolLogsDefault,
-        backlogBytes: backlogBytesDefault,
+        logs: POOL_LOGS_DEFAULT,
+        backlogBytes: BACKLOG_BYTES_DEFAULT,
         sealAfterMs: 1000,
       }, { clock, events, metrics: new Metrics() });
       return new LogCounterWriter(directory, writer);

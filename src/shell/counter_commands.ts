@@ -17,7 +17,7 @@ const counter: Parameter = { name: "KEY", kind: "counter" };
 
 const text = new TextDecoder();
 /** Stands in the place of a number of counters that nobody can tell. */
-const damaged = new TextEncoder().encode("damaged");
+const DAMAGED = new TextEncoder().encode("damaged");
 
 function wholeNumber(word: Uint8Array, name: string): bigint {
   const shown = text.decode(word);
@@ -67,7 +67,7 @@ async function* keyspaceRows(session: Session) {
   while (true) {
     await session.breathe();
     const some = await session.read((reader) => reader.keyspaces(after));
-    for (const { name, counters } of some) yield [name, counters ?? damaged];
+    for (const { name, counters } of some) yield [name, counters ?? DAMAGED];
     const last = some.at(-1);
     if (last === undefined) return;
     after = last.name;

@@ -34,7 +34,7 @@ const DELETE = "\x7f";
 const HISTORY_LINES_MAX = 1000;
 
 /** Keys that are looked at before readline sees them. */
-const watchedKeys = new RegExp(`[${CTRL_C}${NEWLINE}${ENTER}${CTRL_R}${CTRL_Z}]`);
+const WATCHED_KEYS = new RegExp(`[${CTRL_C}${NEWLINE}${ENTER}${CTRL_R}${CTRL_Z}]`);
 
 export class LineEditor implements Disposable {
   readonly #options: LineEditorOptions;
@@ -125,7 +125,7 @@ export class LineEditor implements Disposable {
         this.#searchKey(this.#takeSearchKey());
         continue;
       }
-      const at = this.#pending.search(watchedKeys);
+      const at = this.#pending.search(WATCHED_KEYS);
       if (at !== 0) {
         this.#handOn(this.#take(at === -1 ? this.#pending.length : at));
         continue;

@@ -36,8 +36,8 @@ export const TEMPORARY_DIRECTORY = ".countd-temporary";
 export const TEMPORARY_NAME_DIGITS = 16;
 
 /** What the flockd written in Go calls a value that it has not finished. */
-const foreignTemporaryName = /\.kv[0-9]{1,10}$/;
-const temporaryName = new RegExp(`^[0-9a-f]{${TEMPORARY_NAME_DIGITS}}$`);
+const FOREIGN_TEMPORARY_NAME = /\.kv[0-9]{1,10}$/;
+const TEMPORARY_NAME = new RegExp(`^[0-9a-f]{${TEMPORARY_NAME_DIGITS}}$`);
 const utf8 = new TextEncoder();
 
 /** Throws `InvalidKeyError` for what rule 1 forbids; the same for every call. */
@@ -79,11 +79,11 @@ export function mayHoldTables(name: string): boolean {
 }
 
 export function isTemporaryName(name: string): boolean {
-  return temporaryName.test(name);
+  return TEMPORARY_NAME.test(name);
 }
 
 export function isForeignTemporaryName(name: string): boolean {
-  return foreignTemporaryName.test(name);
+  return FOREIGN_TEMPORARY_NAME.test(name);
 }
 
 /** A name that no living temporary file has, for all that chance allows: 64 random bits. */

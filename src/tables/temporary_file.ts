@@ -25,7 +25,7 @@ const BIRTHS_MAX = 100;
 export class TemporaryFile implements Disposable {
   readonly #storage: Storage;
   readonly #file: StoredFile;
-  #named = false;
+  #isNamed = false;
 
   constructor(storage: Storage, file: StoredFile) {
     this.#storage = storage;
@@ -36,7 +36,7 @@ export class TemporaryFile implements Disposable {
   replace(path: string): void {
     this.#storage.reach("table.rename.before");
     this.#storage.rename(this.#file.path, path);
-    this.#named = true;
+    this.#isNamed = true;
     this.#storage.reach("table.rename.after");
   }
 
@@ -51,13 +51,13 @@ export class TemporaryFile implements Disposable {
     }
     this.#storage.reach("table.link.after");
     this.#storage.unlink(this.#file.path);
-    this.#named = true;
+    this.#isNamed = true;
     return true;
   }
 
   [Symbol.dispose](): void {
     try {
-      if (!this.#named) this.#storage.unlink(this.#file.path);
+      if (!this.#isNamed) this.#storage.unlink(this.#file.path);
     } catch {
       // The call already fails for its own reason; the file is swept once its lock is gone.
     } finally {

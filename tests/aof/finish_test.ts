@@ -1,7 +1,7 @@
 /** Finishing: A36 to A38, and a kill between its steps. */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { Aof, ErrClosed, FileState, magicCheckpoint, RecoveryKind } from "../../src/aof/mod.ts";
+import { Aof, ErrClosed, FileState, MAGIC_CHECKPOINT, RecoveryKind } from "../../src/aof/mod.ts";
 import { Faults, faultyStorage } from "../support/faulty_storage.ts";
 import {
   assertChecks,
@@ -18,7 +18,7 @@ import {
   withFile,
 } from "./support.ts";
 
-const checkpointMark = littleEndian(magicCheckpoint);
+const checkpointMark = littleEndian(MAGIC_CHECKPOINT);
 
 Deno.test("A36 finish puts the checkpoint mark, cuts the file behind it, and wakes tailers", async () => {
   await withFile(async (path) => {

@@ -3,11 +3,11 @@ import {
   createFile,
   ErrEndOfFile,
   Geometry,
-  growthStepDefault,
+  GROWTH_STEP_DEFAULT,
   openFile,
-  sizeNowDefault,
-  sizeUpperDefault,
-  sizeUpperMax,
+  SIZE_NOW_DEFAULT,
+  SIZE_UPPER_DEFAULT,
+  SIZE_UPPER_MAX,
 } from "../../src/aof/mod.ts";
 import { UsageError } from "../../src/base/errors.ts";
 
@@ -15,9 +15,9 @@ const page = 4096;
 
 Deno.test("The defaults are one page, one page a step, 16 MiB at most", () => {
   const geometry = createFile().validate(page);
-  assertEquals(geometry.sizeNow, sizeNowDefault);
-  assertEquals(geometry.growthStep, growthStepDefault);
-  assertEquals(geometry.sizeUpper, sizeUpperDefault);
+  assertEquals(geometry.sizeNow, SIZE_NOW_DEFAULT);
+  assertEquals(geometry.growthStep, GROWTH_STEP_DEFAULT);
+  assertEquals(geometry.sizeUpper, SIZE_UPPER_DEFAULT);
   assertEquals(geometry.create, true);
   assertEquals(openFile.create, false);
 });
@@ -32,7 +32,7 @@ Deno.test("Validate rounds up to whole pages of the system and keeps the upper s
 });
 
 Deno.test("Validate refuses sizes that are no whole bytes or too large", () => {
-  for (const sizeUpper of [0.5, NaN, Infinity, sizeUpperMax + 1]) {
+  for (const sizeUpper of [0.5, NaN, Infinity, SIZE_UPPER_MAX + 1]) {
     assertThrows(() => new Geometry({ sizeUpper }).validate(page), UsageError, "sizeUpper");
   }
 });

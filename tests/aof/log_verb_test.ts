@@ -1,13 +1,13 @@
 /** `countd log`: looking into append-only files and commit logs from the command line. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { Aof, magicCheckpoint } from "../../src/aof/mod.ts";
+import { Aof, MAGIC_CHECKPOINT } from "../../src/aof/mod.ts";
 import { giveToOrdinaryUser } from "../support/ordinary_user.ts";
 import { type Ended, runCountd, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { concat, creating, littleEndian, storage, tailMark, text, withFile } from "./support.ts";
 
-const checkpointMark = littleEndian(magicCheckpoint);
+const checkpointMark = littleEndian(MAGIC_CHECKPOINT);
 
 /** What must be the same after a look. */
 function stateOf(path: string): unknown {

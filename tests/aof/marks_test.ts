@@ -8,9 +8,9 @@ import {
   Aof,
   Geometry,
   Magic,
-  magicCheckpoint,
+  MAGIC_CHECKPOINT,
+  MAGIC_TAIL,
   magicDefault,
-  magicTail,
   recoverWithMagic,
   Recovery,
   RecoveryKind,
@@ -201,8 +201,8 @@ function partStates(states: Uint8Array[], { size, end, magic }: {
 /** One magic for each way in which the marks are stored. */
 const magicsToTry: Record<string, Magic> = {
   "the original's": magicDefault,
-  "no ordinary number": new Magic(0xfff0_1234_5678_9abcn, magicCheckpoint),
-  "a low fifth byte": new Magic(0x419b_9c02_0304_0506n, magicCheckpoint),
+  "no ordinary number": new Magic(0xfff0_1234_5678_9abcn, MAGIC_CHECKPOINT),
+  "a low fifth byte": new Magic(0x419b_9c02_0304_0506n, MAGIC_CHECKPOINT),
 };
 
 const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
@@ -289,7 +289,7 @@ Deno.test("The pending word holds the upper 24 bits of the tail mark and the len
     pending.begin(0, length);
     const word = new DataView(bytes.buffer).getBigUint64(0, true);
     assertEquals(word & 0xff_ffff_ffffn, BigInt(length));
-    assertEquals(word >> 40n, magicTail >> 40n);
+    assertEquals(word >> 40n, MAGIC_TAIL >> 40n);
   }
   pending.commit(0);
   assertEquals(bytes, tailMark);

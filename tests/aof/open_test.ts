@@ -12,7 +12,7 @@ import {
   ErrReadPermission,
   FileState,
   Geometry,
-  magicCheckpoint,
+  MAGIC_CHECKPOINT,
   magicDisabled,
   recoverWithMagic,
   Recovery,
@@ -35,7 +35,7 @@ import {
   withFile,
 } from "./support.ts";
 
-const checkpointMark = littleEndian(magicCheckpoint);
+const checkpointMark = littleEndian(MAGIC_CHECKPOINT);
 
 Deno.test("A01 create makes a file of sizeNow zeros without data, ready for writes", async () => {
   await withFile((path) => {

@@ -3,10 +3,10 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
   Magic,
-  magicCheckpoint,
+  MAGIC_CHECKPOINT,
+  MAGIC_TAIL,
   magicDefault,
   magicDisabled,
-  magicTail,
   recoverWithMagic,
   Recovery,
   recoveryDefault,
@@ -17,7 +17,7 @@ import {
 import { concat, littleEndian, tailMark, text } from "./support.ts";
 
 const { Empty, Corrupted, Tail, Checkpoint, Panic } = RecoveryKind;
-const checkpointMark = littleEndian(magicCheckpoint);
+const checkpointMark = littleEndian(MAGIC_CHECKPOINT);
 
 /** The parts behind each other, followed by zeros up to `length`. */
 function file(length: number, ...parts: Uint8Array[]): Uint8Array {
@@ -41,7 +41,7 @@ function assertFound(
 Deno.test("The marks are the bytes of the original library", () => {
   assertEquals([...tailMark], [170, 36, 117, 84, 99, 156, 155, 65]);
   assertEquals([...checkpointMark], [44, 219, 31, 242, 165, 172, 120, 248]);
-  assertEquals(magicTail, 4727544184288126122n);
+  assertEquals(MAGIC_TAIL, 4727544184288126122n);
 });
 
 Deno.test("A25 a file of zeros is empty", () => {
@@ -153,7 +153,7 @@ Deno.test("Marks are in use when neither is 0", () => {
 });
 
 Deno.test("Marks that could not be told apart end in the outcome Panic with an error", () => {
-  for (const magic of [new Magic(1n, magicCheckpoint), new Magic(magicTail, magicTail + 1n)]) {
+  for (const magic of [new Magic(1n, MAGIC_CHECKPOINT), new Magic(MAGIC_TAIL, MAGIC_TAIL + 1n)]) {
     const result = recoverWithMagic(4096, file(4096, text("x")), magic);
     assertEquals(result.outcome, Panic);
     assertStringIncludes(result.err?.message ?? "", "Invalid magic");

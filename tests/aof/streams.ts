@@ -1,6 +1,6 @@
 /** Bytes that a reader can check: numbered records, and payloads full of marks. */
 
-import { type AppendFunc, magicCheckpoint, magicTail } from "../../src/aof/mod.ts";
+import { type AppendFunc, MAGIC_CHECKPOINT, MAGIC_TAIL } from "../../src/aof/mod.ts";
 import { Random } from "../support/random.ts";
 import { concat, littleEndian } from "./support.ts";
 
@@ -64,8 +64,8 @@ export class RecordCheck {
 /** Parts of a stream: some with marks inside, at the end, or cut; some of zeros. */
 export function* stream(seed: number): Generator<Uint8Array> {
   const random = new Random(seed);
-  const tail = littleEndian(magicTail);
-  const checkpoint = littleEndian(magicCheckpoint);
+  const tail = littleEndian(MAGIC_TAIL);
+  const checkpoint = littleEndian(MAGIC_CHECKPOINT);
   const pending = concat(littleEndian(9n).subarray(0, 5), tail.subarray(5));
   for (;;) {
     const mark = random.pick([tail, checkpoint, pending]);
@@ -90,7 +90,7 @@ export function* stream(seed: number): Generator<Uint8Array> {
 
 /** What a process that dies in mid-write was writing. */
 export function dyingPayload(kind: string, length: number): Uint8Array {
-  const mark = littleEndian(kind === "tail" ? magicTail : magicCheckpoint);
+  const mark = littleEndian(kind === "tail" ? MAGIC_TAIL : MAGIC_CHECKPOINT);
   return Uint8Array.from(
     { length },
     (_, index) => kind === "text" ? 65 + (index % 26) : mark[index % 8] as number,

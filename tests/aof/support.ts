@@ -7,9 +7,9 @@ import {
   type ClosedEvent,
   type Consumer,
   Geometry,
-  magicTail,
+  MAGIC_TAIL,
   type ReadEvent,
-  type stopTailing,
+  type STOP_TAILING,
 } from "../../src/aof/mod.ts";
 import { type Storage, systemStorage } from "../../src/file/mod.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
@@ -30,7 +30,7 @@ export function littleEndian(value: bigint): Uint8Array {
   return bytes;
 }
 
-export const tailMark = littleEndian(magicTail);
+export const tailMark = littleEndian(MAGIC_TAIL);
 
 export function concat(...parts: Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
@@ -90,10 +90,10 @@ export class Recorder implements Consumer {
   readonly closed: ClosedEvent[] = [];
 
   constructor(
-    readonly takes: (event: ReadEvent) => number | typeof stopTailing = (event) => event.end,
+    readonly takes: (event: ReadEvent) => number | typeof STOP_TAILING = (event) => event.end,
   ) {}
 
-  pollRead(event: ReadEvent): number | typeof stopTailing {
+  pollRead(event: ReadEvent): number | typeof STOP_TAILING {
     const { begin, end, eof, reason } = event;
     this.seen.push({ begin, end, eof, reason, text: textOf(event.tail) });
     return this.takes(event);

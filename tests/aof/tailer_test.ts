@@ -8,7 +8,7 @@ import {
   PollReason,
   Reactor,
   type ReadEvent,
-  stopTailing,
+  STOP_TAILING,
   TailerState,
 } from "../../src/aof/mod.ts";
 import { systemClock } from "../../src/base/clock.ts";
@@ -165,7 +165,7 @@ Deno.test("A44 closing a tailer or its file calls back once with the reason", as
   await withFile(async (path) => {
     const aof = Aof.open(storage, path, { geometry: creating() });
     aof.write(text("data"));
-    const recorders = [new Recorder(), new Recorder(), new Recorder(() => stopTailing)];
+    const recorders = [new Recorder(), new Recorder(), new Recorder(() => STOP_TAILING)];
     const tailers = recorders.map((recorder) => aof.subscribe(recorder));
     tailers[0]?.close();
     tailers[0]?.close();

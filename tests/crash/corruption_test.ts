@@ -9,7 +9,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CorruptError, CountdError, UsageError } from "../../src/base/errors.ts";
 import { checkDirectory, clearFailed, repair } from "../../src/admin/mod.ts";
 import { DataDirectory, nameOfSlot } from "../../src/counters/commitlog/mod.ts";
-import { controlBytes, controlLayout } from "../../src/counters/commitlog/control_layout.ts";
+import { CONTROL_BYTES, controlLayout } from "../../src/counters/commitlog/control_layout.ts";
 import type { Storage } from "../../src/file/mod.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import type { SimulatedDisk } from "../support/simulated_disk.ts";
@@ -99,7 +99,7 @@ Deno.test("A flipped format number is damage and repaired, another format is ref
     oracle.judge(keyspaceTotals(storage));
   }
   const storage = disk.twin().process("test");
-  const other = disk.files().get(path)!.live.slice(0, controlBytes);
+  const other = disk.files().get(path)!.live.slice(0, CONTROL_BYTES);
   const view = new DataView(other.buffer);
   view.setUint32(controlLayout.version.offset, 2, true);
   const { offset } = controlLayout.checksum;

@@ -10,7 +10,7 @@ import {
   type BatchFiller,
   DataDirectory,
   type DirectorySizes,
-  freeMode,
+  FREE_MODE,
   HeldLog,
   type Holder,
   listSlots,
@@ -315,7 +315,7 @@ function verifyPool(storage: Storage, least: number): void {
     using reader = LogReader.open(directory, slot);
     assertEquals(reader?.capture()?.state, "free", `${path} after the fold`);
     const status = storage.status(path);
-    assertEquals(status.mode, freeMode, `mode of ${path}`);
+    assertEquals(status.mode, FREE_MODE, `mode of ${path}`);
     assertEquals(status.links, 1, `links of ${path}`);
   }
 }

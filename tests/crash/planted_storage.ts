@@ -4,11 +4,11 @@
  */
 
 import {
-  frameAlignmentBytes,
-  frameHeadBytes,
+  FRAME_ALIGNMENT_BYTES,
+  FRAME_HEAD_BYTES,
+  FRAME_MAGIC,
   frameLayout,
-  frameMagic,
-  headPageBytes,
+  HEAD_PAGE_BYTES,
 } from "../../src/counters/commitlog/layout.ts";
 import {
   FrameCodec,
@@ -128,7 +128,7 @@ function forEachLog(
   for (const slot of listSlots(storage, logs).slots) {
     using file = storage.open(pathOfSlot(logs, slot), { access: "write" });
     using mapping = file.map(file.status().size, "write");
-    const newest = newestHeader(mapping.bytes.subarray(0, headPageBytes));
+    const newest = newestHeader(mapping.bytes.subarray(0, HEAD_PAGE_BYTES));
     if (newest === null) continue;
     visit(new LogBytes(mapping.bytes), slot, newest.header.generation);
   }
@@ -139,10 +139,10 @@ function adoptOldFrames(log: LogBytes, slot: number, generation: bigint): void {
   if (generation < 2n) return;
   const old = new FrameCodec({ slot, generation: generation - 1n });
   const next = new FrameCodec({ slot, generation });
-  for (let offset = headPageBytes; offset + frameHeadBytes < log.bytes.length;) {
+  for (let offset = HEAD_PAGE_BYTES; offset + FRAME_HEAD_BYTES < log.bytes.length;) {
     const length = old.verify(log, offset, log.bytes.length);
     if (length === 0) {
-      offset += frameAlignmentBytes;
+      offset += FRAME_ALIGNMENT_BYTES;
       continue;
     }
     const durable = frameDurable(log, offset);
@@ -154,13 +154,13 @@ function adoptOldFrames(log: LogBytes, slot: number, generation: bigint): void {
 /** What a missing checksum comes to: whatever looks like a frame passes. */
 function forgiveFrames(log: LogBytes, slot: number, generation: bigint): void {
   const codec = new FrameCodec({ slot, generation });
-  for (let offset = headPageBytes; offset + frameHeadBytes < log.bytes.length;) {
+  for (let offset = HEAD_PAGE_BYTES; offset + FRAME_HEAD_BYTES < log.bytes.length;) {
     const length = log.view.getUint32(offset, true);
-    const looksRight = length > frameHeadBytes && length % frameAlignmentBytes === 0 &&
+    const looksRight = length > FRAME_HEAD_BYTES && length % FRAME_ALIGNMENT_BYTES === 0 &&
       offset + length <= log.bytes.length &&
-      log.view.getUint16(offset + frameLayout.magic.offset, true) === frameMagic;
+      log.view.getUint16(offset + frameLayout.magic.offset, true) === FRAME_MAGIC;
     if (!looksRight) {
-      offset += frameAlignmentBytes;
+      offset += FRAME_ALIGNMENT_BYTES;
       continue;
     }
     const durable = Math.min(frameDurable(log, offset), offset);

@@ -13,7 +13,7 @@ import {
   MappedMemory,
   open,
   OsError,
-  pageSizeBytes,
+  PAGE_SIZE_BYTES,
   pread,
   pwrite,
   rangeLockConflicts,
@@ -156,17 +156,17 @@ Deno.test("A view of a mapping ends with it, and unmapping twice is harmless", a
   await withTemporaryDirectory((directory) => {
     const path = `${directory}/mapped`;
     const file = create(path);
-    allocate(file, 0, 2 * pageSizeBytes, path);
-    const memory = MappedMemory.map(file, 2 * pageSizeBytes, { writable: true, path });
+    allocate(file, 0, 2 * PAGE_SIZE_BYTES, path);
+    const memory = MappedMemory.map(file, 2 * PAGE_SIZE_BYTES, { writable: true, path });
     const bytes = new Uint8Array(memory.buffer);
-    const words = new BigInt64Array(memory.buffer, pageSizeBytes, 1);
+    const words = new BigInt64Array(memory.buffer, PAGE_SIZE_BYTES, 1);
     bytes[3] = 9;
     Atomics.store(words, 0, -5n);
-    memory.flush(0, 2 * pageSizeBytes);
+    memory.flush(0, 2 * PAGE_SIZE_BYTES);
     memory.unmap();
     memory.unmap();
     assertEquals([bytes.length, words.length, bytes[3]], [0, 0, undefined]);
-    assertThrows(() => memory.flush(0, pageSizeBytes), OsError, "EBADF");
+    assertThrows(() => memory.flush(0, PAGE_SIZE_BYTES), OsError, "EBADF");
     const back = new Uint8Array(4);
     pread(file, back, 0, path);
     assertEquals(back[3], 9);

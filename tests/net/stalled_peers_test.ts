@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Metrics } from "../../src/base/metrics.ts";
-import { closeStalled, stalledMs } from "../../src/net/stalled_peers.ts";
+import { closeStalled, STALLED_MS } from "../../src/net/stalled_peers.ts";
 import { clockAt } from "../support/fixed_clock.ts";
 
 Deno.test("A peer that takes none of its answers for half a minute is cut off, counted, and said so", () => {
@@ -20,7 +20,7 @@ Deno.test("A peer that takes none of its answers for half a minute is cut off, c
       stalled,
       events: { report: (_level, event) => void said.push(event) },
     });
-  clock.advance(stalledMs - 1);
+  clock.advance(STALLED_MS - 1);
   look();
   assertEquals([closed, stalled.value], [[], 0]);
   clock.advance(1);

@@ -17,7 +17,7 @@ import {
   ErrWouldBlock,
 } from "./errors.ts";
 import { type Geometry, roundUp } from "./geometry.ts";
-import { markSize } from "../marks/magic.ts";
+import { MARK_SIZE } from "../marks/magic.ts";
 import type { Marks, StoreAtOnce } from "../marks/marks.ts";
 import type { Parts } from "./parts.ts";
 import type { PublishedSize } from "../tail/published_size.ts";
@@ -60,7 +60,7 @@ export class Appender {
     this.#bytes = parts.region.bytes;
     this.#geometry = parts.geometry;
     this.#marks = parts.marks;
-    this.markSize = parts.marks === null ? 0 : markSize;
+    this.markSize = parts.marks === null ? 0 : MARK_SIZE;
     this.#published = parts.published;
     this.#size = parts.size;
     this.#subscriptions = subscriptions;

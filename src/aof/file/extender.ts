@@ -2,8 +2,8 @@
  * Extends files ahead of the writes, between turns of the event loop, so that a non-blocking write
  * finds room and a blocking one rarely extends in its own path.
  *
- * How far ahead follows the pace of each file: twice what it wrote in `horizonMs` at the pace of the time
- * since its last extension, at least one growth step, at most `aheadBytesMax` at a time.
+ * How far ahead follows the pace of each file: twice what it wrote in `HORIZON_MS` at the pace of the time
+ * since its last extension, at least one growth step, at most `AHEAD_BYTES_MAX` at a time.
  */
 
 import { clearImmediate, setImmediate } from "node:timers";
@@ -13,9 +13,9 @@ import { FileState } from "./file_state.ts";
 import type { ErrorFunc } from "../tail/reactor.ts";
 
 /** For how long a file should not have to be extended again. */
-const horizonMs = 100;
+const HORIZON_MS = 100;
 /** Allocation holds the event loop: more than this is not asked for at once. */
-const aheadBytesMax = 64 * 1024 * 1024;
+const AHEAD_BYTES_MAX = 64 * 1024 * 1024;
 
 interface Pace {
   sizeBytes: number;
@@ -76,7 +76,7 @@ export class Extender {
 
   #extend(aof: Aof, neededBytes: number): void {
     const { growthStep, sizeUpper } = aof.geometry;
-    const aheadBytes = Math.max(growthStep, Math.min(this.#paceBytes(aof), aheadBytesMax));
+    const aheadBytes = Math.max(growthStep, Math.min(this.#paceBytes(aof), AHEAD_BYTES_MAX));
     const enough = Math.max(neededBytes, aof.size) + aheadBytes;
     const stepped = Math.ceil(enough / growthStep) * growthStep;
     aof.extend(Math.min(stepped, sizeUpper));
@@ -93,6 +93,6 @@ export class Extender {
     const bytes = aof.size - pace.sizeBytes;
     pace.sizeBytes = aof.size;
     pace.atMs = nowMs;
-    return 2 * bytes * (horizonMs / elapsedMs);
+    return 2 * bytes * (HORIZON_MS / elapsedMs);
   }
 }

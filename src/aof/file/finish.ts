@@ -1,6 +1,6 @@
 /** Ending a file. A kill between two steps leaves one that is finished, or not, but never broken. */
 
-import { markSize } from "../marks/magic.ts";
+import { MARK_SIZE } from "../marks/magic.ts";
 import type { Parts } from "./parts.ts";
 import { timed } from "./region.ts";
 
@@ -17,7 +17,7 @@ export function finishFile(parts: Parts, size: number, becomesFinished: () => vo
     marks?.finish(size);
     becomesFinished();
     storage?.reach("aof.finish.mark.after");
-    region.cut(marks === null ? size : size + markSize);
+    region.cut(marks === null ? size : size + MARK_SIZE);
     storage?.reach("aof.finish.cut.after");
     region.chmod(readMode);
     storage?.reach("aof.finish.chmod.after");

@@ -12,15 +12,15 @@ import { UsageError } from "../../base/errors.ts";
 import { ErrEndOfFile } from "./errors.ts";
 
 /** Bytes that a file may grow to where nothing else is said: 16 MiB. */
-export const sizeUpperDefault = 1024 * 1024 * 16;
+export const SIZE_UPPER_DEFAULT = 1024 * 1024 * 16;
 /** Larger files would not leave room for the length of a write in the pending word (see marks.ts). */
-export const sizeUpperMax = 2 ** 38;
+export const SIZE_UPPER_MAX = 2 ** 38;
 /** Stands in for the system's page until `validate` is told it. */
-export const pageSizeDefault = 4096;
+export const PAGE_SIZE_DEFAULT = 4096;
 /** A new file is one page long where nothing else is said. */
-export const sizeNowDefault = pageSizeDefault;
+export const SIZE_NOW_DEFAULT = PAGE_SIZE_DEFAULT;
 /** … and grows by one page. */
-export const growthStepDefault = pageSizeDefault;
+export const GROWTH_STEP_DEFAULT = PAGE_SIZE_DEFAULT;
 
 export interface GeometryFields {
   /** Bytes that the file has at least while it is open for appending. */
@@ -45,7 +45,7 @@ export class Geometry implements GeometryFields {
     this.sizeNow = fields.sizeNow ?? 0;
     this.sizeUpper = fields.sizeUpper ?? 0;
     this.growthStep = fields.growthStep ?? 0;
-    this.pageSize = fields.pageSize ?? pageSizeDefault;
+    this.pageSize = fields.pageSize ?? PAGE_SIZE_DEFAULT;
     this.create = fields.create ?? false;
   }
 
@@ -59,18 +59,18 @@ export class Geometry implements GeometryFields {
 
   /**
    * The geometry with its defaults filled in and everything rounded up to whole pages. Throws
-   * `UsageError` for sizes that are no whole numbers or pass `sizeUpperMax`.
+   * `UsageError` for sizes that are no whole numbers or pass `SIZE_UPPER_MAX`.
    */
   validate(pageSize: number = this.pageSize): Geometry {
     for (const field of ["sizeNow", "sizeUpper", "growthStep"] as const) {
-      if (!Number.isSafeInteger(this[field]) || this[field] > sizeUpperMax) {
+      if (!Number.isSafeInteger(this[field]) || this[field] > SIZE_UPPER_MAX) {
         throw new UsageError(
-          `Invalid geometry: ${field} is ${this[field]}, give whole bytes up to ${sizeUpperMax}`,
+          `Invalid geometry: ${field} is ${this[field]}, give whole bytes up to ${SIZE_UPPER_MAX}`,
         );
       }
     }
     const sizeNow = roundUp(Math.max(this.sizeNow, pageSize), pageSize);
-    const wantedUpper = this.sizeUpper <= 0 ? sizeUpperDefault : this.sizeUpper;
+    const wantedUpper = this.sizeUpper <= 0 ? SIZE_UPPER_DEFAULT : this.sizeUpper;
     const sizeUpper = Math.max(roundUp(wantedUpper, pageSize), sizeNow);
     const growthStep = roundUp(Math.max(this.growthStep, pageSize), pageSize);
     assert(sizeNow <= sizeUpper, "The size now is within the upper size");

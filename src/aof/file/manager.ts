@@ -11,14 +11,14 @@ import { ErrClosed } from "./errors.ts";
 import { Extender } from "./extender.ts";
 import { FileState } from "./file_state.ts";
 import type { Geometry } from "./geometry.ts";
-import { sideFileSuffix } from "../marks/layout.ts";
-import { readModeDefault, writeModeDefault } from "./parts.ts";
+import { SIDE_FILE_SUFFIX } from "../marks/layout.ts";
+import { READ_MODE_DEFAULT, WRITE_MODE_DEFAULT } from "./parts.ts";
 import { type ErrorFunc, Reactor } from "../tail/reactor.ts";
 import type { Recovery } from "../marks/recovery.ts";
 import { Stats, type StatsSnapshot } from "./stats.ts";
 
 /** The directory itself is for its owner alone. */
-const directoryMode = 0o700;
+const DIRECTORY_MODE = 0o700;
 
 export interface ManagerOptions {
   /** Permission bits of files that are made; 0 or left out: 0600. */
@@ -57,12 +57,12 @@ export class Manager implements Disposable, AsyncDisposable {
     this.#storage = storage;
     this.directory = directory;
     this.#clock = clock;
-    this.#writeMode = options.writeMode || writeModeDefault;
-    this.#readMode = options.readMode || readModeDefault;
+    this.#writeMode = options.writeMode || WRITE_MODE_DEFAULT;
+    this.#readMode = options.readMode || READ_MODE_DEFAULT;
     this.#ownsReactor = options.reactor === undefined;
     this.reactor = options.reactor ?? new Reactor({ clock, onError });
     this.#extender = new Extender({ clock, onError });
-    makeDirectories(storage, directory, directoryMode);
+    makeDirectories(storage, directory, DIRECTORY_MODE);
   }
 
   /**
@@ -142,9 +142,9 @@ function checkName(name: string): void {
       `Invalid name ${JSON.stringify(name)}: give the name of one file in the manager's directory`,
     );
   }
-  if (name.endsWith(sideFileSuffix)) {
+  if (name.endsWith(SIDE_FILE_SUFFIX)) {
     throw new UsageError(
-      `Invalid name ${JSON.stringify(name)}: ${sideFileSuffix} is the ending of side files`,
+      `Invalid name ${JSON.stringify(name)}: ${SIDE_FILE_SUFFIX} is the ending of side files`,
     );
   }
 }

@@ -10,17 +10,17 @@ import { ErrEmptyFile, ErrIsDirectory, ErrReadPermission } from "./errors.ts";
 import { FileState } from "./file_state.ts";
 import { Geometry, roundUp } from "./geometry.ts";
 import { readLive } from "../marks/live_read.ts";
-import { magicDefault, markSize } from "../marks/magic.ts";
+import { magicDefault, MARK_SIZE } from "../marks/magic.ts";
 import {
   cleanBehind,
   marksOf,
   nothingMore,
   type OpenOptions,
   type Parts,
-  readModeDefault,
+  READ_MODE_DEFAULT,
   recoverOrThrow,
   sizeOf,
-  writeModeDefault,
+  WRITE_MODE_DEFAULT,
 } from "./parts.ts";
 import {
   type Recovery,
@@ -63,7 +63,7 @@ export function openParts(storage: Storage, path: string, options: OpenOptions):
     storage.open(path, {
       access: isReadOnly ? "read" : "write",
       create: status === null ? "exclusive" : "never",
-      mode: options.writeMode ?? writeModeDefault,
+      mode: options.writeMode ?? WRITE_MODE_DEFAULT,
     }));
   const undo: Array<() => void> = [() => file.close()];
   try {
@@ -98,7 +98,7 @@ export function openParts(storage: Storage, path: string, options: OpenOptions):
       side,
       published: side?.size ?? null,
       naming: status === null ? "made" : isReadOnly ? "settled" : "found",
-      readMode: options.readMode ?? readModeDefault,
+      readMode: options.readMode ?? READ_MODE_DEFAULT,
       reactor: options.reactor ?? null,
     };
   } catch (error) {
@@ -169,7 +169,7 @@ function writableParts(file: StoredFile, opening: Opening): Opened {
     if (result.outcome === RecoveryKind.Checkpoint) return { ...base, state: FileState.Eof };
     // Holes would make a later store fail for want of space.
     if (status.allocatedBytes < fileSize) file.allocate(0, fileSize);
-    const wanted = roundUp(Math.max(fileSize, geometry.sizeNow, size + markSize), pageSize);
+    const wanted = roundUp(Math.max(fileSize, geometry.sizeNow, size + MARK_SIZE), pageSize);
     if (wanted > geometry.sizeUpper) {
       throw new FailedError(`Cannot open ${path}: no room for the tail mark behind ${size} bytes`);
     }

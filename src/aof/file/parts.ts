@@ -11,7 +11,7 @@ import { ErrCorrupted } from "./errors.ts";
 import type { FileState } from "./file_state.ts";
 import type { Follower } from "../tail/follower.ts";
 import type { Geometry } from "./geometry.ts";
-import { markSize, markStandsAt } from "../marks/magic.ts";
+import { MARK_SIZE, markStandsAt } from "../marks/magic.ts";
 import { Marks } from "../marks/marks.ts";
 import type { PublishedSize } from "../tail/published_size.ts";
 import type { Reactor } from "../tail/reactor.ts";
@@ -21,8 +21,8 @@ import type { SideFile } from "../tail/side_file.ts";
 import type { Stats } from "./stats.ts";
 
 /** Permission bits of a file while it is written to, and once it is finished. */
-export const writeModeDefault = 0o600;
-export const readModeDefault = 0o444;
+export const WRITE_MODE_DEFAULT = 0o600;
+export const READ_MODE_DEFAULT = 0o444;
 
 /** What every way of opening takes. */
 export interface SharedOptions {
@@ -118,8 +118,8 @@ export function cleanBehind(
   const end = lastNonZero(bytes, fileSize) + 1;
   // A file that was never written to has no mark and needs none.
   if (end === 0) return;
-  if (end === size + markSize && markStandsAt(bytes, size, marks.tail)) return;
-  const word = end - markSize;
+  if (end === size + MARK_SIZE && markStandsAt(bytes, size, marks.tail)) return;
+  const word = end - MARK_SIZE;
   if (word > size && marks.isPending(word, word - size)) {
     marks.takeBack(size, word, fileSize, (stored, offset) => region.storeAtOnce(stored, offset));
   } else {

@@ -6,7 +6,7 @@
 import type { Storage } from "../../file/mod.ts";
 import { isZero } from "./bytes.ts";
 import { inspect, type Inspection, type SideFileContent } from "./inspect.ts";
-import { sideFileFormat, sideFileLayout, sideFileSize } from "./layout.ts";
+import { SIDE_FILE_FORMAT, SIDE_FILE_SIZE, sideFileLayout } from "./layout.ts";
 import type { Magic } from "./magic.ts";
 import { RecoveryKind } from "./recovery.ts";
 
@@ -67,8 +67,8 @@ function checkSide(side: SideFileContent): Violation[] {
   const { format, state, device } = sideFileLayout;
   const violate = (offset: number, message: string) =>
     violations.push({ invariant: 5, path: side.path, offset, message });
-  if (side.length < sideFileSize) violate(side.length, `the side file has ${side.length} bytes`);
-  if (side.format !== sideFileFormat) violate(format.offset, `format ${side.format} is unknown`);
+  if (side.length < SIDE_FILE_SIZE) violate(side.length, `the side file has ${side.length} bytes`);
+  if (side.format !== SIDE_FILE_FORMAT) violate(format.offset, `format ${side.format} is unknown`);
   if (side.state > 1) violate(state.offset, `state ${side.state} is unknown`);
   if (!side.restIsZero) violate(device.offset + device.size, "unused bytes are not 0");
   return violations;

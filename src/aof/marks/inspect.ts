@@ -5,8 +5,8 @@
 
 import { isZero } from "./bytes.ts";
 import type { FileStatus, Storage, StoredFile } from "../../file/mod.ts";
-import { pendingWordLayout, sideFileFormat, sideFileLayout, sideFileSize } from "./layout.ts";
-import { type Magic, magicDefault, MarkBytes, markSize, markStandsAt } from "./magic.ts";
+import { pendingWordLayout, SIDE_FILE_FORMAT, SIDE_FILE_SIZE, sideFileLayout } from "./layout.ts";
+import { type Magic, magicDefault, MARK_SIZE, MarkBytes, markStandsAt } from "./magic.ts";
 import { readLive } from "./live_read.ts";
 import { pendingLengthAt, type RecoveryResult } from "./recovery.ts";
 import { sideFilePath } from "../tail/side_file.ts";
@@ -82,13 +82,13 @@ function marksOf(
 }
 
 function pendingBytesOf(bytes: Uint8Array, { magic, tail }: RecoveryResult): number | null {
-  if (magic.isDisabled() || bytes.length < markSize) return null;
+  if (magic.isDisabled() || bytes.length < MARK_SIZE) return null;
   const { tail: mark } = new MarkBytes(magic);
   let last = bytes.length - 1;
   while (last >= 0 && bytes[last] === 0) last--;
-  const start = last + 1 - markSize;
+  const start = last + 1 - MARK_SIZE;
   const { offset } = pendingWordLayout.sign;
-  for (let index = offset; index < markSize; index++) {
+  for (let index = offset; index < MARK_SIZE; index++) {
     if (bytes[start + index] !== mark[index]) return null;
   }
   return start > tail && pendingLengthAt(bytes, start) === start - tail ? start - tail : null;
@@ -102,7 +102,7 @@ function readSideFile(
   if (storage.statusOrNull(sidePath) === null) return null;
   const file = storage.open(sidePath, { access: "read" });
   try {
-    const bytes = new Uint8Array(sideFileSize);
+    const bytes = new Uint8Array(SIDE_FILE_SIZE);
     return { bytes, length: file.read(bytes, 0) };
   } finally {
     file.close();
@@ -126,7 +126,7 @@ function contentOf(
     format,
     state: view.getUint32(at.state.offset, true),
     upperSize: Number(view.getBigUint64(at.upperSize.offset, true)),
-    speaksOfFile: isOfFile && format === sideFileFormat,
-    restIsZero: isZero(bytes, at.device.offset + at.device.size, sideFileSize),
+    speaksOfFile: isOfFile && format === SIDE_FILE_FORMAT,
+    restIsZero: isZero(bytes, at.device.offset + at.device.size, SIDE_FILE_SIZE),
   };
 }

@@ -29,8 +29,8 @@ const sign = after(length, 3);
 export const pendingWordLayout = { length, sign } as const;
 
 /** Bytes of the side file: one page of any supported system holds the fields, the rest is 0. */
-export const sideFileSize = 4096;
+export const SIDE_FILE_SIZE = 4096;
 /** "asz1": version 1 of the side file. */
-export const sideFileFormat = 0x317a7361;
+export const SIDE_FILE_FORMAT = 0x317a7361;
 
-export const sideFileSuffix = ".size";
+export const SIDE_FILE_SUFFIX = ".size";

@@ -8,9 +8,9 @@ import { isZero } from "./bytes.ts";
 import type { Magic } from "./magic.ts";
 import { recoverWithMagic, RecoveryKind, type RecoveryResult } from "./recovery.ts";
 
-const chunkBytes = 65536;
+const CHUNK_BYTES = 65536;
 /** A writer that always outruns the reader is given up on, with what was read last. */
-const attemptsMax = 20;
+const ATTEMPTS_MAX = 20;
 
 export interface LiveRead {
   /** Everything up to the last byte that is not 0, and zeros. Below the recovered size it is final. */
@@ -24,7 +24,7 @@ export interface LiveRead {
  */
 export function readLive(file: StoredFile, magic: Magic): LiveRead {
   let last: LiveRead | null = null;
-  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const fileSize = file.status().size;
     const bytes = readUpToZeros(file, fileSize);
     const result = { ...recoverWithMagic(bytes.length, bytes, magic), fileSize };
@@ -45,15 +45,15 @@ export function readLive(file: StoredFile, magic: Magic): LiveRead {
 
 /** The file without the chunks of zeros at its end, but with one of them where there are any. */
 function readUpToZeros(file: StoredFile, fileSize: number): Uint8Array {
-  const chunk = new Uint8Array(chunkBytes);
+  const chunk = new Uint8Array(CHUNK_BYTES);
   let end = fileSize;
-  while (end > chunkBytes) {
-    const start = Math.floor((end - 1) / chunkBytes) * chunkBytes;
+  while (end > CHUNK_BYTES) {
+    const start = Math.floor((end - 1) / CHUNK_BYTES) * CHUNK_BYTES;
     const length = file.read(chunk.subarray(0, end - start), start);
     if (!isZero(chunk, 0, length)) break;
     end = start;
   }
-  const bytes = new Uint8Array(Math.min(end + chunkBytes, fileSize));
+  const bytes = new Uint8Array(Math.min(end + CHUNK_BYTES, fileSize));
   return bytes.subarray(0, file.read(bytes, 0));
 }
 

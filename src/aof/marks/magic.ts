@@ -3,15 +3,15 @@
  */
 
 import { UsageError } from "../../base/errors.ts";
-import { sizeUpperMax } from "../file/geometry.ts";
+import { SIZE_UPPER_MAX } from "../file/geometry.ts";
 
 /** Little-endian aa 24 75 54 63 9c 9b 41. After each write it stands behind the data. */
-export const magicTail = 4727544184288126122n;
+export const MAGIC_TAIL = 4727544184288126122n;
 /** Little-endian 2c db 1f f2 a5 ac 78 f8. Stands behind the data of a finished file. */
-export const magicCheckpoint = 17904250147343162156n;
+export const MAGIC_CHECKPOINT = 17904250147343162156n;
 
 /** Bytes of a mark. */
-export const markSize = 8;
+export const MARK_SIZE = 8;
 
 /** Values of the two marks as unsigned 64-bit numbers; marks are in use when neither is 0. */
 export class Magic {
@@ -32,7 +32,7 @@ export class Magic {
 }
 
 /** The marks of the original library. */
-export const magicDefault: Magic = new Magic(magicTail, magicCheckpoint);
+export const magicDefault: Magic = new Magic(MAGIC_TAIL, MAGIC_CHECKPOINT);
 /** No marks: the recovery function knows the end by other means. */
 export const magicDisabled: Magic = new Magic();
 
@@ -62,20 +62,20 @@ export class MarkBytes {
     if (magic.tail >> 40n === magic.checkpoint >> 40n) {
       throw new UsageError("Invalid magic: the upper 24 bits of both marks are the same");
     }
-    this.fifthByteTells = (this.tail[4] as number) * 2 ** 32 >= sizeUpperMax;
+    this.fifthByteTells = (this.tail[4] as number) * 2 ** 32 >= SIZE_UPPER_MAX;
   }
 }
 
 function littleEndian(value: bigint): Uint8Array {
-  const bytes = new Uint8Array(markSize);
+  const bytes = new Uint8Array(MARK_SIZE);
   new DataView(bytes.buffer).setBigUint64(0, value, true);
   return bytes;
 }
 
 /** Whether the eight bytes of `mark` stand at `offset`, which may be anywhere. */
 export function markStandsAt(data: Uint8Array, offset: number, mark: Uint8Array): boolean {
-  if (offset < 0 || offset + markSize > data.length) return false;
-  for (let index = 0; index < markSize; index++) {
+  if (offset < 0 || offset + MARK_SIZE > data.length) return false;
+  for (let index = 0; index < MARK_SIZE; index++) {
     if (data[offset + index] !== mark[index]) return false;
   }
   return true;

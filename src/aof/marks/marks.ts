@@ -21,7 +21,7 @@
 
 import { assert } from "../../base/assert.ts";
 import { pendingWordLayout } from "./layout.ts";
-import { type Magic, MarkBytes, markSize } from "./magic.ts";
+import { type Magic, MARK_SIZE, MarkBytes } from "./magic.ts";
 
 /** Stores bytes at an offset such that a kill leaves all or none of them (pwrite inside one page). */
 export type StoreAtOnce = (bytes: Uint8Array, offset: number) => void;
@@ -31,12 +31,12 @@ export class Marks {
   readonly #view: DataView;
   readonly #mark: MarkBytes;
   readonly #fifthByte: number;
-  /** The tail mark, and the pending word of 0 bytes, read as doubles; see `#asDouble`. */
+  /** The tail mark, and the pending word of 0 bytes, read as doubles; see `#isDouble`. */
   readonly #tailDouble: number;
   readonly #pendingDouble: number;
   readonly #pendingUnit: number;
-  readonly #asDouble: boolean;
-  readonly #word = new Uint8Array(markSize);
+  readonly #isDouble: boolean;
+  readonly #word = new Uint8Array(MARK_SIZE);
   readonly #wordView = new DataView(this.#word.buffer);
 
   constructor(bytes: Uint8Array, magic: Magic) {
@@ -50,7 +50,7 @@ export class Marks {
     // A word is stored fastest as a double: one store, and no bigint is made. Doubles of one exponent
     // are linear in their lower bits. Other marks are copied as bytes.
     const ordinary = exponent !== 0x7ff0 && exponent !== 0;
-    this.#asDouble = ordinary && this.#mark.fifthByteTells;
+    this.#isDouble = ordinary && this.#mark.fifthByteTells;
     this.#fillPending(0);
     this.#pendingDouble = this.#wordView.getFloat64(0, true);
     this.#fillPending(1);
@@ -59,7 +59,7 @@ export class Marks {
 
   /** Says that `length` bytes are being written up to `end`. */
   begin(end: number, length: number): void {
-    if (length >= markSize && this.#asDouble) {
+    if (length >= MARK_SIZE && this.#isDouble) {
       this.#view.setFloat64(end, this.#pendingDouble + length * this.#pendingUnit, true);
       return;
     }
@@ -69,7 +69,7 @@ export class Marks {
 
   /** Turns the pending word at `end` into the tail mark: the data now ends there. */
   commit(end: number): void {
-    if (this.#asDouble) {
+    if (this.#isDouble) {
       this.#bytes[end + 4] = this.#fifthByte;
       this.#view.setFloat64(end, this.#tailDouble, true);
     } else {
@@ -91,35 +91,35 @@ export class Marks {
   takeBack(size: number, end: number, limit: number, storeAtOnce: StoreAtOnce): void {
     assert(size < end, "There is something to take back");
     let word = end;
-    if (end - size < markSize) {
-      word = size + markSize;
-      if (word + markSize > limit) {
+    if (end - size < MARK_SIZE) {
+      word = size + MARK_SIZE;
+      if (word + MARK_SIZE > limit) {
         // The last bytes of the file: no room for a pending word beside the mark.
-        const settled = new Uint8Array(end + markSize - size);
+        const settled = new Uint8Array(end + MARK_SIZE - size);
         settled.set(this.#mark.tail);
         storeAtOnce(settled, size);
         return;
       }
-      this.#fillPending(markSize);
+      this.#fillPending(MARK_SIZE);
       this.#bytes.set(this.#word, word);
     }
     this.#bytes.set(this.#mark.tail, size);
-    this.#bytes.fill(0, size + markSize, word);
-    this.#clearDown(word, word + markSize);
+    this.#bytes.fill(0, size + MARK_SIZE, word);
+    this.#clearDown(word, word + MARK_SIZE);
   }
 
   /** Puts the tail mark at `size` and zeros behind it, up to `end`, where no whole word stands. */
   settle(size: number, end: number): void {
-    const markEnd = size + markSize;
+    const markEnd = size + MARK_SIZE;
     // Down from the end, so that a torn pending word stays the beginning of one.
-    this.#clearDown(Math.max(markEnd, end - markSize), end);
-    if (end - markSize > markEnd) this.#bytes.fill(0, markEnd, end - markSize);
+    this.#clearDown(Math.max(markEnd, end - MARK_SIZE), end);
+    if (end - MARK_SIZE > markEnd) this.#bytes.fill(0, markEnd, end - MARK_SIZE);
     this.#bytes.set(this.#mark.tail, size);
   }
 
   /** Whether the word at `end` says that a write of `length` bytes was cut off. */
   isPending(end: number, length: number): boolean {
-    if (length < 1 || end + markSize > this.#bytes.length) return false;
+    if (length < 1 || end + MARK_SIZE > this.#bytes.length) return false;
     this.#fillPending(length);
     return this.#word.every((byte, index) => this.#bytes[end + index] === byte);
   }

@@ -6,7 +6,7 @@
 
 import { lastNonZero } from "./bytes.ts";
 import { pendingWordLayout } from "./layout.ts";
-import { Magic, magicDefault, magicDisabled, MarkBytes, markSize, markStandsAt } from "./magic.ts";
+import { Magic, magicDefault, magicDisabled, MARK_SIZE, MarkBytes, markStandsAt } from "./magic.ts";
 
 export enum RecoveryKind {
   /** Nothing but zeros. */
@@ -122,17 +122,17 @@ export function recoverWithMagic(
     if (fileSize === 0) return found(RecoveryKind.Tail, 0);
     const last = lastNonZero(data, fileSize);
     if (last === -1) return found(RecoveryKind.Empty, 0);
-    if (fileSize < markSize || magic.isDisabled()) return found(RecoveryKind.Tail, last + 1);
+    if (fileSize < MARK_SIZE || magic.isDisabled()) return found(RecoveryKind.Tail, last + 1);
     const marks = new MarkBytes(magic);
-    const start = last + 1 - markSize;
+    const start = last + 1 - MARK_SIZE;
     if (markStandsAt(data, start, marks.checkpoint)) {
-      return found(RecoveryKind.Checkpoint, start + markSize, start);
+      return found(RecoveryKind.Checkpoint, start + MARK_SIZE, start);
     }
     const end = endOfData(data, start, last, marks);
-    const checkpoint = lastMark(data, end === -1 ? start - 1 : end - markSize, marks.checkpoint);
+    const checkpoint = lastMark(data, end === -1 ? start - 1 : end - MARK_SIZE, marks.checkpoint);
     if (end !== -1) return found(RecoveryKind.Tail, end, Math.max(checkpoint, 0));
     if (checkpoint !== -1) {
-      return found(RecoveryKind.Checkpoint, checkpoint + markSize, checkpoint);
+      return found(RecoveryKind.Checkpoint, checkpoint + MARK_SIZE, checkpoint);
     }
     return found(RecoveryKind.Corrupted, last + 1);
   } catch (error) {
@@ -171,9 +171,9 @@ export function pendingLengthAt(data: Uint8Array, start: number): number {
  * ends at the tail mark. Returns its start, or -1.
  */
 function tornPending(data: Uint8Array, last: number, tail: Uint8Array): number {
-  for (let start = Math.max(0, last + 2 - markSize); start <= last; start++) {
+  for (let start = Math.max(0, last + 2 - MARK_SIZE); start <= last; start++) {
     const before = lastNonZero(data, start);
-    const end = before === -1 ? 0 : before + 1 - markSize;
+    const end = before === -1 ? 0 : before + 1 - MARK_SIZE;
     if (before !== -1 && !markStandsAt(data, end, tail)) continue;
     const length = start - end;
     if (length < 1) continue;
@@ -191,7 +191,7 @@ function tornPending(data: Uint8Array, last: number, tail: Uint8Array): number {
 /** The greatest offset at most `from` at which the mark stands, or -1. */
 function lastMark(data: Uint8Array, from: number, mark: Uint8Array): number {
   const first = mark[0] as number;
-  let offset = Math.min(from, data.length - markSize);
+  let offset = Math.min(from, data.length - MARK_SIZE);
   while (offset >= 0) {
     offset = data.lastIndexOf(first, offset);
     if (offset === -1 || markStandsAt(data, offset, mark)) return offset;

@@ -9,7 +9,7 @@
 import { assert } from "../../base/assert.ts";
 
 /** Bytes of the number; its offset is a multiple of them. */
-export const publishedSizeBytes = 8;
+export const PUBLISHED_SIZE_BYTES = 8;
 
 export class PublishedSize {
   /** The lower and the upper half. All supported machines are little-endian. */
@@ -18,7 +18,10 @@ export class PublishedSize {
   #upperHalf = 0;
 
   constructor(bytes: Uint8Array, offset: number) {
-    assert((bytes.byteOffset + offset) % publishedSizeBytes === 0, "The published size is aligned");
+    assert(
+      (bytes.byteOffset + offset) % PUBLISHED_SIZE_BYTES === 0,
+      "The published size is aligned",
+    );
     this.#halves = new Int32Array(bytes.buffer, bytes.byteOffset + offset, 2);
     this.#whole = new BigInt64Array(bytes.buffer, bytes.byteOffset + offset, 1);
     this.#upperHalf = Atomics.load(this.#halves, 1);
@@ -36,7 +39,7 @@ export class PublishedSize {
   }
 
   load(): number {
-    for (;;) {
+    while (true) {
       const upperHalf = Atomics.load(this.#halves, 1);
       const lowerHalf = Atomics.load(this.#halves, 0);
       // The upper half only goes up: when it is the same after the lower one, both belong together.

@@ -10,8 +10,8 @@ import { clearImmediate, setImmediate } from "node:timers";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { ErrClosed } from "../file/errors.ts";
 
-const roundsInTurnMax = 64;
-const turnMsMax = 1;
+const ROUNDS_IN_TURN_MAX = 64;
+const TURN_MS_MAX = 1;
 
 /** Why a task is polled. */
 export enum PollReason {
@@ -45,7 +45,7 @@ export class Reactor implements Disposable {
   readonly #entries = new Map<Task, Entry>();
   #woken: Task[] = [];
   #turn: ReturnType<typeof setImmediate> | null = null;
-  #closed = false;
+  #isClosed = false;
 
   /** `onError` is told what tasks throw; without it that is dropped, and the task goes on. */
   constructor({ clock = systemClock, onError = () => {} }: {
@@ -63,7 +63,7 @@ export class Reactor implements Disposable {
 
   /** Takes a task on; it is polled in the next turn. `intervalMs` polls it also at intervals. */
   spawn(task: Task, { intervalMs }: { readonly intervalMs?: number | undefined } = {}): void {
-    if (this.#closed) throw new ErrClosed("Cannot spawn a task: the reactor is closed");
+    if (this.#isClosed) throw new ErrClosed("Cannot spawn a task: the reactor is closed");
     if (this.#entries.has(task)) return;
     const interval = intervalMs === undefined
       ? null
@@ -92,7 +92,7 @@ export class Reactor implements Disposable {
 
   /** Polls nothing any more. The tasks themselves are left as they are. */
   close(): void {
-    this.#closed = true;
+    this.#isClosed = true;
     for (const task of [...this.#entries.keys()]) this.remove(task);
   }
 
@@ -110,8 +110,8 @@ export class Reactor implements Disposable {
 
   #runTurn(): void {
     this.#turn = null;
-    const endMs = this.#clock.nowMs() + turnMsMax;
-    for (let round = 0; round < roundsInTurnMax && this.#woken.length > 0; round++) {
+    const endMs = this.#clock.nowMs() + TURN_MS_MAX;
+    for (let round = 0; round < ROUNDS_IN_TURN_MAX && this.#woken.length > 0; round++) {
       if (round > 0 && this.#clock.nowMs() >= endMs) break;
       this.#runRound();
     }

@@ -14,18 +14,18 @@ import { BusyError, CorruptError, NotFoundError } from "../../base/errors.ts";
 import type { FileStatus, Mapping, Storage, StoredFile } from "../../file/mod.ts";
 import {
   type Field,
-  sideFileFormat,
+  SIDE_FILE_FORMAT,
+  SIDE_FILE_SIZE,
+  SIDE_FILE_SUFFIX,
   sideFileLayout as layout,
-  sideFileSize,
-  sideFileSuffix,
 } from "../marks/layout.ts";
 import { PublishedSize } from "./published_size.ts";
 
-const appending = 0;
-const finished = 1;
+const APPENDING = 0;
+const FINISHED = 1;
 
 export function sideFilePath(path: string): string {
-  return path + sideFileSuffix;
+  return path + SIDE_FILE_SUFFIX;
 }
 
 export class SideFile {
@@ -35,7 +35,7 @@ export class SideFile {
 
   private constructor(file: StoredFile, access: "read" | "write") {
     this.#file = file;
-    this.#mapping = file.map(sideFileSize, access);
+    this.#mapping = file.map(SIDE_FILE_SIZE, access);
     this.size = new PublishedSize(this.#mapping.bytes, layout.publishedSize.offset);
   }
 
@@ -49,7 +49,7 @@ export class SideFile {
     if (!create && storage.statusOrNull(sidePath) === null) return null;
     const file = storage.open(sidePath, { access: "write", create: "missing", mode });
     try {
-      if (file.status().size < sideFileSize) file.allocate(0, sideFileSize);
+      if (file.status().size < SIDE_FILE_SIZE) file.allocate(0, SIDE_FILE_SIZE);
       return new SideFile(file, "write");
     } catch (error) {
       file.close();
@@ -81,7 +81,7 @@ export class SideFile {
           "publishes how far it is written",
       );
     }
-    if (status.size < sideFileSize) {
+    if (status.size < SIDE_FILE_SIZE) {
       throw new BusyError(`Cannot follow ${path} yet: ${sidePath} is being made`);
     }
     const file = storage.open(sidePath, { access: "read" });
@@ -92,7 +92,7 @@ export class SideFile {
         side.close();
         throw new BusyError(`Cannot follow ${path} yet: ${sidePath} is being made`);
       }
-      if (format !== sideFileFormat) {
+      if (format !== SIDE_FILE_FORMAT) {
         side.close();
         throw new CorruptError(`${sidePath} is no side file of version 1`, {
           path: sidePath,
@@ -114,18 +114,18 @@ export class SideFile {
     const isOther = !this.speaksOf(status);
     if (isOther) this.#forget();
     this.#store64(layout.upperSize, BigInt(upperSize));
-    this.#store32(layout.state, appending);
+    this.#store32(layout.state, APPENDING);
     if (isOther) {
       this.#store64(layout.inode, status.inode);
       this.#store64(layout.device, status.device);
     }
     this.size.store(size);
-    this.#store32(layout.format, sideFileFormat);
+    this.#store32(layout.format, SIDE_FILE_FORMAT);
   }
 
   /** What is said of another file, or of an older one with this number, is true of none any more. */
   #forget(): void {
-    this.#store32(layout.state, appending);
+    this.#store32(layout.state, APPENDING);
     this.size.store(0);
     this.#store64(layout.inode, 0n);
     this.#store64(layout.device, 0n);
@@ -133,7 +133,7 @@ export class SideFile {
 
   publishFinished(size: number): void {
     this.size.store(size);
-    this.#store32(layout.state, finished);
+    this.#store32(layout.state, FINISHED);
   }
 
   speaksOf(status: FileStatus): boolean {
@@ -142,7 +142,7 @@ export class SideFile {
   }
 
   get isFinished(): boolean {
-    return this.#load32(layout.state) === finished;
+    return this.#load32(layout.state) === FINISHED;
   }
 
   get upperSize(): number {

@@ -28,7 +28,7 @@ export enum TailerState {
 }
 
 /** A consumer returns this to be closed; the reason it is given then is `closed`. */
-export const stopTailing: unique symbol = Symbol("stopTailing");
+export const STOP_TAILING: unique symbol = Symbol("stopTailing");
 
 /** `stop` by `Tailer.close`, `closed` by the file or by itself, an error where reading is impossible. */
 export type CloseReason = "stop" | "closed" | Error;
@@ -44,7 +44,7 @@ export interface Consumer {
    * 0 … event.end. A smaller one than `end` is read from again in the next turn. The event and its
    * views are good during the call only.
    */
-  pollRead(event: ReadEvent): number | typeof stopTailing;
+  pollRead(event: ReadEvent): number | typeof STOP_TAILING;
   pollReadClosed(event: ClosedEvent): void;
 }
 
@@ -103,8 +103,8 @@ export class Tailer implements Task, Disposable {
   readonly #event: ReadEvent;
   #state = TailerState.Start;
   #position: number;
-  #eofDelivered = false;
-  #polling = false;
+  #isEofDelivered = false;
+  #isPolling = false;
   #closeReason: CloseReason | null = null;
   #error: unknown = null;
 
@@ -148,12 +148,12 @@ export class Tailer implements Task, Disposable {
 
   /** Reads what there is. Called by the reactor; inside the consumer it does nothing. */
   poll(context: PollContext): void {
-    if (this.#polling || this.#state >= TailerState.Closing) return;
-    this.#polling = true;
+    if (this.#isPolling || this.#state >= TailerState.Closing) return;
+    this.#isPolling = true;
     try {
       this.#read(context);
     } finally {
-      this.#polling = false;
+      this.#isPolling = false;
     }
     if (this.#closeReason !== null) this.#finish(this.#closeReason);
   }
@@ -165,7 +165,7 @@ export class Tailer implements Task, Disposable {
 
   closeFor(reason: CloseReason): void {
     if (this.#state >= TailerState.Closing) return;
-    if (this.#polling) {
+    if (this.#isPolling) {
       this.#state = TailerState.Closing;
       this.#closeReason = reason;
     } else {
@@ -188,7 +188,7 @@ export class Tailer implements Task, Disposable {
     const end = source.size;
     const atEnd = this.#position >= end;
     const eof = atEnd && source.state === FileState.Eof;
-    if (eof ? this.#eofDelivered : atEnd && reason !== PollReason.Interval) {
+    if (eof ? this.#isEofDelivered : atEnd && reason !== PollReason.Interval) {
       this.#state = eof ? TailerState.Eof : TailerState.Tail;
       return;
     }
@@ -211,7 +211,7 @@ export class Tailer implements Task, Disposable {
     const { end, eof } = event;
     try {
       const result = this.#consumer.pollRead(event);
-      if (result === stopTailing) {
+      if (result === STOP_TAILING) {
         this.closeFor("closed");
         return;
       }
@@ -225,11 +225,11 @@ export class Tailer implements Task, Disposable {
       this.#reactor.report(error);
       return;
     }
-    if (eof) this.#eofDelivered = true;
+    if (eof) this.#isEofDelivered = true;
     if (this.#state >= TailerState.Closing) return;
     const atEnd = this.#position >= this.#source.size;
     const finished = this.#source.state === FileState.Eof;
-    if (!atEnd || (finished && !this.#eofDelivered)) this.wake();
+    if (!atEnd || (finished && !this.#isEofDelivered)) this.wake();
     else this.#state = finished ? TailerState.Eof : TailerState.Tail;
   }
 

@@ -63,10 +63,10 @@ export const config = defineVerb({
 });
 
 /** Bytes of the environment that are looked through at most. */
-const environmentBytesMax = 2 ** 20;
+const ENVIRONMENT_BYTES_MAX = 2 ** 20;
 
 /** Not options, but known: orders of tests to a process (`src/file/fault.ts`), and the tests' own. */
-const otherVariables = /^COUNTD_(FAULT$|TEST_)/;
+const OTHER_VARIABLES = /^COUNTD_(FAULT$|TEST_)/;
 
 /** Misspelt variables, as far as the system tells a program its whole environment. */
 async function unknownVariables(
@@ -79,10 +79,10 @@ async function unknownVariables(
       .filter(([, option]) => !option.isFlag && option.fromEnvironment)
       .map(([key]) => environmentName(key))
   ));
-  const text = readKernelFile(storage, "/proc/self/environ", environmentBytesMax) ?? "";
+  const text = readKernelFile(storage, "/proc/self/environ", ENVIRONMENT_BYTES_MAX) ?? "";
   return text.split("\0").map((pair) => pair.split("=")[0] as string)
     .filter((name) => name.startsWith("COUNTD_"))
-    .filter((name) => !known.has(name) && !otherVariables.test(name));
+    .filter((name) => !known.has(name) && !OTHER_VARIABLES.test(name));
 }
 
 /** Sizes by option name, as the data directory keeps them; empty where there is none. */

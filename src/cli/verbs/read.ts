@@ -15,7 +15,7 @@ import { READ_PORT } from "../../counters/wire/mod.ts";
 import { defineVerb } from "../verb.ts";
 
 /** How often a reader looks for a data directory that is not there yet. */
-const directoryRetryMs = 100;
+const DIRECTORY_RETRY_MS = 100;
 
 export const read = defineVerb({
   name: "read",
@@ -53,7 +53,7 @@ export const read = defineVerb({
       }
       while (opened === null) {
         if (signal.aborted) return;
-        await clock.sleep(directoryRetryMs, signal);
+        await clock.sleep(DIRECTORY_RETRY_MS, signal);
         opened = DataDirectory.openOrNull(storage, options.data, opening);
       }
       using directory = opened;

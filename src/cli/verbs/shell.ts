@@ -14,7 +14,7 @@ import { BrokenPipe } from "../output.ts";
 import { chunksOf } from "../stream_error.ts";
 import { defineVerb } from "../verb.ts";
 
-const modes = ["table", "json", "raw"] as const;
+const MODES = ["table", "json", "raw"] as const;
 
 export const shell = defineVerb({
   name: "shell",
@@ -39,7 +39,7 @@ export const shell = defineVerb({
     }),
     keepGoing: flag("go on after an error; the exit code is that of the first one"),
     mode: choice({
-      of: modes,
+      of: MODES,
       summary: "how answers look",
       defaultText: "table at a terminal, else raw",
       fromEnvironment: false,

@@ -7,7 +7,7 @@ import { whole } from "../kit/option.ts";
 import { defineVerb } from "../verb.ts";
 
 /** Rows asked for at a time; more would only make the process larger. */
-const pageRows = 65_536;
+const PAGE_ROWS = 65_536;
 
 export const top = defineVerb({
   name: "top",
@@ -38,7 +38,7 @@ export const top = defineVerb({
     let left = options.length;
     let total: number;
     do {
-      const page = await source.page(keyspace, { offset, length: Math.min(left, pageRows) });
+      const page = await source.page(keyspace, { offset, length: Math.min(left, PAGE_ROWS) });
       total = page.total;
       if (total === 0) throw new NotFoundError(`No keyspace ${printableName(keyspace)}`);
       for (const { key, value } of page.rows) {

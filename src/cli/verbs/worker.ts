@@ -4,7 +4,7 @@ import { daemonOptions, dataOption, listenOption, lockTimeoutOption } from "../o
 import { defineVerb } from "../verb.ts";
 
 /** How often a worker looks for a data directory that is not there yet. */
-const directoryRetryMs = 100;
+const DIRECTORY_RETRY_MS = 100;
 
 export const worker = defineVerb({
   name: "worker",
@@ -55,7 +55,7 @@ export const worker = defineVerb({
       }
       while (opened === null) {
         if (signal.aborted) return;
-        await clock.sleep(directoryRetryMs, signal);
+        await clock.sleep(DIRECTORY_RETRY_MS, signal);
         opened = DataDirectory.openOrNull(storage, options.data, { self });
       }
       using directory = opened;

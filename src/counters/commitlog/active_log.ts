@@ -14,7 +14,7 @@ import { assert } from "../../base/assert.ts";
 import { FrameCodec, LogBytes } from "./frame.ts";
 import type { LogHeader } from "./header.ts";
 import type { HeldLog } from "./held_log.ts";
-import { frameAlignmentBytes, frameHeadBytes, headPageBytes } from "./layout.ts";
+import { FRAME_ALIGNMENT_BYTES, FRAME_HEAD_BYTES, HEAD_PAGE_BYTES } from "./layout.ts";
 import { PublishedTail } from "./published_tail.ts";
 
 /** Writes a record batch into a log. One object serves all appends of a writer. */
@@ -31,30 +31,30 @@ export interface BatchFiller {
 }
 
 /** Longest frame, so that a reader's first checksum comes soon and recovery cuts little. */
-export const frameLengthMax = 2 ** 20;
+export const FRAME_LENGTH_MAX = 2 ** 20;
 
 let frameBytes: LogBytes | null = null;
 
 /** Where frames are made. One for all logs, because appends never overlap. */
 function frameUnderWay(): LogBytes {
-  return frameBytes ??= new LogBytes(new Uint8Array(frameLengthMax));
+  return frameBytes ??= new LogBytes(new Uint8Array(FRAME_LENGTH_MAX));
 }
 
 export class ActiveLog {
   readonly #codec: FrameCodec;
   readonly #publishedTail: PublishedTail;
-  #tail = headPageBytes;
-  #durable = headPageBytes;
+  #tail = HEAD_PAGE_BYTES;
+  #durable = HEAD_PAGE_BYTES;
   #records = 0;
   #syncing: Promise<void> | null = null;
-  #ended = false;
+  #isEnded = false;
   /** What a sync threw, or null. A later sync could call bytes durable that the system has dropped. */
   #failure: unknown = null;
 
   private constructor(readonly held: HeldLog, readonly generation: bigint) {
     this.#codec = new FrameCodec({ slot: held.slot, generation });
     this.#publishedTail = new PublishedTail(held.bytes);
-    this.#publishedTail.store(headPageBytes);
+    this.#publishedTail.store(HEAD_PAGE_BYTES);
   }
 
   /** Claim, steps 3 and 4. The header that `held` carries must say free. */
@@ -68,8 +68,8 @@ export class ActiveLog {
     held.store({
       state: "active",
       generation,
-      length: headPageBytes,
-      durable: headPageBytes,
+      length: HEAD_PAGE_BYTES,
+      durable: HEAD_PAGE_BYTES,
       claimedWallMs: wallMs,
       records: 0,
     });
@@ -101,12 +101,12 @@ export class ActiveLog {
   }
 
   get isEmpty(): boolean {
-    return this.tail === headPageBytes;
+    return this.tail === HEAD_PAGE_BYTES;
   }
 
   /** Room for the record batch of one more frame. */
   get roomBytes(): number {
-    return Math.max(0, this.size - this.tail - frameHeadBytes);
+    return Math.max(0, this.size - this.tail - FRAME_HEAD_BYTES);
   }
 
   /**
@@ -115,9 +115,9 @@ export class ActiveLog {
    * it may be tried again once the filler has taken it back; otherwise the writer had better stop.
    */
   append(filler: BatchFiller): void {
-    assert(!this.#ended, "A log that is being sealed takes no more");
-    const reserve = Math.min(this.size - this.tail, frameLengthMax);
-    if (reserve <= frameHeadBytes) return;
+    assert(!this.#isEnded, "A log that is being sealed takes no more");
+    const reserve = Math.min(this.size - this.tail, FRAME_LENGTH_MAX);
+    if (reserve <= FRAME_HEAD_BYTES) return;
     const { storage } = this.held.directory;
     storage.reach("append.1.before");
     const length = this.#writeFrame(filler, reserve);
@@ -131,10 +131,10 @@ export class ActiveLog {
   /** Writes the batch with the head before it behind the tail. Returns the length of the frame, or 0. */
   #writeFrame(filler: BatchFiller, reserve: number): number {
     const frame = frameUnderWay();
-    const length = filler.fill(frame.bytes, frameHeadBytes, reserve);
-    if (length === frameHeadBytes) return 0;
-    assert(length > frameHeadBytes && length <= reserve, "A batch stays in its room");
-    assert(length % frameAlignmentBytes === 0, "A batch ends aligned");
+    const length = filler.fill(frame.bytes, FRAME_HEAD_BYTES, reserve);
+    if (length === FRAME_HEAD_BYTES) return 0;
+    assert(length > FRAME_HEAD_BYTES && length <= reserve, "A batch stays in its room");
+    assert(length % FRAME_ALIGNMENT_BYTES === 0, "A batch ends aligned");
     const durable = this.#durable;
     const offset = this.#tail;
     this.#codec.seal(frame, 0, { offset, length, records: filler.filledRecords, durable });
@@ -190,12 +190,17 @@ export class ActiveLog {
   async seal({ sync }: { readonly sync: boolean }): Promise<void> {
     const { storage } = this.held.directory;
     storage.reach("seal.1.before");
-    this.#ended = true;
+    this.#isEnded = true;
     storage.reach("seal.1.after");
     if (this.isEmpty) {
       while (this.#syncing !== null) await this.#syncing;
       this.held.refuseLost();
-      this.held.store({ state: "free", length: headPageBytes, durable: headPageBytes, records: 0 });
+      this.held.store({
+        state: "free",
+        length: HEAD_PAGE_BYTES,
+        durable: HEAD_PAGE_BYTES,
+        records: 0,
+      });
       this.held.release("free");
       return;
     }
@@ -220,7 +225,7 @@ export class ActiveLog {
 
   /** Leaves the log as it is, for recovery: what a writer does whose sync failed. */
   abandon(): void {
-    this.#ended = true;
+    this.#isEnded = true;
     this.held.abandon();
   }
 }

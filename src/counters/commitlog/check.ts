@@ -9,7 +9,12 @@ import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { FrameCodec, frameRecords, LogBytes } from "./frame.ts";
 import { decodeHeader, type LogHeader, newestHeader } from "./header.ts";
-import { frameHeadBytes, headerCopyBytes, headPageBytes, type LogIdentity } from "./layout.ts";
+import {
+  FRAME_HEAD_BYTES,
+  HEAD_PAGE_BYTES,
+  HEADER_COPY_BYTES,
+  type LogIdentity,
+} from "./layout.ts";
 import { LogReader } from "./log_reader.ts";
 import { lostHeaderOffset } from "./lost_header.ts";
 import { findLostLogs } from "./lost_names.ts";
@@ -137,10 +142,10 @@ export function checkLogBytes(
   const add = (invariant: number, offset: number, message: string) =>
     violations.push({ invariant, path, offset, message });
   // Both at once: the holder may store the next header meanwhile.
-  const head = bytes.slice(0, 2 * headerCopyBytes);
-  const copies = [0, headerCopyBytes].map((offset) => ({
+  const head = bytes.slice(0, 2 * HEADER_COPY_BYTES);
+  const copies = [0, HEADER_COPY_BYTES].map((offset) => ({
     offset,
-    header: decodeHeader(head.subarray(offset, offset + headerCopyBytes)),
+    header: decodeHeader(head.subarray(offset, offset + HEADER_COPY_BYTES)),
   }));
   const valid = copies.filter((copy): copy is { offset: number; header: LogHeader } =>
     copy.header !== null
@@ -184,11 +189,11 @@ function checkFrames(
   const violations: Violation[] = [];
   const log = new LogBytes(bytes);
   const codec = new FrameCodec(identity);
-  for (let offset = headPageBytes;;) {
+  for (let offset = HEAD_PAGE_BYTES;;) {
     const length = codec.verify(log, offset, cut);
     if (length === 0) return violations;
     try {
-      const records = checkBatch(bytes, offset + frameHeadBytes, offset + length);
+      const records = checkBatch(bytes, offset + FRAME_HEAD_BYTES, offset + length);
       if (records !== frameRecords(log, offset)) {
         violations.push({
           invariant: 8,
@@ -213,7 +218,7 @@ function checkLabels(
     readonly bytes: Uint8Array;
   },
 ): Violation[] {
-  const newest = newestHeader(bytes.subarray(0, headPageBytes))?.header;
+  const newest = newestHeader(bytes.subarray(0, HEAD_PAGE_BYTES))?.header;
   if (newest === undefined || newest.slot !== slot) return [];
   const { mode, links } = storage.status(path);
   // An active log of a dead writer carries the labels of a held one until somebody recovers it.

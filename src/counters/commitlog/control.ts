@@ -22,20 +22,20 @@ import {
   type StoredFile,
 } from "../../file/mod.ts";
 import {
-  controlBytes,
+  CONTROL_BYTES,
+  CONTROL_MAGIC,
   controlLayout as at,
-  controlMagic,
+  DIRECTORY_VERSION,
   directoryLocks,
-  directoryVersion,
-  holderBytes,
+  HOLDER_BYTES,
   holderLayout,
-  holdersOffset,
-  locksOffset,
-  slotLocksOffset,
+  HOLDERS_OFFSET,
+  LOCKS_OFFSET,
+  SLOT_LOCKS_OFFSET,
 } from "./control_layout.ts";
 import { type FailedMark, readFailedMark, writeFailedMark } from "./failed_mark.ts";
 import type { Holder } from "./holder.ts";
-import { logSizeDefault, logSizeMax, logSizeMin } from "./layout.ts";
+import { LOG_SIZE_DEFAULT, LOG_SIZE_MAX, LOG_SIZE_MIN } from "./layout.ts";
 
 /** What is fixed when a data directory is made. All in bytes. */
 export interface DirectorySizes {
@@ -47,21 +47,25 @@ export interface DirectorySizes {
 export const directorySizesDefault: DirectorySizes = {
   keyspaceSize: 256,
   keySize: 256,
-  logSize: logSizeDefault,
+  logSize: LOG_SIZE_DEFAULT,
 };
 
 /** Behind the name of a control file that is being made: 32 random digits. */
-const temporarySuffix = /^\.new-[0-9a-f]{32}$/;
+const TEMPORARY_SUFFIX = /^\.new-[0-9a-f]{32}$/;
 
 export class Control implements Disposable {
   readonly #held = new Set<number>();
+
+  readonly #self: Holder;
 
   private constructor(
     readonly file: StoredFile,
     readonly sizes: DirectorySizes,
     readonly identity: string,
-    private readonly self: Holder,
-  ) {}
+    self: Holder,
+  ) {
+    this.#self = self;
+  }
 
   /**
    * Makes `path` where it is missing. Somebody else may be doing the same: one wins, and both then
@@ -115,7 +119,7 @@ export class Control implements Disposable {
    */
   static lockDaemonsOut(storage: Storage, path: string): Disposable | null {
     const file = storage.open(path, { access: "write" });
-    if (file.tryLockRange(locksOffset + directoryLocks.daemon, 1, "exclusive")) return file;
+    if (file.tryLockRange(LOCKS_OFFSET + directoryLocks.daemon, 1, "exclusive")) return file;
     file.close();
     return null;
   }
@@ -128,7 +132,7 @@ export class Control implements Disposable {
     const directory = directoryOf(path);
     const name = path.slice(path.lastIndexOf("/") + 1);
     for (const other of storage.readDirectory(directory)) {
-      if (!other.startsWith(name) || !temporarySuffix.test(other.slice(name.length))) continue;
+      if (!other.startsWith(name) || !TEMPORARY_SUFFIX.test(other.slice(name.length))) continue;
       storage.unlink(`${directory}/${other}`);
     }
   }
@@ -137,10 +141,10 @@ export class Control implements Disposable {
   static open(storage: Storage, path: string, self: Holder): Control {
     const file = storage.open(path, { access: "write" });
     try {
-      const bytes = new Uint8Array(controlBytes);
+      const bytes = new Uint8Array(CONTROL_BYTES);
       const read = file.read(bytes, 0);
       const view = new DataView(bytes.buffer);
-      if (read < controlBytes || !controlMagic.every((byte, index) => bytes[index] === byte)) {
+      if (read < CONTROL_BYTES || !CONTROL_MAGIC.every((byte, index) => bytes[index] === byte)) {
         throw new CorruptError(`${path} is not the control file of a countd data directory`, {
           path,
           offset: 0,
@@ -149,16 +153,16 @@ export class Control implements Disposable {
       const version = view.getUint32(at.version.offset, true);
       // A file of another format has another checksum or another place for it. Where the checksum fits
       // with our version in its place, only the version is damaged.
-      view.setUint32(at.version.offset, directoryVersion, true);
+      view.setUint32(at.version.offset, DIRECTORY_VERSION, true);
       const sum = crc32(bytes.subarray(0, at.checksum.offset));
       const isSound = view.getUint32(at.checksum.offset, true) === sum;
-      if (version !== directoryVersion && !isSound) {
+      if (version !== DIRECTORY_VERSION && !isSound) {
         throw new UsageError(
-          `Data directory has format ${version} and this countd reads format ${directoryVersion}: ` +
+          `Data directory has format ${version} and this countd reads format ${DIRECTORY_VERSION}: ` +
             `use the countd that made it (${path})`,
         );
       }
-      if (version !== directoryVersion || !isSound) {
+      if (version !== DIRECTORY_VERSION || !isSound) {
         throw new CorruptError(`Checksum of ${path} does not fit: run countd repair`, {
           path,
           offset: at.checksum.offset,
@@ -180,16 +184,16 @@ export class Control implements Disposable {
   /** Takes a lock of the directory or of a slot; false where it is held, by others or by this opening. */
   tryLock(lock: number, kind: "shared" | "exclusive" = "exclusive"): boolean {
     if (this.#held.has(lock)) return false;
-    if (!this.file.tryLockRange(locksOffset + lock, 1, kind)) return false;
+    if (!this.file.tryLockRange(LOCKS_OFFSET + lock, 1, kind)) return false;
     this.#held.add(lock);
-    if (kind === "exclusive") this.#writeHolder(lock, this.self);
+    if (kind === "exclusive") this.#writeHolder(lock, this.#self);
     return true;
   }
 
   unlock(lock: number): void {
     assert(this.#held.has(lock), "Only a lock that is held is released");
     this.#held.delete(lock);
-    this.file.unlockRange(locksOffset + lock, 1);
+    this.file.unlockRange(LOCKS_OFFSET + lock, 1);
   }
 
   holds(lock: number): boolean {
@@ -198,13 +202,13 @@ export class Control implements Disposable {
 
   /** True where another opening holds the lock. */
   isHeldElsewhere(lock: number): boolean {
-    return this.file.rangeIsHeld(locksOffset + lock, 1, "exclusive");
+    return this.file.rangeIsHeld(LOCKS_OFFSET + lock, 1, "exclusive");
   }
 
   /** What the last exclusive holder of a lock said of itself, or null. */
   holder(lock: number): Holder | null {
-    const bytes = new Uint8Array(holderBytes);
-    if (this.file.read(bytes, holdersOffset + lock * holderBytes) < holderBytes) return null;
+    const bytes = new Uint8Array(HOLDER_BYTES);
+    if (this.file.read(bytes, HOLDERS_OFFSET + lock * HOLDER_BYTES) < HOLDER_BYTES) return null;
     const view = new DataView(bytes.buffer);
     const pid = view.getUint32(holderLayout.pid.offset, true);
     if (pid === 0) return null;
@@ -223,13 +227,13 @@ export class Control implements Disposable {
   }
 
   #writeHolder(lock: number, holder: Holder): void {
-    const bytes = new Uint8Array(holderBytes);
+    const bytes = new Uint8Array(HOLDER_BYTES);
     const view = new DataView(bytes.buffer);
     view.setUint32(holderLayout.pid.offset, holder.pid, true);
     view.setBigUint64(holderLayout.startTicks.offset, holder.startTicks, true);
     bytes.set(new TextEncoder().encode(holder.bootId).subarray(0, 36), holderLayout.bootId.offset);
     try {
-      this.file.write(bytes, holdersOffset + lock * holderBytes);
+      this.file.write(bytes, HOLDERS_OFFSET + lock * HOLDER_BYTES);
     } catch (error) {
       // A full disk must not cost a lock: the entry only serves messages.
       if (!(error instanceof OsError)) throw error;
@@ -252,10 +256,10 @@ function makeFile(storage: Storage, path: string, sizes: DirectorySizes): string
   checkDirectorySizes(sizes);
   const identity = crypto.getRandomValues(new Uint8Array(at.identity.size));
   const temporaryPath = `${path}.new-${hex(identity)}`;
-  const bytes = new Uint8Array(controlBytes);
+  const bytes = new Uint8Array(CONTROL_BYTES);
   const view = new DataView(bytes.buffer);
-  bytes.set(controlMagic, at.magic.offset);
-  view.setUint32(at.version.offset, directoryVersion, true);
+  bytes.set(CONTROL_MAGIC, at.magic.offset);
+  view.setUint32(at.version.offset, DIRECTORY_VERSION, true);
   view.setUint32(at.keyspaceSize.offset, sizes.keyspaceSize, true);
   view.setUint32(at.keySize.offset, sizes.keySize, true);
   view.setBigUint64(at.logSize.offset, BigInt(sizes.logSize), true);
@@ -263,7 +267,7 @@ function makeFile(storage: Storage, path: string, sizes: DirectorySizes): string
   view.setUint32(at.checksum.offset, crc32(bytes.subarray(0, at.checksum.offset)), true);
   using file = storage.open(temporaryPath, { access: "write", create: "exclusive", mode: 0o600 });
   try {
-    file.allocate(0, holdersOffset);
+    file.allocate(0, HOLDERS_OFFSET);
     file.write(bytes, 0);
   } catch (error) {
     storage.unlink(temporaryPath);
@@ -279,7 +283,7 @@ function failedMarkAt(storage: Storage, path: string): FailedMark | null {
 
 /** Number of a slot's lock. */
 export function slotLock(slot: number): number {
-  return slotLocksOffset + slot;
+  return SLOT_LOCKS_OFFSET + slot;
 }
 
 /** Throws `UsageError` for sizes that no data directory can have. */
@@ -289,9 +293,9 @@ export function checkDirectorySizes({ keyspaceSize, keySize, logSize }: Director
       throw new UsageError(`Invalid --${name} ${size}: it is a whole number from 1 to 256`);
     }
   }
-  if (!Number.isInteger(logSize) || logSize < logSizeMin || logSize > logSizeMax) {
+  if (!Number.isInteger(logSize) || logSize < LOG_SIZE_MIN || logSize > LOG_SIZE_MAX) {
     throw new UsageError(
-      `Invalid --log-size ${logSize}: it is a number of bytes from ${logSizeMin} to ${logSizeMax}`,
+      `Invalid --log-size ${logSize}: it is a number of bytes from ${LOG_SIZE_MIN} to ${LOG_SIZE_MAX}`,
     );
   }
   if (logSize % 4096 !== 0) {

@@ -1,9 +1,9 @@
 /** Where everything lies in `DATA/control`. Offsets in bytes, integers little-endian. */
 
-export const controlMagic = new TextEncoder().encode("countdDB");
+export const CONTROL_MAGIC = new TextEncoder().encode("countdDB");
 
 /** Version of the data directory as a whole; a room's own format has its own version beside it. */
-export const directoryVersion = 1;
+export const DIRECTORY_VERSION = 1;
 
 export const controlLayout = {
   magic: { offset: 0, size: 8 },
@@ -17,10 +17,10 @@ export const controlLayout = {
   checksum: { offset: 56, size: 4 },
 } as const;
 
-export const controlBytes = 4096;
+export const CONTROL_BYTES = 4096;
 
 /** The failed mark: a page of its own, so that storing it never touches the sizes. */
-export const failedMarkOffset = 4096;
+export const FAILED_MARK_OFFSET = 4096;
 export const failedMarkLayout = {
   mark: { offset: 0, size: 8 },
   wallMs: { offset: 8, size: 8 },
@@ -28,11 +28,11 @@ export const failedMarkLayout = {
   checksum: { offset: 20, size: 4 },
   reason: { offset: 24, size: 488 },
 } as const;
-export const failedMarkBytes = 512;
-export const failedMagic = new TextEncoder().encode("FAILED!\n");
+export const FAILED_MARK_BYTES = 512;
+export const FAILED_MAGIC = new TextEncoder().encode("FAILED!\n");
 
 /** Who holds which lock: 64 bytes a lock, for messages only. */
-export const holdersOffset = 8192;
+export const HOLDERS_OFFSET = 8192;
 export const holderLayout = {
   pid: { offset: 0, size: 4 },
   reserved: { offset: 4, size: 4 },
@@ -40,14 +40,14 @@ export const holderLayout = {
   bootId: { offset: 16, size: 36 },
   zeros: { offset: 52, size: 12 },
 } as const;
-export const holderBytes = 64;
+export const HOLDER_BYTES = 64;
 
 /**
  * Byte locks lie far beyond the content, one byte each. The first sixteen are for the directory, the
  * others for the slots.
  */
-export const locksOffset = 2 ** 40;
-export const slotLocksOffset = 16;
+export const LOCKS_OFFSET = 2 ** 40;
+export const SLOT_LOCKS_OFFSET = 16;
 
 /** Locks of the directory as a whole. */
 export const directoryLocks = {

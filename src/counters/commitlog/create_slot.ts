@@ -7,11 +7,11 @@ import { OsError, type StoredFile } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { encodeHeader } from "./header.ts";
-import { headPageBytes } from "./layout.ts";
+import { HEAD_PAGE_BYTES } from "./layout.ts";
 import { giveNameBack } from "./lost_names.ts";
-import { freeMode, heldMode, lockPathOfSlot, pathOfSlot, unlinkLockName } from "./slot_files.ts";
+import { FREE_MODE, HELD_MODE, lockPathOfSlot, pathOfSlot, unlinkLockName } from "./slot_files.ts";
 
-const stepBytes = 2 ** 20;
+const STEP_BYTES = 2 ** 20;
 
 /**
  * Allocates, writes with zeros and publishes slot `slot` as a free log. If its lock name alone leads to a
@@ -27,11 +27,11 @@ export async function createSlot(directory: DataDirectory, slot: number): Promis
     if (giveNameBack(directory, slot)) return true;
     storage.reach("create.1.before");
     unlinkLockName(storage, paths.logs, slot); // what a dead maker left
-    const file = storage.open(lockPath, { access: "write", create: "exclusive", mode: heldMode });
+    const file = storage.open(lockPath, { access: "write", create: "exclusive", mode: HELD_MODE });
     try {
       await fillWithZeros(file, directory.sizes.logSize);
       writeFirstHeader(file, slot, directory.sizes.logSize);
-      file.chmod(freeMode);
+      file.chmod(FREE_MODE);
       storage.reach("create.1.after");
       storage.reach("create.2.before");
       await file.syncDataAsync();
@@ -62,7 +62,7 @@ export async function createSlot(directory: DataDirectory, slot: number): Promis
  */
 async function fillWithZeros(file: StoredFile, size: number): Promise<void> {
   file.allocate(0, size);
-  const zeros = new Uint8Array(Math.min(stepBytes, size));
+  const zeros = new Uint8Array(Math.min(STEP_BYTES, size));
   for (let offset = 0; offset < size; offset += zeros.length) {
     file.write(zeros.subarray(0, Math.min(zeros.length, size - offset)), offset);
     await new Promise((resolve) => setTimeout(resolve, 0));
@@ -76,8 +76,8 @@ function writeFirstHeader(file: StoredFile, slot: number, logSize: number): void
     sequence: 1n,
     state: "free",
     logSize,
-    length: headPageBytes,
-    durable: headPageBytes,
+    length: HEAD_PAGE_BYTES,
+    durable: HEAD_PAGE_BYTES,
     claimedWallMs: 0,
     records: 0,
   });

@@ -8,10 +8,10 @@ import { crc32 } from "node:zlib";
 import { CountdError } from "../../base/errors.ts";
 import type { StoredFile } from "../../file/mod.ts";
 import {
-  failedMagic,
-  failedMarkBytes,
+  FAILED_MAGIC,
+  FAILED_MARK_BYTES,
+  FAILED_MARK_OFFSET,
   failedMarkLayout as at,
-  failedMarkOffset,
 } from "./control_layout.ts";
 
 export interface FailedMark {
@@ -35,12 +35,12 @@ export class DirectoryFailedError extends CountdError {
 
 /** The mark, or null. A torn mark counts as a mark: it was about to be set. */
 export function readFailedMark(control: StoredFile): FailedMark | null {
-  const bytes = new Uint8Array(failedMarkBytes);
-  if (control.read(bytes, failedMarkOffset) < failedMarkBytes) return null;
+  const bytes = new Uint8Array(FAILED_MARK_BYTES);
+  if (control.read(bytes, FAILED_MARK_OFFSET) < FAILED_MARK_BYTES) return null;
   if (bytes.every((byte) => byte === 0)) return null;
   const view = new DataView(bytes.buffer);
   const length = view.getUint32(at.reasonLength.offset, true);
-  const whole = failedMagic.every((byte, index) => bytes[index] === byte) &&
+  const whole = FAILED_MAGIC.every((byte, index) => bytes[index] === byte) &&
     length <= at.reason.size && view.getUint32(at.checksum.offset, true) === checksum(bytes);
   if (!whole) return { reason: "the mark itself is damaged", wallMs: 0 };
   const text = bytes.subarray(at.reason.offset, at.reason.offset + length);
@@ -52,21 +52,21 @@ export function readFailedMark(control: StoredFile): FailedMark | null {
 
 /** Sets the mark and tries to make it durable; the space for it was allocated with the file. */
 export function writeFailedMark(control: StoredFile, mark: FailedMark): void {
-  const bytes = new Uint8Array(failedMarkBytes);
+  const bytes = new Uint8Array(FAILED_MARK_BYTES);
   const view = new DataView(bytes.buffer);
   const reason = new TextEncoder().encode(mark.reason).subarray(0, at.reason.size);
-  bytes.set(failedMagic, at.mark.offset);
+  bytes.set(FAILED_MAGIC, at.mark.offset);
   view.setBigInt64(at.wallMs.offset, BigInt(Math.trunc(mark.wallMs)), true);
   view.setUint32(at.reasonLength.offset, reason.length, true);
   bytes.set(reason, at.reason.offset);
   view.setUint32(at.checksum.offset, checksum(bytes), true);
-  control.write(bytes, failedMarkOffset);
+  control.write(bytes, FAILED_MARK_OFFSET);
   control.syncData();
 }
 
 /** Removes the mark, durably. */
 export function clearFailedMark(control: StoredFile): void {
-  control.write(new Uint8Array(failedMarkBytes), failedMarkOffset);
+  control.write(new Uint8Array(FAILED_MARK_BYTES), FAILED_MARK_OFFSET);
   control.syncData();
 }
 

@@ -10,18 +10,18 @@
 import { crc32 } from "node:zlib";
 import { assert } from "../../base/assert.ts";
 import {
-  frameAlignmentBytes,
-  frameHeadBytes,
+  FRAME_ALIGNMENT_BYTES,
+  FRAME_HEAD_BYTES,
+  FRAME_MAGIC,
   frameLayout as at,
-  frameMagic,
   type LogIdentity,
 } from "./layout.ts";
 
-const seedBytes = 24;
+const SEED_BYTES = 24;
 
 /** Seals and verifies the frames of one log. Holds scratch memory, so that neither allocates much. */
 export class FrameCodec {
-  readonly #seed = new Uint8Array(seedBytes);
+  readonly #seed = new Uint8Array(SEED_BYTES);
   readonly #seedView = new DataView(this.#seed.buffer);
 
   constructor(readonly identity: LogIdentity) {
@@ -43,14 +43,14 @@ export class FrameCodec {
       readonly durable: number;
     },
   ): void {
-    assert(offset % frameAlignmentBytes === 0, "A frame is aligned");
-    assert(length % frameAlignmentBytes === 0, "A frame's length is aligned");
-    assert(length > frameHeadBytes, "A frame holds something");
+    assert(offset % FRAME_ALIGNMENT_BYTES === 0, "A frame is aligned");
+    assert(length % FRAME_ALIGNMENT_BYTES === 0, "A frame's length is aligned");
+    assert(length > FRAME_HEAD_BYTES, "A frame holds something");
     assert(durable <= offset, "Nothing at or behind a new frame is durable yet");
     view.setUint32(start + at.durable.offset, durable, true);
     view.setUint32(start + at.durable.offset + 4, 0, true);
     view.setUint32(start + at.records.offset, records, true);
-    view.setUint16(start + at.magic.offset, frameMagic, true);
+    view.setUint16(start + at.magic.offset, FRAME_MAGIC, true);
     view.setUint16(start + at.reserved.offset, 0, true);
     view.setUint32(start + at.reserved64.offset, 0, true);
     view.setUint32(start + at.reserved64.offset + 4, 0, true);
@@ -99,12 +99,12 @@ export class LogBytes {
  * passes, before the checksum is paid for.
  */
 export function plausibleLength(log: LogBytes, offset: number, limit: number): number {
-  if (offset + frameHeadBytes > limit) return 0;
+  if (offset + FRAME_HEAD_BYTES > limit) return 0;
   const length = Atomics.load(log.words, offset / 4) >>> 0;
   const { view } = log;
-  const isPlausible = length > frameHeadBytes && length % frameAlignmentBytes === 0 &&
+  const isPlausible = length > FRAME_HEAD_BYTES && length % FRAME_ALIGNMENT_BYTES === 0 &&
     offset + length <= limit &&
-    view.getUint16(offset + at.magic.offset, true) === frameMagic &&
+    view.getUint16(offset + at.magic.offset, true) === FRAME_MAGIC &&
     view.getUint16(offset + at.reserved.offset, true) === 0 &&
     view.getUint32(offset + at.durable.offset, true) <= offset &&
     view.getUint32(offset + at.durable.offset + 4, true) === 0;
@@ -123,7 +123,7 @@ export function frameRecords(log: LogBytes, offset: number): number {
 
 /** Counter records in the batch at `batchStart` of a verified frame. */
 export function batchRecords(log: Uint8Array, batchStart: number): number {
-  const head = batchStart - frameHeadBytes;
-  const view = new DataView(log.buffer, log.byteOffset + head, frameHeadBytes);
+  const head = batchStart - FRAME_HEAD_BYTES;
+  const view = new DataView(log.buffer, log.byteOffset + head, FRAME_HEAD_BYTES);
   return view.getUint32(at.records.offset, true);
 }

@@ -9,12 +9,12 @@
 import { crc32 } from "node:zlib";
 import { assert } from "../../base/assert.ts";
 import {
-  headerCopyBytes,
+  HEAD_PAGE_BYTES,
+  HEADER_COPY_BYTES,
   headerLayout as at,
-  headPageBytes,
   liveLayout,
-  logMagic,
-  logVersion,
+  LOG_MAGIC,
+  LOG_VERSION,
 } from "./layout.ts";
 
 /** free: may be claimed · active: a writer appends · sealed: waits for a fold. */
@@ -43,13 +43,13 @@ export interface LogHeader {
 
 /** One copy as bytes. */
 export function encodeHeader(header: LogHeader): Uint8Array {
-  assert(header.length >= headPageBytes, "A log is at least its head page");
+  assert(header.length >= HEAD_PAGE_BYTES, "A log is at least its head page");
   assert(header.length <= header.logSize, "A log ends within its file");
   assert(header.durable <= header.length, "Nothing is durable beyond the end");
-  const bytes = new Uint8Array(headerCopyBytes);
+  const bytes = new Uint8Array(HEADER_COPY_BYTES);
   const view = new DataView(bytes.buffer);
-  bytes.set(logMagic, at.magic.offset);
-  view.setUint32(at.version.offset, logVersion, true);
+  bytes.set(LOG_MAGIC, at.magic.offset);
+  view.setUint32(at.version.offset, LOG_VERSION, true);
   view.setUint32(at.slot.offset, header.slot, true);
   view.setBigUint64(at.generation.offset, header.generation, true);
   view.setBigUint64(at.sequence.offset, header.sequence, true);
@@ -65,10 +65,10 @@ export function encodeHeader(header: LogHeader): Uint8Array {
 
 /** One copy from bytes that nobody changes, or null where anything about it is wrong. */
 export function decodeHeader(bytes: Uint8Array): LogHeader | null {
-  if (bytes.length !== headerCopyBytes) return null;
+  if (bytes.length !== HEADER_COPY_BYTES) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (!logMagic.every((byte, index) => bytes[index] === byte)) return null;
-  if (view.getUint32(at.version.offset, true) !== logVersion) return null;
+  if (!LOG_MAGIC.every((byte, index) => bytes[index] === byte)) return null;
+  if (view.getUint32(at.version.offset, true) !== LOG_VERSION) return null;
   const sum = crc32(bytes.subarray(0, at.checksum.offset));
   if (view.getUint32(at.checksum.offset, true) !== sum) return null;
   const state = statesByNumber[view.getUint32(at.state.offset, true)];
@@ -76,7 +76,7 @@ export function decodeHeader(bytes: Uint8Array): LogHeader | null {
   const logSize = Number(view.getBigUint64(at.logSize.offset, true));
   const length = Number(view.getBigUint64(at.length.offset, true));
   const durable = Number(view.getBigUint64(at.durable.offset, true));
-  if (length < headPageBytes || length > logSize || durable > length) return null;
+  if (length < HEAD_PAGE_BYTES || length > logSize || durable > length) return null;
   return {
     slot: view.getUint32(at.slot.offset, true),
     generation: view.getBigUint64(at.generation.offset, true),
@@ -98,9 +98,9 @@ export function decodeHeader(bytes: Uint8Array): LogHeader | null {
 export function newestHeader(
   headPage: Uint8Array,
 ): { readonly header: LogHeader; readonly copy: 0 | 1 } | null {
-  const taken = headPage.slice(0, 2 * headerCopyBytes);
-  const first = decodeHeader(taken.subarray(0, headerCopyBytes));
-  const second = decodeHeader(taken.subarray(headerCopyBytes));
+  const taken = headPage.slice(0, 2 * HEADER_COPY_BYTES);
+  const first = decodeHeader(taken.subarray(0, HEADER_COPY_BYTES));
+  const second = decodeHeader(taken.subarray(HEADER_COPY_BYTES));
   if (first === null) return second === null ? null : { header: second, copy: 1 };
   if (second === null || second.sequence < first.sequence) return { header: first, copy: 0 };
   return { header: second, copy: 1 };
@@ -117,7 +117,7 @@ export function storeHeader(mapped: Uint8Array, header: LogHeader): void {
     "A header is stored only over an older one",
   );
   const copy = newest === null || newest.copy === 1 ? 0 : 1;
-  mapped.set(encodeHeader(header), copy * headerCopyBytes);
+  mapped.set(encodeHeader(header), copy * HEADER_COPY_BYTES);
   Atomics.add(changeWord(mapped), 0, 1);
 }
 

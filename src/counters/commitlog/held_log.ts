@@ -10,11 +10,11 @@ import { leadsTo, type Mapping, type StoredFile } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { type LogHeader, newestHeader, storeHeader } from "./header.ts";
-import { headPageBytes } from "./layout.ts";
+import { HEAD_PAGE_BYTES } from "./layout.ts";
 import { lostHeaderOffset } from "./lost_header.ts";
 import type { SlotMapping } from "./slot_mappings.ts";
 import {
-  heldMode,
+  HELD_MODE,
   linkLockName,
   lockPathOfSlot,
   modeOfState,
@@ -24,7 +24,7 @@ import {
 
 export class HeldLog {
   readonly #mapped: SlotMapping;
-  #released = false;
+  #isReleased = false;
 
   private constructor(
     readonly directory: DataDirectory,
@@ -62,7 +62,7 @@ export class HeldLog {
       }
       storage.reach("claim.2.before");
       linkLockName(storage, paths.logs, slot);
-      storage.chmod(path, heldMode);
+      storage.chmod(path, HELD_MODE);
       file = storage.open(lockPathOfSlot(paths.logs, slot), { access: "write" });
       const mapped = directory.mappings.take(slot, file, sizes.logSize);
       storage.reach("claim.2.after");
@@ -80,7 +80,7 @@ export class HeldLog {
 
   /** All of the log, mapped, for as long as it is held. */
   get mapping(): Mapping {
-    assert(!this.#released, "A log that was let go of is not looked at");
+    assert(!this.#isReleased, "A log that was let go of is not looked at");
     return this.#mapped.mapping;
   }
 
@@ -90,7 +90,7 @@ export class HeldLog {
 
   /** The newest header, or null where it is damaged. */
   header(): LogHeader | null {
-    const newest = newestHeader(this.bytes.subarray(0, headPageBytes));
+    const newest = newestHeader(this.bytes.subarray(0, HEAD_PAGE_BYTES));
     if (newest === null || newest.header.slot !== this.slot) return null;
     return lostHeaderOffset(this.bytes) === null ? newest.header : null;
   }
@@ -133,8 +133,8 @@ export class HeldLog {
    * puts the old label back (for a log that could not be read).
    */
   release(label: "free" | "sealed" | null): void {
-    if (this.#released) return;
-    this.#released = true;
+    if (this.#isReleased) return;
+    this.#isReleased = true;
     const { storage, control, paths } = this.directory;
     try {
       const mode = label === null ? this.modeBefore : modeOfState(label);
@@ -149,8 +149,8 @@ export class HeldLog {
 
   /** Drops the byte and leaves the labels: what a process does that must stop at once. */
   abandon(): void {
-    if (this.#released) return;
-    this.#released = true;
+    if (this.#isReleased) return;
+    this.#isReleased = true;
     this.#mapped.mapping.release();
     this.file.close();
     this.directory.control.unlock(slotLock(this.slot));

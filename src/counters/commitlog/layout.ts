@@ -3,12 +3,12 @@
  * little-endian. Each offset is the sum of the fields before it.
  */
 
-export const logMagic = new TextEncoder().encode("countdL1");
-export const logVersion = 1;
+export const LOG_MAGIC = new TextEncoder().encode("countdL1");
+export const LOG_VERSION = 1;
 
 /** The head page: two copies of the header, then the live words. Frames follow it. */
-export const headPageBytes = 4096;
-export const headerCopyBytes = 512;
+export const HEAD_PAGE_BYTES = 4096;
+export const HEADER_COPY_BYTES = 512;
 
 export const headerLayout = {
   magic: { offset: 0, size: 8 },
@@ -44,15 +44,15 @@ export const frameLayout = {
   batch: { offset: 32, size: 0 },
 } as const;
 
-export const frameHeadBytes = 32;
-export const frameAlignmentBytes = 8;
-export const frameMagic = 0xc0de;
+export const FRAME_HEAD_BYTES = 32;
+export const FRAME_ALIGNMENT_BYTES = 8;
+export const FRAME_MAGIC = 0xc0de;
 
 /** A log is at least 16 pages, so that the largest record fits many times over. */
-export const logSizeMin = 65_536;
+export const LOG_SIZE_MIN = 65_536;
 /** Frames carry their length in 32 bits and readers map a log as a whole. */
-export const logSizeMax = 2 ** 30;
-export const logSizeDefault = 16 * 2 ** 20;
+export const LOG_SIZE_MAX = 2 ** 30;
+export const LOG_SIZE_DEFAULT = 16 * 2 ** 20;
 
 /** Which log this is: the slot is the file, the generation is the use of it. */
 export interface LogIdentity {

@@ -8,9 +8,9 @@ import type { Mapping, StoredFile } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { changeWord, type LogState, newestHeader } from "./header.ts";
-import { headPageBytes } from "./layout.ts";
+import { HEAD_PAGE_BYTES } from "./layout.ts";
 import { PublishedTail } from "./published_tail.ts";
-import { heldMode, lockPathOfSlot, pathOfSlot } from "./slot_files.ts";
+import { HELD_MODE, lockPathOfSlot, pathOfSlot } from "./slot_files.ts";
 import { wasInUse } from "./was_in_use.ts";
 
 /** What a log held at one moment: frames lie below `limit`. */
@@ -51,14 +51,14 @@ export class LogHead implements Disposable {
     this.file = file;
     this.#logSize = logSize;
     this.#mapping = mapping;
-    this.#page = mapping.bytes.subarray(0, headPageBytes);
+    this.#page = mapping.bytes.subarray(0, HEAD_PAGE_BYTES);
     this.#change = changeWord(this.#page);
     this.#publishedTail = new PublishedTail(this.#page);
   }
 
   /** As `LogReader.open`, for who looks at what a log holds and not into it. */
   static openHead(directory: DataDirectory, slot: number): LogHead | null {
-    const opened = openSlot(directory, slot, headPageBytes);
+    const opened = openSlot(directory, slot, HEAD_PAGE_BYTES);
     return opened === null ? null : new LogHead(opened);
   }
 
@@ -75,7 +75,7 @@ export class LogHead implements Disposable {
 
   /** Null where no header copy is valid. */
   capture(): Capture | null {
-    for (;;) {
+    while (true) {
       const change = Atomics.load(this.#change, 0);
       const tail = this.publishedTail;
       const newest = newestHeader(this.#page);
@@ -87,8 +87,8 @@ export class LogHead implements Disposable {
       const limit = state === "sealed"
         ? length
         : state === "active"
-        ? Math.max(headPageBytes, Math.min(tail, this.#logSize))
-        : headPageBytes;
+        ? Math.max(HEAD_PAGE_BYTES, Math.min(tail, this.#logSize))
+        : HEAD_PAGE_BYTES;
       return { generation, state, limit, durable, claimedWallMs, change };
     }
   }
@@ -160,7 +160,7 @@ export function openWhateverTheLabel(
   if (!control.tryLock(slotLock(slot))) return null;
   try {
     const { mode } = storage.status(path);
-    storage.chmod(path, heldMode);
+    storage.chmod(path, HELD_MODE);
     try {
       return storage.open(path, { access: "read" });
     } finally {

@@ -6,7 +6,12 @@
 import { assert } from "../../base/assert.ts";
 import { FrameCodec, frameRecords, LogBytes, plausibleLength } from "./frame.ts";
 import { encodeHeader, type LogState } from "./header.ts";
-import { frameAlignmentBytes, frameHeadBytes, headPageBytes, type LogIdentity } from "./layout.ts";
+import {
+  FRAME_ALIGNMENT_BYTES,
+  FRAME_HEAD_BYTES,
+  HEAD_PAGE_BYTES,
+  type LogIdentity,
+} from "./layout.ts";
 
 /** Where a valid frame lies in a log. */
 export interface FramePlace {
@@ -23,10 +28,10 @@ export function findFrames(
   const log = new LogBytes(bytes);
   const codec = new FrameCodec(identity);
   const places: FramePlace[] = [];
-  for (let offset = headPageBytes; offset + frameHeadBytes <= limit;) {
+  for (let offset = HEAD_PAGE_BYTES; offset + FRAME_HEAD_BYTES <= limit;) {
     const length = codec.verify(log, offset, limit);
     if (length > 0) places.push({ offset, length });
-    offset += length > 0 ? length : frameAlignmentBytes;
+    offset += length > 0 ? length : FRAME_ALIGNMENT_BYTES;
   }
   return places;
 }
@@ -44,7 +49,7 @@ export function findLatestGeneration(
   const log = new LogBytes(bytes);
   // Looked for once, for a checksum of each is all that a generation costs then.
   const offsets: number[] = [];
-  for (let offset = headPageBytes; offset < bytes.length; offset += frameAlignmentBytes) {
+  for (let offset = HEAD_PAGE_BYTES; offset < bytes.length; offset += FRAME_ALIGNMENT_BYTES) {
     if (plausibleLength(log, offset, bytes.length) > 0) offsets.push(offset);
   }
   for (let generation = last; generation >= first; generation--) {
@@ -68,18 +73,18 @@ export function logImage(
   places: readonly FramePlace[],
   log: LogIdentity & { readonly logSize: number; readonly claimedWallMs: number },
 ): { readonly bytes: Uint8Array; readonly state: LogState; readonly records: number } {
-  const length = places.reduce((sum, place) => sum + place.length, headPageBytes);
+  const length = places.reduce((sum, place) => sum + place.length, HEAD_PAGE_BYTES);
   assert(length <= log.logSize, "Frames of one log fit into a log");
   const image = new Uint8Array(length);
   const target = new LogBytes(image);
   const codec = new FrameCodec(log);
   const from = new LogBytes(source);
-  let at = headPageBytes;
+  let at = HEAD_PAGE_BYTES;
   let records = 0;
   for (const { offset, length } of places) {
     image.set(source.subarray(offset, offset + length), at);
     const count = frameRecords(from, offset);
-    codec.seal(target, at, { offset: at, length, records: count, durable: headPageBytes });
+    codec.seal(target, at, { offset: at, length, records: count, durable: HEAD_PAGE_BYTES });
     records += count;
     at += length;
   }

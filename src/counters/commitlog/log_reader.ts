@@ -7,7 +7,7 @@
 
 import type { DataDirectory } from "./directory.ts";
 import { FrameCodec, LogBytes } from "./frame.ts";
-import { frameAlignmentBytes, frameHeadBytes } from "./layout.ts";
+import { FRAME_ALIGNMENT_BYTES, FRAME_HEAD_BYTES } from "./layout.ts";
 import { type Capture, LogHead, type OpenSlot, openSlot } from "./log_head.ts";
 import { searchFrames } from "./recovery.ts";
 
@@ -44,10 +44,10 @@ export class LogReader extends LogHead {
   ): number {
     const codec = this.#codecOf(capture.generation);
     let offset = from;
-    for (;;) {
+    while (true) {
       const length = codec.verify(this.#log, offset, capture.limit);
       if (length === 0) return offset;
-      visit(this.#log.bytes, offset + frameHeadBytes, offset + length);
+      visit(this.#log.bytes, offset + FRAME_HEAD_BYTES, offset + length);
       offset += length;
     }
   }
@@ -61,7 +61,7 @@ export class LogReader extends LogHead {
     if (offset < durable) return true;
     let behind = this.#behind;
     if (behind.generation !== generation || behind.offset !== offset) {
-      behind = { generation, offset, durable: 0, next: offset + frameAlignmentBytes };
+      behind = { generation, offset, durable: 0, next: offset + FRAME_ALIGNMENT_BYTES };
     }
     if (behind.durable <= offset) {
       const codec = this.#codecOf(generation);

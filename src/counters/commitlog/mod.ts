@@ -3,7 +3,7 @@
  * room holds the format and the protocol.
  */
 
-export { ActiveLog, type BatchFiller, frameLengthMax } from "./active_log.ts";
+export { ActiveLog, type BatchFiller, FRAME_LENGTH_MAX } from "./active_log.ts";
 export { checkCommitLogs, checkLogBytes, type Violation } from "./check.ts";
 export {
   checkDirectorySizes,
@@ -12,7 +12,7 @@ export {
   directorySizesDefault,
   slotLock,
 } from "./control.ts";
-export { directoryLocks, directoryVersion } from "./control_layout.ts";
+export { DIRECTORY_VERSION, directoryLocks } from "./control_layout.ts";
 export {
   DataDirectory,
   type DirectoryPaths,
@@ -26,11 +26,11 @@ export { clearFailedMark, DirectoryFailedError, type FailedMark } from "./failed
 export { type LogHeader, type LogState, newestHeader } from "./header.ts";
 export { HeldLog } from "./held_log.ts";
 export {
-  headPageBytes,
+  HEAD_PAGE_BYTES,
+  LOG_SIZE_DEFAULT,
+  LOG_SIZE_MAX,
+  LOG_SIZE_MIN,
   type LogIdentity,
-  logSizeDefault,
-  logSizeMax,
-  logSizeMin,
 } from "./layout.ts";
 export {
   findFrames,
@@ -49,11 +49,11 @@ export {
   settleLoneLockNames,
 } from "./lost_names.ts";
 export {
-  backlogBytesDefault,
+  BACKLOG_BYTES_DEFAULT,
   checkBacklog,
   LogPool,
+  POOL_LOGS_DEFAULT,
   type PoolFull,
-  poolLogsDefault,
   type PoolOptions,
 } from "./pool.ts";
 export { isCorrupt, type Scan, scanLog } from "./recovery.ts";
@@ -62,11 +62,11 @@ export { reportRecovery } from "./report_recovery.ts";
 export { inspectFrame, SealedLog, type TakenSlot } from "./sealed_log.ts";
 export {
   findGaps,
-  freeMode,
-  heldMode,
+  FREE_MODE,
+  HELD_MODE,
   listSlots,
   lockPathOfSlot,
   nameOfSlot,
   pathOfSlot,
-  sealedMode,
+  SEALED_MODE,
 } from "./slot_files.ts";

@@ -20,7 +20,7 @@ import type { DataDirectory } from "./directory.ts";
 import { HeldLog } from "./held_log.ts";
 import { settleLoneLockNames } from "./lost_names.ts";
 import { recoverHeld, type Recovery } from "./recover_slot.ts";
-import { freeMode, heldMode, listSlots, pathOfSlot } from "./slot_files.ts";
+import { FREE_MODE, HELD_MODE, listSlots, pathOfSlot } from "./slot_files.ts";
 
 export interface PoolOptions {
   /** Slots that are made at the first start. */
@@ -33,11 +33,11 @@ export interface PoolOptions {
   readonly onDamage?: (error: CorruptError) => void;
 }
 
-export const poolLogsDefault = 4;
-export const backlogBytesDefault = 4 * 2 ** 30;
+export const POOL_LOGS_DEFAULT = 4;
+export const BACKLOG_BYTES_DEFAULT = 4 * 2 ** 30;
 
 /** A fold needs room to free a log, so growth leaves the disk this many log sizes. */
-const reservedLogs = 4;
+const RESERVED_LOGS = 4;
 
 /** Throws `UsageError` for a backlog that has no room for an active log and a spare. */
 export function checkBacklog(backlogBytes: number, logSize: number): void {
@@ -75,7 +75,7 @@ export class LogPool {
     const wanted = Math.min(this.options.logs, this.#slotsMax());
     let most = 0;
     let movedMs = clock.nowMs();
-    for (;;) {
+    while (true) {
       const { slots } = this.#list();
       if (slots.length >= wanted) return;
       signal?.throwIfAborted();
@@ -104,7 +104,7 @@ export class LogPool {
   async claim(): Promise<ActiveLog | PoolFull> {
     const { clock } = this.options;
     const startMs = clock.nowMs();
-    for (;;) {
+    while (true) {
       const { slots } = this.#list();
       const start = slots.findIndex((slot) => slot >= this.#next);
       const order = start === -1 ? slots : [...slots.slice(start), ...slots.slice(0, start)];
@@ -131,7 +131,7 @@ export class LogPool {
   hasFreeSlot(): boolean {
     const { storage, paths } = this.directory;
     return this.#list().slots.some((slot) =>
-      storage.statusOrNull(pathOfSlot(paths.logs, slot))?.mode === freeMode
+      storage.statusOrNull(pathOfSlot(paths.logs, slot))?.mode === FREE_MODE
     );
   }
 
@@ -139,7 +139,7 @@ export class LogPool {
     const { storage, paths } = this.directory;
     if (this.#damaged.has(slot)) return null;
     const mode = storage.statusOrNull(pathOfSlot(paths.logs, slot))?.mode;
-    if (mode !== freeMode && mode !== heldMode) return null;
+    if (mode !== FREE_MODE && mode !== HELD_MODE) return null;
     const log = this.#take(slot);
     if (log === null) return null;
     const header = log.header();
@@ -188,7 +188,7 @@ export class LogPool {
       if (control.holds(slotLock(slot))) continue;
       const status = storage.statusOrNull(pathOfSlot(paths.logs, slot));
       // Two names or the held mode: somebody holds it, or died holding it.
-      if (status === null || (status.mode !== heldMode && status.links < 2)) continue;
+      if (status === null || (status.mode !== HELD_MODE && status.links < 2)) continue;
       const log = this.#take(slot);
       if (log !== null) this.#recover(log);
     }
@@ -206,7 +206,7 @@ export class LogPool {
     if (slots >= this.#slotsMax()) return "backlog";
     const { freeBytes } = this.directory.storage.space(this.directory.paths.logs);
     const { logSize } = this.directory.sizes;
-    return freeBytes < logSize * (1 + reservedLogs) ? "disk" : null;
+    return freeBytes < logSize * (1 + RESERVED_LOGS) ? "disk" : null;
   }
 
   /** Adds the next slot. False where somebody else is adding one right now. */

@@ -4,7 +4,7 @@
  */
 
 import { assert } from "../../base/assert.ts";
-import { headPageBytes, liveLayout, logSizeMax } from "./layout.ts";
+import { HEAD_PAGE_BYTES, liveLayout, LOG_SIZE_MAX } from "./layout.ts";
 
 export class PublishedTail {
   /** The low and the high half. All supported machines are little-endian. */
@@ -21,7 +21,7 @@ export class PublishedTail {
   }
 
   store(tail: number): void {
-    assert(tail >= headPageBytes && tail <= logSizeMax, "A tail is within its log");
+    assert(tail >= HEAD_PAGE_BYTES && tail <= LOG_SIZE_MAX, "A tail is within its log");
     Atomics.store(this.#halves, 0, tail);
   }
 

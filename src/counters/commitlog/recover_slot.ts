@@ -8,7 +8,7 @@ import { CorruptError } from "../../base/errors.ts";
 import { isDiskFull } from "../../file/mod.ts";
 import type { DataDirectory } from "./directory.ts";
 import { HeldLog } from "./held_log.ts";
-import { headPageBytes, liveLayout } from "./layout.ts";
+import { HEAD_PAGE_BYTES, liveLayout } from "./layout.ts";
 import { isCorrupt, type Scan, scanLog } from "./recovery.ts";
 import { nameOfSlot } from "./slot_files.ts";
 
@@ -61,7 +61,7 @@ function recover(log: HeldLog): Recovery {
       state: header.state,
       wasActive: false,
       keptRecords: header.records,
-      keptBytes: header.length - headPageBytes,
+      keptBytes: header.length - HEAD_PAGE_BYTES,
       cutBytes: 0,
       cutPath: null,
       corrupt: false,
@@ -78,8 +78,8 @@ function recover(log: HeldLog): Recovery {
   storage.reach("recover.2.after");
   storage.reach("recover.3.before");
   const length = corrupt ? scan.end : scan.cut;
-  const state = length === headPageBytes ? "free" : "sealed";
-  if (state === "free") log.store({ state, length, durable: headPageBytes, records: 0 });
+  const state = length === HEAD_PAGE_BYTES ? "free" : "sealed";
+  if (state === "free") log.store({ state, length, durable: HEAD_PAGE_BYTES, records: 0 });
   else {
     const durable = corrupt ? Math.max(scan.durable, header.durable) : length;
     log.store({ state, length: Math.max(length, durable), durable, records: scan.records });
@@ -91,7 +91,7 @@ function recover(log: HeldLog): Recovery {
     state,
     wasActive: true,
     keptRecords: scan.records,
-    keptBytes: scan.cut - headPageBytes,
+    keptBytes: scan.cut - HEAD_PAGE_BYTES,
     cutBytes: aside?.bytes ?? 0,
     cutPath: aside?.path ?? null,
     corrupt,

@@ -9,7 +9,12 @@
  */
 
 import { FrameCodec, frameDurable, frameRecords, LogBytes } from "./frame.ts";
-import { frameAlignmentBytes, frameHeadBytes, headPageBytes, type LogIdentity } from "./layout.ts";
+import {
+  FRAME_ALIGNMENT_BYTES,
+  FRAME_HEAD_BYTES,
+  HEAD_PAGE_BYTES,
+  type LogIdentity,
+} from "./layout.ts";
 
 export interface Scan {
   /** End of the last good frame counted from the start. */
@@ -31,11 +36,11 @@ export interface Scan {
 export function scanLog(bytes: Uint8Array, identity: LogIdentity, length: number): Scan {
   const log = new LogBytes(bytes);
   const codec = new FrameCodec(identity);
-  let cut = headPageBytes;
+  let cut = HEAD_PAGE_BYTES;
   let records = 0;
   let frames = 0;
   let durable = 0;
-  for (;;) {
+  while (true) {
     const size = codec.verify(log, cut, length);
     if (size === 0) break;
     durable = Math.max(durable, frameDurable(log, cut));
@@ -43,7 +48,7 @@ export function scanLog(bytes: Uint8Array, identity: LogIdentity, length: number
     frames++;
     cut += size;
   }
-  const behind = searchFrames(log, codec, { from: cut + frameAlignmentBytes, to: length });
+  const behind = searchFrames(log, codec, { from: cut + FRAME_ALIGNMENT_BYTES, to: length });
   return {
     cut,
     records,
@@ -69,10 +74,10 @@ export function searchFrames(
   let durable = 0;
   let end = 0;
   let offset = from;
-  while (offset + frameHeadBytes <= to) {
+  while (offset + FRAME_HEAD_BYTES <= to) {
     const size = codec.verify(log, offset, to);
     if (size === 0) {
-      offset += frameAlignmentBytes;
+      offset += FRAME_ALIGNMENT_BYTES;
       continue;
     }
     durable = Math.max(durable, frameDurable(log, offset));

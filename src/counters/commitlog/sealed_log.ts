@@ -7,7 +7,7 @@ import { CorruptError } from "../../base/errors.ts";
 import type { DataDirectory } from "./directory.ts";
 import { FrameCodec, LogBytes } from "./frame.ts";
 import { HeldLog } from "./held_log.ts";
-import { frameHeadBytes, headPageBytes, type LogIdentity } from "./layout.ts";
+import { FRAME_HEAD_BYTES, HEAD_PAGE_BYTES, type LogIdentity } from "./layout.ts";
 import { isCorrupt, type Scan, scanLog } from "./recovery.ts";
 import { recoverHeld, type Recovery } from "./recover_slot.ts";
 
@@ -76,10 +76,10 @@ export class SealedLog {
   forEachBatch(visit: (log: Uint8Array, start: number, end: number) => void): void {
     assert(this.#scan !== null, "A log is verified before it is read");
     const log = new LogBytes(this.held.bytes);
-    let offset = headPageBytes;
+    let offset = HEAD_PAGE_BYTES;
     while (offset < this.#scan.cut) {
       const length = log.view.getUint32(offset, true);
-      visit(log.bytes, offset + frameHeadBytes, offset + length);
+      visit(log.bytes, offset + FRAME_HEAD_BYTES, offset + length);
       offset += length;
     }
   }
@@ -88,7 +88,12 @@ export class SealedLog {
   recycle(): void {
     const { storage } = this.held.directory;
     storage.reach("recycle.1.before");
-    this.held.store({ state: "free", length: headPageBytes, durable: headPageBytes, records: 0 });
+    this.held.store({
+      state: "free",
+      length: HEAD_PAGE_BYTES,
+      durable: HEAD_PAGE_BYTES,
+      records: 0,
+    });
     storage.reach("recycle.1.after");
     storage.reach("recycle.2.before");
     this.held.release("free");
@@ -109,5 +114,5 @@ export function inspectFrame(
 ): { readonly length: number; readonly batchStart: number; readonly batchEnd: number } | null {
   const length = new FrameCodec(identity).verify(new LogBytes(bytes), offset, bytes.length);
   if (length === 0) return null;
-  return { length, batchStart: offset + frameHeadBytes, batchEnd: offset + length };
+  return { length, batchStart: offset + FRAME_HEAD_BYTES, batchEnd: offset + length };
 }

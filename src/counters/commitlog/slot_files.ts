@@ -14,12 +14,12 @@ import { isSameFile, OsError, type Storage } from "../../file/mod.ts";
 import type { LogState } from "./header.ts";
 import { lockNameWasInUse } from "./was_in_use.ts";
 
-export const heldMode = 0o600;
-export const freeMode = 0o400;
-export const sealedMode = 0o200;
+export const HELD_MODE = 0o600;
+export const FREE_MODE = 0o400;
+export const SEALED_MODE = 0o200;
 
-const lockPrefix = "lock-";
-const slotName = /^(lock-)?([0-9]{10})$/;
+const LOCK_PREFIX = "lock-";
+const SLOT_NAME = /^(lock-)?([0-9]{10})$/;
 
 /** Ten digits, zero padded. */
 export function nameOfSlot(slot: number): string {
@@ -31,7 +31,7 @@ export function pathOfSlot(logs: string, slot: number): string {
 }
 
 export function lockPathOfSlot(logs: string, slot: number): string {
-  return `${logs}/${lockPrefix}${nameOfSlot(slot)}`;
+  return `${logs}/${LOCK_PREFIX}${nameOfSlot(slot)}`;
 }
 
 /** Which slots a pool directory names, in order, and which of them only by a lock name. */
@@ -66,7 +66,7 @@ function slotNames(storage: Storage, logs: string): Record<"plain" | "locked", S
   const plain = new Set<number>();
   const locked = new Set<number>();
   for (const name of storage.readDirectory(logs)) {
-    const match = slotName.exec(name);
+    const match = SLOT_NAME.exec(name);
     if (match === null) continue;
     (match[1] === undefined ? plain : locked).add(Number(match[2]));
   }
@@ -116,5 +116,5 @@ export function unlinkLockName(storage: Storage, logs: string, slot: number): vo
 
 /** What a log that nobody holds is labelled. */
 export function modeOfState(state: Exclude<LogState, "active">): number {
-  return state === "free" ? freeMode : sealedMode;
+  return state === "free" ? FREE_MODE : SEALED_MODE;
 }

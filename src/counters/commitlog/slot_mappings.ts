@@ -10,7 +10,7 @@
 import { type FileIdentity, isSameFile, type Mapping, type StoredFile } from "../../file/mod.ts";
 
 /** Mapped bytes that are kept: they are shown as memory of the process, and a pool may have many slots. */
-const keptBytesMax = 256 * 2 ** 20;
+const KEPT_BYTES_MAX = 256 * 2 ** 20;
 
 /** A mapping and the file that it shows. */
 export interface SlotMapping extends FileIdentity {
@@ -42,7 +42,7 @@ export class SlotMappings {
   /** Takes back what `take` gave. */
   giveBack(slot: number, mapped: SlotMapping): void {
     const { length } = mapped.mapping;
-    if (this.#isClosed || this.#kept.has(slot) || this.#keptBytes + length > keptBytesMax) {
+    if (this.#isClosed || this.#kept.has(slot) || this.#keptBytes + length > KEPT_BYTES_MAX) {
       mapped.mapping.release();
       return;
     }

@@ -73,7 +73,7 @@ export class Aggregator {
   #table = new Int32Array(2 * TABLE_SLOTS_MIN);
   #hash = new KeyedHash();
   /** Some key lies further from its own slot than chance puts it. */
-  #probedFar = false;
+  #hasProbedFar = false;
   #keys = 0;
   #wraps = new Map<number, number>();
   #keyspaces: Uint8Array[] = [];
@@ -235,7 +235,7 @@ export class Aggregator {
       this.#addOne(this.#groupHashes[index]!, this.#groupHeads[index]!, records, index);
     }
     // Only now: the hashes of the whole group were made with the old secrets.
-    if (this.#probedFar) this.#hashAnew();
+    if (this.#hasProbedFar) this.#hashAnew();
   }
 
   /** Adds the increment of one record of the group. */
@@ -305,7 +305,7 @@ export class Aggregator {
     this.#table[slot + 1] = entry + 1;
     this.#keys++;
     const table = this.#table;
-    if (((slot - (hash << 1)) & (table.length - 2)) > 2 * PROBES_MAX) this.#probedFar = true;
+    if (((slot - (hash << 1)) & (table.length - 2)) > 2 * PROBES_MAX) this.#hasProbedFar = true;
     if (this.#keys * 2 > this.#table.length * LOAD_MAX) this.#growTable();
   }
 
@@ -340,7 +340,7 @@ export class Aggregator {
 
   /** Answers keys that were made to collide: they get other hashes, and so other slots. */
   #hashAnew(): void {
-    this.#probedFar = false;
+    this.#hasProbedFar = false;
     if (!this.#hash.renew(this.#keys)) return;
     const table = this.#table;
     const words = this.#words;

@@ -4,7 +4,7 @@
  */
 
 import { CorruptError } from "../../base/errors.ts";
-import { type DataDirectory, headPageBytes } from "../commitlog/mod.ts";
+import { type DataDirectory, HEAD_PAGE_BYTES } from "../commitlog/mod.ts";
 import { compareNames, listKeyspaces, SnapshotLostError } from "../keyspace/mod.ts";
 import { StoredKeyspace } from "./keyspace_file.ts";
 import { TooManyChanges } from "./keyspace_view.ts";
@@ -101,7 +101,7 @@ function readLog(
       return entry.sums;
     },
   });
-  for (let from = headPageBytes; from < capture.limit;) {
+  for (let from = HEAD_PAGE_BYTES; from < capture.limit;) {
     let brokenAt: number | null = null;
     const next = watched.readSome(capture, from, (words, start, end) => {
       if (!walk.batch(words, start, end)) brokenAt ??= start * 4;

@@ -15,8 +15,8 @@ import type { Events } from "../../base/events.ts";
 import {
   type Capture,
   type DataDirectory,
-  frameLengthMax,
-  headPageBytes,
+  FRAME_LENGTH_MAX,
+  HEAD_PAGE_BYTES,
   listReadableSlots,
   LogReader,
   lostHeaderOffset,
@@ -49,7 +49,7 @@ export class WatchedLog {
   /** True where the log holds frames that some keyspace may not have applied. */
   get isPending(): boolean {
     return this.capture !== null && this.capture.state !== "free" &&
-      this.capture.limit > headPageBytes;
+      this.capture.limit > HEAD_PAGE_BYTES;
   }
 
   /** Visits batches of frames as ranges of words, about a MiB of them; returns where it came to. */
@@ -58,7 +58,7 @@ export class WatchedLog {
     from: number,
     visit: (words: Int32Array, start: number, end: number) => void,
   ): number {
-    const limit = Math.min(capture.limit, from + frameLengthMax);
+    const limit = Math.min(capture.limit, from + FRAME_LENGTH_MAX);
     return this.log.readFrames({ ...capture, limit }, from, (_, start, end) => {
       visit(this.#words, start >>> 2, end >>> 2);
     });

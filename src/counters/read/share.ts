@@ -3,13 +3,13 @@
  * that is folded can be taken out again without reading the others anew.
  */
 
-import { headPageBytes } from "../commitlog/mod.ts";
+import { HEAD_PAGE_BYTES } from "../commitlog/mod.ts";
 import { KeySums, type SumList } from "./key_sums.ts";
 import type { Overlay } from "./overlay.ts";
 
 export class Share {
   /** Frames below are in the sums. */
-  indexedTo = headPageBytes;
+  indexedTo = HEAD_PAGE_BYTES;
   /** Offset of a batch that is not made of whole records: nothing behind it is read. */
   brokenAt: number | null = null;
   /** Null when the log is read to its end. */

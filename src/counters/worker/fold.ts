@@ -29,9 +29,9 @@ import { type KeyspaceWriters, nameKey } from "./keyspace_writers.ts";
 import { isKeyspaceTrouble, type KeyspaceTrouble, type SetAside } from "./set_aside.ts";
 
 /** From so many files on one sync of the file system is cheaper than a sync of each. */
-const syncEachMax = 4;
+const SYNC_EACH_MAX = 4;
 /** Keyspaces that are taken through the steps together. */
-const groupMax = 128;
+const GROUP_MAX = 128;
 
 export interface FoldResult {
   readonly recycled: number;
@@ -170,9 +170,9 @@ export class Fold {
     );
     const shares = [...this.#shares.entries()];
     let keyspaces = 0;
-    for (let first = 0; first < shares.length; first += groupMax) {
+    for (let first = 0; first < shares.length; first += GROUP_MAX) {
       const written: Written[] = [];
-      for (const [key, share] of shares.slice(first, first + groupMax)) {
+      for (const [key, share] of shares.slice(first, first + GROUP_MAX)) {
         const batch = batches.get(key);
         // Without a sum there is nothing to apply, and its logs are through with this keyspace.
         if (batch !== undefined) this.#writePages(share, { batch, pinned, written });
@@ -246,7 +246,7 @@ export class Fold {
     writers: readonly KeyspaceWriter[],
     sync: (writer: KeyspaceWriter) => void,
   ): void {
-    if (writers.length <= syncEachMax) {
+    if (writers.length <= SYNC_EACH_MAX) {
       for (const writer of writers) sync(writer);
       return;
     }

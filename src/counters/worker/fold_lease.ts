@@ -7,8 +7,8 @@ import type { Clock } from "../../base/clock.ts";
 import { BusyError } from "../../base/errors.ts";
 import { type DataDirectory, directoryLocks } from "../commitlog/mod.ts";
 
-const retryMsFirst = 5;
-const retryMsLast = 250;
+const RETRY_MS_FIRST = 5;
+const RETRY_MS_LAST = 250;
 
 /** Takes the lease if it is free. */
 export function tryTakeLease({ control }: DataDirectory): boolean {
@@ -28,7 +28,7 @@ export async function takeLease(
   },
 ): Promise<boolean> {
   const deadlineMs = clock.nowMs() + timeoutMs;
-  let delayMs = retryMsFirst;
+  let delayMs = RETRY_MS_FIRST;
   while (!tryTakeLease(directory)) {
     if (signal.aborted) return false;
     const leftMs = deadlineMs - clock.nowMs();
@@ -40,7 +40,7 @@ export async function takeLease(
       );
     }
     await clock.sleep(Math.min(delayMs, leftMs), signal);
-    delayMs = Math.min(retryMsLast, delayMs * 2);
+    delayMs = Math.min(RETRY_MS_LAST, delayMs * 2);
   }
   return true;
 }

@@ -5,19 +5,24 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
-import { type DataDirectory, headPageBytes, LogHead, type LogIdentity } from "../commitlog/mod.ts";
+import {
+  type DataDirectory,
+  HEAD_PAGE_BYTES,
+  LogHead,
+  type LogIdentity,
+} from "../commitlog/mod.ts";
 import { OsError } from "../../file/mod.ts";
 
 /** A fold waits no longer than this after its first log. */
-const gatherMs = 500;
+const GATHER_MS = 500;
 /** Nor with more logs than this, or half the pool: writers want them back. */
-const gatheredLogsMin = 4;
+const GATHERED_LOGS_MIN = 4;
 /** Nor with so many different keys: readers hold all that are not folded. */
-const gatheredKeysMax = 150_000;
+const GATHERED_KEYS_MAX = 150_000;
 /** Writers that have not been fast for so long have paused. */
-const pauseMs = 40;
+const PAUSE_MS = 40;
 /** A log that was sealed with less in it: its writer had nothing more to say. */
-const fullShare = 0.75;
+const FULL_SHARE = 0.75;
 
 /** What a fold has in hand. */
 export interface Gathered {
@@ -61,7 +66,7 @@ export class Gathering {
   #countAppended({ slot, generation }: LogIdentity, tail: number): void {
     const before = this.#tails.get(slot);
     const isSame = before?.generation === generation;
-    this.#appended += tail - (isSame ? before.tail : headPageBytes);
+    this.#appended += tail - (isSame ? before.tail : HEAD_PAGE_BYTES);
   }
 
   /** After the walk: true where the fold that has `gathered` so much should wait for another one. */
@@ -74,15 +79,15 @@ export class Gathering {
     this.#looked = new Map();
     this.#appended = 0;
     this.#lookMs = nowMs;
-    if (bytesPerMs * gatherMs >= logSize) this.#fastMs = nowMs;
+    if (bytesPerMs * GATHER_MS >= logSize) this.#fastMs = nowMs;
     if (logs === 0) {
       this.#sinceMs = null;
       return false;
     }
     this.#sinceMs ??= nowMs;
-    const waits = nowMs - this.#sinceMs < gatherMs && nowMs - this.#fastMs < pauseMs &&
-      logs < Math.max(gatheredLogsMin, slots / 2) && keys < gatheredKeysMax &&
-      lastLength >= logSize * fullShare;
+    const waits = nowMs - this.#sinceMs < GATHER_MS && nowMs - this.#fastMs < PAUSE_MS &&
+      logs < Math.max(GATHERED_LOGS_MIN, slots / 2) && keys < GATHERED_KEYS_MAX &&
+      lastLength >= logSize * FULL_SHARE;
     if (!waits) this.#sinceMs = null;
     return waits;
   }

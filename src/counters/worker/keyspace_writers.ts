@@ -8,7 +8,7 @@ import { printableName } from "../../base/printable.ts";
 import type { OpenFileSystem, Storage } from "../../file/mod.ts";
 import { keyspacePath, KeyspaceWriter } from "../keyspace/mod.ts";
 
-const openMax = 128;
+const OPEN_MAX = 128;
 
 /** Bytes as a text of the same length: a key for maps, whatever the bytes are. */
 export function nameKey(name: Uint8Array): string {
@@ -110,7 +110,7 @@ export class KeyspaceWriters {
   /** Closes the longest unused ones. Not between apply and publish. */
   trim(): void {
     for (const [key, writer] of this.#open) {
-      if (this.#open.size <= openMax) return;
+      if (this.#open.size <= OPEN_MAX) return;
       writer.close();
       this.#open.delete(key);
     }

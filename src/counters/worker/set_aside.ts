@@ -11,7 +11,7 @@ import { printableName } from "../../base/printable.ts";
 import { isClosedToUs, isReadFailure, type OsError } from "../../file/mod.ts";
 import { nameKey } from "./keyspace_writers.ts";
 
-const lookAgainMs = 30_000;
+const LOOK_AGAIN_MS = 30_000;
 
 /** What is wrong with one keyspace, so that the others can go on without it. */
 export type KeyspaceTrouble = CorruptError | OsError;
@@ -82,7 +82,7 @@ export class SetAside {
 
   /** What was left alone lately, for `countd status`. */
   troubles(): string[] {
-    const recentMs = this.clock.nowMs() - 2 * lookAgainMs;
+    const recentMs = this.clock.nowMs() - 2 * LOOK_AGAIN_MS;
     for (const [sentence, seenMs] of this.#troubles) {
       if (seenMs < recentMs) this.#troubles.delete(sentence);
     }
@@ -91,6 +91,6 @@ export class SetAside {
 
   #isFresh<Key>(map: Map<Key, number>, key: Key): boolean {
     const seenMs = map.get(key);
-    return seenMs !== undefined && this.clock.nowMs() - seenMs < lookAgainMs;
+    return seenMs !== undefined && this.clock.nowMs() - seenMs < LOOK_AGAIN_MS;
   }
 }

@@ -11,7 +11,7 @@ import {
   type DataDirectory,
   directoryLocks,
   failDirectory,
-  freeMode,
+  FREE_MODE,
   listSlots,
   LogReader,
   pathOfSlot,
@@ -36,12 +36,12 @@ export interface Surroundings {
 }
 
 /** Between two looks at the pool: soon after work and while a fold gathers, seldom when nothing happens. */
-const pollMsFirst = 10;
-const pollMsLast = 100;
+const POLL_MS_FIRST = 10;
+const POLL_MS_LAST = 100;
 /** After so long without a fold the keyspaces give back the space of their older versions. */
-const restMs = 1000;
+const REST_MS = 1000;
 /** While the disk is too full for even one log. */
-const diskFullRetryMs = 500;
+const DISK_FULL_RETRY_MS = 500;
 
 export class Worker {
   readonly #writers: KeyspaceWriters;
@@ -53,7 +53,7 @@ export class Worker {
   /** What it has taken so far, without the waiting. */
   #openMs = 0;
   /** False until a sync has made sure that the marks we read are on disk. */
-  #marksAreDurable = false;
+  #areMarksDurable = false;
   /** Looks go through the headers of all logs, whatever their labels say, until one has seen them all. */
   #isThorough = true;
   #logsMax = Infinity;
@@ -61,7 +61,7 @@ export class Worker {
   #wasTooLarge = false;
   /** The last fold has put logs off to the next one. */
   #hasPutOff = false;
-  #diskIsFull = false;
+  #isDiskFull = false;
 
   constructor(readonly directory: DataDirectory, readonly surroundings: Surroundings) {
     this.#writers = new KeyspaceWriters(
@@ -91,19 +91,19 @@ export class Worker {
       if (!await takeLease(this.directory, { clock, signal, timeoutMs: Infinity })) return;
     }
     await this.#withLease(async () => {
-      let delayMs = pollMsFirst;
-      let restsFromMs = clock.nowMs() + restMs;
+      let delayMs = POLL_MS_FIRST;
+      let restsFromMs = clock.nowMs() + REST_MS;
       while (!signal.aborted) {
         const worked = this.#foldAvailable({ gathers: true }) > 0;
         const gathers = this.#open !== null;
-        if (worked || gathers) restsFromMs = clock.nowMs() + restMs;
+        if (worked || gathers) restsFromMs = clock.nowMs() + REST_MS;
         else if (clock.nowMs() >= restsFromMs) {
           restsFromMs = Infinity;
           this.#giveSpaceBack();
         }
-        delayMs = worked || gathers ? pollMsFirst : Math.min(pollMsLast, delayMs * 2);
+        delayMs = worked || gathers ? POLL_MS_FIRST : Math.min(POLL_MS_LAST, delayMs * 2);
         const pauseMs = worked && !gathers ? 0 : delayMs;
-        await clock.sleep(this.#diskIsFull ? diskFullRetryMs : pauseMs, signal);
+        await clock.sleep(this.#isDiskFull ? DISK_FULL_RETRY_MS : pauseMs, signal);
       }
     });
   }
@@ -126,7 +126,7 @@ export class Worker {
       while (!signal.aborted) {
         const worked = this.#foldAvailable({ gathers: false });
         if (worked > 0) deadlineMs = clock.nowMs() + lockTimeoutMs;
-        if (this.#diskIsFull) {
+        if (this.#isDiskFull) {
           throw new BusyError(
             `No space to fold the logs of ${this.directory.paths.data}: free some and try again`,
           );
@@ -144,7 +144,7 @@ export class Worker {
               `${this.directory.control.describeHolder(slotLock(held))}: try again`,
           );
         }
-        await clock.sleep(pollMsFirst, signal);
+        await clock.sleep(POLL_MS_FIRST, signal);
       }
     });
     if (this.#aside.logCount > 0) {
@@ -210,7 +210,7 @@ export class Worker {
       using around = storage.openFileSystem(paths.data);
       around.sync();
     }
-    this.#marksAreDurable = true;
+    this.#areMarksDurable = true;
   }
 
   /**
@@ -220,7 +220,7 @@ export class Worker {
   #foldAvailable({ gathers }: { readonly gathers: boolean }): number {
     const { clock } = this.surroundings;
     this.directory.refuseFailed();
-    if (!this.#marksAreDurable) this.#makeMarksDurable();
+    if (!this.#areMarksDurable) this.#makeMarksDurable();
     const startMs = clock.nowMs();
     const fold = this.#open ??
       new Fold(this.directory, this.#writers, this.#aggregator, this.#aside);
@@ -245,7 +245,7 @@ export class Worker {
       this.#openMs = 0;
       return recovered + result.recycled;
     } catch (error) {
-      this.#marksAreDurable = false;
+      this.#areMarksDurable = false;
       this.#openMs = 0;
       fold.giveUp();
       // Some may be published and some not: the next fold reads them anew.
@@ -278,7 +278,7 @@ export class Worker {
       if (this.#aside.hasLog(slot)) continue;
       const status = storage.statusOrNull(pathOfSlot(paths.logs, slot));
       if (status === null) continue;
-      if (!thorough && status.mode === freeMode && status.links === 1) continue;
+      if (!thorough && status.mode === FREE_MODE && status.links === 1) continue;
       if (control.holds(slotLock(slot))) continue; // gathered already
       if (control.isHeldElsewhere(slotLock(slot))) {
         this.#gathering.meet(slot);
@@ -334,8 +334,8 @@ export class Worker {
   }
 
   #noteDiskFull(isFull: boolean): void {
-    if (isFull === this.#diskIsFull) return;
-    this.#diskIsFull = isFull;
+    if (isFull === this.#isDiskFull) return;
+    this.#isDiskFull = isFull;
     const { events, metrics } = this.surroundings;
     metrics.gauge("countd_disk_full").value = isFull ? 1 : 0;
     if (isFull) events.report("warn", "disk full: folding waits until space returns");

@@ -1,6 +1,6 @@
 /**
  * What one connection still has to be told, in order: answers that wait for their position to be durable,
- * and the bytes that the socket has not taken yet. Bounded: past `pendingBytesMax` the connection is read
+ * and the bytes that the socket has not taken yet. Bounded: past `PENDING_BYTES_MAX` the connection is read
  * no further.
  */
 
@@ -8,7 +8,7 @@ import { encodeAnswers } from "../wire/mod.ts";
 import type { LogWriter } from "./log_writer.ts";
 
 /** Output that one connection may leave waiting. */
-export const pendingBytesMax = 2 ** 20;
+export const PENDING_BYTES_MAX = 2 ** 20;
 
 interface Group {
   readonly position: number;
@@ -19,7 +19,7 @@ export class AnswerQueue {
   readonly #groups: Group[] = [];
   #pendingBytes = 0;
   #sending: Promise<void> | null = null;
-  #broken = false;
+  #isBroken = false;
   #roomWanted = Promise.withResolvers<void>();
 
   constructor(
@@ -30,7 +30,7 @@ export class AnswerQueue {
 
   /** True where the peer no longer takes answers: there is no point in reading on. */
   get isBroken(): boolean {
-    return this.#broken;
+    return this.#isBroken;
   }
 
   /** Answers for `count` messages whose records end at `position`. */
@@ -44,7 +44,7 @@ export class AnswerQueue {
   add(bytes: Uint8Array, position: number): void {
     this.#groups.push({ position, bytes });
     this.#pendingBytes += bytes.length;
-    if (this.#sending !== null || this.#broken) return;
+    if (this.#sending !== null || this.#isBroken) return;
     this.#sending = this.#sendAll();
     // Who waits in `whenSent` is told of a failure; where nobody does, the writer itself has told.
     this.#sending.catch(() => {});
@@ -52,7 +52,9 @@ export class AnswerQueue {
 
   /** Resolves when less than the bound is waiting. */
   async whenRoom(): Promise<void> {
-    while (this.#pendingBytes > pendingBytesMax && !this.#broken) await this.#roomWanted.promise;
+    while (this.#pendingBytes > PENDING_BYTES_MAX && !this.#isBroken) {
+      await this.#roomWanted.promise;
+    }
   }
 
   /** Resolves when everything is sent, or cannot be. Rejects when a sync failed. */
@@ -64,7 +66,9 @@ export class AnswerQueue {
     try {
       // The first turn ends before anything is awaited, so that `add` has stored this promise.
       await Promise.resolve();
-      while (this.#groups[0] !== undefined && !this.#broken) await this.#sendReady(this.#groups[0]);
+      while (this.#groups[0] !== undefined && !this.#isBroken) {
+        await this.#sendReady(this.#groups[0]);
+      }
     } finally {
       // In the same turn as the last look: a group that comes later begins a round of its own.
       this.#sending = null;
@@ -99,7 +103,7 @@ export class AnswerQueue {
   }
 
   #giveUp(): void {
-    this.#broken = true;
+    this.#isBroken = true;
     this.#groups.length = 0;
     this.#wakeReader();
   }

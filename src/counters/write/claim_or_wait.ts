@@ -11,7 +11,7 @@ export async function claimOrWait(
   { signal, ...surroundings }: Surroundings & { readonly signal?: AbortSignal },
 ): Promise<ActiveLog> {
   const wait = new RoomWait(pool.directory, surroundings);
-  for (;;) {
+  while (true) {
     let claimed: ActiveLog | WaitReason;
     try {
       claimed = await pool.claim();

@@ -22,7 +22,7 @@ import {
   DirectoryFailedError,
   directoryLocks,
   failDirectory,
-  headPageBytes,
+  HEAD_PAGE_BYTES,
   LogPool,
   reportRecovery,
 } from "../commitlog/mod.ts";
@@ -34,13 +34,13 @@ import { RoomWait } from "./room_wait.ts";
 import { SpareLog } from "./spare_log.ts";
 
 /** Where input pauses this long, a log that holds enough is handed to a waiting worker. */
-const idleSealMs = 20;
-const idleSealBytes = 64 * 1024;
-const tickMs = 20;
+const IDLE_SEAL_MS = 20;
+const IDLE_SEAL_BYTES = 64 * 1024;
+const TICK_MS = 20;
 /** How often a writer looks whether the directory is marked failed, and whether its log has its name. */
-const lookMs = 1000;
+const LOOK_MS = 1000;
 /** Logs whose last sync is still under way; more would only hold memory. */
-const sealingMax = 4;
+const SEALING_MAX = 4;
 
 interface OpenLog {
   readonly log: ActiveLog;
@@ -65,7 +65,7 @@ export class LogWriter {
   #syncLoop: Promise<void> | null = null;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #stop = new AbortController();
-  #stopping = false;
+  #isStopping = false;
   #failure: Error | null = null;
   #durableAtFailure: number | null = null;
   readonly #onFailure = Promise.withResolvers<never>();
@@ -81,7 +81,7 @@ export class LogWriter {
     this.#spaceWait = new RoomWait(directory, surroundings);
     this.#spare = new SpareLog(pool, (error) => this.#fail(error));
     this.#lastSyncMs = surroundings.clock.nowMs();
-    this.#timer = setInterval(() => this.#look(() => this.#tick()), tickMs);
+    this.#timer = setInterval(() => this.#look(() => this.#tick()), TICK_MS);
     this.#onFailure.promise.catch(() => {});
   }
 
@@ -133,7 +133,7 @@ export class LogWriter {
   get durablePosition(): number {
     if (this.#durableAtFailure !== null) return this.#durableAtFailure;
     for (const open of [...this.#sealing.keys(), this.#active]) {
-      if (open.log.durable < open.log.tail) return open.base + open.log.durable - headPageBytes;
+      if (open.log.durable < open.log.tail) return open.base + open.log.durable - HEAD_PAGE_BYTES;
     }
     return this.#position;
   }
@@ -144,7 +144,7 @@ export class LogWriter {
    */
   append(filler: BatchFiller): boolean {
     if (this.#failure !== null) throw this.#failure;
-    assert(!this.#stopping, "Nothing is appended to a writer that stops");
+    assert(!this.#isStopping, "Nothing is appended to a writer that stops");
     if (this.#rotation !== null) return false;
     const { log } = this.#active;
     const tail = log.tail;
@@ -160,10 +160,10 @@ export class LogWriter {
       this.#fail(error);
       throw error;
     }
-    if (log.tail === tail) return log.roomBytes >= roomBytesMin;
+    if (log.tail === tail) return log.roomBytes >= ROOM_BYTES_MIN;
     if (this.#spaceWait.isWaiting) this.#spaceWait.end();
     const nowMs = this.surroundings.clock.nowMs();
-    if (tail === headPageBytes) this.#active.firstAppendMs = nowMs;
+    if (tail === HEAD_PAGE_BYTES) this.#active.firstAppendMs = nowMs;
     this.#position += log.tail - tail;
     this.#lastAppendMs = nowMs;
     if (this.options.sync === "always") this.#wantSync();
@@ -186,7 +186,7 @@ export class LogWriter {
   }
 
   async #rotateOnce(): Promise<void> {
-    while (this.#sealing.size >= sealingMax) await Promise.race(this.#sealing.values());
+    while (this.#sealing.size >= SEALING_MAX) await Promise.race(this.#sealing.values());
     const waiting = { ...this.surroundings, signal: this.#stop.signal };
     const next = await this.#spare.claimed() ?? await this.#orFail(claimOrWait(this.pool, waiting));
     if (this.#failure !== null) {
@@ -278,10 +278,10 @@ export class LogWriter {
   }
 
   #tick(): void {
-    if (this.#failure !== null || this.#stopping) return;
+    if (this.#failure !== null || this.#isStopping) return;
     const { log, firstAppendMs } = this.#active;
     const nowMs = this.surroundings.clock.nowMs();
-    if (nowMs - this.#lastLookMs >= lookMs) {
+    if (nowMs - this.#lastLookMs >= LOOK_MS) {
       this.#lastLookMs = nowMs;
       const mark = this.directory.failedMark();
       if (mark !== null) {
@@ -294,12 +294,14 @@ export class LogWriter {
       if (nowMs - this.#lastSyncMs >= syncIntervalMs) this.#wantSync();
     }
     const isOld = !log.isEmpty && nowMs - firstAppendMs >= sealAfterMs;
-    if (isOld || nowMs - this.#lastAppendMs >= idleSealMs && this.#holdsEnough()) this.#handOver();
+    if (isOld || nowMs - this.#lastAppendMs >= IDLE_SEAL_MS && this.#holdsEnough()) {
+      this.#handOver();
+    }
   }
 
   /** Nobody is left who might send more: what is here need not wait for the clock to be handed over. */
   inputEnded(): void {
-    if (this.#failure !== null || this.#stopping || !this.#holdsEnough()) return;
+    if (this.#failure !== null || this.#isStopping || !this.#holdsEnough()) return;
     this.#look(() => this.#handOver());
   }
 
@@ -316,7 +318,7 @@ export class LogWriter {
   }
 
   #holdsEnough(): boolean {
-    return this.#active.log.tail - headPageBytes >= idleSealBytes;
+    return this.#active.log.tail - HEAD_PAGE_BYTES >= IDLE_SEAL_BYTES;
   }
 
   /** Seals the log that is begun, where a worker waits for it and there is another log to go on with. */
@@ -366,7 +368,7 @@ export class LogWriter {
    * the logs to recovery.
    */
   async stop(): Promise<void> {
-    this.#stopping = true;
+    this.#isStopping = true;
     this.#stop.abort();
     clearInterval(this.#timer);
     if (this.#rotation !== null) await this.#rotation.catch(() => {});
@@ -386,4 +388,4 @@ export class LogWriter {
 }
 
 /** Room below which a log counts as full: the largest record with its keyspace fits in more. */
-const roomBytesMin = 1024;
+const ROOM_BYTES_MIN = 1024;

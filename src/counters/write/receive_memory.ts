@@ -7,13 +7,13 @@
 
 import { assert } from "../../base/assert.ts";
 
-const smallBytes = 32 * 1024;
-const largeBytes = 1024 * 1024;
+const SMALL_BYTES = 32 * 1024;
+const LARGE_BYTES = 1024 * 1024;
 /** Connections that may have a large piece at one time; the others do with a middling one. */
-const largeMax = 64;
-const middlingBytes = 128 * 1024;
+const LARGE_MAX = 64;
+const MIDDLING_BYTES = 128 * 1024;
 /** Large pieces that are kept while nobody uses them. */
-const spareMax = 8;
+const SPARE_MAX = 8;
 
 export class ReceiveMemory {
   readonly #spare: Uint8Array<ArrayBuffer>[] = [];
@@ -26,17 +26,17 @@ export class ReceiveMemory {
 
   /** What a connection begins with. */
   small(): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(smallBytes);
+    return new Uint8Array(SMALL_BYTES);
   }
 
   /** More than `memory`, for a connection that has filled it; null where there is no more to be had. */
   largerThan(memory: Uint8Array): Uint8Array<ArrayBuffer> | null {
-    if (memory.length >= largeBytes) return null;
-    if (this.#largeInUse === largeMax) {
-      return memory.length < middlingBytes ? new Uint8Array(middlingBytes) : null;
+    if (memory.length >= LARGE_BYTES) return null;
+    if (this.#largeInUse === LARGE_MAX) {
+      return memory.length < MIDDLING_BYTES ? new Uint8Array(MIDDLING_BYTES) : null;
     }
     this.#largeInUse++;
-    return this.#spare.pop() ?? new Uint8Array(largeBytes);
+    return this.#spare.pop() ?? new Uint8Array(LARGE_BYTES);
   }
 
   /** A connection has ended. What a read may still store into must not be given to another one. */
@@ -44,9 +44,9 @@ export class ReceiveMemory {
     memory: Uint8Array<ArrayBuffer>,
     { isReadInto }: { readonly isReadInto: boolean },
   ): void {
-    if (memory.length < largeBytes) return;
+    if (memory.length < LARGE_BYTES) return;
     assert(this.#largeInUse > 0, "Large memory comes back once");
     this.#largeInUse--;
-    if (!isReadInto && this.#spare.length < spareMax) this.#spare.push(memory);
+    if (!isReadInto && this.#spare.length < SPARE_MAX) this.#spare.push(memory);
   }
 }

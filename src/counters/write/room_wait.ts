@@ -7,7 +7,7 @@ import type { DataDirectory } from "../commitlog/mod.ts";
 import type { Surroundings } from "./log_writer_options.ts";
 
 /** How often it is tried again. */
-const retryMs = 50;
+const RETRY_MS = 50;
 
 /** What a writer says when it has to wait. */
 const sentences = {
@@ -40,7 +40,7 @@ export class RoomWait {
       if (reason === "disk") metrics.gauge("countd_disk_full").value = 1;
       events.report("warn", sentences[reason]);
     }
-    await clock.sleep(retryMs, signal);
+    await clock.sleep(RETRY_MS, signal);
     signal?.throwIfAborted();
     this.directory.refuseFailed();
   }

@@ -44,7 +44,7 @@ export class WriteConnection {
   #refused = 0n;
   /** Position behind this connection's last record. */
   #position = 0;
-  #draining = false;
+  #isDraining = false;
   /** Ends the read that waits for input. */
   #endRead: () => void = () => {};
 
@@ -84,7 +84,7 @@ export class WriteConnection {
 
   /** Reads no further; what was read is answered, with the totals. */
   drain(): void {
-    this.#draining = true;
+    this.#isDraining = true;
     this.#endRead();
   }
 
@@ -100,7 +100,7 @@ export class WriteConnection {
   /** Reads to the end; false when it is no client of ours. */
   async #readAll(): Promise<boolean> {
     const { metrics } = this.#server;
-    while (!this.#draining && !this.#answers.isBroken) {
+    while (!this.#isDraining && !this.#answers.isBroken) {
       const room = this.#splitter.room();
       let count: number | null;
       try {
@@ -110,7 +110,7 @@ export class WriteConnection {
         return true;
       }
       if (count === null) {
-        if (this.#splitter.partialBytes > 0 && !this.#draining) {
+        if (this.#splitter.partialBytes > 0 && !this.#isDraining) {
           this.#refused++;
           metrics.refusePartial();
         }

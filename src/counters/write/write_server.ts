@@ -6,7 +6,7 @@ import { acceptAll } from "../../net/mod.ts";
 import { listenTcp } from "../../net/mod.ts";
 import { LoopTurn } from "../../net/mod.ts";
 import { RareEvents } from "../../base/rare_events.ts";
-import { closeStalled, stalledLookMs } from "../../net/mod.ts";
+import { closeStalled, STALLED_LOOK_MS } from "../../net/mod.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
 import { type ForeignProtocol, writeMessageBytes } from "../wire/mod.ts";
 import { LogWriter } from "./log_writer.ts";
@@ -17,7 +17,7 @@ import { WriteConnection } from "./write_connection.ts";
 import { WriteFigures } from "./write_figures.ts";
 
 /** How long a stop waits for peers that do not take their answers. */
-const drainMs = 5000;
+const DRAIN_MS = 5000;
 
 export interface WriteServerOptions extends LogWriterOptions {
   readonly hostname: string;
@@ -62,7 +62,7 @@ export class WriteServer {
       turn: this.turn,
       serve: (socket) => this.#serve(socket),
     });
-    this.#sweep = setInterval(() => this.#closeStalled(), stalledLookMs);
+    this.#sweep = setInterval(() => this.#closeStalled(), STALLED_LOOK_MS);
     // Without a word: what is not durable is not answered, and the totals would be an answer.
     writer.failed.catch(() => {
       for (const connection of this.#connections.keys()) connection.drain();
@@ -158,7 +158,7 @@ export class WriteServer {
     for (const connection of this.#connections.keys()) connection.drain();
     const drained = Promise.all(this.#connections.values());
     const late = new AbortController();
-    await Promise.race([drained, this.surroundings.clock.sleep(drainMs, late.signal)]);
+    await Promise.race([drained, this.surroundings.clock.sleep(DRAIN_MS, late.signal)]);
     late.abort();
     for (const connection of this.#connections.keys()) connection.close();
     this.turn[Symbol.dispose]();

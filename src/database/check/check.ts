@@ -16,7 +16,7 @@ import {
   type MapHeader,
 } from "../format/header.ts";
 import { applyEntry, JournalReplay, type JournalState } from "../engine/journal.ts";
-import { frameKinds, headPageBytes, identityOf, roundUp } from "../format/layout.ts";
+import { frameKinds, HEAD_PAGE_BYTES, identityOf, roundUp } from "../format/layout.ts";
 import { scanLog } from "../files/log_scan.ts";
 import { isUnfinished } from "../files/pair.ts";
 import { lockToRead } from "../files/pair_lock.ts";
@@ -104,7 +104,7 @@ class Checker {
   }
 
   #page(file: StoredFile): Uint8Array {
-    const page = new Uint8Array(headPageBytes);
+    const page = new Uint8Array(HEAD_PAGE_BYTES);
     return page.subarray(0, file.read(page, 0));
   }
 
@@ -130,7 +130,7 @@ class Checker {
       if (snapshot !== null) this.#checkIndex(bytes, replay, { header, state: snapshot.state });
     };
     try {
-      const scan = scanLog(bytes, { seed, from: headPageBytes, durable: known }, (frame) => {
+      const scan = scanLog(bytes, { seed, from: HEAD_PAGE_BYTES, durable: known }, (frame) => {
         if (frame.offset >= header.replayFrom) atSnapshot();
         replay.take(frame, (entry) => {
           // What the database was made with is in the map that it was made with.

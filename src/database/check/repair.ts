@@ -10,7 +10,7 @@ import type { Entry } from "../format/entry.ts";
 import { clearFailedMark } from "../files/failed_mark.ts";
 import { decodeLogHeader, decodeMapHeaders, looksLike } from "../format/header.ts";
 import { applyEntry } from "../engine/journal.ts";
-import { headPageBytes, identityOf, logMagic, mapMagic, roundUp } from "../format/layout.ts";
+import { HEAD_PAGE_BYTES, identityOf, LOG_MAGIC, MAP_MAGIC, roundUp } from "../format/layout.ts";
 import {
   endOfFirstValue,
   parseOriginalLog,
@@ -120,11 +120,11 @@ function salvage(
 ): Salvaged {
   using map = mapWhole(storage, files.map);
   using log = mapWhole(storage, files.log);
-  const mapPage = map.bytes.subarray(0, headPageBytes);
-  const logPage = log.bytes.subarray(0, headPageBytes);
+  const mapPage = map.bytes.subarray(0, HEAD_PAGE_BYTES);
+  const logPage = log.bytes.subarray(0, HEAD_PAGE_BYTES);
   const headers = decodeMapHeaders(mapPage).map(({ header }) => header);
   const logHeader = decodeLogHeader(logPage);
-  const isOurs = looksLike(mapPage, mapMagic) || looksLike(logPage, logMagic) ||
+  const isOurs = looksLike(mapPage, MAP_MAGIC) || looksLike(logPage, LOG_MAGIC) ||
     headers.length > 0 || logHeader !== null;
   if (!isOurs) return salvageOriginal(paths, map.bytes, log.bytes);
   const identity = logHeader?.identity ?? headers[0]?.identity;

@@ -8,12 +8,12 @@ import { chunkSeed, readChunk } from "../format/chunk.ts";
 import { FrameCursor } from "../format/frame.ts";
 import type { MapHeader } from "../format/header.ts";
 import {
-  chunkAlignmentBytes,
+  CHUNK_ALIGNMENT_BYTES,
   chunkKinds,
-  frameAlignmentBytes,
+  FRAME_ALIGNMENT_BYTES,
   frameKinds,
-  headPageBytes,
-  recordHeadBytes,
+  HEAD_PAGE_BYTES,
+  RECORD_HEAD_BYTES,
 } from "../format/layout.ts";
 import { readText } from "../format/text.ts";
 import type { ValueMap } from "../engine/value_map.ts";
@@ -51,9 +51,9 @@ export function salvageLog(
   const entries: (Entry | undefined)[] = [];
   let committed = 0;
   const damages: Damage[] = [];
-  for (let offset = headPageBytes; offset < end;) {
+  for (let offset = HEAD_PAGE_BYTES; offset < end;) {
     if (!cursor.at(offset, end)) {
-      const next = nextFrame(cursor, offset + frameAlignmentBytes, end);
+      const next = nextFrame(cursor, offset + FRAME_ALIGNMENT_BYTES, end);
       damages.push({ path, from: offset, to: next });
       offset = next;
       continue;
@@ -75,19 +75,19 @@ export function salvageLog(
 function endOfLastStep(source: LogSource): number {
   const { bytes, seed } = source;
   const cursor = new FrameCursor(bytes, seed);
-  let end: number = headPageBytes;
+  let end: number = HEAD_PAGE_BYTES;
   for (let offset = end; offset < bytes.length;) {
     if (cursor.at(offset, bytes.length)) {
       if (!cursor.continues) end = cursor.end;
       offset = cursor.end;
-    } else offset = nextFrame(cursor, offset + frameAlignmentBytes, bytes.length);
+    } else offset = nextFrame(cursor, offset + FRAME_ALIGNMENT_BYTES, bytes.length);
   }
   return end;
 }
 
 function nextFrame(cursor: FrameCursor, from: number, limit: number): number {
   let offset = from;
-  while (offset < limit && !cursor.at(offset, limit)) offset += frameAlignmentBytes;
+  while (offset < limit && !cursor.at(offset, limit)) offset += FRAME_ALIGNMENT_BYTES;
   return Math.min(offset, limit);
 }
 
@@ -113,9 +113,9 @@ export function salvageSnapshot(
   while (offset < limit) {
     const chunk = readChunk(bytes, offset, { limit, seed });
     if (chunk === null) {
-      let next = offset + chunkAlignmentBytes;
+      let next = offset + CHUNK_ALIGNMENT_BYTES;
       while (next < limit && readChunk(bytes, next, { limit, seed }) === null) {
-        next += chunkAlignmentBytes;
+        next += CHUNK_ALIGNMENT_BYTES;
       }
       damages.push({ path, from: offset, to: Math.min(next, limit) });
       offset = next;
@@ -123,7 +123,7 @@ export function salvageSnapshot(
     }
     let at = chunk.contentStart;
     for (let index = 0; chunk.kind === chunkKinds.records && index < chunk.count; index++) {
-      const key = at + recordHeadBytes;
+      const key = at + RECORD_HEAD_BYTES;
       const value = key + view.getUint32(at, true);
       at = value + view.getUint32(at + 4, true);
       map.set(readText(bytes, key, value), readText(bytes, value, at));

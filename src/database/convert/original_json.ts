@@ -17,12 +17,12 @@ export class ShapeError extends Error {
 }
 
 /** The original pads its files with zeros and never takes an old end away. */
-const paddingBytes: readonly number[] = [0x00, 0x20, 0x09, 0x0a, 0x0d];
+const PADDING_BYTES: readonly number[] = [0x00, 0x20, 0x09, 0x0a, 0x0d];
 
 /** Content without padding at its end; null where nothing is left. */
 function contentOf(bytes: Uint8Array): string | null {
   let end = bytes.length;
-  while (end > 0 && paddingBytes.includes(bytes[end - 1] as number)) end--;
+  while (end > 0 && PADDING_BYTES.includes(bytes[end - 1] as number)) end--;
   if (end === 0) return null;
   const text = textOrNull(bytes.subarray(0, end));
   if (text === null) throw new ShapeError("it is not UTF-8 text");
@@ -87,7 +87,7 @@ export function parseOriginalLog(bytes: Uint8Array): Entry[] {
   return value.map(entryOf);
 }
 
-const members = ["Command", "Key", "Value", "Term"];
+const MEMBERS = ["Command", "Key", "Value", "Term"];
 
 function entryOf(value: unknown, index: number): Entry {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -95,7 +95,7 @@ function entryOf(value: unknown, index: number): Entry {
   }
   const fields = new Map<string, unknown>(Object.entries(value));
   for (const name of fields.keys()) {
-    if (!members.includes(name)) {
+    if (!MEMBERS.includes(name)) {
       throw new ShapeError(`entry ${index} has a member ${JSON.stringify(name)}`);
     }
   }
@@ -144,9 +144,9 @@ export function endOfFirstValue(text: string): number | null {
 
 /** What Go's encoder escapes: the quotes, the controls, and what could end a script. */
 // deno-lint-ignore no-control-regex -- the controls are what is looked for
-const escaped = /[\u0000-\u001f"\\<>&\u2028\u2029]/;
+const ESCAPED = /[\u0000-\u001f"\\<>&\u2028\u2029]/;
 // deno-lint-ignore no-control-regex -- the controls are what is looked for
-const escapedAll = /[\u0000-\u001f"\\<>&\u2028\u2029]/g;
+const ESCAPED_ALL = /[\u0000-\u001f"\\<>&\u2028\u2029]/g;
 const shortEscapes: Readonly<Record<string, string>> = {
   '"': '\\"',
   "\\": "\\\\",
@@ -157,9 +157,9 @@ const shortEscapes: Readonly<Record<string, string>> = {
 
 /** A JSON string as Go's encoder writes it. */
 export function goString(text: string): string {
-  if (!escaped.test(text)) return `"${text}"`;
+  if (!ESCAPED.test(text)) return `"${text}"`;
   const content = text.replace(
-    escapedAll,
+    ESCAPED_ALL,
     (character) =>
       shortEscapes[character] ?? "\\u" + character.charCodeAt(0).toString(16).padStart(4, "0"),
   );

@@ -12,7 +12,7 @@ import type { Database } from "../engine/database.ts";
 import { requireUnmarked } from "../files/failed_mark.ts";
 import { orRemove } from "../files/half_made.ts";
 import { decodeMapHeaders } from "../format/header.ts";
-import { headPageBytes } from "../format/layout.ts";
+import { HEAD_PAGE_BYTES } from "../format/layout.ts";
 import {
   originalLog,
   originalMap,
@@ -27,7 +27,7 @@ import { contentOfOriginal, type DatabasePaths, newPath, publishPair } from "../
 /** The original's default names. */
 export const originalNames = { map: "db.json", log: "log.json" } as const;
 
-const pieceUnits = 256 * 1024;
+const PIECE_UNITS = 256 * 1024;
 
 export interface Transferred {
   readonly keys: number;
@@ -78,7 +78,7 @@ function writePieces(file: StoredFile, pieces: Iterable<string>): void {
   };
   for (const piece of pieces) {
     gathered += piece;
-    if (gathered.length >= pieceUnits) write();
+    if (gathered.length >= PIECE_UNITS) write();
   }
   write();
 }
@@ -128,9 +128,9 @@ function isEmpty(pair: LockedPair): boolean {
   const map = headOf(pair.map, "map");
   const log = headOf(pair.log, "log");
   if (map.kind !== "ours" || log.kind !== "ours" || map.identity !== log.identity) return false;
-  const page = new Uint8Array(headPageBytes);
+  const page = new Uint8Array(HEAD_PAGE_BYTES);
   const newest = decodeMapHeaders(page.subarray(0, pair.map.read(page, 0)))[0]?.header;
-  return newest?.keys === 0 && sizes[1] === headPageBytes;
+  return newest?.keys === 0 && sizes[1] === HEAD_PAGE_BYTES;
 }
 
 interface Source {

@@ -13,7 +13,7 @@ import type { Clock } from "../../base/clock.ts";
 import { CountdError } from "../../base/errors.ts";
 import type { Events } from "../../base/events.ts";
 import type { Storage } from "../../file/mod.ts";
-import { requireEntry, setCommand } from "../format/entry.ts";
+import { requireEntry, SET_COMMAND } from "../format/entry.ts";
 import { DatabaseBusyError, DatabaseFailedError } from "./errors.ts";
 import { markFailed } from "../files/failed_mark.ts";
 import { GroupCommit, type SyncMode } from "./group_commit.ts";
@@ -26,9 +26,9 @@ import { writeRegion } from "../files/snapshot.ts";
 import type { ValueMap } from "./value_map.ts";
 
 /** A snapshot is due when the log has grown by this, or by twice the last snapshot if that is more. */
-const snapshotBytesMin = 16 * 2 ** 20;
+const SNAPSHOT_BYTES_MIN = 16 * 2 ** 20;
 /** At a clean close less is enough, so that the next start has little to do. */
-const snapshotAtCloseDivisor = 8;
+const SNAPSHOT_AT_CLOSE_DIVISOR = 8;
 
 export interface DatabaseParts {
   readonly storage: Storage;
@@ -126,7 +126,7 @@ export class Database {
    */
   async write(key: string, value: string, options: WriteOptions = {}): Promise<string> {
     const { term, signal } = options;
-    const entry = requireEntry({ command: setCommand, key, value, term: term ?? 0n });
+    const entry = requireEntry({ command: SET_COMMAND, key, value, term: term ?? 0n });
     return await this.#owner.ask({
       kind: "write",
       key,
@@ -212,7 +212,7 @@ export class Database {
   }
 
   #snapshotThreshold(): number {
-    return Math.max(snapshotBytesMin, 2 * (this.#parts.mapFile.header?.regionBytes ?? 0));
+    return Math.max(SNAPSHOT_BYTES_MIN, 2 * (this.#parts.mapFile.header?.regionBytes ?? 0));
   }
 
   async #takeSnapshot(): Promise<void> {
@@ -322,7 +322,7 @@ export class Database {
     const { journal, mapFile, events } = this.#parts;
     const replayBytes = journal.log.tail - (mapFile.header?.replayFrom ?? 0);
     if (this.#failure !== null) return;
-    if (replayBytes < this.#snapshotThreshold() / snapshotAtCloseDivisor) return;
+    if (replayBytes < this.#snapshotThreshold() / SNAPSHOT_AT_CLOSE_DIVISOR) return;
     try {
       await this.#writeSnapshot(journal.state());
     } catch (error) {

@@ -9,7 +9,7 @@
  */
 
 import { assert } from "../../base/assert.ts";
-import { blockBytesMin } from "../format/layout.ts";
+import { BLOCK_BYTES_MIN } from "../format/layout.ts";
 
 export interface EntryBlocks {
   /** First entries of the blocks. */
@@ -23,7 +23,7 @@ export class EntryIndex {
   #firsts: number[];
   #offsets: number[];
   #length: number;
-  #startsBlock: boolean;
+  #isBlockStart: boolean;
 
   constructor(blocks: EntryBlocks = { firsts: [], offsets: [], length: 0 }) {
     assert(blocks.firsts.length === blocks.offsets.length, "A block has an entry and an offset");
@@ -31,7 +31,7 @@ export class EntryIndex {
     this.#offsets = [...blocks.offsets];
     this.#length = blocks.length;
     // Whether the last block was cut is not kept, so the next entry begins one.
-    this.#startsBlock = true;
+    this.#isBlockStart = true;
   }
 
   /** Entries in the log. */
@@ -42,10 +42,10 @@ export class EntryIndex {
   /** Takes the next entry, which lies at `offset`. */
   add(offset: number): void {
     const last = this.#offsets.length - 1;
-    if (this.#startsBlock || offset - (this.#offsets[last] ?? 0) >= blockBytesMin) {
+    if (this.#isBlockStart || offset - (this.#offsets[last] ?? 0) >= BLOCK_BYTES_MIN) {
       this.#firsts.push(this.#length);
       this.#offsets.push(offset);
-      this.#startsBlock = false;
+      this.#isBlockStart = false;
     }
     this.#length++;
   }
@@ -58,7 +58,7 @@ export class EntryIndex {
       this.#offsets.pop();
     }
     this.#length = length;
-    this.#startsBlock = true;
+    this.#isBlockStart = true;
   }
 
   /** The start of the block that holds entry `index`: walk from there over the entries before it. */

@@ -9,8 +9,8 @@ import type { Storage } from "../../file/mod.ts";
 import type { LogFile } from "../files/log_file.ts";
 
 /** always: before every answer · interval: by timer · os: never, except around snapshots. */
-export const syncModes = ["always", "interval", "os"] as const;
-export type SyncMode = typeof syncModes[number];
+export const SYNC_MODES = ["always", "interval", "os"] as const;
+export type SyncMode = typeof SYNC_MODES[number];
 
 export interface GroupCommitOptions {
   readonly mode: SyncMode;
@@ -35,7 +35,7 @@ export class GroupCommit {
   #waiters: Waiter[] = [];
   #isRunning = false;
   #run: Promise<void> = Promise.resolve();
-  #timerIsSet = false;
+  #hasTimer = false;
   #failure: unknown = null;
   #syncs = 0;
 
@@ -53,7 +53,7 @@ export class GroupCommit {
   appended(): void {
     const { mode } = this.#options;
     if (mode === "always") this.#start();
-    else if (mode === "interval" && !this.#timerIsSet) void this.#startLater();
+    else if (mode === "interval" && !this.#hasTimer) void this.#startLater();
   }
 
   /** Resolves when what stands in the log now is on the disk, in every mode. */
@@ -74,9 +74,9 @@ export class GroupCommit {
   }
 
   async #startLater(): Promise<void> {
-    this.#timerIsSet = true;
+    this.#hasTimer = true;
     await this.#options.clock.sleep(this.#options.intervalMs, this.#stop.signal);
-    this.#timerIsSet = false;
+    this.#hasTimer = false;
     if (!this.#stop.signal.aborted && this.#log.durable < this.#log.tail) this.#start();
   }
 

@@ -8,7 +8,7 @@
 
 import { assert } from "../../base/assert.ts";
 import { CorruptError } from "../../base/errors.ts";
-import { type Entry, setCommand } from "../format/entry.ts";
+import { type Entry, SET_COMMAND } from "../format/entry.ts";
 import { type EntryBlocks, EntryIndex } from "./entry_index.ts";
 import { FrameCursor } from "../format/frame.ts";
 import { frameKinds } from "../format/layout.ts";
@@ -218,5 +218,5 @@ export class Journal {
 
 /** What a committed entry does to the map. */
 export function applyEntry(map: ValueMap, entry: Entry): void {
-  if (entry.command === setCommand) map.set(entry.key, entry.value);
+  if (entry.command === SET_COMMAND) map.set(entry.key, entry.value);
 }

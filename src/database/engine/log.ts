@@ -9,7 +9,7 @@ import type { Journal } from "./journal.ts";
 import type { Owner } from "./owner.ts";
 
 /** Entries that an iteration reads ahead. */
-const entriesAhead = 256;
+const ENTRIES_AHEAD = 256;
 
 /** The entries of a log, read from the file when they are asked for. */
 export class EntryList implements Iterable<Entry> {
@@ -42,8 +42,8 @@ export class EntryList implements Iterable<Entry> {
 
   /** May be left open while the log grows. */
   *[Symbol.iterator](): Generator<Entry, void, void> {
-    for (let from = 0; from < this.length; from += entriesAhead) {
-      yield* this.slice(from, Math.min(from + entriesAhead, this.length));
+    for (let from = 0; from < this.length; from += ENTRIES_AHEAD) {
+      yield* this.slice(from, Math.min(from + ENTRIES_AHEAD, this.length));
     }
   }
 }

@@ -11,18 +11,18 @@
 import { setImmediate } from "node:timers";
 import { UsageError } from "../../base/errors.ts";
 import type { Storage } from "../../file/mod.ts";
-import { type Entry, setCommand } from "../format/entry.ts";
+import { type Entry, SET_COMMAND } from "../format/entry.ts";
 import { DatabaseBusyError, DatabaseFailedError, InvalidKeyError } from "./errors.ts";
 import { applyEntry, type Journal } from "./journal.ts";
 import type { ValueMap } from "./value_map.ts";
 
 /** Requests that wait, for their turn or for the disk. */
-export const requestsWaitingMax = 65_536;
+export const REQUESTS_WAITING_MAX = 65_536;
 /** UTF-16 units of text in waiting requests. */
-export const unitsWaitingMax = 256 * 2 ** 20;
+export const UNITS_WAITING_MAX = 256 * 2 ** 20;
 /** After so many requests, or so much text, in one go, timers, sockets and syncs get their turn. */
-const requestsPerTurn = 1024;
-const unitsPerTurn = 2 ** 20;
+const REQUESTS_PER_TURN = 1024;
+const UNITS_PER_TURN = 2 ** 20;
 
 type Operation =
   | { readonly kind: "read"; readonly key: string }
@@ -77,7 +77,7 @@ export interface OwnerOptions {
   readonly onBroken: (error: unknown) => void;
 }
 
-const noEntries: readonly Entry[] = [];
+const NO_ENTRIES: readonly Entry[] = [];
 
 export class Owner {
   readonly #journal: Journal;
@@ -130,7 +130,7 @@ export class Owner {
   #submit(request: Request): void {
     if (this.#end !== null) return request.reject(this.#end);
     const units = unitsOf(request.operation);
-    if (this.waiting >= requestsWaitingMax || this.#unitsWaiting + units > unitsWaitingMax) {
+    if (this.waiting >= REQUESTS_WAITING_MAX || this.#unitsWaiting + units > UNITS_WAITING_MAX) {
       return request.reject(
         new DatabaseBusyError(`${this.waiting} requests wait already: try again later`),
       );
@@ -187,7 +187,7 @@ export class Owner {
   };
 
   get #isTurnOver(): boolean {
-    return this.#handledThisTurn >= requestsPerTurn || this.#unitsThisTurn >= unitsPerTurn;
+    return this.#handledThisTurn >= REQUESTS_PER_TURN || this.#unitsThisTurn >= UNITS_PER_TURN;
   }
 
   readonly #drain = (): void => {
@@ -203,7 +203,7 @@ export class Owner {
       this.#unitsWaiting -= units;
       this.#handle(request);
     }
-    if (this.#next === this.#queue.length || this.#next >= requestsPerTurn) {
+    if (this.#next === this.#queue.length || this.#next >= REQUESTS_PER_TURN) {
       this.#queue.splice(0, this.#next);
       this.#next = 0;
     }
@@ -234,7 +234,7 @@ export class Owner {
       case "write": {
         const { key, value } = operation;
         const term = operation.term ?? this.#term;
-        const entry: Entry = { command: setCommand, key, value, term };
+        const entry: Entry = { command: SET_COMMAND, key, value, term };
         // The commit covers the entries that somebody appended before and did not commit.
         const sets = this.#uncommittedThen(entry);
         this.#store(() => this.#journal.append(entry, { commits: true }));
@@ -245,7 +245,7 @@ export class Owner {
         const first = this.#journal.length;
         this.#store(() => this.#journal.appendAll(operation.entries));
         this.#term = operation.entries.at(-1)?.term ?? this.#term;
-        return this.#settle(request, noEntries, first);
+        return this.#settle(request, NO_ENTRIES, first);
       }
       case "set": {
         const from = this.#commonPrefix(operation.entries);
@@ -256,7 +256,7 @@ export class Owner {
       case "commit": {
         const { length } = operation;
         const { committed } = this.#journal;
-        if (length <= committed) return this.#settle(request, noEntries, committed);
+        if (length <= committed) return this.#settle(request, NO_ENTRIES, committed);
         if (length > this.#journal.length) {
           throw new UsageError(
             `Cannot commit ${length} entries: the log has ${this.#journal.length}`,
@@ -279,7 +279,7 @@ export class Owner {
     const length = this.#journal.length;
     const [last] = length === 0 ? [] : this.#journal.entries(length - 1, length);
     this.#term = last?.term ?? 0n;
-    this.#settle(request, noEntries, length);
+    this.#settle(request, NO_ENTRIES, length);
   }
 
   #store(store: () => void): void {

@@ -16,7 +16,7 @@ import {
   type MapHeader,
 } from "../format/header.ts";
 import { applyEntry, Journal, JournalReplay } from "./journal.ts";
-import { headPageBytes, type Identity, identityOf, roundUp } from "../format/layout.ts";
+import { HEAD_PAGE_BYTES, type Identity, identityOf, roundUp } from "../format/layout.ts";
 import { LogFile } from "../files/log_file.ts";
 import { type LogScan, scanLog } from "../files/log_scan.ts";
 import { MapFile } from "../files/map_file.ts";
@@ -24,7 +24,7 @@ import { readRegion } from "../files/snapshot.ts";
 import { ValueMap } from "./value_map.ts";
 
 /** A start proves this much of the log before the snapshot; `countd check` proves all of it. */
-const provenBytesAtStart = 2 ** 30;
+const PROVEN_BYTES_AT_START = 2 ** 30;
 
 export interface Recovered {
   readonly map: ValueMap;
@@ -62,7 +62,7 @@ export function recover(
 }
 
 function newestHeader(file: StoredFile): { header: MapHeader; offset: number } {
-  const page = new Uint8Array(headPageBytes);
+  const page = new Uint8Array(HEAD_PAGE_BYTES);
   const [newest] = decodeMapHeaders(page.subarray(0, file.read(page, 0)));
   if (newest !== undefined) return newest;
   throw new CorruptError(`Damage in ${file.path} at byte 0; run countd db repair`, {
@@ -121,7 +121,7 @@ function recoverLog(
 ): Journal {
   const { header, identity, state, map } = snapshot;
   const file = files.log;
-  const page = new Uint8Array(headPageBytes);
+  const page = new Uint8Array(HEAD_PAGE_BYTES);
   const head = page.subarray(0, file.read(page, 0));
   const logHeader = decodeLogHeader(head);
   const size = file.status().size;
@@ -168,7 +168,7 @@ function requireWholeSums(
   replay: JournalReplay,
   log: { readonly header: MapHeader; readonly identity: Identity; readonly path: string },
 ): void {
-  const from = Math.max(0, log.header.replayFrom - provenBytesAtStart);
+  const from = Math.max(0, log.header.replayFrom - PROVEN_BYTES_AT_START);
   const stretch = replay.sums.firstDamage(bytes, from);
   if (stretch < 0) return;
   const offset = firstBadFrame(bytes, stretch, log.identity.seed);

@@ -22,8 +22,8 @@ import {
 import { encodeLogHeader, encodeLogMark, type LogHeader } from "../format/header.ts";
 import {
   grownSize,
-  headerOffsets,
-  headPageBytes,
+  HEAD_PAGE_BYTES,
+  HEADER_OFFSETS,
   type Identity,
   identityOf,
   logMarkLayout,
@@ -64,13 +64,13 @@ export class LogFile implements Disposable {
     file: StoredFile,
     header: LogHeader,
   ): LogFile {
-    file.allocate(0, headPageBytes);
+    file.allocate(0, HEAD_PAGE_BYTES);
     const bytes = encodeLogHeader(header);
-    for (const offset of headerOffsets) file.write(bytes, offset);
+    for (const offset of HEADER_OFFSETS) file.write(bytes, offset);
     return new LogFile(storage, file, {
       identity: identityOf(header.identity),
-      tail: headPageBytes,
-      durable: headPageBytes,
+      tail: HEAD_PAGE_BYTES,
+      durable: HEAD_PAGE_BYTES,
     });
   }
 
@@ -81,7 +81,7 @@ export class LogFile implements Disposable {
     state: { identity: Identity; tail: number; durable: number },
   ): LogFile {
     // The mark is stored there, and where blocks are smaller than pages a sparse copy has holes there.
-    file.allocate(0, headPageBytes);
+    file.allocate(0, HEAD_PAGE_BYTES);
     return new LogFile(storage, file, state);
   }
 
@@ -150,7 +150,7 @@ export class LogFile implements Disposable {
     } catch (error) {
       if (!isDiskFull(error)) throw error;
       // Almost full: take no more than this step needs.
-      size = roundUp(end, headPageBytes);
+      size = roundUp(end, HEAD_PAGE_BYTES);
       this.#allocateOrRefuse(size);
     }
     const mapping = this.#file.map(roundUp(size, this.#storage.pageSize), "write");

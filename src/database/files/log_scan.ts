@@ -9,7 +9,12 @@
  */
 
 import { FrameCursor } from "../format/frame.ts";
-import { frameAlignmentBytes, frameHeadBytes, frameLayout, frameMagic } from "../format/layout.ts";
+import {
+  FRAME_ALIGNMENT_BYTES,
+  FRAME_HEAD_BYTES,
+  FRAME_MAGIC,
+  frameLayout,
+} from "../format/layout.ts";
 
 export interface LogScan {
   /** End of the last whole step. */
@@ -37,7 +42,7 @@ export function scanLog(
   const cursor = new FrameCursor(bytes, options.seed);
   let tail = options.from;
   let bad = tail;
-  for (;;) {
+  while (true) {
     bad = endOfStep(cursor, tail, bytes.length);
     if (bad >= 0) {
       for (let offset = tail; offset < bad; offset = cursor.end) {
@@ -75,13 +80,13 @@ function searchRest(
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let end = from;
   let durable = 0;
-  const wordsEnd = Math.floor(bytes.length / frameAlignmentBytes) * frameAlignmentBytes;
-  for (let offset = from; offset < wordsEnd; offset += frameAlignmentBytes) {
+  const wordsEnd = Math.floor(bytes.length / FRAME_ALIGNMENT_BYTES) * FRAME_ALIGNMENT_BYTES;
+  for (let offset = from; offset < wordsEnd; offset += FRAME_ALIGNMENT_BYTES) {
     const length = view.getUint32(offset, true);
     if (length === 0 && view.getUint32(offset + 4, true) === 0) continue;
-    end = offset + frameAlignmentBytes;
-    if (length < frameHeadBytes || offset + frameHeadBytes > bytes.length) continue;
-    if (view.getUint16(offset + frameLayout.magic.offset, true) !== frameMagic) continue;
+    end = offset + FRAME_ALIGNMENT_BYTES;
+    if (length < FRAME_HEAD_BYTES || offset + FRAME_HEAD_BYTES > bytes.length) continue;
+    if (view.getUint16(offset + frameLayout.magic.offset, true) !== FRAME_MAGIC) continue;
     if (cursor.at(offset, bytes.length)) durable = Math.max(durable, cursor.durable);
   }
   for (let offset = wordsEnd; offset < bytes.length; offset++) {

@@ -8,7 +8,7 @@
  */
 
 import { crc32 } from "node:zlib";
-import { blockBytesMin, headPageBytes, seedAt } from "../format/layout.ts";
+import { BLOCK_BYTES_MIN, HEAD_PAGE_BYTES, seedAt } from "../format/layout.ts";
 
 export interface Sums {
   readonly ends: readonly number[];
@@ -28,13 +28,13 @@ export class LogSums {
 
   /** End of the last closed stretch. */
   get end(): number {
-    return this.#ends.at(-1) ?? headPageBytes;
+    return this.#ends.at(-1) ?? HEAD_PAGE_BYTES;
   }
 
   /** Closes a stretch when enough stands before `tail`, which lies between two steps. */
   advance(bytes: Uint8Array, tail: number): void {
     const start = this.end;
-    if (tail - start < blockBytesMin) return;
+    if (tail - start < BLOCK_BYTES_MIN) return;
     this.#checksums.push(stretchChecksum(bytes, { start, end: tail, seed: this.#seed }));
     this.#ends.push(tail);
   }
@@ -45,7 +45,7 @@ export class LogSums {
 
   /** Start of the first stretch, from `from` on, whose bytes are not those that were closed; or −1. */
   firstDamage(bytes: Uint8Array, from: number): number {
-    let start: number = headPageBytes;
+    let start: number = HEAD_PAGE_BYTES;
     for (let index = 0; index < this.#ends.length; index++) {
       const end = this.#ends[index] as number;
       if (end > from) {

@@ -13,8 +13,8 @@ import { isDiskFull, type Mapping, type Storage, type StoredFile } from "../../f
 import { encodeMapHeader, type MapHeader } from "../format/header.ts";
 import {
   grownSize,
-  headerCopyBytes,
-  headPageBytes,
+  HEAD_PAGE_BYTES,
+  HEADER_COPY_BYTES,
   type Identity,
   roundUp,
 } from "../format/layout.ts";
@@ -54,13 +54,13 @@ export class MapFile implements Disposable {
     this.#file = file;
     this.identity = state.identity;
     this.#header = state.current?.header ?? null;
-    this.#headerOffset = state.current?.offset ?? headerCopyBytes;
+    this.#headerOffset = state.current?.offset ?? HEADER_COPY_BYTES;
     this.#map(file.status().size);
   }
 
   /** An empty map in an empty file. */
   static create(storage: Storage, file: StoredFile, identity: Identity): MapFile {
-    file.allocate(0, headPageBytes);
+    file.allocate(0, HEAD_PAGE_BYTES);
     return new MapFile(storage, file, { identity, current: null });
   }
 
@@ -70,7 +70,7 @@ export class MapFile implements Disposable {
    * system's own too; where all is there this changes nothing. Throws `OsError` where there is no space.
    */
   allocateWhole(): void {
-    const size = Math.max(this.#size, headPageBytes);
+    const size = Math.max(this.#size, HEAD_PAGE_BYTES);
     try {
       this.#file.allocate(0, size);
     } catch (error) {
@@ -107,10 +107,10 @@ export class MapFile implements Disposable {
   place(estimate: number): Place {
     const header = this.#header;
     if (header === null || header.regionBytes === 0) {
-      return { offset: headPageBytes, limit: Infinity };
+      return { offset: HEAD_PAGE_BYTES, limit: Infinity };
     }
-    if (headPageBytes + estimate <= header.regionOffset) {
-      return { offset: headPageBytes, limit: header.regionOffset };
+    if (HEAD_PAGE_BYTES + estimate <= header.regionOffset) {
+      return { offset: HEAD_PAGE_BYTES, limit: header.regionOffset };
     }
     return this.placeBehind();
   }
@@ -118,8 +118,8 @@ export class MapFile implements Disposable {
   /** The place that has no limit. */
   placeBehind(): Place {
     const header = this.#header;
-    const end = header === null ? headPageBytes : header.regionOffset + header.regionBytes;
-    return { offset: roundUp(end, headPageBytes), limit: Infinity };
+    const end = header === null ? HEAD_PAGE_BYTES : header.regionOffset + header.regionBytes;
+    return { offset: roundUp(end, HEAD_PAGE_BYTES), limit: Infinity };
   }
 
   /** Makes sure that the file reaches `end`. Throws `OsError` where there is no space. */
@@ -130,7 +130,7 @@ export class MapFile implements Disposable {
       this.#file.allocate(this.#size, size - this.#size);
     } catch (error) {
       if (!isDiskFull(error)) throw error;
-      size = roundUp(end, headPageBytes);
+      size = roundUp(end, HEAD_PAGE_BYTES);
       this.#file.allocate(this.#size, size - this.#size);
     }
     this.#map(size);
@@ -162,7 +162,7 @@ export class MapFile implements Disposable {
   storeHeader(header: MapHeader): void {
     assert(header.generation === (this.#header?.generation ?? 0) + 1, "Generations follow");
     assert(header.identity === this.identity.value, "A header belongs to its database");
-    const offset = this.#headerOffset === 0 ? headerCopyBytes : 0;
+    const offset = this.#headerOffset === 0 ? HEADER_COPY_BYTES : 0;
     this.#bytes.set(encodeMapHeader(header), offset);
     this.#header = header;
     this.#headerOffset = offset;

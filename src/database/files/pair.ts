@@ -9,7 +9,7 @@ import { directoryOf, OsError, type Storage, type StoredFile, syncName } from ".
 import { DatabaseInUseError } from "../engine/errors.ts";
 import { syncOrMark } from "./failed_mark.ts";
 import { decodeLogHeader, decodeMapHeaders, looksLike, versionOf } from "../format/header.ts";
-import { formatVersion, headPageBytes, logMagic, mapMagic } from "../format/layout.ts";
+import { FORMAT_VERSION, HEAD_PAGE_BYTES, LOG_MAGIC, MAP_MAGIC } from "../format/layout.ts";
 import { parseOriginalLog, parseOriginalMap, ShapeError } from "../convert/original_json.ts";
 import { lockAgain, type LockedPair, lockPair, orLetGo } from "./pair_lock.ts";
 import {
@@ -67,10 +67,10 @@ export type Head =
   | { readonly kind: "other" };
 
 export function headOf(file: StoredFile, which: "map" | "log"): Head {
-  const page = new Uint8Array(headPageBytes);
+  const page = new Uint8Array(HEAD_PAGE_BYTES);
   const read = page.subarray(0, file.read(page, 0));
-  const magic = which === "map" ? mapMagic : logMagic;
-  const other = which === "map" ? logMagic : mapMagic;
+  const magic = which === "map" ? MAP_MAGIC : LOG_MAGIC;
+  const other = which === "map" ? LOG_MAGIC : MAP_MAGIC;
   if (looksLike(read, other)) {
     throw new UsageError(
       `${file.path} is the ${which === "map" ? "log" : "map"} of a database: ` +
@@ -81,9 +81,9 @@ export function headOf(file: StoredFile, which: "map" | "log"): Head {
   const version = versionOf(read, magic);
   const header = which === "map" ? decodeMapHeaders(read)[0]?.header : decodeLogHeader(read);
   if (header) return { kind: "ours", identity: header.identity };
-  if (version !== null && version > formatVersion) {
+  if (version !== null && version > FORMAT_VERSION) {
     throw new FailedError(
-      `${file.path} has format ${version} and this countd knows ${formatVersion}: use a newer one`,
+      `${file.path} has format ${version} and this countd knows ${FORMAT_VERSION}: use a newer one`,
     );
   }
   return { kind: "damaged" };

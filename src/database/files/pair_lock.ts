@@ -13,8 +13,8 @@ import { failedMarkPath } from "./failed_mark.ts";
 import { type DatabasePaths, newPath } from "./publish.ts";
 
 /** The byte that the owner of a file locks. */
-const lockStart = 0;
-const lockLength = 1;
+const LOCK_START = 0;
+const LOCK_LENGTH = 1;
 
 export interface LockedPair {
   readonly map: StoredFile;
@@ -57,13 +57,13 @@ function refuseTaken(storage: Storage, file: StoredFile, names: readonly string[
 }
 
 function lockFile(storage: Storage, path: string, made: StoredFile[]): StoredFile {
-  for (;;) {
+  while (true) {
     const isNew = storage.statusOrNull(path) === null;
     const file = storage.open(path, { access: "write", create: "missing" });
     try {
       const status = file.status();
       if (status.kind !== "file") throw new FailedError(`Cannot open ${path}: it is no file`);
-      if (!file.tryLockRange(lockStart, lockLength, "exclusive")) {
+      if (!file.tryLockRange(LOCK_START, LOCK_LENGTH, "exclusive")) {
         throw inUse(file);
       }
       // Between open and lock the name may have been given to another file.
@@ -80,7 +80,7 @@ function lockFile(storage: Storage, path: string, made: StoredFile[]): StoredFil
 }
 
 function inUse(file: StoredFile): DatabaseInUseError {
-  const isOwned = file.rangeIsHeld(lockStart, lockLength, "shared");
+  const isOwned = file.rangeIsHeld(LOCK_START, LOCK_LENGTH, "shared");
   return new DatabaseInUseError(
     isOwned
       ? `Cannot open ${file.path}: another process has it open; stop that one first`
@@ -90,10 +90,10 @@ function inUse(file: StoredFile): DatabaseInUseError {
 
 /** Opens a file of a database to look at it, and keeps owners away until it is closed. */
 export function lockToRead(storage: Storage, path: string): StoredFile {
-  for (;;) {
+  while (true) {
     const file = storage.open(path, { access: "read" });
     try {
-      if (!file.tryLockRange(lockStart, lockLength, "shared")) {
+      if (!file.tryLockRange(LOCK_START, LOCK_LENGTH, "shared")) {
         throw new DatabaseInUseError(`Cannot check ${path}: another process has it open`);
       }
       // Between open and lock the name may have been given to another file.

@@ -136,7 +136,7 @@ function writeBoth(
 }
 
 function drive<Result>(generator: Generator<void, Result, void>): Result {
-  for (;;) {
+  while (true) {
     const step = generator.next();
     if (step.done === true) return step.value;
   }

@@ -11,14 +11,14 @@ import { chunkSeed, readChunk, sealChunk } from "../format/chunk.ts";
 import type { EntryBlocks } from "../engine/entry_index.ts";
 import type { MapHeader } from "../format/header.ts";
 import {
-  chunkAlignmentBytes,
-  chunkBytesMin,
-  chunkHeadBytes,
+  CHUNK_ALIGNMENT_BYTES,
+  CHUNK_BYTES_MIN,
+  CHUNK_HEAD_BYTES,
   chunkKinds,
-  entryBlockBytes,
-  headPageBytes,
-  logSumBytes,
-  recordHeadBytes,
+  ENTRY_BLOCK_BYTES,
+  HEAD_PAGE_BYTES,
+  LOG_SUM_BYTES,
+  RECORD_HEAD_BYTES,
 } from "../format/layout.ts";
 import type { Sums } from "./log_sums.ts";
 import type { MapFile, Place } from "./map_file.ts";
@@ -51,7 +51,7 @@ class OverrunError extends Error {
 }
 
 /** Share by which the map may outgrow the estimate while it is written. */
-const estimateMargin = 1.25;
+const ESTIMATE_MARGIN = 1.25;
 
 /**
  * Writes a region, and stops after each chunk so that others get their turn. Throws `OsError` where
@@ -72,11 +72,11 @@ export function* writeRegion(
 
 /** From the last snapshot it is known how many bytes a unit of text takes. */
 function estimateBytes(file: MapFile, content: SnapshotContent): number {
-  const lists = content.blocks.firsts.length * entryBlockBytes +
-    content.sums.ends.length * logSumBytes;
-  const records = content.map.units + content.map.size * recordHeadBytes;
+  const lists = content.blocks.firsts.length * ENTRY_BLOCK_BYTES +
+    content.sums.ends.length * LOG_SUM_BYTES;
+  const records = content.map.units + content.map.size * RECORD_HEAD_BYTES;
   const last = file.header?.regionBytes ?? 0;
-  return Math.max(records * estimateMargin + lists, last) + headPageBytes;
+  return Math.max(records * ESTIMATE_MARGIN + lists, last) + HEAD_PAGE_BYTES;
 }
 
 function* writeAt(
@@ -124,11 +124,11 @@ class ChunkWriter {
     this.#place = place;
     this.#seed = seed;
     this.#start = place.offset;
-    this.#at = place.offset + chunkHeadBytes;
+    this.#at = place.offset + CHUNK_HEAD_BYTES;
   }
 
   get isFull(): boolean {
-    return this.#at - this.#start >= chunkBytesMin;
+    return this.#at - this.#start >= CHUNK_BYTES_MIN;
   }
 
   /** End of the sealed chunks. */
@@ -137,10 +137,10 @@ class ChunkWriter {
   }
 
   record(key: string, value: string): void {
-    const most = recordHeadBytes + textBytesMax(key) + textBytesMax(value);
-    if (!this.#hasRoom(most)) this.#reserve(recordHeadBytes + textBytes(key) + textBytes(value));
+    const most = RECORD_HEAD_BYTES + textBytesMax(key) + textBytesMax(value);
+    if (!this.#hasRoom(most)) this.#reserve(RECORD_HEAD_BYTES + textBytes(key) + textBytes(value));
     const bytes = this.#file.bytes;
-    const keyStart = this.#at + recordHeadBytes;
+    const keyStart = this.#at + RECORD_HEAD_BYTES;
     const valueStart = writeText(bytes, keyStart, key);
     const end = writeText(bytes, valueStart, value);
     const view = this.#file.view;
@@ -151,10 +151,10 @@ class ChunkWriter {
   }
 
   pair(first: number, second: number): void {
-    this.#reserve(entryBlockBytes);
+    this.#reserve(ENTRY_BLOCK_BYTES);
     writeWhole(this.#file.view, this.#at, first);
     writeWhole(this.#file.view, this.#at + 8, second);
-    this.#at += entryBlockBytes;
+    this.#at += ENTRY_BLOCK_BYTES;
     this.#count++;
   }
 
@@ -166,18 +166,18 @@ class ChunkWriter {
       contentEnd: this.#at,
       seed: this.#seed,
     });
-    this.#at = this.#start + chunkHeadBytes;
+    this.#at = this.#start + CHUNK_HEAD_BYTES;
     this.#count = 0;
   }
 
   /** Whether `bytes` more, and the padding of the chunk after them, fit where nothing has to grow. */
   #hasRoom(bytes: number): boolean {
-    const end = this.#at + bytes + chunkAlignmentBytes;
+    const end = this.#at + bytes + CHUNK_ALIGNMENT_BYTES;
     return end <= this.#place.limit && end <= this.#file.bytes.length;
   }
 
   #reserve(bytes: number): void {
-    const end = this.#at + bytes + chunkAlignmentBytes;
+    const end = this.#at + bytes + CHUNK_ALIGNMENT_BYTES;
     if (end > this.#place.limit) throw new OverrunError("The region is larger than its place");
     this.#file.reserve(end);
   }
@@ -207,16 +207,16 @@ export function readRegion(
     let at = chunk.contentStart;
     for (let index = 0; index < chunk.count; index++) {
       if (chunk.kind === chunkKinds.records) {
-        const key = at + recordHeadBytes;
+        const key = at + RECORD_HEAD_BYTES;
         const value = key + view.getUint32(at, true);
         at = value + view.getUint32(at + 4, true);
         reader.record(readText(bytes, key, value), readText(bytes, value, at));
       } else if (chunk.kind === chunkKinds.entryBlocks) {
         reader.entryBlock(readWhole(view, at), readWhole(view, at + 8));
-        at += entryBlockBytes;
+        at += ENTRY_BLOCK_BYTES;
       } else {
         reader.logSum(readWhole(view, at), readWhole(view, at + 8));
-        at += logSumBytes;
+        at += LOG_SUM_BYTES;
       }
     }
     offset = chunk.end;

@@ -5,8 +5,8 @@
 
 import { crc32 } from "node:zlib";
 import {
-  chunkAlignmentBytes,
-  chunkHeadBytes,
+  CHUNK_ALIGNMENT_BYTES,
+  CHUNK_HEAD_BYTES,
   chunkKinds,
   chunkLayout as at,
   roundUp,
@@ -40,7 +40,7 @@ export function sealChunk(
   },
 ): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const end = roundUp(chunk.contentEnd, chunkAlignmentBytes);
+  const end = roundUp(chunk.contentEnd, CHUNK_ALIGNMENT_BYTES);
   bytes.fill(0, chunk.contentEnd, end);
   view.setUint32(offset + at.length.offset, end - offset, true);
   view.setUint32(offset + at.kind.offset, chunk.kind, true);
@@ -56,10 +56,10 @@ export function readChunk(
   offset: number,
   bounds: { readonly limit: number; readonly seed: number },
 ): Chunk | null {
-  if (offset + chunkHeadBytes > bounds.limit) return null;
+  if (offset + CHUNK_HEAD_BYTES > bounds.limit) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = view.getUint32(offset + at.length.offset, true);
-  if (length < chunkHeadBytes || length % chunkAlignmentBytes !== 0) return null;
+  if (length < CHUNK_HEAD_BYTES || length % CHUNK_ALIGNMENT_BYTES !== 0) return null;
   if (length > bounds.limit - offset) return null;
   const checked = bytes.subarray(offset + at.kind.offset, offset + length);
   const stored = view.getUint32(offset + at.checksum.offset, true);
@@ -69,7 +69,7 @@ export function readChunk(
   return {
     kind: kind as ChunkKind,
     count: view.getUint32(offset + at.count.offset, true),
-    contentStart: offset + chunkHeadBytes,
+    contentStart: offset + CHUNK_HEAD_BYTES,
     end: offset + length,
   };
 }

@@ -1,11 +1,11 @@
 /** An entry of the log, as the original's: what to do (`SET`), with which key and value, in which term. */
 
 import { UsageError } from "../../base/errors.ts";
-import { entryBytesMax } from "./layout.ts";
+import { ENTRY_BYTES_MAX } from "./layout.ts";
 import { requireText, textBytesMax } from "./text.ts";
 
 /** The one command that changes the map. Entries with others rest in the log and do nothing. */
-export const setCommand = "SET";
+export const SET_COMMAND = "SET";
 
 export interface Entry {
   readonly command: string;
@@ -23,8 +23,8 @@ export interface EntryInput {
   readonly term: bigint | number;
 }
 
-const termMin = -(2n ** 63n);
-const termMax = 2n ** 63n - 1n;
+const TERM_MIN = -(2n ** 63n);
+const TERM_MAX = 2n ** 63n - 1n;
 
 /** Throws `UsageError` for a term that is not a whole number of 64 bits. */
 export function requireTerm(term: bigint | number): bigint {
@@ -32,7 +32,7 @@ export function requireTerm(term: bigint | number): bigint {
     throw new UsageError(`Invalid term ${term}: give a bigint where a number is not exact`);
   }
   const exact = BigInt(term);
-  if (exact < termMin || exact > termMax) {
+  if (exact < TERM_MIN || exact > TERM_MAX) {
     throw new UsageError(`Invalid term ${exact}: a term has 64 bits`);
   }
   return exact;
@@ -44,8 +44,8 @@ export function requireEntry(input: EntryInput): Entry {
   requireText(command, "command");
   requireText(key, "key");
   requireText(value, "value");
-  if (textBytesMax(command) + textBytesMax(key) + textBytesMax(value) > 3 * entryBytesMax) {
-    throw new UsageError(`Invalid entry: it is longer than ${entryBytesMax} bytes`);
+  if (textBytesMax(command) + textBytesMax(key) + textBytesMax(value) > 3 * ENTRY_BYTES_MAX) {
+    throw new UsageError(`Invalid entry: it is longer than ${ENTRY_BYTES_MAX} bytes`);
   }
   return { command, key, value, term: requireTerm(input.term) };
 }

@@ -11,12 +11,12 @@
 import { crc32 } from "node:zlib";
 import type { Entry } from "./entry.ts";
 import {
-  frameAlignmentBytes,
-  frameContinues,
-  frameHeadBytes,
+  FRAME_ALIGNMENT_BYTES,
+  FRAME_CONTINUES,
+  FRAME_HEAD_BYTES,
+  FRAME_MAGIC,
   frameKinds,
   frameLayout as at,
-  frameMagic,
   roundUp,
   seedAt,
 } from "./layout.ts";
@@ -55,16 +55,16 @@ export function frameMemory(bytes: Uint8Array): FrameMemory {
 
 /** Most bytes that a frame with this entry, or with none, can take. */
 export function frameBytesMax(entry: Entry | null): number {
-  if (entry === null) return frameHeadBytes;
+  if (entry === null) return FRAME_HEAD_BYTES;
   const text = textBytesMax(entry.command) + textBytesMax(entry.key) + textBytesMax(entry.value);
-  return roundUp(frameHeadBytes + text, frameAlignmentBytes);
+  return roundUp(FRAME_HEAD_BYTES + text, FRAME_ALIGNMENT_BYTES);
 }
 
 /** Bytes that a frame with this entry, or with none, takes. */
 export function frameBytesOf(entry: Entry | null): number {
-  if (entry === null) return frameHeadBytes;
+  if (entry === null) return FRAME_HEAD_BYTES;
   const text = textBytes(entry.command) + textBytes(entry.key) + textBytes(entry.value);
-  return roundUp(frameHeadBytes + text, frameAlignmentBytes);
+  return roundUp(FRAME_HEAD_BYTES + text, FRAME_ALIGNMENT_BYTES);
 }
 
 /** Writes a frame into zeroed memory with enough room; returns its end. */
@@ -75,7 +75,7 @@ export function writeFrame(
 ): number {
   const { bytes, view, words } = memory;
   const { entry, step } = frame;
-  let end = offset + frameHeadBytes;
+  let end = offset + FRAME_HEAD_BYTES;
   let commandBytes = 0;
   let keyBytes = 0;
   let valueBytes = 0;
@@ -91,13 +91,13 @@ export function writeFrame(
     valueBytes = last - value;
     end = last;
   }
-  while (end % frameAlignmentBytes !== 0) bytes[end++] = 0;
+  while (end % FRAME_ALIGNMENT_BYTES !== 0) bytes[end++] = 0;
   writeWhole(view, offset + at.index.offset, step.index);
   writeWhole(view, offset + at.committed.offset, step.committed);
   writeWhole(view, offset + at.durable.offset, step.durable);
-  view.setUint16(offset + at.magic.offset, frameMagic, true);
+  view.setUint16(offset + at.magic.offset, FRAME_MAGIC, true);
   view.setUint8(offset + at.kind.offset, step.kind);
-  view.setUint8(offset + at.flags.offset, step.continues ? frameContinues : 0);
+  view.setUint8(offset + at.flags.offset, step.continues ? FRAME_CONTINUES : 0);
   view.setUint32(offset + at.commandBytes.offset, commandBytes, true);
   view.setUint32(offset + at.keyBytes.offset, keyBytes, true);
   view.setUint32(offset + at.valueBytes.offset, valueBytes, true);
@@ -124,16 +124,16 @@ export class FrameCursor {
 
   /** Stands on the frame at `offset` if a valid one ends at or before `limit`; else false. */
   at(offset: number, limit: number): boolean {
-    if (offset + frameHeadBytes > limit) return false;
+    if (offset + FRAME_HEAD_BYTES > limit) return false;
     const view = this.#view;
     const length = view.getUint32(offset, true);
-    if (length < frameHeadBytes || length % frameAlignmentBytes !== 0) return false;
+    if (length < FRAME_HEAD_BYTES || length % FRAME_ALIGNMENT_BYTES !== 0) return false;
     if (length > limit - offset) return false;
-    if (view.getUint16(offset + at.magic.offset, true) !== frameMagic) return false;
+    if (view.getUint16(offset + at.magic.offset, true) !== FRAME_MAGIC) return false;
     const text = view.getUint32(offset + at.commandBytes.offset, true) +
       view.getUint32(offset + at.keyBytes.offset, true) +
       view.getUint32(offset + at.valueBytes.offset, true);
-    if (roundUp(frameHeadBytes + text, frameAlignmentBytes) !== length) return false;
+    if (roundUp(FRAME_HEAD_BYTES + text, FRAME_ALIGNMENT_BYTES) !== length) return false;
     const checked = this.#bytes.subarray(offset + at.term.offset, offset + length);
     const stored = view.getUint32(offset + at.checksum.offset, true);
     if (crc32(checked, seedAt(this.#seed, offset)) !== stored) return false;
@@ -153,7 +153,7 @@ export class FrameCursor {
   }
 
   get continues(): boolean {
-    return (this.#view.getUint8(this.offset + at.flags.offset) & frameContinues) !== 0;
+    return (this.#view.getUint8(this.offset + at.flags.offset) & FRAME_CONTINUES) !== 0;
   }
 
   get index(): number {
@@ -175,7 +175,7 @@ export class FrameCursor {
   /** The entry, for a frame of that kind. */
   entry(): Entry {
     const view = this.#view;
-    const command = this.offset + frameHeadBytes;
+    const command = this.offset + FRAME_HEAD_BYTES;
     const key = command + view.getUint32(this.offset + at.commandBytes.offset, true);
     const value = key + view.getUint32(this.offset + at.keyBytes.offset, true);
     const end = value + view.getUint32(this.offset + at.valueBytes.offset, true);

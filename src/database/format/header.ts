@@ -7,17 +7,17 @@
 
 import { crc32 } from "node:zlib";
 import {
-  formatVersion,
-  headerCopyBytes,
-  headerOffsets,
-  headPageBytes,
-  logHeaderBytes,
+  FORMAT_VERSION,
+  HEAD_PAGE_BYTES,
+  HEADER_COPY_BYTES,
+  HEADER_OFFSETS,
+  LOG_HEADER_BYTES,
+  LOG_MAGIC,
   logHeaderLayout,
-  logMagic,
   logMarkLayout,
-  mapHeaderBytes,
+  MAP_HEADER_BYTES,
+  MAP_MAGIC,
   mapHeaderLayout,
-  mapMagic,
 } from "./layout.ts";
 import { readWhole, writeWhole } from "./text.ts";
 
@@ -48,10 +48,10 @@ export interface MapHeader {
 }
 
 function start(magic: Uint8Array): { bytes: Uint8Array; view: DataView } {
-  const bytes = new Uint8Array(headerCopyBytes);
+  const bytes = new Uint8Array(HEADER_COPY_BYTES);
   bytes.set(magic);
   const view = new DataView(bytes.buffer);
-  view.setUint32(logHeaderLayout.version.offset, formatVersion, true);
+  view.setUint32(logHeaderLayout.version.offset, FORMAT_VERSION, true);
   return { bytes, view };
 }
 
@@ -69,7 +69,7 @@ function checksumOf(bytes: Uint8Array, length: number): number {
 function viewOfValid(bytes: Uint8Array, magic: Uint8Array, length: number): DataView | null {
   if (bytes.length < length || !hasMagic(bytes, magic)) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getUint32(logHeaderLayout.version.offset, true) !== formatVersion) return null;
+  if (view.getUint32(logHeaderLayout.version.offset, true) !== FORMAT_VERSION) return null;
   const stored = view.getUint32(logHeaderLayout.checksum.offset, true);
   return stored === checksumOf(bytes, length) ? view : null;
 }
@@ -80,29 +80,29 @@ function hasMagic(bytes: Uint8Array, magic: Uint8Array): boolean {
 
 /** True where either header copy begins with the magic: the file is, or was, of this format. */
 export function looksLike(page: Uint8Array, magic: Uint8Array): boolean {
-  return headerOffsets.some((offset) => hasMagic(page.subarray(offset), magic));
+  return HEADER_OFFSETS.some((offset) => hasMagic(page.subarray(offset), magic));
 }
 
 /** The version that a file of this format names, or null. */
 export function versionOf(page: Uint8Array, magic: Uint8Array): number | null {
-  if (!hasMagic(page, magic) || page.length < logHeaderBytes) return null;
+  if (!hasMagic(page, magic) || page.length < LOG_HEADER_BYTES) return null;
   const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
   return view.getUint32(logHeaderLayout.version.offset, true);
 }
 
 export function encodeLogHeader(header: LogHeader): Uint8Array {
-  const { bytes, view } = start(logMagic);
+  const { bytes, view } = start(LOG_MAGIC);
   view.setBigUint64(logHeaderLayout.identity.offset, header.identity, true);
   writeWhole(view, logHeaderLayout.baseKeys.offset, header.baseKeys);
   writeWhole(view, logHeaderLayout.baseEntries.offset, header.baseEntries);
-  return seal(bytes, view, logHeaderBytes);
+  return seal(bytes, view, LOG_HEADER_BYTES);
 }
 
 /** From the head page; null where neither copy is valid. */
 export function decodeLogHeader(page: Uint8Array): LogHeader | null {
-  for (const offset of headerOffsets) {
-    const copy = page.subarray(offset, offset + headerCopyBytes);
-    const view = viewOfValid(copy, logMagic, logHeaderBytes);
+  for (const offset of HEADER_OFFSETS) {
+    const copy = page.subarray(offset, offset + HEADER_COPY_BYTES);
+    const view = viewOfValid(copy, LOG_MAGIC, LOG_HEADER_BYTES);
     if (view === null) continue;
     return {
       identity: view.getBigUint64(logHeaderLayout.identity.offset, true),
@@ -114,7 +114,7 @@ export function decodeLogHeader(page: Uint8Array): LogHeader | null {
 }
 
 export function encodeMapHeader(header: MapHeader): Uint8Array {
-  const { bytes, view } = start(mapMagic);
+  const { bytes, view } = start(MAP_MAGIC);
   const at = mapHeaderLayout;
   view.setBigUint64(at.identity.offset, header.identity, true);
   writeWhole(view, at.generation.offset, header.generation);
@@ -125,18 +125,18 @@ export function encodeMapHeader(header: MapHeader): Uint8Array {
   writeWhole(view, at.logMin.offset, header.logMin);
   writeWhole(view, at.entries.offset, header.entries);
   writeWhole(view, at.committed.offset, header.committed);
-  return seal(bytes, view, mapHeaderBytes);
+  return seal(bytes, view, MAP_HEADER_BYTES);
 }
 
 /** The valid copies of the head page with the offsets at which they stand, the newest first. */
 export function decodeMapHeaders(page: Uint8Array): { header: MapHeader; offset: number }[] {
   const at = mapHeaderLayout;
   const found: { header: MapHeader; offset: number }[] = [];
-  for (const offset of headerOffsets) {
+  for (const offset of HEADER_OFFSETS) {
     const view = viewOfValid(
-      page.subarray(offset, offset + headerCopyBytes),
-      mapMagic,
-      mapHeaderBytes,
+      page.subarray(offset, offset + HEADER_COPY_BYTES),
+      MAP_MAGIC,
+      MAP_HEADER_BYTES,
     );
     if (view === null) continue;
     const header: MapHeader = {
@@ -150,7 +150,8 @@ export function decodeMapHeaders(page: Uint8Array): { header: MapHeader; offset:
       entries: readWhole(view, at.entries.offset),
       committed: readWhole(view, at.committed.offset),
     };
-    const isWhole = header.regionOffset >= headPageBytes && header.replayFrom >= headPageBytes &&
+    const isWhole = header.regionOffset >= HEAD_PAGE_BYTES &&
+      header.replayFrom >= HEAD_PAGE_BYTES &&
       header.logMin >= header.replayFrom && header.committed <= header.entries;
     if (isWhole) found.push({ header, offset });
   }

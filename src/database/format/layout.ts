@@ -4,14 +4,14 @@
  */
 
 /** First page of either file. Frames of the log and regions of the map follow it. */
-export const headPageBytes = 4096;
-export const headerCopyBytes = 512;
+export const HEAD_PAGE_BYTES = 4096;
+export const HEADER_COPY_BYTES = 512;
 /** Each file carries two copies of its header, so that one torn store leaves the other whole. */
-export const headerOffsets = [0, headerCopyBytes] as const;
+export const HEADER_OFFSETS = [0, HEADER_COPY_BYTES] as const;
 
-export const logMagic = new TextEncoder().encode("countdDL");
-export const mapMagic = new TextEncoder().encode("countdDM");
-export const formatVersion = 1;
+export const LOG_MAGIC = new TextEncoder().encode("countdDL");
+export const MAP_MAGIC = new TextEncoder().encode("countdDM");
+export const FORMAT_VERSION = 1;
 
 /** Written once, when the log is made; both copies are equal. */
 export const logHeaderLayout = {
@@ -22,7 +22,7 @@ export const logHeaderLayout = {
   baseKeys: { offset: 24, size: 8 },
   baseEntries: { offset: 32, size: 8 },
 } as const;
-export const logHeaderBytes = 40;
+export const LOG_HEADER_BYTES = 40;
 
 /** Stored at a clean close (and after a cut): how far the log is known to be on the disk. */
 export const logMarkLayout = {
@@ -46,11 +46,11 @@ export const frameLayout = {
   valueBytes: { offset: 52, size: 4 },
   text: { offset: 56, size: 0 },
 } as const;
-export const frameHeadBytes = 56;
-export const frameAlignmentBytes = 8;
-export const frameMagic = 0xdb1e;
+export const FRAME_HEAD_BYTES = 56;
+export const FRAME_ALIGNMENT_BYTES = 8;
+export const FRAME_MAGIC = 0xdb1e;
 /** Bit 0 of `flags`: more frames of the same step follow, and none of them counts alone. */
-export const frameContinues = 1;
+export const FRAME_CONTINUES = 1;
 
 export const frameKinds = { entry: 1, cut: 2, commit: 3 } as const;
 
@@ -69,7 +69,7 @@ export const mapHeaderLayout = {
   entries: { offset: 72, size: 8 },
   committed: { offset: 80, size: 8 },
 } as const;
-export const mapHeaderBytes = 88;
+export const MAP_HEADER_BYTES = 88;
 
 export const chunkLayout = {
   length: { offset: 0, size: 4 },
@@ -78,28 +78,28 @@ export const chunkLayout = {
   count: { offset: 12, size: 4 },
   content: { offset: 16, size: 0 },
 } as const;
-export const chunkHeadBytes = 16;
-export const chunkAlignmentBytes = 8;
+export const CHUNK_HEAD_BYTES = 16;
+export const CHUNK_ALIGNMENT_BYTES = 8;
 export const chunkKinds = { records: 1, entryBlocks: 2, logSums: 3 } as const;
 
 /** A record of the map in a chunk: two lengths, then key and value, packed. */
-export const recordHeadBytes = 8;
+export const RECORD_HEAD_BYTES = 8;
 /** First entry and offset of a block of entries. */
-export const entryBlockBytes = 16;
+export const ENTRY_BLOCK_BYTES = 16;
 /** End and checksum of a stretch of the log. */
-export const logSumBytes = 16;
+export const LOG_SUM_BYTES = 16;
 
 /** A chunk is closed when it has reached this size (a large record makes a larger one). */
-export const chunkBytesMin = 256 * 1024;
+export const CHUNK_BYTES_MIN = 256 * 1024;
 /** A block of entries, and a stretch with one checksum, are closed when they have reached this size. */
-export const blockBytesMin = 64 * 1024;
+export const BLOCK_BYTES_MIN = 64 * 1024;
 
 /** First size of either file. */
-export const fileBytesMin = 64 * 1024;
+export const FILE_BYTES_MIN = 64 * 1024;
 /** Files grow by doubling up to this step, then by this step. */
-export const growthBytesMax = 2 ** 30;
+export const GROWTH_BYTES_MAX = 2 ** 30;
 /** Command, key and value of one entry together; what a JavaScript string can hold bounds it. */
-export const entryBytesMax = 2 ** 29 - 4096;
+export const ENTRY_BYTES_MAX = 2 ** 29 - 4096;
 
 /** Which database a file belongs to, and the 32 bits of it that checksums are seeded with. */
 export interface Identity {
@@ -124,7 +124,7 @@ export function roundUp(bytes: number, unit: number): number {
 
 /** The size to which a file of `size` bytes grows so that it reaches `end`. */
 export function grownSize(size: number, end: number): number {
-  let grown = Math.max(roundUp(size, headPageBytes), fileBytesMin);
-  while (grown < end) grown += Math.min(grown, growthBytesMax);
+  let grown = Math.max(roundUp(size, HEAD_PAGE_BYTES), FILE_BYTES_MIN);
+  while (grown < end) grown += Math.min(grown, GROWTH_BYTES_MAX);
   return grown;
 }

@@ -9,12 +9,12 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Below this length a loop over ASCII is faster than a call into the runtime. */
-const shortLength = 64;
+const SHORT_LENGTH = 64;
 
 /** Writes UTF-8 at `offset`, where three bytes for each unit of `text` fit; returns the end. */
 export function writeText(bytes: Uint8Array, offset: number, text: string): number {
   const length = text.length;
-  if (length <= shortLength) {
+  if (length <= SHORT_LENGTH) {
     let index = 0;
     for (; index < length; index++) {
       const code = text.charCodeAt(index);

@@ -3,11 +3,11 @@
 import type { Clock } from "../../base/clock.ts";
 
 /** Largest body of one request. */
-export const bodyBytesMax = 16 * 2 ** 20;
+export const BODY_BYTES_MAX = 16 * 2 ** 20;
 /** Memory of bodies that are held at one time; past it requests are told to come again. */
-export const bodyBytesTogetherMax = 256 * 2 ** 20;
+export const BODY_BYTES_TOGETHER_MAX = 256 * 2 ** 20;
 /** A client that sends nothing for so long is given up. */
-export const bodyIdleMs = 30_000;
+export const BODY_IDLE_MS = 30_000;
 /** What the memory of a body begins with; it doubles while the body grows. */
 const FIRST_BYTES = 4096;
 /** Chunks of a body are taken for so long before other requests have their turn. */
@@ -36,7 +36,7 @@ export class BodyReader {
     use: (body: Uint8Array) => Promise<Result>,
   ): Promise<Result | BodyFailure> {
     const announced = Number(request.headers.get("content-length") ?? "0");
-    if (announced > bodyBytesMax) return "too large";
+    if (announced > BODY_BYTES_MAX) return "too large";
     if (request.body === null) return await use(new Uint8Array(0));
     const held: HeldBody = { bytes: new Uint8Array(0), length: 0, lastMs: 0 };
     try {
@@ -88,13 +88,13 @@ export class BodyReader {
   /** Adds a chunk; its memory is charged before it is taken. */
   #hold(chunk: Uint8Array, held: HeldBody): BodyFailure | null {
     const length = held.length + chunk.length;
-    if (length > bodyBytesMax) return "too large";
+    if (length > BODY_BYTES_MAX) return "too large";
     const { bytes } = held;
     if (length > bytes.length) {
-      const doubled = Math.min(bodyBytesMax, Math.max(FIRST_BYTES, 2 * bytes.length));
+      const doubled = Math.min(BODY_BYTES_MAX, Math.max(FIRST_BYTES, 2 * bytes.length));
       const capacity = Math.max(length, doubled);
       const more = capacity - bytes.length;
-      if (this.#bytesHeld + more > bodyBytesTogetherMax) return "too many";
+      if (this.#bytesHeld + more > BODY_BYTES_TOGETHER_MAX) return "too many";
       this.#bytesHeld += more;
       // The old memory is given back at once, not when it is collected.
       held.bytes = new Uint8Array(bytes.buffer.transfer(capacity));
@@ -104,12 +104,12 @@ export class BodyReader {
     return null;
   }
 
-  /** Resolves once nothing has come for `bodyIdleMs`, or when the signal fires. */
+  /** Resolves once nothing has come for `BODY_IDLE_MS`, or when the signal fires. */
   async #idle(held: HeldBody, signal: AbortSignal): Promise<void> {
     held.lastMs = this.#clock.nowMs();
     while (!signal.aborted) {
       const { length, lastMs } = held;
-      await this.#clock.sleep(lastMs + bodyIdleMs - this.#clock.nowMs(), signal);
+      await this.#clock.sleep(lastMs + BODY_IDLE_MS - this.#clock.nowMs(), signal);
       if (held.length === length) return;
     }
   }

@@ -88,8 +88,8 @@ export function boundaryOf(contentType: string): string {
   throw new FormError(`The multipart boundary is longer than ${BOUNDARY_BYTES_MAX} bytes`);
 }
 
-const carriageReturn = 0x0d;
-const lineFeed = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const LINE_FEED = 0x0a;
 const headEnding = new Uint8Array([13, 10, 13, 10]);
 /** Bytes of the head of a part. */
 const HEAD_BYTES_MAX = 8192;
@@ -131,7 +131,7 @@ function partName(head: string): string | null {
 }
 
 function isLineEnd(bytes: Uint8Array, offset: number): boolean {
-  return bytes[offset] === carriageReturn && bytes[offset + 1] === lineFeed;
+  return bytes[offset] === CARRIAGE_RETURN && bytes[offset + 1] === LINE_FEED;
 }
 
 function unfinished(): FormError {

@@ -46,10 +46,10 @@ export interface HandlerOptions {
 }
 
 /** Entries of a `/log` reply when no limit is given, and at most. */
-export const logLimitDefault = 1000;
-export const logLimitMax = 10_000;
+export const LOG_LIMIT_DEFAULT = 1000;
+export const LOG_LIMIT_MAX = 10_000;
 /** A `/log` reply ends early when it has this many characters; the client asks for the rest. */
-const logReplyUnitsMax = 16 * 2 ** 20;
+const LOG_REPLY_UNITS_MAX = 16 * 2 ** 20;
 
 /** Makes the handler for `Deno.serve`. It never throws. */
 export function newHandler(db: DB, options: HandlerOptions = {}): Handler {
@@ -81,8 +81,8 @@ class DatabaseHandler {
 
   #route(request: Request): Promise<Response> | Response {
     const { path, query } = targetOf(request, this.#listenHost);
-    if (path === "/status") return only(request, readMethods, () => this.#status(request));
-    if (path === "/log") return only(request, readMethods, () => this.#log(request, query));
+    if (path === "/status") return only(request, READ_METHODS, () => this.#status(request));
+    if (path === "/log") return only(request, READ_METHODS, () => this.#log(request, query));
     const segments = path.split("/");
     const [before, verb, encoded] = segments;
     if (segments.length !== 3 || before !== "" || encoded === undefined) return notFound();
@@ -90,8 +90,8 @@ class DatabaseHandler {
     const key = decodePercent(encoded);
     if (key === "" || key.includes("/")) return notFound();
     return verb === "get"
-      ? only(request, readMethods, () => this.#get(request, key))
-      : only(request, writeMethods, () => this.#set(request, key, query));
+      ? only(request, READ_METHODS, () => this.#get(request, key))
+      : only(request, WRITE_METHODS, () => this.#set(request, key, query));
   }
 
   async #get(request: Request, key: string): Promise<Response> {
@@ -125,7 +125,10 @@ class DatabaseHandler {
 
   #log(request: Request, query: string): Response {
     const from = wholeParameter(query, "from", { default: 0, max: Number.MAX_SAFE_INTEGER });
-    const limit = wholeParameter(query, "limit", { default: logLimitDefault, max: logLimitMax });
+    const limit = wholeParameter(query, "limit", {
+      default: LOG_LIMIT_DEFAULT,
+      max: LOG_LIMIT_MAX,
+    });
     const pieces: string[] = [];
     let units = 0;
     const { log } = this.#db;
@@ -133,7 +136,7 @@ class DatabaseHandler {
       const piece = goEntry(entry);
       units += piece.length;
       pieces.push(piece);
-      if (units >= logReplyUnitsMax) break;
+      if (units >= LOG_REPLY_UNITS_MAX) break;
     }
     return jsonReply(request, `[${pieces.join(",")}]`, { "countd-log-length": `${log.length}` });
   }
@@ -164,8 +167,8 @@ class DatabaseHandler {
   }
 }
 
-const readMethods = ["GET", "HEAD"];
-const writeMethods = ["POST"];
+const READ_METHODS = ["GET", "HEAD"];
+const WRITE_METHODS = ["POST"];
 
 function only(
   request: Request,

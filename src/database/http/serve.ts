@@ -23,8 +23,8 @@ export interface ServeOptions {
 }
 
 /** Requests that are being answered when the daemon stops have this long to end. */
-const stopMs = 5000;
-const lastStopMs = 1000;
+const STOP_MS = 5000;
+const LAST_STOP_MS = 1000;
 
 /**
  * Serves until the signal, then answers what has begun. Throws `DatabaseFailedError` where the database
@@ -48,9 +48,9 @@ export async function serveDatabase(db: DB, options: ServeOptions): Promise<void
   const stopped = server.shutdown();
   // First everybody may finish; then nobody waits for bodies that do not come; then the process ends
   // in any case, also where a client takes no answer.
-  if (!await endsWithin(stopped, clock, stopMs)) {
+  if (!await endsWithin(stopped, clock, STOP_MS)) {
     giveUp.abort();
-    await endsWithin(stopped, clock, lastStopMs);
+    await endsWithin(stopped, clock, LAST_STOP_MS);
   }
   if (failure !== null) throw failure;
 }

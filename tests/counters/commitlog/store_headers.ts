@@ -6,7 +6,7 @@
 import {
   DataDirectory,
   describeSelf,
-  headPageBytes,
+  HEAD_PAGE_BYTES,
   HeldLog,
   type LogState,
 } from "../../../src/counters/commitlog/mod.ts";
@@ -16,7 +16,7 @@ const stateOrder: readonly LogState[] = ["active", "sealed", "free"];
 
 /** What the header of this use and state says of `durable`: so a header of two halves shows. */
 export function durableOf(generation: bigint, state: LogState): number {
-  return headPageBytes + Number(generation % 1000n) * 24 + stateOrder.indexOf(state) * 8;
+  return HEAD_PAGE_BYTES + Number(generation % 1000n) * 24 + stateOrder.indexOf(state) * 8;
 }
 
 function storeHeaders(data: string, durationMs: number): void {

@@ -12,7 +12,7 @@ import {
   type BatchFiller,
   DataDirectory,
   describeSelf,
-  freeMode,
+  FREE_MODE,
 } from "../../../src/counters/commitlog/mod.ts";
 import { OsError, type Storage } from "../../../src/file/mod.ts";
 import { keyspacePath, KeyspaceReader } from "../../../src/counters/keyspace/mod.ts";
@@ -40,7 +40,7 @@ async function sealLogs(test: TestDirectory, batches: readonly BatchFiller[]): P
     log.append(batch);
     await log.seal({ sync: true });
   }
-  test.storage.chmod(path, freeMode);
+  test.storage.chmod(path, FREE_MODE);
 }
 
 async function foldOnce(test: TestDirectory, storage: Storage): Promise<void> {

@@ -33,7 +33,7 @@ export class PageSink {
   #runStart = 0;
   #runPages = 0;
   #number = 0;
-  #open = false;
+  #isOpen = false;
 
   constructor(file: StoredFile, allocator: PageAllocator, pageSize: number) {
     this.#file = file;
@@ -51,14 +51,14 @@ export class PageSink {
   start(transaction: number): void {
     this.#birth = transaction;
     this.#runPages = 0;
-    this.#open = false;
+    this.#isOpen = false;
     this.pagesWritten = 0;
     this.writes = 0;
   }
 
   /** Begins a page of zeros at `base`; returns its number. */
   begin(): number {
-    assert(!this.#open, "One page is laid out at a time");
+    assert(!this.#isOpen, "One page is laid out at a time");
     const number = this.#allocator.take();
     const follows = number === this.#runStart + this.#runPages;
     if (!follows) this.flush();
@@ -67,7 +67,7 @@ export class PageSink {
     this.base = this.#runPages * this.pageSize;
     this.bytes.fill(0, this.base, this.base + this.pageSize);
     this.#number = number;
-    this.#open = true;
+    this.#isOpen = true;
     return number;
   }
 
@@ -90,7 +90,7 @@ export class PageSink {
       readonly width?: number;
     },
   ): void {
-    assert(this.#open, "A page is begun before it is finished");
+    assert(this.#isOpen, "A page is begun before it is finished");
     assert(content.end >= PAGE_HEADER_BYTES, "Rows end behind the header");
     sealPage(this.bytes, this.view, {
       base: this.base,
@@ -98,7 +98,7 @@ export class PageSink {
       identity: { number: this.#number, birth: this.#birth, kind, level },
       ...content,
     });
-    this.#open = false;
+    this.#isOpen = false;
     this.#runPages++;
     this.pagesWritten++;
   }

@@ -44,7 +44,7 @@ export class PageAllocator {
   /** Pages by the transaction that stopped using them. */
   readonly #pending = new Map<number, number[]>();
   #freedNow: number[] = [];
-  #pinned = false;
+  #isPinned = false;
 
   constructor(
     file: StoredFile,
@@ -95,7 +95,7 @@ export class PageAllocator {
 
   begin(transaction: number, { pinned }: { readonly pinned: boolean }): void {
     assert(this.#freedNow.length === 0, "One transaction at a time");
-    this.#pinned = pinned;
+    this.#isPinned = pinned;
     this.#cursor = this.#firstPage;
     this.#releasePending(transaction);
   }
@@ -127,7 +127,7 @@ export class PageAllocator {
 
   /** A page to write in this transaction. Throws ENOSPC with the file as it was. */
   take(): number {
-    if (this.#freePages > 0 && !this.#pinned) {
+    if (this.#freePages > 0 && !this.#isPinned) {
       const number = this.#states.indexOf(FREE, this.#cursor);
       assert(number !== -1 && number < this.#pageCount, "A free page lies behind the cursor");
       this.#states[number] = TAKEN;

@@ -14,12 +14,18 @@ import { kindOf, type Order, type Root } from "../pages/root.ts";
 import type { TreeBuilder } from "./tree_builder.ts";
 
 export abstract class TreeMerge<Leaf extends Packer> {
+  readonly #allocator: PageAllocator;
+  readonly #order: Order;
+
   constructor(
     protected readonly source: ScratchPages,
     protected readonly builder: TreeBuilder<Leaf>,
-    private readonly allocator: PageAllocator,
-    private readonly order: Order,
-  ) {}
+    allocator: PageAllocator,
+    order: Order,
+  ) {
+    this.#allocator = allocator;
+    this.#order = order;
+  }
 
   /** Applies the changes `[0, changes)` and returns the new root. */
   protected merge(root: Root, changes: number): Root {
@@ -43,8 +49,8 @@ export abstract class TreeMerge<Leaf extends Packer> {
   ): number;
 
   #visit(number: number, birth: number, level: number, from: number, to: number): void {
-    const frame = this.source.page(number, birth, kindOf(this.order, level), level);
-    this.allocator.free(number);
+    const frame = this.source.page(number, birth, kindOf(this.#order, level), level);
+    this.#allocator.free(number);
     if (level === 0) {
       this.visitLeaf(frame, from, to);
       return;
