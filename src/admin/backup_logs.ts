@@ -15,8 +15,8 @@ import {
   isCorrupt,
   listReadableSlots,
   lockPathOfSlot,
-  LogHead,
   logImage,
+  LogProbe,
   LogReader,
   lostHeaderOffset,
   nameOfSlot,
@@ -107,7 +107,7 @@ async function generationNow(
 ): Promise<bigint | null> {
   const path = pathOfSlot(directory.paths.logs, slot);
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    using head = LogHead.openHead(directory, slot);
+    using head = LogProbe.openProbe(directory, slot);
     const capture = head?.capture();
     if (capture) return capture.generation;
     if (directory.storage.statusOrNull(path) === null) return null;

@@ -14,14 +14,14 @@ import {
   listSlots,
 } from "../counters/commitlog/mod.ts";
 import { check as checkDatabase, DatabaseInUseError, UNFINISHED_RULE } from "../database/mod.ts";
-import { OsError, refuseOtherThanDirectory, type Storage } from "../file/mod.ts";
+import { OsError, requireDirectory, type Storage } from "../file/mod.ts";
 import {
   check as checkKeyspace,
   isTemporaryName,
   SnapshotLostError,
 } from "../counters/keyspace/mod.ts";
 import { checkTables } from "../tables/mod.ts";
-import { checkMarks } from "./applied_marks.ts";
+import { checkAppliedGenerations } from "./applied_generations.ts";
 import { databasePaths } from "./data_signs.ts";
 import { type Noun, ofNoun, type Violation } from "./violation.ts";
 
@@ -61,7 +61,7 @@ export function checkDirectory(
   options: { readonly self: Holder },
 ): CheckReport {
   if (!isDataDirectory(storage, data)) {
-    refuseOtherThanDirectory(storage, data);
+    requireDirectory(storage, data);
     throw new NotFoundError(`No data directory at ${data}: there is nothing to check`);
   }
   const violations: Violation[] = [];
@@ -145,7 +145,8 @@ function listSlotsOrNone({ storage, paths }: DataDirectory): number {
 function checkLogs(directory: DataDirectory): Violation[] {
   const { control } = directory;
   const labels = !control.isHeldElsewhere(directoryLocks.daemon);
-  const look = () => [...checkCommitLogs(directory, { labels }), ...checkMarks(directory)];
+  const look =
+    () => [...checkCommitLogs(directory, { labels }), ...checkAppliedGenerations(directory)];
   return ofNoun("logs", lasting(look));
 }
 

@@ -11,7 +11,7 @@
  *     of the data depends on them, they are never synced, and one that cannot be read is left out.
  */
 import type { Clock } from "../base/clock.ts";
-import type { DaemonState, FigureSnapshot, Metrics } from "../base/metrics.ts";
+import type { DaemonState, Metrics, MetricsSnapshot } from "../base/metrics.ts";
 import { toJson } from "../base/printable.ts";
 import { leadsTo, OsError, type Storage, type StoredFile } from "../file/mod.ts";
 
@@ -22,7 +22,7 @@ export interface DaemonReport {
   /** Wall times, for display. */
   readonly startedMs: number;
   readonly updatedMs: number;
-  readonly figures: FigureSnapshot;
+  readonly figures: MetricsSnapshot;
   /** What somebody should look at, one sentence each, cut short where there is much. */
   readonly troubles: readonly string[];
 }
@@ -82,7 +82,7 @@ export class DaemonReporter implements Disposable {
       state: metrics.state,
       startedMs: this.#startedMs,
       figures: metrics.snapshot(),
-      troubles: metrics.troubles().slice(0, TROUBLES_MAX)
+      troubles: metrics.warnings().slice(0, TROUBLES_MAX)
         .map((sentence) => sentence.slice(0, TROUBLE_CHARACTERS_MAX)),
     };
     const text = toJson(facts);

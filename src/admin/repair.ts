@@ -13,14 +13,14 @@ import { CountdError, NotFoundError, RefusedError } from "../base/errors.ts";
 import { printableName } from "../base/printable.ts";
 import { DataDirectory, directoryPaths, type Holder } from "../counters/commitlog/mod.ts";
 import { check as checkDatabase, repairDatabase, UNFINISHED_RULE } from "../database/mod.ts";
-import { leadsTo, refuseOtherThanDirectory, type Storage, trimSlashes } from "../file/mod.ts";
+import { leadsTo, requireDirectory, type Storage, trimSlashes } from "../file/mod.ts";
 import {
   check as checkKeyspace,
   decodeKeyspaceName,
   rebuildKeyspace,
 } from "../counters/keyspace/mod.ts";
 import { checkTables } from "../tables/mod.ts";
-import { greatestMarks } from "./applied_marks.ts";
+import { greatestGenerations } from "./applied_generations.ts";
 import { checkDirectory, withoutFailedMark } from "./check.ts";
 import {
   copyOpenFile,
@@ -63,7 +63,7 @@ const TABLE_MODE_RULE = 3;
 export function repair(storage: Storage, place: string, options: RepairOptions): RepairReport {
   const { self, out } = options;
   const data = trimSlashes(place);
-  refuseOtherThanDirectory(storage, data);
+  requireDirectory(storage, data);
   if (storage.statusOrNull(data) === null || !holdsData(storage, data, self)) {
     throw new NotFoundError(`No data directory at ${data}: there is nothing to repair`);
   }
@@ -122,7 +122,7 @@ function repairPlace(
   repairKeyspaces(context);
   const directory = DataDirectory.openOrNull(storage, data, { self });
   if (directory !== null) {
-    repairLogs(directory, context, greatestMarks(storage, directory.paths.keyspaces));
+    repairLogs(directory, context, greatestGenerations(storage, directory.paths.keyspaces));
     directory.close();
   }
   repairTables(context);

@@ -16,7 +16,7 @@ import {
 } from "../counters/commitlog/mod.ts";
 import { directoryOf, type Storage } from "../file/mod.ts";
 import { TableRoot } from "../tables/mod.ts";
-import { greatestMarks } from "./applied_marks.ts";
+import { greatestGenerations } from "./applied_generations.ts";
 import { checkDirectory } from "./check.ts";
 import { copyFile, makePlace } from "./copy_files.ts";
 import { readManifest, verifyManifest } from "./manifest.ts";
@@ -91,7 +91,7 @@ function completeLogs(storage: Storage, data: string, self: Holder): void {
   // The manifest lists files alone, so that there may be nothing to make these for.
   for (const path of [logs, keyspaces]) makePlace(storage, path);
   const { logSize } = directory.sizes;
-  for (const [slot, generation] of greatestMarks(storage, keyspaces)) {
+  for (const [slot, generation] of greatestGenerations(storage, keyspaces)) {
     const path = pathOfSlot(logs, slot);
     if (storage.statusOrNull(path) !== null) continue;
     using file = storage.open(path, { access: "write", create: "exclusive", mode: 0o600 });

@@ -31,7 +31,7 @@ export interface Status {
   readonly space: { readonly freeBytes: number; readonly totalBytes: number };
   readonly daemons: readonly DaemonReport[];
   /** Sums over the daemons that live, each since its start. */
-  readonly figures: LiveFigures;
+  readonly figures: LiveMetrics;
 }
 
 export interface KeyspaceCounts {
@@ -40,7 +40,7 @@ export interface KeyspaceCounts {
   readonly counters: number;
 }
 
-export interface LiveFigures {
+export interface LiveMetrics {
   readonly accepted: number;
   readonly refused: number;
   readonly refusedByReason: Readonly<Record<string, number>>;
@@ -94,7 +94,7 @@ function surveyKeyspaces(
   return { keyspaces: { count: entries.length, counters }, damage };
 }
 
-function sumFigures(daemons: readonly DaemonReport[]): LiveFigures {
+function sumFigures(daemons: readonly DaemonReport[]): LiveMetrics {
   const sums = (name: string) => {
     const byLabel: Record<string, number> = {};
     for (const { figures } of daemons) {

@@ -30,7 +30,7 @@
  * ```
  */
 
-export { Aof, type LowRoomFunc } from "./file/aof.ts";
+export { Aof, type LowCapacityFunc } from "./file/aof.ts";
 export { AppendEvent, type AppendFunc } from "./file/append_event.ts";
 export {
   ErrAppendFuncNil,

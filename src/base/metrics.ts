@@ -105,7 +105,7 @@ type LabelOf<Name extends MetricName> = (typeof METRICS)[Name] extends { label: 
   : [];
 
 /** A figure that verbs change by `value += n` (counter) or `value = n` (gauge). */
-export class Figure {
+export class Metric {
   value = 0;
 }
 
@@ -139,29 +139,29 @@ export class Histogram {
 }
 
 /** Figures at one moment, as plain data: name → label value (empty where there is none) → value. */
-export type FigureSnapshot = Readonly<Record<string, Readonly<Record<string, SnapshotValue>>>>;
+export type MetricsSnapshot = Readonly<Record<string, Readonly<Record<string, SnapshotValue>>>>;
 export type SnapshotValue = number | { readonly sum: number; readonly counts: readonly number[] };
 
 /** What a daemon says about itself when somebody asks whether it lives and serves. */
 export type DaemonState = "starting" | "ready" | "stopping" | "failed";
 
 export class Metrics {
-  readonly #series = new Map<MetricName, Map<string, Figure | Histogram>>();
+  readonly #series = new Map<MetricName, Map<string, Metric | Histogram>>();
   readonly #lookups: (() => void)[] = [];
 
   /** Set by the daemon as it comes up, serves, stops or fails. */
   state: DaemonState = "starting";
 
   /** What somebody should look at, one sentence each. Set by the daemon. */
-  troubles: () => readonly string[] = () => [];
+  warnings: () => readonly string[] = () => [];
 
   /** The counter of that name (and label value); the same one for the same arguments. */
-  counter<Name extends NameOf<"counter">>(name: Name, ...label: LabelOf<Name>): Figure {
-    return this.#find(name, label[0], () => new Figure()) as Figure;
+  counter<Name extends NameOf<"counter">>(name: Name, ...label: LabelOf<Name>): Metric {
+    return this.#find(name, label[0], () => new Metric()) as Metric;
   }
 
-  gauge<Name extends NameOf<"gauge">>(name: Name, ...label: LabelOf<Name>): Figure {
-    return this.#find(name, label[0], () => new Figure()) as Figure;
+  gauge<Name extends NameOf<"gauge">>(name: Name, ...label: LabelOf<Name>): Metric {
+    return this.#find(name, label[0], () => new Metric()) as Metric;
   }
 
   histogram(name: NameOf<"histogram">): Histogram {
@@ -175,7 +175,7 @@ export class Metrics {
   }
 
   /** All figures now. */
-  snapshot(): FigureSnapshot {
+  snapshot(): MetricsSnapshot {
     for (const lookup of this.#lookups) lookup();
     const names = [...this.#series].map(([name, series]) => {
       const values = [...series].map(([label, figure]) => {
@@ -190,11 +190,11 @@ export class Metrics {
   #find(
     name: MetricName,
     label: string | undefined,
-    make: () => Figure | Histogram,
-  ): Figure | Histogram {
+    make: () => Metric | Histogram,
+  ): Metric | Histogram {
     const value = label ?? "";
     assert(/^[a-z0-9.+_-]*$/.test(value), `Label value of ${name} must be a fixed word: ${value}`);
-    const series = this.#series.get(name) ?? new Map<string, Figure | Histogram>();
+    const series = this.#series.get(name) ?? new Map<string, Metric | Histogram>();
     this.#series.set(name, series);
     const found = series.get(value) ?? make();
     series.set(value, found);

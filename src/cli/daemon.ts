@@ -2,7 +2,7 @@
  * What every daemon has around its work: figures, the port that shows them, the report that
  * `countd status` reads, and the words to systemd.
  */
-import { type FigureSnapshot, Metrics } from "../base/metrics.ts";
+import { Metrics, type MetricsSnapshot } from "../base/metrics.ts";
 import { VERSION } from "../base/version.ts";
 import { EXIT_CODES, type ExitCode } from "./exit_codes.ts";
 import { showAddress } from "./kit/option.ts";
@@ -37,7 +37,7 @@ export async function runDaemon(
   { verb, data, listen, metricsPort }: DaemonSettings,
   work: (daemon: Daemon) => Promise<void>,
 ): Promise<ExitCode> {
-  const { DaemonReporter, PoolFigures, readReports } = await import("../admin/mod.ts");
+  const { DaemonReporter, PoolMetrics, readReports } = await import("../admin/mod.ts");
   const { serveMetrics } = await import("../net/mod.ts");
   await using stack = new AsyncDisposableStack();
   const metrics = new Metrics();
@@ -45,7 +45,7 @@ export async function runDaemon(
   context.signal.addEventListener("abort", () => {
     if (metrics.state !== "failed") metrics.state = "stopping";
   });
-  let adopted: readonly FigureSnapshot[] = [];
+  let adopted: readonly MetricsSnapshot[] = [];
   if (metricsPort !== undefined) {
     const options = { hostname: listen, port: metricsPort, others: () => adopted };
     const server = stack.use(serveMetrics(metrics, options));
@@ -56,7 +56,7 @@ export async function runDaemon(
     if (metrics.state === "starting") metrics.state = "ready";
     if (data !== null) {
       stack.use(new DaemonReporter(storage, data, { verb, metrics, clock }));
-      if (metricsPort !== undefined) stack.use(new PoolFigures(storage, data, { metrics, clock }));
+      if (metricsPort !== undefined) stack.use(new PoolMetrics(storage, data, { metrics, clock }));
     }
     context.ready(message);
   };

@@ -16,24 +16,24 @@ import { VERBS } from "./table.ts";
 import { type Context, isGroup, type Verb, type VerbGroup } from "./verb.ts";
 
 /** The world around a command; a test brings its own. */
-export interface Surroundings {
+export interface Environment {
   readonly stdout: Sink;
   readonly stderr: Sink;
   /** The descriptor behind `stderr`, for a daemon, which never waits for a reader; null if there is none. */
   readonly stderrDescriptor: number | null;
   readonly stdin: { readonly readable: ReadableStream<Uint8Array>; isTerminal(): boolean };
-  environment(name: string): string | undefined;
+  variables(name: string): string | undefined;
   readonly clock: Clock;
 }
 
 /** The process itself. */
-export function processSurroundings(): Surroundings {
+export function processEnvironment(): Environment {
   return {
     stdout: Deno.stdout,
     stderr: Deno.stderr,
     stderrDescriptor: 2,
     stdin: Deno.stdin,
-    environment: (name) => Deno.env.get(name),
+    variables: (name) => Deno.env.get(name),
     clock: systemClock,
   };
 }
@@ -41,14 +41,14 @@ export function processSurroundings(): Surroundings {
 /** Runs `countd WORDS…` and returns its exit code; never throws. */
 export async function runCommandLine(
   words: readonly string[],
-  surroundings: Surroundings = processSurroundings(),
+  environment: Environment = processEnvironment(),
 ): Promise<ExitCode> {
-  const noColor = (surroundings.environment("NO_COLOR") ?? "") !== "";
-  const stdout = new Output(surroundings.stdout, noColor);
-  const messages = new MessageSink(surroundings.stderr);
+  const noColor = (environment.variables("NO_COLOR") ?? "") !== "";
+  const stdout = new Output(environment.stdout, noColor);
+  const messages = new MessageSink(environment.stderr);
   const stderr = new Output(messages, noColor);
   try {
-    const code = await dispatch(words, { stdout, stderr, messages, surroundings });
+    const code = await dispatch(words, { stdout, stderr, messages, environment });
     stdout.flush();
     stderr.flush();
     return code;
@@ -65,7 +65,7 @@ interface Streams {
   readonly stderr: Output;
   /** What `stderr` writes to. */
   readonly messages: MessageSink;
-  readonly surroundings: Surroundings;
+  readonly environment: Environment;
 }
 
 async function dispatch(words: readonly string[], streams: Streams): Promise<ExitCode> {
@@ -116,8 +116,8 @@ async function runVerb(
   words: readonly string[],
   streams: Streams,
 ): Promise<ExitCode> {
-  const { stdout, surroundings } = streams;
-  const parsed = parseVerb(verb, words, { prefix, environment: surroundings.environment });
+  const { stdout, environment } = streams;
+  const parsed = parseVerb(verb, words, { prefix, environment: environment.variables });
   if (parsed.help) {
     stdout.write(helpOfVerb(verb, prefix));
     return EXIT_CODES.ok;
@@ -136,7 +136,7 @@ async function runVerb(
 }
 
 async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
-  const { stdout, stderr, messages, surroundings } = streams;
+  const { stdout, stderr, messages, environment } = streams;
   // Only a verb that runs pays for loading the room that touches the disk.
   const file = await import("../file/mod.ts");
   const { FaultPlan, systemStorage } = file;
@@ -144,12 +144,12 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
   let storage: ReturnType<typeof systemStorage> | undefined;
   let signal: AbortSignal | undefined;
   const format = (parsed.options["logFormat"] ?? "logfmt") as LogFormat;
-  const manager = new ServiceManager(surroundings.environment, notifyServiceManager);
-  const events = new EventLines(stderr, surroundings.clock, format);
+  const manager = new ServiceManager(environment.variables, notifyServiceManager);
+  const events = new EventLines(stderr, environment.clock, format);
   // Every daemon has this option, and nothing else has.
-  if ("logFormat" in parsed.options && surroundings.stderrDescriptor !== null) {
+  if ("logFormat" in parsed.options && environment.stderrDescriptor !== null) {
     messages.stopWaiting({
-      writeNow: file.writerWithoutWaiting(surroundings.stderrDescriptor),
+      writeNow: file.writerWithoutWaiting(environment.stderrDescriptor),
       lostLine: (lines) => events.line("warn", "lines lost: stderr took none", { lines }),
     });
   }
@@ -166,18 +166,18 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
     stderr,
     stdin: {
       get readable() {
-        return surroundings.stdin.readable;
+        return environment.stdin.readable;
       },
       get isTerminal() {
-        return surroundings.stdin.isTerminal();
+        return environment.stdin.isTerminal();
       },
     },
     get storage() {
       return storage ??= systemStorage({
-        fault: FaultPlan.parse(surroundings.environment("COUNTD_FAULT")),
+        fault: FaultPlan.parse(environment.variables("COUNTD_FAULT")),
       });
     },
-    clock: surroundings.clock,
+    clock: environment.clock,
     events,
     get signal() {
       if (signal === undefined) {
@@ -191,7 +191,7 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
       announce(message);
       manager.ready();
     },
-    environment: surroundings.environment,
+    environment: environment.variables,
     table: VERBS,
     originOf: (option) => parsed.origins[option] ?? "default",
   };

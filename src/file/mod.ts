@@ -23,7 +23,7 @@ export {
 export { FaultPlan } from "./fault.ts";
 export { type FileIdentity, isSameFile, leadsTo } from "./identity.ts";
 export { returnLargeBlocks } from "./large_blocks.ts";
-export { refuseOtherThanDirectory } from "./no_directory.ts";
+export { requireDirectory } from "./require_directory.ts";
 export type {
   FaultPoint,
   FileStatus,

@@ -5,7 +5,7 @@
  */
 import { systemClock } from "../base/clock.ts";
 import { listenError } from "./listen_tcp.ts";
-import type { FigureSnapshot, Metrics } from "../base/metrics.ts";
+import type { Metrics, MetricsSnapshot } from "../base/metrics.ts";
 import { prometheusText } from "./prometheus_text.ts";
 import { RefusedRequestError, targetOf } from "./web_origin.ts";
 import { type HttpServer, serveHttp } from "./serve_http.ts";
@@ -20,7 +20,7 @@ export interface MetricsServerOptions {
   /** 0 takes a free one. */
   readonly port: number;
   /** Figures of others that are added to those of this daemon, from memory. */
-  readonly others?: () => readonly FigureSnapshot[];
+  readonly others?: () => readonly MetricsSnapshot[];
 }
 
 /** Throws as `listenTcp` where the port is taken or cannot be had. */
@@ -66,7 +66,7 @@ function answer(
   { path, metrics, others }: {
     readonly path: string;
     readonly metrics: Metrics;
-    readonly others: () => readonly FigureSnapshot[];
+    readonly others: () => readonly MetricsSnapshot[];
   },
 ): Response {
   if (request.method !== "GET" && request.method !== "HEAD") {

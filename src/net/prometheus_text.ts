@@ -1,11 +1,11 @@
 /** Figures as Prometheus text, format version 0.0.4. */
-import { type FigureSnapshot, METRICS, type SnapshotValue } from "../base/metrics.ts";
+import { METRICS, type MetricsSnapshot, type SnapshotValue } from "../base/metrics.ts";
 
 /**
  * Renders snapshots of processes that work as one daemon: counters and histograms are added up, of
  * gauges the greatest counts. Names that the table of metrics does not have are left out.
  */
-export function prometheusText(snapshots: readonly FigureSnapshot[]): string {
+export function prometheusText(snapshots: readonly MetricsSnapshot[]): string {
   const lines: string[] = [];
   for (const [name, definition] of Object.entries(METRICS)) {
     const series = mergeSeries(

@@ -2,7 +2,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
-import type { Figure } from "../base/metrics.ts";
+import type { Metric } from "../base/metrics.ts";
 
 /** A peer that takes nothing for this long is cut off. */
 export const STALLED_MS = 30_000;
@@ -22,7 +22,7 @@ export function closeStalled(
   { clock, events, stalled }: {
     readonly clock: Clock;
     readonly events: Events;
-    readonly stalled: Figure;
+    readonly stalled: Metric;
   },
 ): void {
   const nowMs = clock.nowMs();

@@ -11,7 +11,7 @@ import {
   type DirectorySizes,
 } from "../counters/commitlog/mod.ts";
 import { ReadServer, type ReadServerOptions } from "../counters/read/mod.ts";
-import { type Surroundings, WriteServer, type WriteServerOptions } from "../counters/write/mod.ts";
+import { type Environment, WriteServer, type WriteServerOptions } from "../counters/write/mod.ts";
 import { WorkerProcess } from "./worker_process.ts";
 
 export interface ServeOptions {
@@ -36,7 +36,7 @@ export class Serve {
   static async start(
     storage: Storage,
     options: ServeOptions,
-    surroundings: Surroundings & { readonly signal: AbortSignal },
+    environment: Environment & { readonly signal: AbortSignal },
   ): Promise<Serve> {
     const self = describeSelf(storage);
     const forWriting = DataDirectory.openOrCreate(storage, options.data, {
@@ -47,10 +47,10 @@ export class Serve {
     try {
       const forReading = DataDirectory.open(storage, options.data, { self });
       try {
-        const write = await WriteServer.start(forWriting, options.write, surroundings);
+        const write = await WriteServer.start(forWriting, options.write, environment);
         try {
-          const read = new ReadServer(forReading, options.read, surroundings);
-          const worker = new WorkerProcess({ args: options.workerArgs }, surroundings);
+          const read = new ReadServer(forReading, options.read, environment);
+          const worker = new WorkerProcess({ args: options.workerArgs }, environment);
           return new Serve(write, read, worker, [forWriting, forReading]);
         } catch (error) {
           await write.stop();

@@ -28,7 +28,7 @@ export class WorkerProcess {
 
   constructor(
     readonly options: WorkerProcessOptions,
-    readonly surroundings: {
+    readonly environment: {
       readonly clock: Clock;
       readonly events: Events;
       readonly metrics: Metrics;
@@ -45,7 +45,7 @@ export class WorkerProcess {
   }
 
   async #keepAlive(): Promise<void> {
-    const { clock, events, metrics, signal } = this.surroundings;
+    const { clock, events, metrics, signal } = this.environment;
     let delayMs = RESTART_MS_FIRST;
     while (!this.#isStopping) {
       const startMs = clock.nowMs();

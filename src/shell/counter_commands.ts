@@ -52,7 +52,7 @@ async function* topRows(
   { offset, length }: { offset: number; length: number },
 ) {
   for (let at = offset; at < offset + length;) {
-    await session.breathe();
+    await session.yieldToEventLoop();
     const wanted = Math.min(PAGE_ROWS, offset + length - at);
     const range = { offset: at, length: wanted };
     const { rows } = await session.read((reader) => reader.page(space, range));
@@ -65,7 +65,7 @@ async function* topRows(
 async function* keyspaceRows(session: Session) {
   let after: Uint8Array = new Uint8Array(0);
   while (true) {
-    await session.breathe();
+    await session.yieldToEventLoop();
     const some = await session.read((reader) => reader.keyspaces(after));
     for (const { name, counters } of some) yield [name, counters ?? DAMAGED];
     const last = some.at(-1);

@@ -112,7 +112,7 @@ export class Session implements AsyncDisposable {
   }
 
   /** Lets a key that was pressed meanwhile come through. For long answers, every now and then. */
-  async breathe(): Promise<void> {
+  async yieldToEventLoop(): Promise<void> {
     await this.clock.sleep(0);
     this.throwIfInterrupted();
   }

@@ -48,7 +48,7 @@ function writing(name: "set" | "create" | "update", summary: string): Command {
 
 async function* entries(session: Session, names: readonly string[]) {
   for (const [index, name] of names.entries()) {
-    if (index % BREATH_ROWS === BREATH_ROWS - 1) await session.breathe();
+    if (index % BREATH_ROWS === BREATH_ROWS - 1) await session.yieldToEventLoop();
     try {
       yield [utf8.encode(name), await session.table.get(name)];
     } catch (error) {

@@ -32,7 +32,7 @@ Deno.test("A report is there while its daemon lives, and gone after it", async (
     const storage = systemStorage();
     const clock = clockAt(1_000);
     const metrics = metricsWith(3);
-    metrics.troubles = () => ["x".repeat(1000)];
+    metrics.warnings = () => ["x".repeat(1000)];
     {
       using _reporter = new DaemonReporter(storage, data, { verb: "write", metrics, clock });
       const [report] = readReports(storage, data);

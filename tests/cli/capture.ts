@@ -2,7 +2,7 @@
 import { systemClock } from "../../src/base/clock.ts";
 import type { ExitCode } from "../../src/cli/exit_codes.ts";
 import type { Sink } from "../../src/cli/output.ts";
-import { runCommandLine, type Surroundings } from "../../src/cli/run.ts";
+import { type Environment, runCommandLine } from "../../src/cli/run.ts";
 
 export class ArraySink implements Sink {
   readonly chunks: Uint8Array[] = [];
@@ -32,19 +32,19 @@ export interface Captured {
 /** `countd TEXTS…` with an environment and an input of its own. */
 export async function capture(
   texts: readonly string[],
-  environment: Readonly<Record<string, string>> = {},
+  variables: Readonly<Record<string, string>> = {},
   stdin = "",
 ): Promise<Captured> {
   const stdout = new ArraySink();
   const stderr = new ArraySink();
-  const surroundings: Surroundings = {
+  const environment: Environment = {
     stdout,
     stderr,
     stderrDescriptor: null,
     stdin: { readable: new Blob([stdin]).stream(), isTerminal: () => false },
-    environment: (name) => environment[name],
+    variables: (name) => variables[name],
     clock: systemClock,
   };
-  const code = await runCommandLine(texts, surroundings);
+  const code = await runCommandLine(texts, environment);
   return { code, stdout: stdout.text, stderr: stderr.text };
 }

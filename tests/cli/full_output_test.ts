@@ -32,7 +32,7 @@ function run(words: readonly string[], streams: { stdout: Sink; stderr: Sink }) 
     ...streams,
     stderrDescriptor: null,
     stdin: { readable: new Blob([]).stream(), isTerminal: () => false },
-    environment: () => undefined,
+    variables: () => undefined,
     clock: systemClock,
   });
 }

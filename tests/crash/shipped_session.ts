@@ -16,7 +16,7 @@ import {
   stillClock,
 } from "./counter_subject.ts";
 
-export const surroundings = { clock: stillClock, events: noEvents, metrics: new Metrics() };
+export const environment = { clock: stillClock, events: noEvents, metrics: new Metrics() };
 
 /** A writer and a fold, until both are done or one of them gives up. */
 export async function session(
@@ -34,7 +34,7 @@ export async function session(
     logs: 2,
     backlogBytes: 6 * LOG_BYTES,
     sealAfterMs: 1000,
-  }, surroundings);
+  }, environment);
   let failure: unknown = null;
   writer.failed.catch((error) => failure = error);
   try {
@@ -60,5 +60,5 @@ export async function session(
 export async function foldWith(storage: Storage): Promise<void> {
   using directory = DataDirectory.open(storage, DATA, { self: someHolder });
   const signal = AbortSignal.timeout(2000);
-  await new Worker(directory, surroundings).runOnce({ signal, lockTimeoutMs: 0 });
+  await new Worker(directory, environment).runOnce({ signal, lockTimeoutMs: 0 });
 }

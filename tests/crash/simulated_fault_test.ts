@@ -18,7 +18,7 @@ import { CounterOracle } from "./counter_oracle.ts";
 import { DATA, LOG_BYTES, OneBatch, openPool, someHolder, stillClock } from "./counter_subject.ts";
 import { keyspaceTotals } from "./keyspace_fold.ts";
 import { plantedStorage } from "./planted_storage.ts";
-import { foldWith, session, surroundings } from "./shipped_session.ts";
+import { environment, foldWith, session } from "./shipped_session.ts";
 import { foldOnce } from "./worker_fold.ts";
 
 interface FaultKind {
@@ -167,7 +167,7 @@ Deno.test("Clock jumps change nothing but what is displayed", async () => {
       logs: 2,
       backlogBytes: 6 * LOG_BYTES,
       sealAfterMs: 10,
-    }, { ...surroundings, clock: wild });
+    }, { ...environment, clock: wild });
     for (let count = 0; count < 10; count++) {
       const batch = oracle.send(["one"]);
       while (!writer.append(new OneBatch(batch))) await writer.rotate();

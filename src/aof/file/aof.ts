@@ -32,7 +32,7 @@ import {
 import type { Consumer, Tailer, TailSource } from "../tail/tailer.ts";
 
 /** Asked to make the file longer than `neededBytes`; see `Aof.onLowRoom`. */
-export type LowRoomFunc = (aof: Aof, neededBytes: number) => void;
+export type LowCapacityFunc = (aof: Aof, neededBytes: number) => void;
 
 export class Aof implements TailSource, Disposable, AsyncDisposable {
   readonly #parts: Parts;
@@ -207,7 +207,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * Sets who is told when fewer than `headroom` bytes are left in the file, once until it was extended.
    * The function must return at once and extend later.
    */
-  onLowRoom(headroom: number, lowRoom: LowRoomFunc | null): void {
+  onLowRoom(headroom: number, lowRoom: LowCapacityFunc | null): void {
     this.#appender.onLowRoom(headroom, lowRoom && ((needed) => lowRoom(this, needed)));
   }
 

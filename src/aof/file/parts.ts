@@ -11,7 +11,7 @@ import { ErrCorrupted } from "./errors.ts";
 import type { FileState } from "./file_state.ts";
 import type { Follower } from "../tail/follower.ts";
 import type { Geometry } from "./geometry.ts";
-import { MARK_SIZE, markStandsAt } from "../marks/magic.ts";
+import { isMarkAt, MARK_SIZE } from "../marks/magic.ts";
 import { Marks } from "../marks/marks.ts";
 import type { PublishedSize } from "../tail/published_size.ts";
 import type { Reactor } from "../tail/reactor.ts";
@@ -118,7 +118,7 @@ export function cleanBehind(
   const end = lastNonZero(bytes, fileSize) + 1;
   // A file that was never written to has no mark and needs none.
   if (end === 0) return;
-  if (end === size + MARK_SIZE && markStandsAt(bytes, size, marks.tail)) return;
+  if (end === size + MARK_SIZE && isMarkAt(bytes, size, marks.tail)) return;
   const word = end - MARK_SIZE;
   if (word > size && marks.isPending(word, word - size)) {
     marks.takeBack(size, word, fileSize, (stored, offset) => region.storeAtOnce(stored, offset));

@@ -6,7 +6,7 @@
 import { isZero } from "./bytes.ts";
 import type { FileStatus, Storage, StoredFile } from "../../file/mod.ts";
 import { pendingWordLayout, SIDE_FILE_FORMAT, SIDE_FILE_SIZE, sideFileLayout } from "./layout.ts";
-import { type Magic, magicDefault, MARK_SIZE, MarkBytes, markStandsAt } from "./magic.ts";
+import { isMarkAt, type Magic, magicDefault, MARK_SIZE, MarkBytes } from "./magic.ts";
 import { readLive } from "./live_read.ts";
 import { pendingLengthAt, type RecoveryResult } from "./recovery.ts";
 import { sideFilePath } from "../tail/side_file.ts";
@@ -76,8 +76,8 @@ function marksOf(
   if (magic.isDisabled()) return { tailMark: null, checkpointMark: null };
   const marks = new MarkBytes(magic);
   return {
-    tailMark: markStandsAt(bytes, tail, marks.tail) ? tail : null,
-    checkpointMark: markStandsAt(bytes, checkpoint, marks.checkpoint) ? checkpoint : null,
+    tailMark: isMarkAt(bytes, tail, marks.tail) ? tail : null,
+    checkpointMark: isMarkAt(bytes, checkpoint, marks.checkpoint) ? checkpoint : null,
   };
 }
 

@@ -73,7 +73,7 @@ function littleEndian(value: bigint): Uint8Array {
 }
 
 /** Whether the eight bytes of `mark` stand at `offset`, which may be anywhere. */
-export function markStandsAt(data: Uint8Array, offset: number, mark: Uint8Array): boolean {
+export function isMarkAt(data: Uint8Array, offset: number, mark: Uint8Array): boolean {
   if (offset < 0 || offset + MARK_SIZE > data.length) return false;
   for (let index = 0; index < MARK_SIZE; index++) {
     if (data[offset + index] !== mark[index]) return false;

@@ -6,7 +6,7 @@
 
 import { lastNonZero } from "./bytes.ts";
 import { pendingWordLayout } from "./layout.ts";
-import { Magic, magicDefault, magicDisabled, MARK_SIZE, MarkBytes, markStandsAt } from "./magic.ts";
+import { isMarkAt, Magic, magicDefault, magicDisabled, MARK_SIZE, MarkBytes } from "./magic.ts";
 
 export enum RecoveryKind {
   /** Nothing but zeros. */
@@ -125,7 +125,7 @@ export function recoverWithMagic(
     if (fileSize < MARK_SIZE || magic.isDisabled()) return found(RecoveryKind.Tail, last + 1);
     const marks = new MarkBytes(magic);
     const start = last + 1 - MARK_SIZE;
-    if (markStandsAt(data, start, marks.checkpoint)) {
+    if (isMarkAt(data, start, marks.checkpoint)) {
       return found(RecoveryKind.Checkpoint, start + MARK_SIZE, start);
     }
     const end = endOfData(data, start, last, marks);
@@ -143,7 +143,7 @@ export function recoverWithMagic(
 /** Where the data ends when it is not finished, or -1 where nothing says so. */
 function endOfData(data: Uint8Array, start: number, last: number, marks: MarkBytes): number {
   const { tail } = marks;
-  if (markStandsAt(data, start, tail)) return start;
+  if (isMarkAt(data, start, tail)) return start;
   if (
     start >= 0 && data[start + 5] === tail[5] && data[start + 6] === tail[6] &&
     data[start + 7] === tail[7]
@@ -174,7 +174,7 @@ function tornPending(data: Uint8Array, last: number, tail: Uint8Array): number {
   for (let start = Math.max(0, last + 2 - MARK_SIZE); start <= last; start++) {
     const before = lastNonZero(data, start);
     const end = before === -1 ? 0 : before + 1 - MARK_SIZE;
-    if (before !== -1 && !markStandsAt(data, end, tail)) continue;
+    if (before !== -1 && !isMarkAt(data, end, tail)) continue;
     const length = start - end;
     if (length < 1) continue;
     let matches = true;
@@ -194,7 +194,7 @@ function lastMark(data: Uint8Array, from: number, mark: Uint8Array): number {
   let offset = Math.min(from, data.length - MARK_SIZE);
   while (offset >= 0) {
     offset = data.lastIndexOf(first, offset);
-    if (offset === -1 || markStandsAt(data, offset, mark)) return offset;
+    if (offset === -1 || isMarkAt(data, offset, mark)) return offset;
     offset--;
   }
   return -1;

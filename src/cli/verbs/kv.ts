@@ -37,9 +37,9 @@ async function openRoot(
 ): Promise<TableRoot> {
   const { TableRoot } = await import("../../tables/mod.ts");
   const { directoryPaths } = await import("../../counters/commitlog/mod.ts");
-  const { refuseOtherThanDirectory } = await import("../../file/mod.ts");
+  const { requireDirectory } = await import("../../file/mod.ts");
   // The table in it would tell of a path that nobody named.
-  refuseOtherThanDirectory(storage, options.data);
+  requireDirectory(storage, options.data);
   const { tables } = directoryPaths(options.data);
   const { lockTimeout = lockTimeoutOption.default } = options;
   return new TableRoot(storage, tables, { lockTimeoutMs: lockTimeout, clock });

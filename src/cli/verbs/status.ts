@@ -1,4 +1,4 @@
-import type { LiveFigures, Status } from "../../admin/mod.ts";
+import type { LiveMetrics, Status } from "../../admin/mod.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { showSize } from "../kit/option.ts";
 import { dataOption } from "../options.ts";
@@ -98,7 +98,7 @@ function statusJson(status: Status): unknown {
   };
 }
 
-function figuresJson(figures: LiveFigures) {
+function figuresJson(figures: LiveMetrics) {
   return {
     diskFull: figures.diskFull,
     accepted: String(figures.accepted),

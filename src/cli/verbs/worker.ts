@@ -42,10 +42,10 @@ export const worker = defineVerb({
     returnLargeBlocks();
     const self = describeSelf(storage);
     return await runDaemon(context, { verb: "worker", ...options }, async (daemon) => {
-      const surroundings = { clock, events, metrics: daemon.metrics };
+      const environment = { clock, events, metrics: daemon.metrics };
       if (options.once) {
         using directory = DataDirectory.open(storage, options.data, { self });
-        const worker = new Worker(directory, surroundings);
+        const worker = new Worker(directory, environment);
         return await worker.runOnce({ signal, lockTimeoutMs: options.lockTimeout });
       }
       let opened = DataDirectory.openOrNull(storage, options.data, { self });
@@ -59,7 +59,7 @@ export const worker = defineVerb({
         opened = DataDirectory.openOrNull(storage, options.data, { self });
       }
       using directory = opened;
-      await new Worker(directory, surroundings).run(signal, () => {
+      await new Worker(directory, environment).run(signal, () => {
         if (daemon.metrics.state === "starting") daemon.ready("worker ready");
       });
     });

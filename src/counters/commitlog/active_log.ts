@@ -105,7 +105,7 @@ export class ActiveLog {
   }
 
   /** Room for the record batch of one more frame. */
-  get roomBytes(): number {
+  get capacityBytes(): number {
     return Math.max(0, this.size - this.tail - FRAME_HEAD_BYTES);
   }
 

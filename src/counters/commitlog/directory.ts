@@ -7,7 +7,7 @@ import {
   leadsTo,
   makeDirectories,
   OsError,
-  refuseOtherThanDirectory,
+  requireDirectory,
   type Storage,
 } from "../../file/mod.ts";
 import {
@@ -85,7 +85,7 @@ export class DataDirectory implements Disposable {
     const wanted = options.wanted ?? {};
     if (storage.statusOrNull(paths.control) === null) {
       // Refused before anything is made.
-      refuseOtherThanDirectory(storage, data);
+      requireDirectory(storage, data);
       refuseRemains(storage, paths);
       const sizes = { ...directorySizesDefault, ...wanted };
       checkDirectorySizes(sizes);
@@ -125,7 +125,7 @@ export class DataDirectory implements Disposable {
       control = Control.open(storage, path, options.self);
     } catch (error) {
       if (!(error instanceof OsError)) throw error;
-      if (error.code === "ENOTDIR") refuseOtherThanDirectory(storage, data);
+      if (error.code === "ENOTDIR") requireDirectory(storage, data);
       else if (error.code !== "ENOENT") throw error;
       return null;
     }

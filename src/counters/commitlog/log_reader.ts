@@ -8,10 +8,10 @@
 import type { DataDirectory } from "./directory.ts";
 import { FrameCodec, LogBytes } from "./frame.ts";
 import { FRAME_ALIGNMENT_BYTES, FRAME_HEAD_BYTES } from "./layout.ts";
-import { type Capture, LogHead, type OpenSlot, openSlot } from "./log_head.ts";
+import { type Capture, LogProbe, type OpenSlot, openSlot } from "./log_probe.ts";
 import { searchFrames } from "./recovery.ts";
 
-export class LogReader extends LogHead {
+export class LogReader extends LogProbe {
   readonly #log: LogBytes;
   #codec: FrameCodec | null = null;
   /** What lies behind the damage that was asked about last: it is searched once. */

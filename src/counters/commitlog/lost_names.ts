@@ -10,7 +10,7 @@
 import { isSameFile, leadsTo, OsError } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
-import { openWhateverTheLabel } from "./log_head.ts";
+import { openWhateverTheLabel } from "./log_probe.ts";
 import {
   listLockNames,
   listSlots,

@@ -39,7 +39,7 @@ export {
   freeLogImage,
   logImage,
 } from "./log_image.ts";
-export { type Capture, LogHead } from "./log_head.ts";
+export { type Capture, LogProbe } from "./log_probe.ts";
 export { LogReader } from "./log_reader.ts";
 export { lostHeaderOffset } from "./lost_header.ts";
 export {

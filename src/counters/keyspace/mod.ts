@@ -1,11 +1,11 @@
 /** One file per keyspace: counters in both orders, and which logs are already in them. */
 
 export {
+  type AppliedGenerations,
   Batch,
   compareBytes,
   compareRank,
   COPY_BYTES_MIN,
-  type MarkMap,
   type RowRun,
   SnapshotLostError,
   type Violation,

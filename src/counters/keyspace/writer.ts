@@ -20,7 +20,7 @@ import {
   type Storage,
   type StoredFile,
 } from "../../file/mod.ts";
-import { type ApplyFigures, type Batch, type MarkMap, TreeWriter } from "../tree/mod.ts";
+import { type AppliedGenerations, type ApplyResult, type Batch, TreeWriter } from "../tree/mod.ts";
 import { compareNames, keyspacePath, temporaryPath } from "./catalog.ts";
 
 /**
@@ -145,9 +145,9 @@ export class KeyspaceWriter implements Disposable {
    */
   apply(
     batch: Batch,
-    marks: MarkMap,
+    marks: AppliedGenerations,
     { pinned = false }: { readonly pinned?: boolean } = {},
-  ): ApplyFigures {
+  ): ApplyResult {
     this.#storage.reach("fold.3.before");
     const figures = this.#tree.apply(batch, marks, { pinned });
     this.#storage.reach("fold.3.after");
@@ -190,8 +190,8 @@ export class KeyspaceWriter implements Disposable {
   }
 
   /** Forgets what was applied and not published. */
-  abandon(): void {
-    this.#tree.abandon();
+  rollBack(): void {
+    this.#tree.rollBack();
   }
 
   /** Closes the file; a keyspace that was never published is gone. */

@@ -5,7 +5,7 @@
 
 import type { LoopSlice } from "../../net/mod.ts";
 import { BusyError, CorruptError } from "../../base/errors.ts";
-import type { Figure, Metrics } from "../../base/metrics.ts";
+import type { Metric, Metrics } from "../../base/metrics.ts";
 import { OsError } from "../../file/mod.ts";
 import {
   encodeReplyHead,
@@ -55,8 +55,8 @@ export class Answerer {
   readonly #reader: Reader;
   readonly #request: RequestCursor;
   readonly #onTrouble: (error: CorruptError | OsError) => void;
-  readonly #answered: Figure;
-  readonly #failed: Figure;
+  readonly #answered: Metric;
+  readonly #failed: Metric;
 
   constructor(
     reader: Reader,

@@ -19,7 +19,7 @@ import type { BaseRanking } from "./base_ranking.ts";
 import { Overlay } from "./overlay.ts";
 import { nameWords, RecordWalk, sameName, type SumTarget } from "./record_walk.ts";
 import type { RowBuffer } from "./row_buffer.ts";
-import { Share } from "./share.ts";
+import { Delta } from "./delta.ts";
 
 /** A keyspace's file, or what stands for one that does not exist yet. */
 export interface KeyspaceFile extends Disposable {
@@ -50,11 +50,11 @@ export interface ViewOptions {
 export class KeyspaceView implements Disposable {
   readonly #options: ViewOptions;
   readonly #nameWords: Int32Array;
-  readonly #shares = new Map<number, Share>();
+  readonly #shares = new Map<number, Delta>();
   readonly #walk: RecordWalk;
   readonly #target: SumTarget;
   #shareBytes = 0;
-  #filling: Share | null = null;
+  #filling: Delta | null = null;
   #overlay: Overlay;
   /** The captures that this view has seen; −1 for none. */
   #seenVersion = -1;
@@ -139,7 +139,7 @@ export class KeyspaceView implements Disposable {
   isFolded(pending: Map<number, bigint>): boolean {
     const { file, watch } = this.#options;
     // Before the snapshot is taken: a log that is recycled is in whatever snapshot comes after.
-    watch?.strikeRecycled(pending);
+    watch?.removeRecycled(pending);
     this.#refreshFile();
     for (const [slot, generation] of pending) {
       if (file.applied(slot) >= generation) pending.delete(slot);
@@ -190,7 +190,7 @@ export class KeyspaceView implements Disposable {
   #readShare(watched: WatchedLog, capture: Capture): void {
     let share = this.#shares.get(watched.slot);
     if (share === undefined) {
-      share = new Share(capture.generation);
+      share = new Delta(capture.generation);
       this.#shares.set(watched.slot, share);
     }
     this.#filling = share;
@@ -266,6 +266,6 @@ export class KeyspaceView implements Disposable {
 }
 
 /** Whether a share is of this use of its log, and may take what the log holds beyond it. */
-function goesOn(share: Share, { generation, limit }: Capture): boolean {
+function goesOn(share: Delta, { generation, limit }: Capture): boolean {
   return share.generation === generation && (!share.isClosed || share.indexedTo >= limit);
 }

@@ -129,7 +129,7 @@ export class LogWatch implements Disposable {
   }
 
   /** Takes out of `pending` what has been recycled by now: every keyspace has applied it. */
-  strikeRecycled(pending: Map<number, bigint>): void {
+  removeRecycled(pending: Map<number, bigint>): void {
     for (const [slot, generation] of pending) {
       const capture = this.#logs.get(slot)?.log.capture() ?? null;
       if (capture === null) continue;

@@ -2,4 +2,4 @@
 
 export { CHANGED_KEYS_MAX, FOLD_WAIT_MS, Reader, type ReaderOptions } from "./reader.ts";
 export type { KeyspaceTotal } from "./keyspace_list.ts";
-export { ReadServer, type ReadServerOptions, type ReadSurroundings } from "./read_server.ts";
+export { type ReadEnvironment, ReadServer, type ReadServerOptions } from "./read_server.ts";

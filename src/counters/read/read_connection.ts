@@ -6,7 +6,7 @@ import { cutConnection } from "../../net/mod.ts";
 import { type ForeignProtocol, foreignProtocol, ReceiveBuffer } from "../wire/mod.ts";
 import type { Answerer, Left } from "./answerer.ts";
 import { type OutputBudget, OutputShare } from "./output_budget.ts";
-import type { ReadFigures } from "./read_figures.ts";
+import type { ReadMetrics } from "./read_metrics.ts";
 import { RowBuffer } from "./row_buffer.ts";
 
 /** Small for the many that ask little, large for the few that never stop. */
@@ -17,10 +17,10 @@ const OUTPUT_BYTES_MAX = 1024 * 1024;
 const OUTPUT_BYTES_START = 16 * 1024;
 
 /** What the connections of a server share. */
-export interface ConnectionSurroundings {
+export interface ConnectionEnvironment {
   readonly answerer: Answerer;
   readonly budget: OutputBudget;
-  readonly figures: ReadFigures;
+  readonly figures: ReadMetrics;
   readonly clock: Clock;
   readonly turn: LoopTurn;
   /** Of the shortest request. */
@@ -31,7 +31,7 @@ export interface ConnectionSurroundings {
 
 export class ReadConnection {
   readonly #socket: Deno.TcpConn;
-  readonly #surroundings: ConnectionSurroundings;
+  readonly #environment: ConnectionEnvironment;
   readonly #out = new RowBuffer(OUTPUT_BYTES_START, OUTPUT_BYTES_MAX);
   readonly #share: OutputShare;
   readonly #slice: LoopSlice;
@@ -45,11 +45,11 @@ export class ReadConnection {
   #isAnswering = false;
   #isDraining = false;
 
-  constructor(socket: Deno.TcpConn, surroundings: ConnectionSurroundings) {
+  constructor(socket: Deno.TcpConn, environment: ConnectionEnvironment) {
     this.#socket = socket;
-    this.#surroundings = surroundings;
-    this.#share = new OutputShare(surroundings.budget);
-    this.#slice = new LoopSlice(surroundings.clock, surroundings.turn);
+    this.#environment = environment;
+    this.#share = new OutputShare(environment.budget);
+    this.#slice = new LoopSlice(environment.clock, environment.turn);
   }
 
   /** Since when the peer has taken nothing of what it asked for; null where nothing waits for it. */
@@ -59,7 +59,7 @@ export class ReadConnection {
 
   /** Serves until the peer closes its sending side or goes away, or `close` is called. */
   async serve(): Promise<void> {
-    const { figures } = this.#surroundings;
+    const { figures } = this.#environment;
     try {
       this.#socket.setNoDelay(true);
       while (!this.#isDraining) {
@@ -110,7 +110,7 @@ export class ReadConnection {
 
   /** Whether the first bytes, up to the first request, are another protocol's. */
   #isForeign(): boolean {
-    const { reportForeign, requestBytes } = this.#surroundings;
+    const { reportForeign, requestBytes } = this.#environment;
     const { bytes, start, end } = this.#input;
     this.#hasBegun = end - start >= requestBytes;
     const protocol = foreignProtocol(bytes, { start, end, isWhole: this.#hasBegun });
@@ -119,7 +119,7 @@ export class ReadConnection {
   }
 
   async #answerAll(): Promise<void> {
-    const { answerer, budget } = this.#surroundings;
+    const { answerer, budget } = this.#environment;
     const out = this.#out;
     const batch = {
       input: this.#input,
@@ -147,7 +147,7 @@ export class ReadConnection {
   }
 
   async #send(bytes: Uint8Array): Promise<void> {
-    const { clock, figures } = this.#surroundings;
+    const { clock, figures } = this.#environment;
     try {
       for (let sent = 0; sent < bytes.length;) {
         this.#writingSinceMs = clock.nowMs();

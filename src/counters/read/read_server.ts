@@ -16,8 +16,8 @@ import type { OsError } from "../../file/mod.ts";
 import { type ForeignProtocol, requestLayout } from "../wire/mod.ts";
 import { Answerer } from "./answerer.ts";
 import { OutputBudget } from "./output_budget.ts";
-import { type ConnectionSurroundings, ReadConnection } from "./read_connection.ts";
-import { ReadFigures } from "./read_figures.ts";
+import { type ConnectionEnvironment, ReadConnection } from "./read_connection.ts";
+import { ReadMetrics } from "./read_metrics.ts";
 import { Reader } from "./reader.ts";
 
 /** How long a stop waits for peers that do not take their replies. */
@@ -37,7 +37,7 @@ export interface ReadServerOptions {
   readonly stale: boolean;
 }
 
-export interface ReadSurroundings {
+export interface ReadEnvironment {
   readonly clock: Clock;
   readonly events: Events;
   readonly metrics: Metrics;
@@ -46,14 +46,14 @@ export interface ReadSurroundings {
 export class ReadServer {
   readonly #directory: DataDirectory;
   readonly #options: ReadServerOptions;
-  readonly #surroundings: ReadSurroundings;
+  readonly #environment: ReadEnvironment;
   readonly #listener: Deno.TcpListener;
   readonly #reader: Reader;
-  readonly #figures: ReadFigures;
+  readonly #figures: ReadMetrics;
   readonly #turn: LoopTurn;
   /** What strangers cause. */
   readonly #rareEvents: RareEvents;
-  readonly #shared: ConnectionSurroundings;
+  readonly #shared: ConnectionEnvironment;
   readonly #connections = new Map<ReadConnection, Promise<void>>();
   readonly #failure = Promise.withResolvers<never>();
   readonly #accepting: Promise<void>;
@@ -68,16 +68,16 @@ export class ReadServer {
   constructor(
     directory: DataDirectory,
     options: ReadServerOptions,
-    surroundings: ReadSurroundings,
+    environment: ReadEnvironment,
   ) {
     directory.joinDaemons();
     directory.refuseFailed();
     this.#directory = directory;
     this.#options = options;
-    this.#surroundings = surroundings;
-    const { clock, events, metrics } = surroundings;
+    this.#environment = environment;
+    const { clock, events, metrics } = environment;
     this.#reader = new Reader(directory, { stale: options.stale, clock, events });
-    this.#figures = new ReadFigures(metrics);
+    this.#figures = new ReadMetrics(metrics);
     this.#turn = new LoopTurn(clock);
     this.#rareEvents = new RareEvents(events, clock);
     this.#shared = {
@@ -124,7 +124,7 @@ export class ReadServer {
     for (const connection of this.#connections.keys()) connection.drain();
     const drained = Promise.all(this.#connections.values());
     const late = new AbortController();
-    await Promise.race([drained, this.#surroundings.clock.sleep(DRAIN_MS, late.signal)]);
+    await Promise.race([drained, this.#environment.clock.sleep(DRAIN_MS, late.signal)]);
     late.abort();
     for (const connection of this.#connections.keys()) connection.close();
     await drained;
@@ -169,7 +169,7 @@ export class ReadServer {
       this.#failure.reject(new DirectoryFailedError(this.#directory.paths.data, mark));
     }
     closeStalled(this.#connections.keys(), {
-      clock: this.#surroundings.clock,
+      clock: this.#environment.clock,
       events: this.#rareEvents,
       stalled: this.#figures.stalled,
     });
@@ -182,7 +182,7 @@ export class ReadServer {
     const place = isDamage ? `${path}:${error.where.offset}` : `${path}:${error.code}`;
     if (this.#reportedTrouble.has(place) || this.#reportedTrouble.size >= TROUBLES_MAX) return;
     this.#reportedTrouble.add(place);
-    this.#surroundings.events.report("error", isDamage ? "damaged file" : "cannot read", {
+    this.#environment.events.report("error", isDamage ? "damaged file" : "cannot read", {
       path,
       ...(isDamage ? { offset: error.where.offset } : {}),
       reason: error.message,

@@ -196,7 +196,7 @@ export class Reader implements Disposable {
       const before = pending.size;
       while (pending.size === before && clock.nowMs() <= endMs) {
         await clock.sleep(FOLD_POLL_MS);
-        this.#watch!.strikeRecycled(pending);
+        this.#watch!.removeRecycled(pending);
       }
       if (pending.size === 0) return listTotals({ ...sources, watch: null }, after);
       this.look();

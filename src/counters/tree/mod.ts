@@ -12,7 +12,7 @@ export {
 export { checkTreeFile } from "./check/check.ts";
 export type { Violation } from "./check/violation.ts";
 export { compareBytes, compareRank, highHalf, joinCount, lowHalf } from "./pages/compare.ts";
-export type { MarkMap } from "./pages/marks.ts";
+export type { AppliedGenerations } from "./pages/applied_generations.ts";
 export { type SalvagedTree, salvageTree } from "./check/salvage.ts";
 export { COPY_BYTES_MIN, type RowRun, SnapshotLostError, TreeReader } from "./read/tree_reader.ts";
-export { type ApplyFigures, TreeWriter } from "./write/tree_writer.ts";
+export { type ApplyResult, TreeWriter } from "./write/tree_writer.ts";

@@ -26,7 +26,7 @@ import { isDiskFull, isOutOfResources, OsError } from "../../file/mod.ts";
 import type { Aggregator, Batch, KeyspaceWriter } from "../keyspace/mod.ts";
 import { BadRecordError } from "../wire/mod.ts";
 import { type KeyspaceWriters, nameKey } from "./keyspace_writers.ts";
-import { isKeyspaceTrouble, type KeyspaceTrouble, type SetAside } from "./set_aside.ts";
+import { isKeyspaceFailure, type KeyspaceFailure, type Quarantine } from "./quarantine.ts";
 
 /** From so many files on one sync of the file system is cheaper than a sync of each. */
 const SYNC_EACH_MAX = 4;
@@ -80,7 +80,7 @@ export class Fold {
     readonly directory: DataDirectory,
     readonly writers: KeyspaceWriters,
     readonly aggregator: Aggregator,
-    readonly aside: SetAside,
+    readonly aside: Quarantine,
   ) {
     aggregator.clear();
   }
@@ -143,7 +143,7 @@ export class Fold {
     try {
       if (this.writers.applied(name, slot) >= generation) return false;
     } catch (error) {
-      if (!isKeyspaceTrouble(error)) throw error;
+      if (!isKeyspaceFailure(error)) throw error;
       this.aside.addKeyspace(name, error);
       return this.#refuse(key, slot);
     }
@@ -200,11 +200,11 @@ export class Fold {
       this.#saturated += writer.apply(batch, marks, { pinned }).saturated;
       written.push({ writer, marks });
     } catch (error) {
-      if (isKeyspaceTrouble(error)) return this.#leaveOut(keyspace, marks, error);
+      if (isKeyspaceFailure(error)) return this.#leaveOut(keyspace, marks, error);
       const others = written.map((each) => each.writer);
       for (const other of writer === null ? others : [...others, writer]) {
         if (other.isNew) this.writers.drop(other.name);
-        else other.abandon();
+        else other.rollBack();
       }
       if (!isDiskFull(error) && !isOutOfResources(error)) throw error;
       throw new FoldTooLargeError("No space for the pages of a fold", { cause: error });
@@ -235,7 +235,7 @@ export class Fold {
     for (const slot of marks.keys()) this.#putOff.add(slot);
   }
 
-  #leaveOut(keyspace: Uint8Array, marks: Map<number, bigint>, error: KeyspaceTrouble): void {
+  #leaveOut(keyspace: Uint8Array, marks: Map<number, bigint>, error: KeyspaceFailure): void {
     this.aside.addKeyspace(keyspace, error);
     this.writers.drop(keyspace);
     for (const slot of marks.keys()) this.#blocked.add(slot);

@@ -8,8 +8,8 @@ import type { Clock } from "../../base/clock.ts";
 import {
   type DataDirectory,
   HEAD_PAGE_BYTES,
-  LogHead,
   type LogIdentity,
+  LogProbe,
 } from "../commitlog/mod.ts";
 import { OsError } from "../../file/mod.ts";
 
@@ -35,7 +35,7 @@ export interface Gathered {
 export class Gathering {
   readonly #directory: DataDirectory;
   readonly #clock: Clock;
-  readonly #heads = new Map<number, LogHead>();
+  readonly #heads = new Map<number, LogProbe>();
   /** What each log that somebody writes held at the last look. */
   #tails = new Map<number, { readonly generation: bigint; readonly tail: number }>();
   #looked = new Map<number, { readonly generation: bigint; readonly tail: number }>();
@@ -50,7 +50,7 @@ export class Gathering {
   }
 
   /** A slot that somebody else holds, met on a walk through the pool. */
-  meet(slot: number): void {
+  observeActive(slot: number): void {
     const capture = this.#head(slot)?.capture();
     if (capture?.state !== "active") return;
     const { generation, limit: tail } = capture;
@@ -59,7 +59,7 @@ export class Gathering {
   }
 
   /** A sealed log that the fold took on the walk: it was filled since the last look, or what was left. */
-  took(identity: LogIdentity, length: number): void {
+  observeSealed(identity: LogIdentity, length: number): void {
     this.#countAppended(identity, length);
   }
 
@@ -92,12 +92,12 @@ export class Gathering {
     return waits;
   }
 
-  #head(slot: number): LogHead | null {
+  #head(slot: number): LogProbe | null {
     const known = this.#heads.get(slot);
     if (known !== undefined) return known;
-    let head: LogHead | null;
+    let head: LogProbe | null;
     try {
-      head = LogHead.openHead(this.#directory, slot);
+      head = LogProbe.openProbe(this.#directory, slot);
     } catch (error) {
       // Not to see a writer only means not to wait for him.
       if (error instanceof OsError) return null;

@@ -27,9 +27,9 @@ import { Fold, FoldTooLargeError } from "./fold.ts";
 import { takeLease, tryTakeLease } from "./fold_lease.ts";
 import { Gathering } from "./gathering.ts";
 import { KeyspaceWriters } from "./keyspace_writers.ts";
-import { isKeyspaceTrouble, SetAside } from "./set_aside.ts";
+import { isKeyspaceFailure, Quarantine } from "./quarantine.ts";
 
-export interface Surroundings {
+export interface Environment {
   readonly clock: Clock;
   readonly events: Events;
   readonly metrics: Metrics;
@@ -46,7 +46,7 @@ const DISK_FULL_RETRY_MS = 500;
 export class Worker {
   readonly #writers: KeyspaceWriters;
   readonly #aggregator = new Aggregator();
-  readonly #aside: SetAside;
+  readonly #aside: Quarantine;
   readonly #gathering: Gathering;
   /** A fold that waits for more logs. */
   #open: Fold | null = null;
@@ -63,15 +63,15 @@ export class Worker {
   #hasPutOff = false;
   #isDiskFull = false;
 
-  constructor(readonly directory: DataDirectory, readonly surroundings: Surroundings) {
+  constructor(readonly directory: DataDirectory, readonly environment: Environment) {
     this.#writers = new KeyspaceWriters(
       directory.storage,
       directory.paths.keyspaces,
-      surroundings.events,
+      environment.events,
     );
-    this.#aside = new SetAside(surroundings.clock, surroundings.events);
-    this.#gathering = new Gathering(directory, surroundings.clock);
-    surroundings.metrics.troubles = () => this.#aside.troubles();
+    this.#aside = new Quarantine(environment.clock, environment.events);
+    this.#gathering = new Gathering(directory, environment.clock);
+    environment.metrics.warnings = () => this.#aside.troubles();
   }
 
   /**
@@ -79,7 +79,7 @@ export class Worker {
    * it has the lease, or stands by. Throws `DirectoryFailedError` on a directory that is marked failed.
    */
   async run(signal: AbortSignal, onReady: () => void = () => {}): Promise<void> {
-    const { clock, events } = this.surroundings;
+    const { clock, events } = this.environment;
     this.directory.refuseFailed();
     this.directory.joinDaemons();
     const isFirst = tryTakeLease(this.directory);
@@ -117,7 +117,7 @@ export class Worker {
     readonly signal: AbortSignal;
     readonly lockTimeoutMs: number;
   }): Promise<void> {
-    const { clock } = this.surroundings;
+    const { clock } = this.environment;
     this.directory.refuseFailed();
     this.directory.joinDaemons();
     if (!await takeLease(this.directory, { clock, signal, timeoutMs: lockTimeoutMs })) return;
@@ -160,7 +160,7 @@ export class Worker {
   #giveSpaceBack(): void {
     if (this.directory.control.isHeldElsewhere(directoryLocks.pin)) return;
     this.#writers.giveSpaceBack((name, error) => {
-      if (!isKeyspaceTrouble(error)) throw error;
+      if (!isKeyspaceFailure(error)) throw error;
       this.#aside.addKeyspace(name, error);
     });
   }
@@ -188,7 +188,7 @@ export class Worker {
       settleLoneLockNames(this.directory);
       await body();
     } catch (error) {
-      throw isSyncFailure(error) ? failDirectory(this.directory, error, this.surroundings) : error;
+      throw isSyncFailure(error) ? failDirectory(this.directory, error, this.environment) : error;
     } finally {
       this.#open?.giveUp();
       this.#open = null;
@@ -218,7 +218,7 @@ export class Worker {
    * the number of logs that were recycled or recovered.
    */
   #foldAvailable({ gathers }: { readonly gathers: boolean }): number {
-    const { clock } = this.surroundings;
+    const { clock } = this.environment;
     this.directory.refuseFailed();
     if (!this.#areMarksDurable) this.#makeMarksDurable();
     const startMs = clock.nowMs();
@@ -281,17 +281,17 @@ export class Worker {
       if (!thorough && status.mode === FREE_MODE && status.links === 1) continue;
       if (control.holds(slotLock(slot))) continue; // gathered already
       if (control.isHeldElsewhere(slotLock(slot))) {
-        this.#gathering.meet(slot);
+        this.#gathering.observeActive(slot);
         continue;
       }
       try {
         const taken = SealedLog.take(this.directory, slot);
         if (taken.kind === "sealed") {
-          this.#gathering.took(taken.log.identity, taken.log.length);
+          this.#gathering.observeSealed(taken.log.identity, taken.log.length);
           fold.add(taken.log);
         }
         if (taken.kind !== "recovered") continue;
-        reportRecovery(taken.recovery, this.surroundings);
+        reportRecovery(taken.recovery, this.environment);
         recovered++;
       } catch (error) {
         if (!(error instanceof CorruptError)) throw error;
@@ -318,7 +318,7 @@ export class Worker {
     },
     durationMs: number,
   ): void {
-    const { events, metrics } = this.surroundings;
+    const { events, metrics } = this.environment;
     metrics.counter("countd_fold_records_total").value += records;
     metrics.histogram("countd_fold_seconds").observe(durationMs / 1000);
     metrics.counter("countd_saturated_total").value += saturated;
@@ -336,7 +336,7 @@ export class Worker {
   #noteDiskFull(isFull: boolean): void {
     if (isFull === this.#isDiskFull) return;
     this.#isDiskFull = isFull;
-    const { events, metrics } = this.surroundings;
+    const { events, metrics } = this.environment;
     metrics.gauge("countd_disk_full").value = isFull ? 1 : 0;
     if (isFull) events.report("warn", "disk full: folding waits until space returns");
     else events.report("info", "folding goes on");

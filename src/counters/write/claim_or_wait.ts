@@ -2,15 +2,15 @@
 
 import type { ActiveLog, LogPool } from "../commitlog/mod.ts";
 import { isDiskFull, isOutOfResources } from "../../file/mod.ts";
-import type { Surroundings } from "./log_writer_options.ts";
-import { RoomWait, type WaitReason } from "./room_wait.ts";
+import type { Environment } from "./log_writer_options.ts";
+import { SpaceWait, type WaitReason } from "./space_wait.ts";
 
-/** A claimed log, as soon as there is one. Throws what `RoomWait.pause` throws. */
+/** A claimed log, as soon as there is one. Throws what `SpaceWait.pause` throws. */
 export async function claimOrWait(
   pool: LogPool,
-  { signal, ...surroundings }: Surroundings & { readonly signal?: AbortSignal },
+  { signal, ...environment }: Environment & { readonly signal?: AbortSignal },
 ): Promise<ActiveLog> {
-  const wait = new RoomWait(pool.directory, surroundings);
+  const wait = new SpaceWait(pool.directory, environment);
   while (true) {
     let claimed: ActiveLog | WaitReason;
     try {

@@ -29,8 +29,8 @@ import {
 import { isDiskFull, isOutOfResources, isSyncFailure, OsError } from "../../file/mod.ts";
 import { claimOrWait } from "./claim_or_wait.ts";
 import { DurableQueue } from "./durable_queue.ts";
-import type { LogWriterOptions, Surroundings } from "./log_writer_options.ts";
-import { RoomWait } from "./room_wait.ts";
+import type { Environment, LogWriterOptions } from "./log_writer_options.ts";
+import { SpaceWait } from "./space_wait.ts";
 import { SpareLog } from "./spare_log.ts";
 
 /** Where input pauses this long, a log that holds enough is handed to a waiting worker. */
@@ -55,7 +55,7 @@ export class LogWriter {
   readonly #sealing = new Map<OpenLog, Promise<void>>();
   #rotation: Promise<void> | null = null;
   /** For space in the log at hand; its last append found none. */
-  readonly #spaceWait: RoomWait;
+  readonly #spaceWait: SpaceWait;
   #isOutOfSpace = false;
   readonly #durable = new DurableQueue();
   #position = 0;
@@ -73,14 +73,14 @@ export class LogWriter {
   private constructor(
     readonly directory: DataDirectory,
     readonly options: LogWriterOptions,
-    readonly surroundings: Surroundings,
+    readonly environment: Environment,
     readonly pool: LogPool,
     active: ActiveLog,
   ) {
     this.#active = { log: active, base: 0, firstAppendMs: 0 };
-    this.#spaceWait = new RoomWait(directory, surroundings);
+    this.#spaceWait = new SpaceWait(directory, environment);
     this.#spare = new SpareLog(pool, (error) => this.#fail(error));
-    this.#lastSyncMs = surroundings.clock.nowMs();
+    this.#lastSyncMs = environment.clock.nowMs();
     this.#timer = setInterval(() => this.#look(() => this.#tick()), TICK_MS);
     this.#onFailure.promise.catch(() => {});
   }
@@ -92,16 +92,16 @@ export class LogWriter {
   static async start(
     directory: DataDirectory,
     options: LogWriterOptions,
-    surroundings: Surroundings & { readonly signal?: AbortSignal },
+    environment: Environment & { readonly signal?: AbortSignal },
   ): Promise<LogWriter> {
     directory.refuseFailed();
     directory.joinDaemons();
-    const { events, clock } = surroundings;
+    const { events, clock } = environment;
     const pool = new LogPool(directory, {
       logs: options.logs,
       backlogBytes: options.backlogBytes,
       clock,
-      onRecovery: (recovery) => reportRecovery(recovery, surroundings),
+      onRecovery: (recovery) => reportRecovery(recovery, environment),
       onDamage: (error) =>
         events.report("error", "log cannot be used", {
           path: error.where.path,
@@ -110,12 +110,12 @@ export class LogWriter {
         }),
     });
     try {
-      await pool.prepare(surroundings.signal);
+      await pool.prepare(environment.signal);
       pool.recoverAll();
-      const active = await claimOrWait(pool, surroundings);
-      return new LogWriter(directory, options, surroundings, pool, active);
+      const active = await claimOrWait(pool, environment);
+      return new LogWriter(directory, options, environment, pool, active);
     } catch (error) {
-      throw isSyncFailure(error) ? failDirectory(directory, error, surroundings) : error;
+      throw isSyncFailure(error) ? failDirectory(directory, error, environment) : error;
     }
   }
 
@@ -160,9 +160,9 @@ export class LogWriter {
       this.#fail(error);
       throw error;
     }
-    if (log.tail === tail) return log.roomBytes >= ROOM_BYTES_MIN;
+    if (log.tail === tail) return log.capacityBytes >= ROOM_BYTES_MIN;
     if (this.#spaceWait.isWaiting) this.#spaceWait.end();
-    const nowMs = this.surroundings.clock.nowMs();
+    const nowMs = this.environment.clock.nowMs();
     if (tail === HEAD_PAGE_BYTES) this.#active.firstAppendMs = nowMs;
     this.#position += log.tail - tail;
     this.#lastAppendMs = nowMs;
@@ -187,7 +187,7 @@ export class LogWriter {
 
   async #rotateOnce(): Promise<void> {
     while (this.#sealing.size >= SEALING_MAX) await Promise.race(this.#sealing.values());
-    const waiting = { ...this.surroundings, signal: this.#stop.signal };
+    const waiting = { ...this.environment, signal: this.#stop.signal };
     const next = await this.#spare.claimed() ?? await this.#orFail(claimOrWait(this.pool, waiting));
     if (this.#failure !== null) {
       next.abandon();
@@ -262,7 +262,7 @@ export class LogWriter {
   }
 
   async #syncOnce(): Promise<void> {
-    const { clock, metrics } = this.surroundings;
+    const { clock, metrics } = this.environment;
     const startMs = clock.nowMs();
     const { log } = this.#active;
     const sealing = [...this.#sealing.values()];
@@ -280,7 +280,7 @@ export class LogWriter {
   #tick(): void {
     if (this.#failure !== null || this.#isStopping) return;
     const { log, firstAppendMs } = this.#active;
-    const nowMs = this.surroundings.clock.nowMs();
+    const nowMs = this.environment.clock.nowMs();
     if (nowMs - this.#lastLookMs >= LOOK_MS) {
       this.#lastLookMs = nowMs;
       const mark = this.directory.failedMark();
@@ -339,7 +339,7 @@ export class LogWriter {
     if (this.#failure !== null) return;
     const error = this.#causeOf(what);
     this.#durableAtFailure = this.durablePosition;
-    const { clock, events, metrics } = this.surroundings;
+    const { clock, events, metrics } = this.environment;
     metrics.gauge("countd_failed").value = 1;
     metrics.state = "failed";
     this.#failure = isSyncFailure(error)

@@ -16,7 +16,7 @@ export interface LogWriterOptions {
   readonly sealAfterMs: number;
 }
 
-export interface Surroundings {
+export interface Environment {
   readonly clock: Clock;
   readonly events: Events;
   readonly metrics: Metrics;

@@ -1,5 +1,5 @@
 /** `countd write`: increments from sockets into commit logs. */
 
 export { LogWriter } from "./log_writer.ts";
-export type { LogWriterOptions, Surroundings, SyncMode } from "./log_writer_options.ts";
+export type { Environment, LogWriterOptions, SyncMode } from "./log_writer_options.ts";
 export { WriteServer, type WriteServerOptions } from "./write_server.ts";

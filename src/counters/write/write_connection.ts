@@ -14,15 +14,15 @@ import { AnswerQueue } from "./answer_queue.ts";
 import type { LogWriter } from "./log_writer.ts";
 import type { MessageFiller } from "./message_filler.ts";
 import type { ReceiveMemory } from "./receive_memory.ts";
-import type { WriteFigures } from "./write_figures.ts";
+import type { WriteMetrics } from "./write_metrics.ts";
 
 /** What all connections of a server share. */
-export interface ConnectionSurroundings {
+export interface ConnectionEnvironment {
   readonly writer: LogWriter;
   readonly filler: MessageFiller;
   readonly messageBytes: number;
   readonly acknowledges: boolean;
-  readonly metrics: WriteFigures;
+  readonly metrics: WriteMetrics;
   readonly receiveMemory: ReceiveMemory;
   readonly turn: LoopTurn;
   /** Told of a connection that is closed because it speaks something else. */
@@ -30,7 +30,7 @@ export interface ConnectionSurroundings {
 }
 
 export class WriteConnection {
-  readonly #server: ConnectionSurroundings;
+  readonly #server: ConnectionEnvironment;
   readonly #connection: Deno.TcpConn;
   readonly #answers: AnswerQueue;
   readonly #slice: LoopSlice;
@@ -48,13 +48,13 @@ export class WriteConnection {
   /** Ends the read that waits for input. */
   #endRead: () => void = () => {};
 
-  constructor(server: ConnectionSurroundings, connection: Deno.TcpConn) {
+  constructor(server: ConnectionEnvironment, connection: Deno.TcpConn) {
     this.#server = server;
     this.#connection = connection;
     this.#memory = server.receiveMemory.small();
     this.#splitter = new MessageSplitter(server.messageBytes, this.#memory);
     this.#answers = new AnswerQueue(server.writer, (bytes) => this.#send(bytes));
-    this.#slice = new LoopSlice(server.writer.surroundings.clock, server.turn);
+    this.#slice = new LoopSlice(server.writer.environment.clock, server.turn);
   }
 
   /** Since when the peer has taken nothing of its answers; null where nothing waits for it. */
@@ -65,7 +65,7 @@ export class WriteConnection {
   /** Serves until the peer closes its sending side, goes away, or `drain` is called. */
   async serve(): Promise<void> {
     try {
-      if (await this.#readAll()) await this.#sayTotals();
+      if (await this.#readAll()) await this.#sendTotals();
     } finally {
       this.#server.receiveMemory.giveBack(this.#memory, { isReadInto: this.#isReading });
       this.close();
@@ -179,7 +179,7 @@ export class WriteConnection {
   }
 
   /** Accepted and refused, after every answer, when all that was accepted is durable. */
-  async #sayTotals(): Promise<void> {
+  async #sendTotals(): Promise<void> {
     const totals = encodeTotals({ accepted: this.#accepted, refused: this.#refused });
     this.#answers.add(totals, this.#position);
     await this.#answers.whenSent();
@@ -187,7 +187,7 @@ export class WriteConnection {
 
   async #send(bytes: Uint8Array): Promise<void> {
     const { metrics, writer } = this.#server;
-    const { clock } = writer.surroundings;
+    const { clock } = writer.environment;
     try {
       for (let sent = 0; sent < bytes.length;) {
         this.#writingSinceMs = clock.nowMs();

@@ -10,11 +10,11 @@ import { closeStalled, STALLED_LOOK_MS } from "../../net/mod.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
 import { type ForeignProtocol, writeMessageBytes } from "../wire/mod.ts";
 import { LogWriter } from "./log_writer.ts";
-import type { LogWriterOptions, Surroundings } from "./log_writer_options.ts";
+import type { Environment, LogWriterOptions } from "./log_writer_options.ts";
 import { MessageFiller } from "./message_filler.ts";
 import { ReceiveMemory } from "./receive_memory.ts";
 import { WriteConnection } from "./write_connection.ts";
-import { WriteFigures } from "./write_figures.ts";
+import { WriteMetrics } from "./write_metrics.ts";
 
 /** How long a stop waits for peers that do not take their answers. */
 const DRAIN_MS = 5000;
@@ -34,7 +34,7 @@ export interface WriteServerOptions extends LogWriterOptions {
 export class WriteServer {
   readonly filler: MessageFiller;
   readonly messageBytes: number;
-  readonly metrics: WriteFigures;
+  readonly metrics: WriteMetrics;
   readonly receiveMemory = new ReceiveMemory();
   readonly turn: LoopTurn;
   /** What strangers cause. */
@@ -46,14 +46,14 @@ export class WriteServer {
   private constructor(
     readonly writer: LogWriter,
     readonly options: WriteServerOptions,
-    readonly surroundings: Surroundings,
+    readonly environment: Environment,
     readonly listener: Deno.TcpListener,
   ) {
     const { sizes } = writer.directory;
     this.filler = new MessageFiller(sizes);
     this.messageBytes = writeMessageBytes(sizes);
-    this.metrics = new WriteFigures(surroundings.metrics, this.filler);
-    const { clock, events } = surroundings;
+    this.metrics = new WriteMetrics(environment.metrics, this.filler);
+    const { clock, events } = environment;
     this.turn = new LoopTurn(clock);
     this.#rareEvents = new RareEvents(events, clock);
     this.#accepting = acceptAll(listener, {
@@ -76,14 +76,14 @@ export class WriteServer {
   static async start(
     directory: DataDirectory,
     options: WriteServerOptions,
-    surroundings: Surroundings & { readonly signal?: AbortSignal },
+    environment: Environment & { readonly signal?: AbortSignal },
   ): Promise<WriteServer> {
     // The port first: a second writer that cannot serve must not claim logs.
     const listener = listenTcp(options);
     try {
-      const writer = await LogWriter.start(directory, options, surroundings);
-      surroundings.metrics.state = "ready";
-      return new WriteServer(writer, options, surroundings, listener);
+      const writer = await LogWriter.start(directory, options, environment);
+      environment.metrics.state = "ready";
+      return new WriteServer(writer, options, environment, listener);
     } catch (error) {
       listener.close();
       throw error;
@@ -140,7 +140,7 @@ export class WriteServer {
 
   #closeStalled(): void {
     closeStalled(this.#connections.keys(), {
-      clock: this.surroundings.clock,
+      clock: this.environment.clock,
       events: this.#rareEvents,
       stalled: this.metrics.stalled,
     });
@@ -152,13 +152,13 @@ export class WriteServer {
    */
   async stop(): Promise<void> {
     clearInterval(this.#sweep);
-    this.surroundings.metrics.state = "stopping";
+    this.environment.metrics.state = "stopping";
     this.listener.close();
     await this.#accepting;
     for (const connection of this.#connections.keys()) connection.drain();
     const drained = Promise.all(this.#connections.values());
     const late = new AbortController();
-    await Promise.race([drained, this.surroundings.clock.sleep(DRAIN_MS, late.signal)]);
+    await Promise.race([drained, this.environment.clock.sleep(DRAIN_MS, late.signal)]);
     late.abort();
     for (const connection of this.#connections.keys()) connection.close();
     this.turn[Symbol.dispose]();

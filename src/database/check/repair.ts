@@ -23,7 +23,7 @@ import {
   lockAgain,
   type LockedPair,
   lockPair,
-  orLetGo,
+  releaseOnError,
   unlinkMade,
 } from "../files/pair_lock.ts";
 import {
@@ -97,7 +97,7 @@ export function repairDatabase(
 /** Both files locked, after an exchange that a crash cut short has been finished. */
 function lockWhole(storage: Storage, paths: DatabasePaths): LockedPair {
   const held = lockPair(storage, paths);
-  if (!orLetGo(storage, held, () => finishInterrupted(storage, paths, held))) return held;
+  if (!releaseOnError(storage, held, () => finishInterrupted(storage, paths, held))) return held;
   return lockAgain(storage, paths, held);
 }
 

@@ -10,7 +10,7 @@ import {
 } from "../../file/mod.ts";
 import type { Database } from "../engine/database.ts";
 import { requireUnmarked } from "../files/failed_mark.ts";
-import { orRemove } from "../files/half_made.ts";
+import { removeOnError } from "../files/remove_on_error.ts";
 import { decodeMapHeaders } from "../format/header.ts";
 import { HEAD_PAGE_BYTES } from "../format/layout.ts";
 import {
@@ -50,7 +50,7 @@ export function exportDatabase(db: Database, storage: Storage, directory: string
   const { entries } = db.log;
   writeText(storage, map, originalMap(db.entries()));
   // One of the two would only stand in the way of the next try.
-  orRemove(storage, [map], () => {
+  removeOnError(storage, [map], () => {
     writeText(storage, log, originalLog(entries.range(0, entries.length)));
   });
   return { keys: db.size, entries: entries.length };
@@ -60,7 +60,7 @@ function writeText(storage: Storage, path: string, pieces: Iterable<string>): vo
   const temporaryPath = newPath(path);
   if (storage.statusOrNull(temporaryPath) !== null) storage.unlink(temporaryPath);
   using file = storage.open(temporaryPath, { access: "write", create: "exclusive" });
-  orRemove(storage, [temporaryPath], () => {
+  removeOnError(storage, [temporaryPath], () => {
     writePieces(file, pieces);
     publishNewFile(storage, file, { temporaryPath, path });
   });

@@ -8,7 +8,7 @@ import type { Events } from "../../base/events.ts";
 import { directoryOf, type Storage, type StoredFile } from "../../file/mod.ts";
 import { syncOrMark } from "../files/failed_mark.ts";
 import { FrameCursor } from "../format/frame.ts";
-import { orRemove } from "../files/half_made.ts";
+import { removeOnError } from "../files/remove_on_error.ts";
 import {
   decodeLogHeader,
   decodeLogMark,
@@ -223,7 +223,7 @@ function keepAside(storage: Storage, path: string, bytes: Uint8Array): string {
     if (storage.statusOrNull(name) !== null) continue;
     using file = storage.open(name, { access: "write", create: "exclusive" });
     // The tail is still where it was, and every start on a full disk would leave one more copy.
-    orRemove(storage, [name], () => {
+    removeOnError(storage, [name], () => {
       file.write(bytes.slice(), 0);
       file.sync();
       storage.syncDirectory(directoryOf(path));

@@ -11,7 +11,7 @@ import { syncOrMark } from "./failed_mark.ts";
 import { decodeLogHeader, decodeMapHeaders, looksLike, versionOf } from "../format/header.ts";
 import { FORMAT_VERSION, HEAD_PAGE_BYTES, LOG_MAGIC, MAP_MAGIC } from "../format/layout.ts";
 import { parseOriginalLog, parseOriginalMap, ShapeError } from "../convert/original_json.ts";
-import { lockAgain, type LockedPair, lockPair, orLetGo } from "./pair_lock.ts";
+import { lockAgain, type LockedPair, lockPair, releaseOnError } from "./pair_lock.ts";
 import {
   contentOfOriginal,
   type DatabasePaths,
@@ -46,10 +46,10 @@ export function openPair(
     throw new NotFoundError(`No database at ${paths.map} and ${paths.log}`);
   }
   const held = lockPair(storage, paths);
-  const kept = orLetGo(storage, held, () => settle(storage, paths, held));
+  const kept = releaseOnError(storage, held, () => settle(storage, paths, held));
   if (kept === null) return { map: held.map, log: held.log, kept: [] };
   const renewed = lockAgain(storage, paths, held);
-  return orLetGo(storage, renewed, () => {
+  return releaseOnError(storage, renewed, () => {
     if (isPair(renewed)) return { map: renewed.map, log: renewed.log, kept };
     throw new DatabaseInUseError(`Somebody else changed ${paths.map}: try again`);
   });
@@ -60,13 +60,13 @@ function isMissing(storage: Storage, path: string): boolean {
 }
 
 /** What the first page of a file says. */
-export type Head =
+export type PageKind =
   | { readonly kind: "ours"; readonly identity: bigint }
   /** Of our format, with no header that is whole. */
   | { readonly kind: "damaged" }
   | { readonly kind: "other" };
 
-export function headOf(file: StoredFile, which: "map" | "log"): Head {
+export function headOf(file: StoredFile, which: "map" | "log"): PageKind {
   const page = new Uint8Array(HEAD_PAGE_BYTES);
   const read = page.subarray(0, file.read(page, 0));
   const magic = which === "map" ? MAP_MAGIC : LOG_MAGIC;
@@ -128,7 +128,7 @@ export function finishInterrupted(
 function finishExchange(
   storage: Storage,
   paths: DatabasePaths,
-  found: { readonly map: Head; readonly log: Head },
+  found: { readonly map: PageKind; readonly log: PageKind },
 ): boolean {
   const which = missingHalf(storage, paths, found);
   if (which !== null) takePlace(storage, paths[which]);
@@ -139,7 +139,7 @@ function finishExchange(
 function missingHalf(
   storage: Storage,
   paths: DatabasePaths,
-  found: { readonly map: Head; readonly log: Head },
+  found: { readonly map: PageKind; readonly log: PageKind },
 ): "map" | "log" | null {
   for (const which of ["map", "log"] as const) {
     const other = which === "map" ? found.log : found.map;
@@ -165,8 +165,8 @@ export function isUnfinished(
   const isEmpty = (file: StoredFile | null) => file === null || file.status().size === 0;
   if (isEmpty(files.map) && isEmpty(files.log)) return true;
   try {
-    const map: Head = files.map === null ? { kind: "other" } : headOf(files.map, "map");
-    const log: Head = files.log === null ? { kind: "other" } : headOf(files.log, "log");
+    const map: PageKind = files.map === null ? { kind: "other" } : headOf(files.map, "map");
+    const log: PageKind = files.log === null ? { kind: "other" } : headOf(files.log, "log");
     const isPair = map.kind === "ours" && log.kind === "ours" && map.identity === log.identity;
     return !isPair && missingHalf(storage, paths, { map, log }) !== null;
   } catch (error) {
@@ -227,7 +227,7 @@ function damagedHead(path: string): CorruptError {
 
 function notAPair(
   paths: DatabasePaths,
-  found: { readonly map: Head; readonly log: Head },
+  found: { readonly map: PageKind; readonly log: PageKind },
   held: LockedPair,
 ): CorruptError {
   const { map, log } = found;

@@ -117,7 +117,11 @@ export function lockAgain(storage: Storage, paths: DatabasePaths, held: LockedPa
 }
 
 /** Runs a step on files that are held; a step that fails lets go of them. */
-export function orLetGo<Result>(storage: Storage, held: LockedPair, step: () => Result): Result {
+export function releaseOnError<Result>(
+  storage: Storage,
+  held: LockedPair,
+  step: () => Result,
+): Result {
   try {
     return step();
   } catch (error) {

@@ -8,7 +8,7 @@ import { directoryOf, isSameFile, type Storage } from "../../file/mod.ts";
 import type { Entry } from "../format/entry.ts";
 import { applyEntry, Journal } from "../engine/journal.ts";
 import { EntryIndex } from "../engine/entry_index.ts";
-import { orRemove } from "./half_made.ts";
+import { removeOnError } from "./remove_on_error.ts";
 import { type Identity, identityOf } from "../format/layout.ts";
 import { LogFile } from "./log_file.ts";
 import { LogSums } from "./log_sums.ts";
@@ -83,7 +83,7 @@ export function writePair(
 ): void {
   const both = [paths.map, paths.log];
   for (const path of both) if (storage.statusOrNull(path) !== null) storage.unlink(path);
-  orRemove(storage, both, () => writeBoth(storage, paths, options));
+  removeOnError(storage, both, () => writeBoth(storage, paths, options));
 }
 
 function writeBoth(

@@ -23,7 +23,7 @@ import { Aggregator, checkKeyspaces } from "../../../src/counters/keyspace/mod.t
 import { Fold } from "../../../src/counters/worker/fold.ts";
 import { KeyspaceWriters } from "../../../src/counters/worker/keyspace_writers.ts";
 import { Worker } from "../../../src/counters/worker/mod.ts";
-import { SetAside } from "../../../src/counters/worker/set_aside.ts";
+import { Quarantine } from "../../../src/counters/worker/quarantine.ts";
 import { WriteMessageEncoder } from "../../../src/counters/wire/mod.ts";
 import { MessageFiller } from "../../../src/counters/write/message_filler.ts";
 import { inRankOrder, INT64_MAX, INT64_MIN, latin1Bytes, type PlainRow } from "./plain_base.ts";
@@ -127,7 +127,7 @@ export class LivingDirectory implements AsyncDisposable {
   foldOneNow(): number | null {
     using directory = this.openAgain();
     const writers = new KeyspaceWriters(this.storage, directory.paths.keyspaces);
-    const aside = new SetAside(systemClock, noEvents);
+    const aside = new Quarantine(systemClock, noEvents);
     try {
       for (const slot of listSlots(this.storage, directory.paths.logs).slots) {
         const taken = SealedLog.take(directory, slot);

@@ -111,7 +111,7 @@ Deno.test("A writer whose publish was broken off is not used again; a new one go
       const transaction = fixture.writer.transaction;
       faults.failAt("write", 1 + round % 2, "EIO");
       assertThrows(() => fixture.writer.publish(), OsError);
-      fixture.writer.abandon();
+      fixture.writer.rollBack();
       assertThrows(() => fixture.writer.apply(Batch.of(pairs), new Map(), { pinned: false }));
       fixture.reopenWriter();
       // The first block was not written, or it was: then the transaction counts.

@@ -48,7 +48,7 @@ for (const [shape, makePair] of Object.entries(shapes)) {
         const pairs = Array.from({ length: size }, () => makePair(random));
         if (random.chance(0.1)) {
           fixture.writer.apply(Batch.of(pairs), new Map(), { pinned: false });
-          fixture.writer.abandon();
+          fixture.writer.rollBack();
         }
         if (random.chance(0.1)) fixture.reopenWriter();
         commit(fixture.writer, pairs, { pinned: random.chance(0.1) });

@@ -32,7 +32,7 @@ Deno.test("A snapshot is whole until the second commit after it is published", a
       fixture.writer.apply(Batch.of(next), new Map(), { pinned: false });
       assertEquals(decodeRows(reader.page(0, 1000).bytes), expected);
       if (random.chance(0.5)) {
-        fixture.writer.abandon();
+        fixture.writer.rollBack();
       } else {
         fixture.writer.publish();
         toy.add(next);

@@ -27,7 +27,7 @@ const someRecords = batchOf(
 /** Appends until the log is nearly full; returns how many batches it took. */
 function fill(log: ActiveLog): number {
   let batches = 0;
-  while (log.roomBytes > 8192) {
+  while (log.capacityBytes > 8192) {
     log.append(someRecords);
     batches++;
   }
@@ -53,7 +53,7 @@ Deno.test("A fold waits for more only while writers are fast, have logs to spare
     const pays = (appends: boolean, but: Partial<typeof gathered> = {}) => {
       if (appends) active.append(someRecords);
       clock.advance(10);
-      gathering.meet(active.slot);
+      gathering.observeActive(active.slot);
       return gathering.paysToWait({ ...gathered, ...but }, 4);
     };
     assertEquals(pays(false), false, "nobody has written yet");
@@ -83,7 +83,7 @@ Deno.test("Logs that were filled while the worker folded tell of a fast writer t
     clock.advance(400);
     assertEquals(gathering.paysToWait(gathered, 4), false, "nothing was written");
     clock.advance(400);
-    gathering.took({ slot: 0, generation: 1n }, smallLogSize);
+    gathering.observeSealed({ slot: 0, generation: 1n }, smallLogSize);
     assertEquals(gathering.paysToWait(gathered, 4), true);
     gathering.close();
   });
@@ -136,9 +136,9 @@ Deno.test("A worker that is stopped while it gathers gives its logs back", async
     const full = await claim(pool);
     let batches = BigInt(fill(full));
     await full.seal({ sync: true });
-    const surroundings = { clock: systemClock, events: noEvents, metrics: new Metrics() };
+    const environment = { clock: systemClock, events: noEvents, metrics: new Metrics() };
     const stop = new AbortController();
-    const running = new Worker(test.open(), surroundings).run(stop.signal);
+    const running = new Worker(test.open(), environment).run(stop.signal);
     for (let round = 0; round < 8; round++) {
       active.append(someRecords);
       batches++;
@@ -147,7 +147,7 @@ Deno.test("A worker that is stopped while it gathers gives its logs back", async
     stop.abort();
     await running;
     await active.seal({ sync: true });
-    const after = new Worker(test.open(), surroundings);
+    const after = new Worker(test.open(), environment);
     await after.runOnce({ signal: new AbortController().signal, lockTimeoutMs: 5000 });
     assertEquals(valueOf(test, "key-7"), batches);
   });

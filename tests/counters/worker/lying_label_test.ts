@@ -45,9 +45,9 @@ async function sealLogs(test: TestDirectory, batches: readonly BatchFiller[]): P
 
 async function foldOnce(test: TestDirectory, storage: Storage): Promise<void> {
   using directory = DataDirectory.open(storage, test.data, { self: describeSelf(storage) });
-  const surroundings = { clock: systemClock, events: noEvents, metrics: new Metrics() };
+  const environment = { clock: systemClock, events: noEvents, metrics: new Metrics() };
   const { signal } = new AbortController();
-  await new Worker(directory, surroundings).runOnce({ signal, lockTimeoutMs: 0 });
+  await new Worker(directory, environment).runOnce({ signal, lockTimeoutMs: 0 });
 }
 
 function count({ storage, directory }: TestDirectory): bigint | null {

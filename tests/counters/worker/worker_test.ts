@@ -292,13 +292,13 @@ Deno.test("C38 an idle worker holds no log", async () => {
     using directory = DataDirectory.open(test.storage, test.data, {
       self: describeSelf(test.storage),
     });
-    const surroundings = {
+    const environment = {
       clock: systemClock,
       events: { report: () => {} },
       metrics: new Metrics(),
     };
     const stop = new AbortController();
-    const running = new Worker(directory, surroundings).run(stop.signal);
+    const running = new Worker(directory, environment).run(stop.signal);
     while (counters(test, "k").length === 0) await systemClock.sleep(5);
     await systemClock.sleep(50);
     for (const name of test.storage.readDirectory(`${test.data}/logs`)) {

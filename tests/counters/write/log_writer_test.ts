@@ -274,8 +274,8 @@ Deno.test("A log whose sync failed is not durable to one who was just told that 
     };
     using directory = DataDirectory.open(storage, test.data, { self: describeSelf(storage) });
     const options = { ...serverOptions, syncIntervalMs: 3_600_000 };
-    const surroundings = { clock: systemClock, events: noEvents, metrics: new Metrics() };
-    const writer = await LogWriter.start(directory, options, surroundings);
+    const environment = { clock: systemClock, events: noEvents, metrics: new Metrics() };
+    const writer = await LogWriter.start(directory, options, environment);
     await append(writer, large);
     const first = writer.position;
     holds = true;
@@ -336,9 +336,9 @@ Deno.test("A writer that waits for somebody's new log can be stopped", async () 
     const { control } = test.directory;
     assert(control.tryLock(directoryLocks.growth));
     const stop = new AbortController();
-    const surroundings = { clock: systemClock, events: noEvents, metrics: new Metrics() };
+    const environment = { clock: systemClock, events: noEvents, metrics: new Metrics() };
     const options = { ...serverOptions, logs: 2 };
-    const waiting = LogWriter.start(test.open(), options, { ...surroundings, signal: stop.signal });
+    const waiting = LogWriter.start(test.open(), options, { ...environment, signal: stop.signal });
     stop.abort("stopped");
     assertEquals(await waiting.catch((reason) => reason), "stopped");
     control.unlock(directoryLocks.growth);

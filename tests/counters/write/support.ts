@@ -23,16 +23,16 @@ export const serverOptions: WriteServerOptions = {
 export async function startServer(
   directory: DataDirectory,
   options: Partial<WriteServerOptions> = {},
-  surroundings: {
+  environment: {
     readonly metrics?: Metrics;
     readonly events?: Events;
     readonly clock?: Clock;
   } = {},
 ): Promise<WriteServer> {
   return await WriteServer.start(directory, { ...serverOptions, ...options }, {
-    clock: surroundings.clock ?? systemClock,
-    events: surroundings.events ?? noEvents,
-    metrics: surroundings.metrics ?? new Metrics(),
+    clock: environment.clock ?? systemClock,
+    events: environment.events ?? noEvents,
+    metrics: environment.metrics ?? new Metrics(),
   });
 }
 

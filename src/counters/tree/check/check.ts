@@ -16,7 +16,7 @@ import {
   readMetaBlocks,
 } from "../pages/meta.ts";
 import { ScratchPages } from "../pages/page_source.ts";
-import { loadMarks, walkPages } from "../read/snapshot.ts";
+import { loadGenerations, walkPages } from "../read/snapshot.ts";
 import { SnapshotLostError, TreeReader } from "../read/tree_reader.ts";
 import {
   CHECK_HEAD,
@@ -97,7 +97,7 @@ function checkPages(file: StoredFile, meta: Meta, list: ViolationList): void {
     );
   }
   try {
-    loadMarks(meta, source, list.path);
+    loadGenerations(meta, source, list.path);
     const onlyMarks = { ...meta, keyRoot: { ...meta.keyRoot, rows: 0 } };
     walkPages(
       { ...onlyMarks, rankRoot: { ...meta.rankRoot, rows: 0 } },

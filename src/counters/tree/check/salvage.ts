@@ -12,7 +12,7 @@ import { type Meta, META_BYTES, readMetaBlocks } from "../pages/meta.ts";
 import { contentProblem, ScratchPages } from "../pages/page_source.ts";
 import { rankLeafRow } from "../pages/rank_leaf.ts";
 import { kindOf, type Order, type Root } from "../pages/root.ts";
-import { loadMarks } from "../read/snapshot.ts";
+import { loadGenerations } from "../read/snapshot.ts";
 
 export interface SalvagedTree {
   readonly name: Uint8Array;
@@ -34,7 +34,7 @@ export interface SalvagedTree {
 export function salvageTree(file: StoredFile): SalvagedTree {
   const { newest: meta } = readMetaBlocks(file, new Uint8Array(META_BYTES));
   const source = new ScratchPages(file, meta.pageSize);
-  const marks = loadMarks(meta, source, file.path);
+  const marks = loadGenerations(meta, source, file.path);
   const problems = new Set<string>();
   const keys = new Map<string, bigint>();
   const ranks = new Map<string, bigint>();

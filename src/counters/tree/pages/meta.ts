@@ -71,8 +71,8 @@ const META_NAME_LENGTH_OFFSET = metaLayout.nameLength.offset;
 const META_RESERVED_OFFSET = metaLayout.reserved.offset;
 const META_NAME_OFFSET = metaLayout.name.offset;
 const META_MARKS_OFFSET = metaLayout.marks.offset;
-/** Marks that stand in the meta block itself; those of higher slots stand in pages (`marks.ts`). */
-export const META_MARKS_MAX = (META_BLOCK_BYTES - META_MARKS_OFFSET) / 8;
+/** Marks that stand in the meta block itself; those of higher slots stand in pages (`applied_generations.ts`). */
+export const META_GENERATIONS_MAX = (META_BLOCK_BYTES - META_MARKS_OFFSET) / 8;
 
 export interface Meta {
   readonly transaction: number;
@@ -106,7 +106,7 @@ export function metaOffsets(transaction: number): readonly [number, number] {
 export function encodeMeta(meta: Meta): Uint8Array {
   assert(meta.name.length >= 1, "A keyspace has a name");
   assert(meta.name.length <= NAME_BYTES_MAX, "A name fits its field");
-  assert(meta.firstMarks.length <= META_MARKS_MAX, "Marks fit their field");
+  assert(meta.firstMarks.length <= META_GENERATIONS_MAX, "Marks fit their field");
   const bytes = new Uint8Array(META_BLOCK_BYTES);
   const view = new DataView(bytes.buffer);
   bytes.set(new TextEncoder().encode(META_MAGIC), META_MAGIC_OFFSET);
@@ -164,7 +164,9 @@ export function decodeMeta(bytes: Uint8Array): Meta | string {
     number: view.getUint32(META_MARKS_PAGE_OFFSET, true),
     birth: getUint53(view, META_MARKS_BIRTH_OFFSET),
   };
-  if (markSlots > META_MARKS_MAX !== marksPage.number > 0) return "marks and their page disagree";
+  if (markSlots > META_GENERATIONS_MAX !== marksPage.number > 0) {
+    return "marks and their page disagree";
+  }
   if (marksPage.number >= pageCount) return "marks lie past the last page";
   if (!(marksPage.birth <= transaction)) return "marks were born after their transaction";
   const nameLength = view.getUint16(META_NAME_LENGTH_OFFSET, true);
@@ -174,7 +176,7 @@ export function decodeMeta(bytes: Uint8Array): Meta | string {
   for (let at = META_RESERVED_OFFSET; at < META_NAME_OFFSET; at++) {
     if (bytes[at] !== 0) return "reserved bytes are not 0";
   }
-  const firstMarks = new BigUint64Array(Math.min(markSlots, META_MARKS_MAX));
+  const firstMarks = new BigUint64Array(Math.min(markSlots, META_GENERATIONS_MAX));
   for (let slot = 0; slot < firstMarks.length; slot++) {
     firstMarks[slot] = view.getBigUint64(META_MARKS_OFFSET + 8 * slot, true);
   }

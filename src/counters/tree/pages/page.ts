@@ -9,7 +9,7 @@
  *    them is not the page that was meant.
  *
  * What stands between header and end belongs to `key_leaf.ts`, `rank_leaf.ts`, `branch.ts` and
- * `marks.ts`.
+ * `applied_generations.ts`.
  */
 
 import { crc32 } from "node:zlib";

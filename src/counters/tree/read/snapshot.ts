@@ -2,14 +2,14 @@
 
 import { CorruptError } from "../../../base/errors.ts";
 import { branchBirth, branchChild } from "../pages/branch.ts";
-import { MARK_SLOTS_MAX, readMarkPage } from "../pages/marks.ts";
+import { MARK_SLOTS_MAX, readGenerationPage } from "../pages/applied_generations.ts";
 import { firstPageOf, type Meta } from "../pages/meta.ts";
 import { PAGE_KIND_MARKS } from "../pages/page.ts";
 import type { PageSource } from "../pages/page_source.ts";
 import { kindOf, type Order, type Root } from "../pages/root.ts";
 
 /** All marks of a snapshot. */
-export function loadMarks(meta: Meta, source: PageSource, path: string): BigUint64Array {
+export function loadGenerations(meta: Meta, source: PageSource, path: string): BigUint64Array {
   if (meta.markSlots > MARK_SLOTS_MAX) {
     throw new CorruptError(`Too many marks in ${path}: ${meta.markSlots}`, { path, offset: 0 });
   }
@@ -21,7 +21,7 @@ export function loadMarks(meta: Meta, source: PageSource, path: string): BigUint
   while (page.number !== 0) {
     const frame = source.page(page.number, page.birth, PAGE_KIND_MARKS, 0);
     const { rows } = frame;
-    const next = readMarkPage(frame.view, { rows, expected, marks });
+    const next = readGenerationPage(frame.view, { rows, expected, marks });
     if (typeof next === "string") {
       const offset = page.number * meta.pageSize;
       throw new CorruptError(`Damaged page ${page.number} of ${path}: ${next}`, { path, offset });
@@ -64,7 +64,7 @@ export function walkPages(
   let expected = meta.firstMarks.length;
   while (page.number !== 0 && visit(page.number, page.birth)) {
     const frame = source.page(page.number, page.birth, PAGE_KIND_MARKS, 0);
-    const next = readMarkPage(frame.view, { rows: frame.rows, expected, marks });
+    const next = readGenerationPage(frame.view, { rows: frame.rows, expected, marks });
     if (typeof next === "string") {
       const offset = page.number * meta.pageSize;
       throw new CorruptError(`Damaged page ${page.number} of ${path}: ${next}`, { path, offset });

@@ -41,7 +41,7 @@ import {
   rankRowIs,
   rankRowStart,
 } from "../pages/rank_leaf.ts";
-import { loadMarks } from "./snapshot.ts";
+import { loadGenerations } from "./snapshot.ts";
 
 /** The snapshot at hand was overwritten: refresh and ask again. */
 export class SnapshotLostError extends BusyError {
@@ -349,7 +349,7 @@ export class TreeReader {
     const { firstMarks, markSlots } = this.#meta;
     this.#marks = markSlots === firstMarks.length
       ? firstMarks
-      : loadMarks(this.#meta, this.#cache, this.#file.path);
+      : loadGenerations(this.#meta, this.#cache, this.#file.path);
   }
 
   /** A page that is not what was meant: written again, or damaged? */

@@ -19,13 +19,17 @@ import { isReadFailure, type StoredFile } from "../../../file/mod.ts";
 import { PageAllocator } from "./allocator.ts";
 import type { Batch } from "./batch.ts";
 import { KeyMerge } from "./key_merge.ts";
-import { type MarkMap, raiseMarks, writeMarkPages } from "../pages/marks.ts";
+import {
+  type AppliedGenerations,
+  raiseGenerations,
+  writeGenerationPages,
+} from "../pages/applied_generations.ts";
 import {
   encodeMeta,
   firstPageOf,
   type Meta,
   META_BYTES,
-  META_MARKS_MAX,
+  META_GENERATIONS_MAX,
   type MetaBlocks,
   metaOffsets,
   readMetaBlocks,
@@ -35,10 +39,10 @@ import { PageSink } from "../pages/page_sink.ts";
 import { ScratchPages } from "../pages/page_source.ts";
 import { RankMerge } from "./rank_merge.ts";
 import { EMPTY_ROOT } from "../pages/root.ts";
-import { loadMarks, walkPages } from "../read/snapshot.ts";
+import { loadGenerations, walkPages } from "../read/snapshot.ts";
 
 /** What one `apply` did. */
-export interface ApplyFigures {
+export interface ApplyResult {
   readonly created: number;
   /** Counts of this batch that are held at a limit of int64. */
   readonly saturated: number;
@@ -71,7 +75,7 @@ export class TreeWriter {
     this.#meta = newest;
     this.#previous = previous;
     this.#source = new ScratchPages(file, newest.pageSize);
-    this.#marks = loadMarks(newest, this.#source, file.path);
+    this.#marks = loadGenerations(newest, this.#source, file.path);
   }
 
   /** Makes an empty file valid: transaction 0 without counters. The caller syncs. */
@@ -149,7 +153,11 @@ export class TreeWriter {
    * `pinned` while a backup reads the file: then no page is used again.
    * Throws `OsError` on a full disk and `CorruptError` on a damaged page; the file is then as it was.
    */
-  apply(batch: Batch, marks: MarkMap, { pinned }: { readonly pinned: boolean }): ApplyFigures {
+  apply(
+    batch: Batch,
+    marks: AppliedGenerations,
+    { pinned }: { readonly pinned: boolean },
+  ): ApplyResult {
     assert(this.#waiting === null, "A transaction is published or abandoned before the next");
     assert(!this.#isBroken, "A writer whose publish failed is opened anew");
     const before = this.#meta;
@@ -173,11 +181,11 @@ export class TreeWriter {
         }
       }
 
-      const raised = raiseMarks(this.#marks, marks);
+      const raised = raiseGenerations(this.#marks, marks);
       let marksPage = before.marksPage;
-      if (raised.length > META_MARKS_MAX && marks.size > 0) {
+      if (raised.length > META_GENERATIONS_MAX && marks.size > 0) {
         this.#freeMarks(allocator);
-        marksPage = writeMarkPages(sink, raised);
+        marksPage = writeGenerationPages(sink, raised);
       }
       sink.flush();
       this.#waiting = {
@@ -190,7 +198,7 @@ export class TreeWriter {
           keyRoot,
           rankRoot,
           markSlots: raised.length,
-          firstMarks: raised.slice(0, META_MARKS_MAX),
+          firstMarks: raised.slice(0, META_GENERATIONS_MAX),
           marksPage,
         },
       };
@@ -202,7 +210,7 @@ export class TreeWriter {
         writes: sink.writes,
       };
     } catch (error) {
-      this.abandon();
+      this.rollBack();
       throw error;
     }
   }
@@ -240,7 +248,7 @@ export class TreeWriter {
   }
 
   /** Forgets a transaction that was not published. */
-  abandon(): void {
+  rollBack(): void {
     this.#waiting = null;
     this.#pages = null;
   }

@@ -8,11 +8,11 @@
  */
 
 import { assert } from "../../../base/assert.ts";
-import { META_MARKS_MAX } from "./meta.ts";
+import { META_GENERATIONS_MAX } from "./meta.ts";
 import { getUint53, PAGE_HEADER_BYTES, PAGE_KIND_MARKS, setUint53 } from "./page.ts";
 import type { PageSink } from "./page_sink.ts";
 
-export const marksPageLayout = {
+export const generationsPageLayout = {
   next: { offset: PAGE_HEADER_BYTES, size: 4 },
   reserved: { offset: PAGE_HEADER_BYTES + 4, size: 4 },
   nextBirth: { offset: PAGE_HEADER_BYTES + 8, size: 8 },
@@ -20,26 +20,29 @@ export const marksPageLayout = {
   generations: { offset: PAGE_HEADER_BYTES + 24, size: 0 },
 } as const;
 
-const MARKS_NEXT_OFFSET = marksPageLayout.next.offset;
-const MARKS_NEXT_BIRTH_OFFSET = marksPageLayout.nextBirth.offset;
-const MARKS_FIRST_SLOT_OFFSET = marksPageLayout.firstSlot.offset;
-const MARKS_GENERATIONS_OFFSET = marksPageLayout.generations.offset;
+const MARKS_NEXT_OFFSET = generationsPageLayout.next.offset;
+const MARKS_NEXT_BIRTH_OFFSET = generationsPageLayout.nextBirth.offset;
+const MARKS_FIRST_SLOT_OFFSET = generationsPageLayout.firstSlot.offset;
+const MARKS_GENERATIONS_OFFSET = generationsPageLayout.generations.offset;
 
 /** More slots than any backlog of the smallest logs has; bounds what is believed of a file. */
 export const MARK_SLOTS_MAX = 1 << 24;
 
-export interface MarksPage {
+export interface GenerationsPage {
   readonly number: number;
   readonly birth: number;
 }
 
-const NO_PAGE: MarksPage = { number: 0, birth: 0 };
+const NO_PAGE: GenerationsPage = { number: 0, birth: 0 };
 
 /** A slot and the generation of its log. */
-export type MarkMap = ReadonlyMap<number, bigint>;
+export type AppliedGenerations = ReadonlyMap<number, bigint>;
 
 /** The marks with some raised. */
-export function raiseMarks(marks: BigUint64Array, raised: MarkMap): BigUint64Array {
+export function raiseGenerations(
+  marks: BigUint64Array,
+  raised: AppliedGenerations,
+): BigUint64Array {
   let slots = marks.length;
   for (const slot of raised.keys()) {
     assert(Number.isInteger(slot) && slot >= 0 && slot < MARK_SLOTS_MAX, "A slot is in range");
@@ -56,13 +59,13 @@ export function raiseMarks(marks: BigUint64Array, raised: MarkMap): BigUint64Arr
 }
 
 /** Writes the marks that the meta block has no room for; returns the first page of the chain. */
-export function writeMarkPages(sink: PageSink, marks: BigUint64Array): MarksPage {
+export function writeGenerationPages(sink: PageSink, marks: BigUint64Array): GenerationsPage {
   const each = (sink.pageSize - MARKS_GENERATIONS_OFFSET) / 8;
   let next = NO_PAGE;
   // From the last page to the first, for each names the one behind it.
-  const pages = Math.ceil((marks.length - META_MARKS_MAX) / each);
+  const pages = Math.ceil((marks.length - META_GENERATIONS_MAX) / each);
   for (let page = pages - 1; page >= 0; page--) {
-    const first = META_MARKS_MAX + page * each;
+    const first = META_GENERATIONS_MAX + page * each;
     const rows = Math.min(each, marks.length - first);
     const number = sink.begin();
     const { base, view } = sink;
@@ -82,14 +85,14 @@ export function writeMarkPages(sink: PageSink, marks: BigUint64Array): MarksPage
  * Reads the marks of one page of the chain into `marks` and returns the next page, or a string that
  * says what is wrong. `expected` is the slot with which the page has to begin.
  */
-export function readMarkPage(
+export function readGenerationPage(
   view: DataView,
   { rows, expected, marks }: {
     readonly rows: number;
     readonly expected: number;
     readonly marks: BigUint64Array;
   },
-): MarksPage | string {
+): GenerationsPage | string {
   if (getUint53(view, MARKS_FIRST_SLOT_OFFSET) !== expected) return "marks of other slots";
   if (MARKS_GENERATIONS_OFFSET + 8 * rows > view.byteLength) return "marks reach past the page";
   if (expected + rows > marks.length) return "more marks than the meta block says";

@@ -9,7 +9,7 @@ import type { Storage } from "./storage.ts";
  * directory, and nothing at all, are let pass: to the system both are ENOTDIR, ENOENT or EEXIST, which
  * tell nobody that a name is wrong.
  */
-export function refuseOtherThanDirectory(storage: Storage, path: string): void {
+export function requireDirectory(storage: Storage, path: string): void {
   for (let place = trimSlashes(path);;) {
     const status = storage.statusOrNull(place);
     if (status?.kind === "directory") return;

@@ -11,7 +11,7 @@ import { Aggregator } from "../../../src/counters/keyspace/mod.ts";
 import { Fold } from "../../../src/counters/worker/fold.ts";
 import { KeyspaceWriters } from "../../../src/counters/worker/keyspace_writers.ts";
 import { Worker } from "../../../src/counters/worker/mod.ts";
-import { SetAside } from "../../../src/counters/worker/set_aside.ts";
+import { Quarantine } from "../../../src/counters/worker/quarantine.ts";
 import { clockAt } from "../../support/fixed_clock.ts";
 import { overridden } from "../../support/overridden.ts";
 import { waitUntil } from "../../support/wait.ts";
@@ -61,7 +61,7 @@ Deno.test("A keyspace that a fold has refused once is refused to the end of that
   // first frame were lost for good.
   await withFolds(async (test) => {
     const clock = clockAt(0);
-    const aside = new SetAside(clock, noEvents);
+    const aside = new Quarantine(clock, noEvents);
     const writers = new KeyspaceWriters(test.storage, test.directory.paths.keyspaces);
     /** Folds one log; `meanwhile` happens after its first frame. Returns the number of recycled logs. */
     const foldLog = (slot: number, meanwhile = () => {}): number => {
@@ -151,9 +151,9 @@ Deno.test("A worker that finds a damaged branch while it rests sets the keyspace
     const mend = damagePages(pathOf(test, "k"), (page) => page[kindOffset] === keyBranchKind);
     const names: string[] = [];
     const events: Events = { report: (_level, event) => names.push(event) };
-    const surroundings = { clock: systemClock, events, metrics: new Metrics() };
+    const environment = { clock: systemClock, events, metrics: new Metrics() };
     const stop = new AbortController();
-    const running = new Worker(test.open(), surroundings).run(stop.signal);
+    const running = new Worker(test.open(), environment).run(stop.signal);
     await Promise.race([
       running,
       waitUntil("the keyspace to be set aside", () => names.includes("keyspace set aside")),

@@ -1,15 +1,15 @@
 /** The figures of a read server. */
 
-import type { Figure, Metrics } from "../../base/metrics.ts";
+import type { Metric, Metrics } from "../../base/metrics.ts";
 
-export class ReadFigures {
-  readonly bytesIn: Figure;
-  readonly bytesOut: Figure;
-  readonly connections: Figure;
-  readonly opened: Figure;
-  readonly overLimit: Figure;
-  readonly stalled: Figure;
-  readonly foreign: Figure;
+export class ReadMetrics {
+  readonly bytesIn: Metric;
+  readonly bytesOut: Metric;
+  readonly connections: Metric;
+  readonly opened: Metric;
+  readonly overLimit: Metric;
+  readonly stalled: Metric;
+  readonly foreign: Metric;
 
   constructor(metrics: Metrics) {
     this.bytesIn = metrics.counter("countd_bytes_total", "in");

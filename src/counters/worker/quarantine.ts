@@ -14,13 +14,13 @@ import { nameKey } from "./keyspace_writers.ts";
 const LOOK_AGAIN_MS = 30_000;
 
 /** What is wrong with one keyspace, so that the others can go on without it. */
-export type KeyspaceTrouble = CorruptError | OsError;
+export type KeyspaceFailure = CorruptError | OsError;
 
-export function isKeyspaceTrouble(error: unknown): error is KeyspaceTrouble {
+export function isKeyspaceFailure(error: unknown): error is KeyspaceFailure {
   return error instanceof CorruptError || isReadFailure(error) || isClosedToUs(error);
 }
 
-export class SetAside {
+export class Quarantine {
   readonly #logs = new Map<number, number>();
   readonly #keyspaces = new Map<string, number>();
   /** Sentences for people, and when they were last true. */
@@ -61,7 +61,7 @@ export class SetAside {
     this.#logs.set(slot, this.clock.nowMs());
   }
 
-  addKeyspace(name: Uint8Array, error: KeyspaceTrouble): void {
+  addKeyspace(name: Uint8Array, error: KeyspaceFailure): void {
     const key = nameKey(name);
     if (!this.#keyspaces.has(key)) {
       this.events.report("error", "keyspace set aside", {

@@ -35,7 +35,7 @@ export interface OpenSlot {
   readonly mapping: Mapping;
 }
 
-export class LogHead implements Disposable {
+export class LogProbe implements Disposable {
   readonly slot: number;
   readonly path: string;
   readonly file: StoredFile;
@@ -57,9 +57,9 @@ export class LogHead implements Disposable {
   }
 
   /** As `LogReader.open`, for who looks at what a log holds and not into it. */
-  static openHead(directory: DataDirectory, slot: number): LogHead | null {
+  static openProbe(directory: DataDirectory, slot: number): LogProbe | null {
     const opened = openSlot(directory, slot, HEAD_PAGE_BYTES);
-    return opened === null ? null : new LogHead(opened);
+    return opened === null ? null : new LogProbe(opened);
   }
 
   /** End of the frames that may be looked at: one atomic load. */

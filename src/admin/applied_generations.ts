@@ -7,7 +7,7 @@
 import { CorruptError } from "../base/errors.ts";
 import {
   type DataDirectory,
-  LogHead,
+  LogProbe,
   LogReader,
   pathOfSlot,
   scanLog,
@@ -24,7 +24,7 @@ import {
 const MARKS_RULE = 12;
 
 /** The greatest mark of each slot in any keyspace that can be read; a slot without a mark is left out. */
-export function greatestMarks(storage: Storage, keyspaces: string): Map<number, bigint> {
+export function greatestGenerations(storage: Storage, keyspaces: string): Map<number, bigint> {
   const greatest = new Map<number, bigint>();
   for (const { path } of listKeyspaces(storage, keyspaces)) {
     try {
@@ -41,11 +41,11 @@ export function greatestMarks(storage: Storage, keyspaces: string): Map<number, 
 }
 
 /** Every slot whose log is missing, or of an earlier use than a keyspace speaks of. Looks only. */
-export function checkMarks(directory: DataDirectory): Violation[] {
+export function checkAppliedGenerations(directory: DataDirectory): Violation[] {
   const { storage, paths } = directory;
   const violations: Violation[] = [];
   // First the marks: a claim raises the log before any fold can raise them.
-  for (const [slot, mark] of greatestMarks(storage, paths.keyspaces)) {
+  for (const [slot, mark] of greatestGenerations(storage, paths.keyspaces)) {
     const path = pathOfSlot(paths.logs, slot);
     const found = generationOf(directory, slot);
     if (found === "unknown" || (found !== "missing" && found >= mark)) continue;
@@ -64,7 +64,7 @@ export function checkMarks(directory: DataDirectory): Violation[] {
 
 function generationOf(directory: DataDirectory, slot: number): bigint | "missing" | "unknown" {
   const { storage, paths } = directory;
-  using head = LogHead.openHead(directory, slot);
+  using head = LogProbe.openProbe(directory, slot);
   if (head !== null) return head.capture()?.generation ?? "unknown";
   return storage.statusOrNull(pathOfSlot(paths.logs, slot)) === null ? "missing" : "unknown";
 }

@@ -1,18 +1,18 @@
 /** The figures of a writer. */
 
-import type { Figure, Metrics } from "../../base/metrics.ts";
+import type { Metric, Metrics } from "../../base/metrics.ts";
 import type { MessageFiller } from "./message_filler.ts";
 
-export class WriteFigures {
-  readonly accepted: Figure;
-  readonly refused: Figure;
-  readonly bytesIn: Figure;
-  readonly bytesOut: Figure;
-  readonly connections: Figure;
-  readonly opened: Figure;
-  readonly overLimit: Figure;
-  readonly stalled: Figure;
-  readonly foreign: Figure;
+export class WriteMetrics {
+  readonly accepted: Metric;
+  readonly refused: Metric;
+  readonly bytesIn: Metric;
+  readonly bytesOut: Metric;
+  readonly connections: Metric;
+  readonly opened: Metric;
+  readonly overLimit: Metric;
+  readonly stalled: Metric;
+  readonly foreign: Metric;
 
   constructor(readonly metrics: Metrics, readonly filler: MessageFiller) {
     this.accepted = metrics.counter("countd_increments_total", "accepted");

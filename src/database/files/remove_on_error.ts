@@ -3,7 +3,7 @@
 import type { Storage } from "../../file/mod.ts";
 
 /** Runs a step that makes these files. Where it throws they are removed, as far as they can be. */
-export function orRemove<Result>(
+export function removeOnError<Result>(
   storage: Storage,
   paths: readonly string[],
   step: () => Result,

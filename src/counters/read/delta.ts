@@ -7,7 +7,7 @@ import { HEAD_PAGE_BYTES } from "../commitlog/mod.ts";
 import { KeySums, type SumList } from "./key_sums.ts";
 import type { Overlay } from "./overlay.ts";
 
-export class Share {
+export class Delta {
   /** Frames below are in the sums. */
   indexedTo = HEAD_PAGE_BYTES;
   /** Offset of a batch that is not made of whole records: nothing behind it is read. */

@@ -11,20 +11,20 @@ import { PoolSurvey } from "./pool_survey.ts";
 
 const EVERY_MS = 5000;
 
-export class PoolFigures implements AsyncDisposable {
+export class PoolMetrics implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #kept: Promise<void>;
 
   constructor(
     readonly storage: Storage,
     readonly data: string,
-    readonly surroundings: { readonly metrics: Metrics; readonly clock: Clock },
+    readonly environment: { readonly metrics: Metrics; readonly clock: Clock },
   ) {
     this.#kept = this.#keep();
   }
 
   async #keep(): Promise<void> {
-    const { clock } = this.surroundings;
+    const { clock } = this.environment;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       // The directory may not be there yet, or be out of reach for a while.
@@ -49,7 +49,7 @@ export class PoolFigures implements AsyncDisposable {
   }
 
   async #look(survey: PoolSurvey): Promise<boolean> {
-    const { metrics } = this.surroundings;
+    const { metrics } = this.environment;
     try {
       const { logs, backlog } = await survey.take();
       for (const [state, count] of Object.entries(logs)) {

@@ -4,7 +4,7 @@
  */
 
 import type { DataDirectory } from "../commitlog/mod.ts";
-import type { Surroundings } from "./log_writer_options.ts";
+import type { Environment } from "./log_writer_options.ts";
 
 /** How often it is tried again. */
 const RETRY_MS = 50;
@@ -19,10 +19,10 @@ const sentences = {
 
 export type WaitReason = keyof typeof sentences;
 
-export class RoomWait {
+export class SpaceWait {
   #isWaiting = false;
 
-  constructor(readonly directory: DataDirectory, readonly surroundings: Surroundings) {}
+  constructor(readonly directory: DataDirectory, readonly environment: Environment) {}
 
   /** From the first pause until `end`. */
   get isWaiting(): boolean {
@@ -34,7 +34,7 @@ export class RoomWait {
    * `DirectoryFailedError` where the directory is marked failed: then nobody makes room any more.
    */
   async pause(reason: WaitReason, signal?: AbortSignal): Promise<void> {
-    const { clock, events, metrics } = this.surroundings;
+    const { clock, events, metrics } = this.environment;
     if (!this.#isWaiting) {
       this.#isWaiting = true;
       if (reason === "disk") metrics.gauge("countd_disk_full").value = 1;
@@ -49,7 +49,7 @@ export class RoomWait {
   end(): void {
     if (!this.#isWaiting) return;
     this.#isWaiting = false;
-    const { events, metrics } = this.surroundings;
+    const { events, metrics } = this.environment;
     metrics.gauge("countd_disk_full").value = 0;
     events.report("info", "writing goes on");
   }
