@@ -1,0 +1,303 @@
+/**
+ * The embedded engine: counters of a data directory in this process, without a server. Daemons, other
+ * processes and other engines may use the same directory at the same time.
+ */
+
+import { type Clock, systemClock } from "../base/clock.ts";
+import { UsageError } from "../base/errors.ts";
+import { type Events, noEvents } from "../base/events.ts";
+import { Metrics } from "../base/metrics.ts";
+import { type Storage, systemStorage } from "../file/mod.ts";
+import {
+  BACKLOG_BYTES_DEFAULT,
+  DataDirectory,
+  describeSelf,
+  type DirectorySizes,
+  POOL_LOGS_DEFAULT,
+} from "./commitlog/mod.ts";
+import { Reader } from "./read/mod.ts";
+import { checkKey, checkKeyspaceName } from "./wire/mod.ts";
+import { Worker } from "./worker/mod.ts";
+import { type Increment, LogWriter, RecordBatch, type SyncMode } from "./write/mod.ts";
+
+/** The name of a keyspace or a key: text is taken as UTF-8. 1 to 256 bytes, a key also 0, none NUL. */
+export type Name = string | Uint8Array;
+
+/** A signed 64-bit integer; a number must be a safe integer. */
+export type Count = bigint | number;
+
+/** One addition to one counter. */
+export interface CounterIncrement {
+  readonly keyspace: Name;
+  readonly key: Name;
+  /** What is added; 1 if it is left out. 0 changes nothing and makes no counter. */
+  readonly by?: Count;
+}
+
+/** A counter of a ranking. */
+export interface CounterRow {
+  /** The key as it was sent. */
+  readonly key: Uint8Array;
+  /** The key as text, with U+FFFD for what is not UTF-8. */
+  readonly name: string;
+  readonly value: bigint;
+}
+
+/** What `Counters.open` takes. */
+export interface CountersOptions {
+  /**
+   * When an increment counts as accepted: when it is durable (`always`), or when it is in the log and the
+   * system writes it to the disk in its own time (`os`). Default: `always`.
+   */
+  readonly sync?: "always" | "os";
+  /** Bytes of each commit log, for a new directory. Default: 16 MiB. */
+  readonly logSize?: number;
+  /** Bytes that all commit logs may take; appends wait for a fold beyond them. Default: 4 GiB. */
+  readonly backlogBytes?: number;
+  /** Is told what happens: recovered logs, full disks, folds. Default: nothing is reported. */
+  readonly events?: Events;
+  /** The disk. Default: the file system. */
+  readonly storage?: Storage;
+  /** The time. Default: the system's. */
+  readonly clock?: Clock;
+}
+
+interface OpenWriter {
+  readonly writer: LogWriter;
+  readonly directory: DataDirectory;
+}
+
+const FOLD_LOCK_TIMEOUT_MS = 30_000;
+
+const utf8 = new TextEncoder();
+const utf8Text = new TextDecoder();
+
+/**
+ * Counters of one data directory.
+ *
+ * ```ts
+ * import { Counters } from "@countd/countd/counters";
+ *
+ * await using counters = await Counters.open(Deno.makeTempDirSync() + "/counters");
+ * await counters.increment("visits", "/about", 2);
+ * await counters.batch([{ keyspace: "visits", key: "/" }, { keyspace: "visits", key: "/", by: 40n }]);
+ * for (const { name, value } of await counters.top("visits", { length: 10 })) {
+ *   console.log(name, value); // "/" 41n, "/about" 2n
+ * }
+ * await counters.fold();
+ * ```
+ */
+export class Counters implements AsyncDisposable {
+  readonly #directory: DataDirectory;
+  readonly #reader: Reader;
+  readonly #environment: {
+    readonly clock: Clock;
+    readonly events: Events;
+    readonly metrics: Metrics;
+  };
+  readonly #options: { readonly sync: SyncMode; readonly backlogBytes: number };
+  /** Started by the first increment, and again by the first one after a fold. */
+  #writer: Promise<OpenWriter> | null = null;
+  /** Appends, folds and the end happen one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+
+  private constructor(directory: DataDirectory, options: CountersOptions) {
+    const { clock = systemClock, events = noEvents } = options;
+    this.#directory = directory;
+    this.#environment = { clock, events, metrics: new Metrics() };
+    this.#options = {
+      sync: options.sync ?? "always",
+      backlogBytes: options.backlogBytes ?? BACKLOG_BYTES_DEFAULT,
+    };
+    this.#reader = new Reader(directory, { stale: false, clock, events });
+  }
+
+  /**
+   * Opens a data directory, and makes it if it does not exist. Throws `UsageError` for a size that does not
+   * fit the directory, `CorruptError` for a damaged control file, and `OsError` of the file system.
+   */
+  static open(directory: string, options: CountersOptions = {}): Promise<Counters> {
+    const storage = options.storage ?? systemStorage();
+    const wanted: Partial<DirectorySizes> = options.logSize === undefined
+      ? {}
+      : { logSize: options.logSize };
+    const self = describeSelf(storage);
+    const opened = DataDirectory.openOrCreate(storage, directory, { wanted, self });
+    return Promise.resolve(new Counters(opened, options));
+  }
+
+  /**
+   * Adds to one counter. When it resolves, the increment is accepted as `sync` says, and every later read
+   * sees it. Throws `UsageError` for a name or a count that cannot be, and `DirectoryFailedError` after a
+   * failed sync.
+   */
+  increment(keyspace: Name, key: Name, by: Count = 1n): Promise<void> {
+    return this.batch([{ keyspace, key, by }]);
+  }
+
+  /**
+   * Adds to many counters with one sync. Names and counts are checked before anything is written. Throws
+   * as `increment`; after a failed sync some of the increments may count.
+   */
+  async batch(increments: Iterable<CounterIncrement>): Promise<void> {
+    const checked = [...increments].map((one) => this.#check(one)).filter(({ by }) => by !== 0n);
+    if (checked.length === 0) return;
+    const { writer, position } = await this.#inTurn(() => this.#append(checked));
+    await writer.whenDurable(position);
+  }
+
+  /**
+   * Counters by rank: the greatest value first, equal values in the order of their keys' bytes. `offset` is
+   * the rank of the first row (0), `length` the number of rows at most (10). An unknown keyspace has none.
+   */
+  async top(
+    keyspace: Name,
+    { offset = 0, length = 10 }: { readonly offset?: number; readonly length?: number } = {},
+  ): Promise<CounterRow[]> {
+    this.#requireOpen();
+    const name = bytesOf(keyspace);
+    const rows: CounterRow[] = [];
+    while (rows.length < length) {
+      const range = { offset: offset + rows.length, length: length - rows.length };
+      const page = await this.#reader.page(name, range);
+      for (const { key, value } of page.rows) rows.push({ key, name: utf8Text.decode(key), value });
+      if (page.rows.length === 0) break;
+    }
+    return rows;
+  }
+
+  /** The value of a counter, or null if there is no such counter. */
+  async get(keyspace: Name, key: Name): Promise<bigint | null> {
+    this.#requireOpen();
+    return await this.#reader.value(bytesOf(keyspace), bytesOf(key));
+  }
+
+  /** The rank of a counter, 0 for the first one, or null if there is no such counter. */
+  async rank(keyspace: Name, key: Name): Promise<number | null> {
+    this.#requireOpen();
+    return (await this.#reader.key(bytesOf(keyspace), bytesOf(key)))?.rank ?? null;
+  }
+
+  /**
+   * Folds everything that was accepted into the keyspace files, and makes its logs free. A directory
+   * without a `countd worker` needs it before the backlog is full. Throws `BusyError` if another process
+   * folds for longer than 30 s or the disk is full, and `CorruptError` if a damaged log remains.
+   */
+  async fold(): Promise<void> {
+    await this.#inTurn(async () => {
+      await this.#stopWriter();
+      using directory = this.#openAgain();
+      await new Worker(directory, this.#environment).runOnce({
+        signal: new AbortController().signal,
+        lockTimeoutMs: FOLD_LOCK_TIMEOUT_MS,
+      });
+    });
+  }
+
+  /** Makes everything durable and gives the directory back. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return;
+    await this.#inTurn(async () => {
+      this.#isClosed = true;
+      try {
+        await this.#stopWriter();
+      } finally {
+        this.#reader[Symbol.dispose]();
+        this.#directory.close();
+      }
+    });
+  }
+
+  async #append(
+    increments: readonly Increment[],
+  ): Promise<{ readonly writer: LogWriter; readonly position: number }> {
+    const writer = await this.#startedWriter();
+    const batch = new RecordBatch(increments);
+    while (true) {
+      const hasCapacity = writer.append(batch);
+      if (batch.isDone) break;
+      if (!hasCapacity || batch.filledRecords === 0) await writer.rotate();
+    }
+    return { writer, position: writer.position };
+  }
+
+  async #startedWriter(): Promise<LogWriter> {
+    const started = this.#writer ??= this.#startWriter();
+    try {
+      return (await started).writer;
+    } catch (error) {
+      this.#writer = null;
+      throw error;
+    }
+  }
+
+  /** A writer with an opening of its own, because it holds the daemons' lock for as long as it lives. */
+  async #startWriter(): Promise<OpenWriter> {
+    const directory = this.#openAgain();
+    try {
+      const writer = await LogWriter.start(directory, {
+        ...this.#options,
+        syncIntervalMs: 1000,
+        logs: POOL_LOGS_DEFAULT,
+        sealAfterMs: 1000,
+      }, this.#environment);
+      // The next increment throws it.
+      writer.failed.catch(() => {});
+      return { writer, directory };
+    } catch (error) {
+      directory.close();
+      throw error;
+    }
+  }
+
+  async #stopWriter(): Promise<void> {
+    const open = await this.#writer;
+    this.#writer = null;
+    if (open === null) return;
+    using _directory = open.directory;
+    await open.writer.stop();
+  }
+
+  #openAgain(): DataDirectory {
+    const { storage, paths } = this.#directory;
+    return DataDirectory.open(storage, paths.data, { self: describeSelf(storage) });
+  }
+
+  #inTurn<Result>(action: () => Promise<Result>): Promise<Result> {
+    this.#requireOpen();
+    const result = this.#turn.then(() => {
+      this.#requireOpen();
+      return action();
+    });
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw new UsageError("The counters are closed: open them again");
+  }
+
+  #check({ keyspace, key, by = 1n }: CounterIncrement): Increment {
+    const { sizes } = this.#directory;
+    const checked = { keyspace: bytesOf(keyspace), key: bytesOf(key), by: countOf(by) };
+    checkKeyspaceName(checked.keyspace, sizes.keyspaceSize);
+    checkKey(checked.key, sizes.keySize);
+    return checked;
+  }
+}
+
+function bytesOf(name: Name): Uint8Array {
+  return typeof name === "string" ? utf8.encode(name) : name;
+}
+
+function countOf(count: Count): bigint {
+  if (typeof count === "number" && !Number.isSafeInteger(count)) {
+    throw new UsageError(`${count} is not a safe integer: write it as a bigint`);
+  }
+  const exact = BigInt(count);
+  if (BigInt.asIntN(64, exact) !== exact) {
+    throw new UsageError(`${exact} does not fit a signed 64-bit integer`);
+  }
+  return exact;
+}

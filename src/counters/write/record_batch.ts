@@ -1,0 +1,62 @@
+/** Increments of this process as records of a log: what the embedded engine appends. */
+
+import { BATCH_KEYSPACES_MAX, encodeCounter, encodeDefinition, recordBytes } from "../wire/mod.ts";
+import type { BatchFiller } from "../commitlog/mod.ts";
+
+/** One addition to one counter. Names are checked before. */
+export interface Increment {
+  readonly keyspace: Uint8Array;
+  readonly key: Uint8Array;
+  /** A signed 64-bit integer. */
+  readonly by: bigint;
+}
+
+/** Fills one frame after the other, until all increments are in a log. */
+export class RecordBatch implements BatchFiller {
+  readonly #increments: readonly Increment[];
+  /** First increment of the last frame, and the first one that no frame has yet. */
+  #from = 0;
+  #next = 0;
+
+  constructor(increments: readonly Increment[]) {
+    this.#increments = increments;
+  }
+
+  get isDone(): boolean {
+    return this.#next === this.#increments.length;
+  }
+
+  get filledRecords(): number {
+    return this.#next - this.#from;
+  }
+
+  fill(frame: Uint8Array, start: number, end: number): number {
+    const numbers = new Map<string, number>();
+    this.#from = this.#next;
+    let at = start;
+    for (; this.#next < this.#increments.length; this.#next++) {
+      const { keyspace: name, key, by } = this.#increments[this.#next] as Increment;
+      const text = nameText(name);
+      const known = numbers.get(text);
+      const bytes = recordBytes(key.length) + (known === undefined ? recordBytes(name.length) : 0);
+      if (at + bytes > end) break;
+      const number = known ?? numbers.size;
+      if (known === undefined) {
+        if (number === BATCH_KEYSPACES_MAX) break;
+        at = encodeDefinition(frame, at, { number, name });
+        numbers.set(text, number);
+      }
+      at = encodeCounter(frame, at, { keyspace: number, key, increment: by });
+    }
+    return at;
+  }
+
+  takeBack(): void {
+    this.#next = this.#from;
+  }
+}
+
+/** Any bytes as text, one character a byte. */
+function nameText(name: Uint8Array): string {
+  return String.fromCharCode(...name);
+}
