@@ -217,6 +217,15 @@ export function readMetaBlocks(file: StoredFile, into: Uint8Array): MetaBlocks {
   return decodeMetaBlocks(into, file.path);
 }
 
+/** The transaction that the block at `offset` says it holds, whatever else is in it; −1 at the end. */
+export function readTransaction(file: StoredFile, offset: number): number {
+  const bytes = file.read(transactionBytes, offset + META_TRANSACTION_OFFSET);
+  return bytes < transactionBytes.length ? -1 : getUint53(transactionView, 0);
+}
+
+const transactionBytes = new Uint8Array(metaLayout.transaction.size);
+const transactionView = new DataView(transactionBytes.buffer);
+
 export function decodeMetaBlocks(bytes: Uint8Array, path: string): MetaBlocks {
   const metas: Meta[] = [];
   const problems: { block: number; problem: string }[] = [];

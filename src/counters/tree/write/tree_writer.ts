@@ -33,6 +33,7 @@ import {
   type MetaBlocks,
   metaOffsets,
   readMetaBlocks,
+  readTransaction,
 } from "../pages/meta.ts";
 import { pageSizeIsLegal } from "../pages/page.ts";
 import { PageSink } from "../pages/page_sink.ts";
@@ -55,8 +56,6 @@ interface Transaction {
   readonly meta: Meta;
   readonly marks: BigUint64Array;
 }
-
-const metaScratch = new Uint8Array(META_BYTES);
 
 export class TreeWriter {
   readonly #file: StoredFile;
@@ -140,7 +139,11 @@ export class TreeWriter {
 
   /** Whether the file still says what this writer left in it. Throws `CorruptError` and `OsError`. */
   isUnchanged(): boolean {
-    return readMetaBlocks(this.#file, metaScratch).newest.transaction === this.transaction;
+    const [first] = metaOffsets(this.transaction);
+    if (readTransaction(this.#file, first) === this.transaction) return true;
+    // Only that copy may be damaged.
+    return readMetaBlocks(this.#file, new Uint8Array(META_BYTES)).newest.transaction ===
+      this.transaction;
   }
 
   /** The greatest generation of a log slot that is in the counters; 0 when none is. */
