@@ -12,6 +12,7 @@
 
 import { assert } from "../../base/assert.ts";
 import { KeyedHash, PROBES_MAX } from "../../base/keyed_hash.ts";
+import { mapKey } from "../../base/map_key.ts";
 import { ENTRY_HIGH_WORD, ENTRY_KEY_WORD, ENTRY_LENGTH_MASK, ENTRY_LOW_WORD } from "../tree/mod.ts";
 import {
   BadRecordError,
@@ -199,7 +200,7 @@ export class Aggregator {
   }
 
   #numberOf(name: Uint8Array): number {
-    const text = String.fromCharCode(...name);
+    const text = mapKey(String.fromCharCode(...name));
     const known = this.#numbers.get(text);
     if (known !== undefined) return known;
     const number = this.#keyspaces.length;

@@ -5,6 +5,7 @@
 
 import { CorruptError } from "../../base/errors.ts";
 import { type DataDirectory, HEAD_PAGE_BYTES } from "../commitlog/mod.ts";
+import { mapKey } from "../../base/map_key.ts";
 import { compareNames, listKeyspaces, SnapshotLostError } from "../keyspace/mod.ts";
 import { StoredKeyspace } from "./keyspace_file.ts";
 import { TooManyChanges } from "./keyspace_view.ts";
@@ -57,14 +58,14 @@ export function listTotals(
     throw error;
   };
   for (const { name } of listKeyspaces(storage, paths.keyspaces, refuse)) {
-    names.set(String.fromCharCode(...name), name);
+    names.set(nameKey(name), name);
   }
   const sorted = [...names.values()].sort(compareNames);
   const rows = sorted
     .filter((name) => compareNames(name, after) > 0)
     .slice(0, TOTALS_MAX)
     .map((name) => {
-      const shares = pending.get(String.fromCharCode(...name))?.shares;
+      const shares = pending.get(nameKey(name))?.shares;
       return { name, counters: countersOf(sources, name, shares) };
     });
   return { total: sorted.length, rows };
@@ -76,7 +77,7 @@ function readPending(watch: LogWatch, changedKeysMax: number, into: Map<string, 
     if (!watched.isPending) continue;
     const found = readLog(watched, changedKeysMax - keys);
     for (const { name, sums } of found) {
-      const key = String.fromCharCode(...name);
+      const key = nameKey(name);
       let entry = into.get(key);
       if (entry === undefined) into.set(key, entry = { name, shares: new Map() });
       entry.shares.set(watched.slot, { generation: watched.capture!.generation, sums });
@@ -95,7 +96,7 @@ function readLog(
   const walk = new RecordWalk({
     choose(words, at, length) {
       const name = new Uint8Array(words.buffer, words.byteOffset + at * 4, length).slice();
-      const key = String.fromCharCode(...name);
+      const key = nameKey(name);
       let entry = found.get(key);
       if (entry === undefined) found.set(key, entry = { name, sums: new KeySums() });
       return entry.sums;
@@ -140,4 +141,8 @@ function countersOf(
       if (!(error instanceof SnapshotLostError)) throw error;
     }
   }
+}
+
+function nameKey(name: Uint8Array): string {
+  return mapKey(String.fromCharCode(...name));
 }

@@ -6,13 +6,14 @@
 import { type Events, noEvents } from "../../base/events.ts";
 import { printableName } from "../../base/printable.ts";
 import type { OpenFileSystem, Storage } from "../../file/mod.ts";
+import { mapKey } from "../../base/map_key.ts";
 import { keyspacePath, KeyspaceWriter } from "../keyspace/mod.ts";
 
 const OPEN_MAX = 128;
 
-/** Bytes as a text of the same length: a key for maps, whatever the bytes are. */
+/** A key for maps, whatever the bytes are. */
 export function nameKey(name: Uint8Array): string {
-  return String.fromCharCode(...name);
+  return mapKey(String.fromCharCode(...name));
 }
 
 export class KeyspaceWriters {

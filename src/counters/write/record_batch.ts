@@ -1,5 +1,6 @@
 /** Increments of this process as records of a log: what the embedded engine appends. */
 
+import { mapKey } from "../../base/map_key.ts";
 import { BATCH_KEYSPACES_MAX, encodeCounter, encodeDefinition, recordBytes } from "../wire/mod.ts";
 import type { BatchFiller } from "../commitlog/mod.ts";
 
@@ -56,7 +57,7 @@ export class RecordBatch implements BatchFiller {
   }
 }
 
-/** Any bytes as text, one character a byte. */
+/** A key for maps, whatever the bytes are. */
 function nameText(name: Uint8Array): string {
-  return String.fromCharCode(...name);
+  return mapKey(String.fromCharCode(...name));
 }

@@ -1,6 +1,9 @@
 /** The map itself, and how much text it holds. Keys such as `__proto__` are keys like any other. */
 
+import { mapKey, textOfMapKey } from "../../base/map_key.ts";
+
 export class ValueMap {
+  /** By `mapKey`. */
   readonly #values = new Map<string, string>();
   #units = 0;
 
@@ -14,16 +17,17 @@ export class ValueMap {
   }
 
   get(key: string): string | undefined {
-    return this.#values.get(key);
+    return this.#values.get(mapKey(key));
   }
 
   set(key: string, value: string): void {
-    const before = this.#values.get(key);
+    const held = mapKey(key);
+    const before = this.#values.get(held);
     this.#units += value.length - (before === undefined ? -key.length : before.length);
-    this.#values.set(key, value);
+    this.#values.set(held, value);
   }
 
-  entries(): MapIterator<[string, string]> {
-    return this.#values.entries();
+  entries(): IteratorObject<[string, string], undefined> {
+    return this.#values.entries().map(([key, value]) => [textOfMapKey(key), value]);
   }
 }
