@@ -62,6 +62,12 @@ export interface CountersOptions {
   readonly clock?: Clock;
 }
 
+interface Appended {
+  readonly writer: LogWriter;
+  readonly position: number;
+  readonly isFull: boolean;
+}
+
 interface OpenWriter {
   readonly writer: LogWriter;
   readonly directory: DataDirectory;
@@ -143,7 +149,7 @@ export class Counters implements AsyncDisposable {
   async batch(increments: Iterable<CounterIncrement>): Promise<void> {
     const checked = [...increments].map((one) => this.#check(one)).filter(({ by }) => by !== 0n);
     if (checked.length === 0) return;
-    const { writer, position } = await this.#inTurn(() => this.#append(checked));
+    const { writer, position } = await this.#append(checked);
     await writer.whenDurable(position);
   }
 
@@ -209,17 +215,31 @@ export class Counters implements AsyncDisposable {
     });
   }
 
-  async #append(
-    increments: readonly Increment[],
-  ): Promise<{ readonly writer: LogWriter; readonly position: number }> {
-    const writer = await this.#startedWriter();
+  /** Appends all of a batch; returns the writer and the position behind its last frame. */
+  async #append(increments: readonly Increment[]): Promise<Appended> {
     const batch = new RecordBatch(increments);
     while (true) {
-      const hasCapacity = writer.append(batch);
-      if (batch.isDone) break;
-      if (!hasCapacity || batch.filledRecords === 0) await writer.rotate();
+      const step = await this.#inTurn(() => this.#appendOnce(batch));
+      if (batch.isDone) return step;
+      if (step.isFull) await this.#rotate(step.writer);
     }
-    return { writer, position: writer.position };
+  }
+
+  async #appendOnce(batch: RecordBatch): Promise<Appended> {
+    const writer = await this.#startedWriter();
+    const hasCapacity = writer.append(batch);
+    const isFull = !hasCapacity || batch.filledRecords === 0;
+    return { writer, position: writer.position, isFull };
+  }
+
+  /** Waits for the next log outside of the turn, so that a fold can make one free. */
+  async #rotate(writer: LogWriter): Promise<void> {
+    try {
+      await writer.rotate();
+    } catch (error) {
+      // A fold stopped this writer; the next append starts another one.
+      if ((await this.#writer)?.writer === writer) throw error;
+    }
   }
 
   async #startedWriter(): Promise<LogWriter> {

@@ -90,3 +90,22 @@ Deno.test("Names and counts that cannot be are refused before anything is writte
     await assertRejects(() => counters.get("k", "good"), UsageError, "closed");
   });
 });
+
+Deno.test("A batch that waits for a free log goes on when the same program folds", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    const backlog = { logSize: 65_536, backlogBytes: 8 * 65_536, sync: "os" } as const;
+    await using counters = await Counters.open(directory, backlog);
+    const increments = Array.from({ length: 40_000 }, (_, index) => {
+      return { keyspace: "k", key: `a key of some length ${index % 7}` };
+    });
+    let isAccepted = false;
+    const accepted = counters.batch(increments).then(() => isAccepted = true);
+    while (!isAccepted) await counters.fold();
+    await accepted;
+    let sum = 0n;
+    for (const { value } of await counters.top("k")) sum += value;
+    assertEquals(sum, 40_000n);
+    await counters.fold();
+    checkData(directory, { labels: false });
+  });
+});

@@ -57,7 +57,7 @@ export function codedTestNames(source: SourceFile): string[] {
 }
 
 /** A name in backticks that looks like a file or a symbol of this project. */
-const FILE_NAME = /^[\w./*-]*\w\.(?:ts|md|wat|py|sh)$/;
+const FILE_NAME = /^[\w./*-]*[\w*]\.(?:ts|md|wat|py|sh)$/;
 const SYMBOL =
   /^#?(?:[a-z]\w*\.)*(?:[a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*|[A-Z]+_[A-Z_\d]+)(?:\(\))?$/;
 
