@@ -97,8 +97,8 @@ function inspectAof(storage: Storage, path: string, file: StoredFile): AofInspec
     checkpointMark: bigintOrNull(inspection.checkpointMark),
     pendingBytes: bigintOrNull(inspection.pendingBytes),
     pageSize: BigInt(storage.pageSize),
-    upperSize: side?.speaksOfFile ? BigInt(side.upperSize) : null,
-    publishedSize: side?.speaksOfFile ? BigInt(side.publishedSize) : null,
+    upperSize: side?.describesFile ? BigInt(side.upperSize) : null,
+    publishedSize: side?.describesFile ? BigInt(side.publishedSize) : null,
     allocatedBytes: BigInt(status.allocatedBytes),
     mode: octal(status.mode),
   };

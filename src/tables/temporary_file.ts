@@ -19,7 +19,7 @@ export const VALUE_MODE = 0o600;
 export const DIRECTORY_MODE = 0o700;
 
 /** How often a writer starts again when a sweeper caught its file in the moment before the lock. */
-const BIRTHS_MAX = 100;
+const ATTEMPTS_MAX = 100;
 
 /** A complete value without a name. Removed at the end of its scope unless it was published. */
 export class TemporaryFile implements Disposable {
@@ -75,7 +75,7 @@ export function writeTemporary(
   directory: string,
   { value, sync }: { readonly value: Uint8Array; readonly sync: boolean },
 ): TemporaryFile {
-  const file = bear(storage, `${directory}/${TEMPORARY_DIRECTORY}`);
+  const file = createLocked(storage, `${directory}/${TEMPORARY_DIRECTORY}`);
   const temporary = new TemporaryFile(storage, file);
   try {
     storage.reach("table.write.before");
@@ -91,8 +91,8 @@ export function writeTemporary(
 }
 
 /** A new file whose lock is ours and whose name still leads to it. */
-function bear(storage: Storage, directory: string): StoredFile {
-  for (let births = 0; births < BIRTHS_MAX; births++) {
+function createLocked(storage: Storage, directory: string): StoredFile {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const path = `${directory}/${newTemporaryName()}`;
     const file = openNew(storage, path, directory);
     let ours = false;

@@ -17,7 +17,7 @@ import {
 } from "../../src/aof/mod.ts";
 import { Marks } from "../../src/aof/marks/marks.ts";
 import type { Mapping, StoredFile } from "../../src/file/mod.ts";
-import { cleanBehind } from "../../src/aof/file/parts.ts";
+import { restoreTailMark } from "../../src/aof/file/parts.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { littleEndian, tailMark } from "./support.ts";
 
@@ -134,7 +134,7 @@ function cleanAndWatch(state: Uint8Array, size: number, magic: Magic): void {
   const { bytes } = recorder;
   const marks = new Marks(bytes, magic);
   recorder.start();
-  cleanBehind(size, {
+  restoreTailMark(size, {
     region: {
       bytes,
       fileSize: state.length,

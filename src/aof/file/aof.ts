@@ -31,7 +31,7 @@ import {
 } from "../tail/subscriptions.ts";
 import type { Consumer, Tailer, TailSource } from "../tail/tailer.ts";
 
-/** Asked to make the file longer than `neededBytes`; see `Aof.onLowRoom`. */
+/** Asked to make the file longer than `neededBytes`; see `Aof.onLowCapacity`. */
 export type LowCapacityFunc = (aof: Aof, neededBytes: number) => void;
 
 export class Aof implements TailSource, Disposable, AsyncDisposable {
@@ -207,8 +207,8 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * Sets who is told when fewer than `headroom` bytes are left in the file, once until it was extended.
    * The function must return at once and extend later.
    */
-  onLowRoom(headroom: number, lowRoom: LowCapacityFunc | null): void {
-    this.#appender.onLowRoom(headroom, lowRoom && ((needed) => lowRoom(this, needed)));
+  onLowCapacity(headroom: number, lowCapacity: LowCapacityFunc | null): void {
+    this.#appender.onLowCapacity(headroom, lowCapacity && ((needed) => lowCapacity(this, needed)));
   }
 
   #startOrStop(): void {

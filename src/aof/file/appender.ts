@@ -41,12 +41,12 @@ export class Appender {
   #bytes: Uint8Array;
   #size: number;
   /** End of the data that fits into the file as it is; -1 while nothing may be written. */
-  #room = -1;
+  #writableEnd = -1;
   #isOpen = true;
   /** Where the file is asked to be extended ahead of the writes. */
   #lowWater = Infinity;
   #headroom = 0;
-  #lowRoom: ((neededBytes: number) => void) | null = null;
+  #lowCapacity: ((neededBytes: number) => void) | null = null;
   #isAppending = false;
   #isExtending = false;
 
@@ -76,13 +76,13 @@ export class Appender {
   /** Takes writes from now on. */
   start(): void {
     this.#isOpen = true;
-    this.#setRoom();
+    this.#setWritableEnd();
   }
 
   /** Takes no more. The memory may go away. */
   stop(): void {
     this.#isOpen = false;
-    this.#room = -1;
+    this.#writableEnd = -1;
     this.#lowWater = Infinity;
   }
 
@@ -96,7 +96,7 @@ export class Appender {
     const begin = this.#size;
     const { length } = bytes;
     const end = begin + length;
-    if (end > this.#room || length === 0) this.#makeRoomToWrite(length, blocking);
+    if (end > this.#writableEnd || length === 0) this.#ensureCapacityToWrite(length, blocking);
     const marks = this.#marks;
     if (marks === null) {
       this.#bytes.set(bytes, begin);
@@ -118,25 +118,25 @@ export class Appender {
     }
     const begin = this.#size;
     const limit = begin + reserve;
-    if (limit > this.#room) this.#makeRoom(reserve, blocking);
+    if (limit > this.#writableEnd) this.#ensureCapacity(reserve, blocking);
     const marks = reserve === 0 ? null : this.#marks;
     const event = this.#event;
     // Nothing else may be written while the function is at work.
-    this.#room = -1;
+    this.#writableEnd = -1;
     this.#isAppending = true;
     let used = 0;
     try {
       if (marks !== null) marks.begin(limit, reserve);
       event.reset(begin, limit);
-      used = heldTo(fill(event), reserve);
+      used = clamp(fill(event), reserve);
       if (marks !== null && used === reserve) marks.commit(limit);
       else if (marks !== null && used > 0) marks.shorten(limit, begin + used);
     } finally {
       this.#isAppending = false;
       if (marks !== null && used < reserve) {
-        marks.takeBack(begin + used, limit, this.#region.fileSize, this.#storeAtOnce);
+        marks.rollBack(begin + used, limit, this.#region.fileSize, this.#storeAtOnce);
       }
-      if (this.#isOpen) this.#room = this.#region.fileSize - this.markSize;
+      if (this.#isOpen) this.#writableEnd = this.#region.fileSize - this.markSize;
     }
     if (used > 0) this.#advance(begin + used);
     return used;
@@ -149,19 +149,19 @@ export class Appender {
     stats.writtenBytes += size - this.#size;
     this.#size = size;
     if (this.#published !== null) this.#published.store(size);
-    if (size > this.#lowWater) this.#tellLowRoom(size);
+    if (size > this.#lowWater) this.#tellLowCapacity(size);
     if (this.#subscriptions.size !== 0) this.#subscriptions.wake();
   }
 
-  #makeRoomToWrite(length: number, blocking: boolean): void {
+  #ensureCapacityToWrite(length: number, blocking: boolean): void {
     this.throwIfAppending("write to");
     this.#throwIfRefused("write to");
     if (length === 0) throw new ErrShortBuffer(`Cannot write no bytes to ${this.#parts.path}`);
-    this.#makeRoom(length, blocking);
+    this.#ensureCapacity(length, blocking);
   }
 
   /** Everything that may stand in the way of a write; returns when `length` bytes fit. */
-  #makeRoom(length: number, blocking: boolean): void {
+  #ensureCapacity(length: number, blocking: boolean): void {
     this.throwIfAppending("write to");
     this.#throwIfRefused("write to");
     const { path } = this.#parts;
@@ -175,7 +175,7 @@ export class Appender {
     if (needed <= this.#region.fileSize) return;
     if (!blocking || this.#isExtending) {
       this.fileStats.wouldBlocks++;
-      if (!this.#isExtending) this.#tellLowRoom(needed);
+      if (!this.#isExtending) this.#tellLowCapacity(needed);
       throw new ErrWouldBlock(
         `Writing ${length} bytes at ${this.#size} of ${path} would wait for its extension`,
       );
@@ -205,12 +205,12 @@ export class Appender {
     this.fileStats.extensionsAhead++;
   }
 
-  /** See `Aof.onLowRoom`. */
-  onLowRoom(headroom: number, lowRoom: ((neededBytes: number) => void) | null): void {
+  /** See `Aof.onLowCapacity`. */
+  onLowCapacity(headroom: number, lowCapacity: ((neededBytes: number) => void) | null): void {
     this.#headroom = headroom;
-    this.#lowRoom = lowRoom;
-    if (this.#isOpen) this.#setRoom();
-    if (this.#size > this.#lowWater) this.#tellLowRoom(this.#size);
+    this.#lowCapacity = lowCapacity;
+    if (this.#isOpen) this.#setWritableEnd();
+    if (this.#size > this.#lowWater) this.#tellLowCapacity(this.#size);
   }
 
   throwIfAppending(what: string): void {
@@ -229,24 +229,24 @@ export class Appender {
     } finally {
       this.#isExtending = false;
     }
-    this.#setRoom();
+    this.#setWritableEnd();
   }
 
-  #setRoom(): void {
+  #setWritableEnd(): void {
     const { fileSize } = this.#region;
-    this.#room = fileSize - this.markSize;
-    assert(this.#size <= this.#room, "There is a file under the data and its mark");
-    const tells = this.#lowRoom !== null && fileSize < this.#geometry.sizeUpper;
-    this.#lowWater = tells ? this.#room - this.#headroom : Infinity;
+    this.#writableEnd = fileSize - this.markSize;
+    assert(this.#size <= this.#writableEnd, "There is a file under the data and its mark");
+    const tells = this.#lowCapacity !== null && fileSize < this.#geometry.sizeUpper;
+    this.#lowWater = tells ? this.#writableEnd - this.#headroom : Infinity;
   }
 
-  #tellLowRoom(neededBytes: number): void {
+  #tellLowCapacity(neededBytes: number): void {
     this.#lowWater = Infinity;
-    this.#lowRoom?.(neededBytes);
+    this.#lowCapacity?.(neededBytes);
   }
 }
 
-function heldTo(used: number, reserve: number): number {
+function clamp(used: number, reserve: number): number {
   if (!(used > 0)) return 0;
   return Math.min(Math.trunc(used), reserve);
 }

@@ -132,10 +132,10 @@ export class Durability {
   /** The file is durably named with the first sync: what is in it is not durable without a name. */
   #syncName(): void {
     const { file } = this.#region;
-    if (this.#naming === "settled" || file === null || this.#storage === null) return;
+    if (this.#naming === "ensured" || file === null || this.#storage === null) return;
     if (this.#naming === "made") this.#storage.syncDirectory(directoryOf(file.path));
     else syncName(this.#storage, file.path);
-    this.#naming = "settled";
+    this.#naming = "ensured";
   }
 
   #syncCounters(): Timed {

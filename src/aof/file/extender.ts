@@ -40,7 +40,7 @@ export class Extender {
     if (aof.state !== FileState.Opened || aof.isReadOnly || aof.isAnonymous()) return;
     this.#paces.set(aof, { sizeBytes: aof.size, atMs: this.#clock.nowMs() });
     const { growthStep } = aof.geometry;
-    aof.onLowRoom(growthStep / 2, (_, neededBytes) => this.#want(aof, neededBytes));
+    aof.onLowCapacity(growthStep / 2, (_, neededBytes) => this.#want(aof, neededBytes));
   }
 
   forget(aof: Aof): void {
@@ -80,7 +80,7 @@ export class Extender {
     const enough = Math.max(neededBytes, aof.size) + aheadBytes;
     const stepped = Math.ceil(enough / growthStep) * growthStep;
     aof.extend(Math.min(stepped, sizeUpper));
-    aof.onLowRoom(aheadBytes / 2, (_, needed) => this.#want(aof, needed));
+    aof.onLowCapacity(aheadBytes / 2, (_, needed) => this.#want(aof, needed));
   }
 
   /** Twice the bytes of one horizon at the pace since the last time. */

@@ -14,10 +14,10 @@ export function finishFile(parts: Parts, size: number, becomesFinished: () => vo
     errorsDuration: stats.finishErrorsDur,
   }, () => {
     storage?.reach("aof.finish.mark.before");
-    marks?.finish(size);
+    marks?.placeCheckpoint(size);
     becomesFinished();
     storage?.reach("aof.finish.mark.after");
-    region.cut(marks === null ? size : size + MARK_SIZE);
+    region.truncate(marks === null ? size : size + MARK_SIZE);
     storage?.reach("aof.finish.cut.after");
     region.chmod(readMode);
     storage?.reach("aof.finish.chmod.after");

@@ -12,13 +12,13 @@ import { Geometry, roundUp } from "./geometry.ts";
 import { readLive } from "../marks/live_read.ts";
 import { magicDefault, MARK_SIZE } from "../marks/magic.ts";
 import {
-  cleanBehind,
+  defaultParts,
   marksOf,
-  nothingMore,
   type OpenOptions,
   type Parts,
   READ_MODE_DEFAULT,
   recoverOrThrow,
+  restoreTailMark,
   sizeOf,
   WRITE_MODE_DEFAULT,
 } from "./parts.ts";
@@ -75,7 +75,7 @@ export function openParts(storage: Storage, path: string, options: OpenOptions):
       throw new BusyError(`Cannot open ${path}: it was removed or replaced meanwhile; try again`);
     }
     if (status === null) undo.unshift(() => storage.unlink(path));
-    if (!isReadOnly && file.status().size === 0) SideFile.forget(storage, path);
+    if (!isReadOnly && file.status().size === 0) SideFile.invalidate(storage, path);
     if (status === null) {
       file.allocate(0, geometry.sizeNow);
       storage.reach("aof.create.after");
@@ -97,7 +97,7 @@ export function openParts(storage: Storage, path: string, options: OpenOptions):
       ...parts,
       side,
       published: side?.size ?? null,
-      naming: status === null ? "made" : isReadOnly ? "settled" : "found",
+      naming: status === null ? "made" : isReadOnly ? "ensured" : "found",
       readMode: options.readMode ?? READ_MODE_DEFAULT,
       reactor: options.reactor ?? null,
     };
@@ -133,7 +133,7 @@ function readOnlyParts(file: StoredFile, opening: Opening): Opened {
     const result = found ?? recoverOrThrow(recovery, region, path);
     // Without marks a finished file ends where its data does, zeros included.
     const size = result.magic.isDisabled() ? fileSize : sizeOf(result);
-    return { ...opening, ...nothingMore, region, marks: null, size, state: FileState.Eof };
+    return { ...opening, ...defaultParts, region, marks: null, size, state: FileState.Eof };
   } catch (error) {
     region.release(false);
     throw error;
@@ -165,7 +165,7 @@ function writableParts(file: StoredFile, opening: Opening): Opened {
     const result = recoverOrThrow(recovery, region, path);
     const size = sizeOf(result);
     const marks = marksOf(result, region);
-    const base = { ...opening, ...nothingMore, geometry, region, marks, size };
+    const base = { ...opening, ...defaultParts, geometry, region, marks, size };
     if (result.outcome === RecoveryKind.Checkpoint) return { ...base, state: FileState.Eof };
     // Holes would make a later store fail for want of space.
     if (status.allocatedBytes < fileSize) file.allocate(0, fileSize);
@@ -175,7 +175,7 @@ function writableParts(file: StoredFile, opening: Opening): Opened {
     }
     if (wanted > fileSize) region.extend(wanted);
     storage.reach("aof.recover.before");
-    if (marks !== null) cleanBehind(size, { region, marks });
+    if (marks !== null) restoreTailMark(size, { region, marks });
     storage.reach("aof.recover.after");
     return { ...base, state: FileState.Opened };
   } catch (error) {

@@ -10,13 +10,13 @@ import { FileState } from "./file_state.ts";
 import { Follower } from "../tail/follower.ts";
 import { Geometry } from "./geometry.ts";
 import {
-  cleanBehind,
+  defaultParts,
   marksOf,
-  nothingMore,
   type OverOptions,
   type Parts,
   READ_MODE_DEFAULT,
   recoverOrThrow,
+  restoreTailMark,
   type SharedOptions,
   sizeOf,
 } from "./parts.ts";
@@ -54,14 +54,14 @@ export function overParts(file: StoredFile, options: OverOptions): Parts {
     if (!isFinished) {
       const wanted = geometry.next(Math.max(fileSize, size));
       if (wanted > fileSize) region.extend(wanted);
-      if (marks !== null) cleanBehind(size, { region, marks });
+      if (marks !== null) restoreTailMark(size, { region, marks });
     }
     const published = options.sizeOffset === undefined
       ? null
       : new PublishedSize(region.bytes, options.sizeOffset);
     published?.store(size);
     return {
-      ...nothingMore,
+      ...defaultParts,
       path,
       storage,
       region,
@@ -92,7 +92,7 @@ export function followParts(storage: Storage, path: string, options: SharedOptio
   try {
     file = storage.open(path, { access: "read" });
     const followed = file.status();
-    if (!side.speaksOf(followed)) {
+    if (!side.describes(followed)) {
       throw new BusyError(
         `Cannot follow ${path} yet: its side file speaks of another file; ` +
           "it is set right when the file is opened for appending",
@@ -110,7 +110,7 @@ export function followParts(storage: Storage, path: string, options: SharedOptio
       clock,
     });
     return {
-      ...nothingMore,
+      ...defaultParts,
       path,
       storage,
       region,
@@ -139,7 +139,7 @@ export function anonymousParts(name: string, size: number, options: SharedOption
   const { clock = systemClock, stats = new Stats() } = options;
   const geometry = new Geometry({ sizeNow: size, sizeUpper: size }).validate();
   return {
-    ...nothingMore,
+    ...defaultParts,
     path: name,
     storage: null,
     region: new MemoryRegion(geometry.sizeUpper, stats),

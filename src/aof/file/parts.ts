@@ -66,7 +66,7 @@ export interface OverOptions extends SharedOptions {
  * was found, for its maker may have ended before his first sync; and settled where that is the
  * business of somebody else, or nothing is written.
  */
-export type Naming = "made" | "found" | "settled";
+export type Naming = "made" | "found" | "ensured";
 
 /** Everything that makes up an instance. */
 export interface Parts {
@@ -93,11 +93,11 @@ export interface Parts {
 }
 
 /** Parts that most ways of opening do without. */
-export const nothingMore = {
+export const defaultParts = {
   published: null,
   side: null,
   follower: null,
-  naming: "settled",
+  naming: "ensured",
   ownsBytes: true,
 } as const;
 
@@ -107,7 +107,7 @@ export function marksOf({ magic }: RecoveryResult, region: Region): Marks | null
 }
 
 /** Leaves the tail mark behind the data and zeros behind the mark, whatever a killed writer left. */
-export function cleanBehind(
+export function restoreTailMark(
   size: number,
   { region, marks }: {
     readonly region: Pick<Region, "bytes" | "fileSize" | "storeAtOnce">;
@@ -121,9 +121,9 @@ export function cleanBehind(
   if (end === size + MARK_SIZE && isMarkAt(bytes, size, marks.tail)) return;
   const word = end - MARK_SIZE;
   if (word > size && marks.isPending(word, word - size)) {
-    marks.takeBack(size, word, fileSize, (stored, offset) => region.storeAtOnce(stored, offset));
+    marks.rollBack(size, word, fileSize, (stored, offset) => region.storeAtOnce(stored, offset));
   } else {
-    marks.settle(size, end);
+    marks.placeTail(size, end);
   }
 }
 

@@ -18,7 +18,7 @@ export interface Region {
   /** Makes the file `size` bytes long. */
   extend(size: number): void;
   /** Cuts a finished file behind its mark. */
-  cut(size: number): void;
+  truncate(size: number): void;
   /** Stores bytes such that a kill leaves all or none of them; they lie inside one page. */
   storeAtOnce(bytes: Uint8Array, offset: number): void;
   /** Starts writing out a range. */
@@ -107,7 +107,7 @@ export class FileRegion implements Region {
     this.#changeSize(size, () => this.file.allocate(this.#fileSize, size - this.#fileSize));
   }
 
-  cut(size: number): void {
+  truncate(size: number): void {
     this.#changeSize(size, () => this.file.truncate(size));
   }
 
@@ -188,7 +188,7 @@ export class MemoryRegion implements Region {
 
   extend(_size: number): void {}
 
-  cut(_size: number): void {}
+  truncate(_size: number): void {}
 
   storeAtOnce(bytes: Uint8Array, offset: number): void {
     this.#bytes.set(bytes, offset);

@@ -31,7 +31,7 @@ export function check(
   if (side === null) return violations;
   const { checkpoint, tail, outcome } = result;
   const size = outcome === RecoveryKind.Checkpoint ? checkpoint : tail;
-  if (violations.length === 0 && side.speaksOfFile && side.publishedSize > size) {
+  if (violations.length === 0 && side.describesFile && side.publishedSize > size) {
     violations.push({
       invariant: 4,
       path: side.path,

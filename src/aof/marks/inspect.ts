@@ -21,7 +21,7 @@ export interface SideFileContent {
   readonly state: number;
   readonly upperSize: number;
   /** Whether the published size is that of this file. */
-  readonly speaksOfFile: boolean;
+  readonly describesFile: boolean;
   /** Whether the bytes behind the fields are 0. */
   readonly restIsZero: boolean;
 }
@@ -126,7 +126,7 @@ function contentOf(
     format,
     state: view.getUint32(at.state.offset, true),
     upperSize: Number(view.getBigUint64(at.upperSize.offset, true)),
-    speaksOfFile: isOfFile && format === SIDE_FILE_FORMAT,
+    describesFile: isOfFile && format === SIDE_FILE_FORMAT,
     restIsZero: isZero(bytes, at.device.offset + at.device.size, SIDE_FILE_SIZE),
   };
 }

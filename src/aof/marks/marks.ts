@@ -88,7 +88,7 @@ export class Marks {
    * Makes `size` the end of the data again, where a pending word for it stands at `end`. `limit` is
    * the end of the file.
    */
-  takeBack(size: number, end: number, limit: number, storeAtOnce: StoreAtOnce): void {
+  rollBack(size: number, end: number, limit: number, storeAtOnce: StoreAtOnce): void {
     assert(size < end, "There is something to take back");
     let word = end;
     if (end - size < MARK_SIZE) {
@@ -109,7 +109,7 @@ export class Marks {
   }
 
   /** Puts the tail mark at `size` and zeros behind it, up to `end`, where no whole word stands. */
-  settle(size: number, end: number): void {
+  placeTail(size: number, end: number): void {
     const markEnd = size + MARK_SIZE;
     // Down from the end, so that a torn pending word stays the beginning of one.
     this.#clearDown(Math.max(markEnd, end - MARK_SIZE), end);
@@ -125,7 +125,7 @@ export class Marks {
   }
 
   /** Puts the checkpoint mark in the place of the tail mark. */
-  finish(size: number): void {
+  placeCheckpoint(size: number): void {
     this.#bytes.set(this.#mark.checkpoint, size);
   }
 

@@ -64,7 +64,7 @@ export class Follower {
     const { isFinished } = this.#side;
     const size = this.publishedSize;
     if (size !== this.#size) {
-      if (size < this.#size || !this.#side.speaksOf(this.#followed)) {
+      if (size < this.#size || !this.#side.describes(this.#followed)) {
         throw new ErrShrink(
           `Cannot follow ${this.#file.path} any further: its published size went from ` +
             `${this.#size} to ${size}, or another file took its name`,

@@ -61,10 +61,10 @@ export class SideFile {
    * For the writer that holds an empty file, before it gets any bytes: the system may have given it the
    * number of an older file, of which NAME.size still speaks.
    */
-  static forget(storage: Storage, path: string): void {
+  static invalidate(storage: Storage, path: string): void {
     const side = SideFile.forWriter(storage, path, { create: false, mode: 0o600 });
     if (side === null) return;
-    side.#forget();
+    side.#invalidate();
     side.close();
   }
 
@@ -111,8 +111,8 @@ export class SideFile {
     readonly size: number;
     readonly upperSize: number;
   }): void {
-    const isOther = !this.speaksOf(status);
-    if (isOther) this.#forget();
+    const isOther = !this.describes(status);
+    if (isOther) this.#invalidate();
     this.#store64(layout.upperSize, BigInt(upperSize));
     this.#store32(layout.state, APPENDING);
     if (isOther) {
@@ -124,7 +124,7 @@ export class SideFile {
   }
 
   /** What is said of another file, or of an older one with this number, is true of none any more. */
-  #forget(): void {
+  #invalidate(): void {
     this.#store32(layout.state, APPENDING);
     this.size.store(0);
     this.#store64(layout.inode, 0n);
@@ -136,7 +136,7 @@ export class SideFile {
     this.#store32(layout.state, FINISHED);
   }
 
-  speaksOf(status: FileStatus): boolean {
+  describes(status: FileStatus): boolean {
     return this.#load64(layout.inode) === status.inode &&
       this.#load64(layout.device) === status.device;
   }

@@ -155,7 +155,7 @@ export class Tailer implements Task, Disposable {
     } finally {
       this.#isPolling = false;
     }
-    if (this.#closeReason !== null) this.#finish(this.#closeReason);
+    if (this.#closeReason !== null) this.#becomeClosed(this.#closeReason);
   }
 
   /** Closing twice is harmless. Inside the consumer it takes effect when the consumer returns. */
@@ -169,7 +169,7 @@ export class Tailer implements Task, Disposable {
       this.#state = TailerState.Closing;
       this.#closeReason = reason;
     } else {
-      this.#finish(reason);
+      this.#becomeClosed(reason);
     }
   }
 
@@ -233,7 +233,7 @@ export class Tailer implements Task, Disposable {
     else this.#state = finished ? TailerState.Eof : TailerState.Tail;
   }
 
-  #finish(reason: CloseReason): void {
+  #becomeClosed(reason: CloseReason): void {
     this.#state = TailerState.Closed;
     this.#closeReason = null;
     this.#reactor.remove(this);
