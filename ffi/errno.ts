@@ -37,11 +37,14 @@ const explanations: Readonly<Record<string, string>> = {
 
 /** A system call that failed: which, on what, and why. */
 export class OsError extends Error {
+  /** Name of the class. */
   override readonly name = "OsError";
 
+  /** Make the error of a system call; `options` may name the cause. */
   constructor(
+    /** What was called, such as `open`; for some calls a phrase, such as `read directory`. */
     readonly syscall: string,
-    /** The file that the call was about; empty where there is none. */
+    /** The file that the call was about; empty if there is none. */
     readonly path: string,
     /** Name of the errno, such as `ENOENT`. */
     readonly code: string,

@@ -1,10 +1,23 @@
 /**
- * Append-only files: one producer, any number of consumers, memory-mapped. README.md of this room holds
- * the format; this is the door.
+ * Append-only files: one producer, any number of consumers, memory-mapped.
  *
+ * The producer appends bytes to a file and any number of tailers read them in order, in the same
+ * process and in others. The file is mapped once, at the greatest length it may reach, and extended in
+ * steps. There are no records: a file is bytes, and marks behind them tell where they end, also after
+ * its writer was killed. README.md beside this module has the format byte by byte.
+ *
+ * An {@linkcode Aof} is one open file. A {@linkcode Manager} keeps the files of a directory and extends
+ * them ahead of the writes. {@linkcode check} and {@linkcode inspect} look into a file that another
+ * process may be writing to. Sizes and offsets are bytes, times are milliseconds.
+ *
+ * The library continues `aof` of [moontrade/kirana](https://github.com/moontrade/kirana) (Go). Names of
+ * errors, states and marks are those of kirana.
+ *
+ * Run it with `--allow-ffi --allow-read --allow-write`.
+ *
+ * @example Append to a file and follow it
  * ```ts
- * import { Aof, createFile } from "./mod.ts";
- * import { systemStorage } from "../file/mod.ts";
+ * import { Aof, createFile, systemStorage } from "@countd/countd/aof";
  *
  * const storage = systemStorage();
  * const path = Deno.makeTempDirSync() + "/greetings";
@@ -28,6 +41,8 @@
  * log.finish();
  * console.log(await seen.promise, log.size);
  * ```
+ *
+ * @module
  */
 
 export { Aof, type LowCapacityFunc } from "./file/aof.ts";
@@ -84,7 +99,14 @@ export {
   recoveryReadOnly,
   type RecoveryResult,
 } from "./marks/recovery.ts";
-export { Counter, FileStats, Stats, type StatsSnapshot, TimeCounter } from "./file/stats.ts";
+export {
+  Counter,
+  type CounterNames,
+  FileStats,
+  Stats,
+  type StatsSnapshot,
+  TimeCounter,
+} from "./file/stats.ts";
 export type { SubscribeIntervalOptions, SubscribeOptions } from "./tail/subscriptions.ts";
 export {
   type ClosedEvent,
@@ -94,4 +116,30 @@ export {
   STOP_TAILING,
   Tailer,
   TailerState,
+  type TailSource,
 } from "./tail/tailer.ts";
+
+// What the signatures above name of the rooms below.
+export { type Clock, systemClock } from "../base/clock.ts";
+export {
+  BusyError,
+  CorruptError,
+  CountdError,
+  type ErrorKind,
+  FailedError,
+  NotFoundError,
+  UsageError,
+} from "../base/errors.ts";
+export {
+  type FaultPoint,
+  type FileStatus,
+  type LockKind,
+  type Mapping,
+  type OpenFileSystem,
+  type OpenOptions as FileOpenOptions,
+  OsError,
+  type Storage,
+  type StoredFile,
+  systemStorage,
+  type SystemStorageOptions,
+} from "../file/mod.ts";

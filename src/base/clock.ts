@@ -1,16 +1,17 @@
 /**
- * Time comes in through a `Clock`, so that tests can hold it still or move it. Ages and waits use the
- * monotonic reading only; wall time is for display.
+ * Source of time. Code that needs the time takes a `Clock`, so that tests can stop it or move it. Ages
+ * and waits use the monotonic reading only; wall time is for display.
  */
 export interface Clock {
-  /** Monotonic milliseconds from an arbitrary start; never goes back. */
+  /** Milliseconds since an arbitrary start, with fractions. Monotonic: never goes back. */
   nowMs(): number;
-  /** Milliseconds since 1970, for display only. */
+  /** Milliseconds since the start of 1970 (UTC), for display only. */
   wallMs(): number;
-  /** Resolves after `delayMs`, or at once when the signal is aborted. */
+  /** Wait `delayMs` milliseconds, or until `signal` is aborted. Never rejects. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** The clock of this machine. */
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   wallMs: () => Date.now(),

@@ -6,6 +6,19 @@
  * Message form: a capital letter, no final period, what went wrong, where, and what to do.
  */
 
+/**
+ * What kind of failure an error is. The command line turns each into an exit code:
+ *
+ * | kind             | meaning                                                     | exit code |
+ * | ---------------- | ----------------------------------------------------------- | --------- |
+ * | `failed`         | the operation failed, and trying again will not help        | 1         |
+ * | `usage`          | an argument, an option or a name that can never be right    | 2         |
+ * | `not-found`      | what was named does not exist                               | 3         |
+ * | `cannot-connect` | no server answers                                           | 4         |
+ * | `refused`        | a server understood the request and refused it              | 5         |
+ * | `corruption`     | bytes on disk break a rule of their format                  | 6         |
+ * | `try-again`      | the same call may succeed later                             | 75        |
+ */
 export type ErrorKind =
   | "failed"
   | "usage"
@@ -17,48 +30,61 @@ export type ErrorKind =
 
 /** The parent of every error that countd throws on purpose. */
 export abstract class CountdError extends Error {
-  /** Which exit code and which `error.name` in JSON this error stands for. */
+  /** The kind of failure. It decides the exit code, and it is the error's name in JSON output. */
   abstract readonly kind: ErrorKind;
 }
 
-/** An operation failed and trying again will not help (port in use, exists already). */
+/** An operation that failed, and that trying again will not mend (port in use, exists already). */
 export class FailedError extends CountdError {
+  /** Name of the class. */
   override readonly name: string = "FailedError";
+  /** Always `failed`. */
   override readonly kind = "failed";
 }
 
-/** An argument, option or name that can never be right. */
+/** An argument, an option or a name that can never be right. */
 export class UsageError extends CountdError {
+  /** Name of the class. */
   override readonly name: string = "UsageError";
+  /** Always `usage`. */
   override readonly kind = "usage";
 }
 
-/** A data directory, keyspace, table or key that does not exist. */
+/** A data directory, a keyspace, a table, a key or a file that does not exist. */
 export class NotFoundError extends CountdError {
+  /** Name of the class. */
   override readonly name: string = "NotFoundError";
+  /** Always `not-found`. */
   override readonly kind = "not-found";
 }
 
-/** No server answers where one was expected, or it went away. */
+/** No server answers at the given address, or the server went away. */
 export class ConnectError extends CountdError {
+  /** Name of the class. */
   override readonly name: string = "ConnectError";
+  /** Always `cannot-connect`. */
   override readonly kind = "cannot-connect";
 }
 
 /** A server understood a request and refused it. */
 export class RefusedError extends CountdError {
+  /** Name of the class. */
   override readonly name: string = "RefusedError";
+  /** Always `refused`. */
   override readonly kind = "refused";
 }
 
-/** Bytes on disk that break a rule of their format. Carries the file and the place in it. */
+/** Bytes on disk that break a rule of their format. */
 export class CorruptError extends CountdError {
+  /** Name of the class. */
   override readonly name: string = "CorruptError";
+  /** Always `corruption`. */
   override readonly kind = "corruption";
 
+  /** Make an error about the damage at `where`; `options` may name the cause. */
   constructor(
     message: string,
-    /** Path of the file, and the byte offset of the damage in it. */
+    /** Path of the damaged file, and the offset of the damage in bytes from its start. */
     readonly where: { readonly path: string; readonly offset: number },
     options?: ErrorOptions,
   ) {
@@ -66,8 +92,10 @@ export class CorruptError extends CountdError {
   }
 }
 
-/** Somebody holds what is needed, or there is no space now: the same call may succeed later. */
+/** Another process holds what is needed, or there is no space now. The same call may succeed later. */
 export class BusyError extends CountdError {
+  /** Name of the class. */
   override readonly name: string = "BusyError";
+  /** Always `try-again`. */
   override readonly kind = "try-again";
 }

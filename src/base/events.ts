@@ -1,16 +1,19 @@
 /**
- * What a daemon has to say, one event a line on stderr. Verbs report through this interface; the
- * command line decides how a line looks (logfmt or JSON) and where it goes.
+ * What a daemon reports, one event a line on stderr. Verbs report through this interface; the command
+ * line decides how a line looks (logfmt or JSON) and where it goes.
  */
 
+/** How much an event matters: `info` is ordinary, `warn` needs a look, `error` needs an operator. */
 export type EventLevel = "info" | "warn" | "error";
 
+/** Facts of an event by name. Names of quantities end in their unit, such as `sizeBytes`. */
 export type EventFields = Readonly<Record<string, string | number | bigint | boolean>>;
 
+/** Receiver of events. */
 export interface Events {
-  /** `event` is a short lower-case phrase such as `log sealed`; fields are facts with units in names. */
+  /** Report one event. `event` is a short lower-case phrase, such as `log sealed`. */
   report(level: EventLevel, event: string, fields?: EventFields): void;
 }
 
-/** For callers that want silence. */
+/** A receiver that drops every event. */
 export const noEvents: Events = { report: () => {} };

@@ -1,39 +1,48 @@
 /**
- * The one seam between countd and the disk. Everything that rests in logs, keyspaces, tables and db
- * goes through a `Storage`: the system's own (`systemStorage()`), or in tests a simulated disk that
- * can lose what was not synced, or a wrapper that fails where it is told to.
+ * The one seam between countd and the disk. Everything that rests in logs, keyspaces, tables and
+ * databases goes through a `Storage`: the system's own (`systemStorage()`), or in tests a simulated disk
+ * that can lose what was not synced, or a wrapper that fails where it is told to.
  *
- * Every call throws `OsError` (syscall, path, errno name) when the system refuses; interrupted calls
- * and short reads and writes are finished inside.
+ * Every call throws `OsError` (syscall, path, errno name) when the system refuses. Interrupted calls,
+ * and short reads and writes, are finished inside.
  */
 
-/** What `stat` says of a file. Sizes in bytes. */
+/** What `stat` says of a file. */
 export interface FileStatus {
+  /** What the name leads to; `other` is a FIFO, a socket or a device. */
   readonly kind: "file" | "directory" | "other";
+  /** Length of the file in bytes. */
   readonly size: number;
   /** Permission bits only, such as 0o600. */
   readonly mode: number;
-  /** Identity of the file: equal pairs mean the same file under two names. */
+  /** Number of the device that holds the file. With `inode` it is the identity of the file. */
   readonly device: bigint;
+  /** Number of the file on its device. The system may reuse it once the file is gone. */
   readonly inode: bigint;
   /** Number of hard links. */
   readonly links: number;
+  /** Numeric user that owns the file. */
   readonly owner: number;
   /** Bytes that the file really occupies on disk (holes take none). */
   readonly allocatedBytes: number;
-  /** Time of the last change of the content, milliseconds since 1970; for display only. */
+  /** Time of the last change of the content, in milliseconds since 1970; for display only. */
   readonly modifiedMs: number;
 }
 
+/** How a file is opened. */
 export interface OpenOptions {
-  /** `write` opens for reading and writing. */
+  /** `read` opens for reading alone, `write` for reading and writing. */
   readonly access: "read" | "write";
-  /** Default `never`. `exclusive` fails with EEXIST where the name is taken. */
+  /**
+   * Whether a file is created: `never` (the default) fails with ENOENT if there is none, `missing`
+   * creates one in that case, and `exclusive` fails with EEXIST if the name is taken.
+   */
   readonly create?: "never" | "missing" | "exclusive";
   /** Permission bits of a file that is created; default 0o600, never narrowed by the umask. */
   readonly mode?: number;
 }
 
+/** Kind of a lock: any number of `shared` ones exist together, an `exclusive` one alone. */
 export type LockKind = "shared" | "exclusive";
 
 /**
@@ -42,112 +51,137 @@ export type LockKind = "shared" | "exclusive";
  */
 export type FaultPoint = string;
 
+/** A disk: files, directories and their durability. Paths are absolute or relative, as for `open(2)`. */
 export interface Storage {
   /** Bytes of a memory page: offsets and lengths of mappings are whole numbers of them. */
   readonly pageSize: number;
 
+  /** Open a file, or create it if the options say so. Throws `OsError`. */
   open(path: string, options: OpenOptions): StoredFile;
 
-  /** Follows symbolic links. Throws ENOENT where there is nothing. */
+  /** Give the status of the file that the path leads to, through symbolic links. Throws `OsError`. */
   status(path: string): FileStatus;
-  /** As `status`, but null where there is no such file (ENOENT, ENOTDIR). */
+  /** As `status`, but null if there is no such file (ENOENT, ENOTDIR). */
   statusOrNull(path: string): FileStatus | null;
-  /** Hard link; EEXIST where `to` is taken. */
+  /** Give the file `from` the second name `to` (a hard link). EEXIST if `to` is taken. */
   link(from: string, to: string): void;
+  /** Remove a name of a file. ENOENT if there is none. */
   unlink(path: string): void;
-  /** Atomic; replaces what `to` names. */
+  /** Rename in one step of the system; replaces what `to` names. */
   rename(from: string, to: string): void;
+  /** Change the permission bits of a file or directory. */
   chmod(path: string, mode: number): void;
-  /** Throws EEXIST where the name is taken. `mode` is not narrowed by the umask. */
+  /** Make a directory. EEXIST if the name is taken. `mode` is not narrowed by the umask. */
   makeDirectory(path: string, mode: number): void;
+  /** Remove an empty directory. */
   removeDirectory(path: string): void;
   /**
-   * Names in a directory without `.` and `..`, in no order. A byte of a name that is not UTF-8 is a lone
-   * surrogate (U+DC80 to U+DCFF), and such a path can be used as any other.
+   * List the names in a directory, without `.` and `..`, in no order. A byte of a name that is not UTF-8
+   * is a lone surrogate (U+DC80 to U+DCFF). Such a path can be used as any other.
    */
   readDirectory(path: string): string[];
   /** As `readDirectory`, a batch at a time, so that a large directory needs bounded memory. */
   walkDirectory(path: string): Iterable<string>;
-  /** Makes the entries of a directory durable. */
+  /** Make the entries of a directory durable (fsync). */
   syncDirectory(path: string): void;
   /**
-   * Opens the file system that holds `path`, to sync all of it. A descriptor is told only of the errors
-   * since it was opened, so it is opened before the first write that its syncs are to cover.
+   * Open the file system that holds `path`, to sync all of it. A descriptor is told only of the errors
+   * since it was opened, so open it before the first write that its syncs are to cover.
    */
   openFileSystem(path: string): OpenFileSystem;
   /** Free and total bytes of the file system that holds `path`, as an ordinary user sees them. */
   space(path: string): { readonly freeBytes: number; readonly totalBytes: number };
 
-  /** Tells the storage that a named place in the protocol is reached. Costs nothing in production. */
+  /** Say that a named place in a protocol is reached. Does nothing in production. */
   reach(point: FaultPoint): void;
 }
 
 /** A file system that is open to be synced. Closing twice is harmless. */
 export interface OpenFileSystem extends Disposable {
-  /** The `FileStatus.device` of what is on it. */
+  /** The `FileStatus.device` of the files on it. */
   readonly device: bigint;
-  /** Makes everything on it durable (syncfs). Throws what failed since the last sync, or the opening. */
+  /**
+   * Make everything on it durable (syncfs). Throws `OsError` for a write that failed since the last sync,
+   * or since the opening.
+   */
   sync(): void;
+  /** Close the descriptor. */
   close(): void;
 }
 
 /** An open descriptor (always close-on-exec). Closing twice is harmless. */
 export interface StoredFile extends Disposable {
+  /** The path that the file was opened under, for messages. */
   readonly path: string;
 
+  /** Give the status of the open file, whatever its name leads to now. */
   status(): FileStatus;
-  /** Reads until `into` is full or the file ends; returns the bytes read. */
+  /** Read from `offset` until `into` is full or the file ends; returns the number of bytes read. */
   read(into: Uint8Array, offset: number): number;
-  /** Writes all of `bytes`. */
+  /** Write all of `bytes` at `offset`. */
   write(bytes: Uint8Array, offset: number): void;
   /**
-   * Makes sure that the range exists on disk (and the file reaches its end), so that no later store
-   * into it can fail for want of space. Throws ENOSPC, EDQUOT or EFBIG with the file's data unchanged.
+   * Make sure that the range exists on disk (and the file reaches its end), so that no later store into
+   * it can fail for want of space. Throws ENOSPC, EDQUOT or EFBIG with the file's data unchanged.
    */
   allocate(offset: number, length: number): void;
-  /** Gives the space of a range back where the file system can; it then reads as zeros. */
+  /**
+   * Free the disk space of a range, which then reads as zeros. Returns false, and changes nothing, if
+   * the file system cannot do that.
+   */
   deallocate(offset: number, length: number): boolean;
+  /** Set the length of the file in bytes. */
   truncate(size: number): void;
+  /** Change the permission bits of the file. */
   chmod(mode: number): void;
 
-  /** fdatasync: data and what is needed to read it back. */
+  /** Make the data durable, with what is needed to read it back (fdatasync). */
   syncData(): void;
-  /** The same on another thread. Only the fact of a failure is known, so it throws EIO. */
+  /** As `syncData`, on another thread. Only the fact of a failure is known, so it throws EIO. */
   syncDataAsync(): Promise<void>;
-  /** fsync. */
+  /** Make the data and the status durable (fsync). */
   sync(): void;
 
   /**
-   * Maps the first `length` bytes, shared. The mapping may be longer than the file, but only bytes
-   * below the file's end may be touched.
+   * Map the first `length` bytes, shared. The mapping may be longer than the file, but only bytes below
+   * the file's end may be touched: the system ends a process that touches others (SIGBUS).
    */
   map(length: number, access: "read" | "write"): Mapping;
 
   /**
-   * Open-file-description lock on a byte range (`F_OFD_SETLK`): false where another description
-   * holds a conflicting one. Held until `unlockRange`, `close`, or the death of the process.
+   * Try to take an open-file-description lock on a byte range (`F_OFD_SETLK`), without waiting. Returns
+   * false if another description holds a conflicting one. Held until `unlockRange`, `close`, or the
+   * death of the process.
    */
   tryLockRange(start: number, length: number, kind: LockKind): boolean;
+  /** Release the lock of a byte range. */
   unlockRange(start: number, length: number): void;
-  /** True where somebody else's lock would refuse `kind` (`F_OFD_GETLK`). */
+  /** Whether the lock of another description would refuse a lock of this kind (`F_OFD_GETLK`). */
   rangeIsHeld(start: number, length: number, kind: LockKind): boolean;
 
-  /** Whole-file `flock(2)`: false where another description holds a conflicting one. */
+  /**
+   * Try to take the `flock(2)` of the whole file, without waiting. Returns false if another description
+   * holds a conflicting one. Held until `releaseFlock`, `close`, or the death of the process.
+   */
   tryFlock(kind: LockKind): boolean;
+  /** Release the `flock(2)` of the file. */
   releaseFlock(): void;
 
+  /** Close the descriptor and release its locks. Mappings stay until their own `release`. */
   close(): void;
 }
 
 /**
- * A shared mapping. `bytes` and every view made from its buffer are cut off (length 0) by
- * `release`, so that a late reader finds nothing instead of memory that is gone.
+ * A shared mapping of a file. `release` detaches `bytes` and every view made from its buffer (their
+ * length is 0 then), so that a late reader finds nothing instead of memory that is gone.
  */
 export interface Mapping extends Disposable {
+  /** Bytes of the mapping. */
   readonly length: number;
   /** The mapped bytes. Throws after `release`. */
   readonly bytes: Uint8Array;
-  /** msync of a range and waits; `offset` and `length` are widened to whole pages. */
+  /** Write out a range and wait (msync). `offset` and `length` are widened to whole pages. */
   flush(offset: number, length: number): void;
+  /** Unmap. A second call is harmless. */
   release(): void;
 }

@@ -14,12 +14,21 @@ import type {
 import { fileStatus, SystemFile } from "./system_file.ts";
 import { SystemFileSystem } from "./system_file_system.ts";
 
+/** Options of `systemStorage`. There are none for production. */
 export interface SystemStorageOptions {
-  /** A test's order to stop or fail at a named place (see `fault.ts`). None in production. */
+  /**
+   * A test's order to stop or fail at a named place (see `fault.ts`). None in production.
+   *
+   * @internal
+   */
   readonly fault?: FaultPlan | null;
 }
 
-/** The disk of this machine. Makes SIGXFSZ harmless on the way. Throws where the platform is unknown. */
+/**
+ * Give the storage of this machine: its files, through libc. Needs the permissions `--allow-ffi`,
+ * `--allow-read` and `--allow-write`. The process ignores SIGXFSZ from then on, so that a file size
+ * limit is an `OsError` (EFBIG) and does not end the process. Throws if the platform is not supported.
+ */
 export function systemStorage(options: SystemStorageOptions = {}): Storage {
   ffi.ignoreFileSizeSignal();
   return new SystemStorage(options.fault ?? null);

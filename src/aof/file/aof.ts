@@ -4,8 +4,8 @@
  *
  *   1. Every byte below `size` is as it was written and never changes.
  *   2. size + mark ≤ file size ≤ upper size: a store always has a file, and space, under it.
- *   3. The published size is stored after the bytes and the mark it speaks of.
- *   4. What a failed call began is taken back: the next call works.
+ *   3. The published size is stored after the bytes and the mark that it covers.
+ *   4. What a failed call began is rolled back: the next call works.
  *   5. After a sync that failed nothing is written or synced any more.
  */
 
@@ -31,9 +31,16 @@ import {
 } from "../tail/subscriptions.ts";
 import type { Consumer, Tailer, TailSource } from "../tail/tailer.ts";
 
-/** Asked to make the file longer than `neededBytes`; see `Aof.onLowCapacity`. */
+/** Called when the file `aof` should be extended beyond `neededBytes`; see `Aof.onLowCapacity`. */
 export type LowCapacityFunc = (aof: Aof, neededBytes: number) => void;
 
+/**
+ * One open append-only file. Get one with `open`, `over`, `follow` or `anonymous`, and end it with
+ * `close` or `await using`. Exactly one instance, in one process, may append to a file.
+ *
+ * All calls but `syncAsync` are synchronous. Sizes and offsets are bytes. Continues the type `AOF` of
+ * kirana's `aof`.
+ */
 export class Aof implements TailSource, Disposable, AsyncDisposable {
   readonly #parts: Parts;
   readonly #appender: Appender;
@@ -58,19 +65,20 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
   }
 
   /**
-   * Opens the file at `path` for appending, or makes it where the geometry says so. Where the mode
-   * lets nobody write, or the recovery has no function, the file is read as finished.
+   * Open the file at `path` for appending, or make it if the geometry says so. If its mode does not let
+   * its owner write, or the recovery has no function, the file is read as finished.
    *
    * Throws `NotFoundError`, `ErrIsDirectory`, `ErrReadPermission`, `ErrEmptyFile`, `ErrCorrupted`,
-   * `BusyError` where another process appends to the file, and `OsError` (ENOSPC where there is no
-   * room for a new file: then none is left behind).
+   * `BusyError` if another instance appends to the file, `FailedError` if it is not a regular file or its
+   * recovery failed, `UsageError` for a geometry that cannot be, and `OsError` (ENOSPC if the disk has no
+   * space for a new file: then none is left behind).
    */
   static open(storage: Storage, path: string, options: OpenOptions = {}): Aof {
     return countedOpen(options, () => new Aof(openParts(storage, path, options)));
   }
 
   /**
-   * An instance over a descriptor that is already open for writing; its mode is not looked at, and
+   * Use a descriptor that is already open for writing. Its mode is not looked at, no lock is taken, and
    * `close` closes it. For formats that bring their own recovery, such as commit logs:
    *
    *     const aof = Aof.over(file, {
@@ -79,21 +87,28 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    *       sizeOffset: 1024,
    *     });
    *
-   * Magic that is left out is disabled: nothing is stored but what the appends store. The recovery
-   * function sees the whole file; the `tail` it returns is where appending goes on, so a head of 4096
-   * bytes is kept out of the stream by a tail of at least 4096. The size is published (an aligned
-   * 64-bit number at `sizeOffset`, inside that head) when the instance is made and after each append.
-   * The head is the caller's to change through `bytes`, so no sync is ever left out. With `mapping`
-   * the caller's mapping is used and kept.
+   * Without magic there are no marks: nothing is stored but what the appends store. The recovery
+   * function sees the whole file, and the `tail` that it returns is where appending goes on. So a tail of
+   * at least 4096 keeps a head of 4096 bytes out of the stream.
+   *
+   * The size is published when the instance is made and after each append: an aligned 64-bit number at
+   * `sizeOffset`, inside that head. The caller may change the head through `bytes`, so no sync is ever
+   * left out. A given `mapping` is used, and stays the caller's.
+   *
+   * Throws `ErrCorrupted`, `FailedError` if the file is longer than the upper size or its recovery
+   * failed, `UsageError` for a geometry that cannot be, and `OsError`.
    */
   static over(file: StoredFile, options: OverOptions): Aof {
     return countedOpen(options, () => new Aof(overParts(file, options)));
   }
 
   /**
-   * Reads what another process appends to a shared file, without a lock. Tailers need an interval:
-   * nobody wakes them. Throws `NotFoundError` where there is no side file, `BusyError` where it is
-   * being made.
+   * Read what another process appends to a shared file, without a lock. No process wakes the tailers of
+   * such an instance: subscribe with an interval, or call `wake`.
+   *
+   * Throws `NotFoundError` if there is no side file, `BusyError` while the file or its side file is being
+   * made, `CorruptError` if the side file has an unknown format, `ErrCorrupted` if the file is shorter
+   * than its published size, `ErrShrink` if it was replaced in between, and `OsError`.
    */
   static follow(storage: Storage, path: string, options: SharedOptions = {}): Aof {
     return countedOpen(options, () => {
@@ -108,15 +123,20 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
     });
   }
 
-  /** `size` bytes of memory without a file, rounded up to pages. */
+  /**
+   * Use `size` bytes of memory (rounded up to pages) in place of a file. `name` is for messages. Such an
+   * instance has no marks, never grows, and its syncs do nothing.
+   */
   static anonymous(name: string, size: number, options: SharedOptions = {}): Aof {
     return countedOpen(options, () => new Aof(anonymousParts(name, size, options)));
   }
 
+  /** Path of the file as it was given, or the name of an anonymous instance. */
   get path(): string {
     return this.#parts.path;
   }
 
+  /** The sizes in use, with all defaults filled in. */
   get geometry(): Geometry {
     return this.#parts.geometry;
   }
@@ -126,28 +146,29 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
     return this.#parts.recovery;
   }
 
+  /** Where the instance is in its life. */
   get state(): FileState {
     return this.#state;
   }
 
-  /** Bytes of data. */
+  /** Bytes of data, without their mark: the offset of the next append. */
   get size(): number {
     return this.#parts.follower?.size ?? this.#appender.size;
   }
 
-  /** What tailers of other processes are told; the size where nothing is published. */
+  /** The size in bytes that tailers of other processes see; the size if nothing is published. */
   get publishedSize(): number {
     return this.#parts.published?.load() ?? this.#parts.follower?.publishedSize ?? this.size;
   }
 
-  /** Bytes of the file under the mapping. */
+  /** Length of the file under the mapping, in bytes: the data, its mark and the zeros behind. */
   get fileSize(): number {
     return (this.#parts.follower?.region ?? this.#parts.region).fileSize;
   }
 
   /**
-   * The whole mapping. Bytes from `fileSize` on must not be touched, and where `isReadOnly` none may be
-   * stored to: the system would end the process. Empty after `close`.
+   * The whole mapping. Bytes from `fileSize` on must not be touched, and if `isReadOnly` is true none may
+   * be stored to: the system would end the process. Empty after `close`.
    */
   get bytes(): Uint8Array {
     return this.#bytes;
@@ -158,54 +179,59 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
     return this.#parts.isReadOnly;
   }
 
-  /** What was done with this file. */
+  /** Counters of this instance alone. */
   get fileStats(): FileStats {
     return this.#appender.fileStats;
   }
 
+  /** Whether the instance is memory without a file. */
   isAnonymous(): boolean {
     return this.#parts.region.file === null;
   }
 
   /**
-   * Appends all of `bytes` and returns their count, extending the file where needed. Throws
-   * `ErrShortBuffer` for none, `ErrEndOfFile` where they pass the upper size, `ErrFileIsReadOnly`,
-   * `ErrClosed`, and `OsError` where the file cannot be extended; then nothing is written.
+   * Append all of `bytes` and return their count, extending the file if needed. Throws `ErrShortBuffer`
+   * for no bytes, `ErrEndOfFile` if they pass the upper size, `ErrFileIsReadOnly`, `ErrClosed`,
+   * `UsageError` inside an append function, and `OsError` if the file cannot be extended. A call that
+   * throws has written nothing.
    */
   write(bytes: Uint8Array): number {
     return this.#appender.write(bytes, true);
   }
 
-  /** As `write`, but throws `ErrWouldBlock` where the file would have to be extended first. */
+  /** As `write`, but throws `ErrWouldBlock` if the file would have to be extended first. */
   writeNonBlocking(bytes: Uint8Array): number {
     return this.#appender.write(bytes, false);
   }
 
   /**
-   * Reserves `reserve` bytes, lets `fill` write into them, and appends as many as it returns (held to
+   * Reserve `reserve` bytes, call `fill` to write into them, and append as many as it returns (clamped to
    * 0 … reserve). Returns that count. What `fill` throws is thrown on, and nothing is appended.
+   *
+   * Throws `ErrAppendFuncNil` without a function, `UsageError` for a `reserve` that is not a whole number
+   * from 0 on, and otherwise as `write` does.
    */
   append(reserve: number, fill: AppendFunc): number {
     return this.#appender.append(reserve, fill, true);
   }
 
-  /** As `append`, but throws `ErrWouldBlock` where the file would have to be extended first. */
+  /** As `append`, but throws `ErrWouldBlock` if the file would have to be extended first. */
   appendNonBlocking(reserve: number, fill: AppendFunc): number {
     return this.#appender.append(reserve, fill, false);
   }
 
   /**
-   * Extends the file to at least `size` bytes (whole pages) ahead of the writes. Throws `ErrShrink`
-   * for a size below the data, `ErrEndOfFile` above the upper size; a size that the file has already
-   * changes nothing.
+   * Extend the file to at least `size` bytes (whole pages) ahead of the writes. A size that the file has
+   * already changes nothing. Throws `ErrShrink` for a size below the data and its mark, `ErrEndOfFile`
+   * above the upper size, `ErrFileIsReadOnly`, `ErrClosed`, and `OsError`.
    */
   extend(size: number): void {
     this.#appender.extend(size);
   }
 
   /**
-   * Sets who is told when fewer than `headroom` bytes are left in the file, once until it was extended.
-   * The function must return at once and extend later.
+   * Set the function that is called when fewer than `headroom` bytes are left in the file, or null for
+   * none. It is called once until the file was extended. It must return at once, and extend later.
    */
   onLowCapacity(headroom: number, lowCapacity: LowCapacityFunc | null): void {
     this.#appender.onLowCapacity(headroom, lowCapacity && ((needed) => lowCapacity(this, needed)));
@@ -227,9 +253,10 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
   }
 
   /**
-   * Ends a chunk: makes the data durable, puts the checkpoint mark behind it, makes that durable, and
-   * returns the offset of the mark. The mark is part of the data. When a power cut destroys the tail,
-   * recovery finds the last checkpoint. Without marks it is a sync and returns the size.
+   * End a chunk: make the data durable, append the checkpoint mark, make that durable, and return the
+   * offset of the mark. The mark is part of the data. If a power cut destroys the tail, recovery finds
+   * the last checkpoint. Without marks it is a sync and returns the size. Throws what `sync` and `write`
+   * throw.
    */
   checkpoint(): number {
     const { marks } = this.#parts;
@@ -241,8 +268,9 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
   }
 
   /**
-   * Writes out what was appended since the last time and waits for it; says nothing of power cuts. One
-   * that fails is thrown, and again by every later call, as with `sync`.
+   * Write out what was appended since the last flush, and wait for it (msync). It promises nothing about
+   * power cuts. Throws `ErrClosed`, and `OsError` if it fails; every later call throws that error again,
+   * as with `sync`.
    */
   flush(): void {
     this.#assertNotClosed("flush");
@@ -250,9 +278,10 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
   }
 
   /**
-   * Makes what is appended now durable, under the file's name, and returns its size. Where nothing was
-   * appended since the last sync it does nothing. One that fails is thrown, and again by every later
-   * write and sync: what the system then still has in memory says nothing about the disk.
+   * Make everything that is appended by now durable, under the file's name, and return its size. If
+   * nothing was appended since the last sync it does nothing. Throws `ErrClosed`, and `OsError` if it
+   * fails. Every later write and sync throws that error again: what the system then still has in memory
+   * says nothing about the disk.
    */
   sync(): number {
     const size = this.#startSync();
@@ -260,7 +289,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
     return size;
   }
 
-  /** As `sync`, but the event loop goes on meanwhile; the size is taken when it is called. */
+  /** As `sync`, but the event loop goes on while it waits; the size is taken when it is called. */
   async syncAsync(): Promise<number> {
     const size = this.#startSync();
     try {
@@ -278,9 +307,9 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
   }
 
   /**
-   * Ends the file: the checkpoint mark takes the place of the tail mark, the file is cut behind it, may
-   * only be read from now on, and is made durable. Tailers get their `eof` event. Throws `ErrClosed`
-   * for one that is finished or closed, `ErrFileIsReadOnly`.
+   * Finish the file: the checkpoint mark takes the place of the tail mark, the file is truncated behind
+   * it, may only be read from now on, and is made durable. Tailers get their `eof` event. Throws
+   * `ErrClosed` if it is finished or closed already, `ErrFileIsReadOnly`, and `OsError`.
    */
   finish(): void {
     this.#appender.throwIfAppending("finish");
@@ -293,27 +322,33 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
     this.#subscriptions.wake();
   }
 
-  /** Polls every tailer in the next turn. */
+  /** Poll every tailer in the next turn of the event loop. Throws `ErrClosed`. */
   wake(): void {
     this.#assertNotClosed("wake");
     this.#subscriptions.wake();
   }
 
-  /** Calls the consumer for what stands from `from` on, and whenever something is appended. */
+  /**
+   * Call the consumer for the data from `from` on, and whenever something is appended. Throws `ErrClosed`,
+   * and `UsageError` without a consumer or for a `from` that is not an offset. Close the returned tailer
+   * to end the subscription.
+   */
   subscribe(consumer: Consumer, options: SubscribeOptions = {}): Tailer {
     return this.subscribeOn(this.#ownReactor(), consumer, options);
   }
 
-  /** As `subscribe`, and every `intervalMs`, also when there is nothing new. */
+  /** As `subscribe`, and also every `intervalMs` milliseconds, whether there is anything new or not. */
   subscribeInterval(consumer: Consumer, options: SubscribeIntervalOptions): Tailer {
     return this.subscribeIntervalOn(this.#ownReactor(), consumer, options);
   }
 
+  /** As `subscribe`, on a reactor of the caller, which the instance does not close. */
   subscribeOn(reactor: Reactor, consumer: Consumer, options: SubscribeOptions = {}): Tailer {
     this.#assertNotClosed("subscribe to");
     return this.#subscriptions.add(this, consumer, { ...options, reactor });
   }
 
+  /** As `subscribeInterval`, on a reactor of the caller, which the instance does not close. */
   subscribeIntervalOn(
     reactor: Reactor,
     consumer: Consumer,
@@ -327,7 +362,11 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
     return this.#reactor ??= new Reactor({ clock: this.#parts.clock });
   }
 
-  /** Takes note of what another process has published; does nothing where nobody is followed. */
+  /**
+   * Look for what another process has published. Does nothing in an instance that does not follow one.
+   * Tailers do this before each read. Throws `ErrShrink` if the file was replaced, `ErrCorrupted` if it
+   * is shorter than its published size, and `OsError`.
+   */
   refresh(): void {
     const { follower } = this.#parts;
     if (follower === null || this.#state !== FileState.Opened) return;
@@ -336,16 +375,16 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
     if (follower.isFinished) this.#state = FileState.Eof;
   }
 
-  /** Called by a tailer that has closed. */
+  /** Remove a tailer that has closed. Called by the tailer itself. */
   forget(tailer: Tailer): void {
     this.#subscriptions.delete(tailer);
     this.#finalizeWhenIdle();
   }
 
   /**
-   * Closes the tailers, unmaps, and closes the file; it keeps the size it has grown to. Nothing is
-   * synced. A consumer at work, or a sync in flight, is waited for; `await using` or `closed` tell when.
-   * Throws `ErrClosed` the second time; disposing twice is harmless.
+   * Close the tailers, unmap, and close the file, which keeps the length it has grown to. Nothing is
+   * synced. The memory is released when no consumer is at work and no sync in flight any more: wait for
+   * that with `closed` or `await using`. Throws `ErrClosed` the second time; disposing twice is harmless.
    */
   close(): void {
     this.#appender.throwIfAppending("close");
@@ -359,15 +398,17 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
     this.#finalizeWhenIdle();
   }
 
-  /** Resolves when the mapping and the descriptor are given back. */
+  /** Resolves when the mapping and the descriptor are released. Never rejects. */
   get closed(): Promise<void> {
     return this.#finalized.promise;
   }
 
+  /** Close the file unless it is closed already. */
   [Symbol.dispose](): void {
     if (this.#state < FileState.Closing) this.close();
   }
 
+  /** Close the file unless it is closed already, and wait until its memory is released. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#state < FileState.Closing) this.close();
     await this.closed;

@@ -3,7 +3,7 @@
  *
  *   1. size + mark ≤ file size ≤ upper size: a store always has a file, and space, under it.
  *   2. The mark is stored after the bytes, the published size after the mark.
- *   3. What a failed call began is taken back: the next call works.
+ *   3. What a failed call began is rolled back: the next call works.
  */
 
 import { assert } from "../../base/assert.ts";
@@ -27,7 +27,7 @@ import type { Subscriptions } from "../tail/subscriptions.ts";
 
 export class Appender {
   readonly fileStats: FileStats = new FileStats();
-  /** Bytes behind the data that belong to its mark. */
+  /** Bytes of the mark behind the data; 0 without marks. */
   readonly markSize: number;
   readonly #parts: Parts;
   readonly #region: Region;
@@ -40,17 +40,17 @@ export class Appender {
   readonly #storeAtOnce: StoreAtOnce;
   #bytes: Uint8Array;
   #size: number;
-  /** End of the data that fits into the file as it is; -1 while nothing may be written. */
+  /** Greatest end of the data that fits into the file as it is; -1 while nothing may be written. */
   #writableEnd = -1;
   #isOpen = true;
-  /** Where the file is asked to be extended ahead of the writes. */
+  /** Size of the data from which on the file should be extended ahead of the writes. */
   #lowWater = Infinity;
   #headroom = 0;
   #lowCapacity: ((neededBytes: number) => void) | null = null;
   #isAppending = false;
   #isExtending = false;
 
-  /** `throwIfRefused` throws the error that says why nothing may be written, if so. */
+  /** `throwIfRefused` throws the error that says why nothing may be written, if that is so. */
   constructor(parts: Parts, { subscriptions, throwIfRefused }: {
     readonly subscriptions: Subscriptions;
     readonly throwIfRefused: (what: string) => void;
@@ -73,13 +73,13 @@ export class Appender {
     return this.#size;
   }
 
-  /** Takes writes from now on. */
+  /** Accept writes from now on. */
   start(): void {
     this.#isOpen = true;
     this.#setWritableEnd();
   }
 
-  /** Takes no more. The memory may go away. */
+  /** Refuse writes from now on. The memory may be released. */
   stop(): void {
     this.#isOpen = false;
     this.#writableEnd = -1;
@@ -121,7 +121,7 @@ export class Appender {
     if (limit > this.#writableEnd) this.#ensureCapacity(reserve, blocking);
     const marks = reserve === 0 ? null : this.#marks;
     const event = this.#event;
-    // Nothing else may be written while the function is at work.
+    // Nothing else may be written while the function runs.
     this.#writableEnd = -1;
     this.#isAppending = true;
     let used = 0;
@@ -142,7 +142,7 @@ export class Appender {
     return used;
   }
 
-  /** The bytes up to `size` stand: says so to everybody. */
+  /** All bytes up to `size` are stored: publish that, and wake the tailers. */
   #advance(size: number): void {
     const stats = this.fileStats;
     stats.writes++;
@@ -160,7 +160,7 @@ export class Appender {
     this.#ensureCapacity(length, blocking);
   }
 
-  /** Everything that may stand in the way of a write; returns when `length` bytes fit. */
+  /** Make `length` bytes fit, or throw whatever forbids the write. */
   #ensureCapacity(length: number, blocking: boolean): void {
     this.throwIfAppending("write to");
     this.#throwIfRefused("write to");

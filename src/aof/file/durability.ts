@@ -3,7 +3,7 @@
  *
  *   1. A size is called durable only after a sync that began when it was reached has succeeded.
  *   2. A sync or flush that failed is never tried again: the system may have dropped the pages it could
- *      not write, and would call the next one good. The failure stands for the life of the instance.
+ *      not write, and would call the next one good. The failure is kept for the life of the instance.
  */
 
 import type { Clock } from "../../base/clock.ts";
@@ -17,7 +17,7 @@ export class Durability {
   readonly #storage: Storage | null;
   readonly #clock: Clock;
   readonly #stats: Stats;
-  /** A file of which others also change bytes is synced every time. */
+  /** Whether a sync may be left out if nothing was appended. Not if the caller changes bytes as well. */
   readonly #mayLeaveOut: boolean;
   readonly #onFailure: () => void;
   #naming: Naming;
@@ -100,7 +100,7 @@ export class Durability {
     }
   }
 
-  /** Writes out what lies between the end of the last flush and `end`. */
+  /** Write out the bytes from the end of the last flush to `end`. */
   flush(end: number): void {
     this.throwIfFailed();
     if (this.#region.file === null || end <= this.#flushedEnd) return;
@@ -113,7 +113,7 @@ export class Durability {
         errorsDuration: flushErrorsDur,
       }, () => this.#region.flush(this.#flushedEnd, end - this.#flushedEnd));
     } catch (error) {
-      // The system tells of pages that it could not write once: no later sync would.
+      // The system reports pages that it could not write only once: no later sync would.
       throw this.#fail(error);
     }
     this.#flushedEnd = end;
@@ -129,7 +129,7 @@ export class Durability {
     return error;
   }
 
-  /** The file is durably named with the first sync: what is in it is not durable without a name. */
+  /** Make the name durable, with the first sync: what is in a file without a name is not durable. */
   #syncName(): void {
     const { file } = this.#region;
     if (this.#naming === "ensured" || file === null || this.#storage === null) return;

@@ -1,6 +1,6 @@
 /**
  * Extends files ahead of the writes, between turns of the event loop, so that a non-blocking write
- * finds room and a blocking one rarely extends in its own path.
+ * finds capacity and a blocking one rarely extends in its own path.
  *
  * How far ahead follows the pace of each file: twice what it wrote in `HORIZON_MS` at the pace of the time
  * since its last extension, at least one growth step, at most `AHEAD_BYTES_MAX` at a time.
@@ -30,7 +30,7 @@ export class Extender {
   readonly #wanted = new Map<Aof, number>();
   #turn: ReturnType<typeof setImmediate> | null = null;
 
-  /** `onError` is told why a file could not be extended; the write that needs it will find out too. */
+  /** `onError` gets the error of a failed extension; the write that needs it will throw one as well. */
   constructor({ clock, onError }: { readonly clock: Clock; readonly onError: ErrorFunc }) {
     this.#clock = clock;
     this.#onError = onError;
@@ -83,7 +83,7 @@ export class Extender {
     aof.onLowCapacity(aheadBytes / 2, (_, needed) => this.#want(aof, needed));
   }
 
-  /** Twice the bytes of one horizon at the pace since the last time. */
+  /** Twice the bytes of one horizon, at the pace since the last extension. */
   #paceBytes(aof: Aof): number {
     const pace = this.#paces.get(aof);
     if (pace === undefined) return 0;

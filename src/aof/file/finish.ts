@@ -1,10 +1,10 @@
-/** Ending a file. A kill between two steps leaves one that is finished, or not, but never broken. */
+/** Ending a file. A kill between two steps leaves a finished file or an open one, never a broken one. */
 
 import { MARK_SIZE } from "../marks/magic.ts";
 import type { Parts } from "./parts.ts";
 import { timed } from "./region.ts";
 
-/** `becomesFinished` is called once the mark stands, so that nothing is written behind it. */
+/** `becomesFinished` is called once the mark is stored, so that nothing is written behind it. */
 export function finishFile(parts: Parts, size: number, becomesFinished: () => void): void {
   const { storage, region, marks, side, readMode, clock, stats } = parts;
   timed(clock, {

@@ -11,36 +11,47 @@ import { assert } from "../../base/assert.ts";
 import { UsageError } from "../../base/errors.ts";
 import { ErrEndOfFile } from "./errors.ts";
 
-/** Bytes that a file may grow to where nothing else is said: 16 MiB. */
-export const SIZE_UPPER_DEFAULT = 1024 * 1024 * 16;
-/** Larger files would not leave room for the length of a write in the pending word (see marks.ts). */
-export const SIZE_UPPER_MAX = 2 ** 38;
-/** Stands in for the system's page until `validate` is told it. */
+/** Default of `GeometryFields.sizeUpper`: 16 MiB. */
+export const SIZE_UPPER_DEFAULT: number = 1024 * 1024 * 16;
+/**
+ * Greatest `GeometryFields.sizeUpper`: 2^38 bytes. The length of a larger write would not fit into the
+ * pending word (see `marks.ts`).
+ */
+export const SIZE_UPPER_MAX: number = 2 ** 38;
+/** Bytes of a page, until `validate` is given those of the system. */
 export const PAGE_SIZE_DEFAULT = 4096;
-/** A new file is one page long where nothing else is said. */
-export const SIZE_NOW_DEFAULT = PAGE_SIZE_DEFAULT;
-/** … and grows by one page. */
-export const GROWTH_STEP_DEFAULT = PAGE_SIZE_DEFAULT;
+/** Default of `GeometryFields.sizeNow`: one page of 4096 bytes. */
+export const SIZE_NOW_DEFAULT: number = PAGE_SIZE_DEFAULT;
+/** Default of `GeometryFields.growthStep`: one page of 4096 bytes. */
+export const GROWTH_STEP_DEFAULT: number = PAGE_SIZE_DEFAULT;
 
+/** The sizes of an append-only file, in bytes. */
 export interface GeometryFields {
   /** Bytes that the file has at least while it is open for appending. */
   readonly sizeNow: number;
-  /** Bytes that the file may grow to; the length of the mapping. */
+  /** Bytes that the file may grow to, which is also the length of the mapping. */
   readonly sizeUpper: number;
-  /** Bytes by which the file is extended. */
+  /** Bytes by which the file is extended at a time. */
   readonly growthStep: number;
 }
 
+/**
+ * How large an append-only file is, how it grows, and whether it is made. Immutable. Continues
+ * `Geometry` of kirana's `aof`.
+ */
 export class Geometry implements GeometryFields {
+  /** Bytes that the file has at least while it is open for appending; 0 for the default. */
   readonly sizeNow: number;
+  /** Bytes that the file may grow to, which is also the length of the mapping; 0 for the default. */
   readonly sizeUpper: number;
+  /** Bytes by which the file is extended at a time; 0 for the default. */
   readonly growthStep: number;
-  /** Bytes of a memory page; `validate` sets the system's. */
+  /** Bytes of a memory page; `Aof.open` sets those of the system. */
   readonly pageSize: number;
   /** Whether a missing file is made. */
   readonly create: boolean;
 
-  /** A field that is left out, or 0, takes its default in `validate`. */
+  /** Make a geometry. A size that is left out, or 0, takes its default in `validate`. */
   constructor(fields: Partial<GeometryFields & { pageSize: number; create: boolean }> = {}) {
     this.sizeNow = fields.sizeNow ?? 0;
     this.sizeUpper = fields.sizeUpper ?? 0;
@@ -49,17 +60,20 @@ export class Geometry implements GeometryFields {
     this.create = fields.create ?? false;
   }
 
+  /** Give a geometry with the given sizes in place of these. */
   with(fields: Partial<GeometryFields>): Geometry {
     return new Geometry({ ...this, ...fields });
   }
 
+  /** Give a geometry with another `sizeNow`. */
   withSizeNow(sizeNow: number): Geometry {
     return this.with({ sizeNow });
   }
 
   /**
-   * The geometry with its defaults filled in and everything rounded up to whole pages. Throws
-   * `UsageError` for sizes that are no whole numbers or pass `SIZE_UPPER_MAX`.
+   * Give the geometry with its defaults filled in and everything rounded up to whole pages of `pageSize`
+   * bytes. `sizeUpper` becomes at least `sizeNow`. Throws `UsageError` for a size that is not a whole
+   * number or is greater than `SIZE_UPPER_MAX`.
    */
   validate(pageSize: number = this.pageSize): Geometry {
     for (const field of ["sizeNow", "sizeUpper", "growthStep"] as const) {
@@ -78,8 +92,8 @@ export class Geometry implements GeometryFields {
   }
 
   /**
-   * The file size that holds `size` bytes: whole growth steps (rounded up to pages), at least
-   * sizeNow, at most sizeUpper. Throws `ErrEndOfFile` where sizeUpper cannot hold them.
+   * Give the length of the file that holds `size` bytes: whole growth steps (rounded up to pages), at
+   * least `sizeNow`, at most `sizeUpper`. Throws `ErrEndOfFile` if `size` is above `sizeUpper`.
    */
   next(size: number): number {
     if (size > this.sizeUpper) {
@@ -97,10 +111,10 @@ export function roundUp(size: number, unit: number): number {
   return Math.ceil(size / unit) * unit;
 }
 
-/** A geometry of defaults that opens a file and never makes one. */
+/** Default sizes, for a file that is there already: a missing one is not made. */
 export const openFile: Geometry = new Geometry();
 
-/** A geometry of defaults that makes the file where it is missing. */
+/** Give default sizes, for a file that is made if it is missing. */
 export function createFile(): Geometry {
   return new Geometry({ create: true });
 }

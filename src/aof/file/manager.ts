@@ -17,29 +17,41 @@ import { type ErrorFunc, Reactor } from "../tail/reactor.ts";
 import type { Recovery } from "../marks/recovery.ts";
 import { Stats, type StatsSnapshot } from "./stats.ts";
 
-/** The directory itself is for its owner alone. */
+/** Permission bits of the directory: for its owner alone. */
 const DIRECTORY_MODE = 0o700;
 
+/** Options of a `Manager`. */
 export interface ManagerOptions {
-  /** Permission bits of files that are made; 0 or left out: 0600. */
+  /** Permission bits of files that are made. Default, also for 0: 0600. */
   readonly writeMode?: number | undefined;
-  /** Permission bits of finished files; 0 or left out: 0444. */
+  /** Permission bits of finished files. Default, also for 0: 0444. */
   readonly readMode?: number | undefined;
-  /** Polls all tailers; the manager closes only a reactor of its own. */
+  /** Polls all tailers. Default: a reactor of the manager's own, which it closes. */
   readonly reactor?: Reactor | undefined;
+  /** Times the counted calls and the pace of the writes. Default: the clock of this machine. */
   readonly clock?: Clock | undefined;
-  /** Told what consumers throw, and why a file could not be extended ahead. */
+  /** Gets what consumers throw, and the errors of extending a file ahead. Default: they are dropped. */
   readonly onError?: ErrorFunc | undefined;
 }
 
+/** Options of `Manager.open`. They mean what they mean in `Aof.open`. */
 export interface ManagerOpenOptions {
+  /** Default: one page growing by pages to 16 MiB, and a missing file is not made. */
   readonly geometry?: Geometry | undefined;
+  /** How the end of the data is found. Default: by kirana's marks (`recoveryDefault`). */
   readonly recovery?: Recovery | undefined;
+  /** Publish the size in the side file NAME.size, for tailers of other processes. Default false. */
   readonly shared?: boolean | undefined;
 }
 
+/**
+ * The append-only files of one directory, with one reactor and one set of counters. It extends the files
+ * ahead of the writes, between turns of the event loop. Continues `Manager` of kirana's `aof`.
+ */
 export class Manager implements Disposable, AsyncDisposable {
+  /** Path of the directory, as it was given. */
   readonly directory: string;
+  /** Polls the tailers of all files. */
   readonly reactor: Reactor;
   readonly #storage: Storage;
   readonly #clock: Clock;
@@ -51,7 +63,7 @@ export class Manager implements Disposable, AsyncDisposable {
   readonly #instances = new Map<string, Aof>();
   #isClosed = false;
 
-  /** Makes the directory (0700, with its parents) where it is missing. */
+  /** Make the directory (0700, with its parents) if it is missing. Throws `OsError`. */
   constructor(storage: Storage, directory: string, options: ManagerOptions = {}) {
     const { clock = systemClock, onError = () => {} } = options;
     this.#storage = storage;
@@ -66,9 +78,10 @@ export class Manager implements Disposable, AsyncDisposable {
   }
 
   /**
-   * The instance of `name`. While it is open, opening the name again gives the same one and looks at no
-   * option. An open that fails leaves nothing behind: the next one starts anew. Throws `UsageError` for
-   * a name that is not one file name, and what `Aof.open` throws.
+   * Open the file `name` of the directory. While it is open, opening the name again gives the same
+   * instance and ignores the options. A failed open is not remembered: the next one starts anew. Throws
+   * `ErrClosed` after `close`, `UsageError` if `name` is not a single file name or ends in `.size`, and
+   * what `Aof.open` throws.
    */
   open(name: string, options: ManagerOpenOptions = {}): Aof {
     return this.#instance(name, () =>
@@ -82,7 +95,7 @@ export class Manager implements Disposable, AsyncDisposable {
       }));
   }
 
-  /** As `open`, with memory of `size` bytes (rounded up to pages) in place of a file. */
+  /** As `open`, with `size` bytes of memory (rounded up to pages) in place of a file. */
   openAnonymous(name: string, size: number): Aof {
     return this.#instance(name, () =>
       Aof.anonymous(name, size, {
@@ -109,12 +122,12 @@ export class Manager implements Disposable, AsyncDisposable {
     if (this.#instances.get(name) === aof) this.#instances.delete(name);
   }
 
-  /** The counters of all instances as they are now. */
+  /** Give the counters of all instances as they are now. */
   stats(): StatsSnapshot {
     return this.#stats.snapshot();
   }
 
-  /** Closes every file with its tailers. Throws `ErrClosed` the second time. */
+  /** Close every file with its tailers. Throws `ErrClosed` the second time. */
   close(): void {
     if (this.#isClosed) throw new ErrClosed("Cannot close: the manager is already closed");
     this.#isClosed = true;
@@ -123,11 +136,12 @@ export class Manager implements Disposable, AsyncDisposable {
     if (this.#ownsReactor) this.reactor.close();
   }
 
+  /** Close the manager unless it is closed already. */
   [Symbol.dispose](): void {
     if (!this.#isClosed) this.close();
   }
 
-  /** Also waits until every mapping and descriptor is given back. */
+  /** Close the manager unless it is closed already, and wait until the memory of its files is released. */
   async [Symbol.asyncDispose](): Promise<void> {
     const instances = [...this.#instances.values()];
     this[Symbol.dispose]();

@@ -24,23 +24,25 @@ import type { Stats } from "./stats.ts";
 export const WRITE_MODE_DEFAULT = 0o600;
 export const READ_MODE_DEFAULT = 0o444;
 
-/** What every way of opening takes. */
+/** Options of every way of opening. */
 export interface SharedOptions {
+  /** Times the calls that are counted. Default: the clock of this machine. */
   readonly clock?: Clock | undefined;
-  /** Counters to move; a set of its own where none is given. */
+  /** Counters to add to. Default: a set of the instance's own. */
   readonly stats?: Stats | undefined;
-  /** Polls the tailers; a reactor of its own where none is given. */
+  /** Polls the tailers. Default: a reactor of the instance's own, which it closes. */
   readonly reactor?: Reactor | undefined;
 }
 
+/** Options of `Aof.open`. */
 export interface OpenOptions extends SharedOptions {
   /** Default: one page growing by pages to 16 MiB, and a missing file is not made. */
   readonly geometry?: Geometry | undefined;
-  /** Default: the marks of the original library. */
+  /** How the end of the data is found. Default: by kirana's marks (`recoveryDefault`). */
   readonly recovery?: Recovery | undefined;
   /**
-   * Publishes the size in NAME.size for tailers of other processes. A file that has such a side file
-   * goes on publishing without being asked.
+   * Publish the size in the side file NAME.size, for tailers of other processes. A file that has such a
+   * side file already publishes there in any case. Default false.
    */
   readonly shared?: boolean | undefined;
   /** Permission bits of a file that is made. Default 0600. */
@@ -49,22 +51,27 @@ export interface OpenOptions extends SharedOptions {
   readonly readMode?: number | undefined;
 }
 
+/** Options of `Aof.over`. */
 export interface OverOptions extends SharedOptions {
-  /** `sizeNow` and `sizeUpper` are the file's size for a file that never grows. */
+  /** Sizes of the file. For a file that never grows, `sizeNow` and `sizeUpper` are its length. */
   readonly geometry: Geometry;
+  /** How the end of the data is found. */
   readonly recovery: Recovery;
-  /** Where in the file an aligned 64-bit number holds the published size; none where left out. */
+  /**
+   * Offset of the published size in the file: 8 bytes, at a multiple of 8. Default: nothing is
+   * published.
+   */
   readonly sizeOffset?: number | undefined;
-  /** A mapping of at least `sizeUpper` bytes that the caller keeps and releases. */
+  /** A mapping of at least `sizeUpper` bytes, which the caller releases. Default: a new one. */
   readonly mapping?: Mapping | undefined;
-  /** Told of the steps that a test may stop at. */
+  /** Storage that is told of the steps at which a test may stop. Default: none. */
   readonly storage?: Storage | undefined;
 }
 
 /**
- * Whether the directory durably names the file: not where this instance has made it; perhaps where it
- * was found, for its maker may have ended before his first sync; and settled where that is the
- * business of somebody else, or nothing is written.
+ * Whether the directory entry of the file is durable. `made`: not yet, because this instance made the
+ * file. `found`: perhaps not, because the process that made it may have ended before its first sync.
+ * `ensured`: nothing is to be done. It was synced, the caller sees to it, or nothing is written.
  */
 export type Naming = "made" | "found" | "ensured";
 
@@ -92,7 +99,7 @@ export interface Parts {
   readonly reactor: Reactor | null;
 }
 
-/** Parts that most ways of opening do without. */
+/** Values of the parts that most ways of opening do without. */
 export const defaultParts = {
   published: null,
   side: null,
@@ -106,7 +113,7 @@ export function marksOf({ magic }: RecoveryResult, region: Region): Marks | null
   return magic.isEnabled() ? new Marks(region.bytes, magic) : null;
 }
 
-/** Leaves the tail mark behind the data and zeros behind the mark, whatever a killed writer left. */
+/** Put the tail mark behind the data and zeros behind the mark, whatever a killed writer left there. */
 export function restoreTailMark(
   size: number,
   { region, marks }: {
@@ -127,6 +134,7 @@ export function restoreTailMark(
   }
 }
 
+/** Run the recovery. Throws `FailedError` if it fails, `ErrCorrupted` if it finds no end of the data. */
 export function recoverOrThrow(
   recovery: Recovery,
   region: Pick<Region, "bytes" | "fileSize">,

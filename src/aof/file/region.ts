@@ -15,20 +15,20 @@ export interface Region {
   /** Null for memory without a file. */
   readonly file: StoredFile | null;
 
-  /** Makes the file `size` bytes long. */
+  /** Make the file `size` bytes long. */
   extend(size: number): void;
-  /** Cuts a finished file behind its mark. */
+  /** Truncate a finished file behind its mark. */
   truncate(size: number): void;
-  /** Stores bytes such that a kill leaves all or none of them; they lie inside one page. */
+  /** Store bytes such that a kill leaves all or none of them. They are inside one page. */
   storeAtOnce(bytes: Uint8Array, offset: number): void;
-  /** Starts writing out a range. */
+  /** Write out a range, and wait. */
   flush(offset: number, length: number): void;
   chmod(mode: number): void;
-  /** Gives the memory back, and with `closeFile` the descriptor. */
+  /** Release the memory, and with `closeFile` the descriptor. */
   release(closeFile: boolean): void;
 }
 
-/** Runs a call and counts it. */
+/** Run a call and count it, with its time. */
 export function timed<T>(clock: Clock, counters: Timed, call: () => T): T {
   const startMs = clock.nowMs();
   try {
@@ -43,7 +43,7 @@ export function timed<T>(clock: Clock, counters: Timed, call: () => T): T {
   }
 }
 
-/** Opens an instance and counts it where somebody counts. */
+/** Open an instance, and count it if the caller gave counters. */
 export function countedOpen<T>(
   { clock = systemClock, stats }: {
     readonly clock?: Clock | undefined;
@@ -68,7 +68,7 @@ export class FileRegion implements Region {
   readonly #ownsMapping: boolean;
   #fileSize: number;
 
-  /** `mapping` is one that the caller keeps; else one of `length` is made and given back. */
+  /** Without a `mapping`, which stays the caller's, one of `length` bytes is made and later released. */
   constructor(file: StoredFile, { length, access, fileSize, mapping, stats, clock }: {
     readonly length: number;
     readonly access: "read" | "write";
@@ -111,7 +111,7 @@ export class FileRegion implements Region {
     this.#changeSize(size, () => this.file.truncate(size));
   }
 
-  /** A reader takes note of what a writer made of the file. */
+  /** Note the length that the writer has given to a followed file. */
   noteFileSize(size: number): void {
     this.#stats.activeFileSize.add(size - this.#fileSize);
     this.#fileSize = size;
