@@ -1,6 +1,6 @@
 /**
  * Opening or making the file at a path. The order: look at the mode, open, take the lock of the one
- * producer, map, recover, extend, clean behind the data, publish.
+ * producer, map, recover, extend, restore the tail mark, publish.
  */
 
 import { type Clock, systemClock } from "../../base/clock.ts";
@@ -32,7 +32,7 @@ import { FileRegion, timed } from "./region.ts";
 import { SideFile } from "../tail/side_file.ts";
 import { Stats } from "./stats.ts";
 
-/** Opens or makes the file at `path`. For the errors see `Aof.open`. */
+/** Open or make the file at `path`. For the errors see `Aof.open`. */
 export function openParts(storage: Storage, path: string, options: OpenOptions): Parts {
   const { clock = systemClock, stats = new Stats() } = options;
   const recovery = (options.recovery ?? recoveryDefault).clone();
@@ -70,9 +70,11 @@ export function openParts(storage: Storage, path: string, options: OpenOptions):
     if (!isReadOnly && !file.tryFlock("exclusive")) {
       throw new BusyError(`Cannot open ${path}: another process is appending to it`);
     }
-    // Its maker may have found no space for it between the opening and the lock.
+    // The process that made it may have found no space for it, and removed it before this lock was taken.
     if (!isReadOnly && !leadsTo(storage, path, file.status())) {
-      throw new BusyError(`Cannot open ${path}: it was removed or replaced meanwhile; try again`);
+      throw new BusyError(
+        `Cannot open ${path}: it was removed or replaced while it was opened; try again`,
+      );
     }
     if (status === null) undo.unshift(() => storage.unlink(path));
     if (!isReadOnly && file.status().size === 0) SideFile.invalidate(storage, path);
@@ -117,15 +119,15 @@ interface Opening {
   readonly isReadOnly: boolean;
 }
 
-/** What `readOnlyParts` and `writableParts` settle; the rest is the same for both. */
+/** What `readOnlyParts` and `writableParts` decide; the rest is the same for both. */
 type Opened = Omit<Parts, "readMode" | "reactor">;
 
 function readOnlyParts(file: StoredFile, opening: Opening): Opened {
   const { path, recovery, stats, clock } = opening;
   const { size: fileSize, mode } = file.status();
-  // A file that may be written to may be finished, and cut, at any time: only its data is mapped.
-  const mayBeCut = recovery.func === null && (mode & 0o200) !== 0;
-  const found = mayBeCut ? recoverLive(file, recovery) : null;
+  // A file that may be written to may be finished, and truncated, at any time: only its data is mapped.
+  const mayBeTruncated = recovery.func === null && (mode & 0o200) !== 0;
+  const found = mayBeTruncated ? recoverLive(file, recovery) : null;
   const needed = found === null ? fileSize : Math.max(sizeOf(found), 1);
   const length = roundUp(needed, opening.geometry.pageSize);
   const region = new FileRegion(file, { length, access: "read", fileSize, stats, clock });
@@ -171,7 +173,7 @@ function writableParts(file: StoredFile, opening: Opening): Opened {
     if (status.allocatedBytes < fileSize) file.allocate(0, fileSize);
     const wanted = roundUp(Math.max(fileSize, geometry.sizeNow, size + MARK_SIZE), pageSize);
     if (wanted > geometry.sizeUpper) {
-      throw new FailedError(`Cannot open ${path}: no room for the tail mark behind ${size} bytes`);
+      throw new FailedError(`Cannot open ${path}: its tail mark does not fit behind ${size} bytes`);
     }
     if (wanted > fileSize) region.extend(wanted);
     storage.reach("aof.recover.before");

@@ -1,6 +1,6 @@
 /**
- * The other ways in which an instance comes into being: over a descriptor that somebody else opened, as
- * a follower of another process, and in memory.
+ * The other ways to make an instance: over a descriptor that the caller opened, as a follower of another
+ * process, and in memory.
  */
 
 import { systemClock } from "../../base/clock.ts";
@@ -94,11 +94,11 @@ export function followParts(storage: Storage, path: string, options: SharedOptio
     const followed = file.status();
     if (!side.describes(followed)) {
       throw new BusyError(
-        `Cannot follow ${path} yet: its side file speaks of another file; ` +
-          "it is set right when the file is opened for appending",
+        `Cannot follow ${path} yet: its side file describes another file; ` +
+          "open the file for appending once to set that right",
       );
     }
-    // Whoever publishes has given it bytes before: the side file may speak of an older one.
+    // A writer gives the file its bytes before it publishes: the side file may describe an older one.
     if (followed.size === 0 && (followed.mode & 0o200) !== 0) {
       throw new BusyError(`Cannot follow ${path} yet: it is being made`);
     }

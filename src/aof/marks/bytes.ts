@@ -1,4 +1,4 @@
-/** Looking through long runs of zeros. */
+/** Searching long runs of zeros. */
 
 /** Index of the last byte before `end` that is not 0, or -1. */
 export function lastNonZero(data: Uint8Array, end: number): number {
@@ -20,7 +20,7 @@ export function lastNonZero(data: Uint8Array, end: number): number {
   return index;
 }
 
-/** Whether `data` holds nothing but zeros from `start` to `end`. */
+/** Whether all bytes of `data` from `start` to `end` are 0. */
 export function isZero(data: Uint8Array, start: number, end: number): boolean {
   return lastNonZero(data.subarray(start, end), end - start) === -1;
 }

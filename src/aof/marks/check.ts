@@ -1,6 +1,6 @@
 /**
- * Looks at an append-only file and its side file and says which invariant of README.md is broken and
- * where. Changes nothing, and may look while a writer is at work.
+ * Checking an append-only file and its side file against the invariants of README.md. Changes nothing,
+ * and may run while a writer appends.
  */
 
 import type { Storage } from "../../file/mod.ts";
@@ -10,16 +10,23 @@ import { SIDE_FILE_FORMAT, SIDE_FILE_SIZE, sideFileLayout } from "./layout.ts";
 import type { Magic } from "./magic.ts";
 import { RecoveryKind } from "./recovery.ts";
 
+/** A broken invariant, and where it is broken. */
 export interface Violation {
-  /** Number of the invariant in README.md. */
+  /** Number of the invariant in README.md of this library, from 1 to 5. */
   readonly invariant: number;
+  /** Path of the broken file, which may be the side file. */
   readonly path: string;
-  /** Bytes from the start of the file. */
+  /** Offset of the damage, in bytes from the start of that file. */
   readonly offset: number;
+  /** What is wrong, in a sentence. */
   readonly message: string;
 }
 
-/** Empty where all invariants hold. Throws `OsError` where the file cannot be read. */
+/**
+ * List the broken invariants of the file at `path` and of its side file; none if all hold. It changes
+ * nothing, takes no lock, and may run while a writer appends. `magic` are the marks to look for; default:
+ * kirana's. Throws `OsError` if the file cannot be read.
+ */
 export function check(
   storage: Storage,
   path: string,
@@ -55,7 +62,7 @@ function checkFile(path: string, { status, bytes, result }: Inspection): Violati
   }
   if (outcome !== RecoveryKind.Checkpoint) return [];
   if (!isZero(bytes, tail, bytes.length)) {
-    return [violate(1, "behind the last checkpoint mark stand bytes that no mark ends")];
+    return [violate(1, "there are bytes behind the last checkpoint mark that no mark ends")];
   }
   const behind = status.size - tail;
   if (behind === 0 || (status.mode & 0o222) !== 0) return [];

@@ -1,6 +1,6 @@
 /**
- * Looking into an append-only file without opening it as one: nothing is mapped, locked or changed, so
- * it may be looked at while its writer appends, finishes it, or is dead.
+ * Inspecting an append-only file without opening it as one: nothing is mapped, locked or changed. So it
+ * may be inspected while its writer appends or finishes it, and after its writer died.
  */
 
 import { isZero } from "./bytes.ts";
@@ -11,37 +11,49 @@ import { readLive } from "./live_read.ts";
 import { pendingLengthAt, type RecoveryResult } from "./recovery.ts";
 import { sideFilePath } from "../tail/side_file.ts";
 
-/** What the side file says, whether or not it can be right. */
+/** The fields of a side file NAME.size, as they are on disk, whether or not they can be right. */
 export interface SideFileContent {
+  /** Path of the side file. */
   readonly path: string;
-  /** Bytes that the side file has. */
+  /** Bytes that the side file has, at most 4096 of them counted. */
   readonly length: number;
+  /** Bytes of data that the writer has published. */
   readonly publishedSize: number;
+  /** The format as a 32-bit number; 0x317a7361 (`asz1`) for version 1. */
   readonly format: number;
+  /** 0 while the file is appended to, 1 once it is finished. */
   readonly state: number;
+  /** Bytes that the file may grow to. */
   readonly upperSize: number;
-  /** Whether the published size is that of this file. */
+  /** Whether the side file describes this file, by its inode and device, in a known format. */
   readonly describesFile: boolean;
-  /** Whether the bytes behind the fields are 0. */
+  /** Whether all bytes behind the fields are 0. */
   readonly restIsZero: boolean;
 }
 
+/** What `inspect` finds in a file. */
 export interface Inspection {
+  /** Status of the file when it was read. */
   readonly status: FileStatus;
-  /** Everything up to the last byte that is not 0, and some zeros. */
+  /** Bytes of the file up to the last that is not 0, and some zeros. Below the data's end they are final. */
   readonly bytes: Uint8Array;
+  /** Where the data ends, and how that is known. */
   readonly result: RecoveryResult;
-  /** Offset of the tail mark, null where none stands at the end of the data. */
+  /** Offset of the tail mark, or null if there is none at the end of the data. */
   readonly tailMark: number | null;
   /** Offset of the last checkpoint mark, or null. */
   readonly checkpointMark: number | null;
-  /** Bytes of a write that was cut off or is under way, or null. */
+  /** Bytes of a write that is under way or was killed, or null. */
   readonly pendingBytes: number | null;
-  /** Null where the file is not shared. */
+  /** Content of the side file, or null if the file is not shared. */
   readonly side: SideFileContent | null;
 }
 
-/** Throws `OsError` where the file cannot be read. `file` is one that is already open. */
+/**
+ * Read a file and find the end of its data. It changes nothing, takes no lock, and may run while a writer
+ * appends. `magic` are the marks to look for; default: kirana's. `file` is the file itself if it is open
+ * already; it stays open. Throws `OsError` if the file cannot be read.
+ */
 export function inspect(
   storage: Storage,
   path: string,
@@ -50,7 +62,7 @@ export function inspect(
     readonly file?: StoredFile | undefined;
   } = {},
 ): Inspection {
-  // The published size first: what it speaks of must already stand when the file is read.
+  // The published size first: the bytes that it covers are then there when the file is read.
   const side = readSideFile(storage, path);
   const opened = file ?? storage.open(path, { access: "read" });
   try {

@@ -1,9 +1,10 @@
 /**
  * Offsets in the pending word, and in the side file NAME.size by which an append-only file is shared
- * between processes. Each is the sum of what stands before it; README.md holds the same tables, and a
+ * between processes. Each offset is the sum of the sizes before it. README.md has the same tables, and a
  * test compares them.
  */
 
+/** Place of a field, in bytes. */
 export interface Field {
   readonly offset: number;
   readonly size: number;
@@ -33,4 +34,5 @@ export const SIDE_FILE_SIZE = 4096;
 /** "asz1": version 1 of the side file. */
 export const SIDE_FILE_FORMAT = 0x317a7361;
 
+/** What the name of a side file adds to that of its file. */
 export const SIDE_FILE_SUFFIX = ".size";

@@ -1,6 +1,6 @@
 /**
- * Reading a file that somebody may be appending to or finishing, without a mapping: a finished file is
- * cut, and a mapped byte behind its new end would end the process.
+ * Reading a file that another process may be appending to or finishing, without a mapping. A finished
+ * file is truncated, and touching a mapped byte behind its new end would end the process.
  */
 
 import type { StoredFile } from "../../file/mod.ts";
@@ -9,18 +9,18 @@ import type { Magic } from "./magic.ts";
 import { recoverWithMagic, RecoveryKind, type RecoveryResult } from "./recovery.ts";
 
 const CHUNK_BYTES = 65536;
-/** A writer that always outruns the reader is given up on, with what was read last. */
+/** Reads before a reader that its writer always overtakes gives up, and returns what it read last. */
 const ATTEMPTS_MAX = 20;
 
 export interface LiveRead {
-  /** Everything up to the last byte that is not 0, and zeros. Below the recovered size it is final. */
+  /** Bytes up to the last that is not 0, and zeros. Those below the recovered size are final. */
   readonly bytes: Uint8Array;
   readonly result: RecoveryResult;
 }
 
 /**
- * Reads and recovers. What looks damaged is read again until it looks the same twice: the reader may
- * have been overtaken by the writer.
+ * Read and recover. What looks damaged is read again until it looks the same twice, because the writer
+ * may have changed it between two reads.
  */
 export function readLive(file: StoredFile, magic: Magic): LiveRead {
   let last: LiveRead | null = null;
@@ -30,7 +30,7 @@ export function readLive(file: StoredFile, magic: Magic): LiveRead {
     const result = { ...recoverWithMagic(bytes.length, bytes, magic), fileSize };
     const { outcome, tail, checkpoint } = result;
     if (outcome === RecoveryKind.Tail || outcome === RecoveryKind.Empty) {
-      // Bytes below a size that was found once are final now: only now are they surely whole.
+      // Bytes below a size that was found are final, but this read may have begun before that: read again.
       file.read(bytes.subarray(0, tail), 0);
       return { bytes, result };
     }
@@ -43,7 +43,7 @@ export function readLive(file: StoredFile, magic: Magic): LiveRead {
   return last as LiveRead;
 }
 
-/** The file without the chunks of zeros at its end, but with one of them where there are any. */
+/** Read the file without the chunks of zeros at its end, but with one of them if there are any. */
 function readUpToZeros(file: StoredFile, fileSize: number): Uint8Array {
   const chunk = new Uint8Array(CHUNK_BYTES);
   let end = fileSize;

@@ -1,20 +1,22 @@
-/**
- * The two words by which a file shows where its data ends, and the bytes that they are made of.
- */
+/** The two marks by which a file shows where its data ends, and their bytes. */
 
 import { UsageError } from "../../base/errors.ts";
 import { SIZE_UPPER_MAX } from "../file/geometry.ts";
 
-/** Little-endian aa 24 75 54 63 9c 9b 41. After each write it stands behind the data. */
+/** Kirana's tail mark, which is behind the data after each write: bytes aa 24 75 54 63 9c 9b 41. */
 export const MAGIC_TAIL = 4727544184288126122n;
-/** Little-endian 2c db 1f f2 a5 ac 78 f8. Stands behind the data of a finished file. */
+/** Kirana's checkpoint mark, which is behind a finished file's data: bytes 2c db 1f f2 a5 ac 78 f8. */
 export const MAGIC_CHECKPOINT = 17904250147343162156n;
 
 /** Bytes of a mark. */
 export const MARK_SIZE = 8;
 
-/** Values of the two marks as unsigned 64-bit numbers; marks are in use when neither is 0. */
+/**
+ * Values of the two marks as unsigned 64-bit numbers, stored little-endian. Marks are in use if neither is
+ * 0. The upper byte of a mark must not be 0, and their upper 24 bits must differ.
+ */
 export class Magic {
+  /** Take two values; `recoverWithMagic` reports those that cannot be used. */
   constructor(
     /** Marks the tail of the file. */
     readonly tail: bigint = 0n,
@@ -22,18 +24,20 @@ export class Magic {
     readonly checkpoint: bigint = 0n,
   ) {}
 
+  /** Whether marks are not used: one of them is 0. */
   isDisabled(): boolean {
     return !this.isEnabled();
   }
 
+  /** Whether marks are used: neither of them is 0. */
   isEnabled(): boolean {
     return this.tail !== 0n && this.checkpoint !== 0n;
   }
 }
 
-/** The marks of the original library. */
+/** Kirana's marks. */
 export const magicDefault: Magic = new Magic(MAGIC_TAIL, MAGIC_CHECKPOINT);
-/** No marks: the recovery function knows the end by other means. */
+/** No marks: the recovery function finds the end of the data by other means. */
 export const magicDisabled: Magic = new Magic();
 
 /** The eight bytes of each mark. */
@@ -41,15 +45,15 @@ export class MarkBytes {
   readonly tail: Uint8Array;
   readonly checkpoint: Uint8Array;
   /**
-   * Whether the fifth byte of the tail mark is one that no pending word has (it is the upper byte of
-   * a length). It is for the marks of the original library.
+   * Whether the fifth byte of the tail mark is one that no pending word has (there it is the upper byte of
+   * a length). True of kirana's marks.
    */
   readonly fifthByteTells: boolean;
 
   /**
-   * Throws `UsageError` for marks that could not be told from zeros or from each other: the last
-   * byte of both must not be 0, and their upper 24 bits must differ (a pending word has those of the
-   * tail mark, see marks.ts).
+   * Throws `UsageError` for marks that could not be told from zeros or from each other. The last byte of
+   * both must not be 0, and their upper 24 bits must differ, because a pending word has those of the tail
+   * mark (see `marks.ts`).
    */
   constructor(magic: Magic) {
     this.tail = littleEndian(magic.tail);
@@ -72,7 +76,7 @@ function littleEndian(value: bigint): Uint8Array {
   return bytes;
 }
 
-/** Whether the eight bytes of `mark` stand at `offset`, which may be anywhere. */
+/** Whether the eight bytes of `mark` are at `offset`, which may be any number. */
 export function isMarkAt(data: Uint8Array, offset: number, mark: Uint8Array): boolean {
   if (offset < 0 || offset + MARK_SIZE > data.length) return false;
   for (let index = 0; index < MARK_SIZE; index++) {

@@ -1,29 +1,29 @@
 /**
- * The word behind the data, and the order of stores that keeps it true when the process is killed
- * between any two of them.
+ * The word behind the data, and the order of stores that keeps it true if the process is killed between
+ * any two of them.
  *
- *   1. Behind the data of `size` bytes stands the tail mark; a file that was never written to has
- *      none. Behind the mark there are only zeros.
+ *   1. Behind the data of `size` bytes is the tail mark; a file that was never written to has none.
+ *      Behind the mark there are only zeros.
  *   2. While n bytes are written at `size`, the word at `size + n` is *pending*: its upper 24 bits are
  *      those of the tail mark, its lower 40 bits are n. It is stored before any data byte, and says:
- *      the data ends n bytes before my start. What lies between may be anything.
+ *      the data ends n bytes before this word. The bytes between may be anything.
  *   3. Turning the pending word into the tail mark commits the write. Its fifth byte is changed first;
  *      n is too small to have the same fifth byte, so from then on the data ends at the word's start.
  *   4. A word that overlaps the old mark is stored with one instruction (`TypedArray.set` of eight
  *      bytes is an eight-byte memmove). One that does not may be torn: recovery knows its beginnings.
- *   5. Bytes are taken back (a failed write, an append that used less than it reserved, recovery) by
- *      a pending word that does not overlap the place of the tail mark, the mark, zeros, and then the
- *      clearing of the pending word from its last byte down.
+ *   5. Bytes are rolled back (a failed write, an append that used less than it reserved, recovery) in
+ *      this order: store a pending word that does not overlap the place of the tail mark, store the mark,
+ *      store zeros, and clear the pending word from its last byte down.
  *
- * This holds for death of the process. A power cut may keep any page and lose any other: there a
- * format with checksums inside the data must decide.
+ * This holds if the process dies. A power cut may keep any page and lose any other: a format that must
+ * survive that puts checksums into its data.
  */
 
 import { assert } from "../../base/assert.ts";
 import { pendingWordLayout } from "./layout.ts";
 import { type Magic, MARK_SIZE, MarkBytes } from "./magic.ts";
 
-/** Stores bytes at an offset such that a kill leaves all or none of them (pwrite inside one page). */
+/** Store bytes at an offset such that a kill leaves all or none of them (pwrite inside one page). */
 export type StoreAtOnce = (bytes: Uint8Array, offset: number) => void;
 
 export class Marks {
@@ -57,7 +57,7 @@ export class Marks {
     this.#pendingUnit = this.#wordView.getFloat64(0, true) - this.#pendingDouble;
   }
 
-  /** Says that `length` bytes are being written up to `end`. */
+  /** Store the pending word: `length` bytes are being written up to `end`. */
   begin(end: number, length: number): void {
     if (length >= MARK_SIZE && this.#isDouble) {
       this.#view.setFloat64(end, this.#pendingDouble + length * this.#pendingUnit, true);
@@ -67,7 +67,7 @@ export class Marks {
     this.#bytes.set(this.#word, end);
   }
 
-  /** Turns the pending word at `end` into the tail mark: the data now ends there. */
+  /** Turn the pending word at `end` into the tail mark: the data now ends there. */
   commit(end: number): void {
     if (this.#isDouble) {
       this.#bytes[end + 4] = this.#fifthByte;
@@ -77,7 +77,7 @@ export class Marks {
     }
   }
 
-  /** Of a write of which the data up to `size` is kept: the pending word at `end` now says so. */
+  /** Make the pending word at `end` say that the data ends at `size`: only a part of a write is kept. */
   shorten(end: number, size: number): void {
     assert(size < end, "Only a write that used less than it reserved is shortened");
     this.#fillPending(end - size);
@@ -85,19 +85,19 @@ export class Marks {
   }
 
   /**
-   * Makes `size` the end of the data again, where a pending word for it stands at `end`. `limit` is
-   * the end of the file.
+   * Make `size` the end of the data again. A pending word that says so is at `end`. `limit` is the length
+   * of the file.
    */
   rollBack(size: number, end: number, limit: number, storeAtOnce: StoreAtOnce): void {
-    assert(size < end, "There is something to take back");
+    assert(size < end, "There is something to roll back");
     let word = end;
     if (end - size < MARK_SIZE) {
       word = size + MARK_SIZE;
       if (word + MARK_SIZE > limit) {
-        // The last bytes of the file: no room for a pending word beside the mark.
-        const settled = new Uint8Array(end + MARK_SIZE - size);
-        settled.set(this.#mark.tail);
-        storeAtOnce(settled, size);
+        // The last bytes of the file: a pending word does not fit beside the mark.
+        const restored = new Uint8Array(end + MARK_SIZE - size);
+        restored.set(this.#mark.tail);
+        storeAtOnce(restored, size);
         return;
       }
       this.#fillPending(MARK_SIZE);
@@ -108,7 +108,7 @@ export class Marks {
     this.#clearDown(word, word + MARK_SIZE);
   }
 
-  /** Puts the tail mark at `size` and zeros behind it, up to `end`, where no whole word stands. */
+  /** Put the tail mark at `size` and zeros behind it up to `end`, if there is no whole pending word. */
   placeTail(size: number, end: number): void {
     const markEnd = size + MARK_SIZE;
     // Down from the end, so that a torn pending word stays the beginning of one.
@@ -117,14 +117,14 @@ export class Marks {
     this.#bytes.set(this.#mark.tail, size);
   }
 
-  /** Whether the word at `end` says that a write of `length` bytes was cut off. */
+  /** Whether the word at `end` says that a write of `length` bytes was interrupted. */
   isPending(end: number, length: number): boolean {
     if (length < 1 || end + MARK_SIZE > this.#bytes.length) return false;
     this.#fillPending(length);
     return this.#word.every((byte, index) => this.#bytes[end + index] === byte);
   }
 
-  /** Puts the checkpoint mark in the place of the tail mark. */
+  /** Put the checkpoint mark in the place of the tail mark. */
   placeCheckpoint(size: number): void {
     this.#bytes.set(this.#mark.checkpoint, size);
   }

@@ -1,17 +1,18 @@
 /**
- * Finding the end of the data in a file that was not closed in order. `recoverWithMagic` is a pure
- * function over bytes; what it finds are the states that `marks.ts` passes through, so that a process
- * killed at any store leaves the old size or the new one.
+ * Finding the end of the data in a file, whether its writer closed it or was killed. `recoverWithMagic`
+ * is a pure function over bytes. It knows every state that `marks.ts` passes through, so a process killed
+ * at any store leaves the old size or the new one.
  */
 
 import { lastNonZero } from "./bytes.ts";
 import { pendingWordLayout } from "./layout.ts";
 import { isMarkAt, Magic, magicDefault, magicDisabled, MARK_SIZE, MarkBytes } from "./magic.ts";
 
+/** What a recovery found. The numbers are those of kirana's `aof`. */
 export enum RecoveryKind {
-  /** Nothing but zeros. */
+  /** The file has nothing but zeros. */
   Empty = 0,
-  /** There are bytes, and nothing says where they end. */
+  /** There are bytes, and nothing tells where the data ends. */
   Corrupted = 1,
   /** The end of the data is known, and the file can be appended to. */
   Tail = 2,
@@ -21,30 +22,46 @@ export enum RecoveryKind {
   Panic = 4,
 }
 
+/** Where the data of a file ends, and how that is known. */
 export interface RecoveryResult {
+  /** The marks that were looked for. */
   readonly magic: Magic;
+  /** What was found; it decides what the other fields mean. */
   readonly outcome: RecoveryKind;
-  /** Bytes of the file that was looked at. */
+  /** Length of the file in bytes. */
   readonly fileSize: number;
-  /** Offset of the last checkpoint mark; 0 where there is none. */
+  /** Offset of the last checkpoint mark, where the data ends for `Checkpoint`; 0 if there is none. */
   readonly checkpoint: number;
   /**
-   * Tail: bytes of data. Checkpoint: the end of the mark. Corrupted: the end of what is not zero.
+   * For `Tail` the offset where the data ends, for `Checkpoint` the end of the mark, for `Corrupted` the
+   * end of the last byte that is not 0, otherwise 0.
    */
   readonly tail: number;
+  /** What went wrong, for `Panic` and sometimes for `Corrupted`; otherwise null. */
   readonly err: Error | null;
 }
 
-/** Looks at the first `fileSize` bytes of `data` and says where the data ends. Changes nothing. */
+/**
+ * Finds where the data ends in the first `fileSize` bytes of `data`, the mapped file. Must not change them.
+ * What it throws becomes the outcome `Panic`.
+ */
 export type RecoveryFunc = (fileSize: number, data: Uint8Array, magic: Magic) => RecoveryResult;
 
-/** How a file is recovered when it is opened, and afterwards what was found. */
+/**
+ * How the end of the data is found when a file is opened, and afterwards what was found. Continues
+ * `Recovery` of kirana's `aof`.
+ */
 export class Recovery {
+  /** The marks to look for, and to store behind the data. */
   readonly magic: Magic;
+  /** The function that finds the end, or null to read the file as finished. */
   readonly func: RecoveryFunc | null;
   #result: RecoveryResult | null = null;
 
-  /** Without a function the file is read as finished: nothing is ever appended (ErrFileIsReadOnly). */
+  /**
+   * Make a recovery; default: without marks and without a function. Without a function the file is read as
+   * finished, and every write is refused with `ErrFileIsReadOnly`.
+   */
   constructor({ magic = magicDisabled, func = null }: {
     readonly magic?: Magic;
     readonly func?: RecoveryFunc | null;
@@ -53,15 +70,15 @@ export class Recovery {
     this.func = func;
   }
 
-  /** The same rules without a result. */
+  /** Give a recovery with the same marks and function, and no result. */
   clone(): Recovery {
     return new Recovery({ magic: this.magic, func: this.func });
   }
 
-  /** Runs the function and keeps what it finds; what it throws becomes the outcome Panic. */
+  /** Run the function and keep what it finds; what it throws becomes the outcome `Panic`. */
   run(fileSize: number, data: Uint8Array): RecoveryResult {
     const func = this.func ?? recoverWithMagic;
-    // A file that is read as finished may still carry the marks of the original library.
+    // A file that is read as finished may still have kirana's marks.
     const magic = this.func === null && this.magic.isDisabled() ? magicDefault : this.magic;
     try {
       this.#result = func(fileSize, data, magic);
@@ -71,30 +88,33 @@ export class Recovery {
     return this.#result;
   }
 
-  /** Null before `run`. */
+  /** Give what was found, or null before `run`. */
   result(): RecoveryResult | null {
     return this.#result;
   }
 
+  /** Give the error of the result, or null. */
   err(): Error | null {
     return this.#result?.err ?? null;
   }
 
+  /** Give the `tail` of the result, or 0 before `run`. */
   tail(): number {
     return this.#result?.tail ?? 0;
   }
 }
 
 /**
- * Finds the last mark. The last bytes that are not zero decide:
+ * Find the end of the data by marks. The last bytes that are not zero decide:
  *
  *     tail mark                          Tail       the data ends at its start
  *     checkpoint mark                    Checkpoint the data ends at its start
- *     pending word of n bytes            Tail       a write was cut off: n bytes before its start
- *     a torn pending word (see below)    Tail       at the tail mark before it
+ *     pending word of n bytes            Tail       a write was interrupted: n bytes before its start
+ *     the beginning of a pending word    Tail       at the tail mark before it
  *     anything else                      Checkpoint at the last checkpoint mark, or Corrupted
  *
- * Where marks are disabled the data ends behind the last byte that is not zero.
+ * If marks are disabled, or the file is shorter than a mark, the data ends behind the last byte that is
+ * not zero. Never throws: errors become the outcome `Panic`.
  */
 export function recoverWithMagic(
   fileSize: number,
@@ -140,7 +160,7 @@ export function recoverWithMagic(
   }
 }
 
-/** Where the data ends when it is not finished, or -1 where nothing says so. */
+/** Offset where the data of an unfinished file ends, or -1 if nothing tells. */
 function endOfData(data: Uint8Array, start: number, last: number, marks: MarkBytes): number {
   const { tail } = marks;
   if (isMarkAt(data, start, tail)) return start;
@@ -148,7 +168,7 @@ function endOfData(data: Uint8Array, start: number, last: number, marks: MarkByt
     start >= 0 && data[start + 5] === tail[5] && data[start + 6] === tail[6] &&
     data[start + 7] === tail[7]
   ) {
-    // The fifth byte is the first to be changed from a pending word into a tail mark: all data stands.
+    // The fifth byte is changed first when a pending word becomes a tail mark: all data is stored by then.
     if (marks.fifthByteTells && data[start + 4] === tail[4]) return start;
     const pending = pendingLengthAt(data, start);
     if (pending >= 1 && pending <= start) return start - pending;
@@ -156,7 +176,7 @@ function endOfData(data: Uint8Array, start: number, last: number, marks: MarkByt
   return tornPending(data, last, tail);
 }
 
-/** The length in a pending word. */
+/** The length in the pending word at `start`. */
 export function pendingLengthAt(data: Uint8Array, start: number): number {
   let length = 0;
   for (let index = pendingWordLayout.length.size - 1; index >= 0; index--) {
@@ -166,9 +186,9 @@ export function pendingLengthAt(data: Uint8Array, start: number): number {
 }
 
 /**
- * A pending word of which only the first bytes stand: behind a tail mark (or in a fresh file), zeros,
- * then the beginning of the word for exactly the bytes between. Nothing was copied yet, so the data
- * ends at the tail mark. Returns its start, or -1.
+ * Find a pending word of which only the first bytes are stored. Before it are a tail mark (or nothing, in
+ * a fresh file) and zeros, and it is the beginning of the word for exactly the bytes between. No data was
+ * copied yet, so the data ends at the tail mark. Returns the start of that mark, or -1.
  */
 function tornPending(data: Uint8Array, last: number, tail: Uint8Array): number {
   for (let start = Math.max(0, last + 2 - MARK_SIZE); start <= last; start++) {
@@ -188,7 +208,7 @@ function tornPending(data: Uint8Array, last: number, tail: Uint8Array): number {
   return -1;
 }
 
-/** The greatest offset at most `from` at which the mark stands, or -1. */
+/** Greatest offset, at most `from`, at which the mark is, or -1. */
 function lastMark(data: Uint8Array, from: number, mark: Uint8Array): number {
   const first = mark[0] as number;
   let offset = Math.min(from, data.length - MARK_SIZE);
@@ -211,11 +231,11 @@ function panicResult(fileSize: number, magic: Magic, error: unknown): RecoveryRe
   };
 }
 
-/** Marks of the original library, looked for by `recoverWithMagic`. */
+/** Kirana's marks, looked for by `recoverWithMagic`: the default of `Aof.open`. */
 export const recoveryDefault: Recovery = new Recovery({
   magic: magicDefault,
   func: recoverWithMagic,
 });
 
-/** Reads a file as finished. A missing file is never made; an empty one gives ErrEmptyFile. */
+/** Read a file as finished. A missing file is never made; an empty one gives `ErrEmptyFile`. */
 export const recoveryReadOnly: Recovery = new Recovery();
