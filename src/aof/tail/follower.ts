@@ -1,6 +1,6 @@
 /**
- * What another process has appended meanwhile: the published size, the file under it, and a mapping
- * that is long enough.
+ * Following what another process appends: its published size, the length of the file, and a mapping that
+ * is long enough.
  */
 
 import type { Clock } from "../../base/clock.ts";
@@ -55,8 +55,8 @@ export class Follower {
   }
 
   /**
-   * Throws `ErrShrink` where the published size went back (the file was replaced, or a power cut took
-   * its end), `ErrCorrupted` where the file is shorter than what is published.
+   * Look for what was published. Throws `ErrShrink` if the published size went back (the file was replaced,
+   * or a power cut took its end), `ErrCorrupted` if the file is shorter than its published size.
    */
   refresh(): void {
     if (this.#isFinished) return;

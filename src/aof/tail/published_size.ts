@@ -1,6 +1,6 @@
 /**
  * The size of the data as an aligned 64-bit number in shared memory, stored after the bytes that it
- * speaks of. This is what a tailer of another process goes by: a mark may also stand in a payload.
+ * covers. Tailers of other processes go by this number, because a payload may hold the bytes of a mark.
  *
  *   1. The number never goes down while a writer lives.
  *   2. Every byte below the number is stored before the number is.

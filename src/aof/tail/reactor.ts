@@ -2,8 +2,8 @@
  * Polls tasks on the event loop: once when they are spawned, when they are woken, and at intervals.
  * A wake is a flag and a place in a queue, so any number of wakes before the next turn make one poll,
  * and none is lost. Tasks never run inside the call that wakes them. Tasks that wake themselves are
- * polled again in the same turn, a bounded number of times and for a bounded time, so that a tailer
- * that takes a long file piece by piece does not pay a turn for each.
+ * polled again in the same turn, a bounded number of times and for a bounded time. So a tailer that
+ * takes a long file piece by piece does not need a turn for each piece.
  */
 
 import { clearImmediate, setImmediate } from "node:timers";
@@ -15,22 +15,29 @@ const TURN_MS_MAX = 1;
 
 /** Why a task is polled. */
 export enum PollReason {
+  /** The task was spawned. */
   Start = 0,
+  /** The task was woken. */
   Wake = 1,
+  /** The interval of the task has passed. */
   Interval = 2,
 }
 
+/** When and why a task is polled. */
 export interface PollContext {
-  /** Monotonic milliseconds. */
+  /** Time of the poll, in milliseconds of the monotonic clock. */
   readonly timeMs: number;
+  /** Why the task is polled. */
   readonly reason: PollReason;
 }
 
+/** Something that a reactor polls. */
 export interface Task {
+  /** Do what there is to do, and return. What it throws goes to the reactor's `onError`. */
   poll(context: PollContext): void;
 }
 
-/** Takes what a task throws. */
+/** Receives an error that has no caller to go to. */
 export type ErrorFunc = (error: unknown) => void;
 
 interface Entry {
@@ -39,6 +46,10 @@ interface Entry {
   readonly interval: ReturnType<typeof setInterval> | null;
 }
 
+/**
+ * Polls tasks, such as tailers, on the event loop. Several files may share one reactor. Tasks that are
+ * spawned without an interval do not keep the process alive. Continues `Reactor` of kirana.
+ */
 export class Reactor implements Disposable {
   readonly #clock: Clock;
   readonly #onError: ErrorFunc;
@@ -47,7 +58,7 @@ export class Reactor implements Disposable {
   #turn: ReturnType<typeof setImmediate> | null = null;
   #isClosed = false;
 
-  /** `onError` is told what tasks throw; without it that is dropped, and the task goes on. */
+  /** Make a reactor. `onError` gets what tasks throw; without it errors are dropped. The task goes on. */
   constructor({ clock = systemClock, onError = () => {} }: {
     readonly clock?: Clock;
     readonly onError?: ErrorFunc;
@@ -56,12 +67,15 @@ export class Reactor implements Disposable {
     this.#onError = onError;
   }
 
-  /** Tasks that are polled now or later. */
+  /** Number of the spawned tasks. */
   get size(): number {
     return this.#entries.size;
   }
 
-  /** Takes a task on; it is polled in the next turn. `intervalMs` polls it also at intervals. */
+  /**
+   * Accept a task, and poll it in the next turn of the event loop. With `intervalMs` it is also polled at
+   * that interval, in milliseconds. A task that was spawned already is left as it is. Throws `ErrClosed`.
+   */
   spawn(task: Task, { intervalMs }: { readonly intervalMs?: number | undefined } = {}): void {
     if (this.#isClosed) throw new ErrClosed("Cannot spawn a task: the reactor is closed");
     if (this.#entries.has(task)) return;
@@ -72,12 +86,12 @@ export class Reactor implements Disposable {
     this.#enqueue(task, PollReason.Start);
   }
 
-  /** Polls a task in the next turn. One that was never spawned, or has left, stays still. */
+  /** Poll a task in the next turn. Does nothing for a task that is not spawned, or was removed. */
   wake(task: Task): void {
     this.#enqueue(task, PollReason.Wake);
   }
 
-  /** Lets a task go; it is not polled again. */
+  /** Remove a task; it is not polled again. */
   remove(task: Task): void {
     const entry = this.#entries.get(task);
     if (entry === undefined) return;
@@ -86,16 +100,18 @@ export class Reactor implements Disposable {
     if (this.#entries.size === 0) this.#cancelTurn();
   }
 
+  /** Pass an error to `onError`. */
   report(error: unknown): void {
     this.#onError(error);
   }
 
-  /** Polls nothing any more. The tasks themselves are left as they are. */
+  /** Remove all tasks and accept no more. The tasks themselves are not closed. Closing twice is harmless. */
   close(): void {
     this.#isClosed = true;
     for (const task of [...this.#entries.keys()]) this.remove(task);
   }
 
+  /** As `close`. */
   [Symbol.dispose](): void {
     this.close();
   }

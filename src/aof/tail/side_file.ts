@@ -3,10 +3,10 @@
  * It is made when a file is first opened as shared, and every later writer goes on publishing there.
  * It is never replaced, so a reader keeps the one it has opened.
  *
- *   1. Every byte of NAME below the published size stands.
- *   2. The size speaks of the file whose inode and device stand beside it: both are set while the
- *      published size is 0 and the state 0, so a reader of another file never takes it for its own.
- *      They are 0 while a file has no bytes, for its inode may be that of an older one.
+ *   1. Every byte of NAME below the published size is stored and final.
+ *   2. The size is that of the file whose inode and device are beside it. Both are set while the published
+ *      size is 0 and the state 0, so a reader of another file never takes it for its own. They are 0 while
+ *      a file has no bytes, because its inode may be that of an older one.
  *   3. A state of 1 is stored after the last size: the file is finished.
  */
 
@@ -39,7 +39,7 @@ export class SideFile {
     this.size = new PublishedSize(this.#mapping.bytes, layout.publishedSize.offset);
   }
 
-  /** For the writer: opens it, or makes it where `create` is set; else null where there is none. */
+  /** Open it for the writer, or make it if `create` is set. Null if there is none. */
   static forWriter(
     storage: Storage,
     path: string,
@@ -58,8 +58,8 @@ export class SideFile {
   }
 
   /**
-   * For the writer that holds an empty file, before it gets any bytes: the system may have given it the
-   * number of an older file, of which NAME.size still speaks.
+   * Make the side file describe no file. The writer of an empty file calls this before the file gets any
+   * bytes: the system may have given it the inode of an older file, which NAME.size still describes.
    */
   static invalidate(storage: Storage, path: string): void {
     const side = SideFile.forWriter(storage, path, { create: false, mode: 0o600 });
@@ -69,8 +69,8 @@ export class SideFile {
   }
 
   /**
-   * For a tailer of another process. Throws `NotFoundError` where the file is not shared, `BusyError`
-   * where its writer is just making it, `CorruptError` for one that is no side file.
+   * Open it for a tailer of another process. Throws `NotFoundError` if the file is not shared, `BusyError`
+   * while its writer is making it, `CorruptError` if its format is not known.
    */
   static forReader(storage: Storage, path: string): SideFile {
     const sidePath = sideFilePath(path);
@@ -94,7 +94,7 @@ export class SideFile {
       }
       if (format !== SIDE_FILE_FORMAT) {
         side.close();
-        throw new CorruptError(`${sidePath} is no side file of version 1`, {
+        throw new CorruptError(`${sidePath} is not a side file of version 1`, {
           path: sidePath,
           offset: layout.format.offset,
         });
@@ -106,7 +106,7 @@ export class SideFile {
     }
   }
 
-  /** The writer's first word: which file the size speaks of, and how far it reaches. */
+  /** Publish, when a writer starts, which file the size is of and how far its data reaches. */
   publish(status: FileStatus, { size, upperSize }: {
     readonly size: number;
     readonly upperSize: number;
@@ -123,7 +123,7 @@ export class SideFile {
     this.#store32(layout.format, SIDE_FILE_FORMAT);
   }
 
-  /** What is said of another file, or of an older one with this number, is true of none any more. */
+  /** Make the fields describe no file. They described another one, or an older one with this inode. */
   #invalidate(): void {
     this.#store32(layout.state, APPENDING);
     this.size.store(0);

@@ -4,13 +4,15 @@ import { UsageError } from "../../base/errors.ts";
 import type { Reactor } from "./reactor.ts";
 import { type CloseReason, type Consumer, Tailer, type TailSource } from "./tailer.ts";
 
+/** Options of `Aof.subscribe`. */
 export interface SubscribeOptions {
-  /** Offset of the first byte that the consumer wants; default 0. */
+  /** Offset of the first byte that the consumer wants, which the file need not have reached. Default 0. */
   readonly from?: number | undefined;
 }
 
+/** Options of `Aof.subscribeInterval`. */
 export interface SubscribeIntervalOptions extends SubscribeOptions {
-  /** Milliseconds between polls that come without being woken. */
+  /** Milliseconds between polls, which come also if nothing is appended. Above 0. */
   readonly intervalMs: number;
 }
 
@@ -38,12 +40,12 @@ export class Subscriptions {
     return tailer;
   }
 
-  /** Polls every tailer in the next turn. */
+  /** Poll every tailer in the next turn. */
   wake(): void {
     for (const tailer of this.#tailers) tailer.wake();
   }
 
-  /** A consumer at work is let finish: its tailer leaves when it returns. */
+  /** Close every tailer; one whose consumer is running closes when the consumer returns. */
   close(reason: CloseReason): void {
     for (const tailer of [...this.#tailers]) tailer.closeFor(reason);
   }

@@ -13,80 +13,105 @@ import { UsageError } from "../../base/errors.ts";
 import { FileState } from "../file/file_state.ts";
 import { type PollContext, PollReason, type Reactor, type Task } from "./reactor.ts";
 
+/** Life of a tailer. The numbers are those of kirana's `aof`. */
 export enum TailerState {
   /** Made, and not polled yet. */
   Start = 1,
   /** There is more to read. */
   Reading = 2,
-  /** Everything that stands was read. */
+  /** Everything that is appended by now was read. */
   Tail = 3,
-  /** The file is finished, and the consumer knows. */
+  /** The file is finished, and the consumer has got its `eof` event. */
   Eof = 4,
-  /** Was told to close while its consumer was at work. */
+  /** Closed while its consumer was running: it ends when the consumer returns. */
   Closing = 5,
+  /** Ended: its consumer was told the reason, and is called no more. */
   Closed = 6,
 }
 
-/** A consumer returns this to be closed; the reason it is given then is `closed`. */
+/** Returned by a consumer to close its tailer; the reason in its `ClosedEvent` is then `closed`. */
 export const STOP_TAILING: unique symbol = Symbol("stopTailing");
 
-/** `stop` by `Tailer.close`, `closed` by the file or by itself, an error where reading is impossible. */
+/**
+ * Why a tailer has closed: `stop` by `Tailer.close`, `closed` because its file was closed or its consumer
+ * returned `STOP_TAILING`, an error if the file cannot be read any more.
+ */
 export type CloseReason = "stop" | "closed" | Error;
 
+/** What a consumer is given when its tailer has closed. */
 export interface ClosedEvent {
+  /** The tailer, in the state `Closed`. */
   readonly tailer: Tailer;
+  /** Why it has closed. */
   readonly reason: CloseReason;
 }
 
+/** The caller's half of a subscription. */
 export interface Consumer {
   /**
-   * Takes the bytes of the event and returns the new position: an offset in the file, held to
-   * 0 … event.end. A smaller one than `end` is read from again in the next turn. The event and its
-   * views are good during the call only.
+   * Take bytes of the event, and return the new position: an offset in the file, clamped to 0 … event.end.
+   * If it is below `end`, the next call comes at once and begins there. The event and its views are valid
+   * during the call only. If it throws, the position stays, the error goes to the reactor's `onError`, and
+   * the next call comes at the next append, wake or interval.
    */
   pollRead(event: ReadEvent): number | typeof STOP_TAILING;
+  /** Take note that the tailer has closed. Called exactly once, and nothing after it. */
   pollReadClosed(event: ClosedEvent): void;
 }
 
-/** What a tailer needs of the file it reads. */
+/** What a tailer needs of the file that it reads; `Aof` implements it. */
 export interface TailSource {
+  /** Path of the file, for messages. */
   readonly path: string;
+  /** The mapped bytes; those below `size` may be read. */
   readonly bytes: Uint8Array;
+  /** Bytes of data. */
   readonly size: number;
+  /** Tells whether the file is finished. */
   readonly state: FileState;
-  /** Looks for what another process has appended meanwhile. */
+  /** Look for what another process has appended. Called before each read. */
   refresh(): void;
-  /** Told once when a tailer has closed. */
+  /** Remove a tailer. Called once, when it has closed. */
   forget(tailer: Tailer): void;
 }
 
-/** One event serves all calls of a tailer. */
+/**
+ * What a consumer is given to read. It is valid during the call only, because one event serves all calls
+ * of a tailer. Continues `ReadEvent` of kirana's `aof`.
+ */
 export class ReadEvent {
-  /** Monotonic milliseconds. */
+  /** Time of the call, in milliseconds of the monotonic clock. */
   timeMs = 0;
-  /** The position of the tailer, and the size of the file now. */
+  /** Offset of the first byte to read: the position of the tailer. */
   begin = 0;
+  /** Offset behind the last byte to read: the size of the file now. */
   end = 0;
-  fileState = FileState.Opened;
-  /** Nothing will ever follow `end`. */
+  /** State of the file: `Opened`, or `Eof` once it is finished. */
+  fileState: FileState = FileState.Opened;
+  /** Whether the file is finished and everything was read: nothing will ever follow `end`. */
   eof = false;
-  reason = PollReason.Start;
+  /** Why the tailer was polled. */
+  reason: PollReason = PollReason.Start;
   #bytes: Uint8Array = new Uint8Array();
   #tail: Uint8Array | null = null;
 
-  constructor(readonly tailer: Tailer) {}
+  /** Made by the tailer. */
+  constructor(
+    /** The tailer that reads. */
+    readonly tailer: Tailer,
+  ) {}
 
-  /** The bytes from `begin` to `end`. */
+  /** View of the bytes from `begin` to `end`; empty for an `eof` event, or if an interval found nothing. */
   get tail(): Uint8Array {
     return this.#tail ??= this.#bytes.subarray(this.begin, this.end);
   }
 
-  /** Everything from the start of the file to `end`. */
+  /** Give a view of everything from the start of the file to `end`. */
   contents(): Uint8Array {
     return this.#bytes.subarray(0, this.end);
   }
 
-  /** For the tailer alone. */
+  /** Point the event at what there is to read. Called by the tailer alone. */
   reset(begin: number, end: number, bytes: Uint8Array): void {
     assert(begin <= end, "A tailer is never ahead of the file");
     this.begin = begin;
@@ -96,6 +121,11 @@ export class ReadEvent {
   }
 }
 
+/**
+ * A subscription: reads a file for one consumer, from some position on, while the file is appended to. The
+ * consumer sees every byte from there on, in order, and exactly one event with `eof`. Returned by
+ * `Aof.subscribe`. Continues `Tailer` of kirana's `aof`.
+ */
 export class Tailer implements Task, Disposable {
   readonly #source: TailSource;
   readonly #consumer: Consumer;
@@ -108,7 +138,10 @@ export class Tailer implements Task, Disposable {
   #closeReason: CloseReason | null = null;
   #error: unknown = null;
 
-  /** Made by the `subscribe…` calls of an instance. */
+  /**
+   * Made by the `subscribe…` calls of an `Aof`. Throws `UsageError` without a consumer, or for a position
+   * that is not an offset.
+   */
   constructor(source: TailSource, { consumer, reactor, position }: {
     readonly consumer: Consumer;
     readonly reactor: Reactor;
@@ -127,6 +160,7 @@ export class Tailer implements Task, Disposable {
     this.#event = new ReadEvent(this);
   }
 
+  /** Where the tailer is in its life. */
   state(): TailerState {
     return this.#state;
   }
@@ -136,17 +170,17 @@ export class Tailer implements Task, Disposable {
     return this.#position;
   }
 
-  /** What the consumer threw last, or null. */
+  /** What the consumer threw in its last call, or null. */
   get error(): unknown {
     return this.#error;
   }
 
-  /** Polls this tailer in the next turn. */
+  /** Poll this tailer in the next turn of the event loop. */
   wake(): void {
     this.#reactor.wake(this);
   }
 
-  /** Reads what there is. Called by the reactor; inside the consumer it does nothing. */
+  /** Read what there is. Called by the reactor; inside the consumer it does nothing. */
   poll(context: PollContext): void {
     if (this.#isPolling || this.#state >= TailerState.Closing) return;
     this.#isPolling = true;
@@ -158,11 +192,15 @@ export class Tailer implements Task, Disposable {
     if (this.#closeReason !== null) this.#becomeClosed(this.#closeReason);
   }
 
-  /** Closing twice is harmless. Inside the consumer it takes effect when the consumer returns. */
+  /**
+   * End the subscription, with the reason `stop`. Inside the consumer it takes effect when the consumer
+   * returns. Closing twice is harmless.
+   */
   close(): void {
     this.closeFor("stop");
   }
 
+  /** As `close`, with a reason of the caller's. */
   closeFor(reason: CloseReason): void {
     if (this.#state >= TailerState.Closing) return;
     if (this.#isPolling) {
@@ -173,6 +211,7 @@ export class Tailer implements Task, Disposable {
     }
   }
 
+  /** As `close`. */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -193,7 +232,7 @@ export class Tailer implements Task, Disposable {
       return;
     }
     if (this.#position > end) {
-      // Subscribed from a place that the file has not reached yet.
+      // Subscribed from a position that the file has not reached yet.
       this.#state = TailerState.Tail;
       return;
     }
