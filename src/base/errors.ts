@@ -92,7 +92,7 @@ export class CorruptError extends CountdError {
   }
 }
 
-/** Another process holds what is needed, or there is no space now. The same call may succeed later. */
+/** Another process holds what is needed, or space is short. The same call may succeed later. */
 export class BusyError extends CountdError {
   /** Name of the class. */
   override readonly name: string = "BusyError";

@@ -61,7 +61,7 @@ export interface Storage {
 
   /** Give the status of the file that the path leads to, through symbolic links. Throws `OsError`. */
   status(path: string): FileStatus;
-  /** As `status`, but null if there is no such file (ENOENT, ENOTDIR). */
+  /** As `status`, but null if the file does not exist (ENOENT, ENOTDIR). */
   statusOrNull(path: string): FileStatus | null;
   /** Give the file `from` the second name `to` (a hard link). EEXIST if `to` is taken. */
   link(from: string, to: string): void;

@@ -106,7 +106,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * Read what another process appends to a shared file, without a lock. No process wakes the tailers of
    * such an instance: subscribe with an interval, or call `wake`.
    *
-   * Throws `NotFoundError` if there is no side file, `BusyError` while the file or its side file is being
+   * Throws `NotFoundError` if the file has no side file, `BusyError` while the file or its side file is being
    * made, `CorruptError` if the side file has an unknown format, `ErrCorrupted` if the file is shorter
    * than its published size, `ErrShrink` if it was replaced in between, and `OsError`.
    */

@@ -40,7 +40,7 @@ export function openParts(storage: Storage, path: string, options: OpenOptions):
   const geometry = (options.geometry ?? new Geometry()).validate(storage.pageSize);
   const status = storage.statusOrNull(path);
   if (status === null && (!geometry.create || readsAsFinished)) {
-    throw new NotFoundError(`Cannot open ${path}: there is no such file`);
+    throw new NotFoundError(`Cannot open ${path}: the file does not exist`);
   }
   if (status?.kind === "directory") throw new ErrIsDirectory(`Cannot open ${path}: is a directory`);
   if (status?.kind === "other") throw new FailedError(`Cannot open ${path}: is not a file`);

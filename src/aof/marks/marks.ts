@@ -108,7 +108,7 @@ export class Marks {
     this.#clearDown(word, word + MARK_SIZE);
   }
 
-  /** Put the tail mark at `size` and zeros behind it up to `end`, if there is no whole pending word. */
+  /** Put the tail mark at `size` and zeros behind it up to `end`, if no whole pending word is there. */
   placeTail(size: number, end: number): void {
     const markEnd = size + MARK_SIZE;
     // Down from the end, so that a torn pending word stays the beginning of one.

@@ -77,7 +77,7 @@ export class SideFile {
     const status = storage.statusOrNull(sidePath);
     if (status === null) {
       throw new NotFoundError(
-        `Cannot follow ${path}: there is no ${sidePath}; only a file that is opened as shared ` +
+        `Cannot follow ${path}: ${sidePath} does not exist; only a file that is opened as shared ` +
           "publishes how far it is written",
       );
     }
