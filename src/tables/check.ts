@@ -1,6 +1,6 @@
 /**
- * Every broken rule of a directory of tables. Reads only; takes no lock and may run while others
- * write. The numbers are those of README.md, "Invariants".
+ * Checking a directory of tables against the invariants of README.md. Reads only, takes no lock, and may
+ * run while other processes write.
  */
 
 import type { FileStatus, Storage } from "../file/mod.ts";
@@ -13,17 +13,25 @@ import {
   VALUE_SUFFIX,
 } from "./names.ts";
 
+/** A broken invariant, and where it is broken. */
 export interface Violation {
+  /** Number of the invariant in README.md of this library, from 1 to 5. */
   readonly invariant: number;
+  /** Path of the file or directory. */
   readonly path: string;
   /** Always 0: a value file has no inner structure. */
   readonly offset: number;
+  /** What is wrong, in a sentence. */
   readonly message: string;
 }
 
 const OWNER_MAY_READ = 0o400;
 
-/** An empty list for a sound directory, also for one that is not there yet. Throws `OsError`. */
+/**
+ * List the broken invariants of the directory of tables `root`; none for a sound directory, or one that
+ * does not exist yet. It changes nothing, takes no lock, and may run while other processes write. Throws
+ * `OsError` if a directory cannot be read.
+ */
 export function checkTables(storage: Storage, root: string): Violation[] {
   const status = storage.statusOrNull(root);
   if (status === null) return [];
@@ -52,7 +60,7 @@ function checkDirectory(storage: Storage, place: Place, report: Report): void {
   for (const name of storage.walkDirectory(directory)) {
     const path = `${directory}/${name}`;
     const below = place.below === "" ? name : `${place.below}/${name}`;
-    // Gone meanwhile, or a link to nothing: nobody can see a key or a table there.
+    // Removed since it was listed, or a link to nothing: no call sees a key or a table there.
     const status = storage.statusOrNull(path);
     if (status === null) continue;
     if (isTable && name === TEMPORARY_DIRECTORY) {
@@ -74,14 +82,14 @@ function checkDirectory(storage: Storage, place: Place, report: Report): void {
         above: [...place.above, identity(status)],
       }, report);
     } else if (name.endsWith(TABLE_SUFFIX)) {
-      report(1, path, "The name of a table stands for something that is not a directory");
+      report(1, path, "What has the name of a table is not a directory");
     }
   }
 }
 
 function checkValue(name: string, path: string, status: FileStatus, report: Report): void {
   if (status.kind !== "file") {
-    report(1, path, "The name of a value stands for something that is not a file");
+    report(1, path, "What has the name of a value is not a file");
     return;
   }
   if (keyOfFileName(name) === null) {
@@ -107,7 +115,7 @@ function checkTemporaries(
     const path = `${directory}/${name}`;
     const kind = storage.statusOrNull(path)?.kind ?? "file";
     if (!isTemporaryName(name) || kind !== "file") {
-      report(5, path, "This is no temporary file of countd, and stands in the place for them");
+      report(5, path, "This is not a temporary file of countd, and is in the directory for them");
     }
   }
 }

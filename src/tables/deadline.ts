@@ -1,7 +1,7 @@
 /**
  * Waiting for a lock by trying: a pause that doubles from one to a few milliseconds, up to a
- * deadline on the monotonic clock. The pauses are short at the end as well, so that who came first
- * keeps a fair chance against who came last; their random part keeps waiters out of step.
+ * deadline on the monotonic clock. The pauses stay short, so that a caller that has waited long keeps a
+ * fair chance against a new one. Their random part keeps waiters out of step.
  */
 
 import type { Clock } from "../base/clock.ts";
@@ -23,8 +23,8 @@ export class Deadline {
   }
 
   /**
-   * Waits before the next try. Throws `LockDeadlineError` (naming `path`) once the time is over, so
-   * the last try is made at the deadline and never before it.
+   * Wait before the next try. Throws `LockDeadlineError` (naming `path`) once the time is over, so the
+   * last try is made at the deadline and never before it.
    */
   async pause(path: string): Promise<void> {
     const remainingMs = this.#endMs - this.#clock.nowMs();

@@ -1,70 +1,107 @@
-/** What the calls on tables and keys throw, one class for each case that a caller tells apart. */
+/** What the calls on tables and keys throw: one class for each case that a caller tells apart. */
 
 import { BusyError, FailedError, NotFoundError, UsageError } from "../base/errors.ts";
 
-/** `get` and `update` of a key that is not there. */
+/** The key does not exist. Thrown by `get` and `update`. */
 export class KeyNotFoundError extends NotFoundError {
+  /** Name of the class. */
   override readonly name = "KeyNotFoundError";
 
-  constructor(readonly key: string, table: string) {
+  /** Make the error for a key in the table of this name. */
+  constructor(
+    /** The key that was asked for. */
+    readonly key: string,
+    table: string,
+  ) {
     super(`Key ${JSON.stringify(key)} is not in ${describeTable(table)}`);
   }
 }
 
-/** Listing a table whose directory is not there. */
+/** The table has no directory. Thrown when a table, or the root, is listed. */
 export class TableNotFoundError extends NotFoundError {
+  /** Name of the class. */
   override readonly name = "TableNotFoundError";
 
-  constructor(readonly table: string, path: string) {
-    super(`${capital(describeTable(table))} does not exist: there is no directory ${path}`);
+  /** Make the error for a table whose directory would be `path`. */
+  constructor(
+    /** Name of the table; empty for the root table. */
+    readonly table: string,
+    path: string,
+  ) {
+    super(`${capital(describeTable(table))} does not exist: the directory ${path} is missing`);
   }
 }
 
-/** `create` of a key that is there already. */
+/** The key exists already. Thrown by `create`. */
 export class KeyExistsError extends FailedError {
+  /** Name of the class. */
   override readonly name = "KeyExistsError";
 
-  constructor(readonly key: string, table: string) {
+  /** Make the error for a key in the table of this name. */
+  constructor(
+    /** The key that was to be created. */
+    readonly key: string,
+    table: string,
+  ) {
     super(`Key ${JSON.stringify(key)} exists already in ${describeTable(table)}`);
   }
 }
 
-/** A key that no call takes; see `names.ts` for the rules. */
+/** The key is not valid: see `checkKey` for the rules. */
 export class InvalidKeyError extends UsageError {
+  /** Name of the class. */
   override readonly name = "InvalidKeyError";
 }
 
-/** A table name that no call takes; see `names.ts` for the rules. */
+/** The table name is not valid: see `TableRoot.table` for the rules. */
 export class InvalidTableError extends UsageError {
+  /** Name of the class. */
   override readonly name = "InvalidTableError";
 }
 
-/** A lock that others did not give up in time. Nothing was changed. */
+/** A lock was not released in time. Nothing was changed. */
 export class LockDeadlineError extends BusyError {
+  /** Name of the class. */
   override readonly name = "LockDeadlineError";
 
-  constructor(readonly path: string, readonly timeoutMs: number) {
+  /** Make the error for a lock on a file. */
+  constructor(
+    /** The locked file. */
+    readonly path: string,
+    /** How long the call has waited, in milliseconds. */
+    readonly timeoutMs: number,
+  ) {
     super(
-      `Cannot lock ${path} within ${timeoutMs} ms: somebody else holds it; ` +
+      `Cannot lock ${path} within ${timeoutMs} ms: another process or handle holds it; ` +
         "try again, or wait longer with a greater lock timeout",
     );
   }
 }
 
-/** Something that is no regular file (a directory, say) stands in the place of a value. */
+/** What has the name of a value is not a regular file, but a directory, for example. */
 export class NotAValueError extends FailedError {
+  /** Name of the class. */
   override readonly name = "NotAValueError";
 
-  constructor(readonly path: string) {
+  /** Make the error for a path. */
+  constructor(
+    /** Path with the name of a value. */
+    readonly path: string,
+  ) {
     super(`Cannot use ${path} as a value: it is not a file; move it away`);
   }
 }
 
-/** Something that is no directory stands in the place of the root, a table, or a part of its name. */
+/** What has the name of the root, of a table, or of a part of its name, is not a directory. */
 export class NotADirectoryError extends FailedError {
+  /** Name of the class. */
   override readonly name = "NotADirectoryError";
 
-  constructor(readonly path: string) {
+  /** Make the error for a path. */
+  constructor(
+    /** Path of the root or of the table's directory. */
+    readonly path: string,
+  ) {
     super(`Cannot use ${path} as a table: it is not a directory; move it away`);
   }
 }

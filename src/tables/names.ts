@@ -1,46 +1,52 @@
 /**
- * Names of keys and tables, and the files they stand for. Pure text; knows no disk.
+ * Names of keys and tables, and of their files and directories. Pure text; knows no disk.
  *
  * Rules
  * 1. A key is any well-formed text without `/` and NUL, of 0 to 242 bytes in UTF-8. The empty key,
  *    `.`, `..`, `x.kv` and `a*b` are ordinary keys: the suffix keeps each of them a name of its own.
  * 2. A table name is one or more parts joined by `/`; the empty name is the root table. A part is
  *    not empty, not `.` or `..`, holds no NUL, and is short enough for its directory; a part before
- *    the last does not end in `.kv` (it would stand in the place of a key) and is not the name of
- *    the directory for temporary files. So no name leads out of the root.
+ *    the last does not end in `.kv` (it would have the name of a value) and is not the name of the
+ *    directory for temporary files. So no name leads out of the root.
  * 3. Different keys have different files, and different tables different directories.
  */
 
 import { InvalidKeyError, InvalidTableError } from "./errors.ts";
 
-/** What makes a file a value. The same suffix as in the flockd written in Go. */
+/** Suffix of the file of a value, as in flockd. */
 export const VALUE_SUFFIX = ".kv";
-/** What makes a directory a table. */
+/** Suffix of the directory of a table, as in flockd. */
 export const TABLE_SUFFIX = ".tbl";
 
 /** Bytes of a name in one directory, on every file system that matters. */
 export const FILE_NAME_BYTES_MAX = 255;
-/** Digits that the flockd written in Go appends to a value's name while it writes. */
+/** Digits that flockd appends to a value's name while it writes. */
 const FOREIGN_DIGITS_MAX = 10;
-/** Longest key: one that the flockd written in Go can always write as well. */
-export const KEY_BYTES_MAX = FILE_NAME_BYTES_MAX - VALUE_SUFFIX.length - FOREIGN_DIGITS_MAX;
-/** Longest table name with all its parts; leaves room for the root's own path below PATH_MAX. */
+/**
+ * Greatest length of a key, in bytes of UTF-8: 242. With the suffix of a value, and the digits that flockd
+ * appends while it writes, that fills a file name.
+ */
+export const KEY_BYTES_MAX: number = FILE_NAME_BYTES_MAX - VALUE_SUFFIX.length - FOREIGN_DIGITS_MAX;
+/** Longest table name with all its parts; leaves enough of PATH_MAX for the root's own path. */
 export const TABLE_BYTES_MAX = 1024;
 
 /**
- * Directory inside each table in which values are written before they get their name. It is no
- * value (wrong suffix) and no table (wrong suffix), to us and to the flockd written in Go.
+ * Directory inside each table in which values are written before they get their name. By its suffix it
+ * is neither a value nor a table, to this library and to flockd.
  */
 export const TEMPORARY_DIRECTORY = ".countd-temporary";
 /** Random hexadecimal digits that name a temporary file. */
 export const TEMPORARY_NAME_DIGITS = 16;
 
-/** What the flockd written in Go calls a value that it has not finished. */
+/** Name that flockd gives to a value that it is writing. */
 const FOREIGN_TEMPORARY_NAME = /\.kv[0-9]{1,10}$/;
 const TEMPORARY_NAME = new RegExp(`^[0-9a-f]{${TEMPORARY_NAME_DIGITS}}$`);
 const utf8 = new TextEncoder();
 
-/** Throws `InvalidKeyError` for what rule 1 forbids; the same for every call. */
+/**
+ * Throw `InvalidKeyError` unless `key` is valid: well-formed Unicode without `/` and NUL, of 0 to 242
+ * bytes in UTF-8. The empty key, `.` and `..` are ordinary keys. Every call makes this check first.
+ */
 export function checkKey(key: string): void {
   const problem = keyProblem(key);
   if (problem !== null) throw new InvalidKeyError(`Invalid key ${shown(key)}: ${problem}`);
@@ -52,7 +58,7 @@ export function valueFileName(key: string): string {
   return key + VALUE_SUFFIX;
 }
 
-/** The key whose value a file of this name is, or null where it is none. */
+/** Key whose value a file of this name is, or null if it is not a value. */
 export function keyOfFileName(name: string): string | null {
   if (!name.endsWith(VALUE_SUFFIX)) return null;
   const key = name.slice(0, -VALUE_SUFFIX.length);
@@ -66,14 +72,14 @@ export function tableDirectory(table: string): string {
   return table === "" ? "" : table + TABLE_SUFFIX;
 }
 
-/** The table whose directory a path below the root is, or null where it is none. */
+/** Table whose directory a path below the root is, or null if it is not a table. */
 export function tableOfDirectory(path: string): string | null {
   if (!path.endsWith(TABLE_SUFFIX)) return null;
   const table = path.slice(0, -TABLE_SUFFIX.length);
   return table === "" || tableProblem(table) !== null ? null : table;
 }
 
-/** True where tables may lie below a directory of this name. */
+/** Whether tables may be below a directory of this name. */
 export function mayHoldTables(name: string): boolean {
   return partProblem(name, { last: false }) === null;
 }
@@ -86,7 +92,7 @@ export function isForeignTemporaryName(name: string): boolean {
   return FOREIGN_TEMPORARY_NAME.test(name);
 }
 
-/** A name that no living temporary file has, for all that chance allows: 64 random bits. */
+/** Name for a temporary file: 64 random bits, so that no two writers choose the same. */
 export function newTemporaryName(): string {
   return crypto.getRandomValues(new Uint8Array(TEMPORARY_NAME_DIGITS / 2)).toHex();
 }
@@ -126,9 +132,9 @@ function partProblem(part: string, { last }: { readonly last: boolean }): string
   return null;
 }
 
-/** Bytes in UTF-8. Names of one byte a letter need no encoding. */
+/** Bytes in UTF-8. Names of ASCII characters alone need no encoding. */
 function byteLength(text: string): number {
-  // deno-lint-ignore no-control-regex -- every letter of one byte, control letters too
+  // deno-lint-ignore no-control-regex -- every character of one byte, control characters too
   return /^[\x00-\x7f]*$/.test(text) ? text.length : utf8.encode(text).length;
 }
 

@@ -28,40 +28,56 @@ import {
 import { Hold, isCode, type Refusal, tryHold, tryRead } from "./value_file.ts";
 
 /**
- * When a write is forced to the disk. `always`: before the call returns. `os`: whenever the system
- * likes; a power cut may then lose or empty values whose calls had returned (a killed process loses
- * nothing).
+ * When a write is forced to disk. `always`: before the call returns. `os`: when the operating system
+ * chooses to. With `os` a power cut may lose or empty values whose calls have returned; a killed process
+ * loses nothing.
  */
 export type TableSync = "always" | "os";
 
+/** What all tables of a root share; see `TableRootOptions`. */
 export interface TableSettings {
+  /** The disk. */
   readonly storage: Storage;
+  /** Times the waits for locks. */
   readonly clock: Clock;
   /** Directory of the root table, without a slash at its end. */
   readonly root: string;
-  /** How long a call waits for a lock. */
+  /** How long a call waits for a lock, in milliseconds. */
   readonly lockTimeoutMs: number;
+  /** When a write is forced to disk. */
   readonly sync: TableSync;
 }
 
+/** A key and its value. */
 export interface Entry {
+  /** The key. */
   readonly key: string;
+  /** The whole value. */
   readonly value: Uint8Array;
 }
 
-/** Tries that find the name moved on before a call pauses as if it were locked. */
+/** Tries that find another file under the name, before a call pauses as if it were locked. */
 const MOVES_MAX = 8;
 
+/**
+ * One table. Get one from `TableRoot.table`. Every call is linearizable: it takes effect at one instant
+ * between its start and its end. A call that throws `LockDeadlineError`, or an error about names, has
+ * changed nothing. A write that throws `OsError` may have taken effect, and may not survive a power cut.
+ */
 export class Table {
-  /** The directory that holds the values; made by the first `set` or `create`. */
+  /** Directory of the values; made by the first `set` or `create`. */
   readonly directory: string;
   readonly #settings: TableSettings;
   readonly #storage: Storage;
   /** The directory (device and inode) that was found durable with all its parents, and swept. */
   #prepared = "";
 
-  /** Throws `InvalidTableError`. Touches no disk. */
-  constructor(readonly name: string, settings: TableSettings) {
+  /** Made by `TableRoot.table`. Throws `InvalidTableError`. Touches no disk. */
+  constructor(
+    /** Name of the table; empty for the root table. */
+    readonly name: string,
+    settings: TableSettings,
+  ) {
     const below = tableDirectory(name);
     this.directory = below === "" ? settings.root : `${settings.root}/${below}`;
     this.#settings = settings;
@@ -69,8 +85,8 @@ export class Table {
   }
 
   /**
-   * The value of a key. Throws `KeyNotFoundError` (also where the table is missing),
-   * `LockDeadlineError`, `InvalidKeyError`, `NotAValueError`, `NotADirectoryError`, `OsError`.
+   * Read the value of a key, under a shared lock. Throws `KeyNotFoundError` (also if the table does not
+   * exist), `LockDeadlineError`, `InvalidKeyError`, `NotAValueError`, `NotADirectoryError`, `OsError`.
    */
   async get(key: string): Promise<Uint8Array> {
     const value = await this.#read(key);
@@ -79,15 +95,18 @@ export class Table {
     throw new KeyNotFoundError(key, this.name);
   }
 
-  /** Gives a key a value, whether it had one or not; makes the table where it is missing. */
+  /**
+   * Give a key a value, whether it had one or not. Makes the table if it does not exist. Throws
+   * `LockDeadlineError`, `InvalidKeyError`, `NotAValueError`, `NotADirectoryError`, `OsError`.
+   */
   async set(key: string, value: Uint8Array): Promise<void> {
     const path = this.#path(key);
     using temporary = this.#write(value);
     let lost = 0;
     const hold = await this.#hold(path, () => {
       if (temporary.publishNew(path)) return true;
-      // A dangling link is absent to all who look and present to all who create: replace it. That
-      // is right for a living key too, as `set` depends on nothing; it is only not polite.
+      // A dangling link is absent to a call that opens it and present to one that creates it: replace
+      // it. That is right for a key that exists too, because `set` depends on nothing that was there.
       if (++lost < MOVES_MAX) return false;
       temporary.replace(path);
       return true;
@@ -98,7 +117,10 @@ export class Table {
     this.#syncNames();
   }
 
-  /** Gives a new key its value. Throws `KeyExistsError` at once where the key is there, locked or not. */
+  /**
+   * Create a key with its value. Makes the table if it does not exist. Throws `KeyExistsError` at once if
+   * the key exists, locked or not; `InvalidKeyError`, `NotADirectoryError`, `OsError`.
+   */
   // deno-lint-ignore require-await -- asynchronous like its siblings, though it never waits
   async create(key: string, value: Uint8Array): Promise<void> {
     const path = this.#path(key);
@@ -108,7 +130,7 @@ export class Table {
     this.#syncNames();
   }
 
-  /** Replaces the value of a key that is there. Throws `KeyNotFoundError`, and as `get` does. */
+  /** Replace the value of a key that exists. Throws what `get` throws. */
   async update(key: string, value: Uint8Array): Promise<void> {
     const path = this.#path(key);
     const refuseMissing = () => {
@@ -122,13 +144,16 @@ export class Table {
     this.#syncNames();
   }
 
-  /** Removes a key; a key that is not there is removed already. */
+  /**
+   * Remove a key. Succeeds if the key, or the table, does not exist. Throws `LockDeadlineError`,
+   * `InvalidKeyError`, `NotAValueError`, `NotADirectoryError`, `OsError`.
+   */
   async delete(key: string): Promise<void> {
     const path = this.#path(key);
     using held = await this.#hold(path, () => true);
     if (held === null) {
       this.#refuseNoDirectory();
-      // Who removed it may have died before the removal was on the disk.
+      // The process that removed it may have died before the removal was on disk.
       if (this.#storage.statusOrNull(this.directory) !== null) this.#syncNames();
       return;
     }
@@ -139,8 +164,8 @@ export class Table {
   }
 
   /**
-   * The keys, in the order of the directory. Keys that come or go meanwhile may be in it or not.
-   * Throws `TableNotFoundError`, `NotADirectoryError`, `OsError`.
+   * Give the keys, in no order. Keys that come or go during the walk may be in it or not. Throws
+   * `TableNotFoundError`, `NotADirectoryError`, `OsError`.
    */
   *keys(): Generator<string> {
     for (const name of this.#fileNames()) {
@@ -151,9 +176,9 @@ export class Table {
   }
 
   /**
-   * Keys and values, one at a time, in the order of the directory. Each value is read under its own
-   * lock, which is gone before the entry is handed out. A key that was removed meanwhile is left
-   * out; one that stays locked ends the walk with `LockDeadlineError`.
+   * Give keys and values, one at a time, in no order. Each value is read under its own lock, which is
+   * released before the entry is handed out. A key that is removed before it is read is left out; one
+   * that stays locked ends the walk with `LockDeadlineError`. Throws also what `keys` throws.
    */
   async *entries(): AsyncGenerator<Entry> {
     for (const key of this.keys()) {
@@ -162,12 +187,12 @@ export class Table {
     }
   }
 
-  /** Calls `visit` for every entry, one after the other; what it throws ends the walk. */
+  /** Call `visit` for every entry, one after the other, and wait for it. What it throws ends the walk. */
   async forEach(visit: (key: string, value: Uint8Array) => void | Promise<void>): Promise<void> {
     for await (const { key, value } of this.entries()) await visit(key, value);
   }
 
-  /** Null where the key is not there. */
+  /** Null if the key does not exist. */
   async #read(key: string): Promise<Uint8Array | null> {
     const path = this.#path(key);
     let deadline: Deadline | null = null;
@@ -181,8 +206,8 @@ export class Table {
   }
 
   /**
-   * Waits for the exclusive lock of a key. Where the key is absent `absent` decides: true ends the
-   * wait without a lock (null), false looks again, and it may throw.
+   * Wait for the exclusive lock of a key. If the key does not exist, `absent` decides: true ends the wait
+   * without a lock (null), false tries again, and it may throw.
    */
   #hold(path: string, absent: () => never): Promise<Hold>;
   #hold(path: string, absent: () => boolean): Promise<Hold | null>;
@@ -211,7 +236,7 @@ export class Table {
     return writeTemporary(this.#storage, this.directory, { value, sync });
   }
 
-  /** Makes sure of the table's directory: that it is there, and stays there after a power cut. */
+  /** Make sure that the table's directory exists, and that it survives a power cut. */
   #prepare(): void {
     const now = this.#identity();
     if (now !== null && now === this.#prepared) return;
@@ -230,7 +255,7 @@ export class Table {
     try {
       this.#storage.syncDirectory(directoryOf(this.#settings.root));
     } catch (error) {
-      // Not readable to us, so the root was made by somebody else, and long ago.
+      // This process may not read it, so it did not make the root: another user did, and earlier.
       if (!isCode(error, "EACCES")) throw error;
     }
   }
@@ -240,7 +265,7 @@ export class Table {
     return status?.kind === "directory" ? `${status.device}:${status.inode}` : null;
   }
 
-  /** Makes the names in the table durable. A failure is passed on, and never tried again. */
+  /** Make the names in the table durable. A failure is thrown, and never tried again. */
   #syncNames(): void {
     if (this.#settings.sync === "os") return;
     this.#storage.reach("table.names.before");
@@ -260,7 +285,7 @@ export class Table {
     }
   }
 
-  /** Tells "no such table" from "something else stands in its place". */
+  /** Throw `NotADirectoryError` if something that is not a directory has the table's path. */
   #refuseNoDirectory(): void {
     try {
       if (this.#storage.status(this.directory).kind === "directory") return;

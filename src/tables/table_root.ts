@@ -1,4 +1,4 @@
-/** A directory of tables, as flockd has it: the root table, and tables below it. */
+/** A directory of tables, as in flockd: the root table, and tables below it. */
 
 import { type Clock, systemClock } from "../base/clock.ts";
 import { UsageError } from "../base/errors.ts";
@@ -7,24 +7,30 @@ import { NotADirectoryError, TableNotFoundError } from "./errors.ts";
 import { mayHoldTables, tableOfDirectory } from "./names.ts";
 import { type Entry, Table, type TableSettings, type TableSync } from "./table.ts";
 
+/** Options of a `TableRoot`. */
 export interface TableRootOptions {
-  /** How long a call waits for a lock; more than 0. */
+  /** How long a call waits for a lock, in milliseconds; above 0. */
   readonly lockTimeoutMs: number;
-  /** Default `always`. */
+  /** When a write is forced to disk. Default `always`: before the call returns. */
   readonly sync?: TableSync;
+  /** Times the waits for locks. Default: the clock of this machine. */
   readonly clock?: Clock;
 }
 
+/**
+ * A directory of tables: the root table, whose calls are also methods here, and tables below it. Holds no
+ * descriptor, so nothing has to be closed. Continues the database object of flockd.
+ */
 export class TableRoot {
-  /** The directory, exactly as given. */
+  /** Path of the directory, exactly as given. */
   readonly path: string;
   readonly #settings: TableSettings;
   readonly #rootTable: Table;
 
   /**
-   * Opens a directory of tables without touching the disk: the first `set` or `create` makes it, and
-   * one that cannot be written still answers. Throws `UsageError` for a timeout that is not a number
-   * above 0 and for an empty path.
+   * Name a directory of tables, without touching the disk. The first `set` or `create` makes it, and
+   * reading works in a directory that may not be written to. Throws `UsageError` for a timeout that is
+   * not a number above 0, and for an empty path.
    */
   constructor(storage: Storage, path: string, options: TableRootOptions) {
     const { lockTimeoutMs, sync = "always", clock = systemClock } = options;
@@ -38,14 +44,20 @@ export class TableRoot {
     this.#rootTable = new Table("", this.#settings);
   }
 
-  /** A table by name; the empty name is the root table. Touches no disk. Throws `InvalidTableError`. */
+  /**
+   * Give a table by name, without touching the disk. A name is one or more parts joined by `/`, of at most
+   * 1024 bytes; the empty name is the root table. A part is 1 to 255 bytes (the last one 251), without NUL,
+   * and not `.` or `..`. A part before the last does not end in `.kv` and is not `.countd-temporary`.
+   * Throws `InvalidTableError`.
+   */
   table(name: string): Table {
     return name === "" ? this.#rootTable : new Table(name, this.#settings);
   }
 
   /**
-   * Names of all tables in code unit order, the root table's empty name first; each is good for
-   * `table`. Throws `TableNotFoundError` where the root is missing, `NotADirectoryError`, `OsError`.
+   * List the names of all tables, in the order of their UTF-16 code units: the root table's empty name is
+   * first. `table` accepts each of them. Throws `TableNotFoundError` if the root does not exist,
+   * `NotADirectoryError`, `OsError`.
    */
   tables(): string[] {
     const { storage, root } = this.#settings;
@@ -76,34 +88,42 @@ export class TableRoot {
 
   // The calls of the root table.
 
+  /** Read the value of a key of the root table; see `Table.get`. */
   get(key: string): Promise<Uint8Array> {
     return this.#rootTable.get(key);
   }
 
+  /** Give a key of the root table a value; see `Table.set`. */
   set(key: string, value: Uint8Array): Promise<void> {
     return this.#rootTable.set(key, value);
   }
 
+  /** Create a key of the root table; see `Table.create`. */
   create(key: string, value: Uint8Array): Promise<void> {
     return this.#rootTable.create(key, value);
   }
 
+  /** Replace the value of a key of the root table; see `Table.update`. */
   update(key: string, value: Uint8Array): Promise<void> {
     return this.#rootTable.update(key, value);
   }
 
+  /** Remove a key of the root table; see `Table.delete`. */
   delete(key: string): Promise<void> {
     return this.#rootTable.delete(key);
   }
 
+  /** Give the keys of the root table; see `Table.keys`. */
   keys(): Generator<string> {
     return this.#rootTable.keys();
   }
 
+  /** Give the keys and values of the root table; see `Table.entries`. */
   entries(): AsyncGenerator<Entry> {
     return this.#rootTable.entries();
   }
 
+  /** Call `visit` for every entry of the root table; see `Table.forEach`. */
   forEach(visit: (key: string, value: Uint8Array) => void | Promise<void>): Promise<void> {
     return this.#rootTable.forEach(visit);
   }

@@ -1,11 +1,11 @@
 /**
- * Values before they have their name. A temporary file lives in a directory of its own inside the
- * table, is locked by its writer from just after its birth until the value is published, and is swept
- * away when its writer is gone.
+ * Values before they have their name. A temporary file is in a directory of its own inside the table. Its
+ * writer locks it just after it was created, until the value is published. It is removed when its writer
+ * is dead.
  *
  * Invariants
- * - Nobody but its writer removes a temporary file whose lock is held.
- * - The lock goes with the file under its new name: a reader of a fresh value waits until the value
+ * - Only its writer removes a temporary file whose lock is held.
+ * - The lock stays with the file under its new name: a reader of a fresh value waits until the value
  *   is durable, so what was read once is not lost to a power cut.
  */
 
@@ -18,7 +18,7 @@ import { isCode } from "./value_file.ts";
 export const VALUE_MODE = 0o600;
 export const DIRECTORY_MODE = 0o700;
 
-/** How often a writer starts again when a sweeper caught its file in the moment before the lock. */
+/** How often a writer starts again if another process swept its file before it was locked. */
 const ATTEMPTS_MAX = 100;
 
 /** A complete value without a name. Removed at the end of its scope unless it was published. */
@@ -32,7 +32,7 @@ export class TemporaryFile implements Disposable {
     this.#file = file;
   }
 
-  /** Gives the value its name, in the place of what had it. */
+  /** Give the value its name, in place of the file that had it. */
   replace(path: string): void {
     this.#storage.reach("table.rename.before");
     this.#storage.rename(this.#file.path, path);
@@ -40,7 +40,7 @@ export class TemporaryFile implements Disposable {
     this.#storage.reach("table.rename.after");
   }
 
-  /** Gives the value its name; false where the name is taken. */
+  /** Give the value its name. Returns false, and does nothing, if the name is taken. */
   publishNew(path: string): boolean {
     this.#storage.reach("table.link.before");
     try {
@@ -59,7 +59,7 @@ export class TemporaryFile implements Disposable {
     try {
       if (!this.#isNamed) this.#storage.unlink(this.#file.path);
     } catch {
-      // The call already fails for its own reason; the file is swept once its lock is gone.
+      // The call already fails for its own reason; the file is swept once its lock is released.
     } finally {
       this.#file.close();
     }
@@ -67,8 +67,8 @@ export class TemporaryFile implements Disposable {
 }
 
 /**
- * Writes a value into a new, locked temporary file of a table. ENOENT where the table's directory is
- * not there.
+ * Write a value into a new, locked temporary file of a table. ENOENT if the table's directory does not
+ * exist.
  */
 export function writeTemporary(
   storage: Storage,
@@ -90,7 +90,7 @@ export function writeTemporary(
   }
 }
 
-/** A new file whose lock is ours and whose name still leads to it. */
+/** Create a file, lock it, and make sure that its name still leads to it. */
 function createLocked(storage: Storage, directory: string): StoredFile {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const path = `${directory}/${newTemporaryName()}`;
@@ -103,7 +103,9 @@ function createLocked(storage: Storage, directory: string): StoredFile {
       if (!ours) file.close();
     }
   }
-  throw new BusyError(`Cannot keep a temporary file in ${directory}: others remove it; try again`);
+  throw new BusyError(
+    `Cannot keep a temporary file in ${directory}: another process removes it; try again`,
+  );
 }
 
 function openNew(storage: Storage, path: string, directory: string): StoredFile {
@@ -121,7 +123,7 @@ function openNew(storage: Storage, path: string, directory: string): StoredFile 
   return storage.open(path, options);
 }
 
-/** Removes what dead writers left in a table. Returns how many files. */
+/** Remove what dead writers left in a table. Returns how many files. */
 export function sweepTemporaries(storage: Storage, directory: string): number {
   const place = `${directory}/${TEMPORARY_DIRECTORY}`;
   if (storage.statusOrNull(place)?.kind !== "directory") return 0;
@@ -132,7 +134,7 @@ export function sweepTemporaries(storage: Storage, directory: string): number {
   return swept;
 }
 
-/** A free lock means that the writer is gone: a living one has it, or looks again after taking it. */
+/** A free lock means a dead writer: a living one holds it, or checks the name again after taking it. */
 function sweepOne(storage: Storage, path: string): boolean {
   let file: StoredFile;
   try {

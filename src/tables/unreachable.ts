@@ -1,6 +1,6 @@
 /**
- * What lies below a directory of tables and is no key's value: a copy that is made key by key leaves it
- * out. Told by names and kinds alone, so that it may run while others write.
+ * Finding what is below a directory of tables and is not the value of a key: a copy that is made key by
+ * key leaves it out. Names and kinds alone decide, so it may run while other processes write.
  */
 
 import type { Storage } from "../file/mod.ts";
@@ -14,9 +14,9 @@ import {
 } from "./names.ts";
 
 /**
- * Paths of all files that no call reaches, and of directories that have the name of a value or table and
- * are none; in order. Values that have no name yet do not count, nor do hidden files of other programs. A
- * missing directory has none. Throws `OsError`.
+ * List the paths below the directory of tables `root` that no call reaches, in order: files that are not
+ * values, and directories that have the name of a value or of a table and cannot be one. Temporary files
+ * and hidden files of other programs do not count. Empty if `root` does not exist. Throws `OsError`.
  */
 export function unreachablePaths(storage: Storage, root: string): string[] {
   const found: string[] = [];
@@ -45,7 +45,7 @@ function walk(storage: Storage, place: Place, found: string[]): void {
     if (isTable && name === TEMPORARY_DIRECTORY) continue;
     const path = `${directory}/${name}`;
     const next = below === "" ? name : `${below}/${name}`;
-    // Gone meanwhile, or a link to nothing: there are no bytes to leave out.
+    // Removed since it was listed, or a link to nothing: there are no bytes to leave out.
     const status = storage.statusOrNull(path);
     if (status === null) continue;
     const isHidden = place.isHidden || name.startsWith(".");

@@ -1,26 +1,26 @@
 /**
- * The file that a key's name stands for at this moment, and the lock on it.
+ * The file that a key's name leads to at this moment, and the lock on it.
  *
  * A value file is never changed once it has its name: writers replace it by another file or remove
  * it. So a lock means something only while the name still leads to the locked file, and every lock
  * here is followed by a second look at the name.
  *
  * Invariants
- * - Nothing here creates a file: locking a key can never bring it into being.
- * - While a `Hold` lasts, the name leads to the held file, and everybody who keeps the protocol
- *   (the flockd written in Go included) leaves it there.
+ * - Nothing here creates a file: locking a key never creates it.
+ * - While a `Hold` lasts, the name leads to the held file, and every process that keeps the protocol
+ *   (flockd included) leaves it there.
  */
 
 import { leadsTo, OsError, type Storage, type StoredFile } from "../file/mod.ts";
 import { NotAValueError } from "./errors.ts";
 
-/** What a try came to, besides success. */
+/** Why a try failed. */
 export type Refusal =
   /** The name leads nowhere. */
   | "absent"
-  /** Somebody else holds the lock. */
+  /** Another process or handle holds the lock. */
   | "held"
-  /** The name leads elsewhere now: look again. */
+  /** The name leads to another file now: try again. */
   | "moved";
 
 /** An exclusive lock on a value file. Ends with its scope. */
@@ -36,13 +36,13 @@ export class Hold implements Disposable {
   }
 }
 
-/** Reads a whole value under a shared lock. Throws `OsError`, `NotAValueError`. */
+/** Read a whole value under a shared lock. Throws `OsError`, `NotAValueError`. */
 export function tryRead(storage: Storage, path: string): Uint8Array | Refusal {
   const file = openValue(storage, path);
   if (file === null) return "absent";
   try {
     if (!file.tryFlock("shared")) return "held";
-    // Only now: a foreign program may have written in place under its lock until this moment.
+    // Only now: another program may have written in place, under its lock, until this moment.
     const status = file.status();
     if (!leadsTo(storage, path, status)) return "moved";
     const bytes = new Uint8Array(status.size);
@@ -53,7 +53,7 @@ export function tryRead(storage: Storage, path: string): Uint8Array | Refusal {
   }
 }
 
-/** Locks a value for replacing or removing it. Throws `OsError`, `NotAValueError`. */
+/** Lock a value, to replace or remove it. Throws `OsError`, `NotAValueError`. */
 export function tryHold(storage: Storage, path: string, directory: string): Hold | Refusal {
   let file: StoredFile | null;
   try {
@@ -76,9 +76,9 @@ export function tryHold(storage: Storage, path: string, directory: string): Hold
 }
 
 /**
- * A value whose mode shuts its owner out cannot be opened, and so not be locked: whoever wants to
- * replace or remove it takes the lock of the table's directory instead. Everybody of this user comes
- * the same way, and the name cannot lead to a readable file again but through a holder.
+ * Lock the table's directory in place of a value that its owner may not read: such a file cannot be
+ * opened, and so not be locked. Every process of this user does the same. Only a process that holds that
+ * lock can make the name lead to a readable file again.
  */
 function tryHoldUnreadable(storage: Storage, path: string, directory: string): Hold | Refusal {
   const table = storage.open(directory, { access: "read" });
@@ -98,7 +98,7 @@ function tryHoldUnreadable(storage: Storage, path: string, directory: string): H
   }
 }
 
-/** Null where there is nothing. Never opens a FIFO or a device, which could wait or act. */
+/** Open a value; null if it does not exist. Never opens a FIFO or a device, which could wait or act. */
 function openValue(storage: Storage, path: string): StoredFile | null {
   const status = storage.statusOrNull(path);
   if (status === null) return null;
