@@ -1,4 +1,4 @@
-/** A write allocates nothing: a million of them bring the collector no work. */
+/** A write allocates nothing: millions of them leave the garbage collector no work. */
 
 import { assert, assertEquals } from "@std/assert";
 import { withTemporaryDirectory } from "../support/temporary.ts";
@@ -20,7 +20,7 @@ Deno.test("Two million writes and appends leave no garbage, and garbage would be
   assert(garbage > 40, `${garbage} collections with a view for each write`);
   for (const kind of ["alone", "shared"] as const) {
     const count = await collections(kind);
-    // What is left is the start of the process.
+    // The rest is the start of the process.
     assert(count < 10, `${count} collections when writing ${kind}`);
   }
 });

@@ -1,4 +1,4 @@
-/** Appending through a function: A18 to A22. */
+/** Appending through a function. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Aof, type AppendFunc, ErrAppendFuncNil } from "../../src/aof/mod.ts";
@@ -17,7 +17,7 @@ import {
   withFile,
 } from "./support.ts";
 
-Deno.test("A18 append adds what was used and puts the mark behind it", async () => {
+Deno.test("Append adds the bytes that were used, and puts the mark behind them", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     aof.write(text("before"));
@@ -35,7 +35,7 @@ Deno.test("A18 append adds what was used and puts the mark behind it", async () 
   });
 });
 
-Deno.test("A18 append of every use of every reservation leaves the data and one mark", async () => {
+Deno.test("Append leaves the data and one mark, however much of a reservation was used", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     const expected: number[] = [];
@@ -55,7 +55,7 @@ Deno.test("A18 append of every use of every reservation leaves the data and one 
   });
 });
 
-Deno.test("A18 append up to the last byte of the upper size keeps the mark inside", async () => {
+Deno.test("Append up to the last byte of the upper size keeps the mark inside", async () => {
   for (let used = 0; used <= 20; used++) {
     await withFile((path) => {
       using aof = Aof.open(storage, path, { geometry: creating(4096) });
@@ -71,7 +71,7 @@ Deno.test("A18 append up to the last byte of the upper size keeps the mark insid
   }
 });
 
-Deno.test("A19 what an append function returns is held to the reservation", async () => {
+Deno.test("What an append function returns is clamped to the reservation", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     assertEquals(aof.append(5, () => 100), 5);
@@ -82,7 +82,7 @@ Deno.test("A19 what an append function returns is held to the reservation", asyn
   });
 });
 
-Deno.test("A20 a missing append function is refused", async () => {
+Deno.test("A missing append function is refused", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     const nothing = null as unknown as AppendFunc;
@@ -97,7 +97,7 @@ Deno.test("A20 a missing append function is refused", async () => {
   });
 });
 
-Deno.test("A21 after an append function that throws nothing is added and the next write works", async () => {
+Deno.test("An append function that throws adds nothing, and the next write works", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     aof.write(text("kept"));
@@ -122,7 +122,7 @@ Deno.test("A21 after an append function that throws nothing is added and the nex
   });
 });
 
-Deno.test("A21 nothing else may be done to a file inside its append function", async () => {
+Deno.test("Nothing else may be done to a file inside its append function", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     for (
@@ -148,7 +148,7 @@ Deno.test("A21 nothing else may be done to a file inside its append function", a
   });
 });
 
-Deno.test("A22 append wakes tailers", async () => {
+Deno.test("Append wakes tailers", async () => {
   await withFile(async (path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     const recorder = new Recorder();

@@ -5,7 +5,7 @@ import { Aof, check, magicDisabled } from "../../src/aof/mod.ts";
 import { sideFileLayout } from "../../src/aof/marks/layout.ts";
 import { creating, storage, text, withFile } from "./support.ts";
 
-/** Changes bytes of a file below an open library. */
+/** Change bytes of a file on disk, past the library. */
 function store(path: string, offset: number, bytes: Uint8Array): void {
   using file = storage.open(path, { access: "write" });
   file.write(bytes, offset);
@@ -69,13 +69,13 @@ Deno.test("Invariant 3: a finished file with bytes behind its mark", async () =>
   }, { damaged: true });
 });
 
-Deno.test("Invariant 4: more is published than stands", async () => {
+Deno.test("Invariant 4: more is published than the file has", async () => {
   await withFile((path) => {
     makeShared(path);
     const side = `${path}.size`;
     store(side, 0, new Uint8Array(new BigInt64Array([10n]).buffer));
     assertEquals(found(path), [[4, side, 0]]);
-    // A size that speaks of another file says nothing of this one.
+    // The published size of another file says nothing about this one.
     store(side, sideFileLayout.inode.offset, new Uint8Array(8));
     assertEquals(found(path), []);
   }, { damaged: true });

@@ -37,7 +37,7 @@ async function write(path: string, seed: number, records: number, portions: numb
   say(`end ${aof.size}`);
 }
 
-/** Progress rests in a file of two numbers, so that a killed tailer goes on where it was. */
+/** Progress is in a file of two numbers, so that a killed tailer goes on where it was. */
 async function tail(path: string, progressPath: string) {
   const progress = new Float64Array(2);
   const bytes = new Uint8Array(progress.buffer);

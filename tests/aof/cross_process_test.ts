@@ -33,7 +33,7 @@ const records = isLong ? 10_000_000 : 300_000;
 const portions = 12;
 const deadlineMs = isLong ? 600_000 : 120_000;
 
-Deno.test("Three processes that follow a writer see every byte once and in order, one of them killed and resumed", async () => {
+Deno.test("Three processes that follow a writer see every byte once and in order, one after a kill", async () => {
   const random = new Random(seedForTest("cross-process"));
   await withTemporaryDirectory(async (directory) => {
     const path = `${directory}/log`;
@@ -52,7 +52,7 @@ Deno.test("Three processes that follow a writer see every byte once and in order
         }
         await writer.writeStdin("\n");
         if (portion === killAt) {
-          // While the writer is at work: it has not been waited for.
+          // The writer is still running: nothing waits for it.
           await tailers[0]?.kill();
           await tailers[0]?.[Symbol.asyncDispose]();
           tailers[0] = start(0);
@@ -98,7 +98,7 @@ Deno.test("A follower sees what is published, then EOF, and cannot write", async
   });
 });
 
-Deno.test("A file that nobody shares cannot be followed", async () => {
+Deno.test("A file that is not shared cannot be followed", async () => {
   await withFile((path) => {
     using _writer = Aof.open(storage, path, { geometry: creating() });
     assertThrows(() => Aof.follow(storage, path), NotFoundError, "opened as shared");
@@ -114,7 +114,7 @@ Deno.test("A side file that is being made, or is none, is told from one that is"
     Deno.writeFileSync(side, new Uint8Array(4096));
     assertThrows(() => Aof.follow(storage, path), BusyError, "being made");
     Deno.writeFileSync(side, new Uint8Array(4096).fill(1));
-    assertThrows(() => Aof.follow(storage, path), CorruptError, "no side file");
+    assertThrows(() => Aof.follow(storage, path), CorruptError, "not a side file");
     Deno.removeSync(side);
   });
 });

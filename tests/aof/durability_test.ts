@@ -49,7 +49,7 @@ Deno.test("Sync and flush act once for each size", async () => {
     const syncs = () => faults.count("sync");
     aof.write(text("a"));
     assertEquals(aof.sync(), 1);
-    // The first sync of a file that was made names it durably too.
+    // The first sync of a file that was made makes its name durable too.
     assertEquals(syncs(), 2);
     assertEquals([aof.sync(), await aof.syncAsync(), syncs()], [1, 1, 2]);
     aof.write(text("b"));
@@ -82,8 +82,8 @@ Deno.test("After a sync that failed nothing is written or synced any more", asyn
   });
 });
 
-// The story: a flush told of pages that could not be written, and only its caller heard of it. The
-// system took them for written, so the next sync succeeded, and a power cut showed what it was worth.
+// What happened: a flush failed, because pages could not be written, and only its caller got the error.
+// The system took the pages for written. So the next sync succeeded, and a power cut lost the data.
 Deno.test("After a flush that failed no sync is called good", () => {
   const disk = new SimulatedDisk();
   const aof = Aof.open(disk.process("writer"), "/log", { geometry: creating() });

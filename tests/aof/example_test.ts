@@ -1,28 +1,26 @@
-/** The example in the module documentation is run as it stands. */
+/** The example in the module documentation prints what it should, for a program outside this project. */
 
 import { assert, assertEquals } from "@std/assert";
 import { startProgram } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
-const door = new URL("../../src/aof/mod.ts", import.meta.url);
+function pathOf(file: string): string {
+  return decodeURIComponent(new URL(`../../${file}`, import.meta.url).pathname);
+}
 
 Deno.test("The example of the module documentation type-checks and prints what it should", async () => {
-  const documentation = Deno.readTextFileSync(door);
+  const documentation = Deno.readTextFileSync(pathOf("src/aof/mod.ts"));
   const example = /```ts\n([\s\S]*?)```/.exec(documentation)?.[1]?.replaceAll(/^ \* ?/gm, "");
   assert(example !== undefined, "the documentation has an example");
-  const source = example.replaceAll(
-    /from "(\.[^"]*)"/g,
-    (_, specifier) => `from ${JSON.stringify(new URL(specifier, door).href)}`,
-  );
   await withTemporaryDirectory(async (directory) => {
-    Deno.writeTextFileSync(`${directory}/example.ts`, source);
-    const config = new URL("../../deno.json", import.meta.url).pathname;
+    Deno.writeTextFileSync(`${directory}/example.ts`, example);
     await using process = startProgram([
       Deno.execPath(),
       "run",
       "--quiet",
       "--check",
-      `--config=${decodeURIComponent(config)}`,
+      // Resolves the name of the package.
+      `--config=${pathOf("deno.json")}`,
       "-A",
       `${directory}/example.ts`,
     ], { env: { TMPDIR: directory } });

@@ -1,4 +1,4 @@
-/** Finishing: A36 to A38, and a kill between its steps. */
+/** Finishing, and a kill between its steps. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { Aof, ErrClosed, FileState, MAGIC_CHECKPOINT, RecoveryKind } from "../../src/aof/mod.ts";
@@ -20,7 +20,7 @@ import {
 
 const checkpointMark = littleEndian(MAGIC_CHECKPOINT);
 
-Deno.test("A36 finish puts the checkpoint mark, cuts the file behind it, and wakes tailers", async () => {
+Deno.test("Finish puts the checkpoint mark, truncates the file behind it, and wakes tailers", async () => {
   await withFile(async (path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     const data = new Uint8Array(4090).fill(3);
@@ -37,7 +37,7 @@ Deno.test("A36 finish puts the checkpoint mark, cuts the file behind it, and wak
   });
 });
 
-Deno.test("A36 a finished file gets the read mode it was opened with", async () => {
+Deno.test("A finished file gets the read mode it was opened with", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, {
       geometry: creating(),
@@ -50,7 +50,7 @@ Deno.test("A36 a finished file gets the read mode it was opened with", async () 
   });
 });
 
-Deno.test("A37 a finished file takes no write and is not finished twice", async () => {
+Deno.test("A finished file takes no write and is not finished twice", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     aof.write(text("done"));
@@ -70,7 +70,7 @@ Deno.test("A37 a finished file takes no write and is not finished twice", async 
   });
 });
 
-Deno.test("A38 a fresh file is finished as its mark alone", async () => {
+Deno.test("A fresh file is finished as its mark alone", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     aof.finish();

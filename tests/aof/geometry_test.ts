@@ -51,7 +51,7 @@ Deno.test("With changes what is named and keeps the rest", () => {
   assertEquals(geometry.sizeNow, 8192);
 });
 
-Deno.test("A13 next gives whole steps in whole pages, never beyond the upper size", () => {
+Deno.test("Next gives whole steps in whole pages, never beyond the upper size", () => {
   const geometry = new Geometry({ sizeNow: page, sizeUpper: 40960, growthStep: 12288 }).validate(
     page,
   );
@@ -62,7 +62,7 @@ Deno.test("A13 next gives whole steps in whole pages, never beyond the upper siz
   assertThrows(() => geometry.next(40961), ErrEndOfFile);
 });
 
-Deno.test("A13 next is a whole number of pages for sizes at which the original's was not", () => {
+Deno.test("Next is a whole number of pages, also for sizes at which the original's was not", () => {
   const geometry = new Geometry({ growthStep: 2 ** 20, sizeUpper: 2 ** 24 }).validate(page);
   assertEquals(geometry.next(4097), 2 ** 20);
   assertEquals(geometry.next(2 ** 20 + 1), 2 ** 21);

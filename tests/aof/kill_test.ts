@@ -1,4 +1,4 @@
-/** A28 with real processes and SIGKILL. */
+/** Real processes that SIGKILL ends in the middle of a write. */
 
 import { assert, assertEquals } from "@std/assert";
 import { Aof, RecoveryKind } from "../../src/aof/mod.ts";
@@ -24,7 +24,7 @@ function deaths(): [string, number, number][] {
 }
 
 for (const [kind, reserve, copied] of deaths()) {
-  Deno.test(`A28 a process killed after ${copied} of ${reserve} bytes (${kind}) leaves the old size`, async () => {
+  Deno.test(`A process killed after ${copied} of ${reserve} bytes (${kind}) leaves the old size`, async () => {
     await withFile(async (path) => {
       await using process = startChild("die", path, kind, reserve, copied);
       assertEquals((await process.ended()).signal, "SIGKILL");
@@ -41,7 +41,7 @@ for (const [kind, reserve, copied] of deaths()) {
   });
 }
 
-Deno.test("A28 a writer killed at any moment leaves whole writes, none that was published is lost", async () => {
+Deno.test("A writer killed at any moment leaves whole writes, and none that was published is lost", async () => {
   const random = new Random(seedForTest("kill"));
   for (let round = 0; round < (isLong ? 100 : 5); round++) {
     await withTemporaryDirectory(async (directory) => {

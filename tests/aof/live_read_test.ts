@@ -1,4 +1,4 @@
-/** Looking into a file while another process appends to it, and while it is finished. */
+/** Reading a file while another process appends to it, and while it is finished. */
 
 import { assert, assertEquals } from "@std/assert";
 import { Aof, check, inspect, RecoveryKind, recoveryReadOnly } from "../../src/aof/mod.ts";
@@ -9,7 +9,7 @@ import { stream } from "./streams.ts";
 import { creating, dataOf, storage, text, textOf, withFile } from "./support.ts";
 
 Deno.test("A file that is being written to is never found damaged, and what is read of it is final", async () => {
-  const seed = new Random(seedForTest("live look")).next32();
+  const seed = new Random(seedForTest("live read")).next32();
   await withFile(async (path) => {
     await using writer = startChild("steady", path, seed, 2 ** 23);
     await waitUntil("the file", () => (storage.statusOrNull(path)?.size ?? 0) > 0);
@@ -24,7 +24,7 @@ Deno.test("A file that is being written to is never found damaged, and what is r
       assert(isFinished || [RecoveryKind.Tail, RecoveryKind.Empty].includes(result.outcome));
       const size = isFinished ? result.checkpoint : result.tail;
       assert(size >= last);
-      // Compares what is new since the last look.
+      // Compares what is new since the last read.
       for (let position = last; position < size; position++) {
         while (position - offset >= expected.length) {
           offset += expected.length;

@@ -9,7 +9,7 @@ import { concat, creating, littleEndian, storage, tailMark, text, withFile } fro
 
 const checkpointMark = littleEndian(MAGIC_CHECKPOINT);
 
-/** What must be the same after a look. */
+/** What must be the same after an inspection. */
 function stateOf(path: string): unknown {
   const { mode, mtime, size } = Deno.statSync(path);
   return { mode, mtime, size, bytes: Deno.readFileSync(path) };

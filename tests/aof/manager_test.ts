@@ -1,4 +1,4 @@
-/** The manager: A15, A16, A48, A51, A52, and what the original's got wrong. */
+/** The manager, also where that of the original was wrong. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
@@ -43,7 +43,7 @@ Deno.test("A manager makes its directory for its owner alone, and files with its
   });
 });
 
-Deno.test("A02 a failed open is not remembered", async () => {
+Deno.test("A failed open is not remembered", async () => {
   await withTemporaryDirectory((directory) => {
     using manager = new Manager(storage, directory);
     assertThrows(() => manager.open("log"), NotFoundError);
@@ -52,7 +52,7 @@ Deno.test("A02 a failed open is not remembered", async () => {
   });
 });
 
-Deno.test("A15 after would-block the manager extends, and the same write fits", async () => {
+Deno.test("After a write that would block the manager extends the file, and the same write fits", async () => {
   await withTemporaryDirectory(async (directory) => {
     using manager = new Manager(storage, directory);
     const aof = manager.open("log", { geometry: creating(2 ** 20) });
@@ -65,9 +65,9 @@ Deno.test("A15 after would-block the manager extends, and the same write fits", 
   });
 });
 
-Deno.test("A15 the manager keeps ahead of non-blocking writes", async () => {
+Deno.test("The manager extends a file ahead of non-blocking writes", async () => {
   await withTemporaryDirectory(async (directory) => {
-    // A clock that goes one millisecond a turn, so that the pace is the same on every machine.
+    // A clock that advances one millisecond a turn, so that the pace is the same on every machine.
     let nowMs = 0;
     using manager = new Manager(storage, directory, {
       clock: { ...systemClock, nowMs: () => nowMs },
@@ -75,7 +75,7 @@ Deno.test("A15 the manager keeps ahead of non-blocking writes", async () => {
     const aof = manager.open("log", { geometry: creating(2 ** 22) });
     const bytes = new Uint8Array(1000).fill(2);
     while (aof.size < 1_000_000) {
-      // Less than half a step in a turn of the loop: never would-block.
+      // Less than half a step in a turn of the loop: no write would block.
       aof.writeNonBlocking(bytes);
       await new Promise((resolve) => setImmediate(resolve));
       nowMs++;
@@ -92,7 +92,7 @@ Deno.test("A15 the manager keeps ahead of non-blocking writes", async () => {
   });
 });
 
-Deno.test("A15 at the upper size the manager stops extending", async () => {
+Deno.test("At the upper size the manager stops extending", async () => {
   await withTemporaryDirectory(async (directory) => {
     using manager = new Manager(storage, directory);
     const aof = manager.open("log", { geometry: creating(16384) });
@@ -107,7 +107,7 @@ Deno.test("A15 at the upper size the manager stops extending", async () => {
   });
 });
 
-Deno.test("A16 while an extension is due a blocking write extends itself, a non-blocking one does not wait", async () => {
+Deno.test("While an extension is due, a blocking write extends the file and a non-blocking one does not wait", async () => {
   await withTemporaryDirectory(async (directory) => {
     using manager = new Manager(storage, directory);
     const aof = manager.open("log", { geometry: creating(2 ** 20) });
@@ -123,7 +123,7 @@ Deno.test("A16 while an extension is due a blocking write extends itself, a non-
   });
 });
 
-Deno.test("A50 what keeps the manager from extending is told, and writes find out themselves", async () => {
+Deno.test("The manager reports an extension that failed, and the write that needs it fails too", async () => {
   await withTemporaryDirectory(async (directory) => {
     const faults = new Faults();
     const errors: unknown[] = [];
@@ -145,7 +145,7 @@ Deno.test("A50 what keeps the manager from extending is told, and writes find ou
   });
 });
 
-Deno.test("A48 one name has one instance while it is open", async () => {
+Deno.test("One name has one instance while it is open", async () => {
   await withTemporaryDirectory(async (directory) => {
     using manager = new Manager(storage, directory);
     const first = manager.open("log", { geometry: creating() });
@@ -175,7 +175,7 @@ Deno.test("Names that leave the directory are refused", async () => {
   });
 });
 
-Deno.test("A51 each counter moves once for what it names", async () => {
+Deno.test("Each counter goes up once for what it counts", async () => {
   await withTemporaryDirectory(async (directory) => {
     const faults = new Faults();
     using manager = new Manager(faultyStorage(storage, faults), directory);
@@ -275,7 +275,7 @@ Deno.test("A51 each counter moves once for what it names", async () => {
   });
 });
 
-Deno.test("A52 an anonymous instance lives in memory alone", async () => {
+Deno.test("An anonymous instance lives in memory alone", async () => {
   await withTemporaryDirectory(async (directory) => {
     using manager = new Manager(storage, directory);
     const aof = manager.openAnonymous("x", 64 * 1024);

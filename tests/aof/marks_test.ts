@@ -1,6 +1,6 @@
 /**
- * A28 without processes: every state that memory passes through while marks are moved, store by store
- * and byte by byte, must recover to the old size or the new one.
+ * Every state that memory passes through while marks are moved, store by store and byte by byte, must
+ * recover to the old size or the new one. No processes are killed here.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -22,8 +22,8 @@ import { Random, seedForTest } from "../support/random.ts";
 import { littleEndian, tailMark } from "./support.ts";
 
 /**
- * Memory that keeps every state between two stores. `bytes` tells of its own `set`, `fill` and single
- * stores; what comes past it (a DataView) is found by comparing, and counts as torn from its first byte.
+ * Memory that keeps every state between two stores. `bytes` records its own `set`, `fill` and single
+ * stores. Stores past it (by a DataView) are found by comparing, and count as torn from their first byte.
  */
 class Recorder {
   readonly bytes: Uint8Array;
@@ -70,7 +70,7 @@ class Recorder {
     return this.#memory;
   }
 
-  /** Notes stores that nobody told of: each byte is a state. */
+  /** Note stores that were not recorded: each byte is a state. */
   note(): void {
     this.#noteBytes((offsets) => offsets);
     this.#last = this.#memory.slice();
@@ -88,7 +88,7 @@ class Recorder {
     this.states.push(this.#last);
   }
 
-  /** Beginnings, ends and middles stand for all orders. */
+  /** Three orders in place of all: from the beginning, from the end, and from the middle. */
   #noteAnyOrder(): void {
     this.#noteBytes((offsets) => offsets);
     this.#noteBytes((offsets) => offsets.toReversed());
@@ -121,14 +121,14 @@ function recoveredSize(state: Uint8Array, magic: Magic): number {
   return result.tail;
 }
 
-/** Called for every one of some million states: it makes a text only on failure. */
+/** Called for each of some million states, so it makes a text only on failure. */
 function assertRecovers(state: Uint8Array, size: number, magic: Magic): void {
   if (recoveredSize(state, magic) !== size) {
     assertEquals(recoveredSize(state, magic), size, `${state}`);
   }
 }
 
-/** What opening does with a state, with all states between; each must recover to `size`. */
+/** Open a state as a writer does; each state on the way must recover to `size`. */
 function cleanAndWatch(state: Uint8Array, size: number, magic: Magic): void {
   const recorder = new Recorder(state);
   const { bytes } = recorder;
@@ -181,7 +181,7 @@ function openOver(recorder: Recorder, magic: Magic): Aof {
   } as unknown as StoredFile;
   const mapping = { length, bytes: recorder.bytes, release: () => {} } as unknown as Mapping;
   const recovery = new Recovery({ magic, func: recoverWithMagic });
-  // Sizes that are no whole pages, so that every end of a file is tried.
+  // Sizes that are not whole pages, so that every end of a file is tried.
   const geometry = new Geometry({ sizeNow: length, sizeUpper: length, growthStep: 1, pageSize: 1 });
   return Aof.over(file, { geometry, recovery, mapping });
 }
@@ -212,7 +212,7 @@ const lengths = isLong
 const rooms = isLong ? [0, 7, 8] : [0, 8];
 
 for (const [name, magic] of Object.entries(magicsToTry)) {
-  Deno.test(`A28 a write cut off at any store leaves the old size or the new (${name})`, () => {
+  Deno.test(`A write killed at any store leaves the old size or the new (${name})`, () => {
     const random = new Random(seedForTest("marks"));
     const payloads = [
       new Uint8Array(80).fill(1),
@@ -249,7 +249,7 @@ for (const [name, magic] of Object.entries(magicsToTry)) {
   });
 }
 
-Deno.test("A28 an append that used less is cut off at any store: the old size or the new", () => {
+Deno.test("An append that used less than it reserved, killed at any store, leaves the old size or the new", () => {
   const random = new Random(seedForTest("marks"));
   for (const size of [0, 1, 8, 13]) {
     for (const reserve of lengths) {

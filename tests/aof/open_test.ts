@@ -1,4 +1,4 @@
-/** Opening: A01 to A07, A24 to A27 and A29 to A33 on files, A39, A49. */
+/** Opening and recovering files. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
@@ -37,7 +37,7 @@ import {
 
 const checkpointMark = littleEndian(MAGIC_CHECKPOINT);
 
-Deno.test("A01 create makes a file of sizeNow zeros without data, ready for writes", async () => {
+Deno.test("Create makes a file of sizeNow zeros without data, ready for writes", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: createFile().withSizeNow(8192) });
     assertEquals([aof.size, aof.fileSize, aof.state], [0, 8192, FileState.Opened]);
@@ -47,14 +47,14 @@ Deno.test("A01 create makes a file of sizeNow zeros without data, ready for writ
   });
 });
 
-Deno.test("A01 a file that is made takes its place on disk, not only its length", async () => {
+Deno.test("A file that is made has its space on disk, not only its length", async () => {
   await withFile((path) => {
     using _aof = Aof.open(storage, path, { geometry: createFile().withSizeNow(2 ** 20) });
     assert(storage.status(path).allocatedBytes >= 2 ** 20);
   });
 });
 
-Deno.test("A02 a missing file is not found, and can be made afterwards", async () => {
+Deno.test("A missing file is not found, and can be made afterwards", async () => {
   await withFile((path) => {
     assertThrows(() => Aof.open(storage, path), NotFoundError, path);
     assertEquals(storage.statusOrNull(path), null);
@@ -63,7 +63,7 @@ Deno.test("A02 a missing file is not found, and can be made afterwards", async (
   });
 });
 
-Deno.test("A03 a directory is refused", async () => {
+Deno.test("A directory is refused", async () => {
   await withFile((path) => {
     Deno.mkdirSync(path);
     const error = assertThrows(
@@ -78,7 +78,7 @@ Deno.test("A03 a directory is refused", async () => {
   });
 });
 
-Deno.test("A04 a file whose mode lets its owner not read is refused, to root too", async () => {
+Deno.test("A file whose mode does not let its owner read it is refused, to root too", async () => {
   await withFile((path) => {
     Deno.writeFileSync(path, new Uint8Array(4096));
     for (const mode of [0o200, 0o000, 0o077]) {
@@ -90,7 +90,7 @@ Deno.test("A04 a file whose mode lets its owner not read is refused, to root too
   });
 });
 
-Deno.test("A05 a read-only file is read whole, ends with EOF, and takes no write", async () => {
+Deno.test("A read-only file is read whole, ends with EOF, and takes no write", async () => {
   await withFile(async (path) => {
     {
       using writer = Aof.open(storage, path, { geometry: creating() });
@@ -121,7 +121,7 @@ Deno.test("A05 a read-only file is read whole, ends with EOF, and takes no write
   });
 });
 
-Deno.test("A05 the file of an ordinary program with mode 0444 needs marks, or none at all", async () => {
+Deno.test("A read-only file of another program is corrupted with marks, and read whole without them", async () => {
   await withFile((path) => {
     Deno.writeFileSync(path, concat(text("plain"), new Uint8Array(3)));
     Deno.chmodSync(path, 0o444);
@@ -132,7 +132,7 @@ Deno.test("A05 the file of an ordinary program with mode 0444 needs marks, or no
   }, { damaged: true });
 });
 
-Deno.test("A06 an empty file cannot be read as finished", async () => {
+Deno.test("An empty file cannot be read as finished", async () => {
   await withFile((path) => {
     Deno.writeFileSync(path, new Uint8Array());
     const error = assertThrows(
@@ -146,7 +146,7 @@ Deno.test("A06 an empty file cannot be read as finished", async () => {
   });
 });
 
-Deno.test("A07 reading a missing file as finished makes nothing, also with create", async () => {
+Deno.test("Reading a missing file as finished makes nothing, even with create", async () => {
   await withFile((path) => {
     assertThrows(
       () => Aof.open(storage, path, { recovery: recoveryReadOnly, geometry: createFile() }),
@@ -156,7 +156,7 @@ Deno.test("A07 reading a missing file as finished makes nothing, also with creat
   });
 });
 
-Deno.test("A07 a file in use is read as finished without disturbing its writer", async () => {
+Deno.test("A file in use is read as finished without disturbing its writer", async () => {
   await withFile((path) => {
     using writer = Aof.open(storage, path, { geometry: creating() });
     writer.write(text("so far"));
@@ -170,7 +170,7 @@ Deno.test("A07 a file in use is read as finished without disturbing its writer",
   });
 });
 
-Deno.test("A24 a file that was closed goes on where it ended", async () => {
+Deno.test("A file that was closed goes on where it ended", async () => {
   await withFile((path) => {
     {
       using aof = Aof.open(storage, path, { geometry: creating() });
@@ -190,7 +190,7 @@ Deno.test("A24 a file that was closed goes on where it ended", async () => {
   });
 });
 
-Deno.test("A25 a file that was made and closed is empty", async () => {
+Deno.test("A file that was made and closed is empty", async () => {
   await withFile((path) => {
     Aof.open(storage, path, { geometry: creating() }).close();
     assertEquals(onDisk(path), new Uint8Array(4096));
@@ -199,7 +199,7 @@ Deno.test("A25 a file that was made and closed is empty", async () => {
   });
 });
 
-Deno.test("A26 A27 payloads that end in zeros or in a mark are the same after opening again", async () => {
+Deno.test("Payloads that end in zeros or in a mark are the same after opening again", async () => {
   const payloads = [
     concat(text("ab"), new Uint8Array(6)),
     new Uint8Array(5000),
@@ -219,7 +219,7 @@ Deno.test("A26 A27 payloads that end in zeros or in a mark are the same after op
   }
 });
 
-Deno.test("A29 a file without a mark is corrupted and is left as it is", async () => {
+Deno.test("A file without a mark is corrupted and is left as it is", async () => {
   await withFile((path) => {
     const bytes = concat(text("data and garbage"), new Uint8Array(80));
     Deno.writeFileSync(path, bytes, { mode: 0o600 });
@@ -235,7 +235,7 @@ Deno.test("A29 a file without a mark is corrupted and is left as it is", async (
   }, { damaged: true });
 });
 
-Deno.test("A30 A31 garbage behind a checkpoint: the data before it stands, and no write is taken", async () => {
+Deno.test("Garbage behind a checkpoint leaves the data before it, and no write is accepted", async () => {
   for (const data of ["data", ""]) {
     await withFile((path) => {
       const bytes = concat(text(data), checkpointMark, text("junk"), new Uint8Array(100));
@@ -249,7 +249,7 @@ Deno.test("A30 A31 garbage behind a checkpoint: the data before it stands, and n
   }
 });
 
-Deno.test("A32 a file of an odd size is opened with its data and filled up to whole pages", async () => {
+Deno.test("A file of an odd size is opened with its data and filled up to whole pages", async () => {
   for (let size = 4097; size <= 4103; size++) {
     await withFile((path) => {
       const bytes = new Uint8Array(size);
@@ -263,7 +263,7 @@ Deno.test("A32 a file of an odd size is opened with its data and filled up to wh
   }
 });
 
-Deno.test("A33 a file of two bytes goes on behind them and gets its mark", async () => {
+Deno.test("A file of two bytes without a mark is appended to behind them, and gets its mark", async () => {
   await withFile((path) => {
     Deno.writeFileSync(path, text("ab"), { mode: 0o600 });
     Aof.open(storage, path).close();
@@ -273,7 +273,7 @@ Deno.test("A33 a file of two bytes goes on behind them and gets its mark", async
   });
 });
 
-Deno.test("A39 a finished file made writable again stays finished and as long as it is", async () => {
+Deno.test("A finished file made writable again stays finished and as long as it is", async () => {
   await withFile((path) => {
     {
       using aof = Aof.open(storage, path, { geometry: creating() });
@@ -289,7 +289,7 @@ Deno.test("A39 a finished file made writable again stays finished and as long as
   });
 });
 
-Deno.test("A49 a file larger than the upper size is mapped as large as it is", async () => {
+Deno.test("A file larger than the upper size is mapped as large as it is", async () => {
   await withFile((path) => {
     {
       using aof = Aof.open(storage, path, { geometry: creating(2 ** 20) });

@@ -1,4 +1,4 @@
-/** Instances over open descriptors, locks, space: what opening does besides the cases. */
+/** Instances over open descriptors, locks and disk space. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
@@ -26,7 +26,7 @@ import {
   withFile,
 } from "./support.ts";
 
-Deno.test("A50 where there is no room for a new file nothing is left of it", async () => {
+Deno.test("If the disk has no space for a new file, nothing of it is left", async () => {
   await withFile((path) => {
     const faults = new Faults();
     faults.failAt("allocate", 1, "ENOSPC");
@@ -46,18 +46,18 @@ Deno.test("A file that another instance appends to is not opened for appending",
   });
 });
 
-Deno.test("A file that its maker takes away before the lock is had is not appended to", async () => {
+Deno.test("A file that its maker removes before it is locked is not appended to", async () => {
   await withFile((path) => {
     Deno.writeFileSync(path, concat(text("ab"), tailMark), { mode: 0o600 });
     const overtaken = overridden<Storage>(storage, {
       open(opened, options) {
         const file = storage.open(opened, options);
-        // Its maker found no space for it: the name goes, and then his lock.
+        // The process that made it found no space: it removes the name, and then releases its lock.
         if (opened === path) storage.unlink(path);
         return file;
       },
     });
-    assertThrows(() => Aof.open(overtaken, path), BusyError, "removed or replaced meanwhile");
+    assertThrows(() => Aof.open(overtaken, path), BusyError, "removed or replaced while");
     assertEquals(storage.statusOrNull(path), null);
   });
 });

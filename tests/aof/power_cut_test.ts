@@ -1,6 +1,6 @@
 /**
- * Power cuts on the simulated disk. The marks promise nothing here but this: bytes that were synced are
- * there, opening never finds less than the last checkpoint, and what it does not understand it says.
+ * Power cuts on the simulated disk. The marks promise only this: bytes that were synced are there,
+ * opening never finds less than the last checkpoint, and a file that it cannot read is an error.
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -26,7 +26,7 @@ Deno.test("After a power cut what was synced is there, and never less than the l
   const runs = isLong ? 2000 : 60;
   let corrupted = 0;
   let whole = 0;
-  // About one cut in twenty leaves what cannot be understood. Runs go on until one has.
+  // About one cut in twenty leaves a file that is corrupted. Runs go on until one has.
   const isEnough = (run: number) => run >= runs && corrupted > 0 && whole > 0 || run >= 20 * runs;
   for (let run = 0; !isEnough(run); run++) {
     const disk = new SimulatedDisk({ sizeBytes: 2 ** 20 });
@@ -70,7 +70,7 @@ Deno.test("After a power cut what was synced is there, and never less than the l
       assertBegins(bytes, written, synced);
     }
   }
-  // The cuts really hurt, and not always.
+  // Some cuts did damage, and some did not.
   assert(corrupted > 0 && whole > 0, `${corrupted} corrupted, ${whole} whole`);
 });
 
@@ -87,7 +87,7 @@ Deno.test("A checkpoint mark is on disk only when the data before it is", () => 
     let syncs = 0;
     disk.observer = ({ kind, when }) => {
       if (kind !== "sync data" || when !== "before" || ++syncs < 2) return;
-      // The mark's page goes out, and of the others any.
+      // The mark's page is written, and any of the others.
       const cut = randomCut(random);
       throw disk.crash({ ...cut, sectors: (page) => page === 4 ? 255 : cut.sectors(page) });
     };
@@ -97,8 +97,8 @@ Deno.test("A checkpoint mark is on disk only when the data before it is", () => 
   }
 });
 
-// The story: only the instance that had made the file synced its directory. Its maker ended before a
-// sync; the next writer synced, said that 7 bytes were durable, and a power cut took the whole file.
+// What happened: only the instance that had made a file synced its directory. That one ended before a
+// sync. The next writer synced and called 7 bytes durable, and a power cut took the whole file.
 for (const end of ["closed", "killed"] as const) {
   Deno.test(`A file whose maker was ${end} before a sync has its name after the next writer's sync`, () => {
     const disk = new SimulatedDisk();

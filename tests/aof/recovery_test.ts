@@ -1,4 +1,4 @@
-/** Recovery as a pure function over bytes: A25 to A35. */
+/** Recovery as a pure function over bytes. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
@@ -44,16 +44,16 @@ Deno.test("The marks are the bytes of the original library", () => {
   assertEquals(MAGIC_TAIL, 4727544184288126122n);
 });
 
-Deno.test("A25 a file of zeros is empty", () => {
+Deno.test("A file of zeros is empty", () => {
   assertFound(recover(new Uint8Array(4096)), { outcome: Empty, tail: 0 });
 });
 
-Deno.test("A26 zeros at the end of the payload belong to it", () => {
+Deno.test("Zeros at the end of the payload belong to it", () => {
   const data = file(4096, text("ab"), new Uint8Array(6), tailMark);
   assertFound(recover(data), { outcome: Tail, tail: 8 });
 });
 
-Deno.test("A27 where the payload is a mark itself the last mark counts", () => {
+Deno.test("If the payload is a mark itself, the last mark counts", () => {
   for (const payload of [tailMark, checkpointMark, concat(text("x"), checkpointMark, tailMark)]) {
     const result = recover(file(4096, payload, tailMark));
     assertEquals([result.outcome, result.tail], [Tail, payload.length]);
@@ -62,11 +62,11 @@ Deno.test("A27 where the payload is a mark itself the last mark counts", () => {
   }
 });
 
-Deno.test("A29 garbage without any mark is corrupted, and its end is named", () => {
+Deno.test("Garbage without any mark is corrupted, and its end is named", () => {
   assertFound(recover(file(4096, text("data and garbage"))), { outcome: Corrupted, tail: 16 });
 });
 
-Deno.test("A29 garbage behind a tail mark is corrupted too", () => {
+Deno.test("Garbage behind a tail mark is corrupted too", () => {
   const data = file(4096, text("data"), tailMark, text("junk"));
   assertFound(recover(data), { outcome: Corrupted, tail: 16 });
   const apart = file(4096, text("data"), tailMark);
@@ -74,27 +74,27 @@ Deno.test("A29 garbage behind a tail mark is corrupted too", () => {
   assertFound(recover(apart), { outcome: Corrupted, tail: 104 });
 });
 
-Deno.test("A30 garbage behind a checkpoint mark is cut at the checkpoint", () => {
+Deno.test("With garbage behind a checkpoint mark the data ends at the checkpoint", () => {
   const data = file(4096, text("data"), checkpointMark, text("junk"));
   assertFound(recover(data), { outcome: Checkpoint, tail: 12, checkpoint: 4 });
 });
 
-Deno.test("A30 the last of several checkpoint marks counts", () => {
+Deno.test("The last of several checkpoint marks counts", () => {
   const data = file(4096, text("a"), checkpointMark, text("bc"), checkpointMark, text("junk"));
   assertFound(recover(data), { outcome: Checkpoint, tail: 19, checkpoint: 11 });
 });
 
-Deno.test("A30 an unfinished file names the last checkpoint before its tail", () => {
+Deno.test("An unfinished file names the last checkpoint before its tail", () => {
   const data = file(4096, text("abc"), checkpointMark, text("more"), tailMark);
   assertFound(recover(data), { outcome: Tail, tail: 15, checkpoint: 3 });
 });
 
-Deno.test("A31 a checkpoint mark at offset 0 is found", () => {
+Deno.test("A checkpoint mark at offset 0 is found", () => {
   const data = file(4096, checkpointMark, text("junk"));
   assertFound(recover(data), { outcome: Checkpoint, tail: 8, checkpoint: 0 });
 });
 
-Deno.test("A32 data in the first bytes of a file of any size is found", () => {
+Deno.test("Data in the first bytes of a file of any size is found", () => {
   for (let size = 4097; size <= 4103; size++) {
     for (let length = 0; length < 10; length++) {
       const payload = new Uint8Array(length).fill(7);
@@ -104,25 +104,25 @@ Deno.test("A32 data in the first bytes of a file of any size is found", () => {
   }
 });
 
-Deno.test("A33 a file shorter than a mark ends behind its last byte that is not zero", () => {
+Deno.test("A file shorter than a mark ends behind its last byte that is not zero", () => {
   assertFound(recover(new Uint8Array()), { outcome: Tail, tail: 0 });
   assertFound(recover(new Uint8Array(2)), { outcome: Empty, tail: 0 });
   assertFound(recover(text("ab")), { outcome: Tail, tail: 2 });
   assertFound(recover(file(7, text("ab"))), { outcome: Tail, tail: 2 });
 });
 
-Deno.test("A34 a file that is larger than what is mapped is corrupted, with an error", () => {
+Deno.test("A file that is larger than what is mapped is corrupted, with an error", () => {
   const result = recover(new Uint8Array(100), 101);
   assertEquals(result.outcome, Corrupted);
   assertStringIncludes(result.err?.message ?? "", "greater than the mapping");
 });
 
-Deno.test("A34 bytes of the mapping behind the file are not looked at", () => {
+Deno.test("Bytes of the mapping behind the file are not looked at", () => {
   const mapped = file(4096, text("ab"), tailMark, text("not mine"));
   assertFound(recover(mapped, 10), { outcome: Tail, tail: 2 });
 });
 
-Deno.test("A35 nothing but the tail mark is a file without data", () => {
+Deno.test("A file of the tail mark alone has no data", () => {
   assertFound(recover(file(4096, tailMark)), { outcome: Tail, tail: 0 });
   assertFound(recover(tailMark.slice()), { outcome: Tail, tail: 0 });
 });

@@ -1,7 +1,7 @@
 /**
- * A new file under the name of an old one, whose side file still stands, and followers that come at any
- * moment of its making. Also where the system gives the new file the number (inode) of the old one:
- * that is written into the side file here, for no system can be asked to do it.
+ * A new file under the name of an old one, whose side file is still there, and followers that come at any
+ * moment of its making. Also if the system gives the new file the number (inode) of the old one. No system
+ * does that on request, so the tests write the number into the side file.
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -26,13 +26,13 @@ function leaveSideFile(path: string, old: typeof olds[number]): void {
   Deno.removeSync(path);
 }
 
-/** The file that has the name now has the number of the old one, as it seems. */
+/** Make the file that has the name now seem to have the number of the old one. */
 function giveOldNumber(path: string): void {
   using side = storage.open(sideFilePath(path), { access: "write" });
   side.write(littleEndian(storage.status(path).inode), sideFileLayout.inode.offset);
 }
 
-/** What a follower that comes now is told, in a word. */
+/** What a follower that comes now finds, in a word. */
 function follow(path: string): string {
   try {
     const follower = Aof.follow(storage, path);
@@ -65,10 +65,10 @@ function watching(name: "load" | "store", before: () => void, body: () => void):
   }
 }
 
-// The story: the state of the old file, finished, stood there until after the new inode was stored. A
-// follower that came between the two took the file that had the name now for finished, told its
-// consumer so, and never looked again.
-Deno.test("A follower that comes while another file is published takes no end of the old one for its own", async () => {
+// What happened: the state of the old file, finished, was there until after the new inode was stored. A
+// follower that came between the two took the new file for finished, said so to its consumer, and never
+// read it again.
+Deno.test("A follower that comes while another file is published does not take the old one's end for its own", async () => {
   await withFile((path) => {
     const other = `${path}-other`;
     {
@@ -89,10 +89,10 @@ Deno.test("A follower that comes while another file is published takes no end of
   });
 });
 
-// The story: the new file was given the number of the old one, so what the side file said of that was
-// taken for true of this one: as many bytes as the old one had, all zeros, or its end.
+// What happened: the new file had the number of the old one, so a follower took the side file of the old
+// one for its own. It saw as many bytes as the old one had, all zeros, or its end.
 for (const old of olds) {
-  Deno.test(`A new file with the number of one that was ${old} is never taken for that`, async () => {
+  Deno.test(`A new file with the number of one that was ${old} is never taken for the old one`, async () => {
     await withFile((path) => {
       leaveSideFile(path, old);
       const found: string[] = [];
@@ -117,13 +117,13 @@ for (const old of olds) {
     });
   });
 
-  Deno.test(`A follower of an empty file with the number of one that was ${old} sees nothing of that, whenever the writer comes`, async () => {
+  Deno.test(`A follower of an empty file with the number of one that was ${old} sees nothing of the old one`, async () => {
     for (const ends of [false, true]) {
       let isThrough = false;
       for (let load = 0; !isThrough; load++) {
         await withFile((path) => {
           leaveSideFile(path, old);
-          // Its maker was killed before it had any bytes.
+          // The process that made it was killed before it had any bytes.
           Deno.writeFileSync(path, new Uint8Array(), { mode: 0o600 });
           giveOldNumber(path);
           let countdown = load;
@@ -149,7 +149,7 @@ for (const old of olds) {
   });
 }
 
-Deno.test("An empty file whose side file speaks of more is being made", async () => {
+Deno.test("An empty file whose side file has a size above 0 is being made", async () => {
   await withFile((path) => {
     leaveSideFile(path, "open");
     Deno.writeFileSync(path, new Uint8Array());

@@ -1,4 +1,4 @@
-/** Starts `child.ts` as a process of its own. */
+/** Start `child.ts` as a process of its own. */
 
 import { type CountdProcess, startProgram } from "../support/process.ts";
 

@@ -37,7 +37,7 @@ export class RecordWriter {
   };
 }
 
-/** Throws where what it is given is not whole records in order. */
+/** Throw unless the bytes given are whole records in order. */
 export class RecordCheck {
   constructor(public index = 0) {}
 
@@ -61,7 +61,7 @@ export class RecordCheck {
   }
 }
 
-/** Parts of a stream: some with marks inside, at the end, or cut; some of zeros. */
+/** Parts of a stream: some with marks inside, at the end, or truncated; some of zeros. */
 export function* stream(seed: number): Generator<Uint8Array> {
   const random = new Random(seed);
   const tail = littleEndian(MAGIC_TAIL);
@@ -88,7 +88,7 @@ export function* stream(seed: number): Generator<Uint8Array> {
   }
 }
 
-/** What a process that dies in mid-write was writing. */
+/** Payload of a process that dies in the middle of a write. */
 export function dyingPayload(kind: string, length: number): Uint8Array {
   const mark = littleEndian(kind === "tail" ? MAGIC_TAIL : MAGIC_CHECKPOINT);
   return Uint8Array.from(

@@ -108,7 +108,7 @@ export class Recorder implements Consumer {
   }
 }
 
-/** Lets everything that is due on the event loop run. */
+/** Wait until everything that is due on the event loop has run. */
 export async function turns(count = 5): Promise<void> {
   for (let turn = 0; turn < count; turn++) {
     await new Promise((resolve) => setTimeout(resolve, 0));

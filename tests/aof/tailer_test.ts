@@ -1,4 +1,4 @@
-/** Tailers: A40 to A47. */
+/** Tailers. */
 
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import {
@@ -27,7 +27,7 @@ import {
   withFile,
 } from "./support.ts";
 
-Deno.test("A40 a slow tailer sees every byte once and in order", async () => {
+Deno.test("A slow tailer sees every byte once and in order", async () => {
   const random = new Random(seedForTest("tailer order"));
   await withFile(async (path) => {
     using aof = Aof.open(storage, path, { geometry: creating(2 ** 21) });
@@ -35,7 +35,7 @@ Deno.test("A40 a slow tailer sees every byte once and in order", async () => {
     let position = 0;
     const slow = new Recorder((event) => {
       assertEquals(event.begin, position);
-      // It takes a part of what it is shown, and some turns nothing.
+      // It takes a part of what it is given, and in some turns nothing.
       const taken = random.below(Math.min(event.end - event.begin, 500) + 1);
       parts.push(event.tail.slice(0, taken));
       return position = event.begin + taken;
@@ -50,7 +50,7 @@ Deno.test("A40 a slow tailer sees every byte once and in order", async () => {
   });
 });
 
-Deno.test("A40 what one turn of the loop appends comes as one event", async () => {
+Deno.test("What one turn of the event loop appends comes as one event", async () => {
   await withFile(async (path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     const recorder = new Recorder();
@@ -63,7 +63,7 @@ Deno.test("A40 what one turn of the loop appends comes as one event", async () =
   });
 });
 
-Deno.test("A41 a tailer that takes one byte is called again without a new write", async () => {
+Deno.test("A tailer that takes one byte is called again without a new write", async () => {
   await withFile(async (path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     aof.write(text("abc"));
@@ -80,7 +80,7 @@ Deno.test("A41 a tailer that takes one byte is called again without a new write"
   });
 });
 
-Deno.test("A42 a tailer that returns 0 reads from the start again", async () => {
+Deno.test("A tailer that returns 0 reads from the start again", async () => {
   await withFile(async (path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     aof.write(text("abc"));
@@ -92,7 +92,7 @@ Deno.test("A42 a tailer that returns 0 reads from the start again", async () => 
   });
 });
 
-Deno.test("A42 positions outside the file are held to it", async () => {
+Deno.test("Positions outside the file are clamped to it", async () => {
   await withFile(async (path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     aof.write(text("abc"));
@@ -105,7 +105,7 @@ Deno.test("A42 positions outside the file are held to it", async () => {
   });
 });
 
-Deno.test("A43 finish brings exactly one EOF event, also to those that come later", async () => {
+Deno.test("Finish brings exactly one EOF event, also to those that come later", async () => {
   await withFile(async (path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     const early = new Recorder();
@@ -129,7 +129,7 @@ Deno.test("A43 finish brings exactly one EOF event, also to those that come late
   });
 });
 
-Deno.test("A43 a slow tailer reads everything before its EOF event, and none is lost", async () => {
+Deno.test("A slow tailer reads everything before its EOF event, and none is lost", async () => {
   await withFile(async (path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     const recorder = new Recorder((event) => event.eof ? event.end : event.begin + 1);
@@ -144,7 +144,7 @@ Deno.test("A43 a slow tailer reads everything before its EOF event, and none is 
   });
 });
 
-Deno.test("A43 a tailer that goes back from EOF reads again and gets no second EOF event", async () => {
+Deno.test("A tailer that goes back from EOF reads again and gets no second EOF event", async () => {
   await withFile(async (path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     aof.write(text("ab"));
@@ -161,7 +161,7 @@ Deno.test("A43 a tailer that goes back from EOF reads again and gets no second E
   });
 });
 
-Deno.test("A44 closing a tailer or its file calls back once with the reason", async () => {
+Deno.test("Closing a tailer or its file calls back once with the reason", async () => {
   await withFile(async (path) => {
     const aof = Aof.open(storage, path, { geometry: creating() });
     aof.write(text("data"));
@@ -178,14 +178,14 @@ Deno.test("A44 closing a tailer or its file calls back once with the reason", as
     ]);
     recorders.forEach(({ closed }, index) => assertEquals(closed[0]?.tailer, tailers[index]));
     assertEquals(tailers.map((tailer) => tailer.state()), [6, 6, 6]);
-    // One that was closed before its first turn was never shown anything.
+    // One that was closed before its first turn was never given anything.
     assertEquals(recorders[0]?.seen, []);
     assertEquals(aof.state, FileState.Closed);
     await turns();
   });
 });
 
-Deno.test("A44 a file that is closed inside a consumer goes away when the consumer returns", async () => {
+Deno.test("A file that is closed inside a consumer is released when the consumer returns", async () => {
   await withFile(async (path) => {
     const aof = Aof.open(storage, path, { geometry: creating() });
     aof.write(text("data"));
@@ -205,7 +205,7 @@ Deno.test("A44 a file that is closed inside a consumer goes away when the consum
   });
 });
 
-Deno.test("A45 a consumer that throws keeps its position and is called again at the next wake", async () => {
+Deno.test("A consumer that throws keeps its position and is called again at the next wake", async () => {
   await withFile(async (path) => {
     const errors: unknown[] = [];
     using reactor = new Reactor({ onError: (error) => errors.push(error) });
@@ -231,7 +231,7 @@ Deno.test("A45 a consumer that throws keeps its position and is called again at 
   });
 });
 
-Deno.test("A45 an EOF event that its consumer threw at comes again", async () => {
+Deno.test("An EOF event that its consumer threw at comes again", async () => {
   await withFile(async (path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     let throws = 1;
@@ -250,7 +250,7 @@ Deno.test("A45 an EOF event that its consumer threw at comes again", async () =>
   });
 });
 
-Deno.test("A45 what is no position is an error of the consumer", async () => {
+Deno.test("A returned value that is not a position is an error of the consumer", async () => {
   await withFile(async (path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     aof.write(text("a"));
@@ -264,7 +264,7 @@ Deno.test("A45 what is no position is an error of the consumer", async () => {
   });
 });
 
-Deno.test("A46 an interval tailer is polled without writes, for the reason interval", async () => {
+Deno.test("An interval tailer is polled without writes, for the reason interval", async () => {
   await withFile(async (path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     const times: number[] = [];
@@ -284,7 +284,7 @@ Deno.test("A46 an interval tailer is polled without writes, for the reason inter
   });
 });
 
-Deno.test("A47 of many tailers one leaves inside its callback, and the others miss nothing", async () => {
+Deno.test("If one of many tailers closes inside its callback, the others miss nothing", async () => {
   await withFile(async (path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     const recorders = Array.from({ length: 16 }, (_, index) =>

@@ -1,4 +1,4 @@
-/** Writing: A08 to A17, A23 and A50. */
+/** Writing. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
@@ -26,7 +26,7 @@ import {
   withFile,
 } from "./support.ts";
 
-Deno.test("A08 write puts the tail mark straight after the data", async () => {
+Deno.test("Write puts the tail mark straight after the data", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     assertEquals(aof.write(text("hello")), 5);
@@ -37,7 +37,7 @@ Deno.test("A08 write puts the tail mark straight after the data", async () => {
   });
 });
 
-Deno.test("A09 a second write moves the mark", async () => {
+Deno.test("A second write moves the mark", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     aof.write(text("hello"));
@@ -49,7 +49,7 @@ Deno.test("A09 a second write moves the mark", async () => {
   });
 });
 
-Deno.test("A10 a write of nothing is refused and changes nothing", async () => {
+Deno.test("A write of nothing is refused and changes nothing", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     aof.write(text("a"));
@@ -67,7 +67,7 @@ Deno.test("A10 a write of nothing is refused and changes nothing", async () => {
   });
 });
 
-Deno.test("A11 data and mark may fill the upper size exactly", async () => {
+Deno.test("Data and mark may fill the upper size exactly", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating(4096) });
     assertEquals(aof.write(new Uint8Array(4088).fill(1)), 4088);
@@ -75,7 +75,7 @@ Deno.test("A11 data and mark may fill the upper size exactly", async () => {
   });
 });
 
-Deno.test("A12 one byte too many is refused, the file stays open, and finish works", async () => {
+Deno.test("One byte too many is refused, the file stays open, and finish works", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating(4096) });
     aof.write(new Uint8Array(4088).fill(1));
@@ -89,7 +89,7 @@ Deno.test("A12 one byte too many is refused, the file stays open, and finish wor
   });
 });
 
-Deno.test("A12 after a refused write smaller ones still fit", async () => {
+Deno.test("After a refused write smaller ones still fit", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating(4096) });
     aof.write(new Uint8Array(4080).fill(1));
@@ -98,7 +98,7 @@ Deno.test("A12 after a refused write smaller ones still fit", async () => {
   });
 });
 
-Deno.test("A13 the file grows by whole steps and never beyond the upper size", async () => {
+Deno.test("The file grows by whole steps and never beyond the upper size", async () => {
   await withFile((path) => {
     const geometry = new Geometry({ create: true, sizeUpper: 20480, growthStep: 8192 });
     using aof = Aof.open(storage, path, { geometry });
@@ -115,7 +115,7 @@ Deno.test("A13 the file grows by whole steps and never beyond the upper size", a
   });
 });
 
-Deno.test("A14 a non-blocking write beyond the file would block and writes nothing", async () => {
+Deno.test("A non-blocking write beyond the file would block and writes nothing", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     aof.write(text("kept"));
@@ -130,7 +130,7 @@ Deno.test("A14 a non-blocking write beyond the file would block and writes nothi
   });
 });
 
-Deno.test("A15 after a blocking write a non-blocking one fits again", async () => {
+Deno.test("After a blocking write a non-blocking one fits again", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     assertThrows(() => aof.writeNonBlocking(new Uint8Array(4089)), ErrWouldBlock);
@@ -139,7 +139,7 @@ Deno.test("A15 after a blocking write a non-blocking one fits again", async () =
   });
 });
 
-Deno.test("A16 during an extension a non-blocking write would block, and readers go on", async () => {
+Deno.test("During an extension a non-blocking write would block, and readers go on", async () => {
   await withFile((path) => {
     const inside: unknown[] = [];
     const slow = {
@@ -148,7 +148,7 @@ Deno.test("A16 during an extension a non-blocking write would block, and readers
         if (point !== "aof.extend.before") return;
         inside.push(textOf(dataOf(aof)));
         assertThrows(() => aof.writeNonBlocking(new Uint8Array(5000)), ErrWouldBlock);
-        // A write that fits is not held up.
+        // A write that fits does not wait.
         aof.writeNonBlocking(text("!"));
         inside.push(aof.size);
       },
@@ -162,7 +162,7 @@ Deno.test("A16 during an extension a non-blocking write would block, and readers
   });
 });
 
-Deno.test("A17 a size below the data is refused", async () => {
+Deno.test("A size below the data is refused", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     aof.write(new Uint8Array(5000));
@@ -177,7 +177,7 @@ Deno.test("A17 a size below the data is refused", async () => {
   });
 });
 
-Deno.test("A23 without a tailer writes and finish work", async () => {
+Deno.test("Without a tailer writes and finish work", async () => {
   await withFile((path) => {
     using aof = Aof.open(storage, path, { geometry: creating() });
     aof.write(text("alone"));
@@ -188,7 +188,7 @@ Deno.test("A23 without a tailer writes and finish work", async () => {
   });
 });
 
-Deno.test("A50 where the disk is full the data stands, and writes go on when there is room", async () => {
+Deno.test("On a full disk the data stays, and writes go on once there is space", async () => {
   await withFile((path) => {
     const faults = new Faults();
     using aof = Aof.open(faultyStorage(storage, faults), path, { geometry: creating() });
@@ -206,7 +206,7 @@ Deno.test("A50 where the disk is full the data stands, and writes go on when the
   });
 });
 
-Deno.test("A50 on a disk that is really full the error comes before any store", async () => {
+Deno.test("On a disk that is really full the error comes before any store", async () => {
   const { SimulatedDisk } = await import("../support/simulated_disk.ts");
   const disk = new SimulatedDisk({ sizeBytes: 8 * 4096 });
   const simulated = disk.process("writer");

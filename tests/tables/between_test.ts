@@ -1,4 +1,4 @@
-/** What others do in the moment between the opening of a value and its lock. */
+/** What other processes may do between the opening of a value and its lock. */
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { type Storage, type StoredFile, systemStorage } from "../../src/file/mod.ts";
@@ -26,7 +26,7 @@ function actingBeforeLock(path: string, act: () => void): Storage {
   });
 }
 
-/** The object with one method exchanged; its private fields stay reachable for the others. */
+/** The object with one method replaced; the other methods still reach its private fields. */
 function withMethod<T extends object, Name extends keyof T>(
   object: T,
   name: Name,
@@ -66,26 +66,26 @@ async function between(
   });
 }
 
-/** As the flockd written in Go makes a new key: an empty file, then the value over it. */
+/** Make a new key as flockd does: an empty file, then the value over it. */
 function finishPlaceholder(value: string, directory: string): void {
   Deno.writeTextFileSync(`${directory}/k.kv1234567890`, "new");
   Deno.renameSync(`${directory}/k.kv1234567890`, value);
 }
 
-Deno.test("F25 get does not take the empty file that flockd locks for a value", async () => {
+Deno.test("Get does not take the empty file that flockd locks for a value", async () => {
   await between(finishPlaceholder, async ({ root, path }) => {
     Deno.writeTextFileSync(`${path}/k.kv`, "");
     assertEquals(asText(await root.get("k")), "new");
   });
 });
 
-Deno.test("F26 get of a key that is deleted between opening and lock finds nothing", async () => {
+Deno.test("Get of a key that is deleted between opening and lock finds nothing", async () => {
   await between((value) => Deno.removeSync(value), async ({ root }) => {
     await assertRejects(() => root.get("k"), KeyNotFoundError);
   });
 });
 
-Deno.test("F27 update of a key that is deleted between opening and lock finds nothing", async () => {
+Deno.test("Update of a key that is deleted between opening and lock finds nothing", async () => {
   await between((value) => Deno.removeSync(value), async ({ root, path }) => {
     await assertRejects(() => root.update("k", bytes("new")), KeyNotFoundError);
     assertEquals(listValues(path), []);
@@ -109,7 +109,7 @@ Deno.test("Delete removes the value that came between opening and lock", async (
 Deno.test("Update and set replace the value that came between opening and lock", async () => {
   for (const call of ["update", "set"] as const) {
     await between((value, directory) => {
-      // The newcomer is locked by its writer, as ours are: it has to be waited for.
+      // Its writer holds the lock of the new file, as this library does: the call has to wait for it.
       finishPlaceholder(value, directory);
       const file = Deno.openSync(value);
       file.lockSync(true);

@@ -19,13 +19,13 @@ async function violations(breakIt: (path: string) => void): Promise<string[]> {
   });
 }
 
-Deno.test("Check finds nothing where there are no tables", async () => {
+Deno.test("Check finds nothing in a directory that does not exist", async () => {
   await withTemporaryDirectory((path) => {
     assertEquals(checkTables(systemStorage(), `${path}/none`), []);
   });
 });
 
-Deno.test("Check names what stands in the place of a value, a table or the root (1)", async () => {
+Deno.test("Check names what has the name of a value, a table or the root and is not one (1)", async () => {
   assertEquals(
     await violations((path) => {
       Deno.mkdirSync(`${path}/d.kv`);
@@ -40,7 +40,7 @@ Deno.test("Check names what stands in the place of a value, a table or the root 
   });
 });
 
-Deno.test("Check names values that no call can reach (2) or their owner not read (3)", async () => {
+Deno.test("Check names values that no call can reach (2) or that their owner may not read (3)", async () => {
   const long = "k".repeat(243) + ".kv";
   assertEquals(await violations((path) => Deno.writeTextFileSync(`${path}/${long}`, "")), [
     `2 ${long}`,
@@ -59,7 +59,7 @@ Deno.test("Check names tables that no call can open (4)", async () => {
   );
 });
 
-Deno.test("Check names strangers among the temporary files (5), and not what a crash left", async () => {
+Deno.test("Check names other files among the temporary ones (5), and not what a crash left", async () => {
   assertEquals(
     await violations((path) => {
       Deno.writeTextFileSync(`${path}/.countd-temporary/0123456789abcdef`, "left by a crash");

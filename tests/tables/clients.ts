@@ -53,7 +53,7 @@ export function oneCall(
   };
 }
 
-/** Waits until a process stands still by SIGSTOP, as a `stop@` fault makes it. */
+/** Wait until a process is stopped by SIGSTOP, as a `stop@` fault does it. */
 export async function untilStopped(process: CountdProcess): Promise<void> {
   await waitUntil(
     "the process to stop",
@@ -63,7 +63,7 @@ export async function untilStopped(process: CountdProcess): Promise<void> {
 
 let runs = 0;
 
-/** Runs each piece of work in a process of its own, all from one moment on. Their calls. */
+/** Run each piece of work in a process of its own, all from one moment on. Returns their calls. */
 export async function runClients(clients: Clients, work: readonly Work[]): Promise<Call[][]> {
   const counters = `${clients.directory}/counters-${runs++}`;
   await using stack = new AsyncDisposableStack();

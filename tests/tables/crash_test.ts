@@ -46,9 +46,8 @@ async function valueOf(root: TableRoot): Promise<string | null> {
 }
 
 for (const [kind, exists, point, takesEffect] of points) {
-  const number = kind === "create" ? "F29" : "F28";
   const state = exists ? "an existing" : "a new";
-  Deno.test(`${number} kill -9 in ${kind} of ${state} key at ${point}`, async () => {
+  Deno.test(`A kill -9 in ${kind} of ${state} key at ${point} leaves the old value or the new`, async () => {
     await withTemporaryDirectory(async (directory) => {
       const path = `${directory}/tables`;
       const root = openRoot(path, { sync: "always" });
@@ -73,7 +72,7 @@ for (const [kind, exists, point, takesEffect] of points) {
       );
       assertEquals(checkTables(systemStorage(), path), []);
 
-      // The next writer sweeps what the dead one left; the dead one's lock bars nobody.
+      // The next writer sweeps what the dead one left; the lock of the dead one is free.
       const next = openRoot(path, { lockTimeoutMs: 1000 });
       await next.set("other", bytes("other"));
       assertEquals(listTree(`${path}/.countd-temporary`), []);
@@ -87,7 +86,7 @@ for (const [kind, exists, point, takesEffect] of points) {
   });
 }
 
-Deno.test("F28 a sweep leaves the files of living writers alone", async () => {
+Deno.test("A sweep leaves the files of living writers alone", async () => {
   await withTemporaryDirectory(async (directory) => {
     const path = `${directory}/tables`;
     await openRoot(path).set("other", bytes("other"));
@@ -107,7 +106,7 @@ Deno.test("F28 a sweep leaves the files of living writers alone", async () => {
   });
 });
 
-Deno.test("F30 a full disk or a failed sync is an error, and no half value appears", async () => {
+Deno.test("A full disk or a failed sync is an error, and no half value appears", async () => {
   // Syncs: the parent of the root, the value, the names.
   const faults = [["ENOSPC@write#1", "old"], ["EIO@sync#2", "old"], ["EIO@sync#3", "new"]];
   for (const [fault, value] of faults as [string, string][]) {

@@ -1,7 +1,7 @@
-"""Sets a key as the flockd written in Go does, again and again: flockd_peer.py DIRECTORY KEY COUNT.
+"""Set a key as flockd does, again and again: flockd_peer.py DIRECTORY KEY COUNT.
 
-Write a temporary file beside the value and lock it; open the value's name, making it where it is missing, and
-lock that exclusively, trying again for a while; rename; let go of both."""
+Write a temporary file beside the value and lock it; open the value's name, making it if it is missing, and
+lock that exclusively, trying again for a while; rename; release both."""
 
 import fcntl
 import os

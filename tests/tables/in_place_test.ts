@@ -1,4 +1,4 @@
-/** Reading beside a foreign program that changes a value where it lies, under its lock. */
+/** Reading while another program changes a value in place, under its lock. */
 
 import { assert, assertEquals } from "@std/assert";
 import { type Storage, type StoredFile, systemStorage } from "../../src/file/mod.ts";
@@ -52,7 +52,7 @@ Deno.test("A value that a foreign program finishes just before the lock is taken
     await plain.set("k", bytes("half"));
     const file = `${path}/k.kv`;
     const disk = systemStorage();
-    // The program may release its lock between any two calls of ours: here before the one that locks.
+    // The program may release its lock between any two calls of the library: here before it locks.
     const storage = overridden<Storage>(disk, {
       open: (name, options) => {
         const opened = disk.open(name, options);

@@ -127,7 +127,7 @@ Deno.test("kv answers in JSON, errors too, and bytes that are no text in base64"
     const [code, { error }] = await json("get", "a");
     assertEquals([code, error.code, error.name], [3, 3, "not-found"]);
     assertMatch(error.message, /Key "a" is not in the root table/);
-    // The head of the list was once written before the first row was read, and the error behind it.
+    // The head of the list was once written before the first row was read, and the error came behind it.
     for (const verb of ["each", "keys"]) {
       const [code, { error }] = await json(verb, "--table", "none");
       assertEquals([code, error.name], [3, "not-found"], verb);

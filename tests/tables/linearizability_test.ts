@@ -1,4 +1,4 @@
-/** Histories of eight processes on four keys, and that a broken store would be caught by them. */
+/** Histories of eight processes on four keys, which would show a broken store. */
 
 import { assert, assertEquals } from "@std/assert";
 import { systemStorage } from "../../src/file/mod.ts";
@@ -57,9 +57,9 @@ Deno.test(`${CALLS} calls of ${PROCESSES} processes on ${KEYS.length} keys are l
   for (const outcome of ["ok", "absent", "exists"]) {
     assert(history.filter((call) => call.outcome === outcome).length > CALLS / 100, outcome);
   }
-  assert(history.every(({ outcome }) => outcome !== "unchanged"), "nobody timed out");
+  assert(history.every(({ outcome }) => outcome !== "unchanged"), "no call timed out");
 
-  // The same history with one answer falsified is caught, whatever the falsehood.
+  // The same history with one falsified answer is found to be impossible, whatever the falsehood.
   const random = new Random(seed);
   for (const falsify of [staleRead, secondCreate, lostDelete, resurrection]) {
     const { name } = falsify;
@@ -91,7 +91,7 @@ function staleRead(history: readonly Call[], random: Random): Call[] {
   return replaced(history, read, { value: old.value });
 }
 
-/** A create succeeds on a key that a read has just found, and that nobody deletes meanwhile. */
+/** A create succeeds on a key that a read has just found, and that no call deletes in between. */
 function secondCreate(history: readonly Call[], random: Random): Call[] {
   const { key, end } = random.pick(
     history.filter((call) =>
@@ -114,7 +114,7 @@ function lostDelete(history: readonly Call[], random: Random): Call[] {
   return [...history, addedAfter(start - 1, { key, kind: "delete", value: null })];
 }
 
-/** An update succeeds on a key that a read has just found absent, and that nobody makes meanwhile. */
+/** An update succeeds on a key that a read has just found absent, and that no call makes in between. */
 function resurrection(history: readonly Call[], random: Random): Call[] {
   const { key, end } = random.pick(
     history.filter((call) =>
@@ -125,7 +125,7 @@ function resurrection(history: readonly Call[], random: Random): Call[] {
   return [...history, addedAfter(end, { key, kind: "update", value: "x" })];
 }
 
-/** True where no call of these kinds on the same key overlaps the moment after a call. */
+/** Whether no call of these kinds on the same key overlaps the moment after a call. */
 function isQuiet(history: readonly Call[], { key, start, end }: Call, kinds: CallKind[]): boolean {
   return !history.some((other) =>
     other.key === key && kinds.includes(other.kind) && other.outcome === "ok" &&

@@ -1,4 +1,4 @@
-/** Who waits for whom. The other side of each lock is Deno's own flock, or a program of its own. */
+/** Which call waits for which lock. The other side of each lock is Deno's flock, or another program. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
@@ -14,14 +14,14 @@ import { asText, bytes, listTree, LOCK_TIMEOUT_MS, openRoot, withRoot } from "./
 
 const NEW = bytes("new");
 
-/** A lock that somebody else holds until the end of the scope. */
+/** A lock that another handle holds until the end of the scope. */
 function lockedElsewhere(path: string, kind: "shared" | "exclusive"): Disposable {
   const file = Deno.openSync(path);
   file.lockSync(kind === "exclusive");
   return file;
 }
 
-/** A clock that is moved by sleeping, and says how long was slept. */
+/** A clock that only a sleep moves, by the time that is slept. */
 class ManualClock implements Clock {
   #nowMs = 1000;
 
@@ -47,7 +47,7 @@ function writers(root: TableRoot): [string, () => Promise<void>][] {
   ];
 }
 
-Deno.test("F04 create of an existing key refuses at once, also while it is locked", async () => {
+Deno.test("Create of an existing key refuses at once, also while it is locked", async () => {
   await withRoot(async (root, path) => {
     await root.set("k", bytes("old"));
     const hasty = openRoot(path, {
@@ -61,7 +61,7 @@ Deno.test("F04 create of an existing key refuses at once, also while it is locke
   });
 });
 
-Deno.test("F19 a key locked exclusively times out every call, not earlier than asked", async () => {
+Deno.test("A key locked exclusively times out every call, not earlier than asked", async () => {
   await withRoot(async (root, path) => {
     await root.set("k", bytes("old"));
     const before = listTree(path);
@@ -92,7 +92,7 @@ Deno.test("F19 a key locked exclusively times out every call, not earlier than a
   });
 });
 
-Deno.test("F20 a key that is read by another can be read and not written", async () => {
+Deno.test("A key that is read by another can be read and not written", async () => {
   await withRoot(async (root, path) => {
     await root.set("k", bytes("old"));
     const hasty = openRoot(path, { lockTimeoutMs: 50 });
@@ -108,7 +108,7 @@ Deno.test("F20 a key that is read by another can be read and not written", async
   });
 });
 
-Deno.test("F21 a call succeeds once the lock is released", async () => {
+Deno.test("A call succeeds once the lock is released", async () => {
   await withRoot(async (root, path) => {
     for (const name of ["get", "set", "update", "delete"]) {
       await root.set("k", bytes("old"));
@@ -124,7 +124,7 @@ Deno.test("F21 a call succeeds once the lock is released", async () => {
   });
 });
 
-Deno.test("F22 two handles in one process exclude each other as two processes do", async () => {
+Deno.test("Two handles in one process exclude each other as two processes do", async () => {
   await withRoot(async (root, path) => {
     await root.set("k", bytes("old"));
     const disk = systemStorage();
@@ -183,7 +183,7 @@ function isInstalled(program: string): boolean {
 }
 
 for (const [program, command] of Object.entries(PEERS)) {
-  Deno.test(`F45 a lock that ${program} holds keeps us out, and ours keeps ${program} out`, async () => {
+  Deno.test(`A lock that ${program} holds excludes a table, and a table's lock excludes ${program}`, async () => {
     if (!isInstalled(program)) return console.log(`not run: needs ${program}`);
     await withRoot(async (root, path) => {
       await root.set("k", bytes("old"));
@@ -199,7 +199,7 @@ for (const [program, command] of Object.entries(PEERS)) {
       await set;
       assertEquals(asText(await root.get("k")), "new");
 
-      // The other way round: a set of ours that stands still in the middle holds the peer off.
+      // The other way round: a set of the library, stopped in the middle, makes the peer wait.
       await withHeldKey(path, async (release) => {
         await using waiting = startProgram(command(value));
         await assertRejects(() => hasty.get("k"), LockDeadlineError);
@@ -213,7 +213,7 @@ for (const [program, command] of Object.entries(PEERS)) {
   });
 }
 
-Deno.test("F45 beside a writer that keeps flockd's protocol every read is one whole value", async () => {
+Deno.test("Beside a writer that keeps flockd's protocol every read is one whole value", async () => {
   if (!isInstalled("python3")) return console.log("not run: needs python3");
   await withRoot(async (root, path) => {
     await root.set("k", bytes(valueText("start", 4096)));
@@ -226,7 +226,7 @@ Deno.test("F45 beside a writer that keeps flockd's protocol every read is one wh
       assertEquals(value, valueText(id, 4096));
       seen.add(id.replace(/\d+$/, ""));
       if (round % 3 === 0) await root.set("k", bytes(valueText(`ours${round}`, 4096)));
-      // Lets the end of the peer be noticed.
+      // Gives the end of the peer time to be noticed.
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
     assertEquals((await peer.ended()).code, 0);
@@ -235,7 +235,7 @@ Deno.test("F45 beside a writer that keeps flockd's protocol every read is one wh
   });
 });
 
-/** Runs `body` while a process of ours, stopped in the middle of a set, holds the lock of key k. */
+/** Run `body` while a process of countd, stopped in the middle of a set, holds the lock of key k. */
 async function withHeldKey(
   root: string,
   body: (release: () => void) => Promise<void>,

@@ -58,7 +58,7 @@ async function assertOrdinary(table: Table, key: string): Promise<void> {
   await assertRejects(() => table.get(key), KeyNotFoundError);
 }
 
-Deno.test("F10 a key with a slash is invalid in every call, and nothing is created", async () => {
+Deno.test("A key with a slash is invalid in every call, and nothing is created", async () => {
   await withRoot(async (root, path) => {
     Deno.mkdirSync(path);
     for (const key of ["a/b", "/", "../x", "/etc/passwd", "a/"]) {
@@ -67,7 +67,7 @@ Deno.test("F10 a key with a slash is invalid in every call, and nothing is creat
   });
 });
 
-Deno.test("F11 . and .. are ordinary keys, and nothing appears outside the table", async () => {
+Deno.test("The keys . and .. are ordinary, and nothing appears outside the table", async () => {
   await withRoot(async (root, path) => {
     for (const key of [".", "..", "..."]) await assertOrdinary(root.table("t"), key);
     await root.table("t").set("..", VALUE);
@@ -75,7 +75,7 @@ Deno.test("F11 . and .. are ordinary keys, and nothing appears outside the table
   });
 });
 
-Deno.test("F12 the empty key is an ordinary key", async () => {
+Deno.test("The empty key is an ordinary key", async () => {
   await withRoot(async (root, path) => {
     await assertOrdinary(root.table(""), "");
     await root.set("", VALUE);
@@ -83,7 +83,7 @@ Deno.test("F12 the empty key is an ordinary key", async () => {
   });
 });
 
-Deno.test("F13 a key with a NUL or half a character is invalid in every call", async () => {
+Deno.test("A key with a NUL or half a character is invalid in every call", async () => {
   await withRoot(async (root, path) => {
     Deno.mkdirSync(path);
     for (const key of ["\0", "a\0b", "\ud800", "x\udc00y"]) {
@@ -92,7 +92,7 @@ Deno.test("F13 a key with a NUL or half a character is invalid in every call", a
   });
 });
 
-Deno.test("F14 keys of up to 242 bytes work, longer ones are invalid in every call", async () => {
+Deno.test("Keys of up to 242 bytes work, longer ones are invalid in every call", async () => {
   await withRoot(async (root, path) => {
     Deno.mkdirSync(path);
     for (const length of [1, 200, 241, 242]) {
@@ -105,7 +105,7 @@ Deno.test("F14 keys of up to 242 bytes work, longer ones are invalid in every ca
   });
 });
 
-Deno.test("F15 the limit of a key counts bytes, not letters", async () => {
+Deno.test("The limit of a key counts bytes, not characters", async () => {
   await withRoot(async (root, path) => {
     const euro = "€";
     await assertOrdinary(root.table(""), euro.repeat(80) + "ab");
@@ -114,7 +114,7 @@ Deno.test("F15 the limit of a key counts bytes, not letters", async () => {
   });
 });
 
-Deno.test("F16 keys like *, x.kv and x.tbl are listed once, under their own name", async () => {
+Deno.test("Keys like *, x.kv and x.tbl are listed once, under their own name", async () => {
   await withRoot(async (root, path) => {
     for (const key of ["a*b", "*", "x.kv", ".kv", "x.tbl", "a b?!", "\\", "line\nfeed", "😀"]) {
       await assertOrdinary(root.table(""), key);
@@ -127,7 +127,7 @@ Deno.test("F16 keys like *, x.kv and x.tbl are listed once, under their own name
   });
 });
 
-Deno.test("F40 a table name cannot lead out of the root or into another's place", async () => {
+Deno.test("A table name cannot lead out of the root, or to the path of a key or another table", async () => {
   await withRoot(async (root, path) => {
     Deno.mkdirSync(path);
     const names = ["../x", "/x", "a/../../x", "..", ".", "a/./b", "a//b", "a/", "a\0b", "\ud800"];
@@ -145,7 +145,7 @@ Deno.test("F40 a table name cannot lead out of the root or into another's place"
 
 Deno.test("A name and its file lead to each other, and no two names to one file", () => {
   const random = new Random(seedForTest("names"));
-  const letters = [
+  const characters = [
     ".",
     "k",
     "v",
@@ -164,7 +164,7 @@ Deno.test("A name and its file lead to each other, and no two names to one file"
   ];
   const files = new Map<string, string>();
   for (let round = 0; round < 20_000; round++) {
-    const name = Array.from({ length: random.below(6) }, () => random.pick(letters)).join("");
+    const name = Array.from({ length: random.below(6) }, () => random.pick(characters)).join("");
     try {
       const file = valueFileName(name);
       assertEquals(keyOfFileName(file), name);
@@ -186,7 +186,7 @@ Deno.test("A name and its file lead to each other, and no two names to one file"
   }
 });
 
-Deno.test("A temporary file is no key and no table, to us and to flockd", () => {
+Deno.test("A temporary file is neither a key nor a table, to the library and to flockd", () => {
   const seen = new Set<string>();
   for (let round = 0; round < 1000; round++) {
     const name = newTemporaryName();
@@ -201,7 +201,7 @@ Deno.test("A temporary file is no key and no table, to us and to flockd", () => 
   }
 });
 
-Deno.test("The limits leave room for what flockd appends to a name while it writes", () => {
+Deno.test("The limits leave enough for what flockd appends to a name while it writes", () => {
   assertEquals(KEY_BYTES_MAX, 242);
   assertEquals(FILE_NAME_BYTES_MAX, 255);
   assertEquals("k".repeat(KEY_BYTES_MAX).length + ".kv".length + 10, FILE_NAME_BYTES_MAX);

@@ -29,12 +29,12 @@ function putAll(root: string, value: string): void {
   rounds((key) => Deno.writeTextFileSync(`${root}/${key}.kv`, value, { mode: 0o600 }));
 }
 
-/** How often the rounds are begun again where the machine was too busy for a single race in them. */
+/** How often the rounds are repeated if the machine was too busy for a single race in them. */
 const TRIES = 20;
 
 /**
- * Plays the rounds on a fresh root, again where none of them was a race: how many are depends on how busy
- * the machine is, and none in all tries would mean that the test races nothing.
+ * Run the rounds on a fresh root, and again if none of them was a race. How many are depends on how busy
+ * the machine is. None in all tries would mean that the test races nothing.
  */
 async function withRaces(
   body: (clients: Clients) => Promise<readonly [Call[], Call[]]>,
@@ -59,7 +59,7 @@ function overlapping(one: readonly Call[], other: readonly Call[]): number {
   return raced;
 }
 
-Deno.test("F23 of two creates of one key exactly one succeeds", async () => {
+Deno.test("Of two creates of one key exactly one succeeds", async () => {
   await withRaces(async (clients) => {
     const creates = (name: string) => ({
       job: "script" as const,
@@ -83,7 +83,7 @@ Deno.test("F23 of two creates of one key exactly one succeeds", async () => {
   });
 });
 
-Deno.test("F24 every read during a race of sets is one whole value", async () => {
+Deno.test("Every read during a race of sets is one whole value", async () => {
   await withClients(async (clients) => {
     const writers = Array.from({ length: 8 }, (_, writer) => ({
       job: "script" as const,
@@ -108,12 +108,12 @@ Deno.test("F24 every read during a race of sets is one whole value", async () =>
       found++;
     }
     assert(found > 0);
-    assert(results.flat().every(({ outcome }) => outcome !== "unchanged"), "nobody timed out");
+    assert(results.flat().every(({ outcome }) => outcome !== "unchanged"), "no call timed out");
     assertEquals(listValues(clients.root), ["k.kv"]);
   });
 });
 
-Deno.test("F25 a get beside the first set finds nothing or the value, never an empty one", async () => {
+Deno.test("A get during the first set finds nothing or the value, never an empty one", async () => {
   await withClients(async (clients) => {
     const [, reads] = await runClients(clients, [
       {
@@ -136,7 +136,7 @@ Deno.test("F25 a get beside the first set finds nothing or the value, never an e
   });
 });
 
-Deno.test("F26 after a get beside a delete the key is absent", async () => {
+Deno.test("After a get during a delete the key is absent", async () => {
   await withRaces(async (clients) => {
     putAll(clients.root, "value");
     const [reads, deletes] = await runClients(clients, [
@@ -158,7 +158,7 @@ Deno.test("F26 after a get beside a delete the key is absent", async () => {
   });
 });
 
-Deno.test("F27 an update beside a delete never brings the key back", async () => {
+Deno.test("An update during a delete never brings the key back", async () => {
   await withRaces(async (clients) => {
     putAll(clients.root, "value");
     const [updates, deletes] = await runClients(clients, [

@@ -16,7 +16,7 @@ export function asText(content: Uint8Array): string {
   return text.decode(content);
 }
 
-/** Generous: reached by tests that expect success only when the machine hangs. */
+/** So long that a test that expects success reaches it only if the machine hangs. */
 export const LOCK_TIMEOUT_MS = 30_000;
 
 export function openRoot(path: string, options: Partial<TableRootOptions> = {}): TableRoot {
@@ -52,7 +52,7 @@ export function listTree(directory: string): string[] {
   return found.sort();
 }
 
-/** As `listTree`, without the place for temporary files (which must be empty). */
+/** As `listTree`, without the directory for temporary files (which must be empty). */
 export function listValues(directory: string): string[] {
   return listTree(directory).filter((path) => !path.endsWith(".countd-temporary/"));
 }

@@ -19,7 +19,7 @@ import { bytes, listTree, listValues, openRoot, withRoot } from "./support.ts";
 const A = bytes("a");
 const B = bytes("b");
 
-Deno.test("F01 get of a missing key is not found, and makes nothing", async () => {
+Deno.test("Get of a missing key is not found, and makes nothing", async () => {
   await withRoot(async (root, path) => {
     await assertRejects(() => root.get("k"), KeyNotFoundError, '"k" is not in the root table');
     await assertRejects(() => root.table("t").get("k"), KeyNotFoundError, 'not in table "t"');
@@ -27,14 +27,14 @@ Deno.test("F01 get of a missing key is not found, and makes nothing", async () =
   });
 });
 
-Deno.test("F02 create, then get gives the value", async () => {
+Deno.test("Create, then get gives the value", async () => {
   await withRoot(async (root) => {
     await root.create("k", A);
     assertEquals(await root.get("k"), A);
   });
 });
 
-Deno.test("F03 create of an existing key refuses and leaves the value", async () => {
+Deno.test("Create of an existing key refuses and leaves the value", async () => {
   await withRoot(async (root, path) => {
     await root.create("k", A);
     await assertRejects(() => root.create("k", B), KeyExistsError, '"k" exists already');
@@ -43,7 +43,7 @@ Deno.test("F03 create of an existing key refuses and leaves the value", async ()
   });
 });
 
-Deno.test("F05 update of a missing key is not found, and no file appears", async () => {
+Deno.test("Update of a missing key is not found, and no file appears", async () => {
   await withRoot(async (root, path) => {
     await root.set("other", A);
     await assertRejects(() => root.update("k", A), KeyNotFoundError);
@@ -52,7 +52,7 @@ Deno.test("F05 update of a missing key is not found, and no file appears", async
   });
 });
 
-Deno.test("F06 update of an existing key gives it the new value", async () => {
+Deno.test("Update of an existing key gives it the new value", async () => {
   await withRoot(async (root) => {
     await root.set("k", A);
     await root.update("k", B);
@@ -60,7 +60,7 @@ Deno.test("F06 update of an existing key gives it the new value", async () => {
   });
 });
 
-Deno.test("F07 set makes and replaces one file of mode 0600 and leaves no temporary file", async () => {
+Deno.test("Set makes and replaces one file of mode 0600 and leaves no temporary file", async () => {
   await withRoot(async (root, path) => {
     for (const value of [A, B]) {
       await root.set("k", value);
@@ -73,7 +73,7 @@ Deno.test("F07 set makes and replaces one file of mode 0600 and leaves no tempor
   }, { sync: "always" });
 });
 
-Deno.test("F08 delete of a missing key succeeds and makes nothing", async () => {
+Deno.test("Delete of a missing key succeeds and makes nothing", async () => {
   await withRoot(async (root, path) => {
     await root.delete("k");
     await root.table("t").delete("k");
@@ -81,7 +81,7 @@ Deno.test("F08 delete of a missing key succeeds and makes nothing", async () => 
   }, { sync: "always" });
 });
 
-Deno.test("F09 after delete the key is not found and the file is gone", async () => {
+Deno.test("After delete the key is not found and the file is gone", async () => {
   await withRoot(async (root, path) => {
     await root.set("k", A);
     await root.delete("k");
@@ -90,7 +90,7 @@ Deno.test("F09 after delete the key is not found and the file is gone", async ()
   }, { sync: "always" });
 });
 
-Deno.test("F17 a directory in a key's place makes every call fail and stays untouched", async () => {
+Deno.test("A directory with the name of a value makes every call fail, and is left alone", async () => {
   await withRoot(async (root, path) => {
     await root.set("k", A);
     Deno.mkdirSync(`${path}/d.kv/inside`, { recursive: true });
@@ -105,7 +105,7 @@ Deno.test("F17 a directory in a key's place makes every call fail and stays unto
   });
 });
 
-Deno.test("A FIFO in a key's place is refused without being opened", async () => {
+Deno.test("A FIFO with the name of a value is refused without being opened", async () => {
   await withRoot(async (root, path) => {
     await root.set("k", A);
     const made = new Deno.Command("mkfifo", { args: [`${path}/f.kv`] }).outputSync();
@@ -117,9 +117,9 @@ Deno.test("A FIFO in a key's place is refused without being opened", async () =>
   });
 });
 
-Deno.test("F18 empty, large and arbitrary values come back byte for byte", async () => {
+Deno.test("Empty, large and arbitrary values come back byte for byte", async () => {
   await withRoot(async (root) => {
-    const random = new Random(seedForTest("F18"));
+    const random = new Random(seedForTest("values"));
     const large = new Uint8Array(64 * 2 ** 20);
     for (let offset = 0; offset < large.length; offset += 65536) {
       large.set(random.bytes(256), offset);
@@ -134,7 +134,7 @@ Deno.test("F18 empty, large and arbitrary values come back byte for byte", async
   });
 });
 
-Deno.test("F38 a table is a directory of mode 0700, made by the first set", async () => {
+Deno.test("A table is a directory of mode 0700, made by the first set", async () => {
   await withRoot(async (root, path) => {
     const table = root.table("realm");
     assertEquals(table.name, "realm");
@@ -148,7 +148,7 @@ Deno.test("F38 a table is a directory of mode 0700, made by the first set", asyn
   });
 });
 
-Deno.test("F39 a nested table is one table, and its outer parts are none", async () => {
+Deno.test("A nested table is one table, and its outer parts are not tables", async () => {
   await withRoot(async (root, path) => {
     await root.table("a/b/c").set("k", A);
     assertEquals(root.tables(), ["", "a/b/c"]);
@@ -159,7 +159,7 @@ Deno.test("F39 a nested table is one table, and its outer parts are none", async
   });
 });
 
-Deno.test("F41 tables have the same names however the root is written, and each can be opened", async () => {
+Deno.test("Tables have the same names however the root is written, and each can be opened", async () => {
   await withTemporaryDirectory(async (directory) => {
     const given = [`${directory}/db`, `${directory}/db/`, `${directory}/db//`, "./db", "db/", "db"];
     await openRoot(given[0] as string).table("a/b").set("k", A);
@@ -199,7 +199,7 @@ Deno.test("Tables are found among plain directories, stray files and links in ci
   });
 });
 
-Deno.test("F42 set makes a table again that was removed behind our back, get finds nothing", async () => {
+Deno.test("After another program removed a table, get finds nothing and set makes it again", async () => {
   await withRoot(async (root, path) => {
     const table = root.table("t");
     await table.set("k", A);
@@ -218,7 +218,7 @@ Deno.test("F42 set makes a table again that was removed behind our back, get fin
   }, { sync: "always" });
 });
 
-Deno.test("F43 a lock timeout that is not above 0 is refused, and nothing is made", async () => {
+Deno.test("A lock timeout that is not above 0 is refused, and nothing is made", async () => {
   await withTemporaryDirectory((directory) => {
     for (const lockTimeoutMs of [0, -1, -100000, NaN, Infinity]) {
       assertThrows(
@@ -232,7 +232,7 @@ Deno.test("F43 a lock timeout that is not above 0 is refused, and nothing is mad
   });
 });
 
-Deno.test("F44 set and update need only the directory, get needs a readable file", async () => {
+Deno.test("Set and update need only the directory, get needs a readable file", async () => {
   await withTemporaryDirectory(async (data) => {
     giveToOrdinaryUser(data);
     const value = `${data}/tables/k.kv`;
@@ -259,7 +259,7 @@ Deno.test("F44 set and update need only the directory, get needs a readable file
   });
 });
 
-Deno.test("A file in the place of the root or a table is refused by every call", async () => {
+Deno.test("A file with the path of the root or of a table is refused by every call", async () => {
   await withTemporaryDirectory(async (directory) => {
     Deno.writeTextFileSync(`${directory}/file`, "");
     Deno.writeTextFileSync(`${directory}/t.tbl`, "");

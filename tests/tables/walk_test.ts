@@ -10,7 +10,7 @@ async function seen(table: Pick<Table, "forEach">): Promise<string[]> {
   return found.sort();
 }
 
-Deno.test("F31 forEach gives the records only, each once", async () => {
+Deno.test("ForEach gives the entries only, each once", async () => {
   await withRoot(async (root, path) => {
     for (const key of ["a", "b", "c"]) await root.set(key, bytes(key.toUpperCase()));
     await root.table("sub").set("x", bytes("X"));
@@ -25,7 +25,7 @@ Deno.test("F31 forEach gives the records only, each once", async () => {
   });
 });
 
-Deno.test("F32 what the callback throws ends forEach, and it is called no more", async () => {
+Deno.test("An error of the callback ends forEach, and the callback is called no more", async () => {
   await withRoot(async (root) => {
     for (const key of ["a", "b", "c"]) await root.set(key, bytes(key));
     const mine = new Error("mine");
@@ -43,7 +43,7 @@ Deno.test("F32 what the callback throws ends forEach, and it is called no more",
   });
 });
 
-Deno.test("F33 keys that others delete before forEach comes to them are left out", async () => {
+Deno.test("Keys that another process deletes before forEach reads them are left out", async () => {
   await withRoot(async (root, path) => {
     const keys = Array.from({ length: 50 }, (_, index) => `k${index}`);
     for (const key of keys) await root.set(key, bytes(key));
@@ -60,7 +60,7 @@ Deno.test("F33 keys that others delete before forEach comes to them are left out
   });
 });
 
-Deno.test("F34 forEach visits all keys while each is deleted in its turn", async () => {
+Deno.test("ForEach visits all keys while each is deleted in its turn", async () => {
   await withRoot(async (root, path) => {
     for (let index = 0; index < 50; index++) await root.set(`k${index}`, bytes("v"));
     let visited = 0;
@@ -73,7 +73,7 @@ Deno.test("F34 forEach visits all keys while each is deleted in its turn", async
   });
 });
 
-Deno.test("F35 forEach ends although its callback adds keys", async () => {
+Deno.test("ForEach ends although its callback adds keys", async () => {
   await withRoot(async (root) => {
     for (let index = 0; index < 20; index++) await root.set(`k${index}`, bytes("v"));
     const visited = new Map<string, number>();
@@ -93,11 +93,11 @@ const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
 for (
   const [count, valueBytes] of [[1034, 1 << 20], [isLong ? 100_000 : 10_000, 100_000]] as const
 ) {
-  Deno.test(`F36 forEach gives all of ${count} keys in bounded memory and leaks nothing`, async () => {
+  Deno.test(`ForEach gives all of ${count} keys in bounded memory and leaks nothing`, async () => {
     await withRoot(async (root, path) => {
       Deno.mkdirSync(path, { mode: 0o700 });
       for (let index = 0; index < count; index++) {
-        // All hole: a gigabyte and more of values that take no disk.
+        // Holes only: a gigabyte and more of values that take no disk space.
         using file = Deno.openSync(`${path}/k${index}.kv`, {
           write: true,
           create: true,
@@ -137,7 +137,7 @@ for (
   });
 }
 
-Deno.test("F37 forEach waits for a locked key and then fails with the deadline", async () => {
+Deno.test("ForEach waits for a locked key and then fails with the deadline", async () => {
   await withRoot(async (root, path) => {
     for (const key of ["a", "b", "c"]) await root.set(key, bytes(key));
     const hasty = openRoot(path, { lockTimeoutMs: 50 });
