@@ -17,13 +17,13 @@ import {
   parseOriginalMap,
   ShapeError,
 } from "../convert/original_json.ts";
-import { finishInterrupted } from "../files/pair.ts";
+import { completeInterrupted } from "../files/pair.ts";
 import {
   closePair,
-  lockAgain,
   type LockedPair,
   lockPair,
   releaseOnError,
+  relockPair,
   unlinkMade,
 } from "../files/pair_lock.ts";
 import {
@@ -97,8 +97,8 @@ export function repairDatabase(
 /** Both files locked, after an exchange that a crash cut short has been finished. */
 function lockWhole(storage: Storage, paths: DatabasePaths): LockedPair {
   const held = lockPair(storage, paths);
-  if (!releaseOnError(storage, held, () => finishInterrupted(storage, paths, held))) return held;
-  return lockAgain(storage, paths, held);
+  if (!releaseOnError(storage, held, () => completeInterrupted(storage, paths, held))) return held;
+  return relockPair(storage, paths, held);
 }
 
 function copyPaths(storage: Storage, paths: DatabasePaths, out: string): DatabasePaths {

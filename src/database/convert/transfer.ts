@@ -9,7 +9,7 @@ import {
   type StoredFile,
 } from "../../file/mod.ts";
 import type { Database } from "../engine/database.ts";
-import { requireUnmarked } from "../files/failed_mark.ts";
+import { requireNotFailed } from "../files/failed_mark.ts";
 import { removeOnError } from "../files/remove_on_error.ts";
 import { decodeMapHeaders } from "../format/header.ts";
 import { HEAD_PAGE_BYTES } from "../format/layout.ts";
@@ -20,7 +20,7 @@ import {
   parseOriginalMap,
   ShapeError,
 } from "./original_json.ts";
-import { headOf } from "../files/pair.ts";
+import { pageKindOf } from "../files/pair.ts";
 import { closePair, type LockedPair, lockPair, unlinkMade } from "../files/pair_lock.ts";
 import { contentOfOriginal, type DatabasePaths, newPath, publishPair } from "../files/publish.ts";
 
@@ -107,7 +107,7 @@ export function importDatabase(
   makeDirectories(storage, directoryOf(paths.log), 0o700);
   const held = lockPair(storage, paths);
   try {
-    requireUnmarked(storage, paths.map);
+    requireNotFailed(storage, paths.map);
     if (!isEmpty(held)) {
       throw new FailedError(
         `The database ${paths.map} holds data, or was not closed: import into a new one`,
@@ -125,8 +125,8 @@ export function importDatabase(
 function isEmpty(pair: LockedPair): boolean {
   const sizes = [pair.map.status().size, pair.log.status().size];
   if (sizes[0] === 0 && sizes[1] === 0) return true;
-  const map = headOf(pair.map, "map");
-  const log = headOf(pair.log, "log");
+  const map = pageKindOf(pair.map, "map");
+  const log = pageKindOf(pair.log, "log");
   if (map.kind !== "ours" || log.kind !== "ours" || map.identity !== log.identity) return false;
   const page = new Uint8Array(HEAD_PAGE_BYTES);
   const newest = decodeMapHeaders(page.subarray(0, pair.map.read(page, 0)))[0]?.header;

@@ -194,7 +194,7 @@ export class Database {
     this.#owner.fail(this.#failure);
     await this.#commit.stop();
     await this.#snapshot?.catch(() => {});
-    this.#parts.journal.log.abandon();
+    this.#parts.journal.log.close();
     this.#parts.mapFile.close();
   }
 
@@ -301,18 +301,18 @@ export class Database {
     await this.#commit.stop();
     const { journal, mapFile } = this.#parts;
     try {
-      if (this.#failure === null) this.#finishLog(journal.log);
+      if (this.#failure === null) this.#closeLog(journal.log);
     } finally {
-      journal.log.abandon();
+      journal.log.close();
       mapFile.close();
     }
     if (this.#failure !== null) throw this.#failure;
   }
 
-  #finishLog(log: LogFile): void {
-    log.finish();
+  #closeLog(log: LogFile): void {
+    log.markClosed();
     try {
-      log.settle();
+      log.syncClosed();
     } catch (error) {
       this.#fail(error);
     }

@@ -51,7 +51,7 @@ export class EntryIndex {
   }
 
   /** Forgets the entries from `length` on. */
-  cut(length: number): void {
+  truncate(length: number): void {
     assert(length <= this.#length, "A cut makes the log no longer");
     while (this.#firsts.length > 0 && (this.#firsts.at(-1) as number) >= length) {
       this.#firsts.pop();

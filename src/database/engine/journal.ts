@@ -50,9 +50,9 @@ export class JournalReplay {
     if (frame.kind === frameKinds.entry) {
       if (frame.index !== this.index.length) throw this.#broken(frame, "skips an entry");
       this.index.add(frame.offset);
-    } else if (frame.kind === frameKinds.cut) {
+    } else if (frame.kind === frameKinds.truncation) {
       if (frame.index > this.index.length) throw this.#broken(frame, "cuts what is not there");
-      this.index.cut(frame.index);
+      this.index.truncate(frame.index);
       this.committed = Math.min(this.committed, frame.index);
     } else if (frame.index !== this.index.length) {
       throw this.#broken(frame, "names another length");
@@ -172,12 +172,12 @@ export class Journal {
     this.log.reserve([null, ...entries]);
     const committed = Math.min(this.#committed, length);
     this.log.append(null, {
-      kind: frameKinds.cut,
+      kind: frameKinds.truncation,
       index: length,
       committed,
       continues: entries.length > 0,
     });
-    this.#index.cut(length);
+    this.#index.truncate(length);
     this.#committed = committed;
     entries.forEach((entry, index) => this.#store(entry, committed, index + 1 < entries.length));
     this.#sums.advance(this.log.mapped, this.log.tail);

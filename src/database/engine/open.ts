@@ -4,7 +4,7 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import { type Events, noEvents } from "../../base/events.ts";
 import { type Storage, systemStorage } from "../../file/mod.ts";
 import { Database } from "./database.ts";
-import { requireUnmarked, syncOrMark } from "../files/failed_mark.ts";
+import { requireNotFailed, syncOrMarkFailed } from "../files/failed_mark.ts";
 import type { SyncMode } from "./group_commit.ts";
 import { openPair } from "../files/pair.ts";
 import { recover } from "./recovery.ts";
@@ -31,17 +31,17 @@ export function init(dbFile: string, logFile: string, options: InitOptions = {})
   const storage = options.storage ?? systemStorage();
   const events = options.events ?? noEvents;
   const sync = options.sync ?? "interval";
-  requireUnmarked(storage, dbFile);
+  requireNotFailed(storage, dbFile);
   const pair = openPair(storage, { map: dbFile, log: logFile }, { create: options.create ?? true });
   for (const kept of pair.kept) events.report("info", "original kept", { path: kept });
   try {
     // Once more: the owner before may have failed between that look and his end.
-    requireUnmarked(storage, dbFile);
+    requireNotFailed(storage, dbFile);
     const { map, mapFile, journal } = recover(storage, pair, { events });
     const { log } = journal;
     if (sync !== "os" && log.durable < log.tail) {
       // What a killed process left in the page cache is shown from now on, so it has to stay.
-      syncOrMark(storage, dbFile, () => log.syncNow());
+      syncOrMarkFailed(storage, dbFile, () => log.syncNow());
     }
     return new Database({
       storage,

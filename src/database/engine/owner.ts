@@ -167,7 +167,7 @@ export class Owner {
     for (const pending of this.#pending) {
       if (pending.end > offset) break;
       done++;
-      this.#finish(pending);
+      this.#applyAndAnswer(pending);
     }
     if (done > 0) this.#pending.splice(0, done);
     this.#runAlone();
@@ -239,13 +239,13 @@ export class Owner {
         const sets = this.#uncommittedThen(entry);
         this.#store(() => this.#journal.append(entry, { commits: true }));
         this.#term = term;
-        return this.#settle(request, sets, value);
+        return this.#answerWhenDurable(request, sets, value);
       }
       case "append": {
         const first = this.#journal.length;
         this.#store(() => this.#journal.appendAll(operation.entries));
         this.#term = operation.entries.at(-1)?.term ?? this.#term;
-        return this.#settle(request, NO_ENTRIES, first);
+        return this.#answerWhenDurable(request, NO_ENTRIES, first);
       }
       case "set": {
         const from = this.#commonPrefix(operation.entries);
@@ -256,7 +256,7 @@ export class Owner {
       case "commit": {
         const { length } = operation;
         const { committed } = this.#journal;
-        if (length <= committed) return this.#settle(request, NO_ENTRIES, committed);
+        if (length <= committed) return this.#answerWhenDurable(request, NO_ENTRIES, committed);
         if (length > this.#journal.length) {
           throw new UsageError(
             `Cannot commit ${length} entries: the log has ${this.#journal.length}`,
@@ -264,7 +264,7 @@ export class Owner {
         }
         const sets = [...this.#journal.entries(committed, length)];
         this.#store(() => this.#journal.commit(length));
-        return this.#settle(request, sets, length);
+        return this.#answerWhenDurable(request, sets, length);
       }
       case "alone":
         this.#alone = request;
@@ -279,7 +279,7 @@ export class Owner {
     const length = this.#journal.length;
     const [last] = length === 0 ? [] : this.#journal.entries(length - 1, length);
     this.#term = last?.term ?? 0n;
-    this.#settle(request, NO_ENTRIES, length);
+    this.#answerWhenDurable(request, NO_ENTRIES, length);
   }
 
   #store(store: () => void): void {
@@ -308,15 +308,19 @@ export class Owner {
   }
 
   /** Finishes a request that was stored: at once, or when the disk has it. */
-  #settle(request: Request, sets: readonly Entry[], answer: Answers[Operation["kind"]]): void {
+  #answerWhenDurable(
+    request: Request,
+    sets: readonly Entry[],
+    answer: Answers[Operation["kind"]],
+  ): void {
     const pending = { end: this.#journal.log.tail, request, sets, answer };
     // Nobody syncs for a request that stored nothing, unless others wait before it.
     const isOnDisk = this.#pending.length === 0 && this.#journal.log.durable >= pending.end;
     if (this.#options.waitsForDisk && !isOnDisk) this.#pending.push(pending);
-    else this.#finish(pending);
+    else this.#applyAndAnswer(pending);
   }
 
-  #finish(pending: Pending): void {
+  #applyAndAnswer(pending: Pending): void {
     const { storage } = this.#options;
     storage.reach("db.apply.before");
     for (const entry of pending.sets) applyEntry(this.#map, entry);

@@ -6,7 +6,7 @@
 import { CorruptError } from "../../base/errors.ts";
 import type { Events } from "../../base/events.ts";
 import { directoryOf, type Storage, type StoredFile } from "../../file/mod.ts";
-import { syncOrMark } from "../files/failed_mark.ts";
+import { syncOrMarkFailed } from "../files/failed_mark.ts";
 import { FrameCursor } from "../format/frame.ts";
 import { removeOnError } from "../files/remove_on_error.ts";
 import {
@@ -55,7 +55,7 @@ export function recover(
     mapFile.allocateWhole();
     return { map, mapFile, journal };
   } catch (error) {
-    journal?.log.abandon();
+    journal?.log.close();
     mapFile.release();
     throw error;
   }
@@ -145,7 +145,7 @@ function recoverLog(
     });
     if (scan.damage !== null) throw damagedFrame(file.path, scan.damage);
     if (scan.tornEnd > scan.tail) {
-      cutTail(storage, files, { bytes, scan, events: snapshot.events });
+      truncateTail(storage, files, { bytes, scan, events: snapshot.events });
     }
   } finally {
     mapping.release();
@@ -195,7 +195,7 @@ function damagedFrame(
 }
 
 /** Takes away what a power cut left half written, after a copy of it is safe. */
-function cutTail(
+function truncateTail(
   storage: Storage,
   files: { readonly map: StoredFile; readonly log: StoredFile },
   found: { readonly bytes: Uint8Array; readonly scan: LogScan; readonly events: Events },
@@ -203,11 +203,11 @@ function cutTail(
   const { tail, tornEnd } = found.scan;
   const file = files.log;
   storage.reach("db.cut.keep.before");
-  const kept = keepAside(storage, file.path, found.bytes.subarray(tail, tornEnd));
+  const kept = saveTornTail(storage, file.path, found.bytes.subarray(tail, tornEnd));
   storage.reach("db.cut.keep.after");
   // On the disk before anything new is appended: an old frame must never follow a new one.
   file.truncate(tail);
-  syncOrMark(storage, files.map.path, () => file.sync());
+  syncOrMarkFailed(storage, files.map.path, () => file.sync());
   storage.reach("db.cut.end.after");
   found.events.report("warn", "database log cut", {
     path: file.path,
@@ -217,7 +217,7 @@ function cutTail(
   });
 }
 
-function keepAside(storage: Storage, path: string, bytes: Uint8Array): string {
+function saveTornTail(storage: Storage, path: string, bytes: Uint8Array): string {
   for (let number = 1;; number++) {
     const name = `${path}.torn-${number}`;
     if (storage.statusOrNull(name) !== null) continue;

@@ -26,7 +26,7 @@ export function markFailed(storage: Storage, mapPath: string, reason: string): v
  * Runs a sync of a database that nobody serves yet. One that fails is never tried again, for the system
  * may have dropped the pages and would call the next one good: so it leaves the mark, and is thrown on.
  */
-export function syncOrMark(storage: Storage, mapPath: string, sync: () => void): void {
+export function syncOrMarkFailed(storage: Storage, mapPath: string, sync: () => void): void {
   try {
     sync();
   } catch (error) {
@@ -41,7 +41,7 @@ export function isMarkedFailed(storage: Storage, mapPath: string): boolean {
 }
 
 /** Throws `CorruptError` for a database that is marked. To be asked again under its lock. */
-export function requireUnmarked(storage: Storage, mapPath: string): void {
+export function requireNotFailed(storage: Storage, mapPath: string): void {
   if (!isMarkedFailed(storage, mapPath)) return;
   const isGone = (storage.statusOrNull(mapPath)?.size ?? 0) === 0;
   throw new CorruptError(

@@ -196,7 +196,7 @@ export class LogFile implements Disposable {
    * After a sync: marks the log as durable to its end, and gives back the memory and the space behind
    * it. `settle` puts that on the disk.
    */
-  finish(): void {
+  markClosed(): void {
     assert(this.#durable === this.#tail, "A log is synced before it is closed");
     this.#storage.reach("db.close.mark.before");
     this.#memory.bytes.set(encodeLogMark(this.#durable), logMarkLayout.durable.offset);
@@ -208,18 +208,18 @@ export class LogFile implements Disposable {
   }
 
   /** Puts on the disk what `finish` did. One that fails must not be tried again. */
-  settle(): void {
+  syncClosed(): void {
     this.#file.sync();
     this.#storage.reach("db.close.sync.after");
   }
 
   /** Lets go of memory and file without a word to the disk. */
-  abandon(): void {
+  close(): void {
     this.#mapping.release();
     this.#file.close();
   }
 
   [Symbol.dispose](): void {
-    this.abandon();
+    this.close();
   }
 }

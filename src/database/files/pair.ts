@@ -7,17 +7,17 @@
 import { CorruptError, FailedError, NotFoundError, UsageError } from "../../base/errors.ts";
 import { directoryOf, OsError, type Storage, type StoredFile, syncName } from "../../file/mod.ts";
 import { DatabaseInUseError } from "../engine/errors.ts";
-import { syncOrMark } from "./failed_mark.ts";
+import { syncOrMarkFailed } from "./failed_mark.ts";
 import { decodeLogHeader, decodeMapHeaders, looksLike, versionOf } from "../format/header.ts";
 import { FORMAT_VERSION, HEAD_PAGE_BYTES, LOG_MAGIC, MAP_MAGIC } from "../format/layout.ts";
 import { parseOriginalLog, parseOriginalMap, ShapeError } from "../convert/original_json.ts";
-import { lockAgain, type LockedPair, lockPair, releaseOnError } from "./pair_lock.ts";
+import { type LockedPair, lockPair, releaseOnError, relockPair } from "./pair_lock.ts";
 import {
   contentOfOriginal,
   type DatabasePaths,
+  moveIntoPlace,
   newPath,
   publishPair,
-  takePlace,
 } from "./publish.ts";
 
 export interface OpenPair {
@@ -46,9 +46,9 @@ export function openPair(
     throw new NotFoundError(`No database at ${paths.map} and ${paths.log}`);
   }
   const held = lockPair(storage, paths);
-  const kept = releaseOnError(storage, held, () => settle(storage, paths, held));
+  const kept = releaseOnError(storage, held, () => makePair(storage, paths, held));
   if (kept === null) return { map: held.map, log: held.log, kept: [] };
-  const renewed = lockAgain(storage, paths, held);
+  const renewed = relockPair(storage, paths, held);
   return releaseOnError(storage, renewed, () => {
     if (isPair(renewed)) return { map: renewed.map, log: renewed.log, kept };
     throw new DatabaseInUseError(`Somebody else changed ${paths.map}: try again`);
@@ -66,7 +66,7 @@ export type PageKind =
   | { readonly kind: "damaged" }
   | { readonly kind: "other" };
 
-export function headOf(file: StoredFile, which: "map" | "log"): PageKind {
+export function pageKindOf(file: StoredFile, which: "map" | "log"): PageKind {
   const page = new Uint8Array(HEAD_PAGE_BYTES);
   const read = page.subarray(0, file.read(page, 0));
   const magic = which === "map" ? MAP_MAGIC : LOG_MAGIC;
@@ -90,48 +90,48 @@ export function headOf(file: StoredFile, which: "map" | "log"): PageKind {
 }
 
 function isPair(pair: LockedPair): boolean {
-  const map = headOf(pair.map, "map");
-  const log = headOf(pair.log, "log");
+  const map = pageKindOf(pair.map, "map");
+  const log = pageKindOf(pair.log, "log");
   return map.kind === "ours" && log.kind === "ours" && map.identity === log.identity;
 }
 
 /** Makes the files a pair. Null where they were one; else the names of the originals that were kept. */
-function settle(storage: Storage, paths: DatabasePaths, held: LockedPair): string[] | null {
-  const map = headOf(held.map, "map");
-  const log = headOf(held.log, "log");
+function makePair(storage: Storage, paths: DatabasePaths, held: LockedPair): string[] | null {
+  const map = pageKindOf(held.map, "map");
+  const log = pageKindOf(held.log, "log");
   for (const [content, file] of [[map, held.map], [log, held.log]] as const) {
     if (content.kind === "damaged") throw damagedHead(file.path);
   }
   if (map.kind === "ours" && log.kind === "ours" && map.identity === log.identity) {
     syncNames(storage, paths);
-    for (const path of [paths.map, paths.log]) sweep(storage, newPath(path));
+    for (const path of [paths.map, paths.log]) removeLeftover(storage, newPath(path));
     return null;
   }
-  if (finishExchange(storage, paths, { map, log })) return [];
+  if (completeExchange(storage, paths, { map, log })) return [];
   if (map.kind === "other" && log.kind === "other") return convert(storage, paths, held);
   throw notAPair(paths, { map, log }, held);
 }
 
 /** Makes up for the second rename of an exchange that a crash cut short; false where there is none. */
-export function finishInterrupted(
+export function completeInterrupted(
   storage: Storage,
   paths: DatabasePaths,
   held: LockedPair,
 ): boolean {
-  const map = headOf(held.map, "map");
-  const log = headOf(held.log, "log");
+  const map = pageKindOf(held.map, "map");
+  const log = pageKindOf(held.log, "log");
   const isPair = map.kind === "ours" && log.kind === "ours" && map.identity === log.identity;
-  return !isPair && finishExchange(storage, paths, { map, log });
+  return !isPair && completeExchange(storage, paths, { map, log });
 }
 
 /** A crash came between the two renames of an exchange: the second one is made up for. */
-function finishExchange(
+function completeExchange(
   storage: Storage,
   paths: DatabasePaths,
   found: { readonly map: PageKind; readonly log: PageKind },
 ): boolean {
   const which = missingHalf(storage, paths, found);
-  if (which !== null) takePlace(storage, paths[which]);
+  if (which !== null) moveIntoPlace(storage, paths[which]);
   return which !== null;
 }
 
@@ -147,7 +147,7 @@ function missingHalf(
     const path = newPath(paths[which]);
     if (isMissing(storage, path)) continue;
     using file = storage.open(path, { access: "read" });
-    const content = headOf(file, which);
+    const content = pageKindOf(file, which);
     if (content.kind === "ours" && content.identity === other.identity) return which;
   }
   return null;
@@ -165,8 +165,8 @@ export function isUnfinished(
   const isEmpty = (file: StoredFile | null) => file === null || file.status().size === 0;
   if (isEmpty(files.map) && isEmpty(files.log)) return true;
   try {
-    const map: PageKind = files.map === null ? { kind: "other" } : headOf(files.map, "map");
-    const log: PageKind = files.log === null ? { kind: "other" } : headOf(files.log, "log");
+    const map: PageKind = files.map === null ? { kind: "other" } : pageKindOf(files.map, "map");
+    const log: PageKind = files.log === null ? { kind: "other" } : pageKindOf(files.log, "log");
     const isPair = map.kind === "ours" && log.kind === "ours" && map.identity === log.identity;
     return !isPair && missingHalf(storage, paths, { map, log }) !== null;
   } catch (error) {
@@ -179,7 +179,7 @@ export function isUnfinished(
 /** Whoever gave the files their names may have been killed before he had made these durable. */
 function syncNames(storage: Storage, paths: DatabasePaths): void {
   const isOneDirectory = directoryOf(paths.map) === directoryOf(paths.log);
-  syncOrMark(storage, paths.map, () => {
+  syncOrMarkFailed(storage, paths.map, () => {
     syncName(storage, paths.map);
     if (!isOneDirectory) syncName(storage, paths.log);
   });
@@ -210,7 +210,7 @@ function parse<Result>(file: StoredFile, parser: (bytes: Uint8Array) => Result):
   }
 }
 
-function sweep(storage: Storage, path: string): void {
+function removeLeftover(storage: Storage, path: string): void {
   try {
     storage.unlink(path);
   } catch (error) {

@@ -111,7 +111,7 @@ export function lockToRead(storage: Storage, path: string): StoredFile {
  * else may come between and own the new files: then this throws `DatabaseInUseError`, and touches
  * nothing, for what stands under the names is his.
  */
-export function lockAgain(storage: Storage, paths: DatabasePaths, held: LockedPair): LockedPair {
+export function relockPair(storage: Storage, paths: DatabasePaths, held: LockedPair): LockedPair {
   closePair(held);
   return lockPair(storage, paths);
 }

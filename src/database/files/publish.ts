@@ -55,11 +55,11 @@ export function publishPair(
   const { keepAs } = options;
   const kept = keepAs === null
     ? []
-    : [paths.map, paths.log].flatMap((path) => keep(storage, path, keepAs));
+    : [paths.map, paths.log].flatMap((path) => keepUnderSuffix(storage, path, keepAs));
   storage.reach("db.publish.keep.after");
-  takePlace(storage, paths.log);
+  moveIntoPlace(storage, paths.log);
   storage.reach("db.publish.log.after");
-  takePlace(storage, paths.map);
+  moveIntoPlace(storage, paths.map);
   storage.reach("db.publish.map.after");
   return kept;
 }
@@ -70,7 +70,7 @@ export function newIdentity(): Identity {
 }
 
 /** Gives a finished file its name. */
-export function takePlace(storage: Storage, path: string): void {
+export function moveIntoPlace(storage: Storage, path: string): void {
   storage.rename(newPath(path), path);
   storage.syncDirectory(directoryOf(path));
 }
@@ -107,12 +107,12 @@ function writeBoth(
     journal.append(entry, { commits: journal.length < content.committed });
   }
   log.syncNow();
-  log.finish();
-  log.settle();
+  log.markClosed();
+  log.syncClosed();
   using mapStored = storage.open(paths.map, { access: "write", create: "exclusive" });
   using mapFile = MapFile.create(storage, mapStored, identity);
   const state = journal.state();
-  const region = drive(
+  const region = runToEnd(
     writeRegion(mapFile, { map: content.map, blocks: state.blocks, sums: state.sums }),
   );
   mapFile.syncNow();
@@ -135,7 +135,7 @@ function writeBoth(
   }
 }
 
-function drive<Result>(generator: Generator<void, Result, void>): Result {
+function runToEnd<Result>(generator: Generator<void, Result, void>): Result {
   while (true) {
     const step = generator.next();
     if (step.done === true) return step.value;
@@ -143,7 +143,7 @@ function drive<Result>(generator: Generator<void, Result, void>): Result {
 }
 
 /** A second name for a file with content, so that taking its place loses nothing. */
-function keep(storage: Storage, path: string, suffix: string): string[] {
+function keepUnderSuffix(storage: Storage, path: string, suffix: string): string[] {
   const status = storage.statusOrNull(path);
   if (status === null || status.size === 0) return [];
   for (let number = 1;; number++) {

@@ -98,13 +98,13 @@ function* writeAt(
   yield writer.seal(chunkKinds.records);
   const { firsts, offsets } = content.blocks;
   for (let index = 0; index < firsts.length; index++) {
-    writer.pair(firsts[index] as number, offsets[index] as number);
+    writer.wholes(firsts[index] as number, offsets[index] as number);
     if (writer.isFull) yield writer.seal(chunkKinds.entryBlocks);
   }
   yield writer.seal(chunkKinds.entryBlocks);
   const { ends, checksums } = content.sums;
   for (let index = 0; index < ends.length; index++) {
-    writer.pair(ends[index] as number, checksums[index] as number);
+    writer.wholes(ends[index] as number, checksums[index] as number);
     if (writer.isFull) yield writer.seal(chunkKinds.logSums);
   }
   yield writer.seal(chunkKinds.logSums);
@@ -138,7 +138,7 @@ class ChunkWriter {
 
   record(key: string, value: string): void {
     const most = RECORD_HEAD_BYTES + textBytesMax(key) + textBytesMax(value);
-    if (!this.#hasRoom(most)) this.#reserve(RECORD_HEAD_BYTES + textBytes(key) + textBytes(value));
+    if (!this.#fits(most)) this.#reserve(RECORD_HEAD_BYTES + textBytes(key) + textBytes(value));
     const bytes = this.#file.bytes;
     const keyStart = this.#at + RECORD_HEAD_BYTES;
     const valueStart = writeText(bytes, keyStart, key);
@@ -150,7 +150,7 @@ class ChunkWriter {
     this.#count++;
   }
 
-  pair(first: number, second: number): void {
+  wholes(first: number, second: number): void {
     this.#reserve(ENTRY_BLOCK_BYTES);
     writeWhole(this.#file.view, this.#at, first);
     writeWhole(this.#file.view, this.#at + 8, second);
@@ -171,7 +171,7 @@ class ChunkWriter {
   }
 
   /** Whether `bytes` more, and the padding of the chunk after them, fit where nothing has to grow. */
-  #hasRoom(bytes: number): boolean {
+  #fits(bytes: number): boolean {
     const end = this.#at + bytes + CHUNK_ALIGNMENT_BYTES;
     return end <= this.#place.limit && end <= this.#file.bytes.length;
   }

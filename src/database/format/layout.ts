@@ -52,7 +52,7 @@ export const FRAME_MAGIC = 0xdb1e;
 /** Bit 0 of `flags`: more frames of the same step follow, and none of them counts alone. */
 export const FRAME_CONTINUES = 1;
 
-export const frameKinds = { entry: 1, cut: 2, commit: 3 } as const;
+export const frameKinds = { entry: 1, truncation: 2, commit: 3 } as const;
 
 /** The map file: header copies alternate by generation; the newest valid one counts. */
 export const mapHeaderLayout = {

@@ -105,7 +105,7 @@ class DatabaseHandler {
         return message(400, "No value: send a form field or query parameter value, or a body");
       }
       const stored = await this.#db.write(key, value);
-      this.#sayFull(false);
+      this.#reportFull(false);
       return valueReply(request, stored);
     });
     return typeof reply === "string" ? bodyRefusal(reply) : reply;
@@ -148,7 +148,7 @@ class DatabaseHandler {
       return message(400, error.message);
     }
     if (error instanceof StorageFullError) {
-      this.#sayFull(true);
+      this.#reportFull(true);
       return message(507, error.message);
     }
     if (error instanceof DatabaseBusyError || error instanceof DatabaseFailedError) {
@@ -159,7 +159,7 @@ class DatabaseHandler {
   }
 
   /** A full disk is told once, and so is its end. */
-  #sayFull(isFull: boolean): void {
+  #reportFull(isFull: boolean): void {
     if (isFull === this.#isFull) return;
     this.#isFull = isFull;
     if (isFull) this.#events.report("error", "disk full, sets are refused");
