@@ -1,12 +1,4 @@
-/**
- * The database: a map of text to text, and the log from which it can be made again. `init` (open.ts)
- * makes one.
- *
- *     const db = init("db.json", "log.json");
- *     await db.write("x", "hello");
- *     await db.read("x");                  // "hello"
- *     await db.close();
- */
+/** The database: a map of text to text, and the log from which it can be rebuilt. */
 
 import { setImmediate } from "node:timers";
 import type { Clock } from "../../base/clock.ts";
@@ -27,7 +19,7 @@ import type { ValueMap } from "./value_map.ts";
 
 /** A snapshot is due when the log has grown by this, or by twice the last snapshot if that is more. */
 const SNAPSHOT_BYTES_MIN = 16 * 2 ** 20;
-/** At a clean close less is enough, so that the next start has little to do. */
+/** A clean close divides that threshold by this, so that the next start has little to replay. */
 const SNAPSHOT_AT_CLOSE_DIVISOR = 8;
 
 export interface DatabaseParts {
@@ -41,39 +33,56 @@ export interface DatabaseParts {
   readonly syncIntervalMs: number;
 }
 
+/** Options of one request. */
 export interface RequestOptions {
-  /** Aborted before the request had its turn, it is not carried out. */
+  /** If it is aborted before the turn of the request, the request rejects and changes nothing. */
   readonly signal?: AbortSignal;
 }
 
+/** Options of `Database.write`. */
 export interface WriteOptions extends RequestOptions {
-  /** Term of the entry; that of the entry before it when not given. */
+  /** Term of the entry, signed 64 bits. Default: the term of the last entry, or 0. */
   readonly term?: bigint | number;
 }
 
-/** Figures of a database. Sizes in bytes. */
+/** State and metrics of a database at one moment. Counts begin at the opening. */
 export interface DatabaseStatus {
+  /** Number of keys in the map. */
   readonly keys: number;
+  /** Number of entries in the log. */
   readonly entries: number;
+  /** Number of committed entries. */
   readonly committed: number;
+  /** Term of the last entry; 0 if the log is empty. */
   readonly term: bigint;
+  /** When the log is synced. */
   readonly sync: SyncMode;
+  /** Length of the log in bytes. */
   readonly logBytes: number;
-  /** Of these, so many are known to be on the disk. */
+  /** Durable length of the log in bytes. */
   readonly logBytesDurable: number;
+  /** Generation of the newest snapshot; it rises by one with each. */
   readonly snapshotGeneration: number;
-  /** What a start now would have to read again. */
+  /** Bytes of log behind the newest snapshot, which a start would replay. */
   readonly replayBytes: number;
+  /** Number of requests that wait for their turn or for a sync. */
   readonly requestsWaiting: number;
+  /** Number of syncs of the log. */
   readonly syncs: number;
-  /** How often the log and the map file grew. */
+  /** How many times the log file grew. */
   readonly logResizes: number;
+  /** How many times the map file grew. */
   readonly mapResizes: number;
 }
 
+/**
+ * An open database, made by `init`. One loop owns the map and the log: requests are carried out in the
+ * order of the calls, and at most 65,536 of them wait.
+ */
 export class Database {
+  /** The log of the database. */
   readonly log: Log;
-  /** Resolves when a sync has failed: from then on nothing is answered, and the process should end. */
+  /** Resolves when a sync has failed. From then on every call rejects, and the process should end. */
   readonly failed: Promise<DatabaseFailedError>;
   readonly #parts: DatabaseParts;
   readonly #owner: Owner;
@@ -81,10 +90,11 @@ export class Database {
   readonly #reportFailure: (error: DatabaseFailedError) => void;
   #failure: DatabaseFailedError | null = null;
   #snapshot: Promise<void> | null = null;
-  /** After a snapshot for which there was no space: the tail from which on another is tried. */
+  /** After a snapshot that failed for want of space: the tail at which the next one is tried. */
   #snapshotNotBefore = 0;
   #closing: Promise<void> | null = null;
 
+  /** Made by `init`; not for callers. */
   constructor(parts: DatabaseParts) {
     this.#parts = parts;
     const { promise, resolve } = Promise.withResolvers<DatabaseFailedError>();
@@ -98,8 +108,8 @@ export class Database {
       storage,
       waitsForDisk: sync === "always",
       onAppended: () => this.#appended(),
-      onBroken: (error) => {
-        // Conditions of the world concern the one who asked; anything else concerns all.
+      onError: (error) => {
+        // An expected error belongs to its request; any other means that the owner is broken.
         if (!(error instanceof CountdError)) this.#fail(error);
       },
     }, last?.term ?? 0n);
@@ -114,15 +124,19 @@ export class Database {
     this.log = new Log(this.#owner, journal);
   }
 
-  /** The value of a key. Throws `InvalidKeyError` where the map has none. */
+  /**
+   * Resolves to the value of a key. Rejects with `InvalidKeyError` if the map does not have the key,
+   * `DatabaseBusyError` if too many requests wait, and `DatabaseFailedError` after a failed sync.
+   */
   read(key: string, options: RequestOptions = {}): Promise<string> {
     return this.#owner.ask({ kind: "read", key }, options.signal);
   }
 
   /**
-   * Logs a SET, commits it, and changes the map; resolves to the value, with `--sync always` when the
-   * entry is on the disk. Throws `UsageError` for what is not text, `StorageFullError` where there is
-   * no space, `DatabaseBusyError` where too many wait.
+   * Appends a SET, commits it together with all entries before it, and changes the map. Resolves to the
+   * value; with sync mode `always`, once the entry is durable. Rejects with `UsageError` if key or value
+   * is not well-formed text or the term is not exact, `StorageFullError` if there is no space,
+   * `DatabaseBusyError` if too many requests wait, and `DatabaseFailedError` after a failed sync.
    */
   async write(key: string, value: string, options: WriteOptions = {}): Promise<string> {
     const { term, signal } = options;
@@ -135,16 +149,17 @@ export class Database {
     }, signal);
   }
 
-  /** Keys in the map. */
+  /** Number of keys in the map. */
   get size(): number {
     return this.#parts.map.size;
   }
 
-  /** All keys and values, in no order. To be read in one go. */
+  /** All keys and values, in no order. The iterator must not be kept across an `await`. */
   entries(): IterableIterator<[string, string]> {
     return this.#parts.map.entries();
   }
 
+  /** State and metrics now. */
   status(): DatabaseStatus {
     const { journal, mapFile, map, sync } = this.#parts;
     const replayFrom = mapFile.header?.replayFrom ?? 0;
@@ -165,32 +180,44 @@ export class Database {
     };
   }
 
-  /** Resolves when everything that was answered until now is on the disk, in every mode. */
+  /**
+   * Resolves when everything that was answered so far is durable, in every sync mode. Rejects with the
+   * error of the sync, or with `DatabaseFailedError` after a failed one.
+   */
   flush(): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     return this.#commit.sync();
   }
 
-  /** Writes a snapshot of the map, so that the next start reads the log from here on only. */
+  /**
+   * Writes a snapshot of the map, so that the next start replays the log from here on only. Requests go
+   * on in between. Rejects with `OsError` if there is no space, and `DatabaseFailedError` after a failed
+   * sync; the previous snapshot stays valid.
+   */
   snapshot(): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     this.#snapshot ??= this.#takeSnapshot().finally(() => this.#snapshot = null);
     return this.#snapshot;
   }
 
-  /** Answers what waits, puts all on the disk, and lets go. A second call waits for the first. */
+  /**
+   * Answers the requests that wait, syncs everything, and releases the files. A second call waits for
+   * the first. Rejects with `DatabaseFailedError` if a sync failed, and `OsError` if the log could not be
+   * truncated; the files are released in any case.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
+  /** Closes the database, as `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  /** Lets go of files and locks as if the process died here: nothing more is put on the disk. */
+  /** Releases files and locks as if the process had been killed: nothing more is synced. */
   async abandon(): Promise<void> {
-    this.#failure ??= new DatabaseFailedError("The database was let go");
+    this.#failure ??= new DatabaseFailedError("The database was abandoned");
     this.#owner.fail(this.#failure);
     await this.#commit.stop();
     await this.#snapshot?.catch(() => {});
@@ -220,7 +247,7 @@ export class Database {
     await this.#writeSnapshot(await this.#owner.alone(() => journal.state()));
   }
 
-  /** `state` was taken while the map showed all of it. */
+  /** `state` must have been copied while the map showed every committed entry of it. */
   async #writeSnapshot(state: ReturnType<Journal["state"]>): Promise<void> {
     const { journal, map, mapFile, storage } = this.#parts;
     storage.reach("db.snapshot.write.before");
@@ -233,7 +260,7 @@ export class Database {
     }
     const region = piece.value;
     storage.reach("db.snapshot.write.after");
-    // The map may show what the log says up to here, so the log goes first.
+    // The snapshot may hold what the log says up to here, so the log is synced first.
     const logMin = journal.log.tail;
     try {
       await this.#commit.sync();
@@ -257,7 +284,7 @@ export class Database {
       await mapFile.sync();
       storage.reach("db.snapshot.end.after");
     } catch (error) {
-      // A sync that failed is not tried again, here as in the log.
+      // A failed sync is never tried again, here as in the log.
       this.#fail(error);
       throw error;
     }
@@ -272,7 +299,7 @@ export class Database {
     const { mapFile, storage, events } = this.#parts;
     const error = new DatabaseFailedError(
       `Database ${mapFile.path} stopped: ${cause instanceof Error ? cause.message : cause}; ` +
-        "nobody knows what is on the disk: run countd db repair",
+        "the on-disk state is unknown: run countd db repair",
       { cause },
     );
     this.#failure = error;
@@ -296,7 +323,7 @@ export class Database {
       await this.#lastSnapshot();
       await this.#commit.sync();
     } catch {
-      // A failure is told below and through `failed`; a snapshot is no condition of a clean end.
+      // A failure is thrown below and reported by `failed`; a clean close needs no snapshot.
     }
     await this.#commit.stop();
     const { journal, mapFile } = this.#parts;

@@ -1,11 +1,11 @@
 /**
- * Where the entries of the log lie. Entries stand in blocks of consecutive frames; only the start of
- * a block is kept, and a lookup walks inside one block. So the memory is a few bytes for each 64 KiB
- * of log, however long the log is.
+ * Finds the offset of an entry in the log. Entries are grouped in blocks of consecutive frames. Only
+ * the start of each block is kept, and a lookup walks inside one block. So the index takes a few bytes
+ * for each 64 KiB of log.
  *
  * Invariants:
  *   1  blocks rise in both first entry and offset
- *   2  entries of one block follow each other without a cut between them
+ *   2  entries of one block follow each other without a truncation between them
  */
 
 import { assert } from "../../base/assert.ts";
@@ -30,7 +30,7 @@ export class EntryIndex {
     this.#firsts = [...blocks.firsts];
     this.#offsets = [...blocks.offsets];
     this.#length = blocks.length;
-    // Whether the last block was cut is not kept, so the next entry begins one.
+    // Whether a truncation ended the last block is not stored, so the next entry begins a new one.
     this.#isBlockStart = true;
   }
 
@@ -39,7 +39,7 @@ export class EntryIndex {
     return this.#length;
   }
 
-  /** Takes the next entry, which lies at `offset`. */
+  /** Adds the next entry, which is at `offset` in the log. */
   add(offset: number): void {
     const last = this.#offsets.length - 1;
     if (this.#isBlockStart || offset - (this.#offsets[last] ?? 0) >= BLOCK_BYTES_MIN) {
@@ -50,9 +50,9 @@ export class EntryIndex {
     this.#length++;
   }
 
-  /** Forgets the entries from `length` on. */
+  /** Removes the entries from `length` on. */
   truncate(length: number): void {
-    assert(length <= this.#length, "A cut makes the log no longer");
+    assert(length <= this.#length, "A truncation never makes the log longer");
     while (this.#firsts.length > 0 && (this.#firsts.at(-1) as number) >= length) {
       this.#firsts.pop();
       this.#offsets.pop();
@@ -61,7 +61,7 @@ export class EntryIndex {
     this.#isBlockStart = true;
   }
 
-  /** The start of the block that holds entry `index`: walk from there over the entries before it. */
+  /** The start of the block that holds entry `index`. The caller walks from there to the entry. */
   find(index: number): { readonly first: number; readonly offset: number } {
     const block = this.#blockOf(index);
     return { first: this.#firsts[block] as number, offset: this.#offsets[block] as number };
@@ -73,7 +73,7 @@ export class EntryIndex {
   }
 
   #blockOf(index: number): number {
-    assert(index >= 0 && index < this.#length, "An entry is looked for inside the log");
+    assert(index >= 0 && index < this.#length, "An entry is searched for inside the log");
     let low = 0;
     let high = this.#firsts.length - 1;
     while (low < high) {
@@ -84,7 +84,7 @@ export class EntryIndex {
     return low;
   }
 
-  /** A copy that later changes do not touch. */
+  /** A copy that later changes do not affect. */
   copy(): EntryBlocks {
     return { firsts: [...this.#firsts], offsets: [...this.#offsets], length: this.#length };
   }

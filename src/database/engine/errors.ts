@@ -1,31 +1,40 @@
-/** The conditions of a database that callers tell apart. */
+/** The errors of a database that callers tell apart. */
 
 import { BusyError, FailedError, NotFoundError } from "../../base/errors.ts";
 
-/** A key that the map does not hold. The message is the original's. */
+/** Thrown if the map does not hold a key. The message is that of the original. */
 export class InvalidKeyError extends NotFoundError {
+  /** `InvalidKeyError`. */
   override readonly name = "InvalidKeyError";
-  constructor(readonly key: string) {
+  /** Makes the error for this key. */
+  constructor(
+    /** The key that was asked for. */
+    readonly key: string,
+  ) {
     super("Invalid Key");
   }
 }
 
-/** No space for the entry: nothing was changed, and the same call may succeed later. */
+/** Thrown if the disk has no space for an entry. Nothing was changed; the same call may succeed later. */
 export class StorageFullError extends BusyError {
+  /** `StorageFullError`. */
   override readonly name = "StorageFullError";
 }
 
-/** Another process has the files open. */
+/** Thrown if another process has the files open. Nothing was changed; try again when it has ended. */
 export class DatabaseInUseError extends BusyError {
+  /** `DatabaseInUseError`. */
   override readonly name = "DatabaseInUseError";
 }
 
-/** Too many requests wait, or the database is being closed. */
+/** Thrown if too many requests wait, or while the database is being closed. Nothing was changed. */
 export class DatabaseBusyError extends BusyError {
+  /** `DatabaseBusyError`. */
   override readonly name = "DatabaseBusyError";
 }
 
-/** A sync failed, so that nobody knows what is on the disk: nothing is answered any more. */
+/** Thrown by every call after a failed sync, because the on-disk state is unknown. */
 export class DatabaseFailedError extends FailedError {
+  /** `DatabaseFailedError`. */
   override readonly name = "DatabaseFailedError";
 }

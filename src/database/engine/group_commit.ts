@@ -1,15 +1,19 @@
 /**
- * When the log is forced to disk. One sync is in flight at a time; whoever comes meanwhile shares the
- * next one. A sync that failed is never tried again: the kernel may have dropped what it could not
- * write, and a second call would say that all is well.
+ * Decides when the log is synced. One sync is in flight at a time; requests that arrive during it share
+ * the next one. A failed sync is never tried again: the kernel may have dropped the pages that it could
+ * not write, and a second call would report success.
  */
 
 import type { Clock } from "../../base/clock.ts";
 import type { Storage } from "../../file/mod.ts";
 import type { LogFile } from "../files/log_file.ts";
 
-/** always: before every answer · interval: by timer · os: never, except around snapshots. */
+/**
+ * When the log is synced. `always`: before every answer. `interval`: by a timer. `os`: only around
+ * snapshots and at a clean close.
+ */
 export const SYNC_MODES = ["always", "interval", "os"] as const;
+/** One of `SYNC_MODES`. */
 export type SyncMode = typeof SYNC_MODES[number];
 
 export interface GroupCommitOptions {
@@ -17,7 +21,7 @@ export interface GroupCommitOptions {
   readonly intervalMs: number;
   readonly clock: Clock;
   readonly storage: Storage;
-  /** The log is on the disk up to this offset. */
+  /** Called after a sync: the log is durable up to this offset. */
   readonly onDurable: (offset: number) => void;
   readonly onFailure: (error: unknown) => void;
 }
@@ -49,14 +53,14 @@ export class GroupCommit {
     return this.#syncs;
   }
 
-  /** Something was appended: sees to it that it reaches the disk as the mode says. */
+  /** Called after an append: schedules a sync if the mode asks for one. */
   appended(): void {
     const { mode } = this.#options;
     if (mode === "always") this.#start();
     else if (mode === "interval" && !this.#hasTimer) void this.#startLater();
   }
 
-  /** Resolves when what stands in the log now is on the disk, in every mode. */
+  /** Resolves when the present content of the log is durable, in every mode. */
   sync(): Promise<void> {
     const offset = this.#log.tail;
     if (this.#failure !== null) return Promise.reject(this.#failure);
@@ -67,7 +71,7 @@ export class GroupCommit {
     });
   }
 
-  /** Ends the timer; resolves when no sync is in flight. */
+  /** Stops the timer; resolves when no sync is in flight. */
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#run;

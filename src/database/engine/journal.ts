@@ -1,9 +1,9 @@
 /**
- * The log as a list of entries: what its frames mean, and how far it is committed.
+ * The log as a list of entries: the meaning of its frames, and the number of committed entries.
  *
  * Invariants:
  *   1  committed ≤ entries
- *   2  what was stored, read again in order, gives the same entries, the same commits, the same map
+ *   2  replaying the stored frames in order gives the same entries, commits and map
  */
 
 import { assert } from "../../base/assert.ts";
@@ -16,14 +16,14 @@ import { LogSums, type Sums } from "../files/log_sums.ts";
 import type { LogFile } from "../files/log_file.ts";
 import type { ValueMap } from "./value_map.ts";
 
-/** The meaning of the frames before some offset. */
+/** The meaning of all frames before an offset. */
 export interface JournalState {
   readonly blocks: EntryBlocks;
   readonly sums: Sums;
   readonly committed: number;
 }
 
-/** Follows the frames of a log: entries, cuts and commits, without any file. */
+/** Replays the frames of a log (entries, truncations and commits) from bytes in memory. */
 export class JournalReplay {
   readonly index: EntryIndex;
   readonly sums: LogSums;
@@ -45,20 +45,22 @@ export class JournalReplay {
     this.committed = state.committed;
   }
 
-  /** Takes one frame of a whole step, and hands every entry that becomes committed to `apply`. */
+  /** Replays one frame of a whole step, and passes each entry that it commits to `apply`. */
   take(frame: FrameCursor, apply: (entry: Entry) => void): void {
     if (frame.kind === frameKinds.entry) {
       if (frame.index !== this.index.length) throw this.#broken(frame, "skips an entry");
       this.index.add(frame.offset);
     } else if (frame.kind === frameKinds.truncation) {
-      if (frame.index > this.index.length) throw this.#broken(frame, "cuts what is not there");
+      if (frame.index > this.index.length) {
+        throw this.#broken(frame, "truncates beyond the end of the log");
+      }
       this.index.truncate(frame.index);
       this.committed = Math.min(this.committed, frame.index);
     } else if (frame.index !== this.index.length) {
-      throw this.#broken(frame, "names another length");
+      throw this.#broken(frame, "names another length of the log");
     }
     if (frame.committed < this.committed || frame.committed > this.index.length) {
-      throw this.#broken(frame, "commits what is not there");
+      throw this.#broken(frame, "commits a length that is impossible there");
     }
     if (frame.committed > this.committed) this.#commit(frame, apply);
     if (!frame.continues) this.sums.advance(this.#bytes, frame.end);
@@ -86,7 +88,7 @@ export class JournalReplay {
   }
 }
 
-/** Reads the entries from … to (without) out of the log, one at a time. */
+/** Reads the entries from `from` up to, not including, `to` out of the log, one at a time. */
 export function* entriesBetween(
   index: EntryIndex,
   source: { readonly bytes: Uint8Array; readonly seed: number; readonly path: string },
@@ -114,7 +116,7 @@ export function* entriesBetween(
   }
 }
 
-/** The live log: what `JournalReplay` reads, it writes. */
+/** The live log: writes the frames that `JournalReplay` reads. */
 export class Journal {
   readonly log: LogFile;
   readonly #index: EntryIndex;
@@ -137,7 +139,7 @@ export class Journal {
     return this.#committed;
   }
 
-  /** The entries from … to (without); `to` may lie past the end. */
+  /** The entries from `from` up to, not including, `to`, which may be beyond the end. */
   entries(from: number, to: number): Generator<Entry, void, void> {
     const end = Math.min(to, this.length);
     const source = {
@@ -148,14 +150,14 @@ export class Journal {
     return entriesBetween(this.#index, source, [Math.min(Math.max(0, from), end), end]);
   }
 
-  /** Stores one entry; with `commits`, it and all before it are committed by the same frame. */
+  /** Appends one entry; with `commits`, the same frame commits it and all entries before it. */
   append(entry: Entry, options: { readonly commits: boolean }): void {
     this.log.reserve([entry]);
     this.#store(entry, options.commits ? this.length + 1 : this.#committed, false);
     this.#sums.advance(this.log.mapped, this.log.tail);
   }
 
-  /** Stores all of them in one step: after a crash all are there, or none. */
+  /** Appends all entries in one step: after a crash the log has all of them, or none. */
   appendAll(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
     this.log.reserve(entries);
@@ -165,9 +167,9 @@ export class Journal {
     this.#sums.advance(this.log.mapped, this.log.tail);
   }
 
-  /** Forgets the entries from `length` on and stores others in their place, in one step. */
+  /** Replaces the entries from `length` on by others, in one step. */
   replace(length: number, entries: readonly Entry[]): void {
-    assert(length <= this.length, "What is replaced is there");
+    assert(length <= this.length, "A replacement begins inside the log");
     if (length === this.length) return this.appendAll(entries);
     this.log.reserve([null, ...entries]);
     const committed = Math.min(this.#committed, length);
@@ -203,7 +205,7 @@ export class Journal {
     this.#committed = committed;
   }
 
-  /** The meaning of the log up to its tail, as a copy. */
+  /** A copy of the state of the log at its tail. */
   state(): JournalState & { readonly entries: number; readonly tail: number } {
     const blocks = this.#index.copy();
     return {
@@ -216,7 +218,7 @@ export class Journal {
   }
 }
 
-/** What a committed entry does to the map. */
+/** Applies a committed entry to the map. */
 export function applyEntry(map: ValueMap, entry: Entry): void {
   if (entry.command === SET_COMMAND) map.set(entry.key, entry.value);
 }

@@ -1,6 +1,6 @@
 /**
- * The log as others see it: the seam for whoever replicates. Entries are appended with their terms,
- * replaced where another leader knows better, and reach the map only when they are committed.
+ * The public log: the interface for replication. Entries are appended with their terms, and may be
+ * replaced when a newer leader contradicts them. They reach the map only when they are committed.
  */
 
 import { UsageError } from "../../base/errors.ts";
@@ -8,39 +8,47 @@ import { type Entry, type EntryInput, requireEntry } from "../format/entry.ts";
 import type { Journal } from "./journal.ts";
 import type { Owner } from "./owner.ts";
 
-/** Entries that an iteration reads ahead. */
+/** How many entries an iteration reads ahead. */
 const ENTRIES_AHEAD = 256;
 
-/** The entries of a log, read from the file when they are asked for. */
+/** The entries of a log. They are read from the file on each access. */
 export class EntryList implements Iterable<Entry> {
   readonly #journal: Journal;
 
+  /** Made by `Log`; not for callers. */
   constructor(journal: Journal) {
     this.#journal = journal;
   }
 
+  /** Number of entries in the log, committed or not. */
   get length(): number {
     return this.#journal.length;
   }
 
-  /** The entry at an index, counted from the end where it is negative; undefined outside. */
+  /**
+   * The entry at an index. A negative index counts from the end; outside the log the answer is
+   * undefined. Throws `CorruptError` if the file is damaged there.
+   */
   at(index: number): Entry | undefined {
     const number = index < 0 ? this.length + index : index;
     return this.slice(number, number + 1)[0];
   }
 
-  /** The entries from … to (without). Throws `CorruptError` where the file is damaged. */
+  /**
+   * The entries from index `from` up to, not including, index `to`. Throws `CorruptError` if the file
+   * is damaged there.
+   */
   slice(from = 0, to = this.length): Entry[] {
     if (from < 0 || from >= to) return [];
     return [...this.#journal.entries(from, to)];
   }
 
-  /** The same one at a time, to be read in one go: not across an `await`. */
+  /** Yields the entries of `slice` one at a time. It must not be kept across an `await`. */
   range(from: number, to: number): Generator<Entry, void, void> {
     return this.#journal.entries(from, to);
   }
 
-  /** May be left open while the log grows. */
+  /** Yields all entries. The iteration may stay open while the log grows. */
   *[Symbol.iterator](): Generator<Entry, void, void> {
     for (let from = 0; from < this.length; from += ENTRIES_AHEAD) {
       yield* this.slice(from, Math.min(from + ENTRIES_AHEAD, this.length));
@@ -48,53 +56,64 @@ export class EntryList implements Iterable<Entry> {
   }
 }
 
-/** The log of a database. All calls go through the owner, in order with reads and writes. */
+/** The log of a database. All calls are carried out in order with reads and writes of the database. */
 export class Log {
   readonly #owner: Owner;
   readonly #journal: Journal;
-  /** What the log holds now, committed or not. */
+  /** The present entries of the log, committed or not. */
   readonly entries: EntryList;
 
+  /** Made by `Database`; not for callers. */
   constructor(owner: Owner, journal: Journal) {
     this.#owner = owner;
     this.#journal = journal;
     this.entries = new EntryList(journal);
   }
 
-  /** Entries in the log. */
+  /** Number of entries in the log. */
   get length(): number {
     return this.#journal.length;
   }
 
-  /** Entries that are committed: they, and no others, are in the map. */
+  /** Number of committed entries. Only these have changed the map. */
   get committed(): number {
     return this.#journal.committed;
   }
 
   /**
-   * Adds one entry, uncommitted; resolves to its index, with `--sync always` when it is on the disk.
-   * Throws `UsageError` for what is not text or not a term, `StorageFullError` where there is no space.
+   * Appends one entry without committing it. Resolves to its index; with sync mode `always`, once the
+   * entry is durable. Rejects with `UsageError` if the entry is not well-formed text or its term is not
+   * exact, `StorageFullError` if there is no space, `DatabaseBusyError` if too many requests wait, and
+   * `DatabaseFailedError` after a failed sync.
    */
   appendEntry(entry: EntryInput): Promise<number> {
     return this.appendEntries([entry]);
   }
 
-  /** Adds several in one step: after a crash all are there, or none. Resolves to the first index. */
+  /**
+   * Appends several entries in one step: after a crash the log has all of them, or none. Resolves to
+   * the index of the first. Errors as for `appendEntry`.
+   */
   async appendEntries(inputs: readonly EntryInput[]): Promise<number> {
     const entries = inputs.map(requireEntry);
     return await this.#owner.ask({ kind: "append", entries });
   }
 
   /**
-   * Makes the log exactly these entries, in one step. What stands already stays, so only the
-   * difference is written. The map keeps what was committed. Resolves to the new length.
+   * Replaces the whole log by these entries, in one step. A common beginning is kept, so only the
+   * difference is written. The map keeps what was committed. Resolves to the new length. Errors as for
+   * `appendEntry`.
    */
   async setEntries(inputs: readonly EntryInput[]): Promise<number> {
     const entries = inputs.map(requireEntry);
     return await this.#owner.ask({ kind: "set", entries });
   }
 
-  /** As `setEntries`, for callers that know where the difference begins. */
+  /**
+   * Replaces the entries from index `from` on, in one step. For callers that know where the difference
+   * begins. Resolves to the new length. Errors as for `appendEntry`, and `UsageError` if `from` is
+   * beyond the log.
+   */
   async replaceFrom(from: number, inputs: readonly EntryInput[]): Promise<number> {
     if (!Number.isSafeInteger(from) || from < 0) {
       throw new UsageError(`Invalid index ${from}: the first entry is 0`);
@@ -104,12 +123,13 @@ export class Log {
   }
 
   /**
-   * Commits the first `length` entries: those that were not, change the map now, in order. Resolves to
-   * the committed length. Throws `UsageError` where the log is shorter.
+   * Commits the first `length` entries. Those that were not committed change the map now, in order.
+   * Resolves to the committed length, which never falls. Rejects with `UsageError` if the log is
+   * shorter, and otherwise as `appendEntry`.
    */
   async commit(length: number): Promise<number> {
     if (!Number.isSafeInteger(length) || length < 0) {
-      throw new UsageError(`Invalid length ${length} of a commit`);
+      throw new UsageError(`Invalid length ${length} of a commit: give a whole number from 0 up`);
     }
     return await this.#owner.ask({ kind: "commit", length });
   }

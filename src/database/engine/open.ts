@@ -1,4 +1,4 @@
-/** Opening a database: `init`, as the original calls it. */
+/** Opens a database. The function has the name that it has in the original: `init`. */
 
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { type Events, noEvents } from "../../base/events.ts";
@@ -9,23 +9,31 @@ import type { SyncMode } from "./group_commit.ts";
 import { openPair } from "../files/pair.ts";
 import { recover } from "./recovery.ts";
 
+/** Options of `init`. */
 export interface InitOptions {
-  /** The disk; the system's own when not given. */
+  /** The disk. Default: the files of the operating system. */
   readonly storage?: Storage;
+  /** The time. Default: the clock of the system. */
   readonly clock?: Clock;
+  /** Receives the events of the database, such as a truncated log. Default: they are dropped. */
   readonly events?: Events;
-  /** When the log is forced to disk; default `interval`. */
+  /** When the log is synced. Default: `interval`. */
   readonly sync?: SyncMode;
-  /** Default 1000. */
+  /** Milliseconds between two syncs in mode `interval`. Default: 1000. */
   readonly syncIntervalMs?: number;
-  /** Default true. False: throws `NotFoundError` where both files are missing. */
+  /** False: throws `NotFoundError` if both files are missing, and makes nothing. Default: true. */
   readonly create?: boolean;
 }
 
 /**
- * Opens the database of these two files, makes them where they are missing or empty, and converts
- * files of the original (which are kept as NAME.orig). Exactly one `Database` in all processes has
- * them open until it is closed. Throws `DatabaseInUseError`, `CorruptError`, `OsError`.
+ * Opens the database in these two files: the map and the log. Missing or empty files are made, with
+ * mode 0600. Files of the original are converted, and kept as NAME.orig. The files stay locked until
+ * the database is closed, so only one process has them open.
+ *
+ * Throws `DatabaseInUseError` if another process has the files open, `CorruptError` if they are damaged
+ * or marked failed, `UsageError` if the two paths cannot be a pair, `NotFoundError` if `create` is
+ * false and both files are missing, `FailedError` if the format is newer, and `OsError` if the system
+ * refuses. Damaged files are left untouched.
  */
 export function init(dbFile: string, logFile: string, options: InitOptions = {}): Database {
   const storage = options.storage ?? systemStorage();
@@ -35,12 +43,12 @@ export function init(dbFile: string, logFile: string, options: InitOptions = {})
   const pair = openPair(storage, { map: dbFile, log: logFile }, { create: options.create ?? true });
   for (const kept of pair.kept) events.report("info", "original kept", { path: kept });
   try {
-    // Once more: the owner before may have failed between that look and his end.
+    // Check again: the previous owner may have failed after the first check.
     requireNotFailed(storage, dbFile);
     const { map, mapFile, journal } = recover(storage, pair, { events });
     const { log } = journal;
     if (sync !== "os" && log.durable < log.tail) {
-      // What a killed process left in the page cache is shown from now on, so it has to stay.
+      // What a killed process left in the page cache is visible from now on, so it must be durable.
       syncOrMarkFailed(storage, dbFile, () => log.syncNow());
     }
     return new Database({

@@ -1,10 +1,10 @@
 /**
- * The one owner of the map and the log. Everybody else sends it a request and gets a promise; the
- * owner never waits for the one who asked, so a requester that goes away blocks nobody.
+ * The one owner of the map and the log. A caller sends it a request and gets a promise. The owner never
+ * waits for a caller, so a caller that goes away blocks no other.
  *
  * Invariants:
- *   1  requests are carried out in the order in which they came
- *   2  the map shows an entry only after the log has it; with `always`, only after the disk has it
+ *   1  requests are carried out in the order of their arrival
+ *   2  the map shows an entry only after the log has it; with `always`, only after it is durable
  *   3  no answer is given after a sync has failed
  */
 
@@ -16,11 +16,11 @@ import { DatabaseBusyError, DatabaseFailedError, InvalidKeyError } from "./error
 import { applyEntry, type Journal } from "./journal.ts";
 import type { ValueMap } from "./value_map.ts";
 
-/** Requests that wait, for their turn or for the disk. */
+/** Most requests that may wait, for their turn or for a sync. */
 export const REQUESTS_WAITING_MAX = 65_536;
-/** UTF-16 units of text in waiting requests. */
+/** Most UTF-16 units of text in waiting requests. */
 export const UNITS_WAITING_MAX = 256 * 2 ** 20;
-/** After so many requests, or so much text, in one go, timers, sockets and syncs get their turn. */
+/** Requests and units of text that one turn of the event loop may handle before others get theirs. */
 const REQUESTS_PER_TURN = 1024;
 const UNITS_PER_TURN = 2 ** 20;
 
@@ -31,10 +31,10 @@ type Operation =
   | { readonly kind: "set"; readonly entries: readonly Entry[] }
   | { readonly kind: "replace"; readonly from: number; readonly entries: readonly Entry[] }
   | { readonly kind: "commit"; readonly length: number }
-  /** Runs alone: nothing waits for the disk while it does. */
+  /** Runs while no request waits for a sync. */
   | { readonly kind: "alone"; readonly run: () => unknown };
 
-/** What each kind of operation is answered with. */
+/** The answer to each kind of operation. */
 interface Answers {
   /** The value. */
   readonly read: string;
@@ -57,7 +57,7 @@ interface Request {
   readonly reject: (error: unknown) => void;
 }
 
-/** Stored, and waiting for the disk. */
+/** A request whose frames are stored, and which waits for a sync. */
 interface Pending {
   readonly end: number;
   readonly request: Request;
@@ -69,12 +69,12 @@ export interface OwnerOptions {
   readonly journal: Journal;
   readonly map: ValueMap;
   readonly storage: Storage;
-  /** True where answers wait for the disk. */
+  /** True if answers wait for a sync. */
   readonly waitsForDisk: boolean;
-  /** Called after requests were carried out that appended to the log. */
+  /** Called after a batch of requests that appended to the log. */
   readonly onAppended: () => void;
-  /** Something happened that must never happen: an error that is not of the world. */
-  readonly onBroken: (error: unknown) => void;
+  /** Called with any error that a request throws, expected or not. */
+  readonly onError: (error: unknown) => void;
 }
 
 const NO_ENTRIES: readonly Entry[] = [];
@@ -101,28 +101,28 @@ export class Owner {
     this.#term = term;
   }
 
-  /** Term of the last entry; entries of plain writes carry it on. */
+  /** Term of the last entry. A write without a term takes it over. */
   get term(): bigint {
     return this.#term;
   }
 
-  /** Requests that wait, for their turn or for the disk. */
+  /** Number of requests that wait, for their turn or for a sync. */
   get waiting(): number {
     return this.#queue.length - this.#next + this.#pending.length;
   }
 
-  /** Carries an operation out in its turn, unless the signal is aborted before. */
+  /** Carries an operation out in its turn, unless the signal is aborted by then. */
   ask<Kind extends Operation["kind"]>(
     operation: Operation & { readonly kind: Kind },
     signal?: AbortSignal,
   ): Promise<Answers[Kind]> {
     return new Promise((resolve, reject) => {
-      // The answer fits the kind: `#carryOut` settles each by its own branch.
+      // The types agree because `#carryOut` answers each kind in its own branch.
       this.#submit({ operation, signal, resolve: resolve as Request["resolve"], reject });
     });
   }
 
-  /** Runs something while nothing waits for the disk. */
+  /** Runs a function while no request waits for a sync. */
   async alone<Result>(run: () => Result): Promise<Result> {
     return await this.ask({ kind: "alone", run }) as Result;
   }
@@ -132,7 +132,7 @@ export class Owner {
     const units = unitsOf(request.operation);
     if (this.waiting >= REQUESTS_WAITING_MAX || this.#unitsWaiting + units > UNITS_WAITING_MAX) {
       return request.reject(
-        new DatabaseBusyError(`${this.waiting} requests wait already: try again later`),
+        new DatabaseBusyError(`${this.waiting} requests are waiting already: try again later`),
       );
     }
     this.#unitsWaiting += units;
@@ -140,12 +140,12 @@ export class Owner {
     this.#schedule();
   }
 
-  /** Refuses every request from now on; those that wait are still answered. */
+  /** Refuses every new request; waiting requests are still answered. */
   refuse(error: Error): void {
     this.#end ??= error;
   }
 
-  /** Stops for good: nothing that waits is carried out or answered with success. */
+  /** Stops for good: every waiting request rejects with this error. */
   fail(error: DatabaseFailedError): void {
     this.#end = error;
     const waiting = [
@@ -161,7 +161,7 @@ export class Owner {
     for (const request of waiting) request.reject(error);
   }
 
-  /** The log is on the disk up to `offset`: carries out and answers what waited for it. */
+  /** Called after a sync up to `offset`: applies and answers the requests that waited for it. */
   durable(offset: number): void {
     let done = 0;
     for (const pending of this.#pending) {
@@ -218,7 +218,7 @@ export class Owner {
       this.#carryOut(request);
     } catch (error) {
       request.reject(error);
-      this.#options.onBroken(error);
+      this.#options.onError(error);
     }
   }
 
@@ -235,7 +235,7 @@ export class Owner {
         const { key, value } = operation;
         const term = operation.term ?? this.#term;
         const entry: Entry = { command: SET_COMMAND, key, value, term };
-        // The commit covers the entries that somebody appended before and did not commit.
+        // The commit covers earlier entries that were appended and not committed, too.
         const sets = this.#uncommittedThen(entry);
         this.#store(() => this.#journal.append(entry, { commits: true }));
         this.#term = term;
@@ -294,7 +294,7 @@ export class Owner {
     return committed === length ? [entry] : [...this.#journal.entries(committed, length), entry];
   }
 
-  /** How many of the entries stand in the log already, in the same places. */
+  /** Number of leading entries that the log has already. */
   #commonPrefix(entries: readonly Entry[]): number {
     let same = 0;
     for (const entry of this.#journal.entries(0, entries.length)) {
@@ -307,14 +307,14 @@ export class Owner {
     return same;
   }
 
-  /** Finishes a request that was stored: at once, or when the disk has it. */
+  /** Answers a request whose frames are stored: at once, or after the sync that covers them. */
   #answerWhenDurable(
     request: Request,
     sets: readonly Entry[],
     answer: Answers[Operation["kind"]],
   ): void {
     const pending = { end: this.#journal.log.tail, request, sets, answer };
-    // Nobody syncs for a request that stored nothing, unless others wait before it.
+    // A request that stored nothing causes no sync; it waits only behind others that do.
     const isOnDisk = this.#pending.length === 0 && this.#journal.log.durable >= pending.end;
     if (this.#options.waitsForDisk && !isOnDisk) this.#pending.push(pending);
     else this.#applyAndAnswer(pending);

@@ -1,6 +1,6 @@
 /**
- * Reading a pair of files back into memory: the newest snapshot, then what the log says behind it. A
- * torn tail is cut, kept aside and reported; damage is never passed over.
+ * Reads a pair of files back into memory: the newest snapshot, then the log behind it. A torn tail is
+ * truncated, kept aside and reported. Damage is never skipped.
  */
 
 import { CorruptError } from "../../base/errors.ts";
@@ -23,7 +23,7 @@ import { MapFile } from "../files/map_file.ts";
 import { readRegion } from "../files/snapshot.ts";
 import { ValueMap } from "./value_map.ts";
 
-/** A start proves this much of the log before the snapshot; `countd check` proves all of it. */
+/** A start verifies this much of the log before the snapshot; `countd check` verifies all of it. */
 const PROVEN_BYTES_AT_START = 2 ** 30;
 
 export interface Recovered {
@@ -32,7 +32,7 @@ export interface Recovered {
   readonly journal: Journal;
 }
 
-/** Throws `CorruptError`, with nothing changed on the disk, where either file is damaged. */
+/** Recovers both files. Throws `CorruptError`, with nothing changed on disk, if either is damaged. */
 export function recover(
   storage: Storage,
   files: { readonly map: StoredFile; readonly log: StoredFile },
@@ -51,7 +51,7 @@ export function recover(
       map,
       events: options.events,
     });
-    // Only now: what is refused for damage is left as it is.
+    // Only now, because a damaged file must be left untouched.
     mapFile.allocateWhole();
     return { map, mapFile, journal };
   } catch (error) {
@@ -77,7 +77,7 @@ interface LoadedState {
   readonly committed: number;
 }
 
-/** The map of a snapshot, and what it knows of the log. Throws `CorruptError`. */
+/** Reads a snapshot: the map, and the state of the log. Throws `CorruptError`. */
 export function loadSnapshot(
   file: { readonly path: string; readonly bytes: Uint8Array },
   header: MapHeader,
@@ -102,8 +102,8 @@ export function loadSnapshot(
   });
   if (map.size === header.keys) return { map, state };
   throw new CorruptError(
-    `Damage in ${file.path} at byte ${header.regionOffset}: ${map.size} keys where ` +
-      `${header.keys} should be; run countd db repair`,
+    `Damage in ${file.path} at byte ${header.regionOffset}: the snapshot has ${map.size} keys and ` +
+      `should have ${header.keys}; run countd db repair`,
     { path: file.path, offset: header.regionOffset },
   );
 }
@@ -128,7 +128,7 @@ function recoverLog(
   const known = Math.max(header.logMin, decodeLogMark(head));
   if (logHeader === null || size < known) {
     throw new CorruptError(
-      `Damage in ${file.path} at byte ${size}: the log ends there and was longer, ` +
+      `Damage in ${file.path} at byte ${size}: the log ends there and was durable ` +
         `up to byte ${known}; run countd db repair`,
       { path: file.path, offset: size },
     );
@@ -175,7 +175,7 @@ function requireWholeSums(
   throw damagedFrame(log.path, { offset, durable: log.header.logMin });
 }
 
-/** Where in a stretch of the log the first frame stands that is not whole. */
+/** Offset of the first frame that is not valid, from `start` on. */
 export function firstBadFrame(bytes: Uint8Array, start: number, seed: number): number {
   const cursor = new FrameCursor(bytes, seed);
   let offset = start;
@@ -189,12 +189,12 @@ function damagedFrame(
 ): CorruptError {
   return new CorruptError(
     `Damage in ${path} at byte ${damage.offset}: the frame there does not fit its checksum, and the ` +
-      `log was whole up to byte ${damage.durable}; nothing was changed; run countd db repair`,
+      `log was durable up to byte ${damage.durable}; nothing was changed; run countd db repair`,
     { path, offset: damage.offset },
   );
 }
 
-/** Takes away what a power cut left half written, after a copy of it is safe. */
+/** Truncates what a power cut left half written, after a copy of it is durable. */
 function truncateTail(
   storage: Storage,
   files: { readonly map: StoredFile; readonly log: StoredFile },
@@ -205,11 +205,11 @@ function truncateTail(
   storage.reach("db.cut.keep.before");
   const kept = saveTornTail(storage, file.path, found.bytes.subarray(tail, tornEnd));
   storage.reach("db.cut.keep.after");
-  // On the disk before anything new is appended: an old frame must never follow a new one.
+  // Synced before anything new is appended: an old frame must never follow a new one.
   file.truncate(tail);
   syncOrMarkFailed(storage, files.map.path, () => file.sync());
   storage.reach("db.cut.end.after");
-  found.events.report("warn", "database log cut", {
+  found.events.report("warn", "database log truncated", {
     path: file.path,
     keptBytes: tail,
     cutBytes: tornEnd - tail,
@@ -222,7 +222,7 @@ function saveTornTail(storage: Storage, path: string, bytes: Uint8Array): string
     const name = `${path}.torn-${number}`;
     if (storage.statusOrNull(name) !== null) continue;
     using file = storage.open(name, { access: "write", create: "exclusive" });
-    // The tail is still where it was, and every start on a full disk would leave one more copy.
+    // The log is not truncated yet, so every start on a full disk would leave one more copy.
     removeOnError(storage, [name], () => {
       file.write(bytes.slice(), 0);
       file.sync();

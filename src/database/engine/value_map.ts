@@ -1,4 +1,4 @@
-/** The map itself, and how much text it holds. Keys such as `__proto__` are keys like any other. */
+/** The map in memory, and the length of its text. Keys such as `__proto__` are ordinary keys. */
 
 import { mapKey, textOfMapKey } from "../../base/map_key.ts";
 
