@@ -1,5 +1,45 @@
-/** A map and its log in two memory-mapped files with one owner. */
+/**
+ * A map and its log in two memory-mapped files with one owner.
+ *
+ * ```ts
+ * import { init } from "@countd/countd/database";
+ *
+ * const directory = Deno.makeTempDirSync();
+ * await using db = init(`${directory}/db.json`, `${directory}/log.json`, { sync: "always" });
+ * await db.write("x", "hello"); // logged, committed, durable, and in the map
+ * console.log(await db.read("x"), db.log.length); // hello 1
+ * ```
+ *
+ * `DB` is the class of an open database; `init` makes it. `DB.log` is the interface for replication.
+ * `check`, `repairDatabase`, `exportDatabase` and `importDatabase` work on the files.
+ *
+ * @module
+ */
 
+export { type Clock, systemClock } from "../base/clock.ts";
+export {
+  BusyError,
+  CorruptError,
+  CountdError,
+  type ErrorKind,
+  FailedError,
+  NotFoundError,
+  UsageError,
+} from "../base/errors.ts";
+export { type EventFields, type EventLevel, type Events } from "../base/events.ts";
+export {
+  type FaultPoint,
+  type FileStatus,
+  type LockKind,
+  type Mapping,
+  type OpenFileSystem,
+  type OpenOptions,
+  OsError,
+  type Storage,
+  type StoredFile,
+  systemStorage,
+  type SystemStorageOptions,
+} from "../file/mod.ts";
 export { Database as DB, type DatabaseStatus } from "./engine/database.ts";
 export type { RequestOptions, WriteOptions } from "./engine/database.ts";
 export { type Entry, type EntryInput, SET_COMMAND } from "./format/entry.ts";

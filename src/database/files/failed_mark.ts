@@ -1,6 +1,6 @@
 /**
- * The mark of a database of which a sync has failed: a file beside the map. With it nothing is opened
- * until somebody has read every byte back (`countd db repair`).
+ * The failed mark: a file beside the map that says that a sync of the database has failed. The database
+ * is not opened until `countd db repair` has read every byte back.
  */
 
 import { CorruptError } from "../../base/errors.ts";
@@ -10,7 +10,7 @@ export function failedMarkPath(mapPath: string): string {
   return `${mapPath}.failed`;
 }
 
-/** As good as it goes: the disk has just shown that it cannot be trusted. */
+/** Writes the failed mark. Best effort: the disk has just proved unreliable. */
 export function markFailed(storage: Storage, mapPath: string, reason: string): void {
   try {
     using file = storage.open(failedMarkPath(mapPath), { access: "write", create: "missing" });
@@ -23,31 +23,33 @@ export function markFailed(storage: Storage, mapPath: string, reason: string): v
 }
 
 /**
- * Runs a sync of a database that nobody serves yet. One that fails is never tried again, for the system
- * may have dropped the pages and would call the next one good: so it leaves the mark, and is thrown on.
+ * Runs a sync before a database is served. A failed one is never tried again: the system may have
+ * dropped the pages, and would report success for the next one. So the failed mark is written, and the
+ * error is thrown again.
  */
 export function syncOrMarkFailed(storage: Storage, mapPath: string, sync: () => void): void {
   try {
     sync();
   } catch (error) {
-    // To sync a directory it is opened first: that no descriptor is free says nothing of the disk.
+    // Syncing a directory opens it first. A lack of descriptors says nothing about the disk.
     if (isSyncFailure(error)) markFailed(storage, mapPath, String(error));
     throw error;
   }
 }
 
+/** True if the database with this map is marked failed. Throws `OsError` if the system refuses. */
 export function isMarkedFailed(storage: Storage, mapPath: string): boolean {
   return storage.statusOrNull(failedMarkPath(mapPath)) !== null;
 }
 
-/** Throws `CorruptError` for a database that is marked. To be asked again under its lock. */
+/** Throws `CorruptError` if the database is marked failed. To be checked again under its lock. */
 export function requireNotFailed(storage: Storage, mapPath: string): void {
   if (!isMarkedFailed(storage, mapPath)) return;
   const isGone = (storage.statusOrNull(mapPath)?.size ?? 0) === 0;
   throw new CorruptError(
     `Database ${mapPath} is marked failed (${failedMarkPath(mapPath)}) since a sync failed: ` +
       "run countd db repair --in-place, which reads every byte back" +
-      (isGone ? "; or, where the database was removed, remove the mark as well" : ""),
+      (isGone ? "; if the database was removed on purpose, remove the mark as well" : ""),
     { path: mapPath, offset: 0 },
   );
 }

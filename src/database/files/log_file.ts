@@ -1,10 +1,10 @@
 /**
- * The log on the disk: a mapped file to whose end frames are stored. It grows by doubling: space
- * first, then the mapping, so that no store can fail for want of space.
+ * The file of the log: a mapped file to which frames are appended. It grows by doubling. Space is
+ * allocated before it is mapped, so no store can fail for want of space.
  *
  * Invariants:
- *   1  durable ≤ tail ≤ file size, and all between tail and file size is zero
- *   2  a file that nobody has open ends at its tail, or was left by a crash
+ *   1  durable ≤ tail ≤ file size, and all bytes between tail and file size are zero
+ *   2  a file that no process has open ends at its tail, or was left by a crash
  */
 
 import { assert } from "../../base/assert.ts";
@@ -36,7 +36,7 @@ export class LogFile implements Disposable {
   readonly #file: StoredFile;
   #mapping: Mapping;
   #memory: FrameMemory;
-  /** Size of the file: bytes that may be touched. */
+  /** Size of the file. Bytes beyond it must not be accessed. */
   #size: number;
   #tail: number;
   #durable: number;
@@ -74,13 +74,13 @@ export class LogFile implements Disposable {
     });
   }
 
-  /** Goes on with a recovered log, which ends at `tail` and is on the disk up to `durable`. */
+  /** Continues a recovered log, which ends at `tail` and is durable up to `durable`. */
   static resume(
     storage: Storage,
     file: StoredFile,
     state: { identity: Identity; tail: number; durable: number },
   ): LogFile {
-    // The mark is stored there, and where blocks are smaller than pages a sparse copy has holes there.
+    // The log mark is stored there. If blocks are smaller than pages, a sparse copy has a hole there.
     file.allocate(0, HEAD_PAGE_BYTES);
     return new LogFile(storage, file, state);
   }
@@ -94,29 +94,29 @@ export class LogFile implements Disposable {
     return this.#tail;
   }
 
-  /** The log is on the disk up to here. */
+  /** Durable length of the log. */
   get durable(): number {
     return this.#durable;
   }
 
-  /** How often the file grew. */
+  /** How many times the file grew. */
   get resizes(): number {
     return this.#resizes;
   }
 
-  /** The log up to its tail. The view must not be kept: the next growth cuts it off. */
+  /** The log up to its tail. The view must not be kept: the next growth unmaps it. */
   get bytes(): Uint8Array {
     return this.#memory.bytes.subarray(0, this.#tail);
   }
 
-  /** The whole mapping; only what lies below the tail may be read. */
+  /** The whole mapping. Only bytes below the tail may be read. */
   get mapped(): Uint8Array {
     return this.#memory.bytes;
   }
 
-  /** Makes room for a step. Throws `StorageFullError` with nothing changed. */
+  /** Grows the file for the frames of a step. Throws `StorageFullError` with nothing changed. */
   reserve(entries: readonly (Entry | null)[]): void {
-    // Counting bytes takes longer than storing them, so a bound has to do where there is room enough.
+    // Counting bytes takes longer than storing them, so an upper bound is tried first.
     let end = this.#tail;
     for (const entry of entries) end += frameBytesMax(entry);
     if (end <= this.#size) return;
@@ -125,7 +125,7 @@ export class LogFile implements Disposable {
     if (end > this.#size) this.#grow(end);
   }
 
-  /** Stores one frame, for which room was made; returns its offset. */
+  /** Stores one frame, for which `reserve` was called; returns its offset. */
   append(entry: Entry | null, step: Omit<Step, "durable">): number {
     const offset = this.#tail;
     this.#tail = writeFrame(this.#memory, offset, {
@@ -161,7 +161,7 @@ export class LogFile implements Disposable {
     this.#resizes++;
   }
 
-  /** From the page of the tail on, in which a sparse copy may have a hole. */
+  /** Allocates from the page in which the file ends, because a sparse copy may have a hole there. */
   #allocate(size: number): void {
     const start = this.#size - this.#size % this.#storage.pageSize;
     this.#file.allocate(start, size - start);
@@ -172,13 +172,16 @@ export class LogFile implements Disposable {
       this.#allocate(size);
     } catch (cause) {
       if (!isDiskFull(cause)) throw cause;
-      throw new StorageFullError(`No space left for the log ${this.path}: make room, then retry`, {
-        cause,
-      });
+      throw new StorageFullError(
+        `No space left for the log ${this.path}: free some space, then try again`,
+        {
+          cause,
+        },
+      );
     }
   }
 
-  /** Puts on the disk, on another thread, what stands now; returns how far that is. */
+  /** Syncs the present content on another thread; returns how far the log is durable then. */
   async sync(): Promise<number> {
     const tail = this.#tail;
     await this.#file.syncDataAsync();
@@ -186,15 +189,15 @@ export class LogFile implements Disposable {
     return tail;
   }
 
-  /** The same at once. */
+  /** Syncs the present content on this thread. */
   syncNow(): void {
     this.#file.syncData();
     this.#durable = this.#tail;
   }
 
   /**
-   * After a sync: marks the log as durable to its end, and gives back the memory and the space behind
-   * it. `settle` puts that on the disk.
+   * Stores the log mark after a sync, unmaps the file, and truncates it to the tail. `syncClosed` makes
+   * that durable.
    */
   markClosed(): void {
     assert(this.#durable === this.#tail, "A log is synced before it is closed");
@@ -207,13 +210,13 @@ export class LogFile implements Disposable {
     this.#storage.reach("db.close.truncate.after");
   }
 
-  /** Puts on the disk what `finish` did. One that fails must not be tried again. */
+  /** Makes durable what `markClosed` did. If it fails, it must not be tried again. */
   syncClosed(): void {
     this.#file.sync();
     this.#storage.reach("db.close.sync.after");
   }
 
-  /** Lets go of memory and file without a word to the disk. */
+  /** Releases the mapping and the file without a sync. */
   close(): void {
     this.#mapping.release();
     this.#file.close();

@@ -1,11 +1,11 @@
 /**
- * Reading a log from front to back, and telling a torn tail from damage.
+ * Reads a log from front to back, and tells a torn tail from damage.
  *
- * A step is one frame, or several of which all but the last say that more follow; it counts as a whole
- * or not at all. The log ends before the first step that is not whole. What stands behind that is
- * either a torn tail (stores that were on their way to the disk when the power went) or damage: it is
- * damage exactly if somebody knew the place to be on the disk. Each frame says how far that was known
- * when it was written.
+ * A step is one frame, or several of which all but the last say that more follow. A step counts as a
+ * whole or not at all. The log ends before the first step that is not whole. The bytes behind that are
+ * either a torn tail, which was on its way to the disk when the power failed, or damage. They are damage
+ * if and only if the place is below a known durable length. Each frame carries the durable length that
+ * was known when it was written.
  */
 
 import { FrameCursor } from "../format/frame.ts";
@@ -19,21 +19,21 @@ import {
 export interface LogScan {
   /** End of the last whole step. */
   readonly tail: number;
-  /** End of the last byte after the tail that is not zero; `tail` where there is none. */
+  /** End of the last byte after the tail that is not zero; `tail` if all are zero. */
   readonly tornEnd: number;
-  /** The first frame that should be whole and is not. */
+  /** Offset of the first frame that should be valid and is not, and the durable length that says so. */
   readonly damage: { readonly offset: number; readonly durable: number } | null;
 }
 
 export interface ScanOptions {
   readonly seed: number;
-  /** Where the first frame begins. */
+  /** Offset of the first frame. */
   readonly from: number;
-  /** The log is known from elsewhere to be on the disk up to here. */
+  /** Durable length of the log that is known from elsewhere. */
   readonly durable: number;
 }
 
-/** Calls `visit` for the frames of whole steps, in order; `bytes` end where the file ends. */
+/** Calls `visit` for the frames of whole steps, in order. `bytes` is the whole file. */
 export function scanLog(
   bytes: Uint8Array,
   options: ScanOptions,
@@ -61,7 +61,7 @@ export function scanLog(
   return { tail, tornEnd: rest.end, damage };
 }
 
-/** End of the step that begins at `offset`; or minus the offset of its first frame that is not whole. */
+/** End of the step that begins at `offset`; or minus the offset of its first frame that is not valid. */
 function endOfStep(cursor: FrameCursor, offset: number, limit: number): number {
   for (let next = offset;;) {
     if (!cursor.at(next, limit)) return -next;
@@ -70,7 +70,7 @@ function endOfStep(cursor: FrameCursor, offset: number, limit: number): number {
   }
 }
 
-/** What stands behind the tail: its last byte that is not zero, and the furthest claim of a frame. */
+/** Searches the bytes behind the tail: for the last that is not zero, and the greatest durable length. */
 function searchRest(
   bytes: Uint8Array,
   options: { readonly from: number; readonly seed: number },

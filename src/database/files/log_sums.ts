@@ -1,7 +1,6 @@
 /**
- * Checksums over whole stretches of the log. A stretch is closed when 64 KiB are full, and from then
- * on its bytes never change, so that a start can prove gigabytes of history whole without looking at
- * the frames in them.
+ * Checksums over stretches of the log. A stretch is complete when it has 64 KiB, and its bytes never
+ * change from then on. So a start can verify gigabytes of history without decoding the frames.
  *
  * Invariants:
  *   1  stretches follow each other from the end of the head page on, and end between two steps
@@ -26,12 +25,12 @@ export class LogSums {
     this.#checksums = [...sums.checksums];
   }
 
-  /** End of the last closed stretch. */
+  /** End of the last complete stretch. */
   get end(): number {
     return this.#ends.at(-1) ?? HEAD_PAGE_BYTES;
   }
 
-  /** Closes a stretch when enough stands before `tail`, which lies between two steps. */
+  /** Completes a stretch if enough bytes precede `tail`, which must be between two steps. */
   advance(bytes: Uint8Array, tail: number): void {
     const start = this.end;
     if (tail - start < BLOCK_BYTES_MIN) return;
@@ -43,7 +42,7 @@ export class LogSums {
     return { ends: [...this.#ends], checksums: [...this.#checksums] };
   }
 
-  /** Start of the first stretch, from `from` on, whose bytes are not those that were closed; or −1. */
+  /** Start of the first stretch, from `from` on, whose bytes have changed; or −1. */
   firstDamage(bytes: Uint8Array, from: number): number {
     let start: number = HEAD_PAGE_BYTES;
     for (let index = 0; index < this.#ends.length; index++) {

@@ -1,11 +1,11 @@
 /**
- * The file of the map: a head page with two headers, and room for two snapshots. A snapshot is
- * written where the newest one is not, then its header is stored over the older header, so that at
- * every moment one whole snapshot stands.
+ * The file of the map: a head page with two headers, and space for two snapshots. A new snapshot is
+ * written beside the newest one. Then its header replaces the older header, so one whole snapshot exists
+ * at every moment.
  *
  * Invariants:
  *   1  the region of the newest header is never written to
- *   2  a header is stored only after its region is on the disk
+ *   2  a header is stored only after its region is durable
  */
 
 import { assert } from "../../base/assert.ts";
@@ -19,7 +19,7 @@ import {
   roundUp,
 } from "../format/layout.ts";
 
-/** Where a region may be written: from `offset`, and not past `limit` (Infinity at the file's end). */
+/** Where a region may be written: from `offset` up to `limit` (Infinity at the end of the file). */
 export interface Place {
   readonly offset: number;
   readonly limit: number;
@@ -34,12 +34,12 @@ export class MapFile implements Disposable {
   #view: DataView<ArrayBufferLike> = new DataView(new ArrayBuffer(0));
   #size = 0;
   #header: MapHeader | null;
-  /** Where the newest header stands; the next one goes to the other place. */
+  /** Offset of the newest header; the next one goes to the other copy. */
   #headerOffset: number;
   #resizes = 0;
 
   /**
-   * The file as it is. `current` is the newest header and its place; null for a file that has none yet.
+   * Maps the file as it is. `current` is the newest header and its offset, or null without a header.
    * Nothing may be stored before `allocateWhole`.
    */
   constructor(
@@ -58,23 +58,23 @@ export class MapFile implements Disposable {
     this.#map(file.status().size);
   }
 
-  /** An empty map in an empty file. */
+  /** Makes an empty map in an empty file. */
   static create(storage: Storage, file: StoredFile, identity: Identity): MapFile {
     file.allocate(0, HEAD_PAGE_BYTES);
     return new MapFile(storage, file, { identity, current: null });
   }
 
   /**
-   * Gives every byte its place on the disk, so that no store can fail for want of space: a sparse copy
-   * has holes where the zeros were. What `stat` counts cannot tell, for it counts blocks of the file
-   * system's own too; where all is there this changes nothing. Throws `OsError` where there is no space.
+   * Allocates every byte on disk, so that no store can fail for want of space. A sparse copy has holes
+   * in place of zeros. `stat` cannot show that, because it also counts blocks of the file system itself.
+   * Without holes nothing changes. Throws `OsError` if there is no space.
    */
   allocateWhole(): void {
     const size = Math.max(this.#size, HEAD_PAGE_BYTES);
     try {
       this.#file.allocate(0, size);
     } catch (error) {
-      // Some file systems ask for room for the whole range before they see that all of it is there.
+      // Some file systems ask for space for the whole range before they find it allocated.
       if (!isDiskFull(error) || this.#file.status().allocatedBytes < size) throw error;
     }
     if (size > this.#size) this.#map(size);
@@ -93,17 +93,17 @@ export class MapFile implements Disposable {
     return this.#header;
   }
 
-  /** Bytes of the file. The view must not be kept: the next growth cuts it off. */
+  /** Bytes of the file. The view must not be kept: the next growth unmaps it. */
   get bytes(): Uint8Array {
     return this.#bytes;
   }
 
-  /** The same bytes, for numbers. */
+  /** The same bytes as a view for numbers. */
   get view(): DataView<ArrayBufferLike> {
     return this.#view;
   }
 
-  /** Where a region of about `estimate` bytes can go: before the newest one, or behind it. */
+  /** The place for a region of about `estimate` bytes: before the newest region, or behind it. */
   place(estimate: number): Place {
     const header = this.#header;
     if (header === null || header.regionBytes === 0) {
@@ -115,14 +115,14 @@ export class MapFile implements Disposable {
     return this.placeBehind();
   }
 
-  /** The place that has no limit. */
+  /** The place behind the newest region, without a limit. */
   placeBehind(): Place {
     const header = this.#header;
     const end = header === null ? HEAD_PAGE_BYTES : header.regionOffset + header.regionBytes;
     return { offset: roundUp(end, HEAD_PAGE_BYTES), limit: Infinity };
   }
 
-  /** Makes sure that the file reaches `end`. Throws `OsError` where there is no space. */
+  /** Grows the file so that it reaches `end`. Throws `OsError` if there is no space. */
   reserve(end: number): void {
     if (end <= this.#size) return;
     let size = grownSize(this.#size, end);
@@ -137,7 +137,7 @@ export class MapFile implements Disposable {
     this.#resizes++;
   }
 
-  /** The size changes with the mapping: where that fails, all is as it was, and may be tried again. */
+  /** Maps the file anew. If that fails, the old mapping and size stay, and it may be tried again. */
   #map(size: number): void {
     const length = roundUp(size, this.#storage.pageSize);
     const mapping = this.#file.map(length, "write");
@@ -148,19 +148,22 @@ export class MapFile implements Disposable {
     this.#view = new DataView(mapping.bytes.buffer, mapping.bytes.byteOffset, size);
   }
 
-  /** Puts everything that was stored on the disk, on another thread. */
+  /** Syncs everything that was stored, on another thread. */
   async sync(): Promise<void> {
     await this.#file.syncDataAsync();
   }
 
-  /** The same at once. */
+  /** Syncs everything that was stored, on this thread. */
   syncNow(): void {
     this.#file.syncData();
   }
 
-  /** Stores the header of a region that is on the disk; the caller syncs again. */
+  /** Stores the header of a durable region. The caller syncs again. */
   storeHeader(header: MapHeader): void {
-    assert(header.generation === (this.#header?.generation ?? 0) + 1, "Generations follow");
+    assert(
+      header.generation === (this.#header?.generation ?? 0) + 1,
+      "Generations follow each other",
+    );
     assert(header.identity === this.identity.value, "A header belongs to its database");
     const offset = this.#headerOffset === 0 ? HEADER_COPY_BYTES : 0;
     this.#bytes.set(encodeMapHeader(header), offset);
@@ -177,7 +180,7 @@ export class MapFile implements Disposable {
     this.close();
   }
 
-  /** Gives the memory back and leaves the file open. */
+  /** Releases the mapping and leaves the file open. */
   release(): void {
     this.#mapping?.release();
     this.#mapping = null;

@@ -1,7 +1,7 @@
 /**
- * Taking possession of the two files: locks first, then whatever has to happen before they are a
- * database: an exchange that a crash cut short is finished, files of the original are converted, empty
- * ones are filled. What cannot be understood is left exactly as it is.
+ * Opens the pair of files of a database: locks them, and then makes them a pair if they are not one. An
+ * exchange that a crash cut short is completed, files of the original are converted, and empty files are
+ * filled. Files of any other content are left untouched.
  */
 
 import { CorruptError, FailedError, NotFoundError, UsageError } from "../../base/errors.ts";
@@ -28,13 +28,13 @@ export interface OpenPair {
 }
 
 export interface PairOptions {
-  /** False: both missing is an error, and nothing is made. */
+  /** False: it is an error if both files are missing, and nothing is made. */
   readonly create: boolean;
 }
 
 /**
- * Locks both files and makes them a pair. Throws `DatabaseInUseError` where somebody has them,
- * `CorruptError` where they are no database and no files of the original, `OsError` where the system
+ * Locks both files and makes them a pair. Throws `DatabaseInUseError` if another process has them,
+ * `CorruptError` if they are neither a database nor files of the original, and `OsError` if the system
  * refuses.
  */
 export function openPair(
@@ -51,7 +51,7 @@ export function openPair(
   const renewed = relockPair(storage, paths, held);
   return releaseOnError(storage, renewed, () => {
     if (isPair(renewed)) return { map: renewed.map, log: renewed.log, kept };
-    throw new DatabaseInUseError(`Somebody else changed ${paths.map}: try again`);
+    throw new DatabaseInUseError(`Another process changed ${paths.map}: try again`);
   });
 }
 
@@ -59,10 +59,10 @@ function isMissing(storage: Storage, path: string): boolean {
   return storage.statusOrNull(path) === null;
 }
 
-/** What the first page of a file says. */
+/** What the first page of a file says about its content. */
 export type PageKind =
   | { readonly kind: "ours"; readonly identity: bigint }
-  /** Of our format, with no header that is whole. */
+  /** Of our format, without a valid header. */
   | { readonly kind: "damaged" }
   | { readonly kind: "other" };
 
@@ -74,7 +74,7 @@ export function pageKindOf(file: StoredFile, which: "map" | "log"): PageKind {
   if (looksLike(read, other)) {
     throw new UsageError(
       `${file.path} is the ${which === "map" ? "log" : "map"} of a database: ` +
-        "--db and --log stand the wrong way round",
+        "--db and --log are swapped",
     );
   }
   if (!looksLike(read, magic)) return { kind: "other" };
@@ -83,7 +83,8 @@ export function pageKindOf(file: StoredFile, which: "map" | "log"): PageKind {
   if (header) return { kind: "ours", identity: header.identity };
   if (version !== null && version > FORMAT_VERSION) {
     throw new FailedError(
-      `${file.path} has format ${version} and this countd knows ${FORMAT_VERSION}: use a newer one`,
+      `${file.path} has format ${version}, and this countd knows ${FORMAT_VERSION}: ` +
+        "use a newer countd",
     );
   }
   return { kind: "damaged" };
@@ -95,7 +96,7 @@ function isPair(pair: LockedPair): boolean {
   return map.kind === "ours" && log.kind === "ours" && map.identity === log.identity;
 }
 
-/** Makes the files a pair. Null where they were one; else the names of the originals that were kept. */
+/** Makes the files a pair. Null if they were one; else the names under which originals were kept. */
 function makePair(storage: Storage, paths: DatabasePaths, held: LockedPair): string[] | null {
   const map = pageKindOf(held.map, "map");
   const log = pageKindOf(held.log, "log");
@@ -112,7 +113,7 @@ function makePair(storage: Storage, paths: DatabasePaths, held: LockedPair): str
   throw notAPair(paths, { map, log }, held);
 }
 
-/** Makes up for the second rename of an exchange that a crash cut short; false where there is none. */
+/** Completes an exchange that a crash cut short; false if there is none. */
 export function completeInterrupted(
   storage: Storage,
   paths: DatabasePaths,
@@ -124,7 +125,7 @@ export function completeInterrupted(
   return !isPair && completeExchange(storage, paths, { map, log });
 }
 
-/** A crash came between the two renames of an exchange: the second one is made up for. */
+/** Does the second rename of an exchange, if a crash came between the two; false if there is none. */
 function completeExchange(
   storage: Storage,
   paths: DatabasePaths,
@@ -135,7 +136,7 @@ function completeExchange(
   return which !== null;
 }
 
-/** The half of a new pair that is finished and has not its name yet; null if there is none. */
+/** The file of a new pair that is finished and does not have its name yet; null if there is none. */
 function missingHalf(
   storage: Storage,
   paths: DatabasePaths,
@@ -154,8 +155,8 @@ function missingHalf(
 }
 
 /**
- * True for what a first start, or an exchange, leaves that was cut short, and the next start finishes:
- * files without content, or one half of a new pair beside its place. Null stands for a missing file.
+ * True for what a first start or an exchange leaves that was cut short, and the next start completes:
+ * files without content, or one file of a new pair under its hidden name. A missing file is null.
  */
 export function isUnfinished(
   storage: Storage,
@@ -170,13 +171,13 @@ export function isUnfinished(
     const isPair = map.kind === "ours" && log.kind === "ours" && map.identity === log.identity;
     return !isPair && missingHalf(storage, paths, { map, log }) !== null;
   } catch (error) {
-    // Map and log in each other's place, or of a newer format: nothing that a start would finish.
+    // Swapped files, or files of a newer format, are nothing that a start would complete.
     if (error instanceof UsageError || error instanceof FailedError) return false;
     throw error;
   }
 }
 
-/** Whoever gave the files their names may have been killed before he had made these durable. */
+/** Syncs the names: the process that renamed the files may have been killed before it did. */
 function syncNames(storage: Storage, paths: DatabasePaths): void {
   const isOneDirectory = directoryOf(paths.map) === directoryOf(paths.log);
   syncOrMarkFailed(storage, paths.map, () => {
@@ -185,12 +186,12 @@ function syncNames(storage: Storage, paths: DatabasePaths): void {
   });
 }
 
-/** Files of the original, or none at all, become a pair. */
+/** Converts files of the original, or empty ones, into a pair. */
 function convert(storage: Storage, paths: DatabasePaths, held: LockedPair): string[] {
-  const pairs = parse(held.map, parseOriginalMap);
+  const values = parse(held.map, parseOriginalMap);
   const entries = parse(held.log, parseOriginalLog);
   return publishPair(storage, paths, {
-    content: contentOfOriginal(pairs, entries),
+    content: contentOfOriginal(values, entries),
     keepAs: "orig",
   });
 }
@@ -244,5 +245,5 @@ function notAPair(
 }
 
 function stateOf(file: StoredFile): string {
-  return file.status().size === 0 ? "missing or empty" : "something else";
+  return file.status().size === 0 ? "missing or empty" : "of another format";
 }

@@ -1,9 +1,9 @@
 /**
- * Holding the two files: whoever has locked the first byte of both is the owner of the database. Those
- * who only look share the lock of that byte, and an owner comes when they are through.
+ * The locks of the two files. The process that has locked the first byte of both, exclusively, is the
+ * owner of the database. Checks share a lock on that byte, and keep an owner away until they end.
  *
- * Invariant: a name is unlinked only while the file that it leads to is held, and only where that file
- * was made for the lock.
+ * Invariant: a name is unlinked only while the file that it leads to is held, and only if that file was
+ * made for the lock.
  */
 
 import { FailedError, UsageError } from "../../base/errors.ts";
@@ -19,11 +19,11 @@ const LOCK_LENGTH = 1;
 export interface LockedPair {
   readonly map: StoredFile;
   readonly log: StoredFile;
-  /** Those of the two that did not exist before. */
+  /** The files that did not exist before. */
   readonly made: readonly StoredFile[];
 }
 
-/** Both files open and locked, the map first. Missing ones are made, empty. */
+/** Opens and locks both files, the map first. Missing files are made, empty. */
 export function lockPair(storage: Storage, paths: DatabasePaths): LockedPair {
   if (paths.map === paths.log) {
     throw new UsageError(`The database and its log are both ${paths.map}: name two files`);
@@ -47,12 +47,12 @@ export function lockPair(storage: Storage, paths: DatabasePaths): LockedPair {
   }
 }
 
-/** Throws `UsageError` for a file that has a name which the other one needs for itself. */
+/** Throws `UsageError` if a file has one of the names that the database needs for itself. */
 function refuseTaken(storage: Storage, file: StoredFile, names: readonly string[]): void {
   const taken = names.find((name) => leadsTo(storage, name, file.status()));
   if (taken === undefined) return;
   throw new UsageError(
-    `${taken} cannot be a file of this database, which uses that name itself: give another name`,
+    `${taken} is a name that the database uses itself: give its map and log other names`,
   );
 }
 
@@ -62,7 +62,7 @@ function lockFile(storage: Storage, path: string, made: StoredFile[]): StoredFil
     const file = storage.open(path, { access: "write", create: "missing" });
     try {
       const status = file.status();
-      if (status.kind !== "file") throw new FailedError(`Cannot open ${path}: it is no file`);
+      if (status.kind !== "file") throw new FailedError(`Cannot open ${path}: it is not a file`);
       if (!file.tryLockRange(LOCK_START, LOCK_LENGTH, "exclusive")) {
         throw inUse(file);
       }
@@ -83,18 +83,20 @@ function inUse(file: StoredFile): DatabaseInUseError {
   const isOwned = file.rangeIsHeld(LOCK_START, LOCK_LENGTH, "shared");
   return new DatabaseInUseError(
     isOwned
-      ? `Cannot open ${file.path}: another process has it open; stop that one first`
-      : `Cannot open ${file.path}: it is being checked; try again when that is through`,
+      ? `Cannot open ${file.path}: another process has it open; stop that process first`
+      : `Cannot open ${file.path}: it is being checked; try again when the check has ended`,
   );
 }
 
-/** Opens a file of a database to look at it, and keeps owners away until it is closed. */
+/** Opens a file of a database for reading, and keeps owners away until it is closed. */
 export function lockToRead(storage: Storage, path: string): StoredFile {
   while (true) {
     const file = storage.open(path, { access: "read" });
     try {
       if (!file.tryLockRange(LOCK_START, LOCK_LENGTH, "shared")) {
-        throw new DatabaseInUseError(`Cannot check ${path}: another process has it open`);
+        throw new DatabaseInUseError(
+          `Cannot check ${path}: another process has it open; stop that process first`,
+        );
       }
       // Between open and lock the name may have been given to another file.
       if (leadsTo(storage, path, file.status())) return file;
@@ -107,16 +109,16 @@ export function lockToRead(storage: Storage, path: string): StoredFile {
 }
 
 /**
- * The locks of the files that an exchange has put in the place of the held ones, which go. Somebody
- * else may come between and own the new files: then this throws `DatabaseInUseError`, and touches
- * nothing, for what stands under the names is his.
+ * Closes the held files and locks those that an exchange has put in their place. Another process may
+ * lock the new files first, and owns them then. In that case this throws `DatabaseInUseError` and
+ * changes nothing.
  */
 export function relockPair(storage: Storage, paths: DatabasePaths, held: LockedPair): LockedPair {
   closePair(held);
   return lockPair(storage, paths);
 }
 
-/** Runs a step on files that are held; a step that fails lets go of them. */
+/** Runs a step on files that are held. If the step throws, the files are released. */
 export function releaseOnError<Result>(
   storage: Storage,
   held: LockedPair,
@@ -131,7 +133,7 @@ export function releaseOnError<Result>(
   }
 }
 
-/** Files that were made for the lock alone go again, where their names still lead to them. */
+/** Removes the files that were made for the lock alone, if their names still lead to them. */
 export function unlinkMade(storage: Storage, held: Pick<LockedPair, "made">): void {
   for (const file of held.made) {
     if (leadsTo(storage, file.path, file.status())) storage.unlink(file.path);

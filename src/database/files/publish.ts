@@ -1,7 +1,7 @@
 /**
- * Putting a new pair of files, map and log, in the place of what stands there: both are finished and
- * on the disk beside their places first, then take them by two renames. A crash between the two leaves
- * one file of the new pair and the other one beside its place; the next open finishes the exchange.
+ * Puts a new pair of files, map and log, in the place of the old ones. Both are first written and synced
+ * under hidden names beside their places; then two renames exchange them. A crash between the renames
+ * leaves one new file in place and one under its hidden name; the next open completes the exchange.
  */
 
 import { directoryOf, isSameFile, type Storage } from "../../file/mod.ts";
@@ -16,29 +16,31 @@ import { MapFile } from "./map_file.ts";
 import { writeRegion } from "./snapshot.ts";
 import { ValueMap } from "../engine/value_map.ts";
 
-/** Where the two files of a database lie. */
+/** Paths of the two files of a database. */
 export interface DatabasePaths {
+  /** Path of the map. */
   readonly map: string;
+  /** Path of the log. */
   readonly log: string;
 }
 
 export interface PairContent {
-  /** The map, with all that the committed entries did. */
+  /** The map, with the effect of all committed entries. */
   readonly map: ValueMap;
   readonly entries: readonly Entry[];
-  /** So many of the entries are committed. */
+  /** Number of committed entries. */
   readonly committed: number;
 }
 
-/** The hidden name beside `path` under which a file is made that is to get this name. */
+/** The hidden name beside `path` under which its new file is written. */
 export function newPath(path: string): string {
   const name = path.slice(path.lastIndexOf("/") + 1);
   return `${path.slice(0, path.length - name.length)}.${name}.new`;
 }
 
 /**
- * Makes the pair and exchanges it. What has content is kept under its name with `keepAs` behind it.
- * Returns the names under which the old files are kept.
+ * Writes a new pair and exchanges it with the old one. Old files with content are kept, under their name
+ * with the suffix `keepAs`. Returns the names under which they are kept.
  */
 export function publishPair(
   storage: Storage,
@@ -64,18 +66,18 @@ export function publishPair(
   return kept;
 }
 
-/** A number that no other database has. */
+/** A random identity, which no other database has. */
 export function newIdentity(): Identity {
   return identityOf(crypto.getRandomValues(new BigUint64Array(1))[0] as bigint);
 }
 
-/** Gives a finished file its name. */
+/** Renames a finished file from its hidden name to its final one. */
 export function moveIntoPlace(storage: Storage, path: string): void {
   storage.rename(newPath(path), path);
   storage.syncDirectory(directoryOf(path));
 }
 
-/** Writes both files and makes them durable under the given names; one that fails leaves neither. */
+/** Writes both files and makes them durable under the given names. On an error neither is left. */
 export function writePair(
   storage: Storage,
   paths: DatabasePaths,
@@ -142,7 +144,7 @@ function runToEnd<Result>(generator: Generator<void, Result, void>): Result {
   }
 }
 
-/** A second name for a file with content, so that taking its place loses nothing. */
+/** Links a second name to a file with content, so that replacing it loses nothing. */
 function keepUnderSuffix(storage: Storage, path: string, suffix: string): string[] {
   const status = storage.statusOrNull(path);
   if (status === null || status.size === 0) return [];
@@ -156,13 +158,13 @@ function keepUnderSuffix(storage: Storage, path: string, suffix: string): string
   }
 }
 
-/** What the files of the original hold: the map as it stands, then every entry played over it. */
+/** The content of the original's files: the map as it is, with every entry applied to it. */
 export function contentOfOriginal(
-  pairs: Iterable<readonly [string, string]>,
+  values: Iterable<readonly [string, string]>,
   entries: readonly Entry[],
 ): PairContent {
   const map = new ValueMap();
-  for (const [key, value] of pairs) map.set(key, value);
+  for (const [key, value] of values) map.set(key, value);
   for (const entry of entries) applyEntry(map, entry);
   return { map, entries, committed: entries.length };
 }

@@ -1,8 +1,8 @@
-/** Files that a step has made go again where it fails: nobody would ever come back for them. */
+/** Removes files that a failed step has created, because nothing else would clean them up. */
 
 import type { Storage } from "../../file/mod.ts";
 
-/** Runs a step that makes these files. Where it throws they are removed, as far as they can be. */
+/** Runs a step that makes these files. If it throws, they are removed as far as possible. */
 export function removeOnError<Result>(
   storage: Storage,
   paths: readonly string[],
@@ -15,7 +15,7 @@ export function removeOnError<Result>(
       try {
         if (storage.statusOrNull(path) !== null) storage.unlink(path);
       } catch {
-        // What went wrong first is what has to be told.
+        // The first error is the one to report.
       }
     }
     throw error;

@@ -1,9 +1,9 @@
 /**
  * Snapshots of the map: written piece by piece while requests go on, and read back.
  *
- * A snapshot may show changes that were made after it began. That does no harm: every change since
- * then is in the log behind `replayFrom`, and playing it again ends in the same map. It is why the log
- * must be on the disk up to `logMin` before the header of the snapshot is stored.
+ * A snapshot may hold changes that were made after it began. That is harmless, because each of them is
+ * in the log behind `replayFrom`, and replaying it gives the same map. For that the log must be durable
+ * up to `logMin` before the header of the snapshot is stored.
  */
 
 import { CorruptError } from "../../base/errors.ts";
@@ -32,7 +32,7 @@ import {
 } from "../format/text.ts";
 import type { ValueMap } from "../engine/value_map.ts";
 
-/** What a snapshot holds, as it stands when the snapshot begins. */
+/** The content of a snapshot at its beginning. */
 export interface SnapshotContent {
   readonly map: ValueMap;
   readonly blocks: EntryBlocks;
@@ -45,17 +45,17 @@ export interface Region {
   readonly keys: number;
 }
 
-/** The place before the newest snapshot was too small after all. */
+/** The snapshot turned out larger than the place before the newest one. */
 class OverrunError extends Error {
   override readonly name = "OverrunError";
 }
 
-/** Share by which the map may outgrow the estimate while it is written. */
+/** Factor by which the map may grow while it is written. */
 const ESTIMATE_MARGIN = 1.25;
 
 /**
- * Writes a region, and stops after each chunk so that others get their turn. Throws `OsError` where
- * there is no space; the newest snapshot is whole in any case.
+ * Writes a region, and yields after each chunk so that requests get their turn. Throws `OsError` if
+ * there is no space; the newest snapshot stays valid.
  */
 export function* writeRegion(
   file: MapFile,
@@ -70,7 +70,7 @@ export function* writeRegion(
   return yield* writeAt(file, content, file.placeBehind());
 }
 
-/** From the last snapshot it is known how many bytes a unit of text takes. */
+/** Estimates the size of a region: from the text in the map, and at least the size of the last one. */
 function estimateBytes(file: MapFile, content: SnapshotContent): number {
   const lists = content.blocks.firsts.length * ENTRY_BLOCK_BYTES +
     content.sums.ends.length * LOG_SUM_BYTES;
@@ -87,7 +87,7 @@ function* writeAt(
   const generation = (file.header?.generation ?? 0) + 1;
   const writer = new ChunkWriter(file, place, chunkSeed(file.identity.seed, generation));
   let keys = 0;
-  // Keys that come while the snapshot is written stand behind `replayFrom` in the log.
+  // Keys that are added while the snapshot is written are in the log behind `replayFrom`.
   const keysAtStart = content.map.size;
   for (const [key, value] of content.map.entries()) {
     if (keys === keysAtStart) break;
@@ -170,7 +170,7 @@ class ChunkWriter {
     this.#count = 0;
   }
 
-  /** Whether `bytes` more, and the padding of the chunk after them, fit where nothing has to grow. */
+  /** True if `bytes` more, with the padding of the chunk, fit without growing the file. */
   #fits(bytes: number): boolean {
     const end = this.#at + bytes + CHUNK_ALIGNMENT_BYTES;
     return end <= this.#place.limit && end <= this.#file.bytes.length;
@@ -183,14 +183,14 @@ class ChunkWriter {
   }
 }
 
-/** What a snapshot gives back, one piece at a time. */
+/** Receives the content of a snapshot, one piece at a time. */
 export interface SnapshotReader {
   record(key: string, value: string): void;
   entryBlock(first: number, offset: number): void;
   logSum(end: number, checksum: number): void;
 }
 
-/** Reads the region of a header. Throws `CorruptError` at the first chunk that is not whole. */
+/** Reads the region of a header. Throws `CorruptError` at the first chunk that is not valid. */
 export function readRegion(
   bytes: Uint8Array,
   header: MapHeader,

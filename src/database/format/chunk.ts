@@ -1,6 +1,6 @@
 /**
- * Chunks: the pieces of a snapshot, each with its own checksum, so that damage costs one piece and a
- * long snapshot can be written and read with a breath between two of them.
+ * Chunks: the pieces of a snapshot. Each has its own checksum, so damage costs one piece only. Between
+ * two chunks the writer can yield to other requests.
  */
 
 import { crc32 } from "node:zlib";
@@ -17,13 +17,13 @@ export type ChunkKind = typeof chunkKinds[keyof typeof chunkKinds];
 
 export interface Chunk {
   readonly kind: ChunkKind;
-  /** Records, blocks or stretches in it. */
+  /** Number of records, blocks or stretches in it. */
   readonly count: number;
   readonly contentStart: number;
   readonly end: number;
 }
 
-/** Chunks of another database or another snapshot never fit. */
+/** The seed of the checksums: a chunk of another database or another snapshot never matches. */
 export function chunkSeed(identitySeed: number, generation: number): number {
   return (identitySeed ^ Math.imul(generation | 0, 0x27d4eb2f)) >>> 0;
 }
@@ -50,7 +50,7 @@ export function sealChunk(
   return end;
 }
 
-/** The chunk at `offset` if it is whole and ends at or before `limit`; else null. */
+/** The chunk at `offset` if it is valid and ends at or before `limit`; else null. */
 export function readChunk(
   bytes: Uint8Array,
   offset: number,

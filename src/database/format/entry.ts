@@ -1,35 +1,43 @@
-/** An entry of the log, as the original's: what to do (`SET`), with which key and value, in which term. */
+/** An entry of the log, with the members of the original: command (`SET`), key, value and term. */
 
 import { UsageError } from "../../base/errors.ts";
 import { ENTRY_BYTES_MAX } from "./layout.ts";
 import { requireText, textBytesMax } from "./text.ts";
 
-/** The one command that changes the map. Entries with others rest in the log and do nothing. */
+/** The one command that changes the map. Entries with another command stay in the log, without effect. */
 export const SET_COMMAND = "SET";
 
+/** An entry as the log holds it. */
 export interface Entry {
+  /** What the entry does when it is committed; only `SET` changes the map. */
   readonly command: string;
+  /** Key in the map. */
   readonly key: string;
+  /** Value that the key gets. */
   readonly value: string;
-  /** Signed 64 bits, exact. */
+  /** Term of the leader that made the entry: signed 64 bits, exact. */
   readonly term: bigint;
 }
 
-/** As callers may give it: a term that a number can hold exactly may be one. */
+/** An entry as a caller gives it. All text must be well-formed: no half of a surrogate pair. */
 export interface EntryInput {
+  /** What the entry does when it is committed; only `SET` changes the map. */
   readonly command: string;
+  /** Key in the map. */
   readonly key: string;
+  /** Value that the key gets. */
   readonly value: string;
+  /** Term of the leader: signed 64 bits. A number must be a safe integer. */
   readonly term: bigint | number;
 }
 
 const TERM_MIN = -(2n ** 63n);
 const TERM_MAX = 2n ** 63n - 1n;
 
-/** Throws `UsageError` for a term that is not a whole number of 64 bits. */
+/** Makes a term exact. Throws `UsageError` for a term that is not a whole number of 64 bits. */
 export function requireTerm(term: bigint | number): bigint {
   if (typeof term === "number" && !Number.isSafeInteger(term)) {
-    throw new UsageError(`Invalid term ${term}: give a bigint where a number is not exact`);
+    throw new UsageError(`Invalid term ${term}: give a bigint, because the number is not exact`);
   }
   const exact = BigInt(term);
   if (exact < TERM_MIN || exact > TERM_MAX) {
@@ -38,7 +46,7 @@ export function requireTerm(term: bigint | number): bigint {
   return exact;
 }
 
-/** Throws `UsageError` for what a log cannot hold. */
+/** Checks an entry. Throws `UsageError` if the log cannot hold it. */
 export function requireEntry(input: EntryInput): Entry {
   const { command, key, value } = input;
   requireText(command, "command");

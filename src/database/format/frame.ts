@@ -1,10 +1,10 @@
 /**
- * A frame: one fact of the log, over bytes alone. Three kinds of facts are there: an entry at an
- * index, a cut of the log to a length, and a commit up to a length.
+ * Frames: the units of the log, as functions over bytes. A frame is one of three kinds: an entry at an
+ * index, a truncation of the log to a length, or a commit up to a length.
  *
  * Invariants of a valid frame:
  *   1  its length is the head and its three texts, padded with zeros to eight bytes
- *   2  the checksum, seeded with the database and the offset, covers all after itself
+ *   2  the checksum, seeded with the database and the offset, covers all bytes after itself
  *   3  the length is stored last: a frame without it does not exist
  */
 
@@ -24,20 +24,20 @@ import { readText, readWhole, textBytes, textBytesMax, writeText, writeWhole } f
 
 export type FrameKind = typeof frameKinds[keyof typeof frameKinds];
 
-/** What a frame says besides its entry. */
+/** The fields of a frame besides its entry. */
 export interface Step {
   readonly kind: FrameKind;
-  /** Of an entry: its place in the log. Of a cut: the length that is left. Of a commit: the length now. */
+  /** Of an entry: its index. Of a truncation: the new length. Of a commit: the present length. */
   readonly index: number;
-  /** Entries that are committed once this frame counts. */
+  /** Number of committed entries once this frame counts. */
   readonly committed: number;
-  /** The log was known to be on the disk up to here when the frame was written. */
+  /** Durable length of the log at the time when the frame was written. */
   readonly durable: number;
   /** More frames of the same step follow. */
   readonly continues: boolean;
 }
 
-/** The same memory under the three views that frames are written through. */
+/** One memory under the three views through which frames are written. */
 export interface FrameMemory {
   readonly bytes: Uint8Array;
   readonly view: DataView;
@@ -53,21 +53,21 @@ export function frameMemory(bytes: Uint8Array): FrameMemory {
   };
 }
 
-/** Most bytes that a frame with this entry, or with none, can take. */
+/** Upper bound of the bytes that a frame with this entry, or without one, takes. */
 export function frameBytesMax(entry: Entry | null): number {
   if (entry === null) return FRAME_HEAD_BYTES;
   const text = textBytesMax(entry.command) + textBytesMax(entry.key) + textBytesMax(entry.value);
   return roundUp(FRAME_HEAD_BYTES + text, FRAME_ALIGNMENT_BYTES);
 }
 
-/** Bytes that a frame with this entry, or with none, takes. */
+/** Exact number of bytes that a frame with this entry, or without one, takes. */
 export function frameBytesOf(entry: Entry | null): number {
   if (entry === null) return FRAME_HEAD_BYTES;
   const text = textBytes(entry.command) + textBytes(entry.key) + textBytes(entry.value);
   return roundUp(FRAME_HEAD_BYTES + text, FRAME_ALIGNMENT_BYTES);
 }
 
-/** Writes a frame into zeroed memory with enough room; returns its end. */
+/** Writes a frame into zeroed memory with enough capacity; returns its end. */
 export function writeFrame(
   memory: FrameMemory,
   offset: number,
@@ -103,7 +103,7 @@ export function writeFrame(
   view.setUint32(offset + at.valueBytes.offset, valueBytes, true);
   const checked = bytes.subarray(offset + at.term.offset, end);
   view.setUint32(offset + at.checksum.offset, crc32(checked, seedAt(frame.seed, offset)), true);
-  // Nothing exists before its length. The atomic store keeps the order.
+  // A frame exists once its length is stored. The atomic store keeps the order.
   Atomics.store(words, offset / 4, end - offset);
   return end;
 }
@@ -122,7 +122,7 @@ export class FrameCursor {
     this.#seed = seed;
   }
 
-  /** Stands on the frame at `offset` if a valid one ends at or before `limit`; else false. */
+  /** Moves to the frame at `offset` if a valid one ends at or before `limit`; else returns false. */
   at(offset: number, limit: number): boolean {
     if (offset + FRAME_HEAD_BYTES > limit) return false;
     const view = this.#view;
@@ -172,7 +172,7 @@ export class FrameCursor {
     return this.#view.getBigInt64(this.offset + at.term.offset, true);
   }
 
-  /** The entry, for a frame of that kind. */
+  /** The entry of a frame of kind entry. */
   entry(): Entry {
     const view = this.#view;
     const command = this.offset + FRAME_HEAD_BYTES;

@@ -1,8 +1,9 @@
 /**
  * The headers of the two files, as pure functions over bytes.
  *
- * The log's is written once, twice over. The map's names the newest snapshot; its two copies
- * alternate, the newest valid one wins, and the next store goes to the older one.
+ * The header of the log is written once, in two equal copies. The header of the map names the newest
+ * snapshot. Its two copies alternate: the newest valid one counts, and the next store goes to the
+ * older one.
  */
 
 import { crc32 } from "node:zlib";
@@ -23,27 +24,28 @@ import { readWhole, writeWhole } from "./text.ts";
 
 export interface LogHeader {
   readonly identity: bigint;
-  /** Keys of the map with which the database was made. */
+  /** Number of keys in the map with which the database was made. */
   readonly baseKeys: number;
-  /** Entries with which it was made: what they did is in that map. */
+  /** Number of entries with which it was made; that map has their effect already. */
   readonly baseEntries: number;
 }
 
 export interface MapHeader {
   readonly identity: bigint;
-  /** Raised with every snapshot. */
+  /** Rises by one with every snapshot. */
   readonly generation: number;
   readonly regionOffset: number;
   /** 0 for the empty map. */
   readonly regionBytes: number;
-  /** Records in the region. */
+  /** Number of records in the region. */
   readonly keys: number;
-  /** Frames of the log from here on are not, or not all, in the snapshot. */
+  /** A start replays the log from here on. */
   readonly replayFrom: number;
-  /** The snapshot may show what the log says below this offset, so the log must reach it. */
+  /** The snapshot may hold what the log says below this offset, so the log must reach it. */
   readonly logMin: number;
-  /** Entries, and committed entries, at `replayFrom`. */
+  /** Number of entries in the log before `replayFrom`. */
   readonly entries: number;
+  /** Number of those that were committed there. */
   readonly committed: number;
 }
 
@@ -55,7 +57,7 @@ function start(magic: Uint8Array): { bytes: Uint8Array; view: DataView } {
   return { bytes, view };
 }
 
-/** Magic, version and checksum stand at the same places in both headers. */
+/** Magic, version and checksum have the same offsets in both headers. */
 function seal(bytes: Uint8Array, view: DataView, length: number): Uint8Array {
   view.setUint32(logHeaderLayout.checksum.offset, checksumOf(bytes, length), true);
   return bytes;
@@ -78,7 +80,7 @@ function hasMagic(bytes: Uint8Array, magic: Uint8Array): boolean {
   return bytes.length >= magic.length && magic.every((byte, index) => bytes[index] === byte);
 }
 
-/** True where either header copy begins with the magic: the file is, or was, of this format. */
+/** True if either header copy begins with the magic: the file is, or was, of this format. */
 export function looksLike(page: Uint8Array, magic: Uint8Array): boolean {
   return HEADER_OFFSETS.some((offset) => hasMagic(page.subarray(offset), magic));
 }
@@ -98,7 +100,7 @@ export function encodeLogHeader(header: LogHeader): Uint8Array {
   return seal(bytes, view, LOG_HEADER_BYTES);
 }
 
-/** From the head page; null where neither copy is valid. */
+/** Decodes the header in a head page; null if neither copy is valid. */
 export function decodeLogHeader(page: Uint8Array): LogHeader | null {
   for (const offset of HEADER_OFFSETS) {
     const copy = page.subarray(offset, offset + HEADER_COPY_BYTES);
@@ -128,7 +130,7 @@ export function encodeMapHeader(header: MapHeader): Uint8Array {
   return seal(bytes, view, MAP_HEADER_BYTES);
 }
 
-/** The valid copies of the head page with the offsets at which they stand, the newest first. */
+/** The valid header copies in a head page with their offsets, the newest first. */
 export function decodeMapHeaders(page: Uint8Array): { header: MapHeader; offset: number }[] {
   const at = mapHeaderLayout;
   const found: { header: MapHeader; offset: number }[] = [];
@@ -158,7 +160,7 @@ export function decodeMapHeaders(page: Uint8Array): { header: MapHeader; offset:
   return found.sort((left, right) => right.header.generation - left.header.generation);
 }
 
-/** Bytes of the mark at its place in the head page of the log. */
+/** Bytes of the log mark, which is stored in the head page of the log. */
 export function encodeLogMark(durable: number): Uint8Array {
   const bytes = new Uint8Array(16);
   const view = new DataView(bytes.buffer);
@@ -167,7 +169,7 @@ export function encodeLogMark(durable: number): Uint8Array {
   return bytes;
 }
 
-/** How far the log was durable when it was last marked; 0 where no valid mark stands. */
+/** The durable length in the log mark of a head page; 0 without a valid mark. */
 export function decodeLogMark(page: Uint8Array): number {
   const at = logMarkLayout;
   const bytes = page.subarray(at.durable.offset, at.reserved.offset + at.reserved.size);

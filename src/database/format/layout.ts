@@ -1,6 +1,6 @@
 /**
- * Where everything lies in the two files of a database (README.md of this room draws them). Offsets in
- * bytes, integers little-endian. Each offset is the sum of the fields before it.
+ * Offsets and sizes in the two files of a database (README.md of this wing draws them). Offsets are in
+ * bytes, integers are little-endian. Each offset is the sum of the sizes of the fields before it.
  */
 
 /** First page of either file. Frames of the log and regions of the map follow it. */
@@ -24,7 +24,7 @@ export const logHeaderLayout = {
 } as const;
 export const LOG_HEADER_BYTES = 40;
 
-/** Stored at a clean close (and after a cut): how far the log is known to be on the disk. */
+/** Stored at a clean close: the durable length of the log. */
 export const logMarkLayout = {
   durable: { offset: 1024, size: 8 },
   checksum: { offset: 1032, size: 4 },
@@ -49,7 +49,7 @@ export const frameLayout = {
 export const FRAME_HEAD_BYTES = 56;
 export const FRAME_ALIGNMENT_BYTES = 8;
 export const FRAME_MAGIC = 0xdb1e;
-/** Bit 0 of `flags`: more frames of the same step follow, and none of them counts alone. */
+/** Bit 0 of `flags`: more frames of the same step follow, and the step counts as a whole. */
 export const FRAME_CONTINUES = 1;
 
 export const frameKinds = { entry: 1, truncation: 2, commit: 3 } as const;
@@ -89,16 +89,16 @@ export const ENTRY_BLOCK_BYTES = 16;
 /** End and checksum of a stretch of the log. */
 export const LOG_SUM_BYTES = 16;
 
-/** A chunk is closed when it has reached this size (a large record makes a larger one). */
+/** A chunk is complete when it has this size. A large record makes a larger chunk. */
 export const CHUNK_BYTES_MIN = 256 * 1024;
-/** A block of entries, and a stretch with one checksum, are closed when they have reached this size. */
+/** A block of entries, and a stretch of log with one checksum, are complete when they have this size. */
 export const BLOCK_BYTES_MIN = 64 * 1024;
 
-/** First size of either file. */
+/** Size of either file when it first grows. */
 export const FILE_BYTES_MIN = 64 * 1024;
 /** Files grow by doubling up to this step, then by this step. */
 export const GROWTH_BYTES_MAX = 2 ** 30;
-/** Command, key and value of one entry together; what a JavaScript string can hold bounds it. */
+/** Most bytes of command, key and value of one entry together: the limit of a JavaScript string. */
 export const ENTRY_BYTES_MAX = 2 ** 29 - 4096;
 
 /** Which database a file belongs to, and the 32 bits of it that checksums are seeded with. */
@@ -111,7 +111,7 @@ export function identityOf(value: bigint): Identity {
   return { value, seed: Number((value ^ (value >> 32n)) & 0xffff_ffffn) };
 }
 
-/** The seed of a checksum at `offset`: bytes that were copied to another place or file never fit. */
+/** The seed of a checksum at `offset`: bytes that were copied to another place or file never match. */
 export function seedAt(seed: number, offset: number): number {
   const low = Math.imul((offset / 8) | 0, 0x9e3779b1);
   const high = Math.imul((offset / 2 ** 35) | 0, 0x85ebca6b);

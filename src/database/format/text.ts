@@ -1,6 +1,6 @@
 /**
- * Text to bytes and back, exactly: what is not well-formed is refused, never replaced, and a byte
- * order mark is a character like any other.
+ * Converts text to bytes and back, exactly. Text that is not well-formed is refused, never replaced,
+ * and a byte order mark is an ordinary character.
  */
 
 import { UsageError } from "../../base/errors.ts";
@@ -11,7 +11,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** Below this length a loop over ASCII is faster than a call into the runtime. */
 const SHORT_LENGTH = 64;
 
-/** Writes UTF-8 at `offset`, where three bytes for each unit of `text` fit; returns the end. */
+/** Writes UTF-8 at `offset`, with capacity for three bytes for each unit of `text`; returns the end. */
 export function writeText(bytes: Uint8Array, offset: number, text: string): number {
   const length = text.length;
   if (length <= SHORT_LENGTH) {
@@ -26,12 +26,12 @@ export function writeText(bytes: Uint8Array, offset: number, text: string): numb
   return offset + encoder.encodeInto(text, bytes.subarray(offset)).written;
 }
 
-/** Reads UTF-8. Throws `TypeError` where it is none. */
+/** Reads UTF-8. Throws `TypeError` if the bytes are not UTF-8. */
 export function readText(bytes: Uint8Array, start: number, end: number): string {
   return start === end ? "" : decoder.decode(bytes.subarray(start, end));
 }
 
-/** The text of UTF-8, or null where the bytes are none. */
+/** The text of the bytes, or null if they are not UTF-8. */
 export function textOrNull(bytes: Uint8Array): string | null {
   try {
     return decoder.decode(bytes);
@@ -40,36 +40,36 @@ export function textOrNull(bytes: Uint8Array): string | null {
   }
 }
 
-/** Most bytes that the text can take. */
+/** Upper bound of the bytes that the text takes. */
 export function textBytesMax(text: string): number {
   return text.length * 3;
 }
 
-/** Throws `UsageError` for text with half a surrogate pair, which UTF-8 cannot hold. */
+/** Checks text. Throws `UsageError` if it has half a surrogate pair, which UTF-8 cannot hold. */
 export function requireText(text: string, what: string): void {
   if (!text.isWellFormed()) {
     throw new UsageError(`Invalid ${what}: it holds half a surrogate pair, which is not text`);
   }
 }
 
-/** A whole number up to 2^53 as two 32-bit halves, so that no bigint is made on hot paths. */
+/** Writes a whole number up to 2^53 as two 32-bit halves, so that hot paths make no bigint. */
 export function writeWhole(view: DataView, offset: number, value: number): void {
   view.setUint32(offset, value >>> 0, true);
   view.setUint32(offset + 4, Math.floor(value / 2 ** 32), true);
 }
 
-/** The reverse. Values past 2^53 come back inexact, and beyond any bound that callers check. */
+/** Reads such a number. A value above 2^53 is inexact, and fails the bounds that callers check. */
 export function readWhole(view: DataView, offset: number): number {
   return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 2 ** 32;
 }
 
-/** Bytes that the text takes. */
+/** Exact number of bytes that the text takes. */
 export function textBytes(text: string): number {
   let bytes = text.length;
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
     if (code <= 0x7f) continue;
-    // Each half of a surrogate pair stands for two of the four bytes.
+    // Each half of a surrogate pair is counted as two of the four bytes.
     bytes += code > 0x7ff && (code < 0xd800 || code > 0xdfff) ? 2 : 1;
   }
   return bytes;
