@@ -1,7 +1,7 @@
 /**
- * Every broken rule of a database. Looks only, and changes nothing; the numbers are those of README.md.
- * The files must not be in use: a live map is being written to. They are kept from being used
- * meanwhile, for a start cuts the log, and a mapped byte behind its new end would end the process.
+ * Finds every broken rule of a database. It only reads; the numbers of the rules are those of README.md.
+ * The files must not be in use, because a live map is being written to. They are locked during the check:
+ * a start truncates the log, and reading a mapped byte behind its new end would kill the process.
  */
 
 import { CorruptError, NotFoundError } from "../../base/errors.ts";
@@ -24,19 +24,25 @@ import type { DatabasePaths } from "../files/publish.ts";
 import { firstBadFrame, loadSnapshot } from "../engine/recovery.ts";
 import { ValueMap } from "../engine/value_map.ts";
 
-/** The rule that a process which was killed breaks, and the next one mends: nothing is lost. */
+/** Number of the rule that a killed process breaks and the next start repairs, without any loss. */
 export const UNFINISHED_RULE = 11;
 
-/** A broken rule: which (README.md numbers them), where, and in words. */
+/** A broken rule of a database. */
 export interface Violation {
+  /** Number of the rule in README.md of the database, from 1. */
   readonly invariant: number;
+  /** Path of the file. */
   readonly path: string;
+  /** Offset in the file, in bytes; 0 if the rule concerns the whole file. */
   readonly offset: number;
+  /** What is wrong, in one sentence. */
   readonly message: string;
 }
 
 /**
- * Throws `NotFoundError` where neither file is there, `DatabaseInUseError` where somebody has them open.
+ * Checks the files of a database, and returns every broken rule; none means that all is well. Changes
+ * nothing. Throws `NotFoundError` if both files are missing, `DatabaseInUseError` if another process has
+ * them open, `UsageError` if they are swapped, and `OsError` if the system refuses.
  */
 export function check(storage: Storage, paths: DatabasePaths): Violation[] {
   const missing = [paths.map, paths.log].filter((path) => storage.statusOrNull(path) === null);
@@ -45,11 +51,11 @@ export function check(storage: Storage, paths: DatabasePaths): Violation[] {
   using map = isMissing(paths.map) ? null : lockToRead(storage, paths.map);
   using log = isMissing(paths.log) ? null : lockToRead(storage, paths.log);
   if (isUnfinished(storage, paths, { map, log }) && !isMarkedFailed(storage, paths.map)) {
-    const message = "A start or repair was cut short; the next start of countd db finishes it";
+    const message = "A start or repair was cut short; the next start of countd db completes it";
     return [violation(UNFINISHED_RULE, paths.map, 0, message)];
   }
   if (map !== null && log !== null) return new Checker(storage, paths, { map, log }).run();
-  return [violation(3, missing[0] as string, 0, "The file is missing and the other one is there")];
+  return [violation(3, missing[0] as string, 0, "The file is missing, and the other one exists")];
 }
 
 function violation(invariant: number, path: string, offset: number, message: string): Violation {
@@ -79,14 +85,14 @@ class Checker {
     }
     const headers = decodeMapHeaders(this.#page(this.#files.map));
     const newest = headers[0]?.header;
-    if (newest === undefined) this.#add(1, map, 0, "Neither copy of the header is whole");
+    if (newest === undefined) this.#add(1, map, 0, "Neither copy of the header is valid");
     const [first, second] = headers;
     if (first && second && overlap(first.header, second.header)) {
       this.#add(4, map, second.header.regionOffset, "The regions of two snapshots overlap");
     }
     const page = this.#page(this.#files.log);
     const logHeader = decodeLogHeader(page);
-    if (logHeader === null) this.#add(2, log, 0, "Neither copy of the header is whole");
+    if (logHeader === null) this.#add(2, log, 0, "Neither copy of the header is valid");
     if (newest === undefined || logHeader === null) return this.#found;
     if (newest.identity !== logHeader.identity) {
       this.#add(3, log, 0, "The log belongs to another database");
@@ -94,8 +100,9 @@ class Checker {
     }
     const known = Math.max(newest.logMin, decodeLogMark(page));
     const size = this.#files.log.status().size;
-    if (size < known) this.#add(5, log, size, `The log ends before byte ${known}`);
-    else this.#checkContent(newest, logHeader, known);
+    if (size < known) {
+      this.#add(5, log, size, `The log ends before its durable length, byte ${known}`);
+    } else this.#checkContent(newest, logHeader, known);
     return this.#found;
   }
 
@@ -121,7 +128,7 @@ class Checker {
       committed: 0,
     };
     const replay = new JournalReplay(bytes, { seed, path: this.#paths.log }, empty);
-    const folded = new ValueMap();
+    const replayed = new ValueMap();
     let applied = 0;
     let isAtSnapshot = false;
     const atSnapshot = () => {
@@ -133,8 +140,8 @@ class Checker {
       const scan = scanLog(bytes, { seed, from: HEAD_PAGE_BYTES, durable: known }, (frame) => {
         if (frame.offset >= header.replayFrom) atSnapshot();
         replay.take(frame, (entry) => {
-          // What the database was made with is in the map that it was made with.
-          if (applied++ >= logHeader.baseEntries) applyEntry(folded, entry);
+          // The first entries are in the map with which the database was made.
+          if (applied++ >= logHeader.baseEntries) applyEntry(replayed, entry);
           if (snapshot !== null && frame.offset >= header.replayFrom) {
             applyEntry(snapshot.map, entry);
           }
@@ -143,8 +150,13 @@ class Checker {
       atSnapshot();
       if (scan.damage !== null) {
         const { offset, durable } = scan.damage;
-        this.#add(5, this.#paths.log, offset, `A frame is broken below byte ${durable}`);
-      } else if (snapshot !== null) this.#checkMap(snapshot.map, folded, logHeader);
+        this.#add(
+          5,
+          this.#paths.log,
+          offset,
+          `A frame below the durable length, byte ${durable}, is not valid`,
+        );
+      } else if (snapshot !== null) this.#checkMap(snapshot.map, replayed, logHeader);
     } catch (error) {
       if (!(error instanceof CorruptError)) throw error;
       this.#add(6, error.where.path, error.where.offset, error.message);
@@ -170,10 +182,15 @@ class Checker {
     const stretch = sums.firstDamage(bytes, 0);
     if (stretch < 0) return;
     const offset = firstBadFrame(bytes, stretch, seed);
-    this.#add(7, this.#paths.log, offset, `The stretch from byte ${stretch} has other bytes`);
+    this.#add(
+      7,
+      this.#paths.log,
+      offset,
+      `The bytes of the stretch from byte ${stretch} have changed`,
+    );
   }
 
-  /** `replay` stands where the snapshot began. */
+  /** Compares the snapshot with `replay`, which is at the place where the snapshot began. */
   #checkIndex(
     bytes: Uint8Array,
     replay: JournalReplay,
@@ -201,13 +218,18 @@ class Checker {
     });
   }
 
-  #checkMap(map: ValueMap, folded: ValueMap, logHeader: LogHeader): void {
-    for (const [key, value] of folded.entries()) {
+  #checkMap(map: ValueMap, replayed: ValueMap, logHeader: LogHeader): void {
+    for (const [key, value] of replayed.entries()) {
       if (map.get(key) === value) continue;
-      this.#add(9, this.#paths.map, 0, `Key ${JSON.stringify(key)} has not its last value`);
+      this.#add(9, this.#paths.map, 0, `Key ${JSON.stringify(key)} does not have its last value`);
     }
-    if (logHeader.baseKeys === 0 && map.size !== folded.size) {
-      this.#add(9, this.#paths.map, 0, `${map.size} keys where the log makes ${folded.size}`);
+    if (logHeader.baseKeys === 0 && map.size !== replayed.size) {
+      this.#add(
+        9,
+        this.#paths.map,
+        0,
+        `The map has ${map.size} keys, and the log makes ${replayed.size}`,
+      );
     }
   }
 }

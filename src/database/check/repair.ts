@@ -1,7 +1,6 @@
 /**
- * `countd db repair`: makes a whole database out of a damaged one, or out of files of the original
- * that cannot be opened. Works on a copy unless it is told to take the place; the damaged files are
- * kept in any case.
+ * `countd db repair`: makes a valid database out of a damaged one, or out of files of the original that
+ * cannot be opened. The result is a copy, or replaces the damaged files, which are kept in any case.
  */
 
 import { CorruptError, FailedError, NotFoundError } from "../../base/errors.ts";
@@ -38,20 +37,25 @@ import { type Damage, salvageLog, salvageSnapshot } from "./salvage.ts";
 import { textOrNull } from "../format/text.ts";
 import { ValueMap } from "../engine/value_map.ts";
 
+/** Options of `repairDatabase`. */
 export interface RepairOptions {
-  /** A directory for the repaired pair; null puts it in the place of the damaged one. */
+  /** Directory for the repaired pair; null puts it in the place of the damaged one. */
   readonly out: string | null;
 }
 
+/** The result of a repair. */
 export interface RepairReport {
+  /** Number of keys in the repaired map. */
   readonly keys: number;
+  /** Number of entries in the repaired log. */
   readonly entries: number;
-  /** Entries whose numbers are known and whose content is not. */
+  /** Number of entries that are known to be missing. */
   readonly entriesLost: number;
+  /** The parts of the files that could not be read. */
   readonly damages: readonly Damage[];
-  /** What else was not as it should be, in sentences. */
+  /** What else was wrong, one sentence each. */
   readonly remarks: readonly string[];
-  /** Where the repaired pair lies. */
+  /** Paths of the repaired pair. */
   readonly written: DatabasePaths;
   /** Names under which the damaged files are kept; empty for a copy. */
   readonly kept: readonly string[];
@@ -65,8 +69,12 @@ interface Salvaged {
 }
 
 /**
- * Throws `NotFoundError` where there are no files, `CorruptError` where nothing can be made of them,
- * `DatabaseInUseError` where somebody has them open.
+ * Repairs a database as far as its bytes allow. With `out` the repaired pair goes into that directory;
+ * with null it replaces the damaged pair, which is kept as NAME.damaged, and clears the failed mark.
+ *
+ * Throws `NotFoundError` if both files are missing, `CorruptError` if nothing can be repaired,
+ * `DatabaseInUseError` if another process has the files open, `FailedError` if `out` has files of these
+ * names, `UsageError` if map and log are swapped, and `OsError` if the system refuses.
  */
 export function repairDatabase(
   storage: Storage,
@@ -79,22 +87,22 @@ export function repairDatabase(
   try {
     const salvaged = salvage(storage, paths, held);
     const { content, ...told } = salvaged;
-    const figures = { keys: content.map.size, entries: content.entries.length, ...told };
+    const report = { keys: content.map.size, entries: content.entries.length, ...told };
     if (options.out === null) {
       const kept = publishPair(storage, paths, { content, keepAs: "damaged" });
       clearFailedMark(storage, paths.map);
-      return { ...figures, written: paths, kept };
+      return { ...report, written: paths, kept };
     }
     const written = copyPaths(storage, paths, options.out);
     writePair(storage, written, { content, identity: newIdentity() });
-    return { ...figures, written, kept: [] };
+    return { ...report, written, kept: [] };
   } finally {
     unlinkMade(storage, held);
     closePair(held);
   }
 }
 
-/** Both files locked, after an exchange that a crash cut short has been finished. */
+/** Locks both files, and completes an exchange that a crash cut short. */
 function lockWhole(storage: Storage, paths: DatabasePaths): LockedPair {
   const held = lockPair(storage, paths);
   if (!releaseOnError(storage, held, () => completeInterrupted(storage, paths, held))) return held;
@@ -130,8 +138,8 @@ function salvage(
   const identity = logHeader?.identity ?? headers[0]?.identity;
   if (identity === undefined) {
     throw new CorruptError(
-      `Nothing can be repaired: no header of ${paths.map} and ${paths.log} is whole, and without ` +
-        "one no checksum can be proven",
+      `Nothing can be repaired: no header of ${paths.map} and ${paths.log} is valid, and without ` +
+        "one no checksum can be verified",
       { path: paths.log, offset: 0 },
     );
   }
@@ -141,7 +149,7 @@ function salvage(
   const [header] = headers;
   const fits = header?.identity === identity;
   if (header !== undefined && !fits) {
-    remarks.push(`${paths.map} belongs to another database and was left out`);
+    remarks.push(`${paths.map} belongs to another database and was ignored`);
   }
   const { seed } = identityOf(identity);
   const values = new ValueMap();
@@ -149,7 +157,7 @@ function salvage(
   const damages = header !== undefined && fits
     ? salvageSnapshot({ path: paths.map, bytes: map.bytes, seed }, header, snapshot)
     : [];
-  // In the order of time: the log before the snapshot, the snapshot, the log behind it.
+  // In order of time: the log before the snapshot, the snapshot, the log behind it.
   const replayFrom = header !== undefined && fits ? header.replayFrom : Infinity;
   const later: Entry[] = [];
   const found = salvageLog({ path: paths.log, bytes: log.bytes, seed }, (entry, offset) => {
@@ -159,7 +167,7 @@ function salvage(
   for (const [key, value] of snapshot.entries()) values.set(key, value);
   for (const entry of later) applyEntry(values, entry);
   if ((header === undefined || !fits) && (logHeader?.baseKeys ?? 1) > 0) {
-    remarks.push("Keys with which the database was made, and which were never set, are lost");
+    remarks.push("Keys with which the database was made, and which were not set later, are lost");
   }
   if (found.tornBytes > 0) remarks.push(`${found.tornBytes} bytes of an unfinished entry were cut`);
   return {
@@ -181,7 +189,7 @@ function countKnown(entries: readonly (Entry | undefined)[]): number {
   return count;
 }
 
-/** The first JSON value of each file; what the original left behind it is the end of an older one. */
+/** Takes the first JSON value of each file. Behind it the original left the end of an older value. */
 function salvageOriginal(paths: DatabasePaths, map: Uint8Array, log: Uint8Array): Salvaged {
   const remarks: string[] = [];
   const damages: Damage[] = [];
@@ -196,7 +204,7 @@ function salvageOriginal(paths: DatabasePaths, map: Uint8Array, log: Uint8Array)
       if (!(error instanceof ShapeError)) throw error;
       const end = endOfFirstJson(bytes);
       if (end === null) throw unreadable(path, error);
-      remarks.push(`${path}: the first JSON value was taken, the bytes behind it were left out`);
+      remarks.push(`${path}: the first JSON value was taken, the bytes behind it were ignored`);
       damages.push({ path, from: end, to: bytes.length });
       try {
         return parser(bytes.subarray(0, end));
@@ -205,12 +213,12 @@ function salvageOriginal(paths: DatabasePaths, map: Uint8Array, log: Uint8Array)
       }
     }
   };
-  const pairs = first(paths.map, map, parseOriginalMap);
+  const values = first(paths.map, map, parseOriginalMap);
   const entries = first(paths.log, log, parseOriginalLog);
-  return { content: contentOfOriginal(pairs, entries), entriesLost: 0, damages, remarks };
+  return { content: contentOfOriginal(values, entries), entriesLost: 0, damages, remarks };
 }
 
-/** Bytes up to the end of the first JSON value; what follows need not be text. */
+/** Number of bytes up to the end of the first JSON value; the bytes behind it need not be text. */
 function endOfFirstJson(bytes: Uint8Array): number | null {
   const text = textOrNull(bytes) ?? new TextDecoder().decode(bytes);
   const end = endOfFirstValue(text);
@@ -224,7 +232,7 @@ function unreadable(path: string, cause: ShapeError): CorruptError {
   }, { cause });
 }
 
-/** The whole file as bytes; an empty file is no mapping. */
+/** Maps the whole file. An empty file, which cannot be mapped, gives no bytes. */
 function mapWhole(storage: Storage, file: StoredFile): Disposable & { bytes: Uint8Array } {
   const { size } = file.status();
   if (size === 0) return { bytes: new Uint8Array(0), [Symbol.dispose]: () => {} };

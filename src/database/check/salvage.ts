@@ -1,6 +1,6 @@
 /**
- * Reading what can be read: every valid frame and every valid chunk, also behind damage. Used by repair
- * alone; a start never passes over damage.
+ * Reads what can be read: every valid frame and every valid chunk, also behind damage. Only repair uses
+ * it; a start never skips damage.
  */
 
 import type { Entry } from "../format/entry.ts";
@@ -18,10 +18,13 @@ import {
 import { readText } from "../format/text.ts";
 import type { ValueMap } from "../engine/value_map.ts";
 
-/** A stretch of a file in which nothing could be read. */
+/** A part of a file that could not be read. */
 export interface Damage {
+  /** Path of the file. */
   readonly path: string;
+  /** Offset of its first byte. */
   readonly from: number;
+  /** Offset behind its last byte. */
   readonly to: number;
 }
 
@@ -40,7 +43,7 @@ export interface LogSource {
   readonly seed: number;
 }
 
-/** Follows every valid frame, and hands what becomes committed to `apply` with the frame's offset. */
+/** Replays every valid frame. Each committed entry goes to `apply`, with the offset of its frame. */
 export function salvageLog(
   source: LogSource,
   apply: (entry: Entry, offset: number) => void,
@@ -58,7 +61,7 @@ export function salvageLog(
       offset = next;
       continue;
     }
-    // An index below the length means that a cut was lost, one above it that entries were.
+    // An index below the length means that a truncation was lost, one above it that entries were.
     entries.length = cursor.index;
     if (cursor.kind === frameKinds.entry) entries.push(cursor.entry());
     committed = Math.min(committed, entries.length);
@@ -71,7 +74,7 @@ export function salvageLog(
   return { entries, committed, damages, tornBytes: lastByte(bytes, end) - end };
 }
 
-/** End of the last frame that ends a step: what follows was never complete. */
+/** End of the last frame that ends a step. The frames behind it were never a whole step. */
 function endOfLastStep(source: LogSource): number {
   const { bytes, seed } = source;
   const cursor = new FrameCursor(bytes, seed);
@@ -97,7 +100,7 @@ function lastByte(bytes: Uint8Array, from: number): number {
   return end;
 }
 
-/** Puts every record of a snapshot's valid chunks into the map; returns what could not be read. */
+/** Puts the records of a snapshot's valid chunks into the map; returns what could not be read. */
 export function salvageSnapshot(
   source: { readonly path: string; readonly bytes: Uint8Array; readonly seed: number },
   header: MapHeader,

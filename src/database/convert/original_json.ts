@@ -1,14 +1,14 @@
 /**
- * The shapes of the original: the map as one JSON object, the log as one JSON array, both as Go's
- * encoder writes them. Read when such a file is opened or imported, written by `countd db export`.
+ * The JSON files of the original (mmapd): the map as one object, the log as one array, both as Go's
+ * encoder writes them. They are read by an open or an import, and written by `countd db export`.
  *
- * Nothing is guessed: what is not exactly of these shapes throws `ShapeError`.
+ * Nothing is guessed: content of any other shape throws `ShapeError`.
  */
 
 import { type Entry, requireTerm } from "../format/entry.ts";
 import { textOrNull } from "../format/text.ts";
 
-/** What is wrong with a text, and at which byte where that is known. */
+/** Says what is wrong with a text, and at which byte, or 0 if that is unknown. */
 export class ShapeError extends Error {
   override readonly name = "ShapeError";
   constructor(message: string, readonly offset = 0) {
@@ -16,10 +16,10 @@ export class ShapeError extends Error {
   }
 }
 
-/** The original pads its files with zeros and never takes an old end away. */
+/** Bytes behind the JSON text: the original pads its files with zeros, and never truncates them. */
 const PADDING_BYTES: readonly number[] = [0x00, 0x20, 0x09, 0x0a, 0x0d];
 
-/** Content without padding at its end; null where nothing is left. */
+/** The content without padding at its end; null if nothing is left. */
 function contentOf(bytes: Uint8Array): string | null {
   let end = bytes.length;
   while (end > 0 && PADDING_BYTES.includes(bytes[end - 1] as number)) end--;
@@ -39,7 +39,7 @@ function parseJson(
     if (cause instanceof ShapeError) throw cause;
     const first = endOfFirstValue(text);
     throw first === null ? new ShapeError("it is not JSON") : new ShapeError(
-      "something stands behind the JSON text, as the original leaves it after a shorter value",
+      "there is more behind the JSON text, as the original leaves it after a shorter value",
       new TextEncoder().encode(text.slice(0, first)).length,
     );
   }
@@ -54,23 +54,26 @@ function requireWellFormed(text: string, what: string): string {
   throw new ShapeError(`the ${what} holds half a surrogate pair`);
 }
 
-/** Keys and values of a map; empty for an empty file. Throws `ShapeError`. */
+/** Reads the keys and values of a map file; an empty file has none. Throws `ShapeError`. */
 export function parseOriginalMap(bytes: Uint8Array): [string, string][] {
   const text = contentOf(bytes);
   if (text === null) return [];
   const value: unknown = parseJson(text);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new ShapeError("it is no JSON object");
+    throw new ShapeError("it is not a JSON object");
   }
   return Object.entries(value).map(([key, member]) => {
     if (typeof member !== "string") {
-      throw new ShapeError(`the value of key ${JSON.stringify(key)} is no string`);
+      throw new ShapeError(`the value of key ${JSON.stringify(key)} is not a string`);
     }
     return [requireWellFormed(key, "key"), requireWellFormed(member, "value")];
   });
 }
 
-/** Entries of a log; empty for an empty file and for `null`, which the original writes. Throws `ShapeError`. */
+/**
+ * Reads the entries of a log file. An empty file has none, and neither has `null`, which the original
+ * writes. Throws `ShapeError`.
+ */
 export function parseOriginalLog(bytes: Uint8Array): Entry[] {
   const text = contentOf(bytes);
   if (text === null) return [];
@@ -78,12 +81,12 @@ export function parseOriginalLog(bytes: Uint8Array): Entry[] {
   const value: unknown = parseJson(text, (key, member, { source }) => {
     if (typeof member !== "number") return member;
     if (key !== "Term" || source === undefined || !/^-?[0-9]+$/.test(source)) {
-      throw new ShapeError(`the number ${source ?? member} is no term`);
+      throw new ShapeError(`the number ${source ?? member} is not a term`);
     }
     return BigInt(source);
   });
   if (value === null) return [];
-  if (!Array.isArray(value)) throw new ShapeError("it is no JSON array");
+  if (!Array.isArray(value)) throw new ShapeError("it is not a JSON array");
   return value.map(entryOf);
 }
 
@@ -91,21 +94,23 @@ const MEMBERS = ["Command", "Key", "Value", "Term"];
 
 function entryOf(value: unknown, index: number): Entry {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new ShapeError(`entry ${index} is no JSON object`);
+    throw new ShapeError(`entry ${index} is not a JSON object`);
   }
   const fields = new Map<string, unknown>(Object.entries(value));
   for (const name of fields.keys()) {
     if (!MEMBERS.includes(name)) {
-      throw new ShapeError(`entry ${index} has a member ${JSON.stringify(name)}`);
+      throw new ShapeError(`entry ${index} has an unknown member ${JSON.stringify(name)}`);
     }
   }
   const text = (name: string): string => {
     const field = fields.get(name);
-    if (typeof field !== "string") throw new ShapeError(`${name} of entry ${index} is no string`);
+    if (typeof field !== "string") {
+      throw new ShapeError(`${name} of entry ${index} is not a string`);
+    }
     return requireWellFormed(field, name);
   };
   const term = fields.get("Term");
-  if (typeof term !== "bigint") throw new ShapeError(`Term of entry ${index} is no number`);
+  if (typeof term !== "bigint") throw new ShapeError(`Term of entry ${index} is not a number`);
   try {
     return {
       command: text("Command"),
@@ -119,7 +124,7 @@ function entryOf(value: unknown, index: number): Entry {
   }
 }
 
-/** Index after the first complete JSON object, array or literal; null where there is none. */
+/** Index after the first complete JSON object, array or `null`; null if there is none. */
 export function endOfFirstValue(text: string): number | null {
   const start = text.search(/[^\s]/);
   if (start < 0) return null;
@@ -142,7 +147,7 @@ export function endOfFirstValue(text: string): number | null {
   return null;
 }
 
-/** What Go's encoder escapes: the quotes, the controls, and what could end a script. */
+/** The characters that Go's encoder escapes: quotes, controls, and those that could end a script. */
 // deno-lint-ignore no-control-regex -- the controls are what is looked for
 const ESCAPED = /[\u0000-\u001f"\\<>&\u2028\u2029]/;
 // deno-lint-ignore no-control-regex -- the controls are what is looked for
@@ -166,14 +171,14 @@ export function goString(text: string): string {
   return `"${content}"`;
 }
 
-/** One entry as an element of the original's array. */
+/** One entry as an element of the original's JSON array, for example in a reply to `/log`. */
 export function goEntry(entry: Entry): string {
   return `{"Command":${goString(entry.command)},"Key":${goString(entry.key)},"Value":${
     goString(entry.value)
   },"Term":${entry.term}}`;
 }
 
-/** The pieces of the original's log file. */
+/** Yields the text of the original's log file, in pieces. */
 export function* originalLog(entries: Iterable<Entry>): Generator<string> {
   let isFirst = true;
   yield "[";
@@ -184,9 +189,9 @@ export function* originalLog(entries: Iterable<Entry>): Generator<string> {
   yield "]";
 }
 
-/** The pieces of the original's map file: keys in the order of their bytes. */
-export function* originalMap(pairs: Iterable<readonly [string, string]>): Generator<string> {
-  const sorted = [...pairs].sort(([left], [right]) => compareBytes(left, right));
+/** Yields the text of the original's map file, in pieces. Keys are in the order of their bytes. */
+export function* originalMap(values: Iterable<readonly [string, string]>): Generator<string> {
+  const sorted = [...values].sort(([left], [right]) => compareBytes(left, right));
   let isFirst = true;
   yield "{";
   for (const [key, value] of sorted) {
@@ -196,7 +201,7 @@ export function* originalMap(pairs: Iterable<readonly [string, string]>): Genera
   yield "}";
 }
 
-/** Order of the UTF-8 bytes, which is the order of the code points and not that of the units. */
+/** Compares by UTF-8 bytes, which is the order of code points and not that of UTF-16 units. */
 export function compareBytes(left: string, right: string): number {
   const length = Math.min(left.length, right.length);
   for (let index = 0; index < length; index++) {
@@ -208,7 +213,7 @@ export function compareBytes(left: string, right: string): number {
   return left.length - right.length;
 }
 
-/** Surrogates stand for code points above all other units. */
+/** Raises surrogates above all other units, because they encode greater code points. */
 function rank(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }

@@ -1,4 +1,4 @@
-/** `countd db export` and `countd db import`: the original's two JSON files out of, and into, a database. */
+/** `countd db export` and `countd db import`: write and read the two JSON files of the original. */
 
 import { CorruptError, FailedError, NotFoundError } from "../../base/errors.ts";
 import {
@@ -24,19 +24,23 @@ import { pageKindOf } from "../files/pair.ts";
 import { closePair, type LockedPair, lockPair, unlinkMade } from "../files/pair_lock.ts";
 import { contentOfOriginal, type DatabasePaths, newPath, publishPair } from "../files/publish.ts";
 
-/** The original's default names. */
+/** The names of the original's files in a directory: `db.json` and `log.json`. */
 export const originalNames = { map: "db.json", log: "log.json" } as const;
 
 const PIECE_UNITS = 256 * 1024;
 
+/** What an export or an import has carried over. */
 export interface Transferred {
+  /** Number of keys in the map. */
   readonly keys: number;
+  /** Number of entries in the log. */
   readonly entries: number;
 }
 
 /**
- * Writes `db.json` and `log.json` into a directory, which is made where it is missing. Throws
- * `FailedError` where either name is taken.
+ * Writes `db.json` and `log.json` of the original's shape into a directory, which is made with mode 0700
+ * if it is missing. Throws `FailedError` if either file exists, and `OsError` if the system refuses;
+ * then neither file is left.
  */
 export function exportDatabase(db: Database, storage: Storage, directory: string): Transferred {
   makeDirectories(storage, directory, 0o700);
@@ -49,7 +53,7 @@ export function exportDatabase(db: Database, storage: Storage, directory: string
   }
   const { entries } = db.log;
   writeText(storage, map, originalMap(db.entries()));
-  // One of the two would only stand in the way of the next try.
+  // One file alone would only make the next try fail.
   removeOnError(storage, [map], () => {
     writeText(storage, log, originalLog(entries.range(0, entries.length)));
   });
@@ -84,9 +88,10 @@ function writePieces(file: StoredFile, pieces: Iterable<string>): void {
 }
 
 /**
- * Makes a database out of the original's files in a directory (one of them may be missing). Throws
- * `FailedError` where the database holds anything, `NotFoundError` where there is nothing to read,
- * `CorruptError` where a file is not of the original's shape, or a sync of the database has failed.
+ * Makes a database out of `db.json` and `log.json` in a directory; one of them may be missing. Throws
+ * `NotFoundError` if both are missing, `CorruptError` if a file is not of the original's shape or the
+ * database is marked failed, `FailedError` if the database holds data, `DatabaseInUseError` if another
+ * process has it open, and `OsError` if the system refuses. Then the database is as it was.
  */
 export function importDatabase(
   storage: Storage,
@@ -100,9 +105,9 @@ export function importDatabase(
       `No ${originalNames.map} and no ${originalNames.log} in ${directory}`,
     );
   }
-  const pairs = map === null ? [] : parse(map, parseOriginalMap);
+  const values = map === null ? [] : parse(map, parseOriginalMap);
   const entries = log === null ? [] : parse(log, parseOriginalLog);
-  const content = contentOfOriginal(pairs, entries);
+  const content = contentOfOriginal(values, entries);
   makeDirectories(storage, directoryOf(paths.map), 0o700);
   makeDirectories(storage, directoryOf(paths.log), 0o700);
   const held = lockPair(storage, paths);
@@ -121,7 +126,7 @@ export function importDatabase(
   }
 }
 
-/** Nothing at all, or a database that was made and closed with nothing in it. */
+/** True for empty files, and for a database that was made and closed without any data. */
 function isEmpty(pair: LockedPair): boolean {
   const sizes = [pair.map.status().size, pair.log.status().size];
   if (sizes[0] === 0 && sizes[1] === 0) return true;

@@ -52,7 +52,7 @@ function refuseTaken(storage: Storage, file: StoredFile, names: readonly string[
   const taken = names.find((name) => leadsTo(storage, name, file.status()));
   if (taken === undefined) return;
   throw new UsageError(
-    `${taken} is a name that the database uses itself: give its map and log other names`,
+    `${taken} cannot be a file of this database, which uses that name itself: give another name`,
   );
 }
 

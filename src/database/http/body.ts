@@ -1,36 +1,34 @@
-/** Reading request bodies: bounded each, bounded together, and not for ever. */
+/** Reads request bodies, with limits on the size of each, on the memory of all, and on the time. */
 
 import type { Clock } from "../../base/clock.ts";
 
 /** Largest body of one request. */
 export const BODY_BYTES_MAX = 16 * 2 ** 20;
-/** Memory of bodies that are held at one time; past it requests are told to come again. */
+/** Most memory of all bodies at one time. A body beyond it is refused, with advice to try again. */
 export const BODY_BYTES_TOGETHER_MAX = 256 * 2 ** 20;
-/** A client that sends nothing for so long is given up. */
+/** A body of which nothing arrives for so long is refused. */
 export const BODY_IDLE_MS = 30_000;
-/** What the memory of a body begins with; it doubles while the body grows. */
+/** First capacity of a body; it doubles while the body grows. */
 const FIRST_BYTES = 4096;
-/** Chunks of a body are taken for so long before other requests have their turn. */
+/** Time for which chunks of one body are read before other requests get their turn. */
 const TURN_MS = 5;
 
 /** `gone`: the client hung up before the body was whole. */
 export type BodyFailure = "too large" | "too many" | "too slow" | "gone";
 
-/** Holds the bodies of the requests that are being answered. */
+/** Holds the bodies of the present requests. */
 export class BodyReader {
   readonly #clock: Clock;
   readonly #signal: AbortSignal | undefined;
   #bytesHeld = 0;
 
-  /** Once the signal fires, bodies that are not whole are waited for no longer. */
+  /** When the signal fires, bodies that are not whole yet fail as too slow. */
   constructor(clock: Clock, signal: AbortSignal | undefined) {
     this.#clock = clock;
     this.#signal = signal;
   }
 
-  /**
-   * Reads the body and hands it to `use`; what it answers comes back, or why there is no body.
-   */
+  /** Reads the body and passes it to `use`. Returns the result of `use`, or why there is no body. */
   async with<Result>(
     request: Request,
     use: (body: Uint8Array) => Promise<Result>,
@@ -48,7 +46,7 @@ export class BodyReader {
   }
 
   async #read(reader: BytesReader, held: HeldBody): Promise<BodyFailure | null> {
-    // One watch for the whole body: a chunk may be a single byte, and has to cost little.
+    // One timer for the whole body: a chunk may be a single byte, and must cost little.
     const watch = new AbortController();
     let isLate = false;
     const giveUp = () => {
@@ -62,7 +60,7 @@ export class BodyReader {
     let turnMs = this.#clock.nowMs();
     try {
       while (true) {
-        // The stream of a request breaks if no client is left to send the rest, or to be answered.
+        // The stream of a request breaks when its client hangs up.
         const next = await reader.read().catch(() => null);
         if (next === null) return "gone";
         const { value: chunk } = next;
@@ -70,12 +68,12 @@ export class BodyReader {
         if (chunk === undefined) return null;
         const failure = this.#hold(chunk, held);
         if (failure !== null) {
-          // The rest is of no use, and the client may be gone already.
+          // The rest is not needed, and the client may be gone already.
           reader.cancel().catch(() => {});
           return failure;
         }
         held.lastMs = this.#clock.nowMs();
-        // Chunks that are there already come without a turn of the event loop.
+        // Chunks that have arrived already are read without a turn of the event loop.
         if (held.lastMs - turnMs < TURN_MS) continue;
         await this.#clock.sleep(0);
         turnMs = this.#clock.nowMs();
@@ -85,7 +83,7 @@ export class BodyReader {
     }
   }
 
-  /** Adds a chunk; its memory is charged before it is taken. */
+  /** Adds a chunk. Its memory is counted before it is allocated. */
   #hold(chunk: Uint8Array, held: HeldBody): BodyFailure | null {
     const length = held.length + chunk.length;
     if (length > BODY_BYTES_MAX) return "too large";
@@ -96,7 +94,7 @@ export class BodyReader {
       const more = capacity - bytes.length;
       if (this.#bytesHeld + more > BODY_BYTES_TOGETHER_MAX) return "too many";
       this.#bytesHeld += more;
-      // The old memory is given back at once, not when it is collected.
+      // A transfer frees the old memory at once, not when it is collected.
       held.bytes = new Uint8Array(bytes.buffer.transfer(capacity));
     }
     held.bytes.set(chunk, held.length);
@@ -104,7 +102,7 @@ export class BodyReader {
     return null;
   }
 
-  /** Resolves once nothing has come for `BODY_IDLE_MS`, or when the signal fires. */
+  /** Resolves when nothing has arrived for `BODY_IDLE_MS`, or when the signal fires. */
   async #idle(held: HeldBody, signal: AbortSignal): Promise<void> {
     held.lastMs = this.#clock.nowMs();
     while (!signal.aborted) {
@@ -117,7 +115,7 @@ export class BodyReader {
 
 type BytesReader = ReadableStreamDefaultReader<Uint8Array>;
 
-/** A body as far as it has come: the first `length` of `bytes`, and when its last chunk came. */
+/** A body as far as it has arrived: the first `length` of `bytes`, and the time of its last chunk. */
 interface HeldBody {
   bytes: Uint8Array<ArrayBuffer>;
   length: number;

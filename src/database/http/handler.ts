@@ -3,12 +3,12 @@
  *
  *     GET  /get/:key              200 the value · 404
  *     POST /set/:key              200 the value as it was stored · 400 · 413 · 503 · 507
- *     GET  /status                200 figures as JSON
+ *     GET  /status                200 state and metrics as JSON
  *     GET  /log?from=&limit=      200 entries as JSON, in the original's shape
  *
- * HEAD is answered as GET without the body, OPTIONS with the methods, anything else with 405. A key is
- * one segment of the path that is neither empty nor holds a slash once it is decoded. A request that
- * names an unknown host or comes from a foreign page is 403 (`base/web_origin.ts`).
+ * HEAD is answered as GET without the body, OPTIONS with the methods, any other method with 405. A key is
+ * one segment of the path. Decoded, it is not empty and has no slash. A request that names an unknown
+ * host or comes from a foreign page is answered with 403 (`net/web_origin.ts`).
  */
 
 import { type Clock, systemClock } from "../../base/clock.ts";
@@ -34,24 +34,29 @@ import {
 } from "./form.ts";
 import { jsonReply, message, notFound, valueReply } from "./replies.ts";
 
+/** Answers one HTTP request. */
 export type Handler = (request: Request) => Promise<Response>;
 
+/** Options of `newHandler`. */
 export interface HandlerOptions {
+  /** Receives the events of the handler, such as a full disk. Default: they are dropped. */
   readonly events?: Events;
+  /** The time. Default: the clock of the system. */
   readonly clock?: Clock;
-  /** Fires when nobody shall wait for unfinished bodies any longer. */
+  /** When it fires, bodies that are not whole yet are refused. */
   readonly signal?: AbortSignal;
-  /** The name or address that is listened on: requests may name it. Default: `localhost`. */
+  /** The name or address on which the server listens; requests may name it. Default: `localhost`. */
   readonly listenHost?: string;
 }
 
-/** Entries of a `/log` reply when no limit is given, and at most. */
+/** Most entries in a `/log` reply if the request names no limit. */
 export const LOG_LIMIT_DEFAULT = 1000;
+/** Greatest limit that a request may name. */
 export const LOG_LIMIT_MAX = 10_000;
 /** A `/log` reply ends early when it has this many characters; the client asks for the rest. */
 const LOG_REPLY_UNITS_MAX = 16 * 2 ** 20;
 
-/** Makes the handler for `Deno.serve`. It never throws. */
+/** Makes a handler, for `Deno.serve` and its like. The handler never throws. */
 export function newHandler(db: DB, options: HandlerOptions = {}): Handler {
   const handler = new DatabaseHandler(db, options);
   return (request) => handler.handle(request);
@@ -102,7 +107,7 @@ class DatabaseHandler {
     const reply = await this.#bodies.with(request, async (body) => {
       const value = valueOf(request.headers.get("content-type") ?? "", body, query);
       if (value === null) {
-        return message(400, "No value: send a form field or query parameter value, or a body");
+        return message(400, "No value: send a form field or query parameter `value`, or a body");
       }
       const stored = await this.#db.write(key, value);
       this.#reportFull(false);
@@ -113,7 +118,7 @@ class DatabaseHandler {
 
   #status(request: Request): Response {
     const status = this.#db.status();
-    // Figures are decimal strings, so that no reader rounds them.
+    // Numbers are sent as decimal strings, so that no reader rounds them.
     return jsonReply(
       request,
       JSON.stringify(
@@ -158,12 +163,12 @@ class DatabaseHandler {
     return message(500, "Internal error: see the log of the server");
   }
 
-  /** A full disk is told once, and so is its end. */
+  /** Reports a full disk once, and its end once. */
   #reportFull(isFull: boolean): void {
     if (isFull === this.#isFull) return;
     this.#isFull = isFull;
-    if (isFull) this.#events.report("error", "disk full, sets are refused");
-    else this.#events.report("info", "space again, sets are accepted");
+    if (isFull) this.#events.report("error", "disk full: rejecting writes");
+    else this.#events.report("info", "disk space available: accepting writes");
   }
 }
 
@@ -182,8 +187,8 @@ function only(
 }
 
 /**
- * The value that a request names: the field `value` of a form, else of the query, else a body that is
- * no form. Null where there is none; an empty body is none.
+ * The value of a request: the field `value` of a form, else of the query, else a body that is not a
+ * form. Null if there is none; an empty body does not count.
  */
 function valueOf(contentType: string, body: Uint8Array, query: string): string | null {
   const type = contentType.split(";", 1)[0]?.trim().toLowerCase() ?? "";
@@ -208,7 +213,7 @@ function wholeParameter(
   if (text === null || text === "") return range.default;
   const value = /^[0-9]{1,16}$/.test(text) ? Number(text) : NaN;
   if (value <= range.max) return value;
-  throw new FormError(`The parameter ${name} is a whole number from 0 to ${range.max}`);
+  throw new FormError(`Invalid parameter ${name}: give a whole number from 0 to ${range.max}`);
 }
 
 function bodyRefusal(failure: BodyFailure): Response {
@@ -216,7 +221,7 @@ function bodyRefusal(failure: BodyFailure): Response {
     case "too large":
       return message(413, "The body is larger than 16 MiB");
     case "too slow":
-      return message(408, "The body did not come in time");
+      return message(408, "The body did not arrive in time");
     case "too many":
       return message(503, "Too many bodies at one time: try again", { "retry-after": "1" });
     case "gone":

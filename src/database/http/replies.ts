@@ -1,4 +1,4 @@
-/** The few replies there are. Nothing is guessed from a value: its type is fixed, and says so. */
+/** The replies of the handler. A value is always sent as plain text, whatever it looks like. */
 
 import { createHash } from "node:crypto";
 
@@ -10,7 +10,7 @@ const jsonHeaders = {
   "cache-control": "no-store",
 } as const;
 
-/** A reply with a message for people. */
+/** A reply with a message for a person. */
 export function message(status: number, text: string, headers: HeadersInit = {}): Response {
   return new Response(text + "\n", { status, headers: { ...textHeaders, ...headers } });
 }
@@ -19,7 +19,7 @@ export function notFound(): Response {
   return message(404, "404 page not found");
 }
 
-/** The value as it is, nothing before and nothing behind it. */
+/** The value as it is, with nothing before or behind it. */
 export function valueReply(request: Request, value: string): Response {
   const etag = etagOf(value);
   const headers = { ...textHeaders, "cache-control": "no-cache", etag };
@@ -33,14 +33,14 @@ export function jsonReply(request: Request, json: string, headers: HeadersInit =
   return body(request, json, { ...jsonHeaders, ...headers });
 }
 
-/** HEAD gets the headers of GET, the length among them. */
+/** The body, or for HEAD only the headers, with the length of the body. */
 function body(request: Request, text: string, headers: HeadersInit): Response {
   if (request.method !== "HEAD") return new Response(text, { headers });
   const length = new TextEncoder().encode(text).length;
   return new Response(null, { headers: { ...headers, "content-length": String(length) } });
 }
 
-/** Strong: equal tags mean equal bytes. */
+/** The strong ETag of a value: equal tags mean equal bytes. */
 export function etagOf(value: string): string {
   return `"${createHash("sha256").update(value).digest("base64url").slice(0, 27)}"`;
 }

@@ -1,4 +1,4 @@
-/** The daemon's loop: listens, answers, and stops cleanly. */
+/** The server of the database: listens, answers, and stops cleanly. */
 
 import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Events } from "../../base/events.ts";
@@ -9,26 +9,32 @@ import { type HttpServer, serveHttp } from "../../net/mod.ts";
 import type { DB } from "../mod.ts";
 import { newHandler } from "./handler.ts";
 
+/** Options of `serveDatabase`. */
 export interface ServeOptions {
+  /** Name or address to listen on. */
   readonly hostname: string;
-  /** 0 takes a free one. */
+  /** Port to listen on; 0 takes a free one. */
   readonly port: number;
-  /** Aborted when the daemon shall stop. */
+  /** Aborted to stop the server. */
   readonly signal: AbortSignal;
+  /** Receives the events of the server. */
   readonly events: Events;
+  /** The time. Default: the clock of the system. */
   readonly clock?: Clock;
+  /** Receives the metrics of the database and of the answers. Default: they are not kept. */
   readonly metrics?: Metrics;
   /** Called once, when connections are accepted. */
   readonly onListening: (address: { readonly hostname: string; readonly port: number }) => void;
 }
 
-/** Requests that are being answered when the daemon stops have this long to end. */
+/** After the signal, requests that have begun get this long to end. */
 const STOP_MS = 5000;
+/** After that, requests get this long to end without the rest of their bodies. */
 const LAST_STOP_MS = 1000;
 
 /**
- * Serves until the signal, then answers what has begun. Throws `DatabaseFailedError` where the database
- * stopped by itself, and as `listenTcp` where the port is taken or cannot be had.
+ * Serves until the signal, then answers the requests that have begun. Throws `DatabaseFailedError` if a
+ * sync of the database failed, and the errors of `listenTcp` if it cannot listen.
  */
 export async function serveDatabase(db: DB, options: ServeOptions): Promise<void> {
   const { signal, events } = options;
@@ -46,8 +52,8 @@ export async function serveDatabase(db: DB, options: ServeOptions): Promise<void
   );
   const failure = await Promise.race([db.failed, aborted(signal)]);
   const stopped = server.shutdown();
-  // First everybody may finish; then nobody waits for bodies that do not come; then the process ends
-  // in any case, also where a client takes no answer.
+  // First all requests may end. Then unfinished bodies are refused. Then this returns in any case, even
+  // if a client does not read its answer.
   if (!await endsWithin(stopped, clock, STOP_MS)) {
     giveUp.abort();
     await endsWithin(stopped, clock, LAST_STOP_MS);
@@ -60,7 +66,7 @@ function listen(
   handler: Handle,
 ): HttpServer {
   const rareEvents = new RareEvents(events, clock);
-  // What is thrown while it is told who listens is no failure to listen.
+  // An error of `onListening` is not a failure to listen.
   let isListening = false;
   try {
     return serveHttp({
@@ -87,7 +93,7 @@ function listen(
 
 type Handle = (request: Request) => Promise<Response>;
 
-/** Keeps the figures of the database and of what is answered. */
+/** Keeps the metrics of the database and of the answers. */
 function counted(handle: Handle, db: DB, metrics: Metrics): Handle {
   const answered = metrics.counter("countd_requests_total", "answered");
   const failed = metrics.counter("countd_requests_total", "failed");
