@@ -135,7 +135,7 @@ export class Database {
   /**
    * Appends a SET, commits it together with all entries before it, and changes the map. Resolves to the
    * value; with sync mode `always`, once the entry is durable. Rejects with `UsageError` if key or value
-   * is not well-formed text or the term is not exact, `StorageFullError` if there is no space,
+   * is not well-formed text or the term is not exact, `StorageFullError` if the disk is full,
    * `DatabaseBusyError` if too many requests wait, and `DatabaseFailedError` after a failed sync.
    */
   async write(key: string, value: string, options: WriteOptions = {}): Promise<string> {
@@ -191,7 +191,7 @@ export class Database {
 
   /**
    * Writes a snapshot of the map, so that the next start replays the log from here on only. Requests go
-   * on in between. Rejects with `OsError` if there is no space, and `DatabaseFailedError` after a failed
+   * on in between. Rejects with `OsError` if the disk is full, and `DatabaseFailedError` after a failed
    * sync; the previous snapshot stays valid.
    */
   snapshot(): Promise<void> {

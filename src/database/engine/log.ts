@@ -83,7 +83,7 @@ export class Log {
   /**
    * Appends one entry without committing it. Resolves to its index; with sync mode `always`, once the
    * entry is durable. Rejects with `UsageError` if the entry is not well-formed text or its term is not
-   * exact, `StorageFullError` if there is no space, `DatabaseBusyError` if too many requests wait, and
+   * exact, `StorageFullError` if the disk is full, `DatabaseBusyError` if too many requests wait, and
    * `DatabaseFailedError` after a failed sync.
    */
   appendEntry(entry: EntryInput): Promise<number> {

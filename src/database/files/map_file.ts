@@ -67,7 +67,7 @@ export class MapFile implements Disposable {
   /**
    * Allocates every byte on disk, so that no store can fail for want of space. A sparse copy has holes
    * in place of zeros. `stat` cannot show that, because it also counts blocks of the file system itself.
-   * Without holes nothing changes. Throws `OsError` if there is no space.
+   * Without holes nothing changes. Throws `OsError` if the disk is full.
    */
   allocateWhole(): void {
     const size = Math.max(this.#size, HEAD_PAGE_BYTES);
@@ -122,7 +122,7 @@ export class MapFile implements Disposable {
     return { offset: roundUp(end, HEAD_PAGE_BYTES), limit: Infinity };
   }
 
-  /** Grows the file so that it reaches `end`. Throws `OsError` if there is no space. */
+  /** Grows the file so that it reaches `end`. Throws `OsError` if the disk is full. */
   reserve(end: number): void {
     if (end <= this.#size) return;
     let size = grownSize(this.#size, end);

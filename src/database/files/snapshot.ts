@@ -55,7 +55,7 @@ const ESTIMATE_MARGIN = 1.25;
 
 /**
  * Writes a region, and yields after each chunk so that requests get their turn. Throws `OsError` if
- * there is no space; the newest snapshot stays valid.
+ * the disk is full; the newest snapshot stays valid.
  */
 export function* writeRegion(
   file: MapFile,

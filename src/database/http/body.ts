@@ -28,7 +28,7 @@ export class BodyReader {
     this.#signal = signal;
   }
 
-  /** Reads the body and passes it to `use`. Returns the result of `use`, or why there is no body. */
+  /** Reads the body and passes it to `use`. Returns the result of `use`, or why the body was not read. */
   async with<Result>(
     request: Request,
     use: (body: Uint8Array) => Promise<Result>,
