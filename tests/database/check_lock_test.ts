@@ -9,9 +9,9 @@ import { using } from "./support.ts";
 
 const paths = { map: "/map", log: "/log" };
 
-// The story: a check looked whether the files were locked, and mapped them. A server that started then
-// cut the zeros off the log that a killed one had left, and the check, which had not read so far yet,
-// died of SIGBUS.
+// The story: a check tested whether the files were locked, and mapped them. Then a server started, and
+// truncated the zeros that a killed one had left behind the log. The check, which had not read that far
+// yet, died of SIGBUS.
 Deno.test("A server that starts while the database is checked is refused, and starts afterwards", async () => {
   const disk = new SimulatedDisk({ mappingReserveBytes: 2 ** 20 });
   const killed = disk.process("killed");
@@ -35,7 +35,7 @@ Deno.test("A server that starts while the database is checked is refused, and st
       return overridden<StoredFile>(file, {
         map(length, access) {
           start();
-          // Two checks do not hinder each other.
+          // Two checks may run at the same time.
           assertEquals(check(server, paths), []);
           return file.map(length, access);
         },
@@ -43,7 +43,7 @@ Deno.test("A server that starts while the database is checked is refused, and st
     },
   });
   assertEquals(check(storage, paths), []);
-  const message = "Cannot open /map: it is being checked; try again when that is through";
+  const message = "Cannot open /map: it is being checked; try again when the check has ended";
   assertEquals(refused, [message, message]);
   await using(init(paths.map, paths.log, { storage: server }), async (db) => {
     assertEquals(await db.read("x"), "1");

@@ -1,4 +1,4 @@
-/** Short pieces of work that are crashed at every point. */
+/** Short sequences of calls that are crashed at every point. */
 
 import type { Act, DatabasePlan } from "./crash_subject.ts";
 import { Model, setOf } from "./model.ts";
@@ -15,7 +15,7 @@ const terms = [1n, 1n, 2n];
 
 export const plans = {
   sets: {
-    name: "sets on a database that stands",
+    name: "sets on an existing database",
     prepared: [writeAct("x", "a long first value ".repeat(8))],
     acts: [writeAct("x", "short"), writeAct("y", "1")],
   },

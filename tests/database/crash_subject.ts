@@ -1,4 +1,4 @@
-/** A database on the simulated disk: which states may be found after a crash. */
+/** A database on the simulated disk, and the states that it may have after a crash. */
 
 import { assert, assertEquals } from "@std/assert";
 import { check, type DB, init, type SyncMode } from "../../src/database/mod.ts";
@@ -11,7 +11,7 @@ const paths = { map: "/db/map", log: "/db/log" };
 
 export type Act = Step | { readonly call: "snapshot" } | { readonly call: "reopen" };
 
-/** States after each step that was begun; those before `acknowledged` must not come back. */
+/** The state after each step that was begun. States before `acknowledged` must not come back. */
 export interface DatabaseOracle {
   states: Model[];
   acknowledged: number;
@@ -20,9 +20,9 @@ export interface DatabaseOracle {
 export interface DatabasePlan {
   readonly name: string;
   readonly sync?: SyncMode;
-  /** Files that stand there before the first open. */
+  /** Files that exist before the first open. */
   readonly files?: { readonly map?: string; readonly log?: string };
-  /** The state that those files stand for. */
+  /** The state that those files hold. */
   readonly base?: Model;
   readonly prepared?: readonly Act[];
   readonly acts: readonly Act[];
@@ -54,13 +54,13 @@ export function databaseSubject(plan: DatabasePlan): Subject<DatabaseOracle> {
           oracle.states.push(next);
           await perform(db, act);
         }
-        // Without `always` only a flush promises that what was answered stays.
+        // Without `always` only a flush promises that an answer is durable.
         if (sync !== "always") await db.flush();
         oracle.acknowledged = oracle.states.length - 1;
       }
       await db.close();
     } catch (error) {
-      // The process is dead: its descriptors are gone, and nothing is told to the disk.
+      // The process is dead: its descriptors are closed, and nothing more is synced.
       await db.close().catch(() => {});
       throw error;
     }
@@ -88,20 +88,20 @@ export function databaseSubject(plan: DatabasePlan): Subject<DatabaseOracle> {
       const plain = disk.process("next");
       const db = open(plan.plant?.(plain) ?? plain, sync);
       try {
-        // What was found is what counts from now on, also for a second crash.
+        // The state that was found counts from now on, also for a second crash.
         const found = databaseText(db);
         const states = oracle.states.map((state) => state.toText());
         const index = states.lastIndexOf(found);
         assert(
           index >= oracle.acknowledged,
-          `found state ${index} where ${oracle.acknowledged} was acknowledged:\n${found}`,
+          `found state ${index}, but ${oracle.acknowledged} was acknowledged:\n${found}`,
         );
         oracle.states = oracle.states.slice(0, index + 1);
         if (sync === "always") oracle.acknowledged = index;
       } finally {
         await db.close();
       }
-      // With `os` only the close has put on the disk what a kill left in the page cache.
+      // With `os`, what a kill left in the page cache is durable only after the close.
       oracle.acknowledged = oracle.states.length - 1;
     },
     async verify(disk, oracle) {

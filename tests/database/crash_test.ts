@@ -1,6 +1,6 @@
 /**
- * D19 and D20 on the simulated disk: every persistence operation of a few short pieces of work is
- * crashed before and after, by SIGKILL and by several power cuts, and recovery is crashed again.
+ * Crashes on the simulated disk: short sequences of calls are crashed before and after every persistence
+ * operation, by SIGKILL and by several power cuts, and recovery is crashed again.
  */
 
 import { assert } from "@std/assert";
@@ -13,7 +13,7 @@ import { setOf } from "./model.ts";
 const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
 
 for (const plan of Object.values(plans)) {
-  Deno.test(`D19, D20 No crash loses or doubles: ${plan.name}`, async () => {
+  Deno.test(`No crash loses or doubles: ${plan.name}`, async () => {
     const explored = await explore(databaseSubject(plan), { doubleEvery: isLong ? 1 : 97 });
     assert(explored.images > 20, `${explored.images} images`);
     console.log(
@@ -23,7 +23,7 @@ for (const plan of Object.values(plans)) {
   });
 }
 
-Deno.test("D20 Lives that end by a crash, one after the other, never lose what was acknowledged", async () => {
+Deno.test("Processes that crash one after the other never lose an acknowledged change", async () => {
   const random = new Random(seedForTest("database lives"));
   let crashes = 0;
   for (let round = 0; round < (isLong ? 400 : 12); round++) {

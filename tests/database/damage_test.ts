@@ -1,6 +1,6 @@
 /**
- * Broken files of every kind: an open gives the state that was stored, or refuses and says where, and
- * never anything else. What repair makes of them is whole again.
+ * Broken files of every kind: an open gives the stored state, or refuses and says where, and does
+ * nothing else. A repair makes a valid database of them.
  */
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
@@ -43,7 +43,7 @@ function open(storage: Storage): DB {
   return init(paths.map, paths.log, { storage, create: false });
 }
 
-/** The state that an open finds, or null where it refuses. Any other error passes through. */
+/** The state that an open finds, or null if it refuses. Any other error passes through. */
 async function found(disk: SimulatedDisk): Promise<string | null> {
   try {
     const db = open(disk.process("reader"));
@@ -65,7 +65,7 @@ function contentOf(disk: SimulatedDisk, path: string): Uint8Array {
   return bytes;
 }
 
-/** Bytes that are not zero, and a share of the others. */
+/** Offsets of the bytes that are not zero, and of some of the others. */
 function interesting(bytes: Uint8Array): number[] {
   const offsets: number[] = [];
   for (let offset = 0; offset < bytes.length; offset++) {
@@ -75,7 +75,7 @@ function interesting(bytes: Uint8Array): number[] {
 }
 
 for (const which of ["map", "log"] as const) {
-  Deno.test(`D20 One bit turned anywhere in the ${which} is harmless, or refused untouched`, async () => {
+  Deno.test(`One inverted bit anywhere in the ${which} is harmless, or the files are refused untouched`, async () => {
     const { disk, text } = await sample("closed");
     const bytes = contentOf(disk, paths[which]);
     let refused = 0;
@@ -95,11 +95,11 @@ for (const which of ["map", "log"] as const) {
         assert(violations.length > 0, `byte ${offset}: check sees nothing`);
       } else assertEquals(state, text, `byte ${offset}`);
     }
-    // The older header of the map is as good as the newest, so little of it can be missed.
+    // Each header copy of the map can replace the other, so few of its bits matter.
     assert(refused > (which === "log" ? 100 : 10), `${refused} refused`);
   });
 
-  Deno.test(`D20 The ${which} cut off at any byte is refused, or is what was stored`, async () => {
+  Deno.test(`A ${which} that is truncated at any byte is refused, or gives the stored state`, async () => {
     const { disk, text } = await sample("closed");
     const size = contentOf(disk, paths[which]).length;
     const step = which === "map" ? 509 : 1;
@@ -120,7 +120,7 @@ for (const which of ["map", "log"] as const) {
   });
 }
 
-Deno.test("D20 After a kill, any end of the log that was never durable is cut, kept, and reported", async () => {
+Deno.test("After a kill, a broken end of the log that was never durable is truncated, kept and reported", async () => {
   const disk = new SimulatedDisk({ mappingReserveBytes: 2 ** 20 });
   const storage = disk.process("killed");
   const db = init(paths.map, paths.log, { storage, sync: "os" });
@@ -143,7 +143,7 @@ Deno.test("D20 After a kill, any end of the log that was never durable is cut, k
     const events = { report: (_: string, event: string) => void said.push(event) };
     const again = init(paths.map, paths.log, { storage: broken.process("next"), events });
     states.set(offset, await again.read("x"));
-    assertEquals(said, ["database log cut"], `byte ${offset}`);
+    assertEquals(said, ["database log truncated"], `byte ${offset}`);
     await again.write("x", "3");
     await again.close();
     assertEquals(contentOf(broken, "/log.torn-1").length > 0, true);
@@ -156,7 +156,7 @@ Deno.test("D20 After a kill, any end of the log that was never durable is cut, k
   assertEquals([...new Set(states.values())], ["1"]);
 });
 
-Deno.test("Damage in the middle of the log names the byte, also in old history, and changes nothing", async () => {
+Deno.test("Damage in the middle of the log, however old, is refused with its offset and nothing changed", async () => {
   await withDatabase(async ({ open, read, put, paths }) => {
     let place = 0;
     await using(open({ sync: "os" }), async (db) => {
@@ -252,7 +252,7 @@ Deno.test("Repair makes the map from the log alone, and says so", async () => {
   });
 });
 
-Deno.test("Repair takes the map from the snapshot where the log is gone", async () => {
+Deno.test("Repair takes the map from the snapshot if the log is gone", async () => {
   await withDatabase(async ({ open, put, paths, storage }) => {
     await using(open(), async (db) => {
       await db.write("x", "1");
@@ -265,7 +265,7 @@ Deno.test("Repair takes the map from the snapshot where the log is gone", async 
   });
 });
 
-Deno.test("Repair reads every bit-flipped pair that has a header, and what it writes is whole", async () => {
+Deno.test("Repair reads every pair with a broken byte and a valid header, and writes a valid pair", async () => {
   const { disk } = await sample("closed");
   const bytes = contentOf(disk, paths.log);
   for (const offset of interesting(bytes).filter((_, index) => index % 5 === 0)) {
@@ -278,7 +278,7 @@ Deno.test("Repair reads every bit-flipped pair that has a header, and what it wr
     const report = repairDatabase(storage, paths, { out: null });
     assertEquals(check(storage, paths), [], `byte ${offset}`);
     const db = open(storage);
-    // Broken at its very end, the log ends before the last entry; and it is said.
+    // If the very end is broken, the log ends before the last entry, and the report says so.
     const isCut = report.remarks.some((remark) => remark.includes("were cut"));
     assertEquals(await db.read("last").catch(() => null), isCut ? null : "8", `byte ${offset}`);
     assertEquals(await db.read("ü"), "two");
@@ -286,7 +286,7 @@ Deno.test("Repair reads every bit-flipped pair that has a header, and what it wr
   }
 });
 
-Deno.test("D12 Repair takes the first JSON value of the original's broken files", async () => {
+Deno.test("Repair takes the first JSON value of the original's broken files", async () => {
   await withDatabase(async ({ open, put, paths, storage }) => {
     put("map", '{"x":"h"}lo"}');
     put("log", '[{"Command":"SET","Key":"x","Value":"h","Term":1}],"Term":1}]');
@@ -300,7 +300,7 @@ Deno.test("D12 Repair takes the first JSON value of the original's broken files"
   });
 });
 
-Deno.test("D13 Repair makes nothing of garbage and leaves it alone", async () => {
+Deno.test("Repair refuses garbage and leaves it untouched", async () => {
   await withDatabase(({ put, paths, storage, names, directory }) => {
     put("map", "hello");
     for (const out of [null, `${directory}/out`]) {

@@ -1,4 +1,4 @@
-/** A database whose makers were all killed before they had made its names durable. */
+/** A database whose names were not synced, because each process that made it was killed before that. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { check, init } from "../../src/database/mod.ts";
@@ -9,9 +9,9 @@ import { using } from "./support.ts";
 const onePlace = { map: "/db/map", log: "/db/log" };
 const twoPlaces = { map: "/db/map", log: "/logs/log" };
 
-// The story: the first open was killed after it had given the log its name, before the sync of the
-// directory, and the second one likewise with the map. The third found a pair and served; a power cut
-// took both names, and the start after it made an empty database without a word.
+// The story: the first open was killed after it had renamed the log and before it synced the directory.
+// The second was killed likewise after renaming the map. The third found a pair and served. A power cut
+// removed both names, and the next start silently made an empty database.
 for (
   const { name, paths, kills } of [
     { name: "once, two places", paths: twoPlaces, kills: [twoPlaces.log] },
@@ -20,7 +20,7 @@ for (
     { name: "twice, one place", paths: onePlace, kills: [onePlace.log, onePlace.map] },
   ]
 ) {
-  Deno.test(`D20 What was acknowledged stays when makers were killed after their renames: ${name}`, async () => {
+  Deno.test(`An acknowledged set survives if processes were killed after a rename: ${name}`, async () => {
     let disk = new SimulatedDisk({ mappingReserveBytes: 2 ** 20 });
     const maker = disk.process("maker");
     for (const directory of ["/db", "/logs"]) maker.makeDirectory(directory, 0o700);

@@ -1,6 +1,7 @@
 /**
- * Syncs that fail where no loop of the database runs yet, or no longer. The system may have dropped the
- * pages that it could not write, and calls the next sync good: so each of them leaves the mark.
+ * Syncs that fail before the loop of the database runs, or after it has ended. The system may have
+ * dropped the pages that it could not write, and reports success for the next sync. So each failed sync
+ * leaves the failed mark.
  */
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
@@ -21,7 +22,7 @@ import { using, withDatabase } from "./support.ts";
 
 const paths = { map: "/map", log: "/log" };
 
-/** An entry that only the page cache has, and a torn one behind it. */
+/** A log with an entry that is only in the page cache, and a torn one behind it. */
 async function torn(): Promise<SimulatedDisk> {
   const disk = new SimulatedDisk({ mappingReserveBytes: 2 ** 20 });
   const storage = disk.process("killed");
@@ -38,10 +39,10 @@ async function torn(): Promise<SimulatedDisk> {
   return next;
 }
 
-// The story: a start cut a torn tail, and its sync of the log failed, which nobody remembered. The next
-// start found nothing to cut, synced pages that the system took for written, and showed and answered
-// what a power cut then took away: the start after it found damage below what was called durable.
-Deno.test("D20 A sync that fails while a start cuts the log leaves the mark, and no start goes on", async () => {
+// The story: a start truncated a torn tail, its sync of the log failed, and no mark was left. The next
+// start found nothing to truncate, and synced pages that the system took for written. It answered with
+// entries that a power cut then removed, and the start after that found damage below a durable length.
+Deno.test("A sync that fails while a start truncates the log leaves the mark, and the next start is refused", async () => {
   const disk = await torn();
   disk.observer = ({ kind, path, when }) =>
     kind === "sync" && path === paths.log && when === "before" ? "EIO" : undefined;
@@ -58,9 +59,9 @@ Deno.test("D20 A sync that fails while a start cuts the log leaves the mark, and
   assertEquals(check(disk.process("check"), paths).map(({ invariant }) => invariant), [10]);
 });
 
-// The story: the last sync of a clean end failed. The database said so and left no mark, and it kept
-// the log open and locked: in the same process nobody could open or repair it any more.
-Deno.test("D20 A last sync that fails leaves the mark, and lets go of the files", async () => {
+// The story: the last sync of a clean close failed. The database reported that and left no mark. It also
+// kept the log open and locked, so the same process could not open or repair it any more.
+Deno.test("A last sync that fails leaves the mark, and the files are released", async () => {
   await withDatabase(async ({ open, paths, storage }) => {
     let fails = false;
     const faulty = overridden<Storage>(storage, {
@@ -87,7 +88,7 @@ Deno.test("D20 A last sync that fails leaves the mark, and lets go of the files"
   });
 });
 
-Deno.test("A log that could not be cut at a clean end is let go, and cut by the next start", async () => {
+Deno.test("A log that a clean close could not truncate is released, and the next start truncates it", async () => {
   await withDatabase(async ({ open, paths, storage }) => {
     const faulty = overridden<Storage>(storage, {
       open(path, options) {
@@ -108,9 +109,9 @@ Deno.test("A log that could not be cut at a clean end is let go, and cut by the 
   });
 });
 
-// The story: a start looked for the mark while the owner still served, and found none. Then the owner's
-// sync failed, he left the mark and ended; the start got the locks and served what nobody could trust.
-Deno.test("D20 A mark that is left between the first look and the locks is seen", async () => {
+// The story: a start checked for the mark while the owner still served, and found none. Then a sync of
+// the owner failed; it left the mark and ended. The start got the locks, and served unreliable data.
+Deno.test("A mark that is left between the first check and the locks is found", async () => {
   const disk = new SimulatedDisk({ mappingReserveBytes: 2 ** 20 });
   const owner = disk.process("owner");
   await init(paths.map, paths.log, { storage: owner, sync: "always" }).write("x", "1");
@@ -130,15 +131,15 @@ Deno.test("D20 A mark that is left between the first look and the locks is seen"
   const start = (): DB => init(paths.map, paths.log, { storage });
   assertThrows(start, CorruptError, "marked failed");
   assertEquals(check(inner, paths).map(({ invariant }) => invariant), [10]);
-  // It has let go of the files.
+  // It has released the files.
   assertEquals(repairDatabase(inner, paths, { out: null }).entries, 1);
   await using(start(), async (db) => assertEquals(await db.read("x"), "1"));
   assertEquals(check(inner, paths), []);
 });
 
-// The story: an import onto files of which a sync had failed put a new pair beside the mark, and said
-// that all was well; but nothing opened it, and the mark was about files that were gone.
-Deno.test("D20 An import is refused where the mark stands, and says what to do", async () => {
+// The story: an import into a database that was marked failed put a new pair beside the mark, and
+// reported success. But the pair could not be opened, and the mark concerned files that were gone.
+Deno.test("An import into a database that is marked failed is refused, and says what to do", async () => {
   await withDatabase(({ paths, storage, directory, names }) => {
     Deno.mkdirSync(`${directory}/in`);
     Deno.writeTextFileSync(`${directory}/in/db.json`, '{"x":"1"}');
@@ -154,9 +155,9 @@ Deno.test("D20 An import is refused where the mark stands, and says what to do",
   });
 });
 
-// The story: every open makes the names of the pair durable, and to sync a directory it is opened first.
-// A start that found no descriptor for that left the mark, although nothing was unsynced.
-Deno.test("D20 A start that finds no descriptor for its directory leaves no mark", async () => {
+// The story: every open makes the names of the pair durable, and syncing a directory opens it first. A
+// start that had no free descriptor for that left the mark, although no sync had failed.
+Deno.test("A start without a free descriptor for its directory leaves no mark", async () => {
   const disk = new SimulatedDisk({ mappingReserveBytes: 2 ** 20 });
   const storage = disk.process("server");
   await using(

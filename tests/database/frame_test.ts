@@ -25,7 +25,7 @@ function step(index: number, more: { durable?: number; continues?: boolean } = {
   };
 }
 
-/** Frames one after the other from `start` on; returns their offsets and the end. */
+/** Writes frames one after the other from `start` on; returns their offsets and the end. */
 function framesOf(
   values: readonly { value: string; durable?: number; continues?: boolean }[],
 ): { bytes: Uint8Array; offsets: number[]; end: number } {
@@ -40,7 +40,7 @@ function framesOf(
   return { bytes, offsets, end };
 }
 
-Deno.test("A frame gives back every text and every term, and is as long as was foretold", () => {
+Deno.test("A frame holds every text and every term, and has the length that was computed before", () => {
   const random = new Random(seedForTest("frames"));
   const memory = frameMemory(new Uint8Array(2 ** 16));
   for (let round = 0; round < 300; round++) {
@@ -63,7 +63,7 @@ Deno.test("A frame gives back every text and every term, and is as long as was f
   }
 });
 
-Deno.test("A frame that was copied to another place, or into another database, never passes", () => {
+Deno.test("A frame that was copied to another place, or into another database, is never valid", () => {
   const { bytes, offsets, end } = framesOf([{ value: "1" }]);
   const [offset] = offsets as [number];
   const moved = new Uint8Array(2 ** 16);
@@ -75,7 +75,7 @@ Deno.test("A frame that was copied to another place, or into another database, n
   assertEquals(new FrameCursor(bytes, seed + 1).at(offset, bytes.length), false);
 });
 
-Deno.test("Text is as long as it says, in the fast way and in the other", () => {
+Deno.test("The length of a text is right for short ASCII and for any other text", () => {
   const bytes = new Uint8Array(2000);
   for (const text of ["", "a", "a".repeat(64), "a".repeat(65), "aü", "€", "😀x", "é".repeat(100)]) {
     const expected = new TextEncoder().encode(text);
@@ -85,7 +85,7 @@ Deno.test("Text is as long as it says, in the fast way and in the other", () => 
   }
 });
 
-Deno.test("A broken frame is damage exactly if somebody knew its place to be on the disk", () => {
+Deno.test("A broken frame is damage if and only if its place is below a known durable length", () => {
   for (const claims of [true, false]) {
     const { bytes, offsets, end } = framesOf([
       { value: "1" },
@@ -98,7 +98,7 @@ Deno.test("A broken frame is damage exactly if somebody knew its place to be on 
     assertEquals(scan.tail, second);
     assertEquals(scan.tornEnd, end);
     assertEquals(scan.damage, claims ? { offset: second, durable: start + 150 } : null);
-    // The same is known from the head of the log, or from the snapshot.
+    // The durable length may also come from the log mark or the snapshot.
     const known = scanLog(bytes, { seed, from: start, durable: second + 8 }, () => {});
     assertEquals(known.damage?.offset, second);
   }

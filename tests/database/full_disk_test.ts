@@ -1,4 +1,4 @@
-/** What a disk without space may do: refuse, and leave everything as it was, but never end the process. */
+/** A full disk makes calls fail with nothing changed, and never kills the process. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
@@ -21,13 +21,13 @@ function open(storage: Storage): DB {
   return init(paths.map, paths.log, { storage, sync: "os" });
 }
 
-/** A database as `cp --sparse=always` copies it: where a page was zero there is a hole. */
+/** A database as `cp --sparse=always` copies it: with a hole in place of each page of zeros. */
 async function sparseCopy(): Promise<SimulatedDisk> {
   const disk = new SimulatedDisk({ sizeBytes: 4 * 2 ** 20, mappingReserveBytes: 2 * 2 ** 20 });
   const storage = disk.process("maker");
   const db = open(storage);
   for (let index = 0; index < 10; index++) await db.write(`${index}`, "v".repeat(1000));
-  // The page in which the log ends is zero too.
+  // The page in which the log ends is all zeros too.
   await db.write("zeros", "\0".repeat(2 * pageBytes));
   await db.snapshot();
   await db.close();
@@ -44,7 +44,7 @@ async function sparseCopy(): Promise<SimulatedDisk> {
   return disk;
 }
 
-/** Somebody else takes every page that is left. */
+/** Another program allocates every page that is left. */
 function fill(storage: Storage): void {
   using file = storage.open("/other", { access: "write", create: "missing" });
   const { freeBytes } = storage.space("/");
@@ -52,9 +52,9 @@ function fill(storage: Storage): void {
   assertEquals(storage.space("/").freeBytes, 0);
 }
 
-// The story: a map that was copied sparsely was mapped with its holes; then the disk became full, and
-// the next snapshot stored into a hole, for which there was no space: the process died of SIGBUS.
-Deno.test("A map with holes gets its space when it is opened, and a full disk is no SIGBUS later", async () => {
+// The story: a map that was copied sparsely was mapped with its holes. Then the disk became full, the
+// next snapshot stored into a hole, and the process died of SIGBUS.
+Deno.test("A map with holes gets its space when it is opened, and a full disk causes no SIGBUS later", async () => {
   const disk = await sparseCopy();
   const storage = disk.process("server");
   const db = open(storage);
@@ -66,7 +66,7 @@ Deno.test("A map with holes gets its space when it is opened, and a full disk is
   assertEquals(check(storage, paths), []);
 });
 
-Deno.test("A map with holes is refused where the disk is full, and opened when there is room", async () => {
+Deno.test("A map with holes is refused while the disk is full, and opened when there is space", async () => {
   const disk = await sparseCopy();
   const storage = disk.process("server");
   fill(storage);
@@ -80,9 +80,9 @@ Deno.test("A map with holes is refused where the disk is full, and opened when t
   assertEquals(check(storage, paths), []);
 });
 
-// The story: a torn tail is copied before it is cut. Where there was no room for the copy every try of
+// The story: a torn tail is copied before it is truncated. Without space for the copy every restart by
 // the supervisor left another LOG.torn-N, and these took what little space became free.
-Deno.test("A start that has no room for the copy of a torn tail leaves none behind", async () => {
+Deno.test("A start without space for the copy of a torn tail leaves nothing behind", async () => {
   await withDatabase(async ({ open, storage, names, read, put }) => {
     const db = open({ sync: "os" });
     await db.write("x", "1");
@@ -106,9 +106,9 @@ Deno.test("A start that has no room for the copy of a torn tail leaves none behi
   });
 });
 
-// The story: a repair into a directory had room for the log and none for the map. It left the log, and
-// the same command was refused afterwards, since log.json existed already.
-Deno.test("A repair, an export and an import without room leave nothing, and go well when there is some", async () => {
+// The story: a repair into a directory had space for the log and none for the map. It left the log, and
+// the same command was refused afterwards, because log.json existed already.
+Deno.test("A repair, an export and an import on a full disk leave nothing, and succeed when there is space", async () => {
   await withDatabase(async ({ open, paths, storage, directory }) => {
     await using(open(), async (db) => void await db.write("x", "1"));
     const out = `${directory}/out`;

@@ -5,7 +5,7 @@ import { Random, seedForTest } from "../support/random.ts";
 import { assertIsModel, Model, perform, setOf, type Step } from "./model.ts";
 import { using, withDatabase } from "./support.ts";
 
-Deno.test("D15 Three appended entries are an array of three in order, with the exact member names", async () => {
+Deno.test("Three appended entries are exported as an array of three in order, with the exact member names", async () => {
   await withDatabase(async ({ open, storage, directory }) => {
     await using(open(), async (db) => {
       for (const [index, key] of ["a", "b", "c"].entries()) {
@@ -23,7 +23,7 @@ Deno.test("D15 Three appended entries are an array of three in order, with the e
   });
 });
 
-Deno.test("D16 setEntries with fewer entries leaves these, also after a restart", async () => {
+Deno.test("setEntries with fewer entries leaves these, also after a restart", async () => {
   await withDatabase(async ({ open }) => {
     const entries = [setOf("a", "1"), setOf("b", "2"), setOf("c", "3")];
     await using(open(), async (db) => {
@@ -34,7 +34,7 @@ Deno.test("D16 setEntries with fewer entries leaves these, also after a restart"
   });
 });
 
-Deno.test("D17 setEntries with none is [] when it is exported, and empty after a restart", async () => {
+Deno.test("setEntries without entries is exported as [], and the log is empty after a restart", async () => {
   await withDatabase(async ({ open, storage, directory }) => {
     await using(open(), async (db) => {
       await db.log.appendEntry(setOf("a", "1"));
@@ -46,7 +46,7 @@ Deno.test("D17 setEntries with none is [] when it is exported, and empty after a
   });
 });
 
-Deno.test("D18 Terms are exact to 64 bits, through restart, export and import", async () => {
+Deno.test("Terms are exact to 64 bits, through restart, export and import", async () => {
   await withDatabase(async ({ open, storage, directory }) => {
     const terms = [0n, 1n, 2n ** 31n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 63n - 1n, -(2n ** 63n)];
     await using(open(), async (db) => {
@@ -67,7 +67,7 @@ Deno.test("D18 Terms are exact to 64 bits, through restart, export and import", 
   });
 });
 
-Deno.test("D18 A term that is not exact, or past 64 bits, is refused", async () => {
+Deno.test("A term that is not exact, or past 64 bits, is refused", async () => {
   await withDatabase(async ({ open }) => {
     await using(open(), async (db) => {
       for (const term of [2 ** 53, 1.5, NaN, 2n ** 63n, -(2n ** 63n) - 1n]) {
@@ -80,7 +80,7 @@ Deno.test("D18 A term that is not exact, or past 64 bits, is refused", async () 
   });
 });
 
-Deno.test("What is appended reaches the map only by a commit, once and in order", async () => {
+Deno.test("An appended entry reaches the map only by a commit, once and in order", async () => {
   await withDatabase(async ({ open }) => {
     await using(open(), async (db) => {
       await db.log.appendEntries([setOf("x", "1"), setOf("x", "2"), setOf("y", "3")]);
@@ -88,7 +88,7 @@ Deno.test("What is appended reaches the map only by a commit, once and in order"
       assertEquals(await db.log.commit(2), 2);
       assertEquals(await db.read("x"), "2");
       await assertRejects(() => db.read("y"));
-      // A commit never goes back, and one past the end is refused.
+      // A commit never goes back, and one beyond the end is refused.
       assertEquals(await db.log.commit(1), 2);
       await assertRejects(() => db.log.commit(4), UsageError, "the log has 3");
     });
@@ -96,13 +96,13 @@ Deno.test("What is appended reaches the map only by a commit, once and in order"
       assertEquals(db.log.committed, 2);
       assertEquals(db.size, 1);
       await db.write("z", "4");
-      // A write commits what stands before it.
+      // A write commits the entries before it.
       assertEquals(await db.read("y"), "3");
     });
   });
 });
 
-Deno.test("Entries of other commands rest in the log and do not change the map", async () => {
+Deno.test("Entries of other commands stay in the log and do not change the map", async () => {
   await withDatabase(async ({ open }) => {
     await using(open(), async (db) => {
       await db.log.appendEntry({ command: "NOP", key: "x", value: "1", term: 0n });
@@ -112,7 +112,7 @@ Deno.test("Entries of other commands rest in the log and do not change the map",
   });
 });
 
-Deno.test("Plain writes carry on the term of the last entry", async () => {
+Deno.test("A write without a term takes over the term of the last entry", async () => {
   await withDatabase(async ({ open }) => {
     await using(open(), async (db) => {
       await db.write("a", "1", { term: 7 });
@@ -125,7 +125,7 @@ Deno.test("Plain writes carry on the term of the last entry", async () => {
   });
 });
 
-Deno.test("Entries are found by index across blocks, cuts and commits", async () => {
+Deno.test("Entries are found by index across blocks, truncations and commits", async () => {
   await withDatabase(async ({ open }) => {
     const value = "v".repeat(1000);
     await using(open({ sync: "os" }), async (db) => {
@@ -227,7 +227,7 @@ function randomStep(random: Random, model: Model): Step {
   }
 }
 
-Deno.test("What is no text is refused, and the map and the log stay as they are", async () => {
+Deno.test("Text that is not well-formed is refused, and the map and the log stay as they are", async () => {
   await withDatabase(async ({ open }) => {
     await using(open(), async (db) => {
       await assertRejects(() => db.write("\ud800", "1"), UsageError, "surrogate");

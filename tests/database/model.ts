@@ -1,4 +1,4 @@
-/** What a database should hold, in plain lists: the oracle of the tests. */
+/** A model of the database in plain lists: the oracle of the tests. */
 
 import { assertEquals } from "@std/assert";
 import type { DB, Entry } from "../../src/database/mod.ts";
@@ -53,7 +53,7 @@ export class Model {
     this.committed = Math.max(this.committed, length);
   }
 
-  /** Everything as one text, so that two states are the same or not. */
+  /** The whole state as one text, to compare two states. */
   toText(): string {
     return stateText(this.entries, this.committed, this.map);
   }
@@ -84,7 +84,7 @@ export function assertIsModel(db: DB, model: Model): void {
   assertEquals(databaseText(db), model.toText());
 }
 
-/** Carries a step out. */
+/** Carries out a step on a database. */
 export async function perform(db: DB, step: Step): Promise<void> {
   switch (step.call) {
     case "write":

@@ -1,11 +1,11 @@
 /**
- * Two that open the same files at once. Whoever makes a pair, converts one or finishes an exchange
- * holds the old files while the new ones take their names; between that and its locks on the new ones
- * somebody else can be the owner.
+ * Two processes that open the same files at once. A process that makes a pair, converts files or
+ * completes an exchange holds the old files while the new ones get their names. Before it locks the new
+ * files another process can lock them and be the owner.
  *
- * The story: the loser of that race took away the names that it had made for its locks, and so the
- * files of the winner, which served on without a name and lost everything at its end. Seen first as a
- * start of four servers of which one said "missing or empty" and none served.
+ * The story: the loser of that race removed the names that it had made for its locks, and with them the
+ * files of the winner. The winner served on without names and lost everything at its end. It was first
+ * seen at a start of four servers: one said "missing or empty", and none served.
  */
 
 import { assertEquals, assertThrows } from "@std/assert";
@@ -15,7 +15,7 @@ import type { Storage } from "../../src/file/mod.ts";
 import { overridden } from "../support/overridden.ts";
 import { type TestFiles, using, withDatabase } from "./support.ts";
 
-/** Somebody else opens the files just before the one that gave them their names locks them again. */
+/** Storage of a process that renames the files; just before it locks them again, a winner opens them. */
 function overtaken({ storage, paths }: TestFiles): { storage: Storage; winner: () => DB } {
   let winner: DB | null = null;
   let isInPlace = false;
@@ -32,13 +32,13 @@ function overtaken({ storage, paths }: TestFiles): { storage: Storage; winner: (
   return {
     storage: loser,
     winner() {
-      if (winner === null) throw new Error("Nobody came between");
+      if (winner === null) throw new Error("The winner has not opened the files");
       return winner;
     },
   };
 }
 
-/** What the winner has, it still has after its end. Every value is "1". */
+/** The winner has these keys, and they are still there after its end. Every value is "1". */
 async function assertOwns(files: TestFiles, winner: DB, keys: readonly string[]): Promise<void> {
   await using(winner, async (db) => {
     await assertHolds(db, keys);
@@ -54,11 +54,11 @@ async function assertHolds(db: DB, keys: readonly string[]): Promise<void> {
 
 for (
   const { name, map, kept } of [
-    { name: "on nothing", map: null, kept: [] },
-    { name: "on a map of the original and no log", map: '{"x":"1"}', kept: ["db.json.orig"] },
+    { name: "in an empty directory", map: null, kept: [] },
+    { name: "from a map of the original alone", map: '{"x":"1"}', kept: ["db.json.orig"] },
   ]
 ) {
-  Deno.test(`D32 Who loses the race for new files ${name} leaves them to the winner`, async () => {
+  Deno.test(`The loser of a race for new files ${name} leaves them to the winner`, async () => {
     await withDatabase(async (files) => {
       if (map !== null) files.put("map", map);
       const { storage, winner } = overtaken(files);
@@ -69,13 +69,13 @@ for (
   });
 }
 
-/** An exchange that ended before its second rename, with no map in the place of the old one. */
+/** Leaves an exchange that was cut short before its second rename: the map has its hidden name. */
 async function interrupt(files: TestFiles): Promise<void> {
   await using(files.open(), async (db) => void await db.write("x", "1"));
   Deno.renameSync(files.paths.map, newPath(files.paths.map));
 }
 
-Deno.test("D32 Who loses the race for an exchange that it finishes leaves the files to the winner", async () => {
+Deno.test("The loser of a race for an interrupted exchange leaves the files to the winner", async () => {
   await withDatabase(async (files) => {
     await interrupt(files);
     const { storage, winner } = overtaken(files);
@@ -84,7 +84,7 @@ Deno.test("D32 Who loses the race for an exchange that it finishes leaves the fi
   });
 });
 
-Deno.test("D32 A repair that loses the race leaves the files to the winner", async () => {
+Deno.test("A repair that loses the race leaves the files to the winner", async () => {
   await withDatabase(async (files) => {
     await interrupt(files);
     const { storage, winner } = overtaken(files);
@@ -96,7 +96,7 @@ Deno.test("D32 A repair that loses the race leaves the files to the winner", asy
   });
 });
 
-Deno.test("A conversion whose last sync fails keeps the new files, which hold what the old ones held", async () => {
+Deno.test("A conversion whose last sync fails keeps the new files, with the content of the old ones", async () => {
   await withDatabase(async (files) => {
     files.put("map", '{"x":"1"}');
     let isInPlace = false;

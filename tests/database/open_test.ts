@@ -10,7 +10,7 @@ import { DatabaseInUseError, InvalidKeyError } from "../../src/database/mod.ts";
 import { assertIsModel, Model } from "./model.ts";
 import { using, withDatabase } from "./support.ts";
 
-Deno.test("D01 init on nothing makes both files, 0600, and they are usable at once", async () => {
+Deno.test("init without files makes both, with mode 0600, and they are usable at once", async () => {
   await withDatabase(async ({ open, paths, names }) => {
     await using(open(), async (db) => {
       assertEquals(db.size, 0);
@@ -25,7 +25,7 @@ Deno.test("D01 init on nothing makes both files, 0600, and they are usable at on
   });
 });
 
-Deno.test("D02 init on empty files is init on nothing, and keeps no copy of nothing", async () => {
+Deno.test("init on empty files is the same as without files, and keeps no copy of them", async () => {
   await withDatabase(async ({ open, put, names }) => {
     put("map", "");
     put("log", new Uint8Array(0));
@@ -34,14 +34,14 @@ Deno.test("D02 init on empty files is init on nothing, and keeps no copy of noth
   });
 });
 
-Deno.test("D02 The original's fresh log of ten zeros is empty", async () => {
+Deno.test("The original's fresh log of ten zeros is empty", async () => {
   await withDatabase(async ({ open, put }) => {
     put("log", new Uint8Array(10));
     await using(open(), (db) => assertEquals(db.log.length, 0));
   });
 });
 
-Deno.test("D03 init on {} and [] is empty and says nothing but that it kept them", async () => {
+Deno.test("init on {} and [] gives an empty database and reports only that it kept them", async () => {
   await withDatabase(async ({ open, put, names }) => {
     put("map", "{}");
     put("log", "[]");
@@ -55,7 +55,7 @@ Deno.test("D03 init on {} and [] is empty and says nothing but that it kept them
   });
 });
 
-Deno.test('D05 Reading a missing key says "Invalid Key"', async () => {
+Deno.test('Reading a missing key says "Invalid Key"', async () => {
   await withDatabase(async ({ open }) => {
     await using(open(), async (db) => {
       await assertRejects(() => db.read("nothing"), InvalidKeyError, "Invalid Key");
@@ -63,7 +63,7 @@ Deno.test('D05 Reading a missing key says "Invalid Key"', async () => {
   });
 });
 
-Deno.test("D07 A shorter value after a longer one leaves everything there after a restart", async () => {
+Deno.test("A shorter value after a longer one damages nothing after a restart", async () => {
   await withDatabase(async ({ open }) => {
     const model = new Model();
     const write = async (key: string, value: string) => {
@@ -77,7 +77,7 @@ Deno.test("D07 A shorter value after a longer one leaves everything there after 
   });
 });
 
-Deno.test("D08 A value longer than the file makes file and map grow, and reads back exactly", async () => {
+Deno.test("A value longer than the file makes file and map grow, and reads back exactly", async () => {
   await withDatabase(async ({ open, paths }) => {
     const value = "0123456789abcdef".repeat(65_536);
     await using(open(), async (db) => {
@@ -92,7 +92,7 @@ Deno.test("D08 A value longer than the file makes file and map grow, and reads b
   });
 });
 
-Deno.test("D09 Ten thousand growing sets resize the files a few times only", async () => {
+Deno.test("Ten thousand growing sets resize the files only a few times", async () => {
   await withDatabase(async ({ open }) => {
     await using(open({ sync: "os" }), async (db) => {
       for (let index = 0; index < 10_000; index++) {
@@ -106,7 +106,7 @@ Deno.test("D09 Ten thousand growing sets resize the files a few times only", asy
   });
 });
 
-Deno.test("D10 Zeros and blanks behind the JSON of the original are no part of it", async () => {
+Deno.test("Zeros and blanks behind the JSON of the original are not part of it", async () => {
   await withDatabase(async ({ open, put }) => {
     put("map", '{"x":"1"} \n\0\0\0');
     put("log", '[{"Command":"SET","Key":"y","Value":"2","Term":3}]' + "\0".repeat(5000));
@@ -116,7 +116,7 @@ Deno.test("D10 Zeros and blanks behind the JSON of the original are no part of i
   });
 });
 
-Deno.test("D11 Files of the original load: its escapes, the map first, then every entry over it", async () => {
+Deno.test("Files of the original load with their escapes: the map first, then every entry over it", async () => {
   await withDatabase(async ({ open, put, directory }) => {
     const map = '{"html":"\\u003cb\\u003e \\u0026","x":"old","ü":"\\u2028€"}';
     const log = '[{"Command":"SET","Key":"x","Value":"one","Term":9007199254740993},' +
@@ -139,17 +139,17 @@ Deno.test("D11 Files of the original load: its escapes, the map first, then ever
   });
 });
 
-Deno.test("D11 An older .orig is never replaced by a newer one", async () => {
+Deno.test("An older .orig is never replaced by a newer one", async () => {
   await withDatabase(async ({ open, put, directory }) => {
-    Deno.writeTextFileSync(`${directory}/db.json.orig`, "of somebody else");
+    Deno.writeTextFileSync(`${directory}/db.json.orig`, "of another program");
     put("map", '{"x":"1"}');
     await using(open(), async (db) => assertEquals(await db.read("x"), "1"));
-    assertEquals(Deno.readTextFileSync(`${directory}/db.json.orig`), "of somebody else");
+    assertEquals(Deno.readTextFileSync(`${directory}/db.json.orig`), "of another program");
     assertEquals(Deno.readTextFileSync(`${directory}/db.json.orig-2`), '{"x":"1"}');
   });
 });
 
-Deno.test("D11 A log null, which the original writes for no entries, is empty", async () => {
+Deno.test("A log null, which the original writes for no entries, is empty", async () => {
   await withDatabase(async ({ open, put }) => {
     put("map", '{"x":"1"}');
     put("log", "null");
@@ -157,28 +157,28 @@ Deno.test("D11 A log null, which the original writes for no entries, is empty", 
   });
 });
 
-/** Content that is refused, and what the message names. */
+/** Content that is refused, and what the message says. */
 const refused: readonly [name: string, which: "map" | "log", content: string, said: RegExp][] = [
-  ["D12 The original's broken tail", "map", '{"x":"h"}lo"}', /at byte 9/],
-  ["D12 A broken tail of a log", "log", "[]ommand", /at byte 2/],
-  ["D13 Garbage", "map", "hello", /not JSON/],
-  ["D13 Garbage in the log", "log", "\x01\x02", /not JSON/],
-  ["D13 Bytes that are no text", "map", "\xff", /not JSON/],
-  ["D14 null", "map", "null", /no JSON object/],
-  ["D14 An array", "map", '["x"]', /no JSON object/],
-  ["D14 A number as a value", "map", '{"x":1}', /no string/],
-  ["D14 null as a value", "map", '{"x":null}', /no string/],
-  ["D14 A log that is an object", "log", "{}", /no JSON array/],
-  ["D14 A term that is no whole number", "log", entryText('"Term":1.5'), /no term/],
-  ["D14 A term past 64 bits", "log", entryText('"Term":9223372036854775808'), /out of range/],
-  ["D14 A value that is a number", "log", '[{"Command":"SET","Key":"x","Value":1}]', /no term/],
+  ["The original's broken tail", "map", '{"x":"h"}lo"}', /at byte 9/],
+  ["A broken tail of a log", "log", "[]ommand", /at byte 2/],
+  ["Garbage", "map", "hello", /not JSON/],
+  ["Garbage in the log", "log", "\x01\x02", /not JSON/],
+  ["A map that is not UTF-8", "map", "\xff", /not JSON/],
+  ["A map null", "map", "null", /not a JSON object/],
+  ["A map that is an array", "map", '["x"]', /not a JSON object/],
+  ["A number as a value", "map", '{"x":1}', /not a string/],
+  ["null as a value", "map", '{"x":null}', /not a string/],
+  ["A log that is an object", "log", "{}", /not a JSON array/],
+  ["A term that is not a whole number", "log", entryText('"Term":1.5'), /not a term/],
+  ["A term of more than 64 bits", "log", entryText('"Term":9223372036854775808'), /out of range/],
+  ["A value that is a number", "log", '[{"Command":"SET","Key":"x","Value":1}]', /not a term/],
   [
-    "D14 An entry without a key",
+    "An entry without a key",
     "log",
     '[{"Command":"SET","Value":"","Term":1}]',
     /Key of entry 0/,
   ],
-  ["D29 Half a surrogate pair", "map", '{"x":"\\ud800"}', /surrogate/],
+  ["Half a surrogate pair", "map", '{"x":"\\ud800"}', /surrogate/],
 ];
 
 function entryText(term: string): string {
@@ -186,7 +186,7 @@ function entryText(term: string): string {
 }
 
 for (const [name, which, content, said] of refused) {
-  Deno.test(`${name} is refused, nothing is touched, and the message says what to do`, async () => {
+  Deno.test(`${name} is refused, nothing is changed, and the message says what to do`, async () => {
     await withDatabase(({ open, put, read, names, paths }) => {
       put(which, content);
       const before = { names: names(), bytes: read(which) };
@@ -199,7 +199,7 @@ for (const [name, which, content, said] of refused) {
   });
 }
 
-Deno.test("D32 A second init on the same files is refused, however they are named", async () => {
+Deno.test("A second init on the same files is refused, however they are named", async () => {
   await withDatabase(async ({ open, directory, paths, storage }) => {
     const { init } = await import("../../src/database/mod.ts");
     await using(open(), async (db) => {
@@ -218,16 +218,16 @@ Deno.test("D32 A second init on the same files is refused, however they are name
   });
 });
 
-Deno.test("Map and log the wrong way round, or the same file twice, is wrong usage", async () => {
+Deno.test("Swapped map and log, or the same file twice, is wrong usage", async () => {
   await withDatabase(async ({ open, paths, storage }) => {
     const { init } = await import("../../src/database/mod.ts");
     await using(open(), () => {});
-    assertThrows(() => init(paths.log, paths.map, { storage }), UsageError, "wrong way round");
+    assertThrows(() => init(paths.log, paths.map, { storage }), UsageError, "are swapped");
     assertThrows(() => init(paths.map, paths.map, { storage }), UsageError, "name two files");
   });
 });
 
-Deno.test("Halves of two databases are no database, and stay as they are", async () => {
+Deno.test("Files of two databases are refused as a pair, and stay as they are", async () => {
   await withDatabase(async ({ open, directory, paths, storage, read }) => {
     const { init } = await import("../../src/database/mod.ts");
     await using(open(), async (db) => void await db.write("x", "1"));
@@ -246,7 +246,7 @@ Deno.test("Halves of two databases are no database, and stay as they are", async
   });
 });
 
-Deno.test("Without create nothing is made where nothing is", async () => {
+Deno.test("With create false, missing files are an error, and nothing is made", async () => {
   await withDatabase(({ open, names }) => {
     assertThrows(() => open({ create: false }), Error, "No database at");
     assertEquals(names(), []);

@@ -54,7 +54,7 @@ function gatedDisk() {
 
 const paths = ["/map", "/log"] as const;
 
-Deno.test("With always, neither an answer nor the map shows a set before the disk has it", async () => {
+Deno.test("With always, neither an answer nor the map shows a set before it is durable", async () => {
   const gated = gatedDisk();
   const db = init(...paths, { storage: gated.storage, sync: "always" });
   await db.write("x", "old");
@@ -84,7 +84,7 @@ Deno.test("Sets that come during a sync share the next one", async () => {
   await db.close();
 });
 
-Deno.test("With interval, the timer syncs what is not yet on the disk, and rests when all is", async () => {
+Deno.test("With interval, the timer syncs what is not durable yet, and is off while all is", async () => {
   const gated = gatedDisk();
   const sleeps: { ms: number; wake: () => void }[] = [];
   const clock: Clock = {
@@ -133,7 +133,7 @@ Deno.test("Too many waiting requests are refused, and the others are answered", 
   await db.close();
 });
 
-Deno.test("D22 A requester that goes away before its turn is passed over, the others are answered", async () => {
+Deno.test("A request that is aborted before its turn is skipped, and the others are answered", async () => {
   await withDatabase(async ({ open }) => {
     await using(open(), async (db) => {
       const gone = new AbortController();
@@ -149,7 +149,7 @@ Deno.test("D22 A requester that goes away before its turn is passed over, the ot
   });
 });
 
-Deno.test("D21 A hundred writers of one key: the last that was asked wins, and all are in the log", async () => {
+Deno.test("Of a hundred writers of one key the last one wins, and all are in the log", async () => {
   await withDatabase(async ({ open }) => {
     await using(open({ sync: "always" }), async (db) => {
       await Promise.all(Array.from({ length: 100 }, (_, index) => db.write("x", `${index}`)));
@@ -159,7 +159,7 @@ Deno.test("D21 A hundred writers of one key: the last that was asked wins, and a
   });
 });
 
-Deno.test("Closing answers what waits, refuses what comes later, and may be called twice", async () => {
+Deno.test("Closing answers waiting requests, refuses later ones, and may be called twice", async () => {
   await withDatabase(async ({ open }) => {
     const db = open({ sync: "always" });
     const waiting = Array.from({ length: 50 }, (_, index) => db.write(`${index}`, "1"));
@@ -186,7 +186,7 @@ Deno.test("A failed sync ends every answer, is never tried again, and is remembe
     await assertRejects(() => db.write("y", "3"), DatabaseFailedError);
     await assertRejects(() => db.flush(), DatabaseFailedError);
     await assertRejects(() => db.close(), DatabaseFailedError);
-    // The failed one, and those of the mark (its file and its directory); none of the log.
+    // The failed sync, and those of the mark (its file and its directory); none of the log.
     assertEquals(faults.count("sync") - before, 3);
     assert(isMarkedFailed(storage, paths.map));
     assertThrows(() => init(paths.map, paths.log, { storage }), CorruptError, "marked failed");
@@ -220,7 +220,7 @@ Deno.test("A sync that fails while a snapshot is written fails the database as w
   }
 });
 
-Deno.test("D34 A full disk refuses the set, leaves everything as it was, and is over when there is space", async () => {
+Deno.test("On a full disk a set is refused with nothing changed, and works again when there is space", async () => {
   for (const code of ["ENOSPC", "EDQUOT", "EFBIG"]) {
     await withDatabase(async ({ paths }) => {
       const faults = new Faults();
@@ -237,7 +237,7 @@ Deno.test("D34 A full disk refuses the set, leaves everything as it was, and is 
       await assertRejects(() => db.write("x", large), StorageFullError, "No space left");
       await assertRejects(() => db.log.setEntries([]).then(() => db.write("x", large)));
       model.take({ call: "set", entries: [] });
-      // What fits into the space that is there is still taken.
+      // An entry that fits into the allocated space is still accepted.
       await write("y", "2");
       assertEquals(databaseText(db), model.toText());
       faults.heal();
@@ -251,7 +251,7 @@ Deno.test("D34 A full disk refuses the set, leaves everything as it was, and is 
   }
 });
 
-Deno.test("D34 A snapshot without space is put off; sets, reads and a restart are as before", async () => {
+Deno.test("A snapshot on a full disk is put off; sets, reads and a restart work as before", async () => {
   await withDatabase(async ({ paths }) => {
     const faults = new Faults();
     const said: string[] = [];
@@ -259,9 +259,9 @@ Deno.test("D34 A snapshot without space is put off; sets, reads and a restart ar
     const storage = faultyStorage(systemStorage(), faults);
     const db = init(paths.map, paths.log, { storage, events, sync: "os" });
     const value = "v".repeat(100_000);
-    // The log doubles to 64 MiB, room for all that follows, so that only the map asks for more.
-    for (let index = 0; index < 35; index++) await db.write("room", "r".repeat(2 ** 20));
-    await db.write("room", "");
+    // The log doubles to 64 MiB, enough for all that follows, so that only the map has to grow.
+    for (let index = 0; index < 35; index++) await db.write("filler", "f".repeat(2 ** 20));
+    await db.write("filler", "");
     // The first call may wait for a snapshot that had begun already.
     for (let round = 0; round < 2; round++) await db.snapshot();
     const generation = db.status().snapshotGeneration;
@@ -287,20 +287,20 @@ Deno.test("Sets go on while a snapshot is written, and a restart finds them all"
     for (let index = 0; index < 2000; index++) await write(`key-${index}`, "v".repeat(1000));
     let isOver = false;
     const snapshot = db.snapshot().then(() => isOver = true);
-    let meanwhile = 0;
+    let sets = 0;
     while (!isOver) {
-      await write(`key-${meanwhile * 37 % 3000}`, `new ${meanwhile}`);
-      meanwhile++;
+      await write(`key-${sets * 37 % 3000}`, `new ${sets}`);
+      sets++;
     }
     await snapshot;
-    assert(meanwhile > 100, `${meanwhile} sets meanwhile`);
+    assert(sets > 100, `${sets} sets during the snapshot`);
     assert(db.status().replayBytes > 0);
     await db.abandon();
     await using(open(), (again) => assertEquals(databaseText(again), model.toText()));
   });
 });
 
-Deno.test("With always, many writers and snapshots one after the other hold nobody up", async () => {
+Deno.test("With always, many writers go on while one snapshot follows the other", async () => {
   await withDatabase(async ({ open }) => {
     const db = open({ sync: "always" });
     let isOver = false;

@@ -1,4 +1,4 @@
-/** The crash tests are tried themselves: each of these bugs, planted below the database, must be seen. */
+/** Tests of the crash tests: each of these bugs, planted below the database, must be found. */
 
 import { assertRejects } from "@std/assert";
 import type { Storage, StoredFile } from "../../src/file/mod.ts";
@@ -7,7 +7,7 @@ import { overridden } from "../support/overridden.ts";
 import { plans } from "./crash_plans.ts";
 import { databaseSubject } from "./crash_subject.ts";
 
-/** Between two points, syncs of files do nothing. */
+/** A storage whose syncs do nothing between two fault points. */
 function skipping(from: string, to: string): (inner: Storage) => Storage {
   return (inner) => {
     let isSkipping = false;
@@ -31,17 +31,17 @@ function skipping(from: string, to: string): (inner: Storage) => Storage {
 
 const bugs = [
   {
-    bug: "answers before the log is on the disk",
+    bug: "answers before the log is durable",
     plan: plans.sets,
     plant: skipping("db.sync.log.before", "db.sync.log.after"),
   },
   {
-    bug: "a header before its snapshot is on the disk",
+    bug: "a header before its snapshot is durable",
     plan: plans.snapshots,
     plant: skipping("db.snapshot.region.before", "db.snapshot.region.after"),
   },
   {
-    bug: "a pair in place before it is on the disk",
+    bug: "a pair in place before it is durable",
     plan: plans.conversion,
     plant: skipping("db.publish.write.before", "db.publish.write.after"),
   },
@@ -53,7 +53,7 @@ const bugs = [
 ];
 
 for (const { bug, plan, plant } of bugs) {
-  Deno.test(`Planted and seen: ${bug}`, async () => {
+  Deno.test(`The crash tests find a planted bug: ${bug}`, async () => {
     await assertRejects(() => explore(databaseSubject({ ...plan, plant })), Error, plan.name);
   });
 }

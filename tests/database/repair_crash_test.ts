@@ -9,7 +9,7 @@ import { decodeLogHeader } from "../../src/database/format/header.ts";
 
 const paths = { map: "/db/map", log: "/db/log" };
 
-Deno.test("D20 A repair in place that is cut short anywhere is finished by the next one", async () => {
+Deno.test("A repair in place that is cut short anywhere is completed by the next one", async () => {
   const explored = await explore<null>({
     name: "repair",
     disk: { sizeBytes: 8 * 2 ** 20, mappingReserveBytes: 2 ** 20 },
@@ -28,7 +28,7 @@ Deno.test("D20 A repair in place that is cut short anywhere is finished by the n
       await db.snapshot();
       await db.write("y", "3");
       await db.close();
-      // The first frame is broken; what it said is in the snapshot.
+      // The first frame is broken; its entry is in the snapshot.
       using file = storage.open(paths.log, { access: "write" });
       const bytes = new Uint8Array(file.status().size);
       file.read(bytes, 0);

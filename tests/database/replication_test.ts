@@ -1,6 +1,6 @@
 /**
- * The seam for a replicated log, used as a leader would: three databases, entries with terms, a
- * follower that missed some and has others, and commits of what a majority has.
+ * The log used for replication, as a leader would use it: three databases, entries with terms, a
+ * follower that missed some entries and has others, and commits of what a majority has.
  */
 
 import { assertEquals, assertRejects } from "@std/assert";
@@ -9,7 +9,7 @@ import { systemStorage } from "../../src/file/mod.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { databaseText, setOf } from "./model.ts";
 
-/** What a follower does with a leader's message: agree on a prefix, take the rest, commit. */
+/** Handles a leader's message as a follower: agrees on a prefix, takes the rest, commits. */
 async function follow(
   node: DB,
   message: {
@@ -31,7 +31,7 @@ async function follow(
   return true;
 }
 
-/** What a leader does: sends from further and further back until the follower agrees. */
+/** Brings a follower up to date: sends from further and further back until the follower agrees. */
 async function bring(leader: DB, follower: DB): Promise<void> {
   const { log } = leader;
   for (let before = log.length; before >= 0; before--) {
@@ -43,7 +43,7 @@ async function bring(leader: DB, follower: DB): Promise<void> {
     };
     if (await follow(follower, message)) return;
   }
-  throw new Error("A follower always agrees on nothing");
+  throw new Error("A follower did not agree on the empty log");
 }
 
 Deno.test("A leader and two followers agree through appendEntry, replaceFrom and commit", async () => {
@@ -62,7 +62,7 @@ Deno.test("A leader and two followers agree through appendEntry, replaceFrom and
     await bring(one, two);
     assertEquals(await two.read("c"), "1");
 
-    // Term 2: three believed itself a leader and took entries that nobody else has.
+    // Term 2: three believed itself a leader, and took entries that no other node has.
     await three.log.appendEntries([setOf("b", "lost", 2n), setOf("x", "lost", 2n)]);
     await assertRejects(() => three.read("x"));
 

@@ -6,7 +6,7 @@ import { Faults, faultyStorage } from "../support/faulty_storage.ts";
 import { databaseText, Model } from "./model.ts";
 import { using, withDatabase } from "./support.ts";
 
-Deno.test("A snapshot that outgrows the room before the newest one is written behind it", async () => {
+Deno.test("A snapshot that is too large for the place before the newest one is written behind it", async () => {
   await withDatabase(async ({ open, paths }) => {
     const model = new Model();
     await using(open({ sync: "os" }), async (db) => {
@@ -18,7 +18,7 @@ Deno.test("A snapshot that outgrows the room before the newest one is written be
         }
         await db.snapshot();
       };
-      // Each of these goes behind the one before, until there is room for one at the front.
+      // Each of these goes behind the one before, until one fits at the front.
       for (const letter of ["a", "b", "c"]) await fill(letter.repeat(1000));
       await fill("€".repeat(1000));
       await fill("d".repeat(1000));
@@ -30,9 +30,9 @@ Deno.test("A snapshot that outgrows the room before the newest one is written be
   });
 });
 
-// The story: the map file had grown, and the longer mapping was refused for want of memory. The file
-// counted as mapped in its new length, so every later snapshot stored past the end of its memory.
-Deno.test("After a mapping that was refused the next snapshot is whole", async () => {
+// The story: the map file had grown, and the longer mapping was refused for want of memory. The file was
+// treated as mapped to its new length, so every later snapshot stored beyond the end of the mapping.
+Deno.test("After a refused mapping the next snapshot is valid", async () => {
   await withDatabase(async ({ open, storage }) => {
     const faults = new Faults();
     await using(open({ storage: faultyStorage(storage, faults), sync: "os" }), async (db) => {
@@ -47,7 +47,7 @@ Deno.test("After a mapping that was refused the next snapshot is whole", async (
   });
 });
 
-Deno.test("Many snapshots of the same map stay in a file of a few times its size", async () => {
+Deno.test("The file stays at a few times the size of the map, however many snapshots are written", async () => {
   await withDatabase(async ({ open, paths }) => {
     await using(open({ sync: "os" }), async (db) => {
       for (let index = 0; index < 300; index++) await db.write(`key-${index}`, "v".repeat(1000));
@@ -61,7 +61,7 @@ Deno.test("Many snapshots of the same map stay in a file of a few times its size
   });
 });
 
-Deno.test("A start reads the log again from the newest snapshot only", async () => {
+Deno.test("A start replays the log from the newest snapshot on only", async () => {
   await withDatabase(async ({ open }) => {
     await using(open({ sync: "os" }), async (db) => {
       for (let index = 0; index < 5000; index++) await db.write(`${index % 10}`, `${index}`);

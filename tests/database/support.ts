@@ -16,7 +16,7 @@ export interface TestFiles {
   readonly paths: DatabasePaths;
   readonly storage: Storage;
   open(options?: InitOptions): DB;
-  /** Puts a file there before the first open. */
+  /** Writes a file before the first open. */
   put(which: "map" | "log", content: string | Uint8Array): void;
   read(which: "map" | "log"): Uint8Array;
   /** Names in the directory, sorted. */
@@ -24,7 +24,7 @@ export interface TestFiles {
 }
 
 export interface TestOptions {
-  /** False where the test leaves files that are no whole database. */
+  /** False if the test leaves files that are not a valid database. */
   readonly checks?: boolean;
 }
 
@@ -51,7 +51,7 @@ export async function withDatabase(
   });
 }
 
-/** Opens, does something, and closes, also when it fails. */
+/** Runs `body` on an open database, and closes it in any case. */
 export async function using<Result>(
   db: DB,
   body: (db: DB) => Result | Promise<Result>,

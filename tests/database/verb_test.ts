@@ -36,7 +36,7 @@ async function urlOf(process: CountdProcess): Promise<string> {
   return `http://${host}:${port}`;
 }
 
-/** The status; 0 where the server went away. */
+/** The status of the answer; 0 if the server went away. */
 async function set(url: string, key: string, value: string): Promise<number> {
   try {
     const response = await fetch(`${url}/set/${key}`, {
@@ -57,7 +57,7 @@ async function get(url: string, key: string): Promise<string | null> {
   return response.status === 200 ? text : null;
 }
 
-Deno.test("countd db serves, stops cleanly on SIGTERM, SIGINT and SIGHUP, and finds all again", async () => {
+Deno.test("countd db serves, stops cleanly on SIGTERM, SIGINT and SIGHUP, and finds everything again", async () => {
   await withFiles(async ({ args, paths }) => {
     for (const [round, signal] of (["SIGTERM", "SIGINT", "SIGHUP"] as const).entries()) {
       await using server = startCountd(["db", ...args, "--port", "0"]);
@@ -68,7 +68,7 @@ Deno.test("countd db serves, stops cleanly on SIGTERM, SIGINT and SIGHUP, and fi
       assertEquals(await set(url, `key-${round}`, `value-${round}`), 200);
       const { logBytes } = await (await fetch(`${url}/status`)).json();
       assertEquals(await server.stop(signal), 0);
-      // Closed, not only ended: the log has given back the space behind its end.
+      // The database was closed, not only ended: the log is truncated to its end.
       assertEquals(Deno.statSync(paths.log).size, Number(logBytes));
     }
   });
@@ -102,7 +102,7 @@ Deno.test("countd db does not serve a data directory that is marked failed", asy
   });
 });
 
-Deno.test("D32 A second countd db on the same files is refused with exit 75", async () => {
+Deno.test("A second countd db on the same files is refused with exit 75", async () => {
   await withFiles(async ({ args, directory }) => {
     await using server = startCountd(["db", ...args, "--port", "0"]);
     const url = await urlOf(server);
@@ -120,7 +120,7 @@ Deno.test("D32 A second countd db on the same files is refused with exit 75", as
   });
 });
 
-Deno.test("D32 Of several that start at once on nothing, one owns the files and serves", async () => {
+Deno.test("Of several servers that start at once without files, one owns the files and serves", async () => {
   for (let round = 0; round < (isLong ? 20 : 2); round++) {
     await withFiles(async ({ args }) => {
       await using stack = new AsyncDisposableStack();
@@ -146,7 +146,7 @@ Deno.test("D32 Of several that start at once on nothing, one owns the files and 
   }
 });
 
-Deno.test("D33 A directory or a file that cannot be written is a clear error, and nothing listens", async () => {
+Deno.test("A directory or a file that cannot be written is a clear error, and the port stays closed", async () => {
   await withTemporaryDirectory(async (directory) => {
     Deno.chmodSync(directory, 0o755);
     const closed = `${directory}/closed`;
@@ -170,7 +170,7 @@ Deno.test("D33 A directory or a file that cannot be written is a clear error, an
   });
 });
 
-Deno.test("D34 A real limit on the size of files is 507, the old state stays, and a restart has it", async () => {
+Deno.test("A real limit on the size of files gives 507, and the old state stays, after a restart too", async () => {
   await withFiles(async ({ args }) => {
     const { startProgram } = await import("../support/process.ts");
     const main = decodeURIComponent(new URL("../../main.ts", import.meta.url).pathname);
@@ -198,7 +198,7 @@ Deno.test("D34 A real limit on the size of files is 507, the old state stays, an
   });
 });
 
-Deno.test("D19 Killed between the log and the map, a set is visible after the restart, once", async () => {
+Deno.test("A set that is killed between the log and the map is visible after the restart, once", async () => {
   await withFiles(async ({ args }) => {
     {
       await using server = startCountd(["db", ...args, "--port", "0"], {
@@ -219,7 +219,7 @@ Deno.test("D19 Killed between the log and the map, a set is visible after the re
   });
 });
 
-/** Where a real process is killed, and whether the set that it was killed in was stored. */
+/** Fault points at which a real process is killed, and whether the set of that moment was stored. */
 const points: readonly [point: string, isStored: boolean | null][] = [
   ["db.append.before#3", false],
   ["db.append.after#3", true],
@@ -232,7 +232,7 @@ const points: readonly [point: string, isStored: boolean | null][] = [
 ];
 
 for (const [point, isStored] of points) {
-  Deno.test(`D20 Killed at ${point}, countd db starts again with the last complete state`, async () => {
+  Deno.test(`After a kill at ${point}, countd db starts again with the last complete state`, async () => {
     await withFiles(async ({ args, paths }) => {
       Deno.writeTextFileSync(paths.map, '{"original":"kept"}');
       {
@@ -258,7 +258,7 @@ for (const [point, isStored] of points) {
   });
 }
 
-Deno.test("D20 Killed at any moment under load, nothing that was acknowledged is lost", async () => {
+Deno.test("A kill at any moment under load loses no acknowledged set", async () => {
   const random = new Random(seedForTest("kill -9 of countd db"));
   await withFiles(async ({ args }) => {
     const acknowledged = new Map<string, number>();
@@ -292,14 +292,14 @@ Deno.test("D20 Killed at any moment under load, nothing that was acknowledged is
   });
 });
 
-/** Until so many sets have been acknowledged beyond those at the start. */
+/** Resolves when `more` sets have been acknowledged beyond those at the start. */
 async function untilSum(acknowledged: ReadonlyMap<string, number>, more: number): Promise<void> {
   const sum = () => [...acknowledged.values()].reduce((left, right) => left + right, 0);
   const start = sum();
   while (sum() < start + more) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-Deno.test("A failed sync ends the daemon, is remembered, and repair --in-place lifts it", async () => {
+Deno.test("A failed sync ends the daemon, is remembered, and repair --in-place clears it", async () => {
   await withFiles(async ({ args, paths }) => {
     {
       await using server = startCountd(["db", ...args, "--sync", "always", "--port", "0"], {
@@ -326,7 +326,7 @@ Deno.test("A failed sync ends the daemon, is remembered, and repair --in-place l
   });
 });
 
-Deno.test("D12 Damage is exit 6, and db repair, export and import carry the data over", async () => {
+Deno.test("Damage is exit 6, and db repair, export and import carry the data over", async () => {
   await withFiles(async ({ args, directory, paths }) => {
     Deno.writeTextFileSync(paths.map, '{"x":"h"}lo"}');
     const refused = await runCountd(["db", ...args, "--port", "0"]);

@@ -1,4 +1,4 @@
-/** Bodies that are made to cost more than their length: raw requests to a real `countd db`. */
+/** Bodies that are designed to cost more than their length, as raw requests to a real `countd db`. */
 
 import { assert, assertEquals } from "@std/assert";
 import { type CountdProcess, runCountd, startCountd } from "../../support/process.ts";
@@ -7,7 +7,7 @@ import { within } from "../../support/wait.ts";
 
 const MEBIBYTE = 2 ** 20;
 const BODY_BYTES = 16 * MEBIBYTE;
-/** Far above what is needed, also on a slow machine, and far below what these bodies once took. */
+/** Far more than needed, even on a slow machine, and far less than these bodies once took. */
 const WAIT_MS = 10_000;
 
 const encoder = new TextEncoder();
@@ -30,7 +30,7 @@ async function sendAll(connection: Deno.TcpConn, bytes: Uint8Array): Promise<voi
   for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
 }
 
-/** The status that a POST of this body gets. */
+/** The status of the answer to a POST of this body. */
 async function statusOf(port: number, type: string, body: Uint8Array): Promise<number> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   const head = `POST /set/x HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${type}\r\n` +
@@ -41,7 +41,7 @@ async function statusOf(port: number, type: string, body: Uint8Array): Promise<n
   return Number(text.split(" ", 2)[1]);
 }
 
-/** `start`, and `unit` again and again up to the largest body. */
+/** `start` and then `unit`, repeated up to the largest body. */
 function filled(unit: string, start = ""): Uint8Array {
   const repeated = unit.repeat(Math.floor((BODY_BYTES - start.length) / unit.length));
   return encoder.encode(start + repeated);
@@ -49,12 +49,12 @@ function filled(unit: string, start = ""): Uint8Array {
 
 const FORM = "application/x-www-form-urlencoded";
 
-/** A boundary that differs from a row of dashes in its last byte alone. */
+/** A boundary that differs from a row of dashes in its last byte only. */
 function dashes(length: number): string {
   return "-".repeat(length - 1) + "x";
 }
 
-Deno.test("The largest body of any form is answered soon, and so are others beside it", async () => {
+Deno.test("The largest body of any form is answered soon, and so are other requests beside it", async () => {
   await withDatabase(async (_, port) => {
     const multipart = (boundary: string) => `multipart/form-data; boundary=${boundary}`;
     const part = (boundary: string) => `--${boundary}\r\nX: y\r\n\r\n`;
@@ -78,7 +78,7 @@ Deno.test("The largest body of any form is answered soon, and so are others besi
   });
 });
 
-Deno.test("Two bodies that come byte by byte take the memory of their bytes, and others are answered", async () => {
+Deno.test("Two bodies that arrive byte by byte take the memory of their bytes, and others are answered", async () => {
   await withDatabase(async (db, port) => {
     const value = "x".repeat(20_000);
     const body = encoder.encode("1\r\nx\r\n".repeat(value.length) + "0\r\n\r\n");
@@ -102,7 +102,7 @@ Deno.test("Two bodies that come byte by byte take the memory of their bytes, and
   });
 });
 
-/** Asks for `/status` again and again until `work` is done; `answers` says how often. */
+/** Asks for `/status` repeatedly until `work` is done; `answers` counts the answers. */
 async function askBeside<T>(
   port: number,
   work: Promise<T>,
@@ -119,7 +119,7 @@ async function askBeside<T>(
   return { result: await done, answers };
 }
 
-/** The most memory that a process ever had resident, in bytes. */
+/** The peak of the resident memory of a process, in bytes. */
 function largestMemory(pid: number): number {
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;

@@ -1,4 +1,4 @@
-/** What a web page can make a browser send: raw requests to real daemons. */
+/** Requests that a web page can make a browser send, as raw bytes to real daemons. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { type CountdProcess, runCountd, startCountd } from "../../support/process.ts";
@@ -54,7 +54,7 @@ async function metricsPort(daemon: CountdProcess): Promise<number> {
   return Number(match[1]);
 }
 
-Deno.test("Requests that name an address or localhost are answered, and those without a Host", async () => {
+Deno.test("Requests that name an address or localhost are answered, and so are those without a Host", async () => {
   await withBothServers(async (servers) => {
     for (const { port, path } of servers) {
       const hosts = ["127.0.0.1", "192.0.2.7:80", "[::1]", "localhost", "LOCALHOST", "a.localhost"];
@@ -67,7 +67,7 @@ Deno.test("Requests that name an address or localhost are answered, and those wi
   });
 });
 
-Deno.test("A host that is not known here is refused with the names that are known", async () => {
+Deno.test("An unknown host is refused, and the message lists the known names", async () => {
   await withBothServers(async (servers) => {
     for (const { port, path } of servers) {
       const names = [
@@ -78,7 +78,7 @@ Deno.test("A host that is not known here is refused with the names that are know
       ];
       const requests = [
         ...names.map((name) => get(path, `Host: ${name}`)),
-        // The request line goes before the header.
+        // The host of the request line takes precedence over the header.
         get(`http://evil.example${path}`, "Host: localhost"),
         get(path, "Host: evil.example", "Origin: http://evil.example"),
       ];
@@ -92,7 +92,7 @@ Deno.test("A host that is not known here is refused with the names that are know
   });
 });
 
-Deno.test("A Host header that is no host is refused, and chooses no path", async () => {
+Deno.test("A Host header that is not a host is refused, and cannot choose the path", async () => {
   await withBothServers(async (servers) => {
     const [database] = servers;
     for (const { port, path } of servers) {
@@ -102,7 +102,7 @@ Deno.test("A Host header that is no host is refused, and chooses no path", async
         assertEquals(status, 400, `${host}: ${text}`);
       }
     }
-    // A page cannot choose the Host header, but a proxy or an agent that is led by one may.
+    // A page cannot choose the Host header, but a proxy or an agent that obeys the page can.
     const port = database?.port ?? 0;
     const host = "Host: localhost/set/admin?value=pwned&";
     assertEquals((await replyTo(port, post("/set/x", "value=1", host, FORM))).status, 400);
@@ -111,7 +111,7 @@ Deno.test("A Host header that is no host is refused, and chooses no path", async
   });
 });
 
-Deno.test("A form of a foreign page is refused and stores nothing, one of its own origin is taken", async () => {
+Deno.test("A form of a foreign page is refused and stores nothing; one of the own origin is accepted", async () => {
   await withBothServers(async (servers) => {
     for (const { port, path } of servers) {
       const host = `127.0.0.1:${port}`;

@@ -47,7 +47,7 @@ Deno.test("Parts of multipart bodies are those that the runtime's own parser fin
   }
 });
 
-Deno.test("No bytes make the parsers do anything but find a field, find none, or refuse", () => {
+Deno.test("For any bytes the parsers find a field, find none, or refuse, and do nothing else", () => {
   const random = new Random(seedForTest("broken forms"));
   const body = new TextEncoder().encode(
     '--b\r\nContent-Disposition: form-data; name="value"\r\n\r\nü\r\n--b--\r\n',

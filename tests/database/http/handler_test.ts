@@ -20,7 +20,7 @@ async function valueOf({ ask }: TestDatabase, key: string): Promise<string | nul
   return response.status === 200 ? text : null;
 }
 
-Deno.test("D04 POST x=hello answers hello, GET gives hello, and the export has it", async () => {
+Deno.test("POST x=hello answers hello, GET gives hello, and the export has it", async () => {
   await withHandler(async (test) => {
     const response = await set(test, "x", "value=hello");
     assertEquals([response.status, await response.text()], [200, "hello"]);
@@ -34,14 +34,14 @@ Deno.test("D04 POST x=hello answers hello, GET gives hello, and the export has i
   });
 });
 
-Deno.test("D05 A missing key is 404, as the original says it", async () => {
+Deno.test("A missing key is 404, with the message of the original", async () => {
   await withHandler(async ({ ask }) => {
     const response = await ask("GET", "/get/nothing");
     assertEquals([response.status, await response.text()], [404, "404 page not found\n"]);
   });
 });
 
-Deno.test("D06 The echo and the value are exactly what was sent, with nothing behind it", async () => {
+Deno.test("The echo and the value are exactly what was sent, with nothing behind it", async () => {
   await withHandler(async (test) => {
     const raw = { "content-type": "text/plain" };
     for (const value of ["x", " x ", "x\r\ny\n", "\ufeffx", "a+b%20&value=c", "😀\u2028", "\0"]) {
@@ -56,7 +56,7 @@ Deno.test("D06 The echo and the value are exactly what was sent, with nothing be
   });
 });
 
-Deno.test("D23 Two POSTs through the handler are both stored", async () => {
+Deno.test("Two POSTs through the handler are both stored", async () => {
   await withHandler(async (test) => {
     await set(test, "x", "value=1");
     await set(test, "x", "value=2");
@@ -65,7 +65,7 @@ Deno.test("D23 Two POSTs through the handler are both stored", async () => {
   });
 });
 
-Deno.test("D24 A POST without a value is 400 and stores nothing; value= stores the empty string", async () => {
+Deno.test("A POST without a value is 400 and stores nothing; value= stores the empty string", async () => {
   await withHandler(async (test) => {
     const none: [BodyInit | null, HeadersInit][] = [
       [null, {}],
@@ -90,7 +90,7 @@ Deno.test("D24 A POST without a value is 400 and stores nothing; value= stores t
   });
 });
 
-Deno.test("D25 Query, urlencoded, multipart and raw bodies are accepted alike", async () => {
+Deno.test("Query, urlencoded, multipart and raw bodies are accepted alike", async () => {
   await withHandler(async (test) => {
     const value = "ü 1+1=2 & <b>\r\n";
     const form = new FormData();
@@ -114,7 +114,7 @@ Deno.test("D25 Query, urlencoded, multipart and raw bodies are accepted alike", 
   });
 });
 
-Deno.test("D25 A form field goes before the query, the query before a body that is no form", async () => {
+Deno.test("A form field takes precedence over the query, and the query over a body that is not a form", async () => {
   await withHandler(async (test) => {
     await test.ask("POST", "/set/k?value=query", { body: "value=form", headers: formType });
     assertEquals(await valueOf(test, "k"), "form");
@@ -128,7 +128,7 @@ Deno.test("D25 A form field goes before the query, the query before a body that 
   });
 });
 
-Deno.test("D25 Multipart values keep every byte, also beside files and boundaries that look alike", async () => {
+Deno.test("Multipart values keep every byte, even beside files and text that resembles the boundary", async () => {
   await withHandler(async (test) => {
     const value = "\ufeff--b\r\n--bx\r\nend";
     const head = 'Content-Disposition: form-data; name="value"\r\nContent-Type: text/plain\r\n\r\n';
@@ -150,7 +150,7 @@ Deno.test("D25 Multipart values keep every byte, also beside files and boundarie
   });
 });
 
-Deno.test("D26 HEAD is GET without the body; other methods are 405 with Allow", async () => {
+Deno.test("HEAD is GET without the body; other methods are 405 with Allow", async () => {
   await withHandler(async (test) => {
     await set(test, "x", "value=hello");
     const get = await test.ask("GET", "/get/x");
@@ -180,7 +180,7 @@ Deno.test("D26 HEAD is GET without the body; other methods are 405 with Allow", 
   });
 });
 
-Deno.test("D27 A key is one segment that is neither empty nor holds a slash once it is decoded", async () => {
+Deno.test("A key is one segment of the path that is not empty and has no slash when it is decoded", async () => {
   await withHandler(async (test) => {
     for (
       const [encoded, key] of [
@@ -215,7 +215,7 @@ Deno.test("D27 A key is one segment that is neither empty nor holds a slash once
   });
 });
 
-Deno.test("D28 __proto__, constructor and toString are ordinary keys, and missing ones are 404", async () => {
+Deno.test("__proto__, constructor and toString are ordinary keys, and missing ones are 404", async () => {
   await withHandler(async (test) => {
     const keys = ["__proto__", "constructor", "toString", "hasOwnProperty", "valueOf"];
     for (const key of keys) assertEquals(await valueOf(test, key), null);
@@ -226,7 +226,7 @@ Deno.test("D28 __proto__, constructor and toString are ordinary keys, and missin
   });
 });
 
-Deno.test("D29 A value that is not UTF-8 is 400, by every way, and never replaced", async () => {
+Deno.test("A value that is not UTF-8 is 400, however it is sent, and nothing is replaced in it", async () => {
   await withHandler(async (test) => {
     const bytes = new Uint8Array([0xff, 0xfe]);
     const part = 'Content-Disposition: form-data; name="value"\r\n\r\n';
@@ -251,7 +251,7 @@ Deno.test("D29 A value that is not UTF-8 is 400, by every way, and never replace
   });
 });
 
-Deno.test("D30 A value that looks like HTML is served as text that nobody sniffs", async () => {
+Deno.test("A value that looks like HTML is served as plain text with nosniff", async () => {
   await withHandler(async (test) => {
     const echo = await set(test, "x", "<script>alert(1)</script>", { "content-type": "text/html" });
     const got = await test.ask("GET", "/get/x");
@@ -265,7 +265,7 @@ Deno.test("D30 A value that looks like HTML is served as text that nobody sniffs
   });
 });
 
-Deno.test("D31 A value of 16 MiB is stored; a body of one byte more is 413", async () => {
+Deno.test("A value of 16 MiB is stored; a body of one byte more is 413", async () => {
   await withHandler(async (test) => {
     const raw = { "content-type": "text/plain" };
     const largest = new Uint8Array(16 * 2 ** 20).fill(0x61);
@@ -273,7 +273,7 @@ Deno.test("D31 A value of 16 MiB is stored; a body of one byte more is 413", asy
     assertEquals([stored.status, (await stored.bytes()).length], [200, largest.length]);
     const more = new Uint8Array(largest.length + 1).fill(0x62);
     assertEquals((await set(test, "large", more, raw)).status, 413);
-    // Without a length that announces it, as well.
+    // And without a header that announces the length.
     const chunks = Array.from({ length: 17 }, () => new Uint8Array(2 ** 20).fill(0x63));
     const streamed = ReadableStream.from(chunks);
     assertEquals((await set(test, "large", streamed, raw)).status, 413);
@@ -283,7 +283,7 @@ Deno.test("D31 A value of 16 MiB is stored; a body of one byte more is 413", asy
   });
 });
 
-Deno.test("D34 A full disk is 507, told once, and the old state is served", async () => {
+Deno.test("A full disk is 507 and reported once, and the old state is served", async () => {
   const faults = new Faults();
   const storage = faultyStorage(systemStorage(), faults);
   await withHandler(async (test) => {
@@ -301,7 +301,10 @@ Deno.test("D34 A full disk is 507, told once, and the old state is served", asyn
     assertEquals(await valueOf(test, "x"), "old");
     faults.heal();
     assertEquals((await post()).status, 200);
-    assertEquals(said, ["disk full, sets are refused", "space again, sets are accepted"]);
+    assertEquals(said, [
+      "disk full: rejecting writes",
+      "disk space available: accepting writes",
+    ]);
   }, { storage });
 });
 
@@ -316,7 +319,7 @@ Deno.test("A database that is closed or failed answers 503 with Retry-After", as
   });
 });
 
-Deno.test("D35 GET /status is 200 and JSON, figures as decimal strings", async () => {
+Deno.test("GET /status is 200 and JSON, with numbers as decimal strings", async () => {
   await withHandler(async (test) => {
     await set(test, "x", "value=1");
     await test.db.log.appendEntry({ command: "SET", key: "y", value: "2", term: 2n ** 60n });
@@ -336,13 +339,13 @@ Deno.test("D35 GET /status is 200 and JSON, figures as decimal strings", async (
         sync: "interval",
       },
     );
-    for (const figure of Object.values(status)) assertEquals(typeof figure, "string");
+    for (const value of Object.values(status)) assertEquals(typeof value, "string");
     const head = await test.ask("HEAD", "/status");
     assert(Number(head.headers.get("content-length")) > 50);
   });
 });
 
-Deno.test("GET /log gives the entries in the original's shape, exact terms, from and limit", async () => {
+Deno.test("GET /log gives the entries from an index on, in the original's shape, with exact terms", async () => {
   await withHandler(async (test) => {
     for (let index = 0; index < 5; index++) {
       await test.db.write(`${index}`, "<", { term: 2n ** 53n + BigInt(index) });
@@ -367,7 +370,7 @@ Deno.test("GET /log gives the entries in the original's shape, exact terms, from
   });
 });
 
-Deno.test("The ETag names the value: equal for equal ones, and 304 for who has it", async () => {
+Deno.test("The ETag is equal for equal values, and a client that has the value gets 304", async () => {
   await withHandler(async (test) => {
     const echo = await set(test, "x", "value=1");
     const etag = echo.headers.get("etag") ?? "";

@@ -12,7 +12,7 @@ import { withHandler, withServer } from "./support.ts";
 
 const encoder = new TextEncoder();
 
-/** A request as bytes, on a connection that is closed by the test. */
+/** Sends a request as bytes, on a connection that the test closes. */
 async function sendRaw(port: number, text: string): Promise<Deno.TcpConn> {
   const connection = await Deno.connect({ hostname: "127.0.0.1", port });
   await connection.write(encoder.encode(text));
@@ -24,7 +24,7 @@ function post(key: string, body: string, announced = body.length): string {
     `Content-Length: ${announced}\r\n\r\n${body}`;
 }
 
-Deno.test("D21 A hundred concurrent clients set one key: the last acknowledged wins, 100 entries", async () => {
+Deno.test("Of a hundred concurrent clients that set one key the last one wins, and the log has 100 entries", async () => {
   await withServer(async ({ db, paths, url, get }) => {
     const acknowledged: string[] = [];
     await Promise.all(
@@ -47,7 +47,7 @@ Deno.test("D21 A hundred concurrent clients set one key: the last acknowledged w
   }, { sync: "always" });
 });
 
-Deno.test("D21 Sets of one client after the other: what is acknowledged last is read by everybody", async () => {
+Deno.test("A client reads its own last acknowledged set while other clients set their keys", async () => {
   await withServer(async ({ set, get }) => {
     const clients = Array.from({ length: 20 }, async (_, client) => {
       for (let round = 0; round < 10; round++) {
@@ -59,18 +59,18 @@ Deno.test("D21 Sets of one client after the other: what is acknowledged last is 
   });
 });
 
-Deno.test("D22 Clients that go away before their reply leave the others unaffected", async () => {
+Deno.test("Clients that go away before their reply leave the others unaffected", async () => {
   await withServer(async ({ db, port, set, get }) => {
     await set("x", "before");
     const gone: Deno.TcpConn[] = [];
     for (let index = 0; index < 30; index++) {
-      // Gone after the whole request, in the middle of the body, and in the middle of the head.
+      // After the whole request, in the middle of the body, and in the middle of the head.
       const whole = post(`gone-${index}`, "v".repeat(1000));
       const text = [whole, whole.slice(0, 300), whole.slice(0, 20)][index % 3] as string;
       gone.push(await sendRaw(port, text));
     }
     for (const connection of gone) connection.close();
-    // Somebody who asks for a large value and reads none of it.
+    // A client that asks for a large value and reads nothing of it.
     await set("large", "l".repeat(4 * 2 ** 20));
     const lazy = await sendRaw(port, "GET /get/large HTTP/1.1\r\nHost: localhost\r\n\r\n");
     for (let index = 0; index < 30; index++) {
@@ -78,7 +78,7 @@ Deno.test("D22 Clients that go away before their reply leave the others unaffect
       assertEquals(await get("x"), `${index}`);
     }
     lazy.close();
-    // A request that was whole may or may not be carried out; half a value never is.
+    // A whole request may or may not be carried out; half a value is never stored.
     for (const entry of db.log.entries) {
       if (entry.key.startsWith("gone")) assertEquals(entry.value, "v".repeat(1000));
     }
@@ -87,7 +87,7 @@ Deno.test("D22 Clients that go away before their reply leave the others unaffect
   });
 });
 
-Deno.test("D22 A client that hangs up in the middle of its body is no error of the server", async () => {
+Deno.test("A client that hangs up in the middle of its body causes no event of the server", async () => {
   const said: string[] = [];
   await withServer(
     async ({ port, set }) => {
@@ -105,7 +105,7 @@ Deno.test("D22 A client that hangs up in the middle of its body is no error of t
   assertEquals(said, []);
 });
 
-Deno.test("D22 A hundred clients hang up while the disk works, and the next one is answered", async () => {
+Deno.test("A hundred clients hang up while the disk works, and the next one is answered", async () => {
   await withServer(async ({ db, port, set }) => {
     for (let index = 0; index < 100; index++) {
       (await sendRaw(port, post("x", `${index}`))).close();
@@ -115,7 +115,7 @@ Deno.test("D22 A hundred clients hang up while the disk works, and the next one 
   }, { sync: "always" });
 });
 
-Deno.test("D23 Two POSTs on one connection, sent at once, are both stored and answered in order", async () => {
+Deno.test("Two POSTs on one connection, sent at once, are both stored and answered in order", async () => {
   await withServer(async ({ db, port, get }) => {
     const connection = await sendRaw(port, post("x", "first") + post("x", "second"));
     const bytes = new Uint8Array(64 * 1024);
@@ -144,7 +144,7 @@ Deno.test("D23 Two POSTs on one connection, sent at once, are both stored and an
   });
 });
 
-Deno.test("D26 HEAD over a socket has the length and no body", async () => {
+Deno.test("HEAD over a socket has the length and no body", async () => {
   await withServer(async ({ port, set }) => {
     await set("x", "hello");
     const connection = await sendRaw(
@@ -158,7 +158,7 @@ Deno.test("D26 HEAD over a socket has the length and no body", async () => {
   });
 });
 
-Deno.test("D27 Keys such as .. come through a socket as they are", async () => {
+Deno.test("Keys such as .. are not changed on their way through a socket", async () => {
   await withServer(async ({ db, port }) => {
     for (const key of ["..", ".", "%2e%2e", "a%00b"]) {
       const connection = await sendRaw(
@@ -172,7 +172,7 @@ Deno.test("D27 Keys such as .. come through a socket as they are", async () => {
   });
 });
 
-Deno.test("D31 A body that announces more than 16 MiB is refused before it is sent", async () => {
+Deno.test("A body that announces more than 16 MiB is refused before it is sent", async () => {
   await withServer(async ({ port, set }) => {
     const connection = await sendRaw(port, post("x", "", 16 * 2 ** 20 + 1));
     const bytes = new Uint8Array(1024);
@@ -184,7 +184,7 @@ Deno.test("D31 A body that announces more than 16 MiB is refused before it is se
   });
 });
 
-Deno.test("D36 250 sets, then 250 gets, all equal", async () => {
+Deno.test("After 250 sets, 250 gets give the same values", async () => {
   await withServer(async ({ set, get }) => {
     for (let index = 0; index < 250; index++) {
       assertEquals(await set(`key ${index}`, `value ${index}`), `value ${index}`);
@@ -195,7 +195,7 @@ Deno.test("D36 250 sets, then 250 gets, all equal", async () => {
   });
 });
 
-Deno.test("Stopping waits for what has begun, and not for clients that never finish", async () => {
+Deno.test("Stopping waits for requests that have begun, but not for bodies that never end", async () => {
   await withHandler(async ({ db }) => {
     const sleeps: { ms: number; wake: () => void }[] = [];
     const clock: Clock = {
@@ -235,8 +235,9 @@ Deno.test("Stopping waits for what has begun, and not for clients that never fin
   });
 });
 
-// The runtime's own error came out: a misspelt --listen was "a bug in countd", with a stack.
-Deno.test("An address that cannot be had and a port in use are told with host and port", async () => {
+// The story: the error of the runtime was passed on, so a misspelt --listen was reported as a bug in
+// countd, with a stack.
+Deno.test("An address that cannot be used and a port in use are reported with host and port", async () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = taken.addr;
   await withHandler(async ({ db }) => {
@@ -257,7 +258,7 @@ Deno.test("An address that cannot be had and a port in use are told with host an
   });
 });
 
-Deno.test("A client that sends nothing for too long is told so, and the others go on", async () => {
+Deno.test("A client that sends nothing for too long gets 408, and the others go on", async () => {
   await withHandler(async ({ db }) => {
     const idle = Promise.withResolvers<void>();
     const clock: Clock = {

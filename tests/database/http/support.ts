@@ -1,4 +1,4 @@
-/** A database behind its handler, and behind a real socket; each test ends with `check` on it. */
+/** A database behind its handler, or behind a real socket. Each test ends with `check` on it. */
 
 import { assertEquals } from "@std/assert";
 import { type Events, noEvents } from "../../../src/base/events.ts";
@@ -17,7 +17,7 @@ export interface TestDatabase {
   readonly db: DB;
   readonly paths: DatabasePaths;
   readonly handler: Handler;
-  /** A request to the handler without any socket. */
+  /** Sends a request to the handler, without a socket. */
   ask(method: string, target: string, init?: RequestInit): Promise<Response>;
   /** Closes and opens again. */
   restart(): Promise<void>;
@@ -66,7 +66,7 @@ export interface TestServer {
   set(key: string, value: string): Promise<string>;
 }
 
-/** The same behind a socket of its own. */
+/** Runs `body` on a database behind a real socket. */
 export async function withServer(
   body: (server: TestServer) => Promise<void>,
   options: InitOptions = {},
