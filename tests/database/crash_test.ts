@@ -1,6 +1,6 @@
 /**
- * Crashes on the simulated disk: short sequences of calls are crashed before and after every persistence
- * operation, by SIGKILL and by several power cuts, and recovery is crashed again.
+ * Crashes on the simulated disk. Short sequences of calls are crashed before and after every persistence
+ * operation, by SIGKILL and by several power cuts. The recovery is crashed again.
  */
 
 import { assert } from "@std/assert";

@@ -1,6 +1,6 @@
 /**
- * The log used for replication, as a leader would use it: three databases, entries with terms, a
- * follower that missed some entries and has others, and commits of what a majority has.
+ * The log used for replication, as a leader would use it. There are three databases, and one follower
+ * that missed some entries and has others. The leader commits what a majority has.
  */
 
 import { assertEquals, assertRejects } from "@std/assert";

@@ -41,8 +41,11 @@ export interface Violation {
 
 /**
  * Checks the files of a database, and returns every broken rule; none means that all is well. Changes
- * nothing. Throws `NotFoundError` if both files are missing, `DatabaseInUseError` if another process has
- * them open, `UsageError` if they are swapped, and `OsError` if the system refuses.
+ * nothing.
+ *
+ * @throws {NotFoundError} If both files are missing.
+ * @throws {DatabaseInUseError} If another process has the files open.
+ * @throws {OsError} If the system refuses.
  */
 export function check(storage: Storage, paths: DatabasePaths): Violation[] {
   const missing = [paths.map, paths.log].filter((path) => storage.statusOrNull(path) === null);

@@ -69,12 +69,15 @@ interface Salvaged {
 }
 
 /**
- * Repairs a database as far as its bytes allow. With `out` the repaired pair goes into that directory;
- * with null it replaces the damaged pair, which is kept as NAME.damaged, and clears the failed mark.
+ * Repairs a database as far as its bytes allow. With `out` the repaired pair goes into that directory.
+ * With null it replaces the damaged pair, which is kept as NAME.damaged, and the failed mark is cleared.
  *
- * Throws `NotFoundError` if both files are missing, `CorruptError` if nothing can be repaired,
- * `DatabaseInUseError` if another process has the files open, `FailedError` if `out` has files of these
- * names, `UsageError` if map and log are swapped, and `OsError` if the system refuses.
+ * @throws {NotFoundError} If both files are missing.
+ * @throws {CorruptError} If nothing can be repaired.
+ * @throws {DatabaseInUseError} If another process has the files open, or checks them.
+ * @throws {FailedError} If `out` has files of these names, or the format is newer.
+ * @throws {UsageError} If the two paths cannot be a pair.
+ * @throws {OsError} If the system refuses.
  */
 export function repairDatabase(
   storage: Storage,

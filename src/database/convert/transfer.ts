@@ -39,8 +39,10 @@ export interface Transferred {
 
 /**
  * Writes `db.json` and `log.json` of the original's shape into a directory, which is made with mode 0700
- * if it is missing. Throws `FailedError` if either file exists, and `OsError` if the system refuses;
- * then neither file is left.
+ * if it is missing. On an error no new file is left.
+ *
+ * @throws {FailedError} If either file exists already.
+ * @throws {OsError} If the system refuses.
  */
 export function exportDatabase(db: Database, storage: Storage, directory: string): Transferred {
   makeDirectories(storage, directory, 0o700);
@@ -88,10 +90,15 @@ function writePieces(file: StoredFile, pieces: Iterable<string>): void {
 }
 
 /**
- * Makes a database out of `db.json` and `log.json` in a directory; one of them may be missing. Throws
- * `NotFoundError` if both are missing, `CorruptError` if a file is not of the original's shape or the
- * database is marked failed, `FailedError` if the database holds data, `DatabaseInUseError` if another
- * process has it open, and `OsError` if the system refuses. Then the database is as it was.
+ * Makes a database out of `db.json` and `log.json` in a directory; one of them may be missing. On an
+ * error the database is as it was.
+ *
+ * @throws {NotFoundError} If both are missing.
+ * @throws {CorruptError} If a file is not of the original's shape, or the database is marked failed.
+ * @throws {FailedError} If the database holds data, or its format is newer.
+ * @throws {DatabaseInUseError} If another process has the database open, or checks it.
+ * @throws {UsageError} If the two paths cannot be a pair.
+ * @throws {OsError} If the system refuses.
  */
 export function importDatabase(
   storage: Storage,

@@ -125,8 +125,11 @@ export class Database {
   }
 
   /**
-   * Resolves to the value of a key. Rejects with `InvalidKeyError` if the map does not have the key,
-   * `DatabaseBusyError` if too many requests wait, and `DatabaseFailedError` after a failed sync.
+   * Resolves to the value of a key.
+   *
+   * @throws {InvalidKeyError} If the map does not have the key.
+   * @throws {DatabaseBusyError} If too many requests wait, or the database is being closed.
+   * @throws {DatabaseFailedError} After a failed sync.
    */
   read(key: string, options: RequestOptions = {}): Promise<string> {
     return this.#owner.ask({ kind: "read", key }, options.signal);
@@ -134,9 +137,12 @@ export class Database {
 
   /**
    * Appends a SET, commits it together with all entries before it, and changes the map. Resolves to the
-   * value; with sync mode `always`, once the entry is durable. Rejects with `UsageError` if key or value
-   * is not well-formed text or the term is not exact, `StorageFullError` if the disk is full,
-   * `DatabaseBusyError` if too many requests wait, and `DatabaseFailedError` after a failed sync.
+   * value; with sync mode `always`, once the entry is durable.
+   *
+   * @throws {UsageError} If key or value is not well-formed text, or the term is not exact.
+   * @throws {StorageFullError} If the disk is full. Nothing was changed.
+   * @throws {DatabaseBusyError} If too many requests wait, or the database is being closed.
+   * @throws {DatabaseFailedError} After a failed sync.
    */
   async write(key: string, value: string, options: WriteOptions = {}): Promise<string> {
     const { term, signal } = options;
@@ -181,8 +187,10 @@ export class Database {
   }
 
   /**
-   * Resolves when everything that was answered so far is durable, in every sync mode. Rejects with the
-   * error of the sync, or with `DatabaseFailedError` after a failed one.
+   * Resolves when everything that was answered so far is durable, in every sync mode.
+   *
+   * @throws {OsError} If the sync fails.
+   * @throws {DatabaseFailedError} After a failed sync.
    */
   flush(): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
@@ -191,8 +199,10 @@ export class Database {
 
   /**
    * Writes a snapshot of the map, so that the next start replays the log from here on only. Requests go
-   * on in between. Rejects with `OsError` if the disk is full, and `DatabaseFailedError` after a failed
-   * sync; the previous snapshot stays valid.
+   * on in between. On any error the previous snapshot stays valid.
+   *
+   * @throws {OsError} If the disk is full, or a sync fails.
+   * @throws {DatabaseFailedError} After a failed sync.
    */
   snapshot(): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
@@ -201,9 +211,11 @@ export class Database {
   }
 
   /**
-   * Answers the requests that wait, syncs everything, and releases the files. A second call waits for
-   * the first. Rejects with `DatabaseFailedError` if a sync failed, and `OsError` if the log could not be
-   * truncated; the files are released in any case.
+   * Answers the requests that wait, syncs everything, and releases the files, also on an error. A second
+   * call waits for the first.
+   *
+   * @throws {DatabaseFailedError} If a sync failed.
+   * @throws {OsError} If the log could not be truncated.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

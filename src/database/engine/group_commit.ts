@@ -1,6 +1,6 @@
 /**
  * Decides when the log is synced. One sync is in flight at a time; requests that arrive during it share
- * the next one. A failed sync is never tried again: the kernel may have dropped the pages that it could
+ * the next one. A failed sync is never tried again. The kernel may have dropped the pages that it could
  * not write, and a second call would report success.
  */
 

@@ -82,9 +82,12 @@ export class Log {
 
   /**
    * Appends one entry without committing it. Resolves to its index; with sync mode `always`, once the
-   * entry is durable. Rejects with `UsageError` if the entry is not well-formed text or its term is not
-   * exact, `StorageFullError` if the disk is full, `DatabaseBusyError` if too many requests wait, and
-   * `DatabaseFailedError` after a failed sync.
+   * entry is durable.
+   *
+   * @throws {UsageError} If the entry is not well-formed text, or its term is not exact.
+   * @throws {StorageFullError} If the disk is full. Nothing was changed.
+   * @throws {DatabaseBusyError} If too many requests wait, or the database is being closed.
+   * @throws {DatabaseFailedError} After a failed sync.
    */
   appendEntry(entry: EntryInput): Promise<number> {
     return this.appendEntries([entry]);

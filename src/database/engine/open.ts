@@ -28,12 +28,14 @@ export interface InitOptions {
 /**
  * Opens the database in these two files: the map and the log. Missing or empty files are made, with
  * mode 0600. Files of the original are converted, and kept as NAME.orig. The files stay locked until
- * the database is closed, so only one process has them open.
+ * the database is closed, so only one process has them open. Damaged files are left untouched.
  *
- * Throws `DatabaseInUseError` if another process has the files open, `CorruptError` if they are damaged
- * or marked failed, `UsageError` if the two paths cannot be a pair, `NotFoundError` if `create` is
- * false and both files are missing, `FailedError` if the format is newer, and `OsError` if the system
- * refuses. Damaged files are left untouched.
+ * @throws {DatabaseInUseError} If another process has the files open, or checks them.
+ * @throws {CorruptError} If the files are damaged or marked failed.
+ * @throws {UsageError} If the two paths cannot be a pair, for example because they are swapped.
+ * @throws {NotFoundError} If `create` is false and both files are missing.
+ * @throws {FailedError} If a path is not a file, or the format is newer.
+ * @throws {OsError} If the system refuses.
  */
 export function init(dbFile: string, logFile: string, options: InitOptions = {}): Database {
   const storage = options.storage ?? systemStorage();

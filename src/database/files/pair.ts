@@ -155,8 +155,9 @@ function missingHalf(
 }
 
 /**
- * True for what a first start or an exchange leaves that was cut short, and the next start completes:
- * files without content, or one file of a new pair under its hidden name. A missing file is null.
+ * True if the files are left by a first start or an exchange that was cut short. Such are files without
+ * content, or one file of a new pair under its hidden name. The next start completes them. A missing
+ * file is null.
  */
 export function isUnfinished(
   storage: Storage,

@@ -1,6 +1,6 @@
 /**
- * Frames: the units of the log, as functions over bytes. A frame is one of three kinds: an entry at an
- * index, a truncation of the log to a length, or a commit up to a length.
+ * Frames: the units of the log, as functions over bytes. A frame is an entry at an index, a truncation
+ * of the log to a length, or a commit up to a length.
  *
  * Invariants of a valid frame:
  *   1  its length is the head and its three texts, padded with zeros to eight bytes
