@@ -1,10 +1,9 @@
 /**
- * The field `value` out of queries and forms, byte for byte. The runtime's own parsers replace what is
- * not UTF-8 and drop a byte order mark, so that what is stored would not be what was sent; these refuse
- * instead.
+ * Reads the field `value` of queries and forms, byte for byte. The parsers of the runtime replace bytes
+ * that are not UTF-8, and drop a byte order mark. These keep every byte, or refuse.
  */
 
-/** The request cannot be understood; the message is for the client. */
+/** Thrown if a request cannot be understood. The message is for the client. */
 export class FormError extends Error {
   override readonly name = "FormError";
 }
@@ -23,12 +22,12 @@ export function decodeText(bytes: Uint8Array): string {
 const PLUS = 0x2b;
 const SPACE = 0x20;
 
-/** Fields of a query or form, or parts of a multipart body, that are looked at; past them, it is refused. */
+/** Most fields of a query or form, or parts of a multipart body, that are searched for the value. */
 const FIELDS_MAX = 1000;
 
 /**
- * The first field of this name in `a=1&b=2`, or null. The name is of ASCII letters. Throws `FormError` for
- * broken escapes, and for more than a thousand fields before this one.
+ * The first field of this name in `a=1&b=2`, or null. The name must be ASCII letters. Throws `FormError`
+ * for broken escapes in its value, and for a thousand other fields before it.
  */
 export function urlEncodedField(text: string, name: string): string | null {
   let start = 0;
@@ -45,10 +44,10 @@ export function urlEncodedField(text: string, name: string): string | null {
   throw tooMany("fields");
 }
 
-/** Broken escapes, a plus and what is not ASCII make no part of `name`: nothing is decoded that may fail. */
+/** True if the field is `name`, escaped or not. Decodes single bytes only, which cannot fail. */
 function isNamed(field: string, name: string): boolean {
   if (field === name) return true;
-  // Each character takes three at most.
+  // An escaped character takes three.
   if (field.length > 3 * name.length || !field.includes("%")) return false;
   const decoded = field.replace(
     /%([0-9a-f]{2})/gi,
@@ -57,7 +56,7 @@ function isNamed(field: string, name: string): boolean {
   return decoded === name;
 }
 
-/** Spaces are put in as bytes: in a string, millions of them would take seconds. */
+/** Decodes plus signs and escapes. It works on bytes: in a string, millions of spaces would take seconds. */
 function decodeForm(text: string): string {
   if (!text.includes("+")) return decodePercent(text);
   const bytes = new TextEncoder().encode(text);
