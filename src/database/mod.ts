@@ -28,7 +28,6 @@ export {
 } from "../base/errors.ts";
 export { type EventFields, type EventLevel, type Events } from "../base/events.ts";
 export {
-  type FaultPlan,
   type FaultPoint,
   type FileStatus,
   type LockKind,
