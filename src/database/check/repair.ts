@@ -89,8 +89,8 @@ export function repairDatabase(
   const held = lockWhole(storage, paths);
   try {
     const salvaged = salvage(storage, paths, held);
-    const { content, ...told } = salvaged;
-    const report = { keys: content.map.size, entries: content.entries.length, ...told };
+    const { content, ...findings } = salvaged;
+    const report = { keys: content.map.size, entries: content.entries.length, ...findings };
     if (options.out === null) {
       const kept = publishPair(storage, paths, { content, keepAs: "damaged" });
       clearFailedMark(storage, paths.map);

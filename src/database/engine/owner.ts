@@ -92,7 +92,7 @@ export class Owner {
   #unitsThisTurn = 0;
   #alone: Request | null = null;
   #term: bigint;
-  #end: Error | null = null;
+  #refusal: Error | null = null;
 
   constructor(options: OwnerOptions, term: bigint) {
     this.#options = options;
@@ -128,7 +128,7 @@ export class Owner {
   }
 
   #submit(request: Request): void {
-    if (this.#end !== null) return request.reject(this.#end);
+    if (this.#refusal !== null) return request.reject(this.#refusal);
     const units = unitsOf(request.operation);
     if (this.waiting >= REQUESTS_WAITING_MAX || this.#unitsWaiting + units > UNITS_WAITING_MAX) {
       return request.reject(
@@ -142,12 +142,12 @@ export class Owner {
 
   /** Refuses every new request; waiting requests are still answered. */
   refuse(error: Error): void {
-    this.#end ??= error;
+    this.#refusal ??= error;
   }
 
   /** Stops for good: every waiting request rejects with this error. */
   fail(error: DatabaseFailedError): void {
-    this.#end = error;
+    this.#refusal = error;
     const waiting = [
       ...this.#pending.map((pending) => pending.request),
       ...(this.#alone === null ? [] : [this.#alone]),
@@ -193,7 +193,7 @@ export class Owner {
   readonly #drain = (): void => {
     this.#isScheduled = false;
     const tail = this.#journal.log.tail;
-    const isFailed = this.#end instanceof DatabaseFailedError;
+    const isFailed = this.#refusal instanceof DatabaseFailedError;
     while (!isFailed && this.#next < this.#queue.length && this.#alone === null) {
       if (this.#isTurnOver) break;
       const request = this.#queue[this.#next++] as Request;

@@ -49,13 +49,13 @@ export class BodyReader {
     // One timer for the whole body: a chunk may be a single byte, and must cost little.
     const watch = new AbortController();
     let isLate = false;
-    const giveUp = () => {
+    const expire = () => {
       isLate = true;
       reader.cancel().catch(() => {});
     };
-    this.#signal?.addEventListener("abort", giveUp, { signal: watch.signal });
+    this.#signal?.addEventListener("abort", expire, { signal: watch.signal });
     void this.#idle(held, watch.signal).then(() => {
-      if (!watch.signal.aborted) giveUp();
+      if (!watch.signal.aborted) expire();
     });
     let turnMs = this.#clock.nowMs();
     try {

@@ -39,11 +39,11 @@ const LAST_STOP_MS = 1000;
 export async function serveDatabase(db: DB, options: ServeOptions): Promise<void> {
   const { signal, events } = options;
   const clock = options.clock ?? systemClock;
-  const giveUp = new AbortController();
+  const refuseBodies = new AbortController();
   const handler = newHandler(db, {
     events,
     clock,
-    signal: giveUp.signal,
+    signal: refuseBodies.signal,
     listenHost: options.hostname,
   });
   const server = listen(
@@ -55,7 +55,7 @@ export async function serveDatabase(db: DB, options: ServeOptions): Promise<void
   // First all requests may end. Then unfinished bodies are refused. Then this returns in any case, even
   // if a client does not read its answer.
   if (!await endsWithin(stopped, clock, STOP_MS)) {
-    giveUp.abort();
+    refuseBodies.abort();
     await endsWithin(stopped, clock, LAST_STOP_MS);
   }
   if (failure !== null) throw failure;
