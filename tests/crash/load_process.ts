@@ -128,9 +128,9 @@ class Load {
 
   async #sendBlock(client: WriteClient, connection: Connection, block: Uint8Array): Promise<void> {
     for (let at = 0; at < block.length;) {
-      const room = client.room();
-      const part = block.subarray(at, at + room.length);
-      room.set(part);
+      const capacity = client.capacity();
+      const part = block.subarray(at, at + capacity.length);
+      capacity.set(part);
       client.took(part.length);
       // Counted before it leaves: a message that was cut off may have arrived.
       connection.attempted += part.length / messagesOf.bytes;

@@ -1,8 +1,4 @@
-/**
- * What the write port sends back, in any segmentation: three bytes for each message when the server
- * runs with `--ack`, and then 16 bytes of totals. Which bytes are the totals is known only at the end
- * of the stream, so the last 16 are always held back.
- */
+/** What the write port sends back, in any segmentation. */
 
 import {
   ANSWER_BYTES,
@@ -13,9 +9,15 @@ import {
   type WriteTotals,
 } from "../wire/mod.ts";
 
+/**
+ * Reader of answers and totals: three bytes for each message if the server runs with `--ack`, and then 16
+ * bytes of totals. Which bytes are the totals is known only at the end of the stream, so the last 16 are
+ * always held back.
+ */
 export class AnswerReader {
-  /** Answers until now; both stay 0 where the server is silent. */
+  /** Messages that were answered `WIN` so far; 0 if the server is silent. */
   accepted = 0;
+  /** Messages that were answered `NAY` so far; 0 if the server is silent. */
   refused = 0;
 
   readonly #buffer: ReceiveBuffer;
@@ -25,12 +27,12 @@ export class AnswerReader {
     this.#buffer = new ReceiveBuffer(new Uint8Array(Math.max(capacityBytes, 2 * TOTALS_BYTES)));
   }
 
-  /** Where the next bytes are to be read into; never empty. */
-  room(): Uint8Array<ArrayBuffer> {
+  /** The memory to read the next bytes into; never empty. */
+  capacity(): Uint8Array<ArrayBuffer> {
     return this.#buffer.room();
   }
 
-  /** `count` bytes were read into `room()`. */
+  /** Take `count` bytes that were read into `capacity()`. */
   received(count: number): void {
     const buffer = this.#buffer;
     buffer.received(count);
@@ -45,7 +47,7 @@ export class AnswerReader {
     buffer.moveToFront();
   }
 
-  /** Answers until now, with those that are held back because they could be totals. */
+  /** The answers so far, with those that are held back because they could be totals. */
   known(): { readonly accepted: number; readonly refused: number } {
     let { accepted, refused } = this;
     const { bytes, start, end } = this.#buffer;
@@ -59,9 +61,9 @@ export class AnswerReader {
   }
 
   /**
-   * The totals, once the stream has ended; null where it ended without them. A stream that was cut in
-   * the middle of an answer also leaves 16 bytes, so they must add up to the messages that were sent,
-   * and agree with the answers where there were any.
+   * The totals, once the stream has ended; null if it ended without them. A stream that was cut in the
+   * middle of an answer also leaves 16 bytes. So they must add up to the messages that were sent, and
+   * agree with the answers if there were any.
    */
   end(sentMessages: number): WriteTotals | null {
     if (this.#isBroken || this.#buffer.length !== TOTALS_BYTES) return null;

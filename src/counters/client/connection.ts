@@ -4,11 +4,15 @@ import { systemClock } from "../../base/clock.ts";
 import { ConnectError } from "../../base/errors.ts";
 import { showSeconds, Silence, SILENCE_MS } from "./silence.ts";
 
+/** Where a port of a server is. */
 export interface ServerAddress {
+  /** A host name or an IP address; an IPv6 address without brackets. */
   readonly hostname: string;
+  /** A TCP port. */
   readonly port: number;
 }
 
+/** The address as `HOST:PORT`, an IPv6 host in brackets. */
 export function addressText(address: ServerAddress): string {
   const { hostname, port } = address;
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
@@ -20,18 +24,18 @@ export interface Peer {
   readonly silence: Silence;
 }
 
-/** How a client bears with a server. */
+/** How long a client waits for a server, in milliseconds. */
 export interface Patience {
-  /** How long a server that does not listen yet is waited for. Default: not at all. */
+  /** How long to wait for a server that does not listen yet. Default: not at all. */
   readonly waitMs?: number;
-  /** How long a server may neither take nor send a byte. */
+  /** How long a server may neither take nor send a byte during a call. Default: 30,000. */
   readonly silenceMs?: number;
 }
 
 /** Pause between two attempts to connect. */
 const RETRY_MS = 50;
 
-/** Connects. Throws `ConnectError` where nobody answers. */
+/** Connect. Throws `ConnectError` if no server answers. */
 export async function connectTo(
   address: ServerAddress,
   { waitMs = 0, silenceMs = SILENCE_MS }: Patience = {},
@@ -72,7 +76,7 @@ function connectError(address: ServerAddress, cause: unknown): ConnectError {
   return new ConnectError(`Cannot connect to ${addressText(address)}: ${reason}`, { cause });
 }
 
-/** Sends all of `bytes`. Throws `ConnectError` where the server is gone. */
+/** Send all of `bytes`. Throws `ConnectError` if the server is gone. */
 export async function sendAll(
   connection: Deno.TcpConn,
   bytes: Uint8Array,
@@ -88,7 +92,7 @@ export async function sendAll(
   }
 }
 
-/** Reads some bytes; 0 at the end. Throws `ConnectError` where the connection broke. */
+/** Read some bytes; 0 at the end. Throws `ConnectError` if the connection broke. */
 export async function readSome(
   connection: Deno.TcpConn,
   into: Uint8Array,
@@ -103,6 +107,7 @@ export async function readSome(
   }
 }
 
+/** The error for a connection that broke. */
 export function lost(address: ServerAddress, cause: unknown): ConnectError {
   return new ConnectError(`Lost the connection to ${addressText(address)}`, { cause });
 }

@@ -1,9 +1,4 @@
-/**
- * Lines of text become write messages: `keyspace TAB key [TAB increment]`, in any segmentation, straight
- * into the buffer that goes to the server. Names are bytes; a missing increment is 1.
- *
- * A line that breaks a rule is reported by its number and skipped. Nothing is allocated for a good line.
- */
+/** Lines of text become write messages. */
 
 import {
   INCREMENT_BYTES,
@@ -24,18 +19,27 @@ const EXACT_DIGITS_MAX = 15;
 /** More digits than an int64 has, leading zeros included. */
 const INCREMENT_TEXT_MAX = 40;
 
+/**
+ * Encoder of lines `keyspace TAB key [TAB increment]`, in any segmentation, straight into the buffer that
+ * goes to the server. Names are bytes. An increment is decimal digits with an optional sign, within a
+ * signed 64-bit integer; a missing one is 1.
+ *
+ * A line that breaks a rule is reported by its number and skipped. Nothing is allocated for a good line.
+ */
 export class LineEncoder {
-  /** Lines seen, good or bad, the one that has begun not included. */
+  /** Complete lines so far, good or bad. */
   lines = 0;
+  /** Lines so far that were reported and skipped. */
   malformed = 0;
-  /** What the last `encode` took and gave, in bytes. */
+  /** Bytes of the source that the last call took. */
   taken = 0;
+  /** Bytes of messages that the last call wrote into the target. */
   given = 0;
 
   readonly #sizes: MessageSizes;
   readonly #messageBytes: number;
   readonly #reportMalformed: (line: number, reason: string) => void;
-  /** The beginning of a line whose end has not come. */
+  /** The beginning of a line whose end has not arrived. */
   readonly #partial: ReceiveBuffer;
   /** The line that has begun is longer than any good one. */
   #isOverlong = false;
@@ -43,6 +47,7 @@ export class LineEncoder {
   #out = new Uint8Array(0);
   #view = new DataView(this.#out.buffer);
 
+  /** `reportMalformed` gets the number of a skipped line, from 1, and the reason in words. */
   constructor(sizes: MessageSizes, reportMalformed: (line: number, reason: string) => void) {
     this.#sizes = sizes;
     this.#messageBytes = writeMessageBytes(sizes);
@@ -53,8 +58,8 @@ export class LineEncoder {
   }
 
   /**
-   * Reads lines from `source`, writes messages to `target`, and stops where one of them ends: `taken`
-   * and `given` say how far it came.
+   * Read lines from `source` and writes messages to `target`, until one of them is used up. `taken` and
+   * `given` say how far it came. What is left of `source` is to be passed again, with a new target.
    */
   encode(source: Uint8Array, target: Uint8Array<ArrayBuffer>): void {
     this.#begin(target);
@@ -72,7 +77,10 @@ export class LineEncoder {
     }
   }
 
-  /** The input is over: a last line without a newline counts. `target` has room for a message. */
+  /**
+   * End the input: a last line without a newline counts. `target` has the capacity for one message;
+   * `given` says whether it was used.
+   */
   end(target: Uint8Array<ArrayBuffer>): void {
     this.#begin(target);
     if (this.#partial.length > 0 || this.#isOverlong) this.#keptLine();
@@ -86,12 +94,12 @@ export class LineEncoder {
   }
 
   #keep(source: Uint8Array, start: number, end: number): void {
-    const room = this.#partial.room();
-    if (end - start > room.length) {
+    const capacity = this.#partial.room();
+    if (end - start > capacity.length) {
       this.#isOverlong = true;
       return;
     }
-    for (let index = start; index < end; index++) room[index - start] = source[index]!;
+    for (let index = start; index < end; index++) capacity[index - start] = source[index]!;
     this.#partial.received(end - start);
   }
 
@@ -165,7 +173,7 @@ function copyHasNul(
   return hasNul;
 }
 
-/** `[+-]digits` as int64; false where the text is anything else or does not fit. */
+/** `[+-]digits` as int64; false if the text is anything else or does not fit. */
 function encodeIncrement(
   bytes: Uint8Array,
   start: number,

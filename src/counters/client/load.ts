@@ -1,20 +1,22 @@
 /** `load`: a stream of lines goes to the write port as fast as both sides allow. */
 
-import type { WriteTotals } from "../wire/mod.ts";
-import type { MessageSizes } from "../wire/mod.ts";
+import type { MessageSizes, WriteTotals } from "../wire/mod.ts";
 import { LineEncoder } from "./line_encoder.ts";
 import type { WriteClient } from "./write_client.ts";
 
+/** What `loadLines` calls on the way. */
 export interface LoadHooks {
-  /** A line that is not sent, by its number from 1. */
+  /** A line that is not sent, by its number from 1, and the reason in words. */
   malformed(line: number, reason: string): void;
-  /** Called for each piece of the input. */
+  /** Called after each piece of the input, with the bytes and complete lines so far. */
   progress(bytes: number, lines: number): void;
 }
 
 /**
- * Sends every line of `input` and waits until the server has made them durable. Malformed lines are
- * among the refused. Throws `ConnectError` where the server goes away.
+ * Send every line of `input`, `keyspace TAB key [TAB increment]` as `LineEncoder` reads it, and waits
+ * until the server has made them durable. The totals count malformed lines as refused. `client` is
+ * finished by it, and `sizes` are those that it was connected with. Throws `ConnectError` if the server
+ * goes away.
  */
 export async function loadLines(
   input: AsyncIterable<Uint8Array>,
@@ -25,17 +27,17 @@ export async function loadLines(
   let bytes = 0;
   for await (const chunk of input) {
     for (let rest = chunk; rest.length > 0; rest = rest.subarray(encoder.taken)) {
-      encoder.encode(rest, client.room());
+      encoder.encode(rest, client.capacity());
       client.took(encoder.given);
       // The buffer is full when something is left of the chunk.
       if (encoder.taken < rest.length) await client.flush();
     }
-    // What came in goes out, also when the next lines are long in coming.
+    // Each piece is sent at once, because the next one may be a long time in coming.
     await client.flush();
     bytes += chunk.length;
     hooks.progress(bytes, encoder.lines);
   }
-  encoder.end(client.room());
+  encoder.end(client.capacity());
   client.took(encoder.given);
   const totals = await client.finish();
   return {

@@ -1,20 +1,24 @@
-/**
- * The progress bar of `load`, redrawn in place on a terminal at most ten times a second. Of an input
- * whose length is not known only the counts are shown.
- */
+/** The progress bar of `load`. */
 
 import type { Clock } from "../../base/clock.ts";
 
 const REDRAW_MS = 100;
 const BAR_CELLS = 24;
 
+/** How far a load has come. */
 export interface ProgressState {
+  /** Bytes of the input so far. */
   readonly bytes: number;
-  /** Null where the input's length is not known. */
+  /** Length of the input in bytes; null if it is not known. */
   readonly bytesTotal: number | null;
+  /** Lines of the input so far. */
   readonly lines: number;
 }
 
+/**
+ * A progress bar that is redrawn in place on a terminal, at most ten times a second. If the length of the
+ * input is not known, only the counts are shown.
+ */
 export class Progress {
   readonly #write: (text: string) => void;
   readonly #clock: Clock;
@@ -22,7 +26,7 @@ export class Progress {
   #nextMs: number;
   #isDrawn = false;
 
-  /** `write` takes text to the terminal. */
+  /** `write` writes text to the terminal; `clock` tells when to redraw, and the speed. */
   constructor(write: (text: string) => void, clock: Clock) {
     this.#write = write;
     this.#clock = clock;
@@ -39,14 +43,14 @@ export class Progress {
     this.#isDrawn = true;
   }
 
-  /** Takes the bar away, so that a message can stand on the line. */
+  /** Erase the bar, so that a message can be printed on its line. */
   clear(): void {
     if (this.#isDrawn) this.#write("\r\x1b[K");
     this.#isDrawn = false;
   }
 }
 
-/** One line, such as `[######------] 50%  1,200,000 lines  800,000/s`. */
+/** The bar as one line after `elapsedMs`, such as `[######------] 50%  1,200,000 lines  800,000/s`. */
 export function progressText(state: ProgressState, elapsedMs: number): string {
   const perSecond = elapsedMs > 0 ? Math.round((state.lines * 1000) / elapsedMs) : 0;
   const counts = `${grouped(state.lines)} lines  ${grouped(perSecond)}/s`;

@@ -1,4 +1,4 @@
-/** A client of the read port: one request, one reply. Calls may overlap; they are asked in turn. */
+/** A client of the read port: one request, one reply. */
 
 import { BusyError, ConnectError, CountdError, RefusedError } from "../../base/errors.ts";
 import {
@@ -26,7 +26,7 @@ import {
 } from "./connection.ts";
 import { Silence } from "./silence.ts";
 
-/** The largest body that the protocol allows: as many rows as may stand in a reply, all longest. */
+/** The largest body that the protocol allows: as many rows as a reply may have, each the longest. */
 const BODY_BYTES_MAX = REPLY_ROWS_MAX * (RANK_BYTES + ROW_KEY_OFFSET + 256);
 
 interface Reply {
@@ -34,18 +34,27 @@ interface Reply {
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
-/** The server says that a file of its data directory is damaged. */
+/** The server reports that a file of its data directory is damaged. */
 export class DamagedOnServerError extends CountdError {
+  /** Name of the class. */
   override readonly name: string = "DamagedOnServerError";
+  /** Always `corruption`. */
   override readonly kind = "corruption";
 }
 
+/**
+ * A connection to the read port of a server. Calls may overlap; the requests are sent one after the other.
+ *
+ * Names are bytes. Every call throws `UsageError` for a name that no request can carry, `ConnectError` if
+ * the server goes away or is silent for too long, `RefusedError` if it refuses the request (as it does if
+ * its sizes are others), `BusyError` if it has no fresh answer now, and `DamagedOnServerError`.
+ */
 export class ReadClient implements Disposable {
   readonly #connection: Deno.TcpConn;
   readonly #peer: Peer;
   readonly #requests: RequestEncoder;
   readonly #head = new Uint8Array(REPLY_HEAD_BYTES);
-  /** Settles with the reply before. */
+  /** Resolves once the previous request has its reply, or has failed. */
   #turn: Promise<unknown> = Promise.resolve();
   #isOver = false;
 
@@ -56,8 +65,8 @@ export class ReadClient implements Disposable {
   }
 
   /**
-   * Throws `ConnectError` where no server listens. A server that is silent for too long in an answer is
-   * given up.
+   * Connect to the read port of a server. `sizes` are those of its data directory. Throws
+   * `ConnectError` if no server listens, and `UsageError` for sizes that cannot be.
    */
   static async connect(
     address: ServerAddress,
@@ -68,7 +77,11 @@ export class ReadClient implements Disposable {
     return new ReadClient(connection, { address, silence: new Silence(patience.silenceMs) }, sizes);
   }
 
-  /** Rows from `offset` on, at most `REPLY_ROWS_MAX`. An unknown keyspace has the total 0. */
+  /**
+   * Read counters by rank: the greatest value first, equal values in the order of their keys' bytes.
+   * `offset` is the rank of the first row, from 0. There are at most `length` rows, and never more than
+   * `REPLY_ROWS_MAX`. `total` is the number of counters in the keyspace; an unknown keyspace has 0.
+   */
   async page(
     keyspace: Uint8Array,
     range: { readonly offset: number; readonly length: number },
@@ -81,7 +94,7 @@ export class ReadClient implements Disposable {
     return { total: head.total, rows: this.#rows(head, body) };
   }
 
-  /** Rank and value of one key, or null where there is no such counter. */
+  /** Rank (from 0) and value of one counter, or null if it does not exist. */
   async key(
     keyspace: Uint8Array,
     key: Uint8Array,
@@ -95,14 +108,15 @@ export class ReadClient implements Disposable {
     return { rank: Number(view.getBigInt64(0, true)), value: view.getBigInt64(RANK_BYTES, true) };
   }
 
-  /** The value of one key, or null where there is no such counter. */
+  /** The value of one counter, or null if it does not exist. */
   async value(keyspace: Uint8Array, key: Uint8Array): Promise<bigint | null> {
     return (await this.key(keyspace, key))?.value ?? null;
   }
 
   /**
-   * Keyspaces whose names follow `after` in byte order, some of them; none at the end. A damaged one
-   * has no number of counters.
+   * Some of the keyspaces whose names follow `after` in byte order; none at the end. The first ones
+   * follow the empty name, the next ones the last name of the previous call. `counters` is how many
+   * counters a keyspace has, null if it is damaged.
    */
   async keyspaces(
     after: Uint8Array,
@@ -114,6 +128,7 @@ export class ReadClient implements Disposable {
     }));
   }
 
+  /** Close the connection. Calls that wait for a reply fail with `ConnectError`. */
   [Symbol.dispose](): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -126,7 +141,7 @@ export class ReadClient implements Disposable {
     return reply;
   }
 
-  /** A write port takes a request for a piece of a message, and waits for the rest. */
+  /** Fail if no reply comes: a write port takes a request for a piece of a message, and waits for the rest. */
   async #askInTime(request: Uint8Array<ArrayBuffer>): Promise<Reply> {
     const { address, silence } = this.#peer;
     return await silence.during(this.#askNow(request), () => {
@@ -186,7 +201,8 @@ export class ReadClient implements Disposable {
       );
     }
     return new RefusedError(
-      `${server} refused the request (${code}); do --keyspace-size and --key-size fit the server`,
+      `${server} refused the request (${code}); check that the keyspace size and the key size ` +
+        "match the server's (--keyspace-size, --key-size)",
     );
   }
 

@@ -5,11 +5,14 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 /** Longer than any server waits for a sync, a fold or a free log. */
 export const SILENCE_MS = 30_000;
 
+/** A time in milliseconds as text in seconds. */
 export function showSeconds(timeMs: number): string {
   return `${timeMs / 1000} s`;
 }
 
+/** How long the other side of a connection has neither taken nor sent a byte. */
 export class Silence {
+  /** The longest silence that is borne, in milliseconds. */
   readonly boundMs: number;
   readonly #clock: Clock;
   #lastMs: number;
@@ -20,7 +23,7 @@ export class Silence {
     this.#lastMs = clock.nowMs();
   }
 
-  /** To be called for each piece that the server took or sent. */
+  /** End a silence. Called for each piece that the server took or sent. */
   end(): void {
     this.#lastMs = this.#clock.nowMs();
   }

@@ -1,7 +1,4 @@
-/**
- * A client of the write port. Messages are gathered and sent in large pieces; answers are read while
- * messages go out, for a server with `--ack` stops reading from a client that does not listen.
- */
+/** A client of the write port. */
 
 import { assert } from "../../base/assert.ts";
 import { ConnectError } from "../../base/errors.ts";
@@ -21,6 +18,13 @@ import { showSeconds, Silence } from "./silence.ts";
 const SEND_BYTES = 256 * 1024;
 const ANSWERS_BYTES = 64 * 1024;
 
+/**
+ * A connection to the write port of a server. Increments are gathered and sent in large pieces; `finish`
+ * ends the connection and tells how many of them count.
+ *
+ * Every call that waits for the server throws `ConnectError` if the server goes away, or takes and sends
+ * nothing for too long. Which of the increments count is then not known.
+ */
 export class WriteClient implements Disposable {
   readonly #connection: Deno.TcpConn;
   readonly #peer: Peer;
@@ -30,10 +34,10 @@ export class WriteClient implements Disposable {
   readonly #pending: Uint8Array<ArrayBuffer>;
   readonly #view: DataView<ArrayBuffer>;
   #pendingBytes = 0;
-  /** The send at hand: the memory is filled anew only when all of it is out. */
+  /** The send that is under way: the memory is filled again only after all of it is sent. */
   #sending: Promise<void> | null = null;
   #sentMessages = 0;
-  /** With those of a send that is under way. */
+  /** Sent messages, and those of the send that is under way. */
   #begunMessages = 0;
   #readError: unknown;
   #isOver = false;
@@ -48,7 +52,10 @@ export class WriteClient implements Disposable {
     this.#answersEnd = this.#readAnswers();
   }
 
-  /** Throws `ConnectError` where no server listens. A server that is silent for too long is given up. */
+  /**
+   * Connect to the write port of a server. `sizes` are those of its data directory. Throws
+   * `ConnectError` if no server listens.
+   */
   static async connect(
     address: ServerAddress,
     sizes: MessageSizes,
@@ -62,22 +69,25 @@ export class WriteClient implements Disposable {
     );
   }
 
-  /** Throws `UsageError` for names that no message of these widths can carry. */
+  /** Throws `UsageError` for names that no message of these sizes can carry: too long, or with a NUL. */
   static check(keyspace: Uint8Array, key: Uint8Array, sizes: MessageSizes): void {
     new WriteMessageEncoder(sizes).check(keyspace, key);
   }
 
-  /** Messages that left for the server. */
+  /** Messages that were sent to the server so far. */
   get sentMessages(): number {
     return this.#sentMessages;
   }
 
-  /** Messages that the server answered until now; 0 where it is silent. */
+  /** Messages that the server has answered so far; 0 if it runs without `--ack`. */
   get answeredMessages(): number {
     return this.#answers.accepted + this.#answers.refused;
   }
 
-  /** Adds one increment. Throws `UsageError` for a name that no message can carry. */
+  /**
+   * Add `increment`, a signed 64-bit integer, to one counter. It is sent by a later call, at the latest
+   * by `finish`. Calls may overlap. Throws `UsageError` for a name that no message can carry.
+   */
   async increment(keyspace: Uint8Array, key: Uint8Array, increment: bigint): Promise<void> {
     this.#encoder.check(keyspace, key);
     while (this.#sending !== null || this.#pendingBytes === this.#pending.length) {
@@ -88,20 +98,21 @@ export class WriteClient implements Disposable {
   }
 
   /**
-   * Room for whole messages that somebody else encodes; `took` says how many bytes came in. Not to be used
-   * while a `flush` goes on.
+   * The memory that is left for whole messages, for a caller that encodes them itself, as `LineEncoder`
+   * does. `took` is called after it with the bytes that were written. Not to be used during a `flush`.
    */
-  room(): Uint8Array<ArrayBuffer> {
+  capacity(): Uint8Array<ArrayBuffer> {
     return this.#pending.subarray(this.#pendingBytes);
   }
 
+  /** Take so many bytes of whole messages that were encoded into `capacity()`. */
   took(messageBytes: number): void {
     this.#pendingBytes += messageBytes;
-    assert(this.#pendingBytes <= this.#pending.length, "Encoded messages fit the room");
+    assert(this.#pendingBytes <= this.#pending.length, "Encoded messages fit the capacity");
     assert(this.#pendingBytes % this.#encoder.messageBytes === 0, "Messages are whole");
   }
 
-  /** Sends what was gathered. Calls may overlap, as those of `increment` may. */
+  /** Send what was gathered. Calls may overlap with each other and with those of `increment`. */
   async flush(): Promise<void> {
     while (this.#sending !== null) await this.#sending;
     if (this.#pendingBytes === 0) return;
@@ -119,16 +130,16 @@ export class WriteClient implements Disposable {
   }
 
   /**
-   * Sends the rest, closes the sending side and waits until the server has made everything durable.
-   * Throws `ConnectError` where the connection ends without totals: which of the messages count is
-   * then not known.
+   * Send the rest, closes the sending side and waits until the server has made everything durable, as
+   * its `--sync` says. Resolves to the numbers of accepted and refused messages. Throws `ConnectError` if
+   * the connection ends without them.
    */
   async finish(): Promise<WriteTotals> {
     await this.flush();
     try {
       await this.#connection.closeWrite();
     } catch {
-      // The server is gone; the missing totals tell it below.
+      // The server is gone: the totals are missing below.
     }
     await this.#inTime(this.#answersEnd);
     const totals = this.#answers.end(this.#sentMessages);
@@ -144,6 +155,7 @@ export class WriteClient implements Disposable {
     return totals;
   }
 
+  /** Close the connection. What was gathered and not sent is dropped. */
   [Symbol.dispose](): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -168,10 +180,11 @@ export class WriteClient implements Disposable {
     });
   }
 
+  /** Runs while messages are sent: with `--ack` a server stops reading from a client that reads nothing. */
   async #readAnswers(): Promise<void> {
     try {
       while (true) {
-        const count = await readSome(this.#connection, this.#answers.room(), this.#peer);
+        const count = await readSome(this.#connection, this.#answers.capacity(), this.#peer);
         if (count === 0) return;
         this.#answers.received(count);
       }

@@ -12,10 +12,13 @@ export const INCREMENT_BYTES = 8;
 
 /** Widths of the keyspace field and the key field, in bytes, 1 … 256. */
 export interface MessageSizes {
+  /** Width of the keyspace field. */
   readonly keyspaceSize: number;
+  /** Width of the key field. */
   readonly keySize: number;
 }
 
+/** The widths of a data directory that was made without others: 256 bytes each. */
 export const DEFAULT_SIZES: MessageSizes = { keyspaceSize: 256, keySize: 256 };
 
 /** Throws `UsageError` where a width is not a whole number in 1 … 256. */

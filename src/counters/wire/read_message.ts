@@ -12,6 +12,7 @@ import {
 } from "./field.ts";
 import { checkSizes, type MessageSizes } from "./message_sizes.ts";
 
+/** The TCP port that a server answers requests on, unless told otherwise. */
 export const READ_PORT = 48880;
 
 /** A reply carries at most this many rows. */
@@ -236,8 +237,9 @@ export function encodeRow(
   return offset + ROW_KEY_OFFSET + row.key.length;
 }
 
-/** A counter as it stands in a reply. */
+/** A counter in a reply, or a keyspace. */
 export interface Row {
+  /** The count, a signed 64-bit integer; of a keyspace, how many counters it has. */
   readonly value: bigint;
   /** The key, or the name of a keyspace. A view of the reply. */
   readonly key: Uint8Array;

@@ -6,6 +6,7 @@
 import { checkKey, checkKeyspaceName, encodeField } from "./field.ts";
 import { INCREMENT_BYTES, type MessageSizes, writeMessageBytes } from "./message_sizes.ts";
 
+/** The TCP port that a server takes increments on, unless told otherwise. */
 export const WRITE_PORT = 48879;
 
 export const WRITE_INCREMENT_OFFSET = 0;
@@ -98,7 +99,9 @@ export function decodeAnswer(bytes: Uint8Array, offset: number): number {
 
 /** Accepted and refused messages of one connection. */
 export interface WriteTotals {
+  /** Messages whose increments count. */
   readonly accepted: bigint;
+  /** Messages that broke a rule; nothing of them counts. */
   readonly refused: bigint;
 }
 

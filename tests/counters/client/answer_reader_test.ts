@@ -1,15 +1,15 @@
 import { assertEquals } from "@std/assert";
-import { AnswerReader } from "../../../src/counters/client/mod.ts";
+import { AnswerReader } from "../../../src/counters/client/answer_reader.ts";
 import { encodeTotals } from "../../../src/counters/wire/mod.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 
 function readAll(stream: Uint8Array, nextLength: () => number): AnswerReader {
   const reader = new AnswerReader(40);
   for (let at = 0; at < stream.length;) {
-    const room = reader.room();
-    const count = Math.min(nextLength(), room.length, stream.length - at);
+    const capacity = reader.capacity();
+    const count = Math.min(nextLength(), capacity.length, stream.length - at);
     assertEquals(count > 0, true);
-    room.set(stream.subarray(at, at + count));
+    capacity.set(stream.subarray(at, at + count));
     reader.received(count);
     at += count;
   }
