@@ -1,7 +1,4 @@
-/**
- * The embedded engine: counters of a data directory in this process, without a server. Daemons, other
- * processes and other engines may use the same directory at the same time.
- */
+/** The embedded engine: increments, answers and folds in one process. */
 
 import { type Clock, systemClock } from "../base/clock.ts";
 import { UsageError } from "../base/errors.ts";
@@ -20,43 +17,52 @@ import { checkKey, checkKeyspaceName } from "./wire/mod.ts";
 import { Worker } from "./worker/mod.ts";
 import { type Increment, LogWriter, RecordBatch, type SyncMode } from "./write/mod.ts";
 
-/** The name of a keyspace or a key: text is taken as UTF-8. 1 to 256 bytes, a key also 0, none NUL. */
+/**
+ * The name of a keyspace or a key. Text is taken as UTF-8. A keyspace has 1 to 256 bytes, a key 0 to 256,
+ * or less if the directory was made with smaller sizes. No byte is NUL.
+ */
 export type Name = string | Uint8Array;
 
-/** A signed 64-bit integer; a number must be a safe integer. */
+/** A signed 64-bit integer. A number must be a safe integer. */
 export type Count = bigint | number;
 
 /** One addition to one counter. */
 export interface CounterIncrement {
+  /** The keyspace of the counter. The first increment makes it. */
   readonly keyspace: Name;
+  /** The key of the counter. */
   readonly key: Name;
-  /** What is added; 1 if it is left out. 0 changes nothing and makes no counter. */
+  /** The increment; the default is 1. 0 changes nothing and makes no counter. */
   readonly by?: Count;
 }
 
 /** A counter of a ranking. */
 export interface CounterRow {
-  /** The key as it was sent. */
+  /** The key in bytes. */
   readonly key: Uint8Array;
   /** The key as text, with U+FFFD for what is not UTF-8. */
   readonly name: string;
+  /** The count. A sum beyond a signed 64-bit integer is clamped to its limits. */
   readonly value: bigint;
 }
 
-/** What `Counters.open` takes. */
+/** Options of `Counters.open`. */
 export interface CountersOptions {
   /**
    * When an increment counts as accepted: when it is durable (`always`), or when it is in the log and the
    * system writes it to the disk in its own time (`os`). Default: `always`.
    */
   readonly sync?: "always" | "os";
-  /** Bytes of each commit log, for a new directory. Default: 16 MiB. */
+  /**
+   * Bytes of each commit log, 64 KiB to 1 GiB, for a new directory. For one that exists it must be the same
+   * size. Default: 16 MiB.
+   */
   readonly logSize?: number;
-  /** Bytes that all commit logs may take; appends wait for a fold beyond them. Default: 4 GiB. */
+  /** Bytes that all commit logs together may take. Beyond them increments wait for a fold. Default: 4 GiB. */
   readonly backlogBytes?: number;
-  /** Is told what happens: recovered logs, full disks, folds. Default: nothing is reported. */
+  /** Receiver of events: recovered logs, full disks, folds. Default: nothing is reported. */
   readonly events?: Events;
-  /** The disk. Default: the file system. */
+  /** The disk. Default: the file system of this machine. */
   readonly storage?: Storage;
   /** The time. Default: the system's. */
   readonly clock?: Clock;
@@ -79,19 +85,12 @@ const utf8 = new TextEncoder();
 const utf8Text = new TextDecoder();
 
 /**
- * Counters of one data directory.
+ * The counters of one data directory, in this process and without a server. Servers, other processes and
+ * other engines may use the same directory at the same time.
  *
- * ```ts
- * import { Counters } from "@countd/countd/counters";
- *
- * await using counters = await Counters.open(Deno.makeTempDirSync() + "/counters");
- * await counters.increment("visits", "/about", 2);
- * await counters.batch([{ keyspace: "visits", key: "/" }, { keyspace: "visits", key: "/", by: 40n }]);
- * for (const { name, value } of await counters.top("visits", { length: 10 })) {
- *   console.log(name, value); // "/" 41n, "/about" 2n
- * }
- * await counters.fold();
- * ```
+ * Calls may overlap. Every call throws `UsageError` after the end, `OsError` of the file system, and
+ * `DirectoryFailedError` once a sync has failed: what is on the disk is then not known, and the directory
+ * is served by no process until `countd check --clear-failed` has read it back.
  */
 export class Counters implements AsyncDisposable {
   readonly #directory: DataDirectory;
@@ -102,9 +101,9 @@ export class Counters implements AsyncDisposable {
     readonly metrics: Metrics;
   };
   readonly #options: { readonly sync: SyncMode; readonly backlogBytes: number };
-  /** Started by the first increment, and again by the first one after a fold. */
+  /** Started by the first increment, and by the first one after a fold. */
   #writer: Promise<OpenWriter> | null = null;
-  /** Appends, folds and the end happen one after the other. */
+  /** Resolves once the previous append or fold has ended: they happen one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
@@ -120,8 +119,9 @@ export class Counters implements AsyncDisposable {
   }
 
   /**
-   * Opens a data directory, and makes it if it does not exist. Throws `UsageError` for a size that does not
-   * fit the directory, `CorruptError` for a damaged control file, and `OsError` of the file system.
+   * Open a data directory, and make it if it does not exist. Throws `UsageError` for a size that is not
+   * allowed, or not the size of the directory, `FailedError` for a path that leads to a file,
+   * `CorruptError` for a damaged control file, and `OsError`.
    */
   static open(directory: string, options: CountersOptions = {}): Promise<Counters> {
     const storage = options.storage ?? systemStorage();
@@ -134,17 +134,18 @@ export class Counters implements AsyncDisposable {
   }
 
   /**
-   * Adds to one counter. When it resolves, the increment is accepted as `sync` says, and every later read
-   * sees it. Throws `UsageError` for a name or a count that cannot be, and `DirectoryFailedError` after a
-   * failed sync.
+   * Add `by` (1) to one counter. When this resolves, the increment is accepted as `sync` says, and every
+   * later read sees it, also those of other processes. It waits while the disk or the backlog is full.
+   * Throws `UsageError` for a name or a count that is not valid, and `BusyError` while the directory is
+   * being repaired.
    */
   increment(keyspace: Name, key: Name, by: Count = 1n): Promise<void> {
     return this.batch([{ keyspace, key, by }]);
   }
 
   /**
-   * Adds to many counters with one sync. Names and counts are checked before anything is written. Throws
-   * as `increment`; after a failed sync some of the increments may count.
+   * Add to many counters with one sync. Names and counts are checked before anything is written. Throws
+   * as `increment`. If it throws anything but `UsageError`, some of the increments may count.
    */
   async batch(increments: Iterable<CounterIncrement>): Promise<void> {
     const checked = [...increments].map((one) => this.#check(one)).filter(({ by }) => by !== 0n);
@@ -154,8 +155,9 @@ export class Counters implements AsyncDisposable {
   }
 
   /**
-   * Counters by rank: the greatest value first, equal values in the order of their keys' bytes. `offset` is
-   * the rank of the first row (0), `length` the number of rows at most (10). An unknown keyspace has none.
+   * Counters by rank: the greatest value first, equal values in the order of their keys' bytes. `offset`
+   * is the rank of the first row (default 0), `length` the greatest number of rows (default 10). An unknown
+   * keyspace has no rows. The rows are of one moment as long as they are at most 65,536.
    */
   async top(
     keyspace: Name,
@@ -173,22 +175,23 @@ export class Counters implements AsyncDisposable {
     return rows;
   }
 
-  /** The value of a counter, or null if there is no such counter. */
+  /** The value of a counter, or null if it does not exist. */
   async get(keyspace: Name, key: Name): Promise<bigint | null> {
     this.#requireOpen();
     return await this.#reader.value(bytesOf(keyspace), bytesOf(key));
   }
 
-  /** The rank of a counter, 0 for the first one, or null if there is no such counter. */
+  /** The rank of a counter, 0 for the first one, or null if it does not exist. */
   async rank(keyspace: Name, key: Name): Promise<number | null> {
     this.#requireOpen();
     return (await this.#reader.key(bytesOf(keyspace), bytesOf(key)))?.rank ?? null;
   }
 
   /**
-   * Folds everything that was accepted into the keyspace files, and makes its logs free. A directory
-   * without a `countd worker` needs it before the backlog is full. Throws `BusyError` if another process
-   * folds for longer than 30 s or the disk is full, and `CorruptError` if a damaged log remains.
+   * Fold everything that was accepted into the keyspace files, and free its commit logs. Reads are right
+   * without it, but slower the more is to be folded. A directory without a `countd worker` needs a fold
+   * before the backlog is full. Throws `BusyError` if another process folds for longer than 30 s or the
+   * disk is full, and `CorruptError` if a damaged log remains.
    */
   async fold(): Promise<void> {
     await this.#inTurn(async () => {
@@ -201,7 +204,7 @@ export class Counters implements AsyncDisposable {
     });
   }
 
-  /** Makes everything durable and gives the directory back. */
+  /** Make everything durable and close the directory. Calls that wait for their turn fail. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isClosed) return;
     await this.#inTurn(async () => {
@@ -252,7 +255,7 @@ export class Counters implements AsyncDisposable {
     }
   }
 
-  /** A writer with an opening of its own, because it holds the daemons' lock for as long as it lives. */
+  /** A writer that opens the directory itself, because it holds the daemons' lock for as long as it lives. */
   async #startWriter(): Promise<OpenWriter> {
     const directory = this.#openAgain();
     try {

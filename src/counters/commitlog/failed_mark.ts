@@ -14,18 +14,28 @@ import {
   failedMarkLayout as at,
 } from "./control_layout.ts";
 
+/** Why and when a data directory was marked failed. */
 export interface FailedMark {
+  /** The failed sync in words. */
   readonly reason: string;
-  /** For display only. */
+  /** When it failed, in milliseconds since 1970; for display only. */
   readonly wallMs: number;
 }
 
-/** Thrown by whoever would serve a data directory that is marked failed. */
+/** A data directory that is marked failed after a failed sync. Nothing of it is served. */
 export class DirectoryFailedError extends CountdError {
+  /** Name of the class. */
   override readonly name = "DirectoryFailedError";
+  /** Always `corruption`. */
   override readonly kind = "corruption";
 
-  constructor(readonly directory: string, readonly mark: FailedMark) {
+  /** Make the error for a data directory and its mark. */
+  constructor(
+    /** Path of the data directory. */
+    readonly directory: string,
+    /** What the mark says. */
+    readonly mark: FailedMark,
+  ) {
     super(
       `Data directory ${directory} is marked failed (${mark.reason}): end all daemons and run ` +
         `countd check --clear-failed --data ${directory}`,
