@@ -32,7 +32,7 @@ Deno.test("Answers in any segmentation are counted, and the last 16 bytes are th
     const reader = readAll(stream, () => random.between(1, 25));
     assertEquals([reader.accepted, reader.refused], isSilent ? [0, 0] : [accepted, refused]);
     assertEquals(reader.end(verdicts.length), totals);
-    // Cut anywhere, also where the answers leave just 16 bytes, it is no whole stream.
+    // A stream that is cut anywhere is not complete, even if just 16 bytes of answers are left.
     const cut = stream.subarray(0, stream.length - 1 - random.below(stream.length));
     assertEquals(readAll(cut, () => random.between(1, 25)).end(verdicts.length), null);
   }

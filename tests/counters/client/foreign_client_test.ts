@@ -12,7 +12,7 @@ async function hasPython(): Promise<boolean> {
   }
 }
 
-Deno.test("C44 A client in another language writes, is answered WIN, and reads back", async () => {
+Deno.test("A client in another language writes, is answered WIN, and reads back", async () => {
   if (!(await hasPython())) return console.log("not run: needs python3");
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;

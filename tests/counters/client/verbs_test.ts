@@ -195,7 +195,7 @@ Deno.test("Reading verbs on a missing data directory exit 3, print nothing and m
   });
 });
 
-Deno.test("Usage errors exit 2 before anybody is asked", async () => {
+Deno.test("Usage errors exit 2 before a server is asked", async () => {
   for (
     const args of [
       ["incr", "", "k"],
@@ -215,7 +215,7 @@ Deno.test("Usage errors exit 2 before anybody is asked", async () => {
   }
 });
 
-Deno.test("A reader waits for its data directory, and killing one harms nobody", async () => {
+Deno.test("A reader waits for its data directory, and killing one harms no other process", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     await using early = startCountd(["read", "--data", data, "--port", "0"]);
