@@ -1,3 +1,3 @@
 /** The version of this program, and of the data directories that it makes and understands. */
-export const VERSION = "0.1.0";
+export const VERSION = "0.2.0";
 export const FORMAT_VERSION = 1;

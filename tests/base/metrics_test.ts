@@ -30,7 +30,7 @@ Deno.test("A strict parser reads the rendered figures back, with every value", (
   const metrics = new Metrics();
   metrics.counter("countd_rejected_total", "empty-keyspace").value = 2;
   metrics.gauge("countd_connections").value = 7;
-  metrics.gauge("countd_build_info", "0.1.0").value = 1;
+  metrics.gauge("countd_build_info", "0.2.0").value = 1;
   metrics.histogram("countd_fsync_seconds").observe(0.003);
   const families = parsePrometheus(prometheusText([metrics.snapshot()]));
   assertEquals([...families.keys()].sort(), [
@@ -49,7 +49,7 @@ Deno.test("Of processes that work as one, counters add up and of gauges the grea
   const [one, other] = [new Metrics(), new Metrics()];
   for (const [metrics, factor] of [[one, 1], [other, 2]] as const) {
     metrics.counter("countd_recovered_total", "torn").value = factor;
-    metrics.gauge("countd_build_info", "0.1.0").value = 1;
+    metrics.gauge("countd_build_info", "0.2.0").value = 1;
     metrics.gauge("countd_last_sync_timestamp_seconds").value = factor * 100;
     metrics.histogram("countd_fold_seconds").observe(factor);
   }

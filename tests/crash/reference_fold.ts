@@ -4,7 +4,7 @@
  */
 
 import { crc32 } from "node:zlib";
-import { DataDirectory, listSlots, SealedLog } from "../../src/counters/commitlog/mod.ts";
+import { type DataDirectory, listSlots, SealedLog } from "../../src/counters/commitlog/mod.ts";
 import { publishFile, type Storage } from "../../src/file/mod.ts";
 import { RECORD_KIND_KEYSPACE, RecordCursor } from "../../src/counters/wire/mod.ts";
 import type { Totals } from "./counter_oracle.ts";

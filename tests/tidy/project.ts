@@ -26,22 +26,41 @@ export function readProject(): ReadonlyMap<string, SourceFile> {
   return new Map(paths.sort().map((path) => [path, readSource(path, readText(path))]));
 }
 
-/** Where work starts: the program, the tests, the tasks, and what linked packages offer. */
+/** The part of a `deno.json` that says where work starts. Paths are from its folder. */
+interface Configuration {
+  readonly tasks: Readonly<Record<string, { readonly command: string }>>;
+  readonly exports: Readonly<Record<string, string>>;
+  readonly links: readonly string[];
+}
+
+/** The doors of the package: what a program imports as `@countd/countd/…`, by the name of the export. */
+export function readDoors(): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(readConfiguration().exports).map(([name, path]) => [name, plain(path)]),
+  );
+}
+
+/** Where work starts: the program, the tests, the tasks, the doors, and what linked packages offer. */
 export function entriesOf(paths: Iterable<string>): string[] {
   const entries = [...paths].filter((path) => /^main\.ts$|_(?:test|bench|run)\.ts$/.test(path));
-  const configuration = JSON.parse(readText("deno.json")) as {
-    tasks: Record<string, { command: string }>;
-    links: string[];
-  };
+  const configuration = readConfiguration();
+  entries.push(...readDoors().values());
   for (const { command } of Object.values(configuration.tasks)) {
     entries.push(...command.match(/[\w./]+\.ts\b/g) ?? []);
   }
   for (const link of configuration.links) {
-    const linked = link.replace(/^\.\//, "");
-    const { exports } = JSON.parse(readText(`${linked}/deno.json`)) as {
-      exports: Record<string, string>;
-    };
-    entries.push(...Object.values(exports).map((path) => `${linked}/${path.slice(2)}`));
+    const linked = plain(link);
+    const { exports } = readConfiguration(linked);
+    entries.push(...Object.values(exports).map((path) => `${linked}/${plain(path)}`));
   }
   return entries;
+}
+
+function readConfiguration(folder = "."): Configuration {
+  return JSON.parse(readText(`${folder}/deno.json`)) as Configuration;
+}
+
+/** A path of `deno.json` without its `./`. */
+function plain(path: string): string {
+  return path.replace(/^\.\//, "");
 }

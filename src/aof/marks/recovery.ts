@@ -6,7 +6,14 @@
 
 import { lastNonZero } from "./bytes.ts";
 import { pendingWordLayout } from "./layout.ts";
-import { isMarkAt, Magic, magicDefault, magicDisabled, MARK_SIZE, MarkBytes } from "./magic.ts";
+import {
+  isMarkAt,
+  type Magic,
+  magicDefault,
+  magicDisabled,
+  MARK_SIZE,
+  MarkBytes,
+} from "./magic.ts";
 
 /** What a recovery found. The numbers are those of kirana's `aof`. */
 export enum RecoveryKind {

@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import {
   Batch,
   encodeKeyspaceName,
-  KeyspaceReader,
+  type KeyspaceReader,
   KeyspaceWriter,
 } from "../../../src/counters/keyspace/mod.ts";
 import { Random, seedForTest } from "../../support/random.ts";
