@@ -1,4 +1,4 @@
-/** The examples in the documentation run, and the package and the program have one version. */
+/** The documentation of the package is complete, and its examples run. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { VERSION } from "../../src/base/version.ts";
@@ -34,6 +34,13 @@ Deno.test("Every door has an example, and the examples of all sources run", asyn
     assertStringIncludes(text, `ok | ${examples} passed | 0 failed`);
     assertEquals(await server.stop(), 0);
   });
+});
+
+Deno.test("Everything that the doors export is documented, with every type that it needs", async () => {
+  const command = [Deno.execPath(), "doc", "--lint", ...readDoors().values()];
+  const env = { NO_COLOR: "1" };
+  const { code, stderr } = await runProgram(command, { cwd: projectRoot, env });
+  assertEquals(code, 0, stderr);
 });
 
 Deno.test("deno.json and the program have the same version", () => {
