@@ -29,7 +29,7 @@ export function greatestGenerations(storage: Storage, keyspaces: string): Map<nu
   for (const { path } of listKeyspaces(storage, keyspaces)) {
     try {
       using reader = KeyspaceReader.open(storage, path);
-      for (const [slot, generation] of reader.marks()) {
+      for (const [slot, generation] of reader.appliedGenerations()) {
         if (generation > (greatest.get(slot) ?? 0n)) greatest.set(slot, generation);
       }
     } catch (error) {

@@ -7,18 +7,18 @@
 import type { Clock } from "../base/clock.ts";
 import { BusyError, CorruptError } from "../base/errors.ts";
 import {
+  damagedHeaderOffset,
   type DataDirectory,
   findFrames,
   findLostLogs,
   type FramePlace,
   freeLogImage,
-  isCorrupt,
+  hasDurableDamage,
   listReadableSlots,
   lockPathOfSlot,
   logImage,
   LogProbe,
   LogReader,
-  lostHeaderOffset,
   nameOfSlot,
   newestHeader,
   pathOfSlot,
@@ -147,19 +147,19 @@ function tryCapture(reader: LogReader, slot: number): Held | null {
   }
   const { generation, limit, claimedWallMs } = capture;
   const bytes = capture.state === "free" ? new Uint8Array(0) : reader.bytes.slice(0, limit);
-  const lostOffset = lostHeaderOffset(reader.bytes);
+  const lostOffset = damagedHeaderOffset(reader.bytes);
   if (!reader.isStill(capture)) return null;
   if (lostOffset !== null) throw headerDamage(reader.path, lostOffset);
   if (bytes.length === 0) return { slot, generation, bytes, places: [], claimedWallMs };
   const identity = { slot, generation };
   const scan = scanLog(bytes, identity, limit);
-  if (isCorrupt(scan, capture.state === "sealed" ? capture.durable : 0)) {
+  if (hasDurableDamage(scan, capture.state === "sealed" ? capture.durable : 0)) {
     throw new CorruptError(
-      `${reader.path} is damaged at byte ${scan.cut}: run countd check, then countd repair`,
-      { path: reader.path, offset: scan.cut },
+      `${reader.path} is damaged at byte ${scan.goodEnd}: run countd check, then countd repair`,
+      { path: reader.path, offset: scan.goodEnd },
     );
   }
-  const places = findFrames(bytes, identity, scan.cut);
+  const places = findFrames(bytes, identity, scan.goodEnd);
   return { slot, generation, bytes, places, claimedWallMs };
 }
 

@@ -2,9 +2,9 @@
 
 import { inspect, RecoveryKind } from "../aof/mod.ts";
 import {
+  hasDurableDamage,
   HEAD_PAGE_BYTES,
   type Holder,
-  isCorrupt,
   type LogHeader,
   type LogState,
   scanLog,
@@ -139,11 +139,12 @@ function inspectCommitLog(
   const limit = isSealed ? Math.min(length, bytes.length) : bytes.length;
   // The frames of a free log are those of its last use, which is folded.
   const scan = scanLog(bytes, { slot, generation }, state === "free" ? HEAD_PAGE_BYTES : limit);
-  const isDamaged = isCorrupt(scan, isSealed ? durable : 0) || (isSealed && length > bytes.length);
+  const isDamaged = hasDurableDamage(scan, isSealed ? durable : 0) ||
+    (isSealed && length > bytes.length);
   return {
     ...common,
-    outcome: isDamaged ? "Corrupted" : scan.cut === HEAD_PAGE_BYTES ? "Empty" : "Tail",
-    tail: BigInt(scan.cut),
+    outcome: isDamaged ? "Corrupted" : scan.goodEnd === HEAD_PAGE_BYTES ? "Empty" : "Tail",
+    tail: BigInt(scan.goodEnd),
     slot: BigInt(slot),
     generation,
     state,

@@ -13,6 +13,7 @@
 
 import {
   checkLogBytes,
+  damagedHeaderOffset,
   type DataDirectory,
   findFrames,
   findGaps,
@@ -23,11 +24,10 @@ import {
   listSlots,
   lockPathOfSlot,
   logImage,
-  lostHeaderOffset,
   newestHeader,
   pathOfSlot,
+  resolveLoneLockNames,
   SEALED_MODE,
-  settleLoneLockNames,
 } from "../counters/commitlog/mod.ts";
 import { checkBatch } from "../counters/wire/mod.ts";
 import { CountdError } from "../base/errors.ts";
@@ -95,7 +95,7 @@ export function repairLogs(
 function repairNames(directory: DataDirectory, context: RepairContext): void {
   const { logs } = directory.paths;
   const lost = findLostLogs(directory);
-  if (lost.some(({ isReplaced }) => !isReplaced)) settleLoneLockNames(directory);
+  if (lost.some(({ isReplaced }) => !isReplaced)) resolveLoneLockNames(directory);
   for (const { slot, isReplaced } of lost) {
     const lockPath = lockPathOfSlot(logs, slot);
     if (isReplaced) {
@@ -139,7 +139,7 @@ function readWhole({ storage }: RepairContext, path: string): Uint8Array | null 
 function saveFrames(bytes: Uint8Array, slot: number, applied: bigint): Found {
   const newest = bytes.length < 4096 ? null : newestHeader(bytes.slice(0, 4096))?.header ?? null;
   const isOwn = newest !== null && newest.slot === slot;
-  const isLost = isOwn && lostHeaderOffset(bytes) !== null;
+  const isLost = isOwn && damagedHeaderOffset(bytes) !== null;
   const header = isOwn && !isLost ? newest : null;
   if (header?.state === "free") {
     return {

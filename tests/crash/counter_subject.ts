@@ -109,7 +109,7 @@ export class OneBatch implements BatchFiller {
     return offset;
   }
 
-  takeBack(): void {
+  rollBack(): void {
     this.filledRecords = 0;
   }
 }

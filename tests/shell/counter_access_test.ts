@@ -37,6 +37,6 @@ Deno.test("An increment that meets a full disk is answered when it is in the log
     }
     const log = takeSealed(test.directory, 0);
     assertEquals(recordsOf(log), ["ks k 1", "ks k 5"]);
-    log.putBack();
+    log.release();
   });
 });

@@ -110,7 +110,7 @@ export function batchOf(records: readonly (readonly [string, string, bigint])[])
       }
       return next;
     },
-    takeBack() {},
+    rollBack() {},
   };
 }
 

@@ -25,7 +25,7 @@ export interface BatchFiller {
    */
   fill(frame: Uint8Array, start: number, end: number): number;
   /** What the last `fill` gave was not kept: the next one gives it again, and none of it counts. */
-  takeBack(): void;
+  rollBack(): void;
   /** Counter records that the last `fill` wrote. */
   readonly filledRecords: number;
 }
@@ -36,7 +36,7 @@ export const FRAME_LENGTH_MAX = 2 ** 20;
 let frameBytes: LogBytes | null = null;
 
 /** Where frames are made. One for all logs, because appends never overlap. */
-function frameUnderWay(): LogBytes {
+function frameBuffer(): LogBytes {
   return frameBytes ??= new LogBytes(new Uint8Array(FRAME_LENGTH_MAX));
 }
 
@@ -130,7 +130,7 @@ export class ActiveLog {
 
   /** Writes the batch with the head before it behind the tail. Returns the length of the frame, or 0. */
   #writeFrame(filler: BatchFiller, reserve: number): number {
-    const frame = frameUnderWay();
+    const frame = frameBuffer();
     const length = filler.fill(frame.bytes, FRAME_HEAD_BYTES, reserve);
     if (length === FRAME_HEAD_BYTES) return 0;
     assert(length > FRAME_HEAD_BYTES && length <= reserve, "A batch stays in its room");
@@ -224,8 +224,8 @@ export class ActiveLog {
   }
 
   /** Leaves the log as it is, for recovery: what a writer does whose sync failed. */
-  abandon(): void {
+  leaveForRecovery(): void {
     this.#isEnded = true;
-    this.held.abandon();
+    this.held.leaveForRecovery();
   }
 }

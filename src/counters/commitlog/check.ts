@@ -16,9 +16,9 @@ import {
   type LogIdentity,
 } from "./layout.ts";
 import { LogReader } from "./log_reader.ts";
-import { lostHeaderOffset } from "./lost_header.ts";
-import { findLostLogs } from "./lost_names.ts";
-import { scanLog } from "./recovery.ts";
+import { damagedHeaderOffset } from "./damaged_header.ts";
+import { findLostLogs } from "./lost_logs.ts";
+import { scanLog } from "./scan_log.ts";
 import {
   findGaps,
   listSlots,
@@ -161,9 +161,13 @@ export function checkLogBytes(
   if (older !== undefined && older.header.generation > newest.header.generation) {
     add(4, newest.offset, "The generation fell");
   }
-  const lostOffset = lostHeaderOffset(bytes);
-  if (lostOffset !== null) {
-    add(3, lostOffset, "The newest header is damaged, and the log holds frames: run countd repair");
+  const damagedOffset = damagedHeaderOffset(bytes);
+  if (damagedOffset !== null) {
+    add(
+      3,
+      damagedOffset,
+      "The newest header is damaged, and the log holds frames: run countd repair",
+    );
   }
   const { header } = newest;
   if (header.state === "free" || violations.length > 0) return violations;
@@ -171,12 +175,12 @@ export function checkLogBytes(
   const identity = { slot, generation: header.generation };
   const scan = scanLog(bytes, identity, length);
   const durable = header.state === "sealed" ? header.durable : 0;
-  if (header.state === "sealed" && scan.cut < durable) {
-    add(5, scan.cut, `Damage below the durable length ${durable}: run countd repair`);
-  } else if (!isHeld && scan.cut < scan.durable) {
-    add(6, scan.cut, `Damage below the durable length ${scan.durable}: run countd repair`);
+  if (header.state === "sealed" && scan.goodEnd < durable) {
+    add(5, scan.goodEnd, `Damage below the durable length ${durable}: run countd repair`);
+  } else if (!isHeld && scan.goodEnd < scan.durable) {
+    add(6, scan.goodEnd, `Damage below the durable length ${scan.durable}: run countd repair`);
   }
-  violations.push(...checkFrames(path, bytes, { identity, cut: scan.cut }));
+  violations.push(...checkFrames(path, bytes, { identity, goodEnd: scan.goodEnd }));
   return violations;
 }
 
@@ -184,13 +188,13 @@ export function checkLogBytes(
 function checkFrames(
   path: string,
   bytes: Uint8Array,
-  { identity, cut }: { readonly identity: LogIdentity; readonly cut: number },
+  { identity, goodEnd }: { readonly identity: LogIdentity; readonly goodEnd: number },
 ): Violation[] {
   const violations: Violation[] = [];
   const log = new LogBytes(bytes);
   const codec = new FrameCodec(identity);
   for (let offset = HEAD_PAGE_BYTES;;) {
-    const length = codec.verify(log, offset, cut);
+    const length = codec.verify(log, offset, goodEnd);
     if (length === 0) return violations;
     try {
       const records = checkBatch(bytes, offset + FRAME_HEAD_BYTES, offset + length);

@@ -8,7 +8,7 @@ import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { encodeHeader } from "./header.ts";
 import { HEAD_PAGE_BYTES } from "./layout.ts";
-import { giveNameBack } from "./lost_names.ts";
+import { restoreName } from "./lost_logs.ts";
 import { FREE_MODE, HELD_MODE, lockPathOfSlot, pathOfSlot, unlinkLockName } from "./slot_files.ts";
 
 const STEP_BYTES = 2 ** 20;
@@ -24,7 +24,7 @@ export async function createSlot(directory: DataDirectory, slot: number): Promis
   try {
     if (storage.statusOrNull(pathOfSlot(paths.logs, slot)) !== null) return false;
     const lockPath = lockPathOfSlot(paths.logs, slot);
-    if (giveNameBack(directory, slot)) return true;
+    if (restoreName(directory, slot)) return true;
     storage.reach("create.1.before");
     unlinkLockName(storage, paths.logs, slot); // what a dead maker left
     const file = storage.open(lockPath, { access: "write", create: "exclusive", mode: HELD_MODE });

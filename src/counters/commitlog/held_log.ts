@@ -11,7 +11,7 @@ import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { type LogHeader, newestHeader, storeHeader } from "./header.ts";
 import { HEAD_PAGE_BYTES } from "./layout.ts";
-import { lostHeaderOffset } from "./lost_header.ts";
+import { damagedHeaderOffset } from "./damaged_header.ts";
 import type { SlotMapping } from "./slot_mappings.ts";
 import {
   HELD_MODE,
@@ -92,7 +92,7 @@ export class HeldLog {
   header(): LogHeader | null {
     const newest = newestHeader(this.bytes.subarray(0, HEAD_PAGE_BYTES));
     if (newest === null || newest.header.slot !== this.slot) return null;
-    return lostHeaderOffset(this.bytes) === null ? newest.header : null;
+    return damagedHeaderOffset(this.bytes) === null ? newest.header : null;
   }
 
   /** Stores the next header over the older copy. */
@@ -141,14 +141,14 @@ export class HeldLog {
       storage.chmod(this.path, mode);
       unlinkLockName(storage, paths.logs, this.slot);
     } finally {
-      this.directory.mappings.giveBack(this.slot, this.#mapped);
+      this.directory.mappings.release(this.slot, this.#mapped);
       this.file.close();
       control.unlock(slotLock(this.slot));
     }
   }
 
   /** Drops the byte and leaves the labels: what a process does that must stop at once. */
-  abandon(): void {
+  leaveForRecovery(): void {
     if (this.#isReleased) return;
     this.#isReleased = true;
     this.#mapped.mapping.release();

@@ -129,7 +129,7 @@ export function openSlot(
     status = storage.statusOrNull(path);
   }
   if (status === null || status.kind !== "file" || status.size !== logSize) return null;
-  const file = openWhateverTheLabel(directory, slot, path);
+  const file = openDespiteLabel(directory, slot, path);
   if (file === null) return null;
   try {
     if (path !== plainPath && !wasInUse(file)) {
@@ -147,7 +147,7 @@ export function openSlot(
  * An ordinary user cannot open a sealed log (0200) for reading. Then, for that moment only, the slot's
  * byte is taken, the mode widened, the file opened, and the mode put back.
  */
-export function openWhateverTheLabel(
+export function openDespiteLabel(
   { storage, control }: DataDirectory,
   slot: number,
   path: string,

@@ -9,7 +9,7 @@ import type { DataDirectory } from "./directory.ts";
 import { FrameCodec, LogBytes } from "./frame.ts";
 import { FRAME_ALIGNMENT_BYTES, FRAME_HEAD_BYTES } from "./layout.ts";
 import { type Capture, LogProbe, type OpenSlot, openSlot } from "./log_probe.ts";
-import { searchFrames } from "./recovery.ts";
+import { searchFrames } from "./scan_log.ts";
 
 export class LogReader extends LogProbe {
   readonly #log: LogBytes;

@@ -41,13 +41,13 @@ export {
 } from "./log_image.ts";
 export { type Capture, LogProbe } from "./log_probe.ts";
 export { LogReader } from "./log_reader.ts";
-export { lostHeaderOffset } from "./lost_header.ts";
+export { damagedHeaderOffset } from "./damaged_header.ts";
 export {
   findLostLogs,
   listReadableSlots,
   type LostLog,
-  settleLoneLockNames,
-} from "./lost_names.ts";
+  resolveLoneLockNames,
+} from "./lost_logs.ts";
 export {
   BACKLOG_BYTES_DEFAULT,
   checkBacklog,
@@ -56,7 +56,7 @@ export {
   type PoolFull,
   type PoolOptions,
 } from "./pool.ts";
-export { isCorrupt, type Scan, scanLog } from "./recovery.ts";
+export { hasDurableDamage, type Scan, scanLog } from "./scan_log.ts";
 export { recoverHeld, recoverSlot, type Recovery } from "./recover_slot.ts";
 export { reportRecovery } from "./report_recovery.ts";
 export { inspectFrame, SealedLog, type TakenSlot } from "./sealed_log.ts";

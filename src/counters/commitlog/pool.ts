@@ -18,7 +18,7 @@ import { directoryLocks } from "./control_layout.ts";
 import { createSlot } from "./create_slot.ts";
 import type { DataDirectory } from "./directory.ts";
 import { HeldLog } from "./held_log.ts";
-import { settleLoneLockNames } from "./lost_names.ts";
+import { resolveLoneLockNames } from "./lost_logs.ts";
 import { recoverHeld, type Recovery } from "./recover_slot.ts";
 import { FREE_MODE, HELD_MODE, listSlots, pathOfSlot } from "./slot_files.ts";
 
@@ -147,7 +147,7 @@ export class LogPool {
       try {
         return await ActiveLog.claim(log, header, this.options.clock.wallMs());
       } catch (error) {
-        log.abandon();
+        log.leaveForRecovery();
         throw error;
       }
     }
@@ -183,7 +183,7 @@ export class LogPool {
   recoverAll(): void {
     const { storage, control, paths } = this.directory;
     // A log that gets its name back is recovered below; one that was not finished is room that nobody uses.
-    settleLoneLockNames(this.directory);
+    resolveLoneLockNames(this.directory);
     for (const slot of this.#list().slots) {
       if (control.holds(slotLock(slot))) continue;
       const status = storage.statusOrNull(pathOfSlot(paths.logs, slot));

@@ -9,7 +9,7 @@ import { isDiskFull } from "../../file/mod.ts";
 import type { DataDirectory } from "./directory.ts";
 import { HeldLog } from "./held_log.ts";
 import { HEAD_PAGE_BYTES, liveLayout } from "./layout.ts";
-import { isCorrupt, type Scan, scanLog } from "./recovery.ts";
+import { hasDurableDamage, type Scan, scanLog } from "./scan_log.ts";
 import { nameOfSlot } from "./slot_files.ts";
 
 export interface Recovery {
@@ -21,11 +21,11 @@ export interface Recovery {
   readonly wasActive: boolean;
   readonly keptRecords: number;
   readonly keptBytes: number;
-  /** Bytes behind the cut that had been published or hold frames; they lie in `cutPath`. */
-  readonly cutBytes: number;
-  readonly cutPath: string | null;
+  /** Bytes behind the cut that had been published or hold frames; they lie in `tornPath`. */
+  readonly tornBytes: number;
+  readonly tornPath: string | null;
   /** True where durable data is damaged: the log is sealed as a whole and set aside by folds. */
-  readonly corrupt: boolean;
+  readonly isCorrupt: boolean;
 }
 
 /**
@@ -37,7 +37,7 @@ export function recoverHeld(log: HeldLog): Recovery {
     return recover(log);
   } catch (error) {
     // Whatever stopped it, the slot is not kept from whoever tries again.
-    log.abandon();
+    log.leaveForRecovery();
     throw error;
   }
 }
@@ -62,26 +62,26 @@ function recover(log: HeldLog): Recovery {
       wasActive: false,
       keptRecords: header.records,
       keptBytes: header.length - HEAD_PAGE_BYTES,
-      cutBytes: 0,
-      cutPath: null,
-      corrupt: false,
+      tornBytes: 0,
+      tornPath: null,
+      isCorrupt: false,
     };
   }
   storage.reach("recover.1.before");
   const scan = scanLog(log.bytes, identity, log.bytes.length);
-  const corrupt = isCorrupt(scan, header.durable);
+  const isCorrupt = hasDurableDamage(scan, header.durable);
   storage.reach("recover.1.after");
   storage.reach("recover.2.before");
-  const aside = corrupt ? null : keepCutAside(log, header.generation, scan);
+  const aside = isCorrupt ? null : keepCutAside(log, header.generation, scan);
   // Frames that only the page cache held until now must not be vouched for by a header that is not.
   log.file.syncData();
   storage.reach("recover.2.after");
   storage.reach("recover.3.before");
-  const length = corrupt ? scan.end : scan.cut;
+  const length = isCorrupt ? scan.lastFrameEnd : scan.goodEnd;
   const state = length === HEAD_PAGE_BYTES ? "free" : "sealed";
   if (state === "free") log.store({ state, length, durable: HEAD_PAGE_BYTES, records: 0 });
   else {
-    const durable = corrupt ? Math.max(scan.durable, header.durable) : length;
+    const durable = isCorrupt ? Math.max(scan.durable, header.durable) : length;
     log.store({ state, length: Math.max(length, durable), durable, records: scan.records });
   }
   log.release(state);
@@ -91,10 +91,10 @@ function recover(log: HeldLog): Recovery {
     state,
     wasActive: true,
     keptRecords: scan.records,
-    keptBytes: scan.cut - HEAD_PAGE_BYTES,
-    cutBytes: aside?.bytes ?? 0,
-    cutPath: aside?.path ?? null,
-    corrupt,
+    keptBytes: scan.goodEnd - HEAD_PAGE_BYTES,
+    tornBytes: aside?.bytes ?? 0,
+    tornPath: aside?.path ?? null,
+    isCorrupt,
   };
 }
 
@@ -113,18 +113,18 @@ function keepCutAside(
   const { bytes, directory: { storage, paths } } = log;
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const published = Number(view.getBigInt64(liveLayout.publishedTail.offset, true));
-  const end = Math.max(scan.end, published <= bytes.length ? published : 0);
-  if (end <= scan.cut) return null;
+  const end = Math.max(scan.lastFrameEnd, published <= bytes.length ? published : 0);
+  if (end <= scan.goodEnd) return null;
   const path = `${paths.logs}/cut-${nameOfSlot(log.slot)}-${generation}`;
   try {
     using file = storage.open(path, { access: "write", create: "missing", mode: 0o600 });
-    file.write(bytes.slice(scan.cut, end), 0);
+    file.write(bytes.slice(scan.goodEnd, end), 0);
     file.sync();
     storage.syncDirectory(paths.logs);
   } catch (error) {
     // What is cut was never vouched for; a full disk must not keep the rest of the log from its fold.
     if (!isDiskFull(error)) throw error;
-    return { bytes: end - scan.cut, path: null };
+    return { bytes: end - scan.goodEnd, path: null };
   }
-  return { bytes: end - scan.cut, path };
+  return { bytes: end - scan.goodEnd, path };
 }

@@ -8,7 +8,7 @@ import type { DataDirectory } from "./directory.ts";
 import { FrameCodec, LogBytes } from "./frame.ts";
 import { HeldLog } from "./held_log.ts";
 import { FRAME_HEAD_BYTES, HEAD_PAGE_BYTES, type LogIdentity } from "./layout.ts";
-import { isCorrupt, type Scan, scanLog } from "./recovery.ts";
+import { hasDurableDamage, type Scan, scanLog } from "./scan_log.ts";
 import { recoverHeld, type Recovery } from "./recover_slot.ts";
 
 /** What the fold may do with a slot that it asked for. */
@@ -61,11 +61,11 @@ export class SealedLog {
    */
   verify(): Scan {
     const scan = scanLog(this.held.bytes, this.identity, this.length);
-    if (isCorrupt(scan, this.durable)) {
+    if (hasDurableDamage(scan, this.durable)) {
       throw new CorruptError(
-        `${this.held.path} is damaged at byte ${scan.cut}, below its durable length ` +
+        `${this.held.path} is damaged at byte ${scan.goodEnd}, below its durable length ` +
           `${Math.max(scan.durable, this.durable)}: the log is set aside, run countd repair`,
-        { path: this.held.path, offset: scan.cut },
+        { path: this.held.path, offset: scan.goodEnd },
       );
     }
     this.#scan = scan;
@@ -77,7 +77,7 @@ export class SealedLog {
     assert(this.#scan !== null, "A log is verified before it is read");
     const log = new LogBytes(this.held.bytes);
     let offset = HEAD_PAGE_BYTES;
-    while (offset < this.#scan.cut) {
+    while (offset < this.#scan.goodEnd) {
       const length = log.view.getUint32(offset, true);
       visit(log.bytes, offset + FRAME_HEAD_BYTES, offset + length);
       offset += length;
@@ -101,7 +101,7 @@ export class SealedLog {
   }
 
   /** Leaves it sealed for another time. */
-  putBack(): void {
+  release(): void {
     this.held.release("sealed");
   }
 }

@@ -40,7 +40,7 @@ export class SlotMappings {
   }
 
   /** Takes back what `take` gave. */
-  giveBack(slot: number, mapped: SlotMapping): void {
+  release(slot: number, mapped: SlotMapping): void {
     const { length } = mapped.mapping;
     if (this.#isClosed || this.#kept.has(slot) || this.#keptBytes + length > KEPT_BYTES_MAX) {
       mapped.mapping.release();

@@ -16,7 +16,7 @@ import { assert } from "../../base/assert.ts";
 /** Leaves room for a prefix within the 255 bytes of common file systems. */
 export const ENCODED_BYTES_MAX = 200;
 
-const HASH_MARK = "=";
+const HASH_PREFIX = "=";
 
 /** The file name of a keyspace. */
 export function encodeKeyspaceName(name: Uint8Array): string {
@@ -26,7 +26,7 @@ export function encodeKeyspaceName(name: Uint8Array): string {
     encoded += standsForItself(byte, index) ? String.fromCharCode(byte) : escaped(byte);
   }
   if (encoded.length <= ENCODED_BYTES_MAX) return encoded;
-  return HASH_MARK + createHash("sha256").update(name).digest("hex");
+  return HASH_PREFIX + createHash("sha256").update(name).digest("hex");
 }
 
 /**

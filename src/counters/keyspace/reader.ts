@@ -36,11 +36,6 @@ export class KeyspaceReader extends TreeReader implements Disposable {
     }
   }
 
-  /** The greatest generation of a log slot that is in the counters; 0 when none is. */
-  applied(slot: number): bigint {
-    return this.mark(slot);
-  }
-
   close(): void {
     this.#file.close();
   }

@@ -31,15 +31,15 @@ export function rebuildKeyspace(storage: Storage, path: string, into: string): R
     const part = entries.slice(from, from + COUNTERS_A_TIME);
     // The marks come last: the file takes no other one's place before it is whole.
     const isLast = from + COUNTERS_A_TIME >= entries.length;
-    commit(writer, part, isLast ? marksOf(salvaged) : new Map());
+    commit(writer, part, isLast ? generationsOf(salvaged) : new Map());
   }
   storage.syncDirectory(into);
   return { name, path: writer.path, counters: counters.size, expected, problems };
 }
 
-function marksOf({ marks }: SalvagedTree): Map<number, bigint> {
+function generationsOf({ generations }: SalvagedTree): Map<number, bigint> {
   const set = new Map<number, bigint>();
-  marks.forEach((generation, slot) => {
+  generations.forEach((generation, slot) => {
     if (generation > 0n) set.set(slot, generation);
   });
   return set;
@@ -48,9 +48,9 @@ function marksOf({ marks }: SalvagedTree): Map<number, bigint> {
 function commit(
   writer: KeyspaceWriter,
   entries: readonly (readonly [string, bigint])[],
-  marks: Map<number, bigint>,
+  generations: Map<number, bigint>,
 ): void {
-  writer.apply(Batch.of(increments(entries)), marks);
+  writer.apply(Batch.of(increments(entries)), generations);
   writer.syncPages();
   writer.publish();
   writer.syncMeta();

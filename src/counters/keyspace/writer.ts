@@ -116,7 +116,7 @@ export class KeyspaceWriter implements Disposable {
 
   /** The greatest generation of a log slot that is in the counters; 0 when none is. */
   applied(slot: number): bigint {
-    return this.#tree.mark(slot);
+    return this.#tree.applied(slot);
   }
 
   /**
@@ -145,11 +145,11 @@ export class KeyspaceWriter implements Disposable {
    */
   apply(
     batch: Batch,
-    marks: AppliedGenerations,
+    generations: AppliedGenerations,
     { pinned = false }: { readonly pinned?: boolean } = {},
   ): ApplyResult {
     this.#storage.reach("fold.3.before");
-    const figures = this.#tree.apply(batch, marks, { pinned });
+    const figures = this.#tree.apply(batch, generations, { pinned });
     this.#storage.reach("fold.3.after");
     return figures;
   }

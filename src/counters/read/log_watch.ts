@@ -14,12 +14,12 @@ import { BusyError, CorruptError } from "../../base/errors.ts";
 import type { Events } from "../../base/events.ts";
 import {
   type Capture,
+  damagedHeaderOffset,
   type DataDirectory,
   FRAME_LENGTH_MAX,
   HEAD_PAGE_BYTES,
   listReadableSlots,
   LogReader,
-  lostHeaderOffset,
   nameOfSlot,
   pathOfSlot,
 } from "../commitlog/mod.ts";
@@ -76,7 +76,7 @@ export class WatchedLog {
   /** What the log holds now, or null if no header tells. */
   captureNow(): Capture | null {
     const capture = this.log.capture();
-    if (capture?.state !== "free" || lostHeaderOffset(this.log.bytes) === null) return capture;
+    if (capture?.state !== "free" || damagedHeaderOffset(this.log.bytes) === null) return capture;
     // A claim tells of its header before it writes a frame: after a claim the header is not lost.
     return this.isStill(capture) ? null : capture;
   }

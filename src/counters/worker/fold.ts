@@ -110,7 +110,7 @@ export class Fold {
     try {
       this.#records += log.verify().records;
     } catch (error) {
-      log.putBack();
+      log.release();
       if (!(error instanceof CorruptError)) throw error;
       this.aside.addLog(log.slot, error);
       return;
@@ -266,9 +266,9 @@ export class Fold {
     for (let log = this.#logs.shift(); log !== undefined; log = this.#logs.shift()) {
       if (this.#blocked.has(log.slot)) {
         this.aside.addBlockedLog(log.slot);
-        log.putBack();
+        log.release();
       } else if (this.#putOff.has(log.slot)) {
-        log.putBack();
+        log.release();
         putOff++;
       } else {
         this.aside.removeLog(log.slot);
@@ -286,7 +286,7 @@ export class Fold {
   giveUp(): void {
     for (const log of this.#logs.splice(0)) {
       try {
-        log.putBack();
+        log.release();
       } catch (error) {
         if (!(error instanceof OsError)) throw error;
       }

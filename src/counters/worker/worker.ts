@@ -16,8 +16,8 @@ import {
   LogReader,
   pathOfSlot,
   reportRecovery,
+  resolveLoneLockNames,
   SealedLog,
-  settleLoneLockNames,
   slotLock,
 } from "../commitlog/mod.ts";
 import { isDiskFull, isOutOfResources, isSyncFailure, makeDirectories } from "../../file/mod.ts";
@@ -185,7 +185,7 @@ export class Worker {
       this.#makeMarksDurable();
       storage.reach("fold.1.after");
       sweepKeyspaces(storage, paths.keyspaces);
-      settleLoneLockNames(this.directory);
+      resolveLoneLockNames(this.directory);
       await body();
     } catch (error) {
       throw isSyncFailure(error) ? failDirectory(this.directory, error, this.environment) : error;

@@ -153,7 +153,7 @@ export class LogWriter {
     } catch (error) {
       // All of the log is allocated, but on a file system that never writes in place this may happen.
       if (isDiskFull(error)) {
-        filler.takeBack();
+        filler.rollBack();
         this.#isOutOfSpace = true;
         return false;
       }
@@ -190,7 +190,7 @@ export class LogWriter {
     const waiting = { ...this.environment, signal: this.#stop.signal };
     const next = await this.#spare.claimed() ?? await this.#orFail(claimOrWait(this.pool, waiting));
     if (this.#failure !== null) {
-      next.abandon();
+      next.leaveForRecovery();
       throw this.#failure;
     }
     const full = this.#active;
@@ -218,7 +218,7 @@ export class LogWriter {
       (error) => {
         this.#fail(error);
         this.#sealing.delete(open);
-        open.log.abandon();
+        open.log.leaveForRecovery();
       },
     );
     this.#sealing.set(open, sealed);
@@ -379,8 +379,8 @@ export class LogWriter {
       if (spare !== null) await spare.seal({ sync: false });
     } else {
       await this.#syncLoop;
-      this.#active.log.abandon();
-      spare?.abandon();
+      this.#active.log.leaveForRecovery();
+      spare?.leaveForRecovery();
     }
     this.#settle();
     if (this.#failure !== null) throw this.#failure;

@@ -74,7 +74,7 @@ export class MessageFiller implements BatchFiller {
     return state.records === 0 ? start : state.targetNext;
   }
 
-  takeBack(): void {
+  rollBack(): void {
     const state = this.#state;
     this.#next -= this.lastConsumed * state.messageBytes;
     this.accepted -= state.accepted;

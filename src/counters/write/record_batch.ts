@@ -52,7 +52,7 @@ export class RecordBatch implements BatchFiller {
     return at;
   }
 
-  takeBack(): void {
+  rollBack(): void {
     this.#next = this.#from;
   }
 }

@@ -53,11 +53,11 @@ Deno.test("A fold that is given up leaves the log sealed and whole", async () =>
     const active = await claim(await prepared(test));
     active.append(batchOf([["paths", "/", 1n]]));
     await active.seal({ sync: true });
-    takeSealed(test.directory, 0).putBack();
+    takeSealed(test.directory, 0).release();
     assertEquals(listing(test)[0], "0200 1 0000000000");
     const again = takeSealed(test.directory, 0);
     assertEquals(recordsOf(again), ["paths / 1"]);
-    again.putBack();
+    again.release();
   });
 });
 
@@ -82,12 +82,12 @@ Deno.test("C17 what an earlier use left behind is never folded again", async () 
     assertEquals(second.slot, first.slot);
     assertEquals(second.generation, first.generation + 1n);
     for (let count = 0; count < 2; count++) second.append(batchOf([["k", `new ${count}`, 1n]]));
-    second.abandon();
+    second.leaveForRecovery();
     await between.seal({ sync: true });
     poolOn(test.directory).recoverAll();
     const log = takeSealed(test.directory, second.slot);
     assertEquals(recordsOf(log), ["k new 0 1", "k new 1 1"]);
-    log.putBack();
+    log.release();
   });
 });
 
@@ -116,12 +116,12 @@ Deno.test("A torn header copy leaves the other one in force", async () => {
     assertEquals(newest?.header.state, "sealed");
     held.bytes[(newest?.copy ?? 0) * 512 + 100] = 1; // a byte that must be zero
     assertEquals(held.header()?.state, "active");
-    held.abandon();
+    held.leaveForRecovery();
     // It reads as active again, so it is recovered: the same records, the same generation.
     poolOn(test.directory).recoverAll();
     const log = takeSealed(test.directory, active.slot);
     assertEquals(recordsOf(log), ["k a 1"]);
-    log.putBack();
+    log.release();
   });
 });
 

@@ -98,7 +98,7 @@ Deno.test("C18 the log of a dead writer is recovered, its records kept, its numb
     const recoveries: Parameters<NonNullable<typeof pool.options.onRecovery>>[0][] = [];
     poolOn(directory, { recoveries }).recoverAll();
     assertEquals(
-      recoveries.map(({ slot, keptRecords, cutBytes }) => [slot, keptRecords, cutBytes]),
+      recoveries.map(({ slot, keptRecords, tornBytes }) => [slot, keptRecords, tornBytes]),
       [
         [0, 2, 0],
       ],

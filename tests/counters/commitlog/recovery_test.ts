@@ -4,8 +4,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CorruptError } from "../../../src/base/errors.ts";
 import {
   checkLogBytes,
+  hasDurableDamage,
   HeldLog,
-  isCorrupt,
   recoverHeld,
   scanLog,
   SealedLog,
@@ -33,7 +33,7 @@ async function deadLog(test: TestDirectory, frames: number, synced: number): Pro
     ends.push(active.tail);
     if (frame + 1 === synced) await active.sync();
   }
-  active.abandon();
+  active.leaveForRecovery();
   return ends;
 }
 
@@ -48,10 +48,10 @@ Deno.test("Every byte offset at which a log may be cut recovers to whole frames"
       const torn = whole.slice();
       torn.fill(0xa5, cut); // zeros would look like the padding of the last key
       const scan = scanLog(torn, { slot: 0, generation: 1n }, torn.length);
-      assertEquals(scan.cut, ends.filter((one) => one <= cut).at(-1));
-      assertEquals(isCorrupt(scan, 0), false);
+      assertEquals(scan.goodEnd, ends.filter((one) => one <= cut).at(-1));
+      assertEquals(hasDurableDamage(scan, 0), false);
     }
-    held.abandon();
+    held.leaveForRecovery();
     poolOn(test.directory).recoverAll();
   });
 });
@@ -67,11 +67,11 @@ Deno.test("A flipped bit anywhere in a frame ends the log there and never passes
         const flipped = whole.slice();
         flipped[offset] = (flipped[offset] ?? 0) ^ (1 << bit);
         const scan = scanLog(flipped, { slot: 0, generation: 1n }, flipped.length);
-        assertEquals(scan.cut, ends[0]);
-        assertEquals(scan.end, ends[2]);
+        assertEquals(scan.goodEnd, ends[0]);
+        assertEquals(scan.lastFrameEnd, ends[2]);
       }
     }
-    held.abandon();
+    held.leaveForRecovery();
     poolOn(test.directory).recoverAll();
   });
 });
@@ -87,8 +87,8 @@ Deno.test("Neither another slot nor another generation makes a frame pass", asyn
     const moved = held.bytes.slice();
     moved.copyWithin(4096 + 64, 4096, 8192);
     moved.fill(0, 4096, 4096 + 64);
-    assertEquals(scanLog(moved, { slot: 0, generation: 1n }, moved.length).end, 4096);
-    held.abandon();
+    assertEquals(scanLog(moved, { slot: 0, generation: 1n }, moved.length).lastFrameEnd, 4096);
+    held.leaveForRecovery();
     poolOn(test.directory).recoverAll();
   });
 });
@@ -102,11 +102,11 @@ Deno.test("A torn tail is cut, kept beside the log, and recovering twice changes
     held.bytes[torn] = (held.bytes[torn] ?? 0) ^ 1;
     const cutBytes = held.bytes.slice(ends[2], ends[4]);
     const recovery = recoverHeld(held);
-    assertEquals(recovery.corrupt, false);
+    assertEquals(recovery.isCorrupt, false);
     assertEquals(recovery.keptRecords, 2);
-    assertEquals(recovery.cutBytes, cutBytes.length);
-    assert(recovery.cutPath !== null);
-    using aside = test.storage.open(recovery.cutPath, { access: "read" });
+    assertEquals(recovery.tornBytes, cutBytes.length);
+    assert(recovery.tornPath !== null);
+    using aside = test.storage.open(recovery.tornPath, { access: "read" });
     const kept = new Uint8Array(cutBytes.length);
     aside.read(kept, 0);
     assertEquals(kept, cutBytes);
@@ -117,7 +117,7 @@ Deno.test("A torn tail is cut, kept beside the log, and recovering twice changes
     assertEquals([again.state, again.wasActive], ["sealed", false]);
     const log = takeSealed(test.directory, 0);
     assertEquals(recordsOf(log), ["k key 0 1", "k key 1 2"]);
-    log.putBack();
+    log.release();
   });
 });
 
@@ -130,14 +130,14 @@ Deno.test("Damage below what was durable is corruption: named, set aside, never 
     const damaged = (ends[1] ?? 0) + 20;
     held.bytes[damaged] = (held.bytes[damaged] ?? 0) ^ 1;
     const recovery = recoverHeld(held);
-    assertEquals(recovery.corrupt, true);
+    assertEquals(recovery.isCorrupt, true);
     const taken = SealedLog.take(test.directory, 0);
     assert(taken.kind === "sealed");
     const error = assertThrows(() => taken.log.verify(), CorruptError, "is damaged at byte");
     assertEquals(error.where.offset, ends[1]);
     const found = checkLogBytes("log", 0, { bytes: taken.log.held.bytes, isHeld: false });
     assertEquals(found.map((one) => [one.invariant, one.offset]), [[5, ends[1]]]);
-    taken.log.putBack();
+    taken.log.release();
   }, { checks: false });
 });
 
@@ -155,11 +155,11 @@ Deno.test("Random damage behind the durable length never costs a durable record"
         held.bytes[from + random.below(held.bytes.length - from)] = random.below(256);
       }
       const recovery = recoverHeld(held);
-      assertEquals(recovery.corrupt, false);
+      assertEquals(recovery.isCorrupt, false);
       const log = takeSealed(test.directory, 0);
       assert(recordsOf(log).length >= synced);
       assertEquals(recordsOf(log)[synced - 1], `k key ${synced - 1} ${synced}`);
-      log.putBack();
+      log.release();
     });
   }
 });

@@ -57,12 +57,12 @@ export class KeyspaceFixture {
     const aggregator = new Aggregator();
     const bytes = recordBatch(increments);
     aggregator.add(bytes, 0, bytes.length, () => true);
-    const marks = new Map([[0, ++this.#generation]]);
+    const generations = new Map([[0, ++this.#generation]]);
     for (const { keyspace, batch } of aggregator.takeBatches()) {
       using writer = KeyspaceWriter.open(this.storage, this.directory, keyspace, {
         pageSize: 1024,
       });
-      writer.apply(batch, marks);
+      writer.apply(batch, generations);
       writer.syncPages();
       writer.publish();
       writer.syncMeta();

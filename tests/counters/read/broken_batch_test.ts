@@ -9,7 +9,7 @@ import { runCountd, startCountd } from "../../support/process.ts";
 const noRecords: BatchFiller = {
   filledRecords: 1,
   fill: (frame, start) => (frame.fill(0xff, start, start + 16), start + 16),
-  takeBack() {},
+  rollBack() {},
 };
 
 Deno.test("A frame that holds no proper records is damage to every reading verb", async () => {

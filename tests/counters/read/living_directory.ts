@@ -108,7 +108,7 @@ export class LivingDirectory implements AsyncDisposable {
 
   /** Leaves the active log as a dead writer does. */
   abandon(): void {
-    this.#active?.abandon();
+    this.#active?.leaveForRecovery();
     this.#active = null;
   }
 

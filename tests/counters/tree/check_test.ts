@@ -45,14 +45,14 @@ const KEY_LEAF = 1;
 const RANK_LEAF = 2;
 const KEY_BRANCH = 3;
 const RANK_BRANCH = 4;
-const MARKS = 5;
+const GENERATIONS = 5;
 
 /** One commit: every page of the file is in use. */
 async function violationsAfter(forge: (file: Forgery) => void): Promise<Set<number>> {
   return await withTemporaryDirectory((directory) => {
     using fixture = new TreeFixture(directory);
     const pairs = Array.from({ length: 200 }, (_, key): Pair => [`key${1000 + key}`, BigInt(key)]);
-    commit(fixture.writer, pairs, { marks: new Map([[500, 9n]]) });
+    commit(fixture.writer, pairs, { generations: new Map([[500, 9n]]) });
     fixture.assertSound();
     const forgery = new Forgery(Deno.readFileSync(fixture.path));
     forge(forgery);
@@ -258,7 +258,7 @@ const breaks: readonly {
     invariant: 10,
     what: "the marks of a page belong to other slots",
     forge: (file) => {
-      const number = file.pages(MARKS)[0]!;
+      const number = file.pages(GENERATIONS)[0]!;
       file.view.setUint32(number * PAGE + 32 + 16, 449, true);
       file.sealPage(number);
     },

@@ -22,7 +22,7 @@ function makeFile(directory: string): { fixture: TreeFixture; toy: ToyCounters }
   const toy = new ToyCounters();
   for (let round = 0; round < 3; round++) {
     const pairs = Array.from({ length: 120 }, (_, key): Pair => [`key${key}`, BigInt(key * round)]);
-    commit(fixture.writer, pairs, { marks: new Map([[460, BigInt(round + 1)]]) });
+    commit(fixture.writer, pairs, { generations: new Map([[460, BigInt(round + 1)]]) });
     toy.add(pairs);
   }
   return { fixture, toy };
@@ -48,7 +48,7 @@ Deno.test("No byte of a file can be spoilt so that a reader gives a wrong answer
         for (const { key, count } of expected.slice(at % 10, (at % 10) + 3)) {
           assertEquals(reader.get(new TextEncoder().encode(key)), count);
         }
-        assertEquals(reader.mark(460), 3n);
+        assertEquals(reader.applied(460), 3n);
       } catch (error) {
         assert(error instanceof CorruptError, `byte ${at}: ${error}`);
         assertEquals(error.where.path, fixture.path);

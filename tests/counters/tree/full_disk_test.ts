@@ -39,16 +39,16 @@ for (const kind of ["allocate", "write"] as const) {
         if (faults.failed > failed) {
           failures++;
           assertEquals(reader.refresh(), false, "nothing was published");
-          assertEquals(fixture.writer.mark(1), BigInt(round));
+          assertEquals(fixture.writer.applied(1), BigInt(round));
           if (round % 4 === 0) fixture.assertSound();
           if (round % 5 === 0) fixture.reopenWriter();
-          commit(fixture.writer, pairs, { marks: new Map([[1, BigInt(round + 1)]]) });
+          commit(fixture.writer, pairs, { generations: new Map([[1, BigInt(round + 1)]]) });
         } else {
           fixture.writer.publish();
         }
         toy.add(pairs);
         reader.refresh();
-        assertEquals(reader.mark(1), BigInt(round + 1));
+        assertEquals(reader.applied(1), BigInt(round + 1));
       }
       assert(failures > 10, `${failures} failures`);
       assertSameCounters(reader, toy, { random, probes: 50 });
@@ -60,17 +60,17 @@ for (const kind of ["allocate", "write"] as const) {
 Deno.test("A log is never applied twice: a mark that does not rise is refused", async () => {
   await withTemporaryDirectory((directory) => {
     using fixture = new TreeFixture(directory);
-    commit(fixture.writer, [["a", 1n]], { marks: new Map([[3, 7n]]) });
+    commit(fixture.writer, [["a", 1n]], { generations: new Map([[3, 7n]]) });
     for (const generation of [7n, 6n, 0n]) {
       assertThrows(() =>
         fixture.writer.apply(Batch.of([["a", 1n]]), new Map([[3, generation]]), { pinned: false })
       );
     }
-    commit(fixture.writer, [], { marks: new Map([[3, 8n]]) });
+    commit(fixture.writer, [], { generations: new Map([[3, 8n]]) });
     const reader = fixture.openReader();
     assertEquals(reader.get(new TextEncoder().encode("a")), 1n);
-    assertEquals(reader.mark(3), 8n);
-    assertEquals(reader.mark(4), 0n);
+    assertEquals(reader.applied(3), 8n);
+    assertEquals(reader.applied(4), 0n);
     fixture.assertSound();
   });
 });
@@ -79,20 +79,20 @@ Deno.test("Marks of thousands of slots are kept, in the meta block and behind it
   const random = new Random(seedForTest("Marks of thousands of slots"));
   await withTemporaryDirectory((directory) => {
     using fixture = new TreeFixture(directory);
-    const marks = new Map<number, bigint>();
+    const generations = new Map<number, bigint>();
     for (let round = 1; round <= 30; round++) {
       const raised = new Map<number, bigint>();
       for (let index = 0; index < 20; index++) {
         const slot = random.below(random.pick([10, 448, 449, 5000]));
-        raised.set(slot, (marks.get(slot) ?? 0n) + BigInt(1 + random.below(2 ** 31)));
+        raised.set(slot, (generations.get(slot) ?? 0n) + BigInt(1 + random.below(2 ** 31)));
       }
-      for (const [slot, generation] of raised) marks.set(slot, generation);
-      commit(fixture.writer, [["a", 1n]], { marks: raised });
+      for (const [slot, generation] of raised) generations.set(slot, generation);
+      commit(fixture.writer, [["a", 1n]], { generations: raised });
       if (round % 7 === 0) fixture.reopenWriter();
       const reader = fixture.openReader();
       for (let slot = 0; slot < 5005; slot++) {
-        assertEquals(reader.mark(slot), marks.get(slot) ?? 0n);
-        assertEquals(fixture.writer.mark(slot), marks.get(slot) ?? 0n);
+        assertEquals(reader.applied(slot), generations.get(slot) ?? 0n);
+        assertEquals(fixture.writer.applied(slot), generations.get(slot) ?? 0n);
       }
     }
     fixture.assertSound();

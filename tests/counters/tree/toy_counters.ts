@@ -46,12 +46,12 @@ export function textOf(bytes: Uint8Array): string {
 export function commit(
   writer: TreeWriter,
   pairs: readonly Pair[],
-  { marks = new Map(), pinned = false }: {
-    readonly marks?: ReadonlyMap<number, bigint>;
+  { generations = new Map(), pinned = false }: {
+    readonly generations?: ReadonlyMap<number, bigint>;
     readonly pinned?: boolean;
   } = {},
 ): void {
-  writer.apply(Batch.of(pairs), marks, { pinned });
+  writer.apply(Batch.of(pairs), generations, { pinned });
   writer.publish();
 }
 

@@ -91,7 +91,7 @@ Deno.test("A sealed log that is labelled free is folded although the first walk 
     const bad: BatchFiller = {
       filledRecords: 1,
       fill: (frame, start) => (frame.fill(0xff, start, start + 16), start + 16),
-      takeBack() {},
+      rollBack() {},
     };
     await sealLogs(test, [one, bad, one]);
     await assertRejects(() => foldOnce(test, test.storage), CorruptError, "1 logs");

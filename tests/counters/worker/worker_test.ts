@@ -183,7 +183,7 @@ Deno.test("C29 a damaged keyspace is set aside: its log stays, the others are fo
     await assertRejects(() => fold(test), CorruptError);
     assertEquals(counters(test, "good"), ["c 7", "a 2"]);
     const blocked = takeSealed(test.directory, slot);
-    blocked.putBack();
+    blocked.release();
   }, { checks: false });
 });
 

@@ -81,7 +81,7 @@ for (const code of ["ENOSPC", "EDQUOT", "EFBIG"]) {
       const records = recordsOf(log);
       assertEquals(records[0], "ks before 1");
       assertEquals(records.slice(1).sort(), ["ks a 2", "ks c 4", "other d 5"]);
-      log.putBack();
+      log.release();
     });
   });
 }
@@ -108,7 +108,7 @@ Deno.test("A writer that waits for space syncs what it has, and can be stopped",
     await assertRejects(() => waiting);
     const log = takeSealed(test.directory, 0);
     assertEquals(recordsOf(log), ["ks before 1"]);
-    log.putBack();
+    log.release();
   });
 });
 

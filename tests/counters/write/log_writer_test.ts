@@ -137,7 +137,7 @@ Deno.test("A full disk stops appending, says so once, loses nothing, and goes on
     for (let slot = 0; slot < 3; slot++) {
       const log = takeSealed(test.directory, slot);
       records += recordsOf(log).length;
-      log.putBack();
+      log.release();
     }
     assertEquals(records, 450);
   });

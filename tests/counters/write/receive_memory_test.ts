@@ -57,6 +57,6 @@ Deno.test("A connection on the memory of an earlier one sees nothing of what was
       assertEquals(records.filter((record) => record === `ks ${key} 1`).length, count);
     }
     assertEquals(records.length, 1199);
-    log.putBack();
+    log.release();
   });
 });

@@ -25,7 +25,7 @@ Deno.test("C03 C04 one message is answered WIN and rests as it was sent, sign an
     await server.stop();
     const log = takeSealed(directory, 0);
     assertEquals(recordsOf(log), ["ks k 47", "ks k -9"]);
-    log.putBack();
+    log.release();
   });
 });
 
@@ -40,7 +40,7 @@ Deno.test("C05 a message in two parts is one record and one answer", async () =>
     await server.stop();
     const log = takeSealed(directory, 0);
     assertEquals(recordsOf(log), ["ks k 1"]);
-    log.putBack();
+    log.release();
   });
 });
 
@@ -60,7 +60,7 @@ Deno.test("C06 pipelined messages are answered in order, NAY where one breaks a 
     await server.stop();
     const log = takeSealed(directory, 0);
     assertEquals(recordsOf(log), ["ks a 1", "ks b 1", "ks d 1"]);
-    log.putBack();
+    log.release();
   });
 });
 
@@ -76,7 +76,7 @@ Deno.test("C07 a piece of a message counts as one refused, and the next client i
     await server.stop();
     const log = takeSealed(directory, 0);
     assertEquals(recordsOf(log), ["ks k 1"]);
-    log.putBack();
+    log.release();
   });
 });
 
@@ -98,7 +98,7 @@ Deno.test("C08 halves of messages from two clients never mix", async () => {
       `left ${"l".repeat(250)} 1`,
       `right ${"r".repeat(250)} 2`,
     ]);
-    log.putBack();
+    log.release();
   });
 });
 
@@ -120,7 +120,7 @@ Deno.test("C10 full logs are sealed, the next is filled, and nothing is lost on 
     for (let slot = 0; slot < 3; slot++) {
       const log = takeSealed(directory, slot);
       records += recordsOf(log).length;
-      log.putBack();
+      log.release();
     }
     assertEquals(records, count);
   });
@@ -217,7 +217,7 @@ Deno.test("A log that cannot be written to ends the writer, and what came before
     await next.stop();
     const log = takeSealed(directory, 0);
     assertEquals(recordsOf(log), ["ks k 1"]);
-    log.putBack();
+    log.release();
   });
 });
 

@@ -19,8 +19,8 @@ import { ScratchPages } from "../pages/page_source.ts";
 import { loadGenerations, walkPages } from "../read/snapshot.ts";
 import { SnapshotLostError, TreeReader } from "../read/tree_reader.ts";
 import {
+  CHECK_GENERATIONS,
   CHECK_HEAD,
-  CHECK_MARKS,
   CHECK_ONCE,
   CHECK_PAGE,
   CHECK_SAME_COUNTERS,
@@ -98,16 +98,16 @@ function checkPages(file: StoredFile, meta: Meta, list: ViolationList): void {
   }
   try {
     loadGenerations(meta, source, list.path);
-    const onlyMarks = { ...meta, keyRoot: { ...meta.keyRoot, rows: 0 } };
+    const onlyGenerations = { ...meta, keyRoot: { ...meta.keyRoot, rows: 0 } };
     walkPages(
-      { ...onlyMarks, rankRoot: { ...meta.rankRoot, rows: 0 } },
+      { ...onlyGenerations, rankRoot: { ...meta.rankRoot, rows: 0 } },
       source,
       list.path,
       (number) => claim(number, 0),
     );
   } catch (error) {
     if (!(error instanceof CorruptError)) throw error;
-    list.add(CHECK_MARKS, error.where.offset, error.message);
+    list.add(CHECK_GENERATIONS, error.where.offset, error.message);
   }
 }
 

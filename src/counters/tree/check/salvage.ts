@@ -18,7 +18,7 @@ export interface SalvagedTree {
   readonly name: Uint8Array;
   readonly pageSize: number;
   /** The logs that are in the counters, by slot. */
-  readonly marks: BigUint64Array;
+  readonly generations: BigUint64Array;
   /** By the key's bytes as a text of the same length. */
   readonly counters: ReadonlyMap<string, bigint>;
   /** Counters that the file says it holds. */
@@ -34,7 +34,7 @@ export interface SalvagedTree {
 export function salvageTree(file: StoredFile): SalvagedTree {
   const { newest: meta } = readMetaBlocks(file, new Uint8Array(META_BYTES));
   const source = new ScratchPages(file, meta.pageSize);
-  const marks = loadGenerations(meta, source, file.path);
+  const generations = loadGenerations(meta, source, file.path);
   const problems = new Set<string>();
   const keys = new Map<string, bigint>();
   const ranks = new Map<string, bigint>();
@@ -52,7 +52,7 @@ export function salvageTree(file: StoredFile): SalvagedTree {
   return {
     name: meta.name,
     pageSize: meta.pageSize,
-    marks,
+    generations,
     counters,
     expected: meta.keyRoot.rows,
     problems: [...problems],

@@ -17,7 +17,7 @@ export const CHECK_KEY_ORDER = 6;
 export const CHECK_RANK_ORDER = 7;
 export const CHECK_COUNTED = 8;
 export const CHECK_SAME_COUNTERS = 9;
-export const CHECK_MARKS = 10;
+export const CHECK_GENERATIONS = 10;
 
 /** More than these say nothing new about a file. */
 const VIOLATIONS_MAX = 100;

@@ -1,6 +1,6 @@
 /**
  * Which logs are in the counters already: for each log slot the greatest generation that was applied.
- * The first `META_MARKS_MAX` slots stand in the meta block; the rest in a chain of pages:
+ * The first `META_GENERATIONS_MAX` slots stand in the meta block; the rest in a chain of pages:
  *
  *     header │ next page (u32) │ reserved (u32) │ its birth (u64) │ first slot (u64) │ generations (u64 each)
  *
@@ -9,7 +9,7 @@
 
 import { assert } from "../../../base/assert.ts";
 import { META_GENERATIONS_MAX } from "./meta.ts";
-import { getUint53, PAGE_HEADER_BYTES, PAGE_KIND_MARKS, setUint53 } from "./page.ts";
+import { getUint53, PAGE_HEADER_BYTES, PAGE_KIND_GENERATIONS, setUint53 } from "./page.ts";
 import type { PageSink } from "./page_sink.ts";
 
 export const generationsPageLayout = {
@@ -20,13 +20,13 @@ export const generationsPageLayout = {
   generations: { offset: PAGE_HEADER_BYTES + 24, size: 0 },
 } as const;
 
-const MARKS_NEXT_OFFSET = generationsPageLayout.next.offset;
-const MARKS_NEXT_BIRTH_OFFSET = generationsPageLayout.nextBirth.offset;
-const MARKS_FIRST_SLOT_OFFSET = generationsPageLayout.firstSlot.offset;
-const MARKS_GENERATIONS_OFFSET = generationsPageLayout.generations.offset;
+const NEXT_OFFSET = generationsPageLayout.next.offset;
+const NEXT_BIRTH_OFFSET = generationsPageLayout.nextBirth.offset;
+const FIRST_SLOT_OFFSET = generationsPageLayout.firstSlot.offset;
+const GENERATIONS_OFFSET = generationsPageLayout.generations.offset;
 
 /** More slots than any backlog of the smallest logs has; bounds what is believed of a file. */
-export const MARK_SLOTS_MAX = 1 << 24;
+export const GENERATION_SLOTS_MAX = 1 << 24;
 
 export interface GenerationsPage {
   readonly number: number;
@@ -40,16 +40,19 @@ export type AppliedGenerations = ReadonlyMap<number, bigint>;
 
 /** The marks with some raised. */
 export function raiseGenerations(
-  marks: BigUint64Array,
+  generations: BigUint64Array,
   raised: AppliedGenerations,
 ): BigUint64Array {
-  let slots = marks.length;
+  let slots = generations.length;
   for (const slot of raised.keys()) {
-    assert(Number.isInteger(slot) && slot >= 0 && slot < MARK_SLOTS_MAX, "A slot is in range");
+    assert(
+      Number.isInteger(slot) && slot >= 0 && slot < GENERATION_SLOTS_MAX,
+      "A slot is in range",
+    );
     if (slot >= slots) slots = slot + 1;
   }
   const result = new BigUint64Array(slots);
-  result.set(marks);
+  result.set(generations);
   for (const [slot, generation] of raised) {
     assert(generation > result[slot]!, `A log is applied once: slot ${slot} at ${generation}`);
     assert(generation < 2n ** 64n, "A generation fits its field");
@@ -59,23 +62,23 @@ export function raiseGenerations(
 }
 
 /** Writes the marks that the meta block has no room for; returns the first page of the chain. */
-export function writeGenerationPages(sink: PageSink, marks: BigUint64Array): GenerationsPage {
-  const each = (sink.pageSize - MARKS_GENERATIONS_OFFSET) / 8;
+export function writeGenerationPages(sink: PageSink, generations: BigUint64Array): GenerationsPage {
+  const each = (sink.pageSize - GENERATIONS_OFFSET) / 8;
   let next = NO_PAGE;
   // From the last page to the first, for each names the one behind it.
-  const pages = Math.ceil((marks.length - META_GENERATIONS_MAX) / each);
+  const pages = Math.ceil((generations.length - META_GENERATIONS_MAX) / each);
   for (let page = pages - 1; page >= 0; page--) {
     const first = META_GENERATIONS_MAX + page * each;
-    const rows = Math.min(each, marks.length - first);
-    const number = sink.begin();
+    const rows = Math.min(each, generations.length - first);
+    const number = sink.beginPage();
     const { base, view } = sink;
-    view.setUint32(base + MARKS_NEXT_OFFSET, next.number, true);
-    setUint53(view, base + MARKS_NEXT_BIRTH_OFFSET, next.birth);
-    setUint53(view, base + MARKS_FIRST_SLOT_OFFSET, first);
+    view.setUint32(base + NEXT_OFFSET, next.number, true);
+    setUint53(view, base + NEXT_BIRTH_OFFSET, next.birth);
+    setUint53(view, base + FIRST_SLOT_OFFSET, first);
     for (let row = 0; row < rows; row++) {
-      view.setBigUint64(base + MARKS_GENERATIONS_OFFSET + 8 * row, marks[first + row]!, true);
+      view.setBigUint64(base + GENERATIONS_OFFSET + 8 * row, generations[first + row]!, true);
     }
-    sink.finish(PAGE_KIND_MARKS, 0, { rows, end: MARKS_GENERATIONS_OFFSET + 8 * rows });
+    sink.endPage(PAGE_KIND_GENERATIONS, 0, { rows, end: GENERATIONS_OFFSET + 8 * rows });
     next = { number, birth: sink.birth };
   }
   return next;
@@ -87,23 +90,23 @@ export function writeGenerationPages(sink: PageSink, marks: BigUint64Array): Gen
  */
 export function readGenerationPage(
   view: DataView,
-  { rows, expected, marks }: {
+  { rows, expected, generations }: {
     readonly rows: number;
     readonly expected: number;
-    readonly marks: BigUint64Array;
+    readonly generations: BigUint64Array;
   },
 ): GenerationsPage | string {
-  if (getUint53(view, MARKS_FIRST_SLOT_OFFSET) !== expected) return "marks of other slots";
-  if (MARKS_GENERATIONS_OFFSET + 8 * rows > view.byteLength) return "marks reach past the page";
-  if (expected + rows > marks.length) return "more marks than the meta block says";
+  if (getUint53(view, FIRST_SLOT_OFFSET) !== expected) return "marks of other slots";
+  if (GENERATIONS_OFFSET + 8 * rows > view.byteLength) return "marks reach past the page";
+  if (expected + rows > generations.length) return "more marks than the meta block says";
   for (let row = 0; row < rows; row++) {
-    marks[expected + row] = view.getBigUint64(MARKS_GENERATIONS_OFFSET + 8 * row, true);
+    generations[expected + row] = view.getBigUint64(GENERATIONS_OFFSET + 8 * row, true);
   }
   const next = {
-    number: view.getUint32(MARKS_NEXT_OFFSET, true),
-    birth: getUint53(view, MARKS_NEXT_BIRTH_OFFSET),
+    number: view.getUint32(NEXT_OFFSET, true),
+    birth: getUint53(view, NEXT_BIRTH_OFFSET),
   };
-  const complete = expected + rows === marks.length;
+  const complete = expected + rows === generations.length;
   if (complete !== (next.number === 0)) return "the chain of marks has the wrong length";
   return next;
 }

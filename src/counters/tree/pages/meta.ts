@@ -38,13 +38,13 @@ export const metaLayout = {
   deltaKeyRoot: { offset: 88, size: 24 },
   deltaRankRoot: { offset: 112, size: 24 },
   deltaGoneRoot: { offset: 136, size: 24 },
-  marksPage: { offset: 160, size: 4 },
-  markSlots: { offset: 164, size: 4 },
-  marksBirth: { offset: 168, size: 8 },
+  generationsPage: { offset: 160, size: 4 },
+  generationSlots: { offset: 164, size: 4 },
+  generationsBirth: { offset: 168, size: 8 },
   nameLength: { offset: 176, size: 2 },
   reserved: { offset: 178, size: 78 },
   name: { offset: 256, size: 256 },
-  marks: { offset: 512, size: 3584 },
+  generations: { offset: 512, size: 3584 },
 } as const;
 
 export const rootLayout = {
@@ -64,15 +64,15 @@ const META_SATURATED_OFFSET = metaLayout.saturated.offset;
 const META_KEY_ROOT_OFFSET = metaLayout.keyRoot.offset;
 const META_RANK_ROOT_OFFSET = metaLayout.rankRoot.offset;
 const META_DELTA_KEY_ROOT_OFFSET = metaLayout.deltaKeyRoot.offset;
-const META_MARKS_PAGE_OFFSET = metaLayout.marksPage.offset;
-const META_MARKS_SLOTS_OFFSET = metaLayout.markSlots.offset;
-const META_MARKS_BIRTH_OFFSET = metaLayout.marksBirth.offset;
+const META_GENERATIONS_PAGE_OFFSET = metaLayout.generationsPage.offset;
+const META_GENERATION_SLOTS_OFFSET = metaLayout.generationSlots.offset;
+const META_GENERATIONS_BIRTH_OFFSET = metaLayout.generationsBirth.offset;
 const META_NAME_LENGTH_OFFSET = metaLayout.nameLength.offset;
 const META_RESERVED_OFFSET = metaLayout.reserved.offset;
 const META_NAME_OFFSET = metaLayout.name.offset;
-const META_MARKS_OFFSET = metaLayout.marks.offset;
+const META_GENERATIONS_OFFSET = metaLayout.generations.offset;
 /** Marks that stand in the meta block itself; those of higher slots stand in pages (`applied_generations.ts`). */
-export const META_GENERATIONS_MAX = (META_BLOCK_BYTES - META_MARKS_OFFSET) / 8;
+export const META_GENERATIONS_MAX = (META_BLOCK_BYTES - META_GENERATIONS_OFFSET) / 8;
 
 export interface Meta {
   readonly transaction: number;
@@ -84,11 +84,11 @@ export interface Meta {
   readonly keyRoot: Root;
   readonly rankRoot: Root;
   /** Slots that have a mark in this file: 0 … slots − 1. */
-  readonly markSlots: number;
+  readonly generationSlots: number;
   /** Marks of the first slots, as they stand in the block. */
-  readonly firstMarks: BigUint64Array;
-  /** First page of the marks beyond `META_MARKS_MAX`; number 0 when there is none. */
-  readonly marksPage: { readonly number: number; readonly birth: number };
+  readonly firstGenerations: BigUint64Array;
+  /** First page of the marks beyond `META_GENERATIONS_MAX`; number 0 when there is none. */
+  readonly generationsPage: { readonly number: number; readonly birth: number };
   readonly name: Uint8Array;
 }
 
@@ -106,7 +106,7 @@ export function metaOffsets(transaction: number): readonly [number, number] {
 export function encodeMeta(meta: Meta): Uint8Array {
   assert(meta.name.length >= 1, "A keyspace has a name");
   assert(meta.name.length <= NAME_BYTES_MAX, "A name fits its field");
-  assert(meta.firstMarks.length <= META_GENERATIONS_MAX, "Marks fit their field");
+  assert(meta.firstGenerations.length <= META_GENERATIONS_MAX, "Marks fit their field");
   const bytes = new Uint8Array(META_BLOCK_BYTES);
   const view = new DataView(bytes.buffer);
   bytes.set(new TextEncoder().encode(META_MAGIC), META_MAGIC_OFFSET);
@@ -117,13 +117,13 @@ export function encodeMeta(meta: Meta): Uint8Array {
   view.setBigUint64(META_SATURATED_OFFSET, meta.saturated, true);
   setRoot(view, META_KEY_ROOT_OFFSET, meta.keyRoot);
   setRoot(view, META_RANK_ROOT_OFFSET, meta.rankRoot);
-  view.setUint32(META_MARKS_PAGE_OFFSET, meta.marksPage.number, true);
-  view.setUint32(META_MARKS_SLOTS_OFFSET, meta.markSlots, true);
-  setUint53(view, META_MARKS_BIRTH_OFFSET, meta.marksPage.birth);
+  view.setUint32(META_GENERATIONS_PAGE_OFFSET, meta.generationsPage.number, true);
+  view.setUint32(META_GENERATION_SLOTS_OFFSET, meta.generationSlots, true);
+  setUint53(view, META_GENERATIONS_BIRTH_OFFSET, meta.generationsPage.birth);
   view.setUint16(META_NAME_LENGTH_OFFSET, meta.name.length, true);
   bytes.set(meta.name, META_NAME_OFFSET);
-  meta.firstMarks.forEach((mark, slot) => {
-    view.setBigUint64(META_MARKS_OFFSET + 8 * slot, mark, true);
+  meta.firstGenerations.forEach((generation, slot) => {
+    view.setBigUint64(META_GENERATIONS_OFFSET + 8 * slot, generation, true);
   });
   view.setUint32(META_CHECKSUM_OFFSET, metaChecksum(bytes), true);
   return bytes;
@@ -156,19 +156,19 @@ export function decodeMeta(bytes: Uint8Array): Meta | string {
     if (root.level > LEVEL_MAX) return "root has a level out of range";
   }
   if (keyRoot.rows !== rankRoot.rows) return "the two orders hold different numbers of counters";
-  for (let at = META_DELTA_KEY_ROOT_OFFSET; at < META_MARKS_PAGE_OFFSET; at++) {
+  for (let at = META_DELTA_KEY_ROOT_OFFSET; at < META_GENERATIONS_PAGE_OFFSET; at++) {
     if (bytes[at] !== 0) return "a root that is reserved is in use";
   }
-  const markSlots = view.getUint32(META_MARKS_SLOTS_OFFSET, true);
-  const marksPage = {
-    number: view.getUint32(META_MARKS_PAGE_OFFSET, true),
-    birth: getUint53(view, META_MARKS_BIRTH_OFFSET),
+  const generationSlots = view.getUint32(META_GENERATION_SLOTS_OFFSET, true);
+  const generationsPage = {
+    number: view.getUint32(META_GENERATIONS_PAGE_OFFSET, true),
+    birth: getUint53(view, META_GENERATIONS_BIRTH_OFFSET),
   };
-  if (markSlots > META_GENERATIONS_MAX !== marksPage.number > 0) {
+  if (generationSlots > META_GENERATIONS_MAX !== generationsPage.number > 0) {
     return "marks and their page disagree";
   }
-  if (marksPage.number >= pageCount) return "marks lie past the last page";
-  if (!(marksPage.birth <= transaction)) return "marks were born after their transaction";
+  if (generationsPage.number >= pageCount) return "marks lie past the last page";
+  if (!(generationsPage.birth <= transaction)) return "marks were born after their transaction";
   const nameLength = view.getUint16(META_NAME_LENGTH_OFFSET, true);
   if (nameLength === 0 || nameLength > NAME_BYTES_MAX) return "name length is out of range";
   const name = bytes.slice(META_NAME_OFFSET, META_NAME_OFFSET + nameLength);
@@ -176,9 +176,9 @@ export function decodeMeta(bytes: Uint8Array): Meta | string {
   for (let at = META_RESERVED_OFFSET; at < META_NAME_OFFSET; at++) {
     if (bytes[at] !== 0) return "reserved bytes are not 0";
   }
-  const firstMarks = new BigUint64Array(Math.min(markSlots, META_GENERATIONS_MAX));
-  for (let slot = 0; slot < firstMarks.length; slot++) {
-    firstMarks[slot] = view.getBigUint64(META_MARKS_OFFSET + 8 * slot, true);
+  const firstGenerations = new BigUint64Array(Math.min(generationSlots, META_GENERATIONS_MAX));
+  for (let slot = 0; slot < firstGenerations.length; slot++) {
+    firstGenerations[slot] = view.getBigUint64(META_GENERATIONS_OFFSET + 8 * slot, true);
   }
   const saturated = view.getBigUint64(META_SATURATED_OFFSET, true);
   return {
@@ -188,9 +188,9 @@ export function decodeMeta(bytes: Uint8Array): Meta | string {
     saturated,
     keyRoot,
     rankRoot,
-    markSlots,
-    firstMarks,
-    marksPage,
+    generationSlots,
+    firstGenerations,
+    generationsPage,
     name,
   };
 }

@@ -51,7 +51,7 @@ export const PAGE_KIND_KEY_LEAF = 1;
 export const PAGE_KIND_RANK_LEAF = 2;
 export const PAGE_KIND_KEY_BRANCH = 3;
 export const PAGE_KIND_RANK_BRANCH = 4;
-export const PAGE_KIND_MARKS = 5;
+export const PAGE_KIND_GENERATIONS = 5;
 
 /** Keys as they may stand in a row. */
 export const KEY_BYTES_MAX = 256;

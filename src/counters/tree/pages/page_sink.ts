@@ -57,7 +57,7 @@ export class PageSink {
   }
 
   /** Begins a page of zeros at `base`; returns its number. */
-  begin(): number {
+  beginPage(): number {
     assert(!this.#isOpen, "One page is laid out at a time");
     const number = this.#allocator.take();
     const follows = number === this.#runStart + this.#runPages;
@@ -80,7 +80,7 @@ export class PageSink {
   }
 
   /** Seals the page that was begun. `end` counts from the start of the page. */
-  finish(
+  endPage(
     kind: number,
     level: number,
     content: {

@@ -54,7 +54,7 @@ export class ScratchPages implements PageSource {
   }
 
   /** Pages have been written since: what was read ahead of them is out of date. */
-  forget(): void {
+  dropReadAhead(): void {
     this.#aheadPages = 0;
     this.#lastLeaf = -2;
   }

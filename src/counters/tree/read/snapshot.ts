@@ -2,26 +2,29 @@
 
 import { CorruptError } from "../../../base/errors.ts";
 import { branchBirth, branchChild } from "../pages/branch.ts";
-import { MARK_SLOTS_MAX, readGenerationPage } from "../pages/applied_generations.ts";
+import { GENERATION_SLOTS_MAX, readGenerationPage } from "../pages/applied_generations.ts";
 import { firstPageOf, type Meta } from "../pages/meta.ts";
-import { PAGE_KIND_MARKS } from "../pages/page.ts";
+import { PAGE_KIND_GENERATIONS } from "../pages/page.ts";
 import type { PageSource } from "../pages/page_source.ts";
 import { kindOf, type Order, type Root } from "../pages/root.ts";
 
 /** All marks of a snapshot. */
 export function loadGenerations(meta: Meta, source: PageSource, path: string): BigUint64Array {
-  if (meta.markSlots > MARK_SLOTS_MAX) {
-    throw new CorruptError(`Too many marks in ${path}: ${meta.markSlots}`, { path, offset: 0 });
+  if (meta.generationSlots > GENERATION_SLOTS_MAX) {
+    throw new CorruptError(`Too many marks in ${path}: ${meta.generationSlots}`, {
+      path,
+      offset: 0,
+    });
   }
-  const marks = new BigUint64Array(meta.markSlots);
-  marks.set(meta.firstMarks);
-  let expected = meta.firstMarks.length;
-  let page = meta.marksPage;
+  const generations = new BigUint64Array(meta.generationSlots);
+  generations.set(meta.firstGenerations);
+  let expected = meta.firstGenerations.length;
+  let page = meta.generationsPage;
   // Every page brings at least one mark, so the chain ends.
   while (page.number !== 0) {
-    const frame = source.page(page.number, page.birth, PAGE_KIND_MARKS, 0);
+    const frame = source.page(page.number, page.birth, PAGE_KIND_GENERATIONS, 0);
     const { rows } = frame;
-    const next = readGenerationPage(frame.view, { rows, expected, marks });
+    const next = readGenerationPage(frame.view, { rows, expected, generations });
     if (typeof next === "string") {
       const offset = page.number * meta.pageSize;
       throw new CorruptError(`Damaged page ${page.number} of ${path}: ${next}`, { path, offset });
@@ -29,7 +32,7 @@ export function loadGenerations(meta: Meta, source: PageSource, path: string): B
     expected += rows;
     page = next;
   }
-  return marks;
+  return generations;
 }
 
 /**
@@ -59,12 +62,12 @@ export function walkPages(
   if (meta.keyRoot.rows > 0) walkTree("key", meta.keyRoot);
   if (meta.rankRoot.rows > 0) walkTree("rank", meta.rankRoot);
 
-  let page = meta.marksPage;
-  const marks = new BigUint64Array(meta.markSlots);
-  let expected = meta.firstMarks.length;
+  let page = meta.generationsPage;
+  const generations = new BigUint64Array(meta.generationSlots);
+  let expected = meta.firstGenerations.length;
   while (page.number !== 0 && visit(page.number, page.birth)) {
-    const frame = source.page(page.number, page.birth, PAGE_KIND_MARKS, 0);
-    const next = readGenerationPage(frame.view, { rows: frame.rows, expected, marks });
+    const frame = source.page(page.number, page.birth, PAGE_KIND_GENERATIONS, 0);
+    const next = readGenerationPage(frame.view, { rows: frame.rows, expected, generations });
     if (typeof next === "string") {
       const offset = page.number * meta.pageSize;
       throw new CorruptError(`Damaged page ${page.number} of ${path}: ${next}`, { path, offset });

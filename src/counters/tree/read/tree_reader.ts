@@ -67,7 +67,7 @@ export class TreeReader {
   readonly #cache: PageCache;
   readonly #metaBytes = new Uint8Array(META_BYTES);
   #meta: Meta;
-  #marks: BigUint64Array;
+  #generations: BigUint64Array;
   /** A refresh was broken off before the marks were read. */
   #isPartial = false;
   /** Room for a rank separator: the turned count, then the key that is asked for. */
@@ -93,8 +93,8 @@ export class TreeReader {
       bytesMax: cacheBytes,
       refuse: (number, problem) => this.#refuse(number, problem),
     });
-    this.#marks = new BigUint64Array(0);
-    this.#loadMarks();
+    this.#generations = new BigUint64Array(0);
+    this.#loadGenerations();
   }
 
   get name(): Uint8Array {
@@ -128,13 +128,13 @@ export class TreeReader {
   }
 
   /** The greatest generation of a log slot that is in the counters; 0 when none is. */
-  mark(slot: number): bigint {
-    return this.#marks[slot] ?? 0n;
+  applied(slot: number): bigint {
+    return this.#generations[slot] ?? 0n;
   }
 
   /** Every log slot that is in the counters, with its greatest generation, in order. */
-  *marks(): Generator<[slot: number, generation: bigint]> {
-    for (const [slot, generation] of this.#marks.entries()) {
+  *appliedGenerations(): Generator<[slot: number, generation: bigint]> {
+    for (const [slot, generation] of this.#generations.entries()) {
       if (generation > 0n) yield [slot, generation];
     }
   }
@@ -152,7 +152,7 @@ export class TreeReader {
     }
     this.#meta = newest;
     this.#isPartial = true;
-    this.#loadMarks();
+    this.#loadGenerations();
     this.#isPartial = false;
     return true;
   }
@@ -344,11 +344,11 @@ export class TreeReader {
     return leaf;
   }
 
-  #loadMarks(): void {
+  #loadGenerations(): void {
     this.#cache.pageCount = this.#meta.pageCount;
-    const { firstMarks, markSlots } = this.#meta;
-    this.#marks = markSlots === firstMarks.length
-      ? firstMarks
+    const { firstGenerations, generationSlots } = this.#meta;
+    this.#generations = generationSlots === firstGenerations.length
+      ? firstGenerations
       : loadGenerations(this.#meta, this.#cache, this.#file.path);
   }
 

@@ -79,7 +79,7 @@ export class PageAllocator {
   }
 
   /** Says, when a writer opens, that a page is in nobody's use. */
-  release(number: number): void {
+  addFree(number: number): void {
     assert(number >= this.#firstPage && number < this.#pageCount, "A page lies inside the file");
     assert(this.#states[number] === TAKEN, "A page is released once");
     this.#states[number] = FREE;
@@ -87,7 +87,7 @@ export class PageAllocator {
   }
 
   /** Says, when a writer opens, that transaction `freedBy` stopped using a page. */
-  releaseLater(number: number, freedBy: number): void {
+  addPending(number: number, freedBy: number): void {
     const pages = this.#pending.get(freedBy);
     if (pages === undefined) this.#pending.set(freedBy, [number]);
     else pages.push(number);
@@ -120,7 +120,7 @@ export class PageAllocator {
   #releasePending(transaction: number): void {
     for (const [freedBy, pages] of this.#pending) {
       if (freedBy + REUSE_AFTER_COMMITS > transaction) continue;
-      for (const number of pages) this.release(number);
+      for (const number of pages) this.addFree(number);
       this.#pending.delete(freedBy);
     }
   }

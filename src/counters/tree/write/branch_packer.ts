@@ -59,7 +59,7 @@ export class BranchPacker extends Packer {
     this.#rows[index] = rows;
     this.#ends[index + 1] = at + end - start;
     this.count = index + 1;
-    if (this.sizeOf(this.cut, this.count) > this.sink.pageSize) this.turn(index);
+    if (this.sizeOf(this.pageBreak, this.count) > this.sink.pageSize) this.breakPage(index);
   }
 
   /** The only child that is held, for a root that needs no branch above it. */
@@ -77,7 +77,7 @@ export class BranchPacker extends Packer {
 
   protected override seal(from: number, to: number): void {
     const { sink } = this;
-    const number = sink.begin();
+    const number = sink.beginPage();
     const { base, bytes, view } = sink;
     const offsets = base + BRANCH_CELLS_OFFSET + CELL_BYTES * (to - from);
     const heap = offsets + BRANCH_OFFSET_BYTES * (to - from + 1);
@@ -95,7 +95,7 @@ export class BranchPacker extends Packer {
     const end = heap - base + this.#ends[to]! - first;
     view.setUint16(offsets + BRANCH_OFFSET_BYTES * (to - from), end, true);
     bytes.set(this.#heap.subarray(first, this.#ends[to]!), heap);
-    sink.finish(this.#kind, this.level, { rows: to - from, end });
+    sink.endPage(this.#kind, this.level, { rows: to - from, end });
     this.pagesSealed++;
     this.receiver.receive(this.level, number, below, this.#heap, first, this.#ends[from + 1]!);
   }

@@ -82,13 +82,13 @@ export class KeyLeafPacker extends Packer {
     this.close();
     const { sink } = this;
     const { view, bytes } = frame;
-    const number = sink.begin();
+    const number = sink.beginPage();
     const end = view.getUint16(PAGE_END_OFFSET, true);
     sink.bytes.set(bytes.subarray(PAGE_HEADER_BYTES, end), sink.base + PAGE_HEADER_BYTES);
     const width = view.getUint8(PAGE_WIDTH_OFFSET);
     const prefix = view.getUint16(PAGE_PREFIX_OFFSET, true);
     patch(sink.view, sink.base + KEY_LEAF_COUNTS_OFFSET);
-    sink.finish(PAGE_KIND_KEY_LEAF, 0, { rows: frame.rows, end, prefix, width });
+    sink.endPage(PAGE_KIND_KEY_LEAF, 0, { rows: frame.rows, end, prefix, width });
     // The prefix and the rest of the first key lie side by side: together they are the first key.
     const offsets = keyLeafOffsets(frame.rows, width);
     const first = view.getUint16(offsets, true);
@@ -119,7 +119,7 @@ export class KeyLeafPacker extends Packer {
       const rowWidth = countWidth(this.#highs[row]!, this.#lows[row]!);
       if (rowWidth > width) width = rowWidth;
     }
-    const number = sink.begin();
+    const number = sink.beginPage();
     const { base, bytes, view } = sink;
     let at = base + KEY_LEAF_COUNTS_OFFSET;
     for (let row = from; row < to; row++) {
@@ -139,7 +139,7 @@ export class KeyLeafPacker extends Packer {
       while (source < stop) bytes[at++] = heap[source++]!;
     }
     view.setUint16(offsets + KEY_LEAF_OFFSET_BYTES * rows, at - base, true);
-    sink.finish(PAGE_KIND_KEY_LEAF, 0, { rows, end: at - base, prefix, width });
+    sink.endPage(PAGE_KIND_KEY_LEAF, 0, { rows, end: at - base, prefix, width });
     this.receiver.receive(0, number, rows, heap, ends[from]!, ends[from + 1]!);
   }
 
@@ -182,21 +182,21 @@ export class KeyLeafPacker extends Packer {
     this.#ends[row + 1] = at;
     this.count = row + 1;
     const width = Math.max(WIDTH_MIN, countWidth(high, low));
-    if (row === this.cut) {
+    if (row === this.pageBreak) {
       this.#prefix = at - start;
       this.#width = width;
       return;
     }
-    const first = this.#ends[this.cut]!;
+    const first = this.#ends[this.pageBreak]!;
     const limit = at - start < this.#prefix ? at - start : this.#prefix;
     const prefix = commonPrefix(heap, first, heap, start, limit);
     const widest = width > this.#width ? width : this.#width;
-    if (keyLeafBytes(row + 1 - this.cut, widest, prefix, at - first) <= this.sink.pageSize) {
+    if (keyLeafBytes(row + 1 - this.pageBreak, widest, prefix, at - first) <= this.sink.pageSize) {
       this.#prefix = prefix;
       this.#width = widest;
       return;
     }
-    this.turn(row);
+    this.breakPage(row);
     this.#prefix = at - start;
     this.#width = width;
   }

@@ -28,7 +28,7 @@ const FILL_MAX = 0.95;
 
 export abstract class Packer {
   protected count = 0;
-  protected cut = 0;
+  protected pageBreak = 0;
 
   constructor(
     readonly level: number,
@@ -46,7 +46,8 @@ export abstract class Packer {
    * with it.
    */
   get isSmall(): boolean {
-    return this.count > 0 && this.cut === 0 && this.sizeOf(0, this.count) * 3 < this.sink.pageSize;
+    return this.count > 0 && this.pageBreak === 0 &&
+      this.sizeOf(0, this.count) * 3 < this.sink.pageSize;
   }
 
   /**
@@ -54,16 +55,16 @@ export abstract class Packer {
    * one page does for two. A neighbour that is nearly full is left alone: it would only be written anew.
    */
   wouldTake(rows: number): boolean {
-    const open = this.count - this.cut;
+    const open = this.count - this.pageBreak;
     if (open === 0) return false;
-    const bytes = this.sizeOf(this.cut, this.count);
+    const bytes = this.sizeOf(this.pageBreak, this.count);
     return bytes * (1 + rows / open) <= this.sink.pageSize * FILL_MAX;
   }
 
   /** Writes the rows that are held back. */
   close(): void {
     if (this.count === 0) return;
-    if (this.cut === 0 || this.cut === this.count) {
+    if (this.pageBreak === 0 || this.pageBreak === this.count) {
       this.seal(0, this.count);
     } else {
       const split = this.#split();
@@ -72,20 +73,20 @@ export abstract class Packer {
     }
     this.drop(this.count);
     assert(this.count === 0, "A closed packer holds nothing");
-    this.cut = 0;
+    this.pageBreak = 0;
   }
 
   /** The current page is full: rows from `next` on go into another. */
-  protected turn(next: number): void {
-    if (this.cut > 0) {
-      this.seal(0, this.cut);
-      const sealed = this.cut;
+  protected breakPage(next: number): void {
+    if (this.pageBreak > 0) {
+      this.seal(0, this.pageBreak);
+      const sealed = this.pageBreak;
       this.drop(sealed);
-      this.cut = next - sealed;
+      this.pageBreak = next - sealed;
     } else {
-      this.cut = next;
+      this.pageBreak = next;
     }
-    assert(this.cut > 0, "A full page has rows");
+    assert(this.pageBreak > 0, "A full page has rows");
   }
 
   /** Bytes of a page with the rows `[from, to)`. */
@@ -100,12 +101,12 @@ export abstract class Packer {
   /** Where to part the held rows when the second page would be less than half full. */
   #split(): number {
     const { pageSize } = this.sink;
-    if (this.sizeOf(this.cut, this.count) * 2 >= pageSize) return this.cut;
+    if (this.sizeOf(this.pageBreak, this.count) * 2 >= pageSize) return this.pageBreak;
     const half = this.weightBefore(this.count) / 2;
-    let middle = this.cut;
+    let middle = this.pageBreak;
     while (middle > 1 && this.weightBefore(middle) > half) middle--;
     const fits = this.sizeOf(0, middle) <= pageSize && this.sizeOf(middle, this.count) <= pageSize;
-    return fits ? middle : this.cut;
+    return fits ? middle : this.pageBreak;
   }
 }
 

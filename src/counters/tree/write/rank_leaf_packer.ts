@@ -34,7 +34,7 @@ export class RankLeafPacker extends Packer {
   /** Adds a row whose key lies in `key[start, end)`. */
   append(high: number, low: number, key: Uint8Array, start: number, end: number): void {
     const bytes = RANK_ROW_KEY_OFFSET + end - start;
-    if (this.#room() < bytes + RANK_LEAF_SLOT_BYTES) this.turn(this.count);
+    if (this.#room() < bytes + RANK_LEAF_SLOT_BYTES) this.breakPage(this.count);
     const row = this.#reserve(1);
     const at = this.#starts[row]!;
     const rows = this.#rows;
@@ -68,7 +68,7 @@ export class RankLeafPacker extends Packer {
         last = low;
       }
       if (last === next) {
-        this.turn(this.count);
+        this.breakPage(this.count);
         continue;
       }
       const row = this.#reserve(last - next);
@@ -99,7 +99,7 @@ export class RankLeafPacker extends Packer {
     const starts = this.#starts;
     const first = starts[from]!;
     const last = starts[to]!;
-    const number = sink.begin();
+    const number = sink.beginPage();
     const { base, bytes, view, pageSize } = sink;
     bytes.set(this.#rows.subarray(first, last), base + RANK_LEAF_ROWS_OFFSET);
     let slot = base + pageSize;
@@ -108,7 +108,7 @@ export class RankLeafPacker extends Packer {
       view.setUint16(slot, RANK_LEAF_ROWS_OFFSET + starts[row]! - first, true);
     }
     const end = RANK_LEAF_ROWS_OFFSET + last - first;
-    sink.finish(PAGE_KIND_RANK_LEAF, 0, { rows: to - from, end });
+    sink.endPage(PAGE_KIND_RANK_LEAF, 0, { rows: to - from, end });
     const separator = this.#separator;
     setRankSeparatorCount(
       this.#separatorView,
@@ -133,7 +133,7 @@ export class RankLeafPacker extends Packer {
 
   /** Bytes that the current page still takes. */
   #room(): number {
-    return this.sink.pageSize - this.sizeOf(this.cut, this.count);
+    return this.sink.pageSize - this.sizeOf(this.pageBreak, this.count);
   }
 
   /** Makes sure that `rows` more rows of one page have a place; returns the index of the first. */

@@ -72,7 +72,7 @@ export class TreeBuilder<Leaf extends Packer> implements PageReceiver {
   }
 
   /** Writes all that waits and returns the root of the tree. */
-  finish(): Root {
+  closeAll(): Root {
     this.leaf.close();
     for (let level = 1; level <= this.#branches.length; level++) {
       const branch = this.#branch(level);

@@ -32,7 +32,7 @@ export abstract class TreeMerge<Leaf extends Packer> {
     if (changes === 0) return root;
     if (root.rows === 0) this.insertAll(0, changes);
     else this.#visit(root.number, root.birth, root.level, 0, changes);
-    return this.builder.finish();
+    return this.builder.closeAll();
   }
 
   /** Packs the rows of a leaf with the changes `[from, to)`. */

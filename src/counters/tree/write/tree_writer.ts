@@ -54,7 +54,7 @@ export interface ApplyResult {
 
 interface Transaction {
   readonly meta: Meta;
-  readonly marks: BigUint64Array;
+  readonly generations: BigUint64Array;
 }
 
 export class TreeWriter {
@@ -62,7 +62,7 @@ export class TreeWriter {
   readonly #source: ScratchPages;
   #meta: Meta;
   #previous: Meta | null;
-  #marks: BigUint64Array;
+  #generations: BigUint64Array;
   /** Found by walking the branches when first needed. */
   #pages: { readonly allocator: PageAllocator; readonly sink: PageSink } | null = null;
   #waiting: Transaction | null = null;
@@ -74,7 +74,7 @@ export class TreeWriter {
     this.#meta = newest;
     this.#previous = previous;
     this.#source = new ScratchPages(file, newest.pageSize);
-    this.#marks = loadGenerations(newest, this.#source, file.path);
+    this.#generations = loadGenerations(newest, this.#source, file.path);
   }
 
   /** Makes an empty file valid: transaction 0 without counters. The caller syncs. */
@@ -90,9 +90,9 @@ export class TreeWriter {
       saturated: 0n,
       keyRoot: EMPTY_ROOT,
       rankRoot: EMPTY_ROOT,
-      markSlots: 0,
-      firstMarks: new BigUint64Array(0),
-      marksPage: { number: 0, birth: 0 },
+      generationSlots: 0,
+      firstGenerations: new BigUint64Array(0),
+      generationsPage: { number: 0, birth: 0 },
       name,
     };
     file.allocate(0, meta.pageCount * pageSize);
@@ -147,8 +147,8 @@ export class TreeWriter {
   }
 
   /** The greatest generation of a log slot that is in the counters; 0 when none is. */
-  mark(slot: number): bigint {
-    return this.#marks[slot] ?? 0n;
+  applied(slot: number): bigint {
+    return this.#generations[slot] ?? 0n;
   }
 
   /**
@@ -158,7 +158,7 @@ export class TreeWriter {
    */
   apply(
     batch: Batch,
-    marks: AppliedGenerations,
+    generations: AppliedGenerations,
     { pinned }: { readonly pinned: boolean },
   ): ApplyResult {
     assert(this.#waiting === null, "A transaction is published or abandoned before the next");
@@ -169,7 +169,7 @@ export class TreeWriter {
       const { allocator, sink } = this.#pages ??= this.#findPages();
       const source = this.#source;
       const readBefore = source.pagesRead;
-      source.forget();
+      source.dropReadAhead();
       allocator.begin(transaction, { pinned });
       sink.start(transaction);
 
@@ -184,15 +184,15 @@ export class TreeWriter {
         }
       }
 
-      const raised = raiseGenerations(this.#marks, marks);
-      let marksPage = before.marksPage;
-      if (raised.length > META_GENERATIONS_MAX && marks.size > 0) {
-        this.#freeMarks(allocator);
-        marksPage = writeGenerationPages(sink, raised);
+      const raised = raiseGenerations(this.#generations, generations);
+      let generationsPage = before.generationsPage;
+      if (raised.length > META_GENERATIONS_MAX && generations.size > 0) {
+        this.#freeGenerationPages(allocator);
+        generationsPage = writeGenerationPages(sink, raised);
       }
       sink.flush();
       this.#waiting = {
-        marks: raised,
+        generations: raised,
         meta: {
           ...before,
           transaction,
@@ -200,9 +200,9 @@ export class TreeWriter {
           saturated: before.saturated + BigInt(changes.saturated),
           keyRoot,
           rankRoot,
-          markSlots: raised.length,
-          firstMarks: raised.slice(0, META_GENERATIONS_MAX),
-          marksPage,
+          generationSlots: raised.length,
+          firstGenerations: raised.slice(0, META_GENERATIONS_MAX),
+          generationsPage,
         },
       };
       return {
@@ -236,7 +236,7 @@ export class TreeWriter {
     this.#pages.allocator.commit(waiting.meta.transaction);
     this.#previous = this.#meta;
     this.#meta = waiting.meta;
-    this.#marks = waiting.marks;
+    this.#generations = waiting.generations;
     this.#waiting = null;
   }
 
@@ -256,7 +256,7 @@ export class TreeWriter {
     this.#pages = null;
   }
 
-  #freeMarks(allocator: PageAllocator): void {
+  #freeGenerationPages(allocator: PageAllocator): void {
     const nothing = { ...this.#meta, keyRoot: EMPTY_ROOT, rankRoot: EMPTY_ROOT };
     walkPages(nothing, this.#source, this.#file.path, (number) => {
       allocator.free(number);
@@ -281,17 +281,17 @@ export class TreeWriter {
       live[number] = LIVE_NOW;
       return true;
     });
-    const knowsPrevious = this.#markPrevious(live);
+    const knowsPrevious = this.#findPrevious(live);
     for (let number = firstPage; number < pageCount; number++) {
       if (live[number] === LIVE_NOW) continue;
-      if (knowsPrevious && live[number] !== LIVE_BEFORE) allocator.release(number);
-      else allocator.releaseLater(number, transaction);
+      if (knowsPrevious && live[number] !== LIVE_BEFORE) allocator.addFree(number);
+      else allocator.addPending(number, transaction);
     }
     return { allocator, sink: new PageSink(this.#file, allocator, pageSize) };
   }
 
   /** Marks what only the transaction before uses; false where that is not known. */
-  #markPrevious(live: Uint8Array): boolean {
+  #findPrevious(live: Uint8Array): boolean {
     if (this.#meta.transaction === 0) return true;
     if (this.#previous === null) return false;
     try {

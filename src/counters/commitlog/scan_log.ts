@@ -18,15 +18,15 @@ import {
 
 export interface Scan {
   /** End of the last good frame counted from the start. */
-  readonly cut: number;
+  readonly goodEnd: number;
   /** Counter records in the good frames. */
   readonly records: number;
   /** Good frames. */
   readonly frames: number;
-  /** Greatest durable length that any valid frame, also behind the cut, speaks of. */
+  /** Greatest durable length that any valid frame, also behind `goodEnd`, carries. */
   readonly durable: number;
-  /** End of the last valid frame behind the cut, or the cut where there is none. */
-  readonly end: number;
+  /** End of the last valid frame behind `goodEnd`; `goodEnd` if there is none. */
+  readonly lastFrameEnd: number;
 }
 
 /**
@@ -36,25 +36,25 @@ export interface Scan {
 export function scanLog(bytes: Uint8Array, identity: LogIdentity, length: number): Scan {
   const log = new LogBytes(bytes);
   const codec = new FrameCodec(identity);
-  let cut = HEAD_PAGE_BYTES;
+  let goodEnd = HEAD_PAGE_BYTES;
   let records = 0;
   let frames = 0;
   let durable = 0;
   while (true) {
-    const size = codec.verify(log, cut, length);
+    const size = codec.verify(log, goodEnd, length);
     if (size === 0) break;
-    durable = Math.max(durable, frameDurable(log, cut));
-    records += frameRecords(log, cut);
+    durable = Math.max(durable, frameDurable(log, goodEnd));
+    records += frameRecords(log, goodEnd);
     frames++;
-    cut += size;
+    goodEnd += size;
   }
-  const behind = searchFrames(log, codec, { from: cut + FRAME_ALIGNMENT_BYTES, to: length });
+  const behind = searchFrames(log, codec, { from: goodEnd + FRAME_ALIGNMENT_BYTES, to: length });
   return {
-    cut,
+    goodEnd,
     records,
     frames,
     durable: Math.max(durable, behind.durable),
-    end: Math.max(cut, behind.end),
+    lastFrameEnd: Math.max(goodEnd, behind.end),
   };
 }
 
@@ -88,6 +88,6 @@ export function searchFrames(
 }
 
 /** True where the damage at the cut destroyed what was known to be durable. */
-export function isCorrupt(scan: Scan, sealedDurable: number): boolean {
-  return scan.cut < Math.max(scan.durable, sealedDurable);
+export function hasDurableDamage(scan: Scan, sealedDurable: number): boolean {
+  return scan.goodEnd < Math.max(scan.durable, sealedDurable);
 }

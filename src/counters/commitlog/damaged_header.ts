@@ -11,7 +11,7 @@ import { HEAD_PAGE_BYTES, HEADER_COPY_BYTES } from "./layout.ts";
  * Offset of the header copy that is lost, or null. A claim makes its header durable before the first frame
  * is written, so no crash leaves a frame of the next use in a log that says free.
  */
-export function lostHeaderOffset(bytes: Uint8Array): number | null {
+export function damagedHeaderOffset(bytes: Uint8Array): number | null {
   const newest = newestHeader(bytes.subarray(0, HEAD_PAGE_BYTES));
   if (newest === null || newest.header.state !== "free") return null;
   const other = newest.copy === 0 ? HEADER_COPY_BYTES : 0;

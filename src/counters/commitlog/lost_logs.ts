@@ -10,7 +10,7 @@
 import { isSameFile, leadsTo, OsError } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
-import { openWhateverTheLabel } from "./log_probe.ts";
+import { openDespiteLabel } from "./log_probe.ts";
 import {
   listLockNames,
   listSlots,
@@ -36,7 +36,7 @@ export function findLostLogs(directory: DataDirectory): LostLog[] {
     const locked = storage.statusOrNull(lockPath);
     if (locked?.kind !== "file" || leadsTo(storage, path, locked)) continue;
     try {
-      using file = openWhateverTheLabel(directory, slot, lockPath);
+      using file = openDespiteLabel(directory, slot, lockPath);
       if (file === null || !wasInUse(file)) continue;
       // Asked after the look into it: a log that was made meanwhile has its plain name before it is in use.
       const plain = storage.statusOrNull(path);
@@ -63,13 +63,13 @@ export function listReadableSlots(directory: DataDirectory): number[] {
  * Deals with every lock name that has no plain name beside it and no living holder: a log that was in use
  * gets its plain name back, one that its maker did not finish is removed.
  */
-export function settleLoneLockNames(directory: DataDirectory): void {
+export function resolveLoneLockNames(directory: DataDirectory): void {
   const { storage, control, paths } = directory;
   for (const slot of listSlots(storage, paths.logs).unfinished) {
     if (!control.tryLock(slotLock(slot))) continue;
     try {
       if (storage.statusOrNull(pathOfSlot(paths.logs, slot)) !== null) continue;
-      if (!giveNameBack(directory, slot)) unlinkLockName(storage, paths.logs, slot);
+      if (!restoreName(directory, slot)) unlinkLockName(storage, paths.logs, slot);
     } finally {
       control.unlock(slotLock(slot));
     }
@@ -80,7 +80,7 @@ export function settleLoneLockNames(directory: DataDirectory): void {
  * Gives a log that was in use its plain name back, durably; it is then labelled as one whose holder is dead.
  * False if there is no such log. The caller holds the slot's byte, and there is no plain name.
  */
-export function giveNameBack({ storage, paths }: DataDirectory, slot: number): boolean {
+export function restoreName({ storage, paths }: DataDirectory, slot: number): boolean {
   const lockPath = lockPathOfSlot(paths.logs, slot);
   if (!lockNameWasInUse(storage, lockPath)) return false;
   storage.link(lockPath, pathOfSlot(paths.logs, slot));
