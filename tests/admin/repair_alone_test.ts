@@ -132,7 +132,7 @@ Deno.test("Nobody joins by a control file that was replaced since it was opened"
   const storage = disk.process("repair");
   flip(storage, CONTROL, RESERVED_BYTE);
   assertEquals(repair(storage, DATA, inPlace).remaining, []);
-  assertThrows(() => late.joinDaemons(), BusyError, "was replaced meanwhile");
+  assertThrows(() => late.joinDaemons(), BusyError, "has just been replaced");
   using next = DataDirectory.open(disk.process("daemon"), DATA, options);
   next.joinDaemons();
 });

@@ -1,13 +1,13 @@
 /**
- * A log that a writer has claimed: appending, syncing, sealing. Steps are numbered as in the protocol
- * (README.md of this room).
+ * A log that a writer has claimed: appending, syncing, sealing. The steps have the numbers of the protocol
+ * in README.md.
  *
  * Invariants:
  *  1. durable ≤ tail ≤ log size; both only grow.
- *  2. A frame is written whole, by one call, and published by the tail only then. It is not stored into
- *     the mapping: each sync would protect the pages that it wrote, and the next store would fault.
- *  3. One sync is in flight at a time; after one that failed the log is never used again.
- *  4. Only its writer seals a living log.
+ *  2. A frame is written whole, by one call, and only then published by the tail. It is not stored through
+ *     the mapping: each sync write-protects the pages that it wrote, so the next store would fault.
+ *  3. One sync is in flight at a time. After a sync that failed, the log is never used again.
+ *  4. While its writer lives, only the writer seals a log.
  */
 
 import { assert } from "../../base/assert.ts";
@@ -20,22 +20,22 @@ import { PublishedTail } from "./published_tail.ts";
 /** Writes a record batch into a log. One object serves all appends of a writer. */
 export interface BatchFiller {
   /**
-   * Writes whole records into `frame[start … end)` and returns where they end (8-byte aligned); `start`
-   * for none.
+   * Writes whole records into `frame[start … end)` and returns where they end, 8-byte aligned; `start` if
+   * there are none.
    */
   fill(frame: Uint8Array, start: number, end: number): number;
-  /** What the last `fill` gave was not kept: the next one gives it again, and none of it counts. */
+  /** Rolls back the last `fill`: its records do not count, and come again with the next one. */
   rollBack(): void;
   /** Counter records that the last `fill` wrote. */
   readonly filledRecords: number;
 }
 
-/** Longest frame, so that a reader's first checksum comes soon and recovery cuts little. */
+/** Longest frame. The bound keeps a reader's first checksum short, and what recovery truncates small. */
 export const FRAME_LENGTH_MAX = 2 ** 20;
 
 let frameBytes: LogBytes | null = null;
 
-/** Where frames are made. One for all logs, because appends never overlap. */
+/** The buffer in which frames are made. All logs share it, because appends never overlap. */
 function frameBuffer(): LogBytes {
   return frameBytes ??= new LogBytes(new Uint8Array(FRAME_LENGTH_MAX));
 }
@@ -48,7 +48,10 @@ export class ActiveLog {
   #records = 0;
   #syncing: Promise<void> | null = null;
   #isEnded = false;
-  /** What a sync threw, or null. A later sync could call bytes durable that the system has dropped. */
+  /**
+   * What a sync threw, or null. It is kept, because a later sync could succeed although the system has
+   * dropped bytes.
+   */
   #failure: unknown = null;
 
   private constructor(readonly held: HeldLog, readonly generation: bigint) {
@@ -57,12 +60,12 @@ export class ActiveLog {
     this.#publishedTail.store(HEAD_PAGE_BYTES);
   }
 
-  /** Claim, steps 3 and 4. The header that `held` carries must say free. */
+  /** Claim, steps 3 and 4. The header of `held` must say free. */
   static async claim(held: HeldLog, header: LogHeader, wallMs: number): Promise<ActiveLog> {
     assert(header.state === "free", "Only a free log is claimed");
     const { storage } = held.directory;
     const generation = header.generation + 1n;
-    // A reader that sees the new generation must not take the old one's tail for it.
+    // A reader that sees the new generation must not see the tail of the old one.
     new PublishedTail(held.bytes).withdraw();
     storage.reach("claim.3.before");
     held.store({
@@ -104,18 +107,18 @@ export class ActiveLog {
     return this.tail === HEAD_PAGE_BYTES;
   }
 
-  /** Room for the record batch of one more frame. */
+  /** Capacity for the record batch of one more frame, in bytes. */
   get capacityBytes(): number {
     return Math.max(0, this.size - this.tail - FRAME_HEAD_BYTES);
   }
 
   /**
-   * Append, step 1: one frame with what the filler writes; nothing where it writes nothing. Throws
-   * `OsError` where the frame cannot be written: then it was not, and the log is as before. On a full disk
-   * it may be tried again once the filler has taken it back; otherwise the writer had better stop.
+   * Append, step 1: one frame with what the filler writes, or nothing if it writes nothing. Throws
+   * `OsError` if the frame cannot be written; the log is then as before. On a full disk the append may be
+   * tried again after the filler has rolled back. After any other error the writer should stop.
    */
   append(filler: BatchFiller): void {
-    assert(!this.#isEnded, "A log that is being sealed takes no more");
+    assert(!this.#isEnded, "A log that is being sealed takes no frames");
     const reserve = Math.min(this.size - this.tail, FRAME_LENGTH_MAX);
     if (reserve <= FRAME_HEAD_BYTES) return;
     const { storage } = this.held.directory;
@@ -128,12 +131,12 @@ export class ActiveLog {
     storage.reach("append.1.after");
   }
 
-  /** Writes the batch with the head before it behind the tail. Returns the length of the frame, or 0. */
+  /** Writes a frame behind the tail. Returns its length, or 0 if there are no records. */
   #writeFrame(filler: BatchFiller, reserve: number): number {
     const frame = frameBuffer();
     const length = filler.fill(frame.bytes, FRAME_HEAD_BYTES, reserve);
     if (length === FRAME_HEAD_BYTES) return 0;
-    assert(length > FRAME_HEAD_BYTES && length <= reserve, "A batch stays in its room");
+    assert(length > FRAME_HEAD_BYTES && length <= reserve, "A batch stays within its bounds");
     assert(length % FRAME_ALIGNMENT_BYTES === 0, "A batch ends aligned");
     const durable = this.#durable;
     const offset = this.#tail;
@@ -147,8 +150,8 @@ export class ActiveLog {
   }
 
   /**
-   * Append, steps 2 and 3: makes everything that is appended now durable. Waits for a sync in flight
-   * first. Throws where the sync fails: the caller must stop answering and mark the directory failed.
+   * Append, steps 2 and 3: makes everything durable that has been appended so far. Waits for a sync in
+   * flight first. Throws if the sync fails: the caller must stop answering and mark the directory failed.
    * Throws `CorruptError` if the log has lost its name: the caller must stop answering.
    */
   async sync(): Promise<void> {
@@ -175,17 +178,17 @@ export class ActiveLog {
       throw error;
     }
     storage.reach("append.2.after");
-    // What is durable in a file without a name is lost all the same: nothing is answered then.
+    // A file without a name is lost, however durable its bytes are: they must not be answered.
     this.held.refuseUnlinked();
     storage.reach("append.3.before");
-    assert(noted >= this.#durable, "What is durable only grows");
+    assert(noted >= this.#durable, "The durable length only grows");
     this.#durable = noted;
     storage.reach("append.3.after");
   }
 
   /**
-   * Seal. Stops appending at once; syncs unless told not to; then header, label, lock. An empty log goes
-   * back to the free ones. Throws as `sync`.
+   * Seal. Stops appending at once, syncs if `sync` is set, then stores the header, sets the label and
+   * unlocks. An empty log becomes free. Throws as `sync` does.
    */
   async seal({ sync }: { readonly sync: boolean }): Promise<void> {
     const { storage } = this.held.directory;
@@ -208,7 +211,7 @@ export class ActiveLog {
     if (sync) await this.sync();
     else while (this.#syncing !== null) await this.#syncing;
     storage.reach("seal.2.after");
-    // Labels are set by name: another file under it would get them, and lose its own.
+    // Labels are set by name: another file under that name would get the labels of this log.
     this.held.refuseLost();
     storage.reach("seal.3.before");
     this.held.store({
@@ -223,7 +226,7 @@ export class ActiveLog {
     storage.reach("seal.4.after");
   }
 
-  /** Leaves the log as it is, for recovery: what a writer does whose sync failed. */
+  /** Leaves the log as it is, for recovery. A writer does this after a failed sync. */
   leaveForRecovery(): void {
     this.#isEnded = true;
     this.held.leaveForRecovery();

@@ -1,6 +1,6 @@
 /**
- * Every broken rule of a pool of commit logs. Looks only: it opens as readers do, takes no lock for
- * longer than an open, and changes nothing. Numbers are those of README.md.
+ * Finds every broken rule of a pool of commit logs. It opens logs as readers do, holds a lock no longer
+ * than an open takes, and changes nothing. The numbers are those of README.md.
  */
 
 import type { Storage } from "../../file/mod.ts";
@@ -28,7 +28,7 @@ import {
   pathOfSlot,
 } from "./slot_files.ts";
 
-/** A broken rule: which (README.md numbers them), where, and in words. */
+/** A broken rule: its number in README.md, its place, and a sentence. */
 export interface Violation {
   readonly invariant: number;
   readonly path: string;
@@ -37,8 +37,8 @@ export interface Violation {
 }
 
 /**
- * Checks the logs of an opened data directory. With `labels` also modes and lock names, which hold only
- * while no daemon is at work.
+ * Checks the logs of an open data directory. With `labels`, also modes and lock names, which are right only
+ * while no daemon runs.
  */
 export function checkCommitLogs(
   directory: DataDirectory,
@@ -77,7 +77,7 @@ export function checkCommitLogs(
       invariant: 10,
       path: lockPathOfSlot(paths.logs, slot),
       offset: 0,
-      message: "A log was not finished when its maker died; the next writer makes it again",
+      message: "The process that was making this log died; the next writer makes it again",
     });
   }
   for (const slot of slots) {
@@ -92,8 +92,9 @@ function lostName(logs: string, slot: number, isReplaced: boolean): Violation {
     path: lockPathOfSlot(logs, slot),
     offset: 0,
     message: isReplaced
-      ? "A log that was in use has only this name, and its plain name leads to another file: run countd repair"
-      : "A log that was in use has lost its plain name: the next writer, worker or repair gives it back",
+      ? "A log that was in use has only its lock name, and its plain name leads to another file: " +
+        "run countd repair"
+      : "A log that was in use has lost its plain name: the next writer, worker or repair restores it",
   };
 }
 
@@ -102,7 +103,7 @@ function checkSlot(directory: DataDirectory, slot: number, labels: boolean): Vio
   const path = pathOfSlot(paths.logs, slot);
   const status = storage.status(path);
   if (status.kind !== "file" || status.size !== sizes.logSize) {
-    const what = status.kind === "file" ? `${status.size} bytes` : "no file";
+    const what = status.kind === "file" ? `${status.size} bytes` : "not a file";
     return [{
       invariant: 2,
       path,
@@ -111,16 +112,16 @@ function checkSlot(directory: DataDirectory, slot: number, labels: boolean): Vio
     }];
   }
   using reader = LogReader.open(directory, slot);
-  // Held by somebody whose label keeps us out for this moment: a living log, nothing to say.
+  // A living process holds the log, and its label keeps this one out for now: nothing to report.
   if (reader === null) return [];
-  // Before the byte is asked for: a log that is claimed after that is in another use.
+  // Captured before the byte is tested: a log that is claimed after that has another generation.
   const capture = reader.capture();
   const violations = checkLogBytes(path, slot, {
     bytes: reader.bytes,
     isHeld: control.isHeldElsewhere(slotLock(slot)),
   });
-  // Recycled and claimed meanwhile: what was found is the mixture of two uses, and the fold that ended
-  // the first one has verified it.
+  // The log was recycled and claimed during the check, so what was found mixes two uses. The fold that
+  // ended the first use has verified it.
   if (capture !== null && !reader.isStill(capture)) return [];
   if (labels && !control.isHeldElsewhere(slotLock(slot))) {
     violations.push(...checkLabels(storage, { path, slot, bytes: reader.bytes }));
@@ -129,9 +130,9 @@ function checkSlot(directory: DataDirectory, slot: number, labels: boolean): Vio
 }
 
 /**
- * Checks the bytes of one log. `isHeld`: a living process may be appending, so that an unfinished end
- * is no fault. Ends whatever happens to the bytes meanwhile; what it found then counts only if the log is
- * still in the same use.
+ * Checks the bytes of one log. If `isHeld`, a living process may be appending, and an unfinished end is not
+ * a fault. The check ends even if the bytes change under it; its result then counts only if the log still
+ * has the same generation.
  */
 export function checkLogBytes(
   path: string,
@@ -141,7 +142,7 @@ export function checkLogBytes(
   const violations: Violation[] = [];
   const add = (invariant: number, offset: number, message: string) =>
     violations.push({ invariant, path, offset, message });
-  // Both at once: the holder may store the next header meanwhile.
+  // Both copies are taken at once, because the holder may store the next header at any time.
   const head = bytes.slice(0, 2 * HEADER_COPY_BYTES);
   const copies = [0, HEADER_COPY_BYTES].map((offset) => ({
     offset,
@@ -184,7 +185,10 @@ export function checkLogBytes(
   return violations;
 }
 
-/** Takes each length from a frame that verifies now: the bytes may be another use's since the scan. */
+/**
+ * Checks frame by frame. Each length comes from a frame that verifies now, because the log may have been
+ * used again since the scan.
+ */
 function checkFrames(
   path: string,
   bytes: Uint8Array,
@@ -225,7 +229,7 @@ function checkLabels(
   const newest = newestHeader(bytes.subarray(0, HEAD_PAGE_BYTES))?.header;
   if (newest === undefined || newest.slot !== slot) return [];
   const { mode, links } = storage.status(path);
-  // An active log of a dead writer carries the labels of a held one until somebody recovers it.
+  // An active log of a dead writer keeps the labels of a held log until it is recovered.
   if (newest.state === "active") return [];
   const wanted = modeOfState(newest.state);
   if (mode === wanted && links === 1) return [];

@@ -1,13 +1,13 @@
 /**
- * `DATA/control`: the kernel locks of a data directory, its sizes and format, and the failed mark.
+ * `DATA/control`: the locks of a data directory, its sizes and format, and the failed mark.
  *
  * Invariants:
- *  1. The file is made whole and appears under its name once. Only a repair replaces it, a damaged one,
- *     while it holds the daemons' lock of both.
- *  2. One descriptor for each opened data directory; a lock belongs to that descriptor, so two
- *     openings keep each other out, also within one process.
+ *  1. The file is complete when it appears under its name. Only a repair replaces it, and only a damaged
+ *     one, while it holds the daemons' lock of both files.
+ *  2. Each opening of a data directory has one descriptor, and a lock belongs to the descriptor. So two
+ *     openings exclude each other, even within one process.
  *  3. Locks are tried, never waited for, and never taken from a living holder.
- *  4. What is stored about a holder is for messages; whether a lock is held only the kernel knows.
+ *  4. What is stored about a holder is for messages only; only the kernel knows whether a lock is held.
  */
 
 import { crc32 } from "node:zlib";
@@ -37,7 +37,7 @@ import { type FailedMark, readFailedMark, writeFailedMark } from "./failed_mark.
 import type { Holder } from "./holder.ts";
 import { LOG_SIZE_DEFAULT, LOG_SIZE_MAX, LOG_SIZE_MIN } from "./layout.ts";
 
-/** What is fixed when a data directory is made. All in bytes. */
+/** The sizes that are fixed when a data directory is made, in bytes. */
 export interface DirectorySizes {
   readonly keyspaceSize: number;
   readonly keySize: number;
@@ -50,7 +50,7 @@ export const directorySizesDefault: DirectorySizes = {
   logSize: LOG_SIZE_DEFAULT,
 };
 
-/** Behind the name of a control file that is being made: 32 random digits. */
+/** The suffix of a control file that is being made: 32 random digits. */
 const TEMPORARY_SUFFIX = /^\.new-[0-9a-f]{32}$/;
 
 export class Control implements Disposable {
@@ -68,8 +68,8 @@ export class Control implements Disposable {
   }
 
   /**
-   * Makes `path` where it is missing. Somebody else may be doing the same: one wins, and both then
-   * open the same file.
+   * Makes `path` if it is missing. If another process does the same, one wins, and both then open the same
+   * file.
    */
   static create(storage: Storage, path: string, sizes: DirectorySizes): void {
     const temporaryPath = makeFile(storage, path, sizes);
@@ -83,9 +83,9 @@ export class Control implements Disposable {
   }
 
   /**
-   * Makes `path` anew, also in the place of a damaged file, with the failed mark that this one carried. The
-   * opening that is returned has held the daemons' lock since before the file had its name, so nobody has
-   * joined. Throws `OsError`, EEXIST where somebody else has made a missing one meanwhile.
+   * Makes `path` anew, also in place of a damaged file, whose failed mark is kept. The returned opening has
+   * held the daemons' lock since before the file had its name, so no daemon has joined. Throws `OsError`
+   * with EEXIST if the file was missing and another process has made it.
    */
   static remake(
     storage: Storage,
@@ -114,8 +114,8 @@ export class Control implements Disposable {
   }
 
   /**
-   * Takes the daemons' lock of a control file whatever its bytes say, for one that is damaged; null where a
-   * daemon lives. Throws `OsError` where there is no file.
+   * Takes the daemons' lock of a control file without reading it, because it may be damaged. Null if a
+   * daemon lives. Throws `OsError` if the file is missing.
    */
   static lockDaemonsOut(storage: Storage, path: string): Disposable | null {
     const file = storage.open(path, { access: "write" });
@@ -125,8 +125,8 @@ export class Control implements Disposable {
   }
 
   /**
-   * Removes what processes left that were killed while they made `path`. For the holder of the daemons'
-   * lock: any other process that makes a control file now finds that there is one.
+   * Removes what is left of processes that were killed while they made `path`. Only for the holder of the
+   * daemons' lock: any other process that makes a control file now finds that there is one.
    */
   static sweep(storage: Storage, path: string): void {
     const directory = directoryOf(path);
@@ -137,7 +137,7 @@ export class Control implements Disposable {
     }
   }
 
-  /** Throws `CorruptError` where the file is not what it should be, `OsError` where there is none. */
+  /** Throws `CorruptError` if the file is not a valid control file, and `OsError` if it is missing. */
   static open(storage: Storage, path: string, self: Holder): Control {
     const file = storage.open(path, { access: "write" });
     try {
@@ -151,8 +151,8 @@ export class Control implements Disposable {
         });
       }
       const version = view.getUint32(at.version.offset, true);
-      // A file of another format has another checksum or another place for it. Where the checksum fits
-      // with our version in its place, only the version is damaged.
+      // A file of another format has another checksum, or has it elsewhere. If the checksum fits once our
+      // version is put in, only the version is damaged.
       view.setUint32(at.version.offset, DIRECTORY_VERSION, true);
       const sum = crc32(bytes.subarray(0, at.checksum.offset));
       const isSound = view.getUint32(at.checksum.offset, true) === sum;
@@ -181,7 +181,7 @@ export class Control implements Disposable {
     }
   }
 
-  /** Takes a lock of the directory or of a slot; false where it is held, by others or by this opening. */
+  /** Takes a lock of the directory or of a slot; false if it is held, by another opening or by this one. */
   tryLock(lock: number, kind: "shared" | "exclusive" = "exclusive"): boolean {
     if (this.#held.has(lock)) return false;
     if (!this.file.tryLockRange(LOCKS_OFFSET + lock, 1, kind)) return false;
@@ -200,12 +200,12 @@ export class Control implements Disposable {
     return this.#held.has(lock);
   }
 
-  /** True where another opening holds the lock. */
+  /** True if another opening holds the lock. */
   isHeldElsewhere(lock: number): boolean {
     return this.file.rangeIsHeld(LOCKS_OFFSET + lock, 1, "exclusive");
   }
 
-  /** What the last exclusive holder of a lock said of itself, or null. */
+  /** What the last exclusive holder of a lock stored about itself, or null. */
   holder(lock: number): Holder | null {
     const bytes = new Uint8Array(HOLDER_BYTES);
     if (this.file.read(bytes, HOLDERS_OFFSET + lock * HOLDER_BYTES) < HOLDER_BYTES) return null;
@@ -235,12 +235,12 @@ export class Control implements Disposable {
     try {
       this.file.write(bytes, HOLDERS_OFFSET + lock * HOLDER_BYTES);
     } catch (error) {
-      // A full disk must not cost a lock: the entry only serves messages.
+      // A full disk must not prevent a lock, because the entry only serves messages.
       if (!(error instanceof OsError)) throw error;
     }
   }
 
-  /** Closing drops every lock of this opening. */
+  /** Releases every lock of this opening. */
   close(): void {
     this.#held.clear();
     this.file.close();

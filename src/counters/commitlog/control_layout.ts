@@ -1,8 +1,8 @@
-/** Where everything lies in `DATA/control`. Offsets in bytes, integers little-endian. */
+/** The layout of `DATA/control`. Offsets are in bytes, integers are little-endian. */
 
 export const CONTROL_MAGIC = new TextEncoder().encode("countdDB");
 
-/** Version of the data directory as a whole; a room's own format has its own version beside it. */
+/** Version of the data directory as a whole. The formats inside it have versions of their own. */
 export const DIRECTORY_VERSION = 1;
 
 export const controlLayout = {
@@ -31,7 +31,7 @@ export const failedMarkLayout = {
 export const FAILED_MARK_BYTES = 512;
 export const FAILED_MAGIC = new TextEncoder().encode("FAILED!\n");
 
-/** Who holds which lock: 64 bytes a lock, for messages only. */
+/** The holder of each lock: 64 bytes for each, for messages only. */
 export const HOLDERS_OFFSET = 8192;
 export const holderLayout = {
   pid: { offset: 0, size: 4 },
@@ -43,8 +43,8 @@ export const holderLayout = {
 export const HOLDER_BYTES = 64;
 
 /**
- * Byte locks lie far beyond the content, one byte each. The first sixteen are for the directory, the
- * others for the slots.
+ * Locks are one byte each, far beyond the content. The first sixteen are for the directory, the others for
+ * the slots.
  */
 export const LOCKS_OFFSET = 2 ** 40;
 export const SLOT_LOCKS_OFFSET = 16;
@@ -53,9 +53,9 @@ export const SLOT_LOCKS_OFFSET = 16;
 export const directoryLocks = {
   /** One process folds. */
   fold: 0,
-  /** While a backup holds it, no page of a keyspace is reused. */
+  /** While a backup holds it, no page of a keyspace is used again. */
   pin: 1,
-  /** Held shared by every daemon; `check --clear-failed` and repair need it alone. */
+  /** Every daemon holds it shared; `check --clear-failed` and repair need it exclusively. */
   daemon: 2,
   /** Held while slots are being added. */
   growth: 3,

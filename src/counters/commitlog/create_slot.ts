@@ -1,6 +1,6 @@
 /**
- * Making one more slot. The log appears under its own name only when it is whole: until then it has
- * only its lock name, so a half-made one is recognised by that and made again.
+ * Making one more slot. A log gets its plain name only when it is complete. Until then it has only its lock
+ * name; an unfinished log is recognised by that and made again.
  */
 
 import { OsError, type StoredFile } from "../../file/mod.ts";
@@ -14,9 +14,9 @@ import { FREE_MODE, HELD_MODE, lockPathOfSlot, pathOfSlot, unlinkLockName } from
 const STEP_BYTES = 2 ** 20;
 
 /**
- * Allocates, writes with zeros and publishes slot `slot` as a free log. If its lock name alone leads to a
- * log that was in use, that one gets its plain name back instead. False if another process holds the slot's
- * byte or has made the slot meanwhile. A full disk throws and leaves nothing behind.
+ * Allocates the log of `slot`, fills it with zeros and publishes it as free. If only the lock name leads to
+ * a log that was in use, its plain name is restored instead. False if another process holds the slot's byte
+ * or has already made the slot. Throws on a full disk, and leaves nothing behind.
  */
 export async function createSlot(directory: DataDirectory, slot: number): Promise<boolean> {
   const { storage, control, paths } = directory;
@@ -26,7 +26,7 @@ export async function createSlot(directory: DataDirectory, slot: number): Promis
     const lockPath = lockPathOfSlot(paths.logs, slot);
     if (restoreName(directory, slot)) return true;
     storage.reach("create.1.before");
-    unlinkLockName(storage, paths.logs, slot); // what a dead maker left
+    unlinkLockName(storage, paths.logs, slot); // left by a maker that died
     const file = storage.open(lockPath, { access: "write", create: "exclusive", mode: HELD_MODE });
     try {
       await fillWithZeros(file, directory.sizes.logSize);
@@ -46,7 +46,8 @@ export async function createSlot(directory: DataDirectory, slot: number): Promis
     } finally {
       file.close();
     }
-    // Synced while it has both names: whoever finds it so knows that its maker died before that.
+    // Synced while the log has both names. A process that finds both knows that the maker died before this
+    // sync.
     storage.syncDirectory(paths.logs);
     unlinkLockName(storage, paths.logs, slot);
     storage.reach("create.4.after");
@@ -57,8 +58,8 @@ export async function createSlot(directory: DataDirectory, slot: number): Promis
 }
 
 /**
- * Written once, so that later syncs need not change any metadata of the file. In steps, so that the
- * event loop of a busy writer breathes between them.
+ * Writes every byte once, so that later syncs change no metadata of the file. It yields to the event loop
+ * between steps, because a writer may be busy.
  */
 async function fillWithZeros(file: StoredFile, size: number): Promise<void> {
   file.allocate(0, size);

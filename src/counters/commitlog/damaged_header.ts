@@ -1,6 +1,6 @@
 /**
- * A log whose newest header copy is damaged looks like what it was before: free, where a writer has claimed
- * it since. It must not be claimed again, for what it holds would be gone without a word.
+ * Logs whose newest header copy is damaged. The older copy still says free, although a writer has claimed
+ * the log since. Such a log must not be claimed again, because its frames would be lost silently.
  */
 
 import { FrameCodec, LogBytes } from "./frame.ts";
@@ -8,8 +8,9 @@ import { decodeHeader, newestHeader } from "./header.ts";
 import { HEAD_PAGE_BYTES, HEADER_COPY_BYTES } from "./layout.ts";
 
 /**
- * Offset of the header copy that is lost, or null. A claim makes its header durable before the first frame
- * is written, so no crash leaves a frame of the next use in a log that says free.
+ * Offset of the damaged newest header copy, or null if there is none. A claim makes its header durable
+ * before the first frame is written. So no crash leaves a frame of the next generation in a log that says
+ * free.
  */
 export function damagedHeaderOffset(bytes: Uint8Array): number | null {
   const newest = newestHeader(bytes.subarray(0, HEAD_PAGE_BYTES));

@@ -1,5 +1,5 @@
 /**
- * A data directory: where its parts lie, and the opening that every verb begins with.
+ * A data directory: the paths of its parts, and the opening with which every verb begins.
  */
 
 import { BusyError, CorruptError, NotFoundError, UsageError } from "../../base/errors.ts";
@@ -29,7 +29,7 @@ import {
   writeFailedMark,
 } from "./failed_mark.ts";
 
-/** Where the parts of a data directory lie. */
+/** The paths of a data directory. */
 export interface DirectoryPaths {
   readonly data: string;
   readonly control: string;
@@ -67,9 +67,9 @@ export class DataDirectory implements Disposable {
   }
 
   /**
-   * Opens a data directory and makes what is missing of it. `wanted` are the sizes that somebody asked
-   * for; one that differs from the stored size is refused (`UsageError`), one not given takes it. Throws
-   * `CorruptError` where there are logs or keyspaces and the control file is missing.
+   * Opens a data directory and makes what is missing of it. `wanted` are the sizes that the caller asked
+   * for: one that differs from the stored size throws `UsageError`. Throws `CorruptError` if there are logs
+   * or keyspaces and the control file is missing.
    */
   static openOrCreate(
     storage: Storage,
@@ -77,7 +77,7 @@ export class DataDirectory implements Disposable {
     options: {
       readonly wanted?: Partial<DirectorySizes>;
       readonly self: Holder;
-      /** Told the sizes of a directory that is about to be made; may throw to prevent it. */
+      /** Called with the sizes of a directory that is about to be made; may throw to prevent it. */
       readonly beforeMaking?: (sizes: DirectorySizes) => void;
     },
   ): DataDirectory {
@@ -95,12 +95,12 @@ export class DataDirectory implements Disposable {
       Control.create(storage, paths.control, sizes);
     }
     const directory = DataDirectory.open(storage, data, options);
-    // A crash may have left the control file without its neighbours.
+    // A crash may have left the control file without these directories.
     for (const path of [paths.logs, paths.keyspaces]) makeDirectories(storage, path, 0o700);
     return directory;
   }
 
-  /** Throws `NotFoundError` where there is no data directory, and as `openOrCreate` about sizes. */
+  /** Throws `NotFoundError` if the data directory is missing, and `UsageError` if a wanted size differs. */
   static open(
     storage: Storage,
     data: string,
@@ -113,7 +113,7 @@ export class DataDirectory implements Disposable {
     );
   }
 
-  /** As `open`, but null where there is no data directory yet; `FailedError` where none can be. */
+  /** As `open`, but null if the data directory is missing. Throws `FailedError` if it cannot be made. */
   static openOrNull(
     storage: Storage,
     data: string,
@@ -138,7 +138,7 @@ export class DataDirectory implements Disposable {
     return new DataDirectory(storage, data, control);
   }
 
-  /** Throws `DirectoryFailedError` where a failed sync has left its mark. */
+  /** Throws `DirectoryFailedError` if the directory carries a failed mark. */
   refuseFailed(): void {
     const mark = this.failedMark();
     if (mark !== null) throw new DirectoryFailedError(this.paths.data, mark);
@@ -148,7 +148,7 @@ export class DataDirectory implements Disposable {
     return readFailedMark(this.control.file);
   }
 
-  /** Marks the directory failed; a disk that refuses even this is reported by the caller's own exit. */
+  /** Marks the directory failed. If the disk refuses even this, the caller's own exit reports it. */
   markFailed(reason: string, wallMs: number): void {
     try {
       writeFailedMark(this.control.file, { reason, wallMs });
@@ -158,15 +158,16 @@ export class DataDirectory implements Disposable {
   }
 
   /**
-   * Says that a daemon serves this directory. Throws `BusyError` while a repair or clearing runs, and where
-   * the control file was replaced since it was opened: its locks keep nobody out any more.
+   * Joins the daemons that serve this directory. Throws `BusyError` while a repair or a clearing of the
+   * failed mark runs. It also throws if the control file was replaced after it was opened, because its
+   * locks then exclude no other process.
    */
   joinDaemons(): void {
     if (this.control.tryLock(directoryLocks.daemon, "shared")) {
       if (leadsTo(this.storage, this.paths.control, this.control.file.status())) return;
       this.control.unlock(directoryLocks.daemon);
       throw new BusyError(
-        `The control file of data directory ${this.paths.data} was replaced meanwhile: try again`,
+        `The control file of data directory ${this.paths.data} has just been replaced: try again`,
       );
     }
     throw new BusyError(
@@ -185,14 +186,14 @@ export class DataDirectory implements Disposable {
   }
 }
 
-/** Says that a sync failed, marks the directory, and gives the error to end with. */
+/** Reports that a sync failed, marks the directory failed, and returns the error to end with. */
 export function failDirectory(
   directory: DataDirectory,
   error: unknown,
   { clock, events }: { readonly clock: Clock; readonly events: Events },
 ): DirectoryFailedError {
   const reason = error instanceof Error ? error.message : String(error);
-  events.report("error", "sync failed: no more answers, the directory is marked failed", {
+  events.report("error", "sync failed: answering has stopped, the directory is marked failed", {
     reason,
   });
   const mark = { reason, wallMs: clock.wallMs() };
@@ -201,8 +202,8 @@ export function failDirectory(
 }
 
 /**
- * True if there are logs or keyspaces. Directories without any, and without a control file, are what a
- * first start leaves that was cut short.
+ * True if there are logs or keyspaces. A first start that was interrupted leaves directories without any,
+ * and without a control file.
  */
 export function holdsCounters(storage: Storage, { logs, keyspaces }: DirectoryPaths): boolean {
   const isDirectory = (path: string) => storage.statusOrNull(path)?.kind === "directory";
@@ -211,7 +212,7 @@ export function holdsCounters(storage: Storage, { logs, keyspaces }: DirectoryPa
   ) {
     return true;
   }
-  // A mount or an image may have brought `lost+found` or `.gitkeep`.
+  // A mount may have `lost+found` here, an image `.gitkeep`.
   return isDirectory(keyspaces) &&
     storage.readDirectory(keyspaces).some((name) =>
       !name.startsWith(".") && storage.statusOrNull(`${keyspaces}/${name}`)?.kind === "file"
@@ -219,13 +220,13 @@ export function holdsCounters(storage: Storage, { logs, keyspaces }: DirectoryPa
 }
 
 /**
- * A control file is durable before the first log is made. Where it is missing now, somebody removed it:
- * daemons that still have it open would be locked out by no new one.
+ * Refuses logs and keyspaces without a control file. It is durable before the first log is made, so it was
+ * removed since. A new one would not exclude daemons that still have the old one open.
  */
 function refuseRemains(storage: Storage, paths: DirectoryPaths): void {
   const { data, control } = paths;
   if (!holdsCounters(storage, paths)) return;
-  // Asked last: somebody may have made all of it meanwhile.
+  // Tested last, because another process may have made all of it since the first test.
   if (storage.statusOrNull(control) !== null) return;
   throw new CorruptError(
     `The control file of data directory ${data} is missing: end all daemons, then run countd repair`,

@@ -1,7 +1,7 @@
 /**
- * The failed mark of a data directory. A sync that failed may have lost what was written before it, and
- * the kernel forgets: nobody may trust the page cache again until every file has been read back. So the
- * directory says so, in a page of its own in `DATA/control`, and every daemon refuses it.
+ * The failed mark of a data directory. A sync that failed may have lost what was written before it, and the
+ * kernel reports that only once. The page cache must not be trusted until every file has been read back. So
+ * the failure is stored in a page of `DATA/control`, and every daemon refuses a directory that carries it.
  */
 
 import { crc32 } from "node:zlib";
@@ -43,7 +43,7 @@ export class DirectoryFailedError extends CountdError {
   }
 }
 
-/** The mark, or null. A torn mark counts as a mark: it was about to be set. */
+/** The failed mark, or null. A torn mark counts, because it was about to be set. */
 export function readFailedMark(control: StoredFile): FailedMark | null {
   const bytes = new Uint8Array(FAILED_MARK_BYTES);
   if (control.read(bytes, FAILED_MARK_OFFSET) < FAILED_MARK_BYTES) return null;
@@ -52,7 +52,7 @@ export function readFailedMark(control: StoredFile): FailedMark | null {
   const length = view.getUint32(at.reasonLength.offset, true);
   const whole = FAILED_MAGIC.every((byte, index) => bytes[index] === byte) &&
     length <= at.reason.size && view.getUint32(at.checksum.offset, true) === checksum(bytes);
-  if (!whole) return { reason: "the mark itself is damaged", wallMs: 0 };
+  if (!whole) return { reason: "the failed mark itself is damaged", wallMs: 0 };
   const text = bytes.subarray(at.reason.offset, at.reason.offset + length);
   return {
     reason: new TextDecoder().decode(text),
@@ -60,7 +60,7 @@ export function readFailedMark(control: StoredFile): FailedMark | null {
   };
 }
 
-/** Sets the mark and tries to make it durable; the space for it was allocated with the file. */
+/** Sets the failed mark and tries to make it durable. Its space was allocated with the file. */
 export function writeFailedMark(control: StoredFile, mark: FailedMark): void {
   const bytes = new Uint8Array(FAILED_MARK_BYTES);
   const view = new DataView(bytes.buffer);
@@ -74,7 +74,7 @@ export function writeFailedMark(control: StoredFile, mark: FailedMark): void {
   control.syncData();
 }
 
-/** Removes the mark, durably. */
+/** Removes the failed mark, durably. */
 export function clearFailedMark(control: StoredFile): void {
   control.write(new Uint8Array(FAILED_MARK_BYTES), FAILED_MARK_OFFSET);
   control.syncData();

@@ -1,10 +1,10 @@
 /**
  * A frame: what one append puts into a log. Pure functions over bytes.
  *
- * A frame exists once the published tail is behind it, or, after a crash, when its checksum fits. The
- * checksum is seeded with slot, generation and offset, so neither a frame of an older use of the file nor
- * one that was written to the wrong place ever passes. A frame is never all zero: its length and its
- * magic are not.
+ * A frame exists once the published tail is behind it, or, after a crash, if its checksum fits. The
+ * checksum is seeded with slot, generation and offset. So neither a frame of an earlier use of the file nor
+ * a frame in a wrong place ever passes. A frame is never all zeros, because its length and its magic are
+ * not 0.
  */
 
 import { crc32 } from "node:zlib";
@@ -19,7 +19,7 @@ import {
 
 const SEED_BYTES = 24;
 
-/** Seals and verifies the frames of one log. Holds scratch memory, so that neither allocates much. */
+/** Seals and verifies the frames of one log. It keeps scratch memory, so that neither allocates much. */
 export class FrameCodec {
   readonly #seed = new Uint8Array(SEED_BYTES);
   readonly #seedView = new DataView(this.#seed.buffer);
@@ -30,8 +30,9 @@ export class FrameCodec {
   }
 
   /**
-   * Finishes a frame whose record batch already lies at `start + 32` of `bytes`: head, checksum, and last
-   * the length. `offset` is where the frame stands in its log, `length` that of the whole frame.
+   * Writes the head of a frame whose record batch is already at `start + 32` of `bytes`: the fields, the
+   * checksum, and last the length. `offset` is the place of the frame in its log, `length` that of the
+   * whole frame.
    */
   seal(
     { bytes, view }: LogBytes,
@@ -45,7 +46,7 @@ export class FrameCodec {
   ): void {
     assert(offset % FRAME_ALIGNMENT_BYTES === 0, "A frame is aligned");
     assert(length % FRAME_ALIGNMENT_BYTES === 0, "A frame's length is aligned");
-    assert(length > FRAME_HEAD_BYTES, "A frame holds something");
+    assert(length > FRAME_HEAD_BYTES, "A frame holds records");
     assert(durable <= offset, "Nothing at or behind a new frame is durable yet");
     view.setUint32(start + at.durable.offset, durable, true);
     view.setUint32(start + at.durable.offset + 4, 0, true);
@@ -60,8 +61,7 @@ export class FrameCodec {
   }
 
   /**
-   * Length of the whole frame at `offset`, or 0 where there is no valid one that ends at or before
-   * `limit`.
+   * Length of the whole frame at `offset`, or 0 if no valid frame there ends at or before `limit`.
    */
   verify(log: LogBytes, offset: number, limit: number): number {
     const length = plausibleLength(log, offset, limit);
@@ -71,7 +71,7 @@ export class FrameCodec {
     return sum === this.#checksum(body, { offset, length }) ? length : 0;
   }
 
-  /** Over what follows the checksum in the frame. */
+  /** The checksum of what follows it in the frame. */
   #checksum(
     body: Uint8Array,
     { offset, length }: { readonly offset: number; readonly length: number },
@@ -82,7 +82,7 @@ export class FrameCodec {
   }
 }
 
-/** The bytes of a log through the three views that frames need. Its buffer must start 8-aligned. */
+/** The bytes of a log, with the views that frames need. They must begin 8-byte aligned. */
 export class LogBytes {
   readonly view: DataView;
   readonly words: Int32Array;
@@ -95,8 +95,8 @@ export class LogBytes {
 }
 
 /**
- * Length of what may be a frame of any use of the log, or 0: cheap tests that almost nothing but a frame
- * passes, before the checksum is paid for.
+ * Length of what may be a frame of any use of the log, or 0. Cheap tests that almost nothing but a frame
+ * passes, before the cost of a checksum.
  */
 export function plausibleLength(log: LogBytes, offset: number, limit: number): number {
   if (offset + FRAME_HEAD_BYTES > limit) return 0;
@@ -111,17 +111,17 @@ export function plausibleLength(log: LogBytes, offset: number, limit: number): n
   return isPlausible ? length : 0;
 }
 
-/** What the head of a verified frame says. */
+/** The durable length that a verified frame carries. */
 export function frameDurable(log: LogBytes, offset: number): number {
   return log.view.getUint32(offset + at.durable.offset, true);
 }
 
-/** Counter records in a verified frame. */
+/** The number of counter records in a verified frame. */
 export function frameRecords(log: LogBytes, offset: number): number {
   return log.view.getUint32(offset + at.records.offset, true);
 }
 
-/** Counter records in the batch at `batchStart` of a verified frame. */
+/** The number of counter records in the batch at `batchStart` of a verified frame. */
 export function batchRecords(log: Uint8Array, batchStart: number): number {
   const head = batchStart - FRAME_HEAD_BYTES;
   const view = new DataView(log.buffer, log.byteOffset + head, FRAME_HEAD_BYTES);

@@ -1,6 +1,6 @@
 /**
- * The header of a commit log: two checksummed copies of 512 bytes, so that a torn store leaves the
- * other one whole. The newest valid copy wins; the next store goes to the older one.
+ * The header of a commit log: two copies of 512 bytes, each with a checksum, so that a torn store leaves
+ * the other copy whole. The newest valid copy wins, and the next store overwrites the other one.
  *
  * Invariants of a valid copy: magic, version and checksum fit; the state is one of the three;
  * 4096 ≤ length ≤ logSize; durable ≤ length; the unused bytes are zero.
@@ -17,7 +17,7 @@ import {
   LOG_VERSION,
 } from "./layout.ts";
 
-/** free: may be claimed · active: a writer appends · sealed: waits for a fold. */
+/** free: can be claimed · active: a writer appends · sealed: waits for a fold. */
 export type LogState = "free" | "active" | "sealed";
 
 const stateNumbers = { free: 1, active: 2, sealed: 3 } as const;
@@ -25,23 +25,23 @@ const statesByNumber: Readonly<Record<number, LogState>> = { 1: "free", 2: "acti
 
 export interface LogHeader {
   readonly slot: number;
-  /** Raised with every claim and never reused: it names the content. */
+  /** Raised by every claim and never used again: it identifies the content. */
   readonly generation: bigint;
-  /** Raised with every store of a header. */
+  /** Raised by every store of a header. */
   readonly sequence: bigint;
   readonly state: LogState;
   readonly logSize: number;
-  /** End of the last frame when sealed; the head page's end otherwise. */
+  /** End of the last frame if sealed; otherwise the end of the head page. */
   readonly length: number;
-  /** What was known to be durable when sealed. */
+  /** The durable length when the log was sealed. */
   readonly durable: number;
   /** When the log was claimed; for display only. */
   readonly claimedWallMs: number;
-  /** Counter records when sealed; for display only. */
+  /** The number of counter records if sealed; for display only. */
   readonly records: number;
 }
 
-/** One copy as bytes. */
+/** Encodes one copy. */
 export function encodeHeader(header: LogHeader): Uint8Array {
   assert(header.length >= HEAD_PAGE_BYTES, "A log is at least its head page");
   assert(header.length <= header.logSize, "A log ends within its file");
@@ -63,7 +63,7 @@ export function encodeHeader(header: LogHeader): Uint8Array {
   return bytes;
 }
 
-/** One copy from bytes that nobody changes, or null where anything about it is wrong. */
+/** Decodes one copy, or null if anything about it is wrong. The bytes must not change during the call. */
 export function decodeHeader(bytes: Uint8Array): LogHeader | null {
   if (bytes.length !== HEADER_COPY_BYTES) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -91,9 +91,9 @@ export function decodeHeader(bytes: Uint8Array): LogHeader | null {
 }
 
 /**
- * The newest valid copy of a head page, and where it lies; null where neither is valid. Both are taken out
- * of the page before anything is looked at: in a mapping the holder may store the next header meanwhile,
- * and a checksum of old bytes must never vouch for new ones.
+ * The newest valid copy of a head page, and which of the two it is; null if neither is valid. Both are
+ * copied out of the page first. In a mapping, the holder may store the next header at any time, and a
+ * checksum of old bytes must never confirm new ones.
  */
 export function newestHeader(
   headPage: Uint8Array,
@@ -107,21 +107,21 @@ export function newestHeader(
 }
 
 /**
- * Stores a header over the older copy of a mapped head page and then moves the change word, which
- * tells readers in other processes to look again.
+ * Stores a header over the older copy of a mapped head page. Then moves the change word, which tells
+ * readers in other processes to read the header again.
  */
 export function storeHeader(mapped: Uint8Array, header: LogHeader): void {
   const newest = newestHeader(mapped);
   assert(
     newest === null || header.sequence > newest.header.sequence,
-    "A header is stored only over an older one",
+    "A header replaces only an older one",
   );
   const copy = newest === null || newest.copy === 1 ? 0 : 1;
   mapped.set(encodeHeader(header), copy * HEADER_COPY_BYTES);
   Atomics.add(changeWord(mapped), 0, 1);
 }
 
-/** The word that moves with every header: equal readings mean that nothing was stored between. */
+/** The word that moves with every header: if two readings are equal, no header was stored between them. */
 export function changeWord(mapped: Uint8Array): Int32Array {
   return new Int32Array(mapped.buffer, mapped.byteOffset + liveLayout.change.offset, 1);
 }

@@ -1,7 +1,6 @@
 /**
- * A log that this process holds: its byte in the kernel, its lock name, a descriptor and a mapping.
- * Taken in the order byte lock, link, chmod, open; let go in reverse. Writers, recovery and folds all
- * pass through here.
+ * A log that this process holds: the lock of its byte, its lock name, a descriptor and a mapping. Taken in
+ * the order lock, link, chmod, open, and released in reverse. Writers, recovery and folds all use it.
  */
 
 import { assert } from "../../base/assert.ts";
@@ -31,15 +30,15 @@ export class HeldLog {
     readonly slot: number,
     readonly file: StoredFile,
     mapped: SlotMapping,
-    /** Label before it was taken, put back where nothing could be read. */
+    /** The mode before the log was taken, restored if nothing could be read. */
     readonly modeBefore: number,
   ) {
     this.#mapped = mapped;
   }
 
   /**
-   * Takes a slot, or null where somebody else holds its byte. Throws `CorruptError` for a file that
-   * cannot be a log (wrong size, not a file); the slot is then left as it was.
+   * Takes a slot, or null if another process holds its byte. Throws `CorruptError` if the file cannot be a
+   * log (it is not a file, or has a wrong size); the slot is then left as it was.
    */
   static take(directory: DataDirectory, slot: number): HeldLog | null {
     const { storage, control, paths, sizes } = directory;
@@ -52,11 +51,11 @@ export class HeldLog {
       const status = storage.status(path);
       if (status.kind !== "file" || status.size !== sizes.logSize) {
         throw new CorruptError(
-          `${path} is no commit log: it ${
+          `${path} is not a commit log: it ${
             status.kind === "file"
               ? `has ${status.size} bytes and not ${sizes.logSize}`
               : "is not a file"
-          }; it is left alone (countd repair sets it aside)`,
+          }; it is left alone (countd repair quarantines it)`,
           { path, offset: 0 },
         );
       }
@@ -78,9 +77,9 @@ export class HeldLog {
     return pathOfSlot(this.directory.paths.logs, this.slot);
   }
 
-  /** All of the log, mapped, for as long as it is held. */
+  /** The whole log, mapped while it is held. */
   get mapping(): Mapping {
-    assert(!this.#isReleased, "A log that was let go of is not looked at");
+    assert(!this.#isReleased, "A released log is not accessed");
     return this.#mapped.mapping;
   }
 
@@ -88,17 +87,17 @@ export class HeldLog {
     return this.mapping.bytes;
   }
 
-  /** The newest header, or null where it is damaged. */
+  /** The newest header, or null if it is damaged. */
   header(): LogHeader | null {
     const newest = newestHeader(this.bytes.subarray(0, HEAD_PAGE_BYTES));
     if (newest === null || newest.header.slot !== this.slot) return null;
     return damagedHeaderOffset(this.bytes) === null ? newest.header : null;
   }
 
-  /** Stores the next header over the older copy. */
+  /** Stores the next header, over the older copy. */
   store(change: Partial<LogHeader> & Pick<LogHeader, "state">): LogHeader {
     const before = this.header();
-    assert(before !== null, "A header is stored over a valid one");
+    assert(before !== null, "A new header needs a valid one");
     const next: LogHeader = { ...before, ...change, sequence: before.sequence + 1n };
     assert(next.generation >= before.generation, "A generation never falls");
     storeHeader(this.bytes, next);
@@ -106,8 +105,8 @@ export class HeldLog {
   }
 
   /**
-   * Throws `CorruptError` if the log has lost one of its names and its plain name does not lead to it: the
-   * question that costs least, for each sync.
+   * Throws `CorruptError` if the log has lost a name and its plain name does not lead to it. The cheapest
+   * test, for use at each sync.
    */
   refuseUnlinked(): void {
     if (this.file.status().links < 2) this.refuseLost();
@@ -120,17 +119,21 @@ export class HeldLog {
     if (leadsTo(storage, this.path, identity)) return;
     const lockPath = lockPathOfSlot(paths.logs, this.slot);
     const what = storage.statusOrNull(paths.data) === null
-      ? `Data directory ${paths.data} is gone, and with it the log that is written: it was removed or moved`
-      : `${this.path} does not lead to the log that is written: it was removed or replaced`;
+      ? `Data directory ${paths.data} is gone, and with it the log that was being written: ` +
+        "it was removed or moved"
+      : `${this.path} does not lead to the log that was being written: it was removed or replaced`;
     const next = leadsTo(storage, lockPath, identity)
-      ? `${lockPath} still leads to the log: start countd again, which recovers it`
-      : "what was written to the log and not folded is lost unless another name leads to it";
-    throw new CorruptError(`${what}. No more is answered; ${next}`, { path: this.path, offset: 0 });
+      ? `${lockPath} still leads to the log: start countd again, which recovers the log`
+      : "what was written to the log and not folded is lost, unless another name leads to it";
+    throw new CorruptError(`${what}. Answering has stopped; ${next}`, {
+      path: this.path,
+      offset: 0,
+    });
   }
 
   /**
-   * Lets go: label, lock name, byte, in this order. `label` is the state that the header says; null
-   * puts the old label back (for a log that could not be read).
+   * Releases the log: label, lock name, byte, in this order. `label` is the state that the header says.
+   * Null restores the old label, for a log that could not be read.
    */
   release(label: "free" | "sealed" | null): void {
     if (this.#isReleased) return;
@@ -147,7 +150,10 @@ export class HeldLog {
     }
   }
 
-  /** Drops the byte and leaves the labels: what a process does that must stop at once. */
+  /**
+   * Releases the byte and leaves the labels, for a process that must stop at once: the next holder recovers
+   * the log.
+   */
   leaveForRecovery(): void {
     if (this.#isReleased) return;
     this.#isReleased = true;

@@ -1,16 +1,16 @@
-/** Who holds a lock, as far as the holder said. Only ever used in messages. */
+/** The holder of a lock, as it described itself. Used in messages only. */
 
 import { OsError, type Storage } from "../../file/mod.ts";
 
 export interface Holder {
   readonly pid: number;
-  /** Start time of that process in clock ticks since boot, to tell a reused pid; 0 where unknown. */
+  /** Start time of that process in clock ticks since boot, to recognise a reused pid; 0 if unknown. */
   readonly startTicks: bigint;
-  /** Empty where unknown. */
+  /** Empty if unknown. */
   readonly bootId: string;
 }
 
-/** This process. */
+/** Describes this process. */
 export function describeSelf(storage: Storage): Holder {
   const status = readSmallFile(storage, "/proc/self/stat");
   // The second field is the name in parentheses and may hold anything; the start time is the 22nd.

@@ -1,6 +1,6 @@
 /**
- * Where everything lies in a commit log (README.md of this room draws it). Offsets in bytes, integers
- * little-endian. Each offset is the sum of the fields before it.
+ * The layout of a commit log, drawn in README.md. Offsets are in bytes, integers are little-endian. Each
+ * offset is the sum of the fields before it.
  */
 
 export const LOG_MAGIC = new TextEncoder().encode("countdL1");
@@ -27,7 +27,7 @@ export const headerLayout = {
   checksum: { offset: 508, size: 4 },
 } as const;
 
-/** Words that change while a log is written, each stored atomically, none of them trusted after a crash. */
+/** Words that change while a log is written. Each is stored atomically; none is trusted after a crash. */
 export const liveLayout = {
   publishedTail: { offset: 1024, size: 8 },
   change: { offset: 1032, size: 4 },
@@ -48,13 +48,13 @@ export const FRAME_HEAD_BYTES = 32;
 export const FRAME_ALIGNMENT_BYTES = 8;
 export const FRAME_MAGIC = 0xc0de;
 
-/** A log is at least 16 pages, so that the largest record fits many times over. */
+/** A log has at least 16 pages, so that the largest record fits many times. */
 export const LOG_SIZE_MIN = 65_536;
-/** Frames carry their length in 32 bits and readers map a log as a whole. */
+/** A frame's length has 32 bits, and readers map a whole log. */
 export const LOG_SIZE_MAX = 2 ** 30;
 export const LOG_SIZE_DEFAULT = 16 * 2 ** 20;
 
-/** Which log this is: the slot is the file, the generation is the use of it. */
+/** What identifies a log: the slot is the file, the generation is the use of it. */
 export interface LogIdentity {
   readonly slot: number;
   readonly generation: bigint;

@@ -1,6 +1,6 @@
 /**
- * A log as a whole, made from frames that lie elsewhere: what a backup and a repair write. The frames
- * are sealed anew at their new offsets, so they pass only there.
+ * A whole log, made from frames of other logs: what backup and repair write. The frames are sealed anew at
+ * their new offsets, so they are valid only there.
  */
 
 import { assert } from "../../base/assert.ts";
@@ -13,13 +13,13 @@ import {
   type LogIdentity,
 } from "./layout.ts";
 
-/** Where a valid frame lies in a log. */
+/** The place of a valid frame in a log. */
 export interface FramePlace {
   readonly offset: number;
   readonly length: number;
 }
 
-/** Every valid frame of a use of a log, also those behind damage, in order. */
+/** Finds every valid frame of one use of a log, in order, also those behind damage. */
 export function findFrames(
   bytes: Uint8Array,
   identity: LogIdentity,
@@ -37,9 +37,9 @@ export function findFrames(
 }
 
 /**
- * The latest use, of those from `first` to `last`, of which a log whose header is lost holds a valid
- * frame; null where there is none. Each use writes from the start, so frames of earlier ones may follow
- * behind it, and of later ones there are none.
+ * Finds the latest generation from `first` to `last` of which a log without a header holds a valid frame;
+ * null if there is none. Each use writes from the start, so frames of earlier uses may follow, but none of
+ * later ones.
  */
 export function findLatestGeneration(
   bytes: Uint8Array,
@@ -47,7 +47,7 @@ export function findLatestGeneration(
   { first, last }: { readonly first: bigint; readonly last: bigint },
 ): bigint | null {
   const log = new LogBytes(bytes);
-  // Looked for once, for a checksum of each is all that a generation costs then.
+  // The places are searched once; after that each generation costs one checksum for each place.
   const offsets: number[] = [];
   for (let offset = HEAD_PAGE_BYTES; offset < bytes.length; offset += FRAME_ALIGNMENT_BYTES) {
     if (plausibleLength(log, offset, bytes.length) > 0) offsets.push(offset);
@@ -59,14 +59,14 @@ export function findLatestGeneration(
   return null;
 }
 
-/** Head page of a free log: its next use is the one after `generation`. */
+/** Makes the head page of a free log, whose next use has the generation after `generation`. */
 export function freeLogImage(log: LogIdentity & { readonly logSize: number }): Uint8Array {
   return logImage(new Uint8Array(0), [], { ...log, claimedWallMs: 0 }).bytes;
 }
 
 /**
- * Head page and frames of a log at rest: sealed with these frames, or free where there are none. The file
- * it belongs into has `logSize` bytes; what follows the image is zeros.
+ * Makes the head page and frames of a log at rest: sealed with these frames, or free if there are none. The
+ * file has `logSize` bytes, zeros after the image.
  */
 export function logImage(
   source: Uint8Array,

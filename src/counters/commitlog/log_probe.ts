@@ -1,6 +1,6 @@
 /**
- * The first page of a log as a reader sees it: what the log holds at this moment. Never locked, never
- * changed. A slot is opened once and stays mapped, because slots are never deleted.
+ * The first page of a log as a reader sees it: what the log holds now. A probe takes no lock and changes
+ * nothing. A slot is opened once and stays mapped, because slots are never deleted.
  */
 
 import { OsError } from "../../file/mod.ts";
@@ -13,20 +13,20 @@ import { PublishedTail } from "./published_tail.ts";
 import { HELD_MODE, lockPathOfSlot, pathOfSlot } from "./slot_files.ts";
 import { wasInUse } from "./was_in_use.ts";
 
-/** What a log held at one moment: frames lie below `limit`. */
+/** What a log held at one moment: its frames are below `limit`. */
 export interface Capture {
   readonly generation: bigint;
   readonly state: LogState;
-  /** End of the published frames. Not all of them need be durable, or valid after a crash. */
+  /** End of the published frames. They need not be durable, nor valid after a crash. */
   readonly limit: number;
-  /** What is known to be durable; damage below it is corruption. */
+  /** The durable length; damage below it is corruption. */
   readonly durable: number;
   readonly claimedWallMs: number;
   /** The change word before the header was read; see `hasChanged`. */
   readonly change: number;
 }
 
-/** A slot that is open for reading, so much of it mapped as is needed. */
+/** A slot that is open for reading, mapped as far as needed. */
 export interface OpenSlot {
   readonly slot: number;
   readonly path: string;
@@ -56,31 +56,31 @@ export class LogProbe implements Disposable {
     this.#publishedTail = new PublishedTail(this.#page);
   }
 
-  /** As `LogReader.open`, for who looks at what a log holds and not into it. */
+  /** As `LogReader.open`, for a caller that needs only the first page. */
   static openProbe(directory: DataDirectory, slot: number): LogProbe | null {
     const opened = openSlot(directory, slot, HEAD_PAGE_BYTES);
     return opened === null ? null : new LogProbe(opened);
   }
 
-  /** End of the frames that may be looked at: one atomic load. */
+  /** End of the frames that may be read. One atomic load. */
   get publishedTail(): number {
     return this.#publishedTail.load();
   }
 
-  /** False where neither header nor tail moved since a capture: two atomic loads. */
+  /** False if neither header nor tail has moved since a capture. Two atomic loads. */
   hasChanged(capture: Capture): boolean {
     if (Atomics.load(this.#change, 0) !== capture.change) return true;
     return capture.state === "active" && this.publishedTail > capture.limit;
   }
 
-  /** Null where no header copy is valid. */
+  /** Captures what the log holds now; null if no header copy is valid. */
   capture(): Capture | null {
     while (true) {
       const change = Atomics.load(this.#change, 0);
       const tail = this.publishedTail;
       const newest = newestHeader(this.#page);
       if (Atomics.load(this.#change, 0) !== change) continue;
-      // A claim sets the tail back before it stores its header, and tells of it after.
+      // A claim resets the tail before it stores its header, and moves the change word after that.
       if (this.publishedTail < tail) continue;
       if (newest === null || newest.header.slot !== this.slot) return null;
       const { generation, state, length, durable, claimedWallMs } = newest.header;
@@ -93,7 +93,7 @@ export class LogProbe implements Disposable {
     }
   }
 
-  /** True where the log is still in the same use as at the capture. */
+  /** True if the log still has the generation of the capture. */
   isStill(capture: Capture): boolean {
     if (Atomics.load(this.#change, 0) === capture.change) return true;
     return this.capture()?.generation === capture.generation;
@@ -111,9 +111,9 @@ export class LogProbe implements Disposable {
 
 /**
  * Opens a slot for reading and maps its first `length` bytes. If the plain name is missing, the lock name
- * may lead to a log that lost it: see `listReadableSlots`. Null where the file is no whole log (it is
- * being made, or is damaged), or where its label refuses us and its byte is held: then the holder has set
- * 0600 or is about to, so try again shortly.
+ * may lead to a log that lost it: see `listReadableSlots`. Null if the file is not a complete log (it is
+ * being made, or is damaged). Also null if its label forbids reading and its byte is held: the holder has
+ * set 0600 or is about to, so try again shortly.
  */
 export function openSlot(
   directory: DataDirectory,
@@ -144,8 +144,8 @@ export function openSlot(
 }
 
 /**
- * An ordinary user cannot open a sealed log (0200) for reading. Then, for that moment only, the slot's
- * byte is taken, the mode widened, the file opened, and the mode put back.
+ * Opens a log for reading whatever its mode is. An ordinary user cannot open a sealed log (0200), so the
+ * slot's byte is taken, the mode widened, the file opened, and the mode restored. Null if the byte is held.
  */
 export function openDespiteLabel(
   { storage, control }: DataDirectory,

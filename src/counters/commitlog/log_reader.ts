@@ -1,8 +1,8 @@
 /**
- * A log as a reader sees it: never locked, never changed.
+ * A log as a reader sees it, without a lock and without changing it.
  *
- * Refresh, step 1, is made of `capture`, `readFrames` and `isStill`: take generation and tail, verify and
- * copy the new frames, and make sure that the generation has not moved meanwhile.
+ * Refresh, step 1, consists of `capture`, `readFrames` and `isStill`: take generation and tail, verify and
+ * copy the new frames, and make sure that the generation is still the same afterwards.
  */
 
 import type { DataDirectory } from "./directory.ts";
@@ -14,7 +14,7 @@ import { searchFrames } from "./scan_log.ts";
 export class LogReader extends LogProbe {
   readonly #log: LogBytes;
   #codec: FrameCodec | null = null;
-  /** What lies behind the damage that was asked about last: it is searched once. */
+  /** The result of the search behind the last damage, so that no byte is searched twice. */
   #behind = { generation: 0n, offset: 0, durable: 0, next: 0 };
 
   private constructor(opened: OpenSlot) {
@@ -22,7 +22,7 @@ export class LogReader extends LogProbe {
     this.#log = new LogBytes(opened.mapping.bytes);
   }
 
-  /** Opens a slot for reading. Null where that is not possible now: see `openSlot`. */
+  /** Opens a slot for reading. Null if that is not possible now: see `openSlot`. */
   static open(directory: DataDirectory, slot: number): LogReader | null {
     const opened = openSlot(directory, slot, directory.sizes.logSize);
     return opened === null ? null : new LogReader(opened);
@@ -34,8 +34,8 @@ export class LogReader extends LogProbe {
 
   /**
    * Visits the record batches of the valid frames from `from` (a frame's start) up to `capture.limit`
-   * and returns where they end: less than the limit where a frame does not verify. What was visited
-   * counts only if `isStill(capture)` holds afterwards.
+   * and returns where they end: below the limit if a frame does not verify. What was visited counts only if
+   * `isStill(capture)` is true afterwards.
    */
   readFrames(
     capture: Capture,
@@ -53,8 +53,8 @@ export class LogReader extends LogProbe {
   }
 
   /**
-   * True if the frame at `offset`, where `readFrames` ended, was durable: it is damage, and no torn tail.
-   * The rule is that of recovery.
+   * True if the frame at `offset`, where `readFrames` ended, was durable: then it is damage and not a torn
+   * tail. Recovery has the same rule.
    */
   isDamagedAt(capture: Capture, offset: number): boolean {
     const { generation, limit, durable } = capture;

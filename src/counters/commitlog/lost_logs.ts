@@ -1,10 +1,10 @@
 /**
- * Logs that lost their plain name. Once a log was in use, no step of the protocol leaves it with the lock
- * name alone: something removed the plain name, or put another file there. What such a log holds may have
- * been answered, so it is neither removed nor made again.
+ * Logs that lost their plain name. No step of the protocol leaves a log that was in use with its lock name
+ * alone: the plain name was removed, or leads to another file. The frames of such a log may have been
+ * answered, so it is neither removed nor made again.
  *
- * A log that its maker did not finish has only the lock name too. Its header and the place of its first
- * frame tell that it was never in use.
+ * An unfinished log has only its lock name, too. Its header and the place of its first frame show that it
+ * was never in use.
  */
 
 import { isSameFile, leadsTo, OsError } from "../../file/mod.ts";
@@ -22,11 +22,11 @@ import { lockNameWasInUse, wasInUse } from "./was_in_use.ts";
 
 export interface LostLog {
   readonly slot: number;
-  /** True if the plain name leads to another file; false if there is none. */
+  /** True if the plain name leads to another file, false if it is missing. */
   readonly isReplaced: boolean;
 }
 
-/** Every log that was in use and to which only its lock name leads. Looks only. */
+/** Finds every log that was in use and has only its lock name. Changes nothing. */
 export function findLostLogs(directory: DataDirectory): LostLog[] {
   const { storage, paths } = directory;
   const lost: LostLog[] = [];
@@ -38,20 +38,21 @@ export function findLostLogs(directory: DataDirectory): LostLog[] {
     try {
       using file = openDespiteLabel(directory, slot, lockPath);
       if (file === null || !wasInUse(file)) continue;
-      // Asked after the look into it: a log that was made meanwhile has its plain name before it is in use.
+      // Tested after the log was read: a log that has just been made gets its plain name before it is in
+      // use.
       const plain = storage.statusOrNull(path);
       if (plain === null || !isSameFile(plain, file.status())) {
         lost.push({ slot, isReplaced: plain !== null });
       }
     } catch (error) {
-      // Its holder has removed the name since.
+      // The holder has removed the lock name since.
       if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
     }
   }
   return lost;
 }
 
-/** The slots whose logs can be read, in order: also those to which only a lock name leads. */
+/** The slots whose logs can be read, in order, with those that have only a lock name. */
 export function listReadableSlots(directory: DataDirectory): number[] {
   const { slots } = listSlots(directory.storage, directory.paths.logs);
   const lost = findLostLogs(directory).filter(({ isReplaced }) => !isReplaced);
@@ -60,8 +61,8 @@ export function listReadableSlots(directory: DataDirectory): number[] {
 }
 
 /**
- * Deals with every lock name that has no plain name beside it and no living holder: a log that was in use
- * gets its plain name back, one that its maker did not finish is removed.
+ * Resolves every lock name that has no plain name beside it and no living holder: the plain name of a log
+ * that was in use is restored, an unfinished log is removed.
  */
 export function resolveLoneLockNames(directory: DataDirectory): void {
   const { storage, control, paths } = directory;
@@ -77,14 +78,14 @@ export function resolveLoneLockNames(directory: DataDirectory): void {
 }
 
 /**
- * Gives a log that was in use its plain name back, durably; it is then labelled as one whose holder is dead.
- * False if there is no such log. The caller holds the slot's byte, and there is no plain name.
+ * Restores the plain name of a log that was in use, durably; its labels are then those of a log whose
+ * holder died. False if it was never in use. The caller holds the slot's byte, and the plain name is missing.
  */
 export function restoreName({ storage, paths }: DataDirectory, slot: number): boolean {
   const lockPath = lockPathOfSlot(paths.logs, slot);
   if (!lockNameWasInUse(storage, lockPath)) return false;
   storage.link(lockPath, pathOfSlot(paths.logs, slot));
-  // Before anything takes the lock name away.
+  // Synced before the lock name can be removed.
   storage.syncDirectory(paths.logs);
   return true;
 }

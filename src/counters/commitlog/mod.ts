@@ -1,6 +1,6 @@
 /**
- * Commit logs: the pool, the life of a log, and the data directory that they lie in. README.md of this
- * room holds the format and the protocol.
+ * Commit logs: the pool, the life of a log, and the data directory. README.md has the format and the
+ * protocol.
  */
 
 export { ActiveLog, type BatchFiller, FRAME_LENGTH_MAX } from "./active_log.ts";

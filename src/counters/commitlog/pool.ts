@@ -1,5 +1,5 @@
 /**
- * The pool of commit logs: finding one to write into, making more, and recovering what the dead left.
+ * The pool of commit logs: claiming one, making more, and recovering those of dead processes.
  *
  * Outcomes of taking a slot:
  *   byte held elsewhere        left alone: its holder lives
@@ -28,18 +28,19 @@ export interface PoolOptions {
   /** Most bytes that all slots together may take. */
   readonly backlogBytes: number;
   readonly clock: Clock;
-  /** Told of everything that a claim or a start recovers, and of slots that cannot be used. */
+  /** Called for every log that a claim or a start recovers. */
   readonly onRecovery?: (recovery: Recovery) => void;
+  /** Called once for every slot that cannot be used. */
   readonly onDamage?: (error: CorruptError) => void;
 }
 
 export const POOL_LOGS_DEFAULT = 4;
 export const BACKLOG_BYTES_DEFAULT = 4 * 2 ** 30;
 
-/** A fold needs room to free a log, so growth leaves the disk this many log sizes. */
+/** A fold needs space to free a log, so growth leaves this many log sizes on the disk. */
 const RESERVED_LOGS = 4;
 
-/** Throws `UsageError` for a backlog that has no room for an active log and a spare. */
+/** Throws `UsageError` for a backlog that is too small for an active log and a spare. */
 export function checkBacklog(backlogBytes: number, logSize: number): void {
   const least = 2 * logSize;
   if (backlogBytes >= least) return;
@@ -48,10 +49,10 @@ export function checkBacklog(backlogBytes: number, logSize: number): void {
   );
 }
 
-/** Why no log can be had right now; growth: somebody else is adding one, for longer than usual. */
+/** Why no log can be claimed now. `growth`: another process is adding one, for longer than usual. */
 export type PoolFull = "backlog" | "disk" | "growth";
 
-/** How long somebody else's adding of a log is waited for: at the start, and in a claim. */
+/** How long to wait while another process adds a log: at the start, and in a claim. */
 const growthWaitMs = { prepare: 60_000, claim: 1000 } as const;
 
 export class LogPool {
@@ -63,9 +64,9 @@ export class LogPool {
   }
 
   /**
-   * Makes the first slots. Where the disk is full, fewer will do as long as there are two. The names that
-   * lead to them are durable then, whoever gave them. Throws the signal's reason when it fires first, and
-   * `BusyError` where somebody else holds the adding up.
+   * Makes the first slots; on a full disk two are enough. The names that lead to them are durable
+   * afterwards, even if another process made them. Throws the signal's reason if it fires first, and
+   * `BusyError` if another process is adding slots and makes no progress.
    */
   async prepare(signal?: AbortSignal): Promise<void> {
     const { storage, control, paths } = this.directory;
@@ -83,9 +84,9 @@ export class LogPool {
       most = Math.max(most, slots.length);
       if (clock.nowMs() - movedMs > growthWaitMs.prepare) {
         throw new BusyError(
-          `Logs of ${paths.data} are being made by ` +
-            `${control.describeHolder(directoryLocks.growth)} and no new one comes: ` +
-            "end that process or wait for it, and try again",
+          `${control.describeHolder(directoryLocks.growth)} has been creating commit logs in ` +
+            `${paths.data} for over ${growthWaitMs.prepare / 1000} s without progress: ` +
+            "wait for it or stop it, and try again",
         );
       }
       try {
@@ -98,8 +99,9 @@ export class LogPool {
   }
 
   /**
-   * Claims a log: the next free one after the last claimed, wrapping round, else a new one. Says why
-   * where there is none now. Claim steps 1 and 2 are `HeldLog.take`, 3 and 4 `ActiveLog.claim`.
+   * Claims a log: the next free one after the last claimed, wrapping around, or else a new one. Returns the
+   * reason if there is none now. Claim, steps 1 and 2, are `HeldLog.take`; steps 3 and 4 are
+   * `ActiveLog.claim`.
    */
   async claim(): Promise<ActiveLog | PoolFull> {
     const { clock } = this.options;
@@ -127,7 +129,7 @@ export class LogPool {
     }
   }
 
-  /** True where a free log is labelled so: cheap, and only a hint. */
+  /** True if a log has the label of a free one. Cheap, and only a hint. */
   hasFreeSlot(): boolean {
     const { storage, paths } = this.directory;
     return this.#list().slots.some((slot) =>
@@ -179,15 +181,15 @@ export class LogPool {
     this.options.onDamage?.(error);
   }
 
-  /** Recovers every log whose holder is dead; called once when a daemon starts. */
+  /** Recovers every log whose holder is dead. Called once when a daemon starts. */
   recoverAll(): void {
     const { storage, control, paths } = this.directory;
-    // A log that gets its name back is recovered below; one that was not finished is room that nobody uses.
+    // A log whose name is restored is recovered below; an unfinished one only takes space.
     resolveLoneLockNames(this.directory);
     for (const slot of this.#list().slots) {
       if (control.holds(slotLock(slot))) continue;
       const status = storage.statusOrNull(pathOfSlot(paths.logs, slot));
-      // Two names or the held mode: somebody holds it, or died holding it.
+      // Two names or the mode of a held log: a process holds it, or died while it did.
       if (status === null || (status.mode !== HELD_MODE && status.links < 2)) continue;
       const log = this.#take(slot);
       if (log !== null) this.#recover(log);
@@ -209,7 +211,7 @@ export class LogPool {
     return freeBytes < logSize * (1 + RESERVED_LOGS) ? "disk" : null;
   }
 
-  /** Adds the next slot. False where somebody else is adding one right now. */
+  /** Adds the next slot. False if another process is adding one now. */
   async #grow(): Promise<boolean> {
     const { control } = this.directory;
     if (!control.tryLock(directoryLocks.growth)) return false;

@@ -1,6 +1,6 @@
 /**
- * The end of the frames that readers may look at: a word of the first page, stored after the bytes that it
- * covers. A log is shorter than 2^31 bytes, so the low half alone ever changes.
+ * The end of the frames that readers may read: a word of the first page, stored after the bytes that it
+ * covers. A log is shorter than 2^31 bytes, so only the low half ever changes.
  */
 
 import { assert } from "../../base/assert.ts";
@@ -10,7 +10,7 @@ export class PublishedTail {
   /** The low and the high half. All supported machines are little-endian. */
   readonly #halves: Int32Array;
 
-  /** `page` is the first page of the log, mapped. */
+  /** `page` is the mapped first page of the log. */
   constructor(page: Uint8Array) {
     const { offset } = liveLayout.publishedTail;
     this.#halves = new Int32Array(page.buffer, page.byteOffset + offset, 2);
@@ -21,11 +21,11 @@ export class PublishedTail {
   }
 
   store(tail: number): void {
-    assert(tail >= HEAD_PAGE_BYTES && tail <= LOG_SIZE_MAX, "A tail is within its log");
+    assert(tail >= HEAD_PAGE_BYTES && tail <= LOG_SIZE_MAX, "A tail is inside its log");
     Atomics.store(this.#halves, 0, tail);
   }
 
-  /** Publishes nothing: a reader must not take the tail of the last use for that of the next one. */
+  /** Unpublishes everything, so that no reader takes the tail of the last use for that of the next. */
   withdraw(): void {
     Atomics.store(this.#halves, 0, 0);
     Atomics.store(this.#halves, 1, 0);

@@ -1,7 +1,7 @@
 /**
- * What to do with a log whose holder is dead, or that nobody has looked at since the start. Whoever gets
- * the byte does it; doing it twice changes nothing the second time. A recovered log is sealed at its
- * cut, or freed when it is empty, and never appended to.
+ * Recovery of a log whose holder is dead, or may be. The process that gets the slot's byte does it; a
+ * second recovery changes nothing. A recovered log is sealed after its last good frame, or freed if it is
+ * empty, and never appended to.
  */
 
 import { CorruptError } from "../../base/errors.ts";
@@ -15,28 +15,31 @@ import { nameOfSlot } from "./slot_files.ts";
 export interface Recovery {
   readonly slot: number;
   readonly generation: bigint;
-  /** What the log is now: free, or sealed and waiting for a fold. */
+  /** The state of the log now: free, or sealed and waiting for a fold. */
   readonly state: "free" | "sealed";
-  /** True where the log was found active: its writer died. */
+  /** True if the log was active, so its writer died. */
   readonly wasActive: boolean;
   readonly keptRecords: number;
   readonly keptBytes: number;
-  /** Bytes behind the cut that had been published or hold frames; they lie in `tornPath`. */
+  /**
+   * Bytes of the torn tail: published or framed, and behind the last good frame. They are kept in
+   * `tornPath`.
+   */
   readonly tornBytes: number;
   readonly tornPath: string | null;
-  /** True where durable data is damaged: the log is sealed as a whole and set aside by folds. */
+  /** True if durable data is damaged: the log is then sealed as a whole, and folds quarantine it. */
   readonly isCorrupt: boolean;
 }
 
 /**
- * Brings a slot that this process holds to rest (free or sealed) and lets it go. Throws `CorruptError`
- * where both header copies are damaged; the log is then left as it was.
+ * Recovers a log that this process holds: makes it free or sealed, and releases it. Throws `CorruptError`
+ * if both header copies are damaged; the log is then left as it was.
  */
 export function recoverHeld(log: HeldLog): Recovery {
   try {
     return recover(log);
   } catch (error) {
-    // Whatever stopped it, the slot is not kept from whoever tries again.
+    // Released after any error, so that another process can try again.
     log.leaveForRecovery();
     throw error;
   }
@@ -47,7 +50,7 @@ function recover(log: HeldLog): Recovery {
   const header = log.header();
   if (header === null) {
     const error = new CorruptError(
-      `${log.path} has lost its header: it is left alone until countd repair looks at it`,
+      `${log.path} has lost its header: it is left alone until countd repair has dealt with it`,
       { path: log.path, offset: 0 },
     );
     log.release(null);
@@ -73,7 +76,7 @@ function recover(log: HeldLog): Recovery {
   storage.reach("recover.1.after");
   storage.reach("recover.2.before");
   const aside = isCorrupt ? null : keepCutAside(log, header.generation, scan);
-  // Frames that only the page cache held until now must not be vouched for by a header that is not.
+  // The header will call these frames durable, but so far they may be in the page cache only.
   log.file.syncData();
   storage.reach("recover.2.after");
   storage.reach("recover.3.before");
@@ -98,13 +101,13 @@ function recover(log: HeldLog): Recovery {
   };
 }
 
-/** Recovers a slot, or null where its holder lives. */
+/** Takes and recovers a slot; null if its holder lives. */
 export function recoverSlot(directory: DataDirectory, slot: number): Recovery | null {
   const log = HeldLog.take(directory, slot);
   return log === null ? null : recoverHeld(log);
 }
 
-/** Saves what lies between the cut and the last published or framed byte beside the log. */
+/** Copies the torn tail, up to the last published or framed byte, into a file beside the log. */
 function keepCutAside(
   log: HeldLog,
   generation: bigint,
@@ -122,7 +125,7 @@ function keepCutAside(
     file.sync();
     storage.syncDirectory(paths.logs);
   } catch (error) {
-    // What is cut was never vouched for; a full disk must not keep the rest of the log from its fold.
+    // The torn tail was never acknowledged, so a full disk must not delay the fold of the rest.
     if (!isDiskFull(error)) throw error;
     return { bytes: end - scan.goodEnd, path: null };
   }

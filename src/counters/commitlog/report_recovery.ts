@@ -1,10 +1,10 @@
-/** How a recovery is told: one event line, one figure. */
+/** Reports a recovery: one event, one metric. */
 
 import type { Events } from "../../base/events.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import type { Recovery } from "./recover_slot.ts";
 
-/** quarantined: durable data is damaged · empty: nothing was in it · torn: a tail was cut · clean. */
+/** quarantined: durable data is damaged · empty: no records · torn: a tail was truncated · clean. */
 export function kindOfRecovery(
   { isCorrupt, state, tornBytes }: Recovery,
 ): "quarantined" | "empty" | "torn" | "clean" {

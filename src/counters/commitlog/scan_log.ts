@@ -1,11 +1,10 @@
 /**
- * Finding the end of a log that nobody sealed. Pure over bytes; looking changes nothing, so it may be
- * done any number of times.
+ * Finds the end of a log that was not sealed. Pure functions over bytes: a scan changes nothing and can be
+ * repeated.
  *
- * The cut is after the last good frame, counted from the start. Each frame carries how far the log was
- * known to be durable when it was written, and a sealed header does too: damage *below* the greatest of
- * these destroyed something that was durable, so it is corruption; damage above it is the torn tail
- * that a crash may leave.
+ * The log ends after the last good frame, counted from the start. Each frame carries the durable length of
+ * the log when it was written, and so does the header of a sealed log. Damage *below* the greatest of these
+ * destroyed durable bytes, so it is corruption. Damage above it is the torn tail that a crash may leave.
  */
 
 import { FrameCodec, frameDurable, frameRecords, LogBytes } from "./frame.ts";
@@ -19,19 +18,19 @@ import {
 export interface Scan {
   /** End of the last good frame counted from the start. */
   readonly goodEnd: number;
-  /** Counter records in the good frames. */
+  /** The number of counter records in the good frames. */
   readonly records: number;
-  /** Good frames. */
+  /** The number of good frames. */
   readonly frames: number;
-  /** Greatest durable length that any valid frame, also behind `goodEnd`, carries. */
+  /** The greatest durable length that a valid frame carries, also behind `goodEnd`. */
   readonly durable: number;
   /** End of the last valid frame behind `goodEnd`; `goodEnd` if there is none. */
   readonly lastFrameEnd: number;
 }
 
 /**
- * Scans a log. `length` is where the frames may reach at most (the file's size, or the sealed length).
- * Only where the good frames end before `length` is the rest searched for valid frames.
+ * Scans a log. `length` bounds the frames: the size of the file, or the sealed length. What is left behind
+ * the good frames is searched for valid frames.
  */
 export function scanLog(bytes: Uint8Array, identity: LogIdentity, length: number): Scan {
   const log = new LogBytes(bytes);
@@ -58,17 +57,17 @@ export function scanLog(bytes: Uint8Array, identity: LogIdentity, length: number
   };
 }
 
-/** Searches for valid frames behind a place where none is. */
+/** Searches for valid frames behind a place that has none. */
 export function searchFrames(
   log: LogBytes,
   codec: FrameCodec,
   { from, to }: { readonly from: number; readonly to: number },
 ): {
-  /** Greatest durable length that a frame found speaks of; 0 if none was found. */
+  /** The greatest durable length that a found frame carries; 0 if none was found. */
   readonly durable: number;
   /** End of the last frame found; 0 if none was found. */
   readonly end: number;
-  /** Where the search goes on if `to` grows. */
+  /** Where the search continues if `to` grows. */
   readonly next: number;
 } {
   let durable = 0;
@@ -87,7 +86,7 @@ export function searchFrames(
   return { durable, end, next: offset };
 }
 
-/** True where the damage at the cut destroyed what was known to be durable. */
+/** True if damage destroyed bytes that were known to be durable. */
 export function hasDurableDamage(scan: Scan, sealedDurable: number): boolean {
   return scan.goodEnd < Math.max(scan.durable, sealedDurable);
 }

@@ -1,5 +1,5 @@
 /**
- * A sealed log in the hands of a fold: verified, read batch by batch, and recycled or put back.
+ * A sealed log that a fold holds: verified, read batch by batch, and recycled or released.
  */
 
 import { assert } from "../../base/assert.ts";
@@ -11,11 +11,11 @@ import { FRAME_HEAD_BYTES, HEAD_PAGE_BYTES, type LogIdentity } from "./layout.ts
 import { hasDurableDamage, type Scan, scanLog } from "./scan_log.ts";
 import { recoverHeld, type Recovery } from "./recover_slot.ts";
 
-/** What the fold may do with a slot that it asked for. */
+/** What a fold finds when it takes a slot. */
 export type TakenSlot =
-  /** Somebody living holds it, or it is free. */
+  /** A living process holds it, or it is free. */
   | { readonly kind: "none" }
-  /** Its holder was dead. It may be sealed now: ask again. */
+  /** Its holder was dead. It may be sealed now: take it again. */
   | { readonly kind: "recovered"; readonly recovery: Recovery }
   | { readonly kind: "sealed"; readonly log: SealedLog };
 
@@ -26,16 +26,16 @@ export class SealedLog {
   private constructor(
     readonly held: HeldLog,
     generation: bigint,
-    /** End of the last frame, as the header says. */
+    /** End of the last frame, by the header. */
     readonly length: number,
     readonly durable: number,
-    /** When it was claimed, for display. */
+    /** When the log was claimed; for display only. */
     readonly claimedWallMs: number,
   ) {
     this.identity = { slot: held.slot, generation };
   }
 
-  /** Fold, step 2. Throws `CorruptError` where the file or its header is damaged. */
+  /** Fold, step 2. Throws `CorruptError` if the file or its header is damaged. */
   static take(directory: DataDirectory, slot: number): TakenSlot {
     const held = HeldLog.take(directory, slot);
     if (held === null) return { kind: "none" };
@@ -56,15 +56,15 @@ export class SealedLog {
   }
 
   /**
-   * Verifies every frame. Throws `CorruptError`, naming the offset, where durable data is damaged; a torn
-   * tail above what was durable is left out.
+   * Verifies every frame. Throws `CorruptError` with the offset if durable data is damaged; a torn tail
+   * above the durable length is left out.
    */
   verify(): Scan {
     const scan = scanLog(this.held.bytes, this.identity, this.length);
     if (hasDurableDamage(scan, this.durable)) {
       throw new CorruptError(
         `${this.held.path} is damaged at byte ${scan.goodEnd}, below its durable length ` +
-          `${Math.max(scan.durable, this.durable)}: the log is set aside, run countd repair`,
+          `${Math.max(scan.durable, this.durable)}: the log is quarantined, run countd repair`,
         { path: this.held.path, offset: scan.goodEnd },
       );
     }
@@ -72,7 +72,7 @@ export class SealedLog {
     return scan;
   }
 
-  /** Record batches of the verified frames, in order. */
+  /** Visits the record batches of the verified frames, in order. */
   forEachBatch(visit: (log: Uint8Array, start: number, end: number) => void): void {
     assert(this.#scan !== null, "A log is verified before it is read");
     const log = new LogBytes(this.held.bytes);
@@ -84,7 +84,7 @@ export class SealedLog {
     }
   }
 
-  /** Recycle: only when every keyspace that the log names has durably applied it. */
+  /** Recycle. Only after every keyspace that the log names has applied it durably. */
   recycle(): void {
     const { storage } = this.held.directory;
     storage.reach("recycle.1.before");
@@ -100,13 +100,13 @@ export class SealedLog {
     storage.reach("recycle.2.after");
   }
 
-  /** Leaves it sealed for another time. */
+  /** Releases the log, still sealed. */
   release(): void {
     this.held.release("sealed");
   }
 }
 
-/** The frame at `offset` of a whole log in memory, or null where none is valid; for inspection. */
+/** The frame at `offset` of a whole log in memory, or null if it is not valid. For inspection. */
 export function inspectFrame(
   bytes: Uint8Array,
   identity: LogIdentity,

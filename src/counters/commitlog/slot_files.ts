@@ -1,9 +1,9 @@
 /**
- * The two names of a slot and the labels they carry for people and tools. Nothing is ever decided by a
- * label: what is true stands in the log's header and in the kernel's locks.
+ * The two names of a slot, and its mode. Names and mode are labels for people and tools, and decide
+ * nothing: the state is in the log's header, and the kernel knows the locks.
  *
  *   state                    mode  names
- *   free, may be claimed     0400  0000000000
+ *   free, can be claimed     0400  0000000000
  *   held (written, folded)   0600  0000000000  lock-0000000000
  *   sealed, waits for a fold 0200  0000000000
  *   being made               0600              lock-0000000000
@@ -21,7 +21,7 @@ export const SEALED_MODE = 0o200;
 const LOCK_PREFIX = "lock-";
 const SLOT_NAME = /^(lock-)?([0-9]{10})$/;
 
-/** Ten digits, zero padded. */
+/** The plain name of a slot: ten digits, zero padded. */
 export function nameOfSlot(slot: number): string {
   return String(slot).padStart(10, "0");
 }
@@ -34,7 +34,7 @@ export function lockPathOfSlot(logs: string, slot: number): string {
   return `${logs}/${LOCK_PREFIX}${nameOfSlot(slot)}`;
 }
 
-/** Which slots a pool directory names, in order, and which of them only by a lock name. */
+/** Lists the slots with a plain name, and apart from them those with only a lock name, in order. */
 export function listSlots(
   storage: Storage,
   logs: string,
@@ -46,7 +46,7 @@ export function listSlots(
   };
 }
 
-/** The runs of slots that are missing below the greatest one of `slots`. */
+/** Finds the runs of slots that are missing below the greatest of `slots`. */
 export function findGaps(slots: readonly number[]): { first: number; last: number }[] {
   const gaps: { first: number; last: number }[] = [];
   let next = 0;
@@ -57,7 +57,7 @@ export function findGaps(slots: readonly number[]): { first: number; last: numbe
   return gaps;
 }
 
-/** The slots that have a lock name, in order. */
+/** Lists the slots that have a lock name, in order. */
 export function listLockNames(storage: Storage, logs: string): number[] {
   return [...slotNames(storage, logs).locked].sort(byNumber);
 }
@@ -78,10 +78,10 @@ function byNumber(left: number, right: number): number {
 }
 
 /**
- * Links the lock name to the log; a name that leads there already is left (its holder is dead). That may
- * have been the log's maker, before it made its plain name durable: it is made so now. A lock name that
- * leads to another file is what a power cut left of making this slot twice: it goes. If that file was in
- * use, it is the log that lost its plain name to another file, and `CorruptError` is thrown.
+ * Links the lock name to the log. A lock name that leads there already is kept: its holder is dead. That
+ * may have been the log's maker, before the plain name was durable, so the directory is synced. A lock name
+ * that leads to another file is replaced, because a power cut can leave one if the slot was made twice. If
+ * that file was in use, it has lost its plain name to another file, and `CorruptError` is thrown.
  */
 export function linkLockName(storage: Storage, logs: string, slot: number): void {
   const path = pathOfSlot(logs, slot);
@@ -96,7 +96,7 @@ export function linkLockName(storage: Storage, logs: string, slot: number): void
     if (lockNameWasInUse(storage, lockPath)) {
       throw new CorruptError(
         `${path} is not the log that ${lockPath} leads to, which was in use: both are left alone ` +
-          "until countd repair looks at them",
+          "until countd repair has dealt with them",
         { path: lockPath, offset: 0 },
       );
     }
@@ -105,7 +105,7 @@ export function linkLockName(storage: Storage, logs: string, slot: number): void
   }
 }
 
-/** Removes the lock name; one that is gone already is fine. */
+/** Removes the lock name. Not an error if it is already gone. */
 export function unlinkLockName(storage: Storage, logs: string, slot: number): void {
   try {
     storage.unlink(lockPathOfSlot(logs, slot));
@@ -114,7 +114,7 @@ export function unlinkLockName(storage: Storage, logs: string, slot: number): vo
   }
 }
 
-/** What a log that nobody holds is labelled. */
+/** The mode of a log that no process holds. */
 export function modeOfState(state: Exclude<LogState, "active">): number {
   return state === "free" ? FREE_MODE : SEALED_MODE;
 }

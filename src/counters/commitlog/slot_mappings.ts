@@ -1,18 +1,18 @@
 /**
- * Mappings of logs that this process has let go of, kept for the next time: writer and worker take the
- * same slots again and again. Mapping a log costs little, but the runtime takes the mapped bytes for
- * memory that it gave out, and looks for garbage after every few of them.
+ * Mappings of logs that this process has released, kept for the next time: writer and worker take the same
+ * slots again and again. Mapping a log is cheap, but the runtime counts the mapped bytes as its own memory,
+ * and collects garbage after every few mappings.
  *
- * Invariants: 1. a kept mapping is nobody's, and is of the very file that the slot is when it is taken
- * again; 2. memory of a log that was let go of is reached through no `HeldLog`.
+ * Invariants: 1. a kept mapping is in no use, and is taken again only if the slot still has the same file;
+ * 2. no `HeldLog` reaches the memory of a released log.
  */
 
 import { type FileIdentity, isSameFile, type Mapping, type StoredFile } from "../../file/mod.ts";
 
-/** Mapped bytes that are kept: they are shown as memory of the process, and a pool may have many slots. */
+/** Most mapped bytes that are kept. They count as memory of the process, and a pool may have many slots. */
 const KEPT_BYTES_MAX = 256 * 2 ** 20;
 
-/** A mapping and the file that it shows. */
+/** A mapping and the identity of its file. */
 export interface SlotMapping extends FileIdentity {
   readonly mapping: Mapping;
 }
@@ -22,24 +22,24 @@ export class SlotMappings {
   #keptBytes = 0;
   #isClosed = false;
 
-  /** Bytes that are mapped and not in use. */
+  /** Bytes of the kept mappings. */
   get keptBytes(): number {
     return this.#keptBytes;
   }
 
-  /** The first `length` bytes of a slot's file, mapped for writing. */
+  /** Maps the first `length` bytes of a slot's file for writing. */
   take(slot: number, file: StoredFile, length: number): SlotMapping {
     const { device, inode } = file.status();
     const kept = this.#takeOut(slot);
     if (kept !== null) {
       if (isSameFile(kept, { device, inode }) && kept.mapping.length === length) return kept;
-      // The slot has another file now: somebody repaired it.
+      // The slot has another file now, so it was repaired.
       kept.mapping.release();
     }
     return { mapping: file.map(length, "write"), device, inode };
   }
 
-  /** Takes back what `take` gave. */
+  /** Keeps a mapping that `take` returned, or unmaps it. */
   release(slot: number, mapped: SlotMapping): void {
     const { length } = mapped.mapping;
     if (this.#isClosed || this.#kept.has(slot) || this.#keptBytes + length > KEPT_BYTES_MAX) {

@@ -1,21 +1,24 @@
-/** What tells a log that was in use from one that its maker did not finish. */
+/** Tells a log that was in use from an unfinished one. */
 
 import type { Storage, StoredFile } from "../../file/mod.ts";
 import { LogBytes, plausibleLength } from "./frame.ts";
 import { newestHeader } from "./header.ts";
 import { FRAME_HEAD_BYTES, HEAD_PAGE_BYTES } from "./layout.ts";
 
-/** True if a header or the place of the first frame says that a writer has claimed the log. */
+/** True if a header or the place of the first frame shows that a writer has claimed the log. */
 export function wasInUse(file: StoredFile): boolean {
   const bytes = new Uint8Array(HEAD_PAGE_BYTES + FRAME_HEAD_BYTES);
   file.read(bytes, 0);
   const newest = newestHeader(bytes.subarray(0, HEAD_PAGE_BYTES));
   if (newest !== null && newest.header.generation > 0n) return true;
-  // Without a header the generation is unknown, and with it the checksum of a frame.
+  // Without a header the generation is unknown, so a frame's checksum cannot be verified.
   return plausibleLength(new LogBytes(bytes), HEAD_PAGE_BYTES, Infinity) > 0;
 }
 
-/** The same of what a lock name leads to, whatever its label. The caller holds the slot's byte. */
+/**
+ * As `wasInUse`, for the file that a lock name leads to, whatever its mode. The caller holds the slot's
+ * byte.
+ */
 export function lockNameWasInUse(storage: Storage, lockPath: string): boolean {
   if (storage.statusOrNull(lockPath)?.kind !== "file") return false;
   storage.chmod(lockPath, 0o600);

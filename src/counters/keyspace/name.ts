@@ -30,7 +30,7 @@ export function encodeKeyspaceName(name: Uint8Array): string {
 }
 
 /**
- * What a file name says: the keyspace; "hashed" where only the file itself knows; or null where no
+ * What a file name says: the keyspace; "hashed" where only the file itself knows; or null if no
  * keyspace has this file name.
  */
 export function decodeKeyspaceName(fileName: string): Uint8Array | "hashed" | null {

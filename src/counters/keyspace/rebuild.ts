@@ -20,7 +20,7 @@ export interface Rebuilt {
 /** Counters that one transaction of the new file takes. */
 const COUNTERS_A_TIME = 100_000;
 
-/** Reads the damaged file at `path`. Throws `CorruptError` where its head or its marks are gone. */
+/** Reads the damaged file at `path`. Throws `CorruptError` if its head or its marks are gone. */
 export function rebuildKeyspace(storage: Storage, path: string, into: string): Rebuilt {
   using file = storage.open(path, { access: "read" });
   const salvaged = salvageTree(file);

@@ -21,7 +21,7 @@ export interface MessageSizes {
 /** The widths of a data directory that was made without others: 256 bytes each. */
 export const DEFAULT_SIZES: MessageSizes = { keyspaceSize: 256, keySize: 256 };
 
-/** Throws `UsageError` where a width is not a whole number in 1 … 256. */
+/** Throws `UsageError` if a width is not a whole number in 1 … 256. */
 export function checkSizes(sizes: MessageSizes): void {
   checkSize("keyspace", sizes.keyspaceSize);
   checkSize("key", sizes.keySize);

@@ -91,7 +91,7 @@ export class RequestCursor {
   readonly #layout: RequestLayout;
   #bytes = new Uint8Array(0);
   #view = new DataView(this.#bytes.buffer);
-  /** Over the bytes; null where they do not begin on a word. */
+  /** Over the bytes; null if they do not begin on a word. */
   #words: Int32Array | null = null;
 
   constructor(sizes: MessageSizes) {
@@ -245,7 +245,7 @@ export interface Row {
   readonly key: Uint8Array;
 }
 
-/** The rows of a reply's body. Throws `RangeError` where the body does not hold `count` rows. */
+/** The rows of a reply's body. Throws `RangeError` if the body does not hold `count` rows. */
 export function* decodeRows(body: Uint8Array, count: number): Generator<Row> {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   let offset = 0;

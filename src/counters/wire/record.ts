@@ -126,7 +126,7 @@ export class RecordCursor {
     return this.#start;
   }
 
-  /** False at the end of the batch. Throws `BadRecordError` where the bytes are no record. */
+  /** False at the end of the batch. Throws `BadRecordError` if the bytes are no record. */
   next(): boolean {
     const start = this.#next;
     if (start === this.#end) return false;

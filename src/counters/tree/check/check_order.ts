@@ -103,7 +103,7 @@ export class OrderCheck {
     return this.#order === "key" ? keyLeafRow(frame, index) : rankLeafRow(frame, index);
   }
 
-  /** Checks a page and what is below it; the number of rows, or null where it could not be read. */
+  /** Checks a page and what is below it; the number of rows, or null if it could not be read. */
   #check(place: Place): number | null {
     if (this.#list.isFull) return null;
     const { number, birth, level } = place;

@@ -28,7 +28,7 @@ export interface SalvagedTree {
 }
 
 /**
- * Throws `CorruptError` where the head or the marks are gone: without the marks nobody can tell which
+ * Throws `CorruptError` if the head or the marks are gone: without the marks nobody can tell which
  * logs are in the counters already.
  */
 export function salvageTree(file: StoredFile): SalvagedTree {

@@ -290,7 +290,7 @@ export class TreeWriter {
     return { allocator, sink: new PageSink(this.#file, allocator, pageSize) };
   }
 
-  /** Marks what only the transaction before uses; false where that is not known. */
+  /** Marks what only the transaction before uses; false if that is not known. */
   #findPrevious(live: Uint8Array): boolean {
     if (this.#meta.transaction === 0) return true;
     if (this.#previous === null) return false;
