@@ -1,10 +1,10 @@
 /**
- * Sums the increments of record batches per keyspace and key: the first half of a fold.
+ * Sums the increments of record batches by keyspace and key: the first half of a fold.
  *
- * One hash table over all keyspaces, open addressing. A slot is two words: the hash, and where the
- * entry lies in the arena. An entry (see `tree/batch.ts`) keeps the sum beside the key, so a record that
- * meets a known key costs one look at the table and one at the arena. Keys are hashed and compared as
- * 32-bit words: in records they are NUL padded, and no key holds NUL.
+ * One hash table for all keyspaces, with open addressing. A slot has two words: the hash, and the place of
+ * the entry in the arena. An entry (see `tree/write/batch.ts`) has the sum beside the key, so a record of a
+ * known key costs one access to the table and one to the arena. Keys are hashed and compared as 32-bit
+ * words, because in records they are padded with NUL, and no key holds NUL.
  *
  * Invariants: 1. sums are exact, whatever their size; 2. a zero increment makes no entry; 3. an entry
  * stays where it is until `clear`.
@@ -29,31 +29,31 @@ const KEYSPACES_MAX = 1 << (31 - KEYSPACE_SHIFT);
 
 const INCREMENT_WORD = RECORD_INCREMENT_OFFSET / 4;
 const NAME_WORD = RECORD_NAME_OFFSET / 4;
-/** Where kind and name length, and the keyspace's number, stand in the first two words of a record. */
+/** The place of the name length in the first word of a record. */
 const NAME_LENGTH_SHIFT = 16;
 
 /** Records that are looked up together. */
 const GROUP_RECORDS = 64;
 
-/** A full table makes long searches, an empty one misses the cache: both cost time. */
+/** A full table makes searches long, an empty one causes cache misses: both cost time. */
 const LOAD_MAX = 0.7;
 
 const TABLE_SLOTS_MIN = 1 << 12;
 const ARENA_WORDS_MIN = 1 << 16;
 const ARENA_WORDS_STEP = 1 << 22;
-/** 64 MiB: to begin again with less costs nothing that would be noticed. */
+/** 64 MiB. Growing to that size again costs little. */
 const ARENA_WORDS_KEPT = 1 << 24;
 
-/** Memory of which a fold used less than this part is given back. */
-const KEPT_SHARE = 16;
+/** Memory is released if a fold used less than one part in this many. */
+const SHRINK_FACTOR = 16;
 
 const NOT_DEFINED = -1;
 const NOT_ACCEPTED = -2;
 
 export interface AggregatorLimits {
-  /** Different keys, all keyspaces together, after which `isFull`. */
+  /** `isFull` from this number of different keys on, all keyspaces together. */
   readonly keysMax: number;
-  /** Bytes of keys and sums after which `isFull`. */
+  /** `isFull` from this number of bytes of keys and sums on. */
   readonly arenaBytesMax: number;
 }
 
@@ -64,7 +64,7 @@ export const DEFAULT_AGGREGATOR_LIMITS: AggregatorLimits = {
 };
 
 export class Aggregator {
-  /** Counter records that were added, those with a zero increment too. */
+  /** Counter records that were added, with those whose increment is zero. */
   records = 0;
 
   readonly #limits: AggregatorLimits;
@@ -73,13 +73,13 @@ export class Aggregator {
   /** Pairs: hash, place of the entry + 1 (0: the slot is free). */
   #table = new Int32Array(2 * TABLE_SLOTS_MIN);
   #hash = new KeyedHash();
-  /** Some key lies further from its own slot than chance puts it. */
+  /** A key is further from its own slot than chance explains. */
   #hasProbedFar = false;
   #keys = 0;
   #wraps = new Map<number, number>();
   #keyspaces: Uint8Array[] = [];
   readonly #numbers = new Map<string, number>();
-  /** Our number for each keyspace of the batch at hand. */
+  /** The number, in this object, of each keyspace of the current batch. */
   readonly #defined = new Int32Array(BATCH_KEYSPACES_MAX);
 
   /** Records that are parsed and wait to be added together. */
@@ -88,7 +88,7 @@ export class Aggregator {
   readonly #groupStarts = new Int32Array(GROUP_RECORDS);
   readonly #groupHashes = new Int32Array(GROUP_RECORDS);
   readonly #groupPlaces = new Int32Array(GROUP_RECORDS);
-  /** Keeps the looks ahead from being optimised away. */
+  /** Keeps the prefetch reads from being optimised away. */
   #touched = 0;
 
   constructor(limits: AggregatorLimits = DEFAULT_AGGREGATOR_LIMITS) {
@@ -100,15 +100,15 @@ export class Aggregator {
     return this.#keys;
   }
 
-  /** Whether it is time to fold what is here before adding more. Adding still works. */
+  /** Whether the sums should be folded before more is added. Adding still works. */
   get isFull(): boolean {
     return this.#keys >= this.#limits.keysMax ||
       this.#wordsUsed * 4 >= this.#limits.arenaBytesMax;
   }
 
   /**
-   * Adds the record batch in `bytes[start, end)`. `accepts` is asked once for each keyspace that the batch
-   * defines; records of one that is not accepted are passed over. Throws `BadRecordError`.
+   * Adds the record batch in `bytes[start, end)`. `accepts` is called once for each keyspace that the batch
+   * defines; records of a keyspace that is not accepted are skipped. Throws `BadRecordError`.
    */
   add(
     bytes: Uint8Array,
@@ -166,8 +166,8 @@ export class Aggregator {
   }
 
   /**
-   * The sums of each keyspace, keys in order; they are forgotten here. A large arena is given up before
-   * they are applied, which takes as much memory again.
+   * Returns the sums of each keyspace, with keys in order, and clears them here. A large arena is released,
+   * because applying them takes as much memory again.
    */
   takeBatches(): KeyspaceBatch[] {
     const batches = batchesInKeyOrder({
@@ -182,12 +182,12 @@ export class Aggregator {
     return batches;
   }
 
-  /** Forgets everything, and keeps the memory where the next fold is likely to need as much. */
+  /** Clears everything. Memory is kept if the next fold is likely to need as much. */
   clear(): void {
-    if (this.#keys * KEPT_SHARE * 4 < this.#table.length) {
+    if (this.#keys * SHRINK_FACTOR * 4 < this.#table.length) {
       this.#table = new Int32Array(2 * TABLE_SLOTS_MIN);
     } else this.#table.fill(0);
-    if (this.#wordsUsed * KEPT_SHARE < this.#words.length) {
+    if (this.#wordsUsed * SHRINK_FACTOR < this.#words.length) {
       this.#words = new Int32Array(ARENA_WORDS_MIN);
     }
     this.#hash = new KeyedHash();
@@ -211,9 +211,9 @@ export class Aggregator {
   }
 
   /**
-   * Adds the increments of a group of records. With millions of keys, table and arena lie in main memory;
-   * looking all slots of a group up before any is used lets the processor wait for many at once. The
-   * looks have loops of their own: beside the hashing only a few would be under way at a time.
+   * Adds the increments of a group of records. With millions of keys, table and arena are in main memory.
+   * All slots of a group are read before any is used, so that the processor waits for many at once. These
+   * reads have loops of their own, because between the hashing only a few would be in flight at a time.
    */
   #addGroup(records: Int32Array, count: number): void {
     const table = this.#table;
@@ -235,7 +235,7 @@ export class Aggregator {
     for (let index = 0; index < count; index++) {
       this.#addOne(this.#groupHashes[index]!, this.#groupHeads[index]!, records, index);
     }
-    // Only now: the hashes of the whole group were made with the old secrets.
+    // Only now, because the hashes of the whole group were made with the old secrets.
     if (this.#hasProbedFar) this.#hashAnew();
   }
 
@@ -275,7 +275,7 @@ export class Aggregator {
     const newHigh = (oldHigh + high + (newLow >>> 0 < low >>> 0 ? 1 : 0)) | 0;
     words[entry + ENTRY_LOW_WORD] = newLow;
     words[entry + ENTRY_HIGH_WORD] = newHigh;
-    // Both had one sign and the sum has the other: it went once around 2^64.
+    // Both had the same sign and the sum has the other, so it wrapped once around 2^64.
     if (((oldHigh ^ newHigh) & (high ^ newHigh)) < 0) {
       this.#wraps.set(entry, (this.#wraps.get(entry) ?? 0) + (high < 0 ? -1 : 1));
     }
@@ -311,8 +311,8 @@ export class Aggregator {
   }
 
   /**
-   * Up to a step by doubling, then at once to the limit: memory that was never touched costs nothing,
-   * and copying hundreds of megabytes would.
+   * Doubles up to a step, then grows at once to the limit: untouched memory costs nothing, but copying
+   * hundreds of megabytes does.
    */
   #growArena(needed: number): void {
     const limit = this.#limits.arenaBytesMax / 4 + ARENA_WORDS_STEP;
@@ -339,7 +339,7 @@ export class Aggregator {
     this.#table = table;
   }
 
-  /** Answers keys that were made to collide: they get other hashes, and so other slots. */
+  /** Gives all keys new hashes, and so other slots, because some were made to collide. */
   #hashAnew(): void {
     this.#hasProbedFar = false;
     if (!this.#hash.renew(this.#keys)) return;

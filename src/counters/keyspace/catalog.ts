@@ -1,8 +1,8 @@
 /**
- * The directory of keyspaces: `keyspaces/<encoded name>`, one file each.
+ * The directory of keyspaces: one file each, `keyspaces/<encoded name>`.
  *
- * Invariant: a name in the directory is a keyspace, or temporary, or foreign; the first two are told
- * apart by the name alone, and the keyspace's full name stands in the file.
+ * Invariant: a name in the directory is a keyspace, or temporary, or foreign. The name alone tells the
+ * first two apart, and the keyspace's full name is in the file.
  */
 
 import { CorruptError } from "../../base/errors.ts";
@@ -22,19 +22,20 @@ export function keyspacePath(directory: string, name: Uint8Array): string {
   return `${directory}/${encodeKeyspaceName(name)}`;
 }
 
-/** Where a keyspace is made ready before it gets its name. */
+/** Where a keyspace is made before it gets its name. */
 export function temporaryPath(directory: string, name: Uint8Array): string {
   return `${directory}/${TEMPORARY_PREFIX}${encodeKeyspaceName(name)}`;
 }
 
-/** Whether a file name is that of a keyspace in the making. */
+/** Whether a file name is that of an unfinished keyspace. */
 export function isTemporaryName(fileName: string): boolean {
   return fileName.startsWith(TEMPORARY_PREFIX);
 }
 
 /**
- * All keyspaces, in byte order of their names. Names of other things are left out, and so is a keyspace
- * whose long name cannot be read from a damaged file: `onDamage` is told. A missing directory has none.
+ * Lists all keyspaces, in byte order of their names. Names of other things are left out. So is a keyspace
+ * whose long name cannot be read from its damaged file; then `onDamage` is called. A missing directory has
+ * none.
  */
 export function listKeyspaces(
   storage: Storage,
@@ -62,8 +63,8 @@ export function listKeyspaces(
 }
 
 /**
- * Removes what a crash left half made. Only for the process that folds: nobody else makes keyspaces.
- * Returns the paths that are gone.
+ * Removes unfinished keyspaces that a crash left. Only for the process that folds, because no other makes
+ * keyspaces. Returns the removed paths.
  */
 export function sweepKeyspaces(storage: Storage, directory: string): string[] {
   const swept: string[] = [];

@@ -1,4 +1,4 @@
-/** Every broken rule of keyspaces. Looks only. The numbers are those of README.md. */
+/** Finds every broken rule of keyspaces. Changes nothing. The numbers are those of README.md. */
 
 import type { Storage } from "../../file/mod.ts";
 import { checkTreeFile, TreeReader, type Violation } from "../tree/mod.ts";
@@ -7,15 +7,15 @@ import { printableName } from "../../base/printable.ts";
 import { compareNames, isTemporaryName } from "./catalog.ts";
 import { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
 
-/** The rules of `src/counters/tree` have the numbers 1 to 10; these go on. */
+/** The rules of `src/counters/tree` have the numbers 1 to 10. */
 export const CHECK_OWN_NAME = 11;
 export const CHECK_FILE_NAME = 12;
 
-/** Checks the file of one keyspace. Throws `OsError` when it cannot be read. */
+/** Checks the file of one keyspace. Throws `OsError` if it cannot be read. */
 export function check(storage: Storage, path: string): Violation[] {
   const violations = checkTreeFile(storage, path);
   const fileName = path.slice(path.lastIndexOf("/") + 1);
-  // A keyspace in the making is checked under its temporary name.
+  // An unfinished keyspace is checked under its temporary name.
   if (isTemporaryName(fileName)) return violations;
   const expected = decodeKeyspaceName(fileName);
   if (expected === null) {

@@ -1,15 +1,15 @@
-/** From an aggregator's arena to the batches that a fold applies: one for each keyspace, keys in order. */
+/** Makes the batches of a fold out of an aggregator's arena: one for each keyspace, with keys in order. */
 
 import { assert } from "../../base/assert.ts";
 import { Batch, ENTRY_KEY_WORD, ENTRY_LENGTH_MASK } from "../tree/mod.ts";
 import { EntrySorter } from "./sort_entries.ts";
 
-/** Bits of an entry's first word below the number of its keyspace: the key length. */
+/** Where the number of the keyspace begins in an entry's first word, above the key length. */
 export const KEYSPACE_SHIFT = 9;
 
 /** Entries that are copied together. */
 const GROUP_ENTRIES = 64;
-/** Of an entry with a key of 16 bytes: it may lie across two lines of the cache. */
+/** Words of an entry with a key of 16 bytes, which may span two cache lines. */
 const USUAL_ENTRY_WORDS = 7;
 
 /** The sums of one keyspace. */
@@ -18,7 +18,7 @@ export interface KeyspaceBatch {
   readonly batch: Batch;
 }
 
-/** Entries of all keyspaces, in the order in which their keys came. */
+/** Entries of all keyspaces, in the order of arrival of their keys. */
 export interface Arena {
   readonly words: Int32Array;
   readonly wordsUsed: number;
@@ -29,7 +29,7 @@ export interface Arena {
   readonly keyspaces: readonly Uint8Array[];
 }
 
-/** A batch for each keyspace. Copies: the arena may be used again. */
+/** Makes a batch for each keyspace. They are copies, so the arena may be used again. */
 export function batchesInKeyOrder(arena: Arena): KeyspaceBatch[] {
   const { words, wordsUsed, keyspaces } = arena;
   const starts = new Uint32Array(keyspaces.length + 1);
@@ -59,9 +59,9 @@ export function batchesInKeyOrder(arena: Arena): KeyspaceBatch[] {
 }
 
 /**
- * A batch of `length` words whose entries lie in the order of `entries`, which it takes over. The fold
- * goes through them in that order three times and more, and would wait for main memory each time; so
- * the jumps are made once, here, a group at a time, so that their misses overlap.
+ * Copies the entries into a batch of `length` words, in the order of `entries`, which becomes part of the
+ * batch. A fold reads them in that order at least three times. In the arena each read would be a cache
+ * miss; here the misses come once, a group at a time, so that they overlap.
  */
 function copyInOrder({ words, wordsUsed, wraps }: Arena, entries: Uint32Array, length: number) {
   const last = wordsUsed - 1;
@@ -86,7 +86,7 @@ function copyInOrder({ words, wordsUsed, wraps }: Arena, entries: Uint32Array, l
       for (let word = entry; word < end; word++) ordered[at++] = words[word]!;
     }
   }
-  // What was touched must be good for something, or the looks ahead would be optimised away.
+  // The assertion uses `touched`, so that the prefetch reads are not optimised away.
   assert(at === length || touched === length, "The words of the entries were counted");
   return new Batch(ordered, entries, orderedWraps);
 }

@@ -1,4 +1,4 @@
-/** One file per keyspace: counters in both orders, and which logs are already in them. */
+/** Keyspaces, one file each: counters in both orders, and the applied generations. */
 
 export {
   type AppliedGenerations,

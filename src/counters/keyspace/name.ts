@@ -1,19 +1,19 @@
 /**
- * File names for keyspace names: injective, safe on every file system, readable where they can be.
+ * File names for keyspace names: injective, safe on every file system, readable if possible.
  *
- * Lower-case letters, digits, `-`, `_` and `.` stand for themselves (`.` not in front); every other byte
- * is `%` and two lower-case hexadecimal digits. What gets longer than `ENCODED_BYTES_MAX` is `=` and
- * the SHA-256 of the name; the name itself stands inside the file and is compared.
+ * Lower-case letters, digits, `-`, `_` and `.` (not at the beginning) are themselves. Every other byte is
+ * `%` and two lower-case hexadecimal digits. If that is longer than `ENCODED_BYTES_MAX`, the file name is
+ * `=` and the SHA-256 of the name. The file has the name inside, which is compared.
  *
- * Invariants: 1. different names have different file names, also where upper and lower case are one;
- * 2. no file name begins with `.`, so `.`, `..`, hidden and temporary names are never keyspaces; 3. none
- * holds `/` or NUL or is longer than `ENCODED_BYTES_MAX`.
+ * Invariants: 1. different names have different file names, even if upper and lower case are the same; 2.
+ * no file name begins with `.`, so `.`, `..`, hidden and temporary names are never keyspaces; 3. none holds
+ * `/` or NUL or is longer than `ENCODED_BYTES_MAX`.
  */
 
 import { createHash } from "node:crypto";
 import { assert } from "../../base/assert.ts";
 
-/** Leaves room for a prefix within the 255 bytes of common file systems. */
+/** Leaves space for a prefix within the 255 bytes of common file systems. */
 export const ENCODED_BYTES_MAX = 200;
 
 const HASH_PREFIX = "=";
@@ -30,7 +30,7 @@ export function encodeKeyspaceName(name: Uint8Array): string {
 }
 
 /**
- * What a file name says: the keyspace; "hashed" where only the file itself knows; or null if no
+ * Decodes a file name to the name of the keyspace, or to "hashed" if only the file has it. Null if no
  * keyspace has this file name.
  */
 export function decodeKeyspaceName(fileName: string): Uint8Array | "hashed" | null {
@@ -48,7 +48,7 @@ export function decodeKeyspaceName(fileName: string): Uint8Array | "hashed" | nu
     at += 2;
   }
   const name = Uint8Array.from(bytes);
-  // Only what the encoder itself would have written is a keyspace: no second spelling of a name.
+  // Accepts only what the encoder writes, so that a name has one spelling.
   return encodeKeyspaceName(name) === fileName ? name : null;
 }
 

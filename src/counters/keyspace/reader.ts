@@ -1,6 +1,6 @@
 /**
- * The reading side of one keyspace, for any process at any time: one snapshot of its file, taken anew by
- * `refresh`. Answers cost O(log n) pages and what they copy.
+ * The reading side of one keyspace, for any process at any time: one snapshot of its file, which `refresh`
+ * replaces. An answer costs O(log n) pages and what it copies.
  */
 
 import type { FileIdentity, Storage, StoredFile } from "../../file/mod.ts";
@@ -19,8 +19,8 @@ export class KeyspaceReader extends TreeReader implements Disposable {
   }
 
   /**
-   * Opens the file of a keyspace. `cacheBytes` bounds the pages that are kept in memory. Throws
-   * `OsError` (ENOENT where there is no such keyspace) and `CorruptError`.
+   * Opens the file of a keyspace. `cacheBytes` bounds the pages that are kept in memory. Throws `OsError`
+   * (ENOENT if the keyspace does not exist) and `CorruptError`.
    */
   static open(
     storage: Storage,

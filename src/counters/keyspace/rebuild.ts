@@ -1,6 +1,6 @@
 /**
- * A new keyspace file out of what a damaged one still holds: the same counters, the same marks. Written
- * in a directory of its own; the caller puts it in its place.
+ * Makes a new keyspace file out of what a damaged one still holds: the same counters and applied
+ * generations. It is written into another directory; the caller moves it into place.
  */
 
 import type { Storage } from "../../file/mod.ts";
@@ -9,28 +9,31 @@ import { KeyspaceWriter } from "./writer.ts";
 
 export interface Rebuilt {
   readonly name: Uint8Array;
-  /** Where the new file lies. */
+  /** The path of the new file. */
   readonly path: string;
   readonly counters: number;
-  /** Counters that the damaged file said it held. */
+  /** The number of counters by the meta block of the damaged file. */
   readonly expected: number;
   readonly problems: readonly string[];
 }
 
-/** Counters that one transaction of the new file takes. */
-const COUNTERS_A_TIME = 100_000;
+/** Counters in one transaction of the new file. */
+const COUNTERS_PER_TRANSACTION = 100_000;
 
-/** Reads the damaged file at `path`. Throws `CorruptError` if its head or its marks are gone. */
+/**
+ * Rebuilds the damaged file at `path` in the directory `into`. Throws `CorruptError` if its meta blocks or
+ * its applied generations are lost.
+ */
 export function rebuildKeyspace(storage: Storage, path: string, into: string): Rebuilt {
   using file = storage.open(path, { access: "read" });
   const salvaged = salvageTree(file);
   const { name, pageSize, counters, expected, problems } = salvaged;
   using writer = KeyspaceWriter.open(storage, into, name, { pageSize });
   const entries = [...counters];
-  for (let from = 0; from === 0 || from < entries.length; from += COUNTERS_A_TIME) {
-    const part = entries.slice(from, from + COUNTERS_A_TIME);
-    // The marks come last: the file takes no other one's place before it is whole.
-    const isLast = from + COUNTERS_A_TIME >= entries.length;
+  for (let from = 0; from === 0 || from < entries.length; from += COUNTERS_PER_TRANSACTION) {
+    const part = entries.slice(from, from + COUNTERS_PER_TRANSACTION);
+    // The generations come last, so an unfinished file is never taken for a complete one.
+    const isLast = from + COUNTERS_PER_TRANSACTION >= entries.length;
     commit(writer, part, isLast ? generationsOf(salvaged) : new Map());
   }
   storage.syncDirectory(into);
@@ -60,7 +63,7 @@ function* increments(
   entries: readonly (readonly [string, bigint])[],
 ): Iterable<readonly [Uint8Array, bigint]> {
   for (const [text, count] of entries) {
-    const key = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+    const key = Uint8Array.from(text, (char) => char.charCodeAt(0));
     // A sum of zero makes a counter, an increment of zero does not.
     if (count === 0n) yield [key, 1n];
     yield [key, count === 0n ? -1n : count];

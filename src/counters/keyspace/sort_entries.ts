@@ -1,21 +1,21 @@
 /**
- * Sorts entries of an aggregator by key. Eight key bytes at a time are fetched once, beside their entry,
- * and sorted by radix; only where they are equal the next eight are looked at. So comparing does not jump
- * about in the arena, and keys that begin alike cost one pass for what they have in common.
+ * Sorts entries of an aggregator by key. Eight bytes of each key are copied beside their entry and sorted
+ * by radix. Only if they are equal, the next eight are used. So comparing does not access the arena at
+ * random, and a common prefix costs one pass.
  */
 
 import { ENTRY_KEY_WORD, ENTRY_LENGTH_MASK } from "../tree/mod.ts";
 
-/** Below this many entries insertion is quicker than radix. */
+/** Below this number of entries, insertion sort is faster than radix sort. */
 const RADIX_ENTRIES_MIN = 48;
 const RADIX_BITS = 8;
-/** … and from this many on wider digits save a pass. */
+/** From this number of entries on, wider digits save a pass. */
 const RADIX_BITS_WIDE = 11;
 const RADIX_ENTRIES_WIDE = 1 << 14;
 /** Key bytes that are fetched together: two words. */
 const CHUNK_BYTES = 8;
 
-/** What is sorted together: entries, and eight key bytes of each as two big-endian numbers. */
+/** Columns that are sorted together: entries, and eight key bytes of each as two big-endian numbers. */
 interface Columns {
   readonly entries: Uint32Array;
   readonly firsts: Uint32Array;
@@ -31,7 +31,7 @@ export class EntrySorter {
   readonly #words: Int32Array;
   readonly #view: DataView;
   readonly #columns: Columns;
-  /** Where a pass of the radix sort puts them. */
+  /** The target of a pass of the radix sort. */
   readonly #others: Columns;
   readonly #entries: Uint32Array;
   readonly #firsts: Uint32Array;
@@ -66,7 +66,8 @@ export class EntrySorter {
         else this.#radix("seconds", start, end);
       });
     }
-    // What is equal in all eight bytes goes on with the next eight. Sorting a group uses up its chunks.
+    // Groups that are equal in all eight bytes are sorted by the next eight. Sorting a group overwrites its
+    // chunks.
     let start = from;
     while (start < to) {
       const first = this.#firsts[start];
@@ -94,12 +95,12 @@ export class EntrySorter {
     }
   }
 
-  /** Fetches the eight bytes at `depth`; true when they are the same in all keys. */
+  /** Fetches the eight bytes at `depth`; true if they are the same in all keys. */
   #fetch(from: number, to: number, depth: number): boolean {
     let differ = 0;
     for (let index = from; index < to; index++) {
       const entry = this.#entries[index]!;
-      // A key ends with NULs up to a whole word; what follows belongs to the next entry.
+      // A key is padded with NULs to a whole word; what follows belongs to the next entry.
       const rest = (this.#words[entry]! & ENTRY_LENGTH_MASK) - depth;
       const at = (entry + ENTRY_KEY_WORD) * 4 + depth;
       const first = rest > 0 ? this.#view.getUint32(at) : 0;
@@ -108,7 +109,7 @@ export class EntrySorter {
       this.#seconds[index] = second;
       differ |= (first ^ this.#firsts[from]!) | (second ^ this.#seconds[from]!);
     }
-    // Keys differ, so where all are equal none has ended: bytes go on.
+    // Keys differ, so if all chunks are equal, no key has ended here.
     return differ === 0;
   }
 

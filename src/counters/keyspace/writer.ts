@@ -1,12 +1,13 @@
 /**
- * The writing side of one keyspace: its file, and the steps of a fold on it (DESIGN's protocol, "Fold").
+ * The writing side of one keyspace: its file, and the steps of a fold on it. The numbers are those of Fold
+ * in the README of `worker`.
  *
  *     apply (3) ─▶ syncPages (4, sync A) ─▶ publish (5) ─▶ syncMeta (6, sync B)
  *
- * The steps stand apart because a fold takes many keyspaces through each of them before the next: then
- * A and B are a sync each of the file system, not of every file.
+ * The steps are separate because a fold takes many keyspaces through each of them before the next. Then A
+ * and B are one sync of the file system each, and not one of every file.
  *
- * Invariant: a keyspace has its name in the directory only with a valid content that is on disk.
+ * Invariant: a keyspace gets its name in the directory only after valid content is on disk.
  */
 
 import { assert } from "../../base/assert.ts";
@@ -24,8 +25,8 @@ import { type AppliedGenerations, type ApplyResult, type Batch, TreeWriter } fro
 import { compareNames, keyspacePath, temporaryPath } from "./catalog.ts";
 
 /**
- * With a million counters 4, 8 and 16 KiB fold and answer alike (within a tenth); small batches write half
- * as many bytes with each halving, and the memory of branches doubles.
+ * With a million counters, pages of 4, 8 and 16 KiB fold and answer equally fast, within 10 %. Each halving
+ * of the page size halves the bytes that small batches write, and doubles the memory for branches.
  */
 export const DEFAULT_PAGE_SIZE = 8192;
 
@@ -35,7 +36,7 @@ export class KeyspaceWriter implements Disposable {
   readonly #storage: Storage;
   readonly #file: StoredFile;
   readonly #tree: TreeWriter;
-  /** Set until a new keyspace has its name. */
+  /** Not null until a new keyspace has its name. */
   #temporaryPath: string | null;
 
   private constructor(
@@ -56,9 +57,9 @@ export class KeyspaceWriter implements Disposable {
   }
 
   /**
-   * Opens a keyspace, or begins one that does not exist: it gets its name when it is first published.
-   * Only for the process that holds the fold lease. Throws `CorruptError` for a damaged file, and for what
-   * is no file: to open a FIFO could wait for ever.
+   * Opens a keyspace, or begins a new one, which gets its name when it is first published. Only for the
+   * holder of the fold lease. Throws `CorruptError` for a damaged file, and for anything but a regular
+   * file, because opening a FIFO could wait forever.
    */
   static open(
     storage: Storage,
@@ -68,7 +69,7 @@ export class KeyspaceWriter implements Disposable {
   ): KeyspaceWriter {
     const path = keyspacePath(directory, name);
     const found = storage.statusOrNull(path);
-    if (found !== null && found.kind !== "file") throw noFile(path);
+    if (found !== null && found.kind !== "file") throw notRegular(path);
     const isNew = found === null;
     const temporary = isNew ? temporaryPath(directory, name) : null;
     if (temporary !== null && storage.statusOrNull(temporary) !== null) storage.unlink(temporary);
@@ -109,19 +110,19 @@ export class KeyspaceWriter implements Disposable {
     return this.#tree.total;
   }
 
-  /** How often, ever, a sum was held at a limit of int64. */
+  /** How often, ever, a sum was clamped to a limit of int64. */
   get saturated(): bigint {
     return this.#tree.saturated;
   }
 
-  /** The greatest generation of a log slot that is in the counters; 0 when none is. */
+  /** The applied generation of a log slot: the greatest that is in the counters; 0 if none is. */
   applied(slot: number): bigint {
     return this.#tree.applied(slot);
   }
 
   /**
-   * Whether what was written here will be found under the keyspace's name: nobody removed the file, put
-   * another in its place or wrote over it since it was opened. If not, close this and open the name anew.
+   * Whether the keyspace's name still leads to this file, and no other process has written it since it was
+   * opened. If false, close this writer and open the name anew.
    */
   isInPlace(): boolean {
     try {
@@ -131,7 +132,7 @@ export class KeyspaceWriter implements Disposable {
       }
       return leadsTo(this.#storage, this.path, this.#identity) && this.#tree.isUnchanged();
     } catch (error) {
-      // What is wrong is told when the name is opened.
+      // The cause is reported when the name is opened anew.
       const isGone = error instanceof CorruptError || isClosedToUs(error) || isReadFailure(error);
       if (!isGone) throw error;
       return false;
@@ -139,9 +140,9 @@ export class KeyspaceWriter implements Disposable {
   }
 
   /**
-   * Step 3: writes the pages of the next state. `marks` are the logs whose shares the batch holds; each
-   * must be newer than what is applied. The batch may be empty. On any error (`OsError` for a full disk,
-   * `CorruptError`) the keyspace is as it was and can go on.
+   * Step 3: writes the pages of the next state. `generations` has the slot and generation of each log whose
+   * records are in the batch; each must be greater than the applied one. The batch may be empty. After an
+   * error (`OsError` for a full disk, `CorruptError`) the keyspace is as it was and can be used again.
    */
   apply(
     batch: Batch,
@@ -149,9 +150,9 @@ export class KeyspaceWriter implements Disposable {
     { pinned = false }: { readonly pinned?: boolean } = {},
   ): ApplyResult {
     this.#storage.reach("fold.3.before");
-    const figures = this.#tree.apply(batch, generations, { pinned });
+    const result = this.#tree.apply(batch, generations, { pinned });
     this.#storage.reach("fold.3.after");
-    return figures;
+    return result;
   }
 
   /** Step 4, sync A of this file alone. */
@@ -161,7 +162,7 @@ export class KeyspaceWriter implements Disposable {
     this.#storage.reach("fold.4.after");
   }
 
-  /** Step 5: the pages must be on disk. A new keyspace is synced and gets its name. */
+  /** Step 5: publishes the pages, which must be on disk. A new keyspace is synced and gets its name. */
   publish(): void {
     this.#storage.reach("fold.5.before");
     this.#tree.publish(() => this.#storage.reach("fold.5.between"));
@@ -174,7 +175,7 @@ export class KeyspaceWriter implements Disposable {
     this.#storage.reach("fold.5.after");
   }
 
-  /** Step 6, sync B of this file alone. The caller syncs the directory when a keyspace was new. */
+  /** Step 6, sync B of this file alone. The caller syncs the directory if the keyspace was new. */
   syncMeta(): void {
     this.#storage.reach("fold.6.before");
     this.#file.syncData();
@@ -182,19 +183,19 @@ export class KeyspaceWriter implements Disposable {
   }
 
   /**
-   * Gives space that the file does not need now back to the system; returns the bytes. For a keyspace
-   * that rests, and not while a backup has pinned the directory.
+   * Returns space that the file does not need now to the system. Returns the bytes. For a keyspace that
+   * rests, and not while a backup has pinned the directory.
    */
   trim(): number {
     return this.#tree.trim();
   }
 
-  /** Forgets what was applied and not published. */
+  /** Rolls back what was applied and not published. */
   rollBack(): void {
     this.#tree.rollBack();
   }
 
-  /** Closes the file; a keyspace that was never published is gone. */
+  /** Closes the file, and removes a keyspace that was never published. */
   close(): void {
     this.#file.close();
     if (this.#temporaryPath === null) return;
@@ -208,14 +209,14 @@ export class KeyspaceWriter implements Disposable {
   }
 }
 
-function noFile(path: string): CorruptError {
+function notRegular(path: string): CorruptError {
   return new CorruptError(`Keyspace ${path} is not a regular file: move it away`, {
     path,
     offset: 0,
   });
 }
 
-/** A file under the name of one keyspace that says it is another. */
+/** The error for a file that has the name of one keyspace and holds another. */
 export function foreignFile(path: string, found: Uint8Array, wanted: Uint8Array): CorruptError {
   assert(compareNames(found, wanted) !== 0, "A foreign file has another name");
   return new CorruptError(

@@ -1,4 +1,4 @@
-/** Every rule that check has a number for is broken on purpose, and check says that number. */
+/** Every numbered rule is broken on purpose, and check reports its number. */
 
 import { assert, assertEquals } from "@std/assert";
 import { crc32 } from "node:zlib";
@@ -11,7 +11,7 @@ import { commit, type Pair } from "./toy_counters.ts";
 const PAGE = 1024;
 const FIRST_PAGE = 16;
 
-/** A file in memory whose pages can be changed behind the back of their checksums. */
+/** A file in memory whose pages can be changed together with their checksums. */
 class Forgery {
   readonly view: DataView;
 
@@ -256,7 +256,7 @@ const breaks: readonly {
   },
   {
     invariant: 10,
-    what: "the marks of a page belong to other slots",
+    what: "the generations of a page belong to other slots",
     forge: (file) => {
       const number = file.pages(GENERATIONS)[0]!;
       file.view.setUint32(number * PAGE + 32 + 16, 449, true);
@@ -272,7 +272,7 @@ for (const { invariant, what, forge } of breaks) {
   });
 }
 
-Deno.test("Check reports every rule that it has a number for", () => {
+Deno.test("Check reports every numbered rule", () => {
   const tested = new Set(breaks.map(({ invariant }) => invariant));
   assertEquals([...tested].sort((a, b) => a - b), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
 });

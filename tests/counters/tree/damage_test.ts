@@ -1,4 +1,4 @@
-/** Every byte of a small file spoilt in turn: no crash, no hang, no wrong answer. */
+/** Every byte of a small file is damaged in turn: no crash, no hang, no wrong answer. */
 
 import { assert, assertEquals } from "@std/assert";
 import { crc32 } from "node:zlib";
@@ -16,7 +16,7 @@ import { commit, decodeRows, type Pair, ToyCounters } from "./toy_counters.ts";
 
 const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
 
-/** A file with branches in both orders, two commits old and with marks outside the meta block. */
+/** A file with branches in both orders, two commits old, with generations outside the meta block. */
 function makeFile(directory: string): { fixture: TreeFixture; toy: ToyCounters } {
   const fixture = new TreeFixture(directory);
   const toy = new ToyCounters();
@@ -28,7 +28,7 @@ function makeFile(directory: string): { fixture: TreeFixture; toy: ToyCounters }
   return { fixture, toy };
 }
 
-Deno.test("No byte of a file can be spoilt so that a reader gives a wrong answer", async () => {
+Deno.test("No damaged byte of a file makes a reader give a wrong answer", async () => {
   await withTemporaryDirectory((directory) => {
     const { fixture, toy } = makeFile(directory);
     using _ = fixture;
@@ -37,7 +37,7 @@ Deno.test("No byte of a file can be spoilt so that a reader gives a wrong answer
     const good = Deno.readFileSync(fixture.path);
     using file = systemStorage().open(fixture.path, { access: "write" });
     let refused = 0;
-    // A prime step reaches every field of every page in the short run, the long run spoils all bytes.
+    // A prime step reaches every field of every page in the short run; the long run damages all bytes.
     const step = isLong ? 1 : 7;
     for (let at = 0; at < good.length; at += step) {
       const spoilt = Uint8Array.of(good[at]! ^ (1 << (at % 8)));
@@ -81,7 +81,7 @@ Deno.test("A writer refuses a damaged page and leaves the file as it was", async
         const writer = TreeWriter.open(file);
         writer.apply(Batch.of(changes), new Map([[0, 1n]]), { pinned: false });
         writer.publish();
-        assertEquals(checkTreeFile(systemStorage(), path), [], "a page that nobody uses");
+        assertEquals(checkTreeFile(systemStorage(), path), [], "an unused page");
       } catch (error) {
         assert(error instanceof CorruptError, String(error));
         assertEquals(error.where.offset, page * 1024);
@@ -95,7 +95,7 @@ Deno.test("A writer refuses a damaged page and leaves the file as it was", async
   });
 });
 
-Deno.test("A file that was cut off anywhere is refused", async () => {
+Deno.test("A file that is truncated anywhere is refused", async () => {
   await withTemporaryDirectory((directory) => {
     const { fixture } = makeFile(directory);
     using _ = fixture;
@@ -116,7 +116,7 @@ Deno.test("A file that was cut off anywhere is refused", async () => {
   });
 });
 
-Deno.test("One spoilt meta block never rolls the file back: its twin stands in", async () => {
+Deno.test("One damaged meta block never rolls the file back, because its copy is used", async () => {
   await withTemporaryDirectory((directory) => {
     const { fixture, toy } = makeFile(directory);
     using _ = fixture;
@@ -129,7 +129,7 @@ Deno.test("One spoilt meta block never rolls the file back: its twin stands in",
       const reader = new TreeReader(file);
       assertEquals(reader.transaction, 3);
       assertEquals(decodeRows(reader.page(0, 200).bytes), toy.ranking());
-      // A crash in step 5 leaves this too, so by itself it is no violation.
+      // A crash in step 5 leaves this too, so it is not a violation.
       assertEquals(checkTreeFile(systemStorage(), `${directory}/spoilt`), []);
     }
     fixture.assertSound();
@@ -151,7 +151,7 @@ Deno.test("A torn write of both blocks leaves the transaction before it", async 
     assertEquals(reader.transaction, 1);
     assertEquals(decodeRows(reader.page(0, 10).bytes), toy.ranking());
     fixture.assertSound();
-    // And the writer that comes next goes on from there.
+    // The next writer continues from there.
     fixture.reopenWriter();
     for (let round = 0; round < 6; round++) {
       commit(fixture.writer, first);
@@ -163,7 +163,7 @@ Deno.test("A torn write of both blocks leaves the transaction before it", async 
   });
 });
 
-Deno.test("A page with absurd content under a right checksum is refused, and no answer hangs", async () => {
+Deno.test("A page with absurd content and a right checksum is refused, and no answer hangs", async () => {
   const random = new Random(seedForTest("Absurd content"));
   await withTemporaryDirectory((directory) => {
     using fixture = new TreeFixture(directory);
@@ -205,9 +205,9 @@ Deno.test("A page with absurd content under a right checksum is refused, and no 
   });
 });
 
-Deno.test("What the disk cannot read of pages that the newest snapshot does not use harms no commit", async () => {
-  // A writer walks the snapshot before to know which pages are free, and reads leaves ahead: neither may
-  // make a bad sector under a page that is in nobody's use the end of the keyspace.
+Deno.test("An unreadable page that the newest snapshot does not use does not prevent a commit", async () => {
+  // A writer walks the previous snapshot to find free pages, and reads leaves ahead. In neither case may a
+  // bad sector under an unused page stop the keyspace.
   await withTemporaryDirectory((directory) => {
     using fixture = new TreeFixture(directory);
     const toy = new ToyCounters();
@@ -215,7 +215,7 @@ Deno.test("What the disk cannot read of pages that the newest snapshot does not 
       commit(writer, pairs);
       toy.add(pairs);
     };
-    // Leaves one behind the other, and then holes between them.
+    // Adjacent leaves first, then holes between them.
     const every = Array.from({ length: 800 }, (_, key): Pair => [`key${key}`, BigInt(key)]);
     add(fixture.writer, every);
     for (let key = 0; key < 800; key += 300) add(fixture.writer, [[`key${key}`, 1n]]);

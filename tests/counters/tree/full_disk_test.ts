@@ -1,4 +1,4 @@
-/** A full disk at every place where a fold needs space: the file stays as it was, and goes on later. */
+/** A full disk at every place where a fold needs space: the file stays as it was, and works again later. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { OsError, systemStorage } from "../../../src/file/mod.ts";
@@ -57,7 +57,7 @@ for (const kind of ["allocate", "write"] as const) {
   });
 }
 
-Deno.test("A log is never applied twice: a mark that does not rise is refused", async () => {
+Deno.test("A log is never applied twice: a generation that does not rise is refused", async () => {
   await withTemporaryDirectory((directory) => {
     using fixture = new TreeFixture(directory);
     commit(fixture.writer, [["a", 1n]], { generations: new Map([[3, 7n]]) });
@@ -75,8 +75,8 @@ Deno.test("A log is never applied twice: a mark that does not rise is refused", 
   });
 });
 
-Deno.test("Marks of thousands of slots are kept, in the meta block and behind it", async () => {
-  const random = new Random(seedForTest("Marks of thousands of slots"));
+Deno.test("Generations of thousands of slots are kept, in the meta block and behind it", async () => {
+  const random = new Random(seedForTest("Generations of thousands of slots"));
   await withTemporaryDirectory((directory) => {
     using fixture = new TreeFixture(directory);
     const generations = new Map<number, bigint>();
@@ -99,7 +99,7 @@ Deno.test("Marks of thousands of slots are kept, in the meta block and behind it
   });
 });
 
-Deno.test("A writer whose publish was broken off is not used again; a new one goes on", async () => {
+Deno.test("A writer whose publish failed is not used again, and a new one continues", async () => {
   const random = new Random(seedForTest("Publish is broken off"));
   await withTemporaryDirectory((directory) => {
     const faults = new Faults();
@@ -114,7 +114,7 @@ Deno.test("A writer whose publish was broken off is not used again; a new one go
       fixture.writer.rollBack();
       assertThrows(() => fixture.writer.apply(Batch.of(pairs), new Map(), { pinned: false }));
       fixture.reopenWriter();
-      // The first block was not written, or it was: then the transaction counts.
+      // The transaction counts only if the first block was written.
       assertEquals(fixture.writer.transaction, transaction + round % 2);
       if (round % 2 === 1) toy.add(pairs);
       fixture.assertSound();

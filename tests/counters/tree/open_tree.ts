@@ -26,7 +26,7 @@ export class TreeFixture implements Disposable {
     this.writer = TreeWriter.format(file, { name: new TextEncoder().encode(name), pageSize });
   }
 
-  /** A writer as another process would have it: nothing but the file. */
+  /** A writer as another process opens it, from the file alone. */
   reopenWriter(): TreeWriter {
     this.writer = TreeWriter.open(this.#open("write", "never"));
     return this.writer;
@@ -43,7 +43,7 @@ export class TreeFixture implements Disposable {
     return this.storage.status(this.path).size;
   }
 
-  /** Every test that made a file ends with this. */
+  /** Every test that made a file ends with this check. */
   assertSound(): void {
     assertEquals(checkTreeFile(this.storage, this.path), []);
   }

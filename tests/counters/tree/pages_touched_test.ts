@@ -1,4 +1,4 @@
-/** What an answer costs, in pages. */
+/** The cost of an answer, in pages. */
 
 import { assert, assertEquals } from "@std/assert";
 import { Batch } from "../../../src/counters/tree/mod.ts";

@@ -1,4 +1,4 @@
-/** Random batches against the toy, on pages so small that the trees are deep. */
+/** Random batches, compared with the toy, on pages so small that the trees are deep. */
 
 import { assert, assertEquals } from "@std/assert";
 import { Batch, INT64_MAX, INT64_MIN } from "../../../src/counters/tree/mod.ts";
@@ -9,7 +9,7 @@ import { assertSameCounters, commit, type Pair, ToyCounters } from "./toy_counte
 
 const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
 
-/** Ways in which keys and increments may fall. */
+/** Distributions of keys and increments. */
 const shapes: Record<string, (random: Random) => Pair> = {
   "short keys, small counts": (random) => [`k${random.below(3000)}`, BigInt(random.between(-3, 9))],
   "few keys that move a lot": (
@@ -64,7 +64,7 @@ for (const [shape, makePair] of Object.entries(shapes)) {
   });
 }
 
-Deno.test("A writer that opens the file anew goes on as the one before would have", async () => {
+Deno.test("A writer that opens the file anew continues as the previous one would have", async () => {
   const random = new Random(seedForTest("Writer opens anew"));
   await withTemporaryDirectory((directory) => {
     using fixture = new TreeFixture(directory);
@@ -89,7 +89,7 @@ Deno.test("A writer that opens the file anew goes on as the one before would hav
   });
 });
 
-Deno.test("Pages are used again, and leaves stay well filled, under endless small batches", async () => {
+Deno.test("Pages are used again, and leaves stay well filled, under many small batches", async () => {
   const random = new Random(seedForTest("Endless small batches"));
   await withTemporaryDirectory((directory) => {
     using fixture = new TreeFixture(directory, { pageSize: 4096 });

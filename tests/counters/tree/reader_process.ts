@@ -1,6 +1,6 @@
 /**
- * A reader in a process of its own: `reader_process.ts PATH COUNTERS`. Takes snapshots until it has seen
- * 50 different ones, holds each to what must be true of it, and prints what it saw.
+ * A reader in a process of its own: `reader_process.ts PATH COUNTERS`. Takes snapshots until it has seen 50
+ * different ones, checks what must be true of each, and prints what it saw.
  */
 
 import { assert, assertEquals } from "@std/assert";

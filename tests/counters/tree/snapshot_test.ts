@@ -24,7 +24,7 @@ Deno.test("A snapshot is whole until the second commit after it is published", a
       toy.add(pairs);
       const reader = fixture.openReader(0);
       const expected = toy.ranking();
-      // One commit later, and with the pages of the next one written but not published.
+      // One commit later, with the pages of the next one written but not published.
       const more = somePairs(random, 100);
       commit(fixture.writer, more);
       toy.add(more);
@@ -42,7 +42,7 @@ Deno.test("A snapshot is whole until the second commit after it is published", a
   });
 });
 
-Deno.test("A reader whose snapshot was overwritten says so, and never answers with other rows", async () => {
+Deno.test("A reader whose snapshot was overwritten reports that, and never answers with other rows", async () => {
   const random = new Random(seedForTest("Snapshot is overwritten"));
   await withTemporaryDirectory((directory) => {
     using fixture = new TreeFixture(directory);
@@ -134,7 +134,7 @@ Deno.test("Readers in other processes see whole snapshots while a writer commits
     let done = 0;
     const ends = readers.map((reader) => reader.status.then(({ code }) => (done++, code)));
     let commits = 0;
-    // Readers end by themselves when they have seen enough different snapshots.
+    // Readers end when they have seen enough different snapshots.
     while (done < readers.length && commits < 200_000) {
       for (let round = 0; round < 20; round++, commits++) {
         const pairs: Pair[] = [];
@@ -159,7 +159,7 @@ Deno.test("Readers in other processes see whole snapshots while a writer commits
   });
 });
 
-Deno.test("Trimming gives back what two commits have freed, and both snapshots stay whole", async () => {
+Deno.test("Trimming returns the space that two commits have freed, and both snapshots stay whole", async () => {
   await withTemporaryDirectory((directory) => {
     using fixture = new TreeFixture(directory, { pageSize: 4096 });
     const toy = new ToyCounters();

@@ -1,4 +1,4 @@
-/** The plainest counters that could work: a map, and sorting when a rank is asked for. */
+/** The simplest counters that work: a map, which is sorted for each rank. */
 
 import { Batch, INT64_MAX, INT64_MIN } from "../../../src/counters/tree/mod.ts";
 import type { TreeReader, TreeWriter } from "../../../src/counters/tree/mod.ts";
@@ -68,7 +68,7 @@ export function decodeRows(bytes: Uint8Array): ToyRow[] {
   return rows;
 }
 
-/** Every answer of the reader against the toy's: all rows, and `probes` random keys and pages. */
+/** Compares every answer of the reader with the toy's: all rows, and `probes` random keys and pages. */
 export function assertSameCounters(
   reader: TreeReader,
   toy: ToyCounters,

@@ -1,7 +1,7 @@
 /**
- * Every broken rule of a keyspace file. Looks only, and reads the newest snapshot from end to end. On a
- * file that a worker writes meanwhile the snapshot may get lost: then `SnapshotLostError`, and the caller
- * asks again. The numbers are those of README.md.
+ * Finds every broken rule of a keyspace file. It reads the whole newest snapshot and changes nothing. If a
+ * worker writes the file during the check, the snapshot may get lost: then `SnapshotLostError` is thrown,
+ * and the caller tries again. The numbers are those of README.md.
  */
 
 import { CorruptError } from "../../../base/errors.ts";
@@ -29,7 +29,7 @@ import {
   ViolationList,
 } from "./violation.ts";
 
-/** Checks one file. Throws `OsError` when it cannot be read. */
+/** Checks one file. Throws `OsError` if it cannot be read. */
 export function checkTreeFile(storage: Storage, path: string): Violation[] {
   using file = storage.open(path, { access: "read" });
   const list = new ViolationList(path);
@@ -42,7 +42,10 @@ export function checkTreeFile(storage: Storage, path: string): Violation[] {
   return list.found;
 }
 
-/** A commit overwrites two blocks, so a crash spoils those of one transaction at most. */
+/**
+ * Checks the meta blocks. A commit overwrites two of them, so a crash damages those of one transaction at
+ * most.
+ */
 function checkHead(file: StoredFile, list: ViolationList): MetaBlocks | null {
   let blocks: MetaBlocks;
   try {
@@ -111,10 +114,10 @@ function checkPages(file: StoredFile, meta: Meta, list: ViolationList): void {
   }
 }
 
-/** Names a counter of the key order that the rank order does not have. */
+/** Describes the first counter of the key order that the rank order does not have. */
 function firstDifference(file: StoredFile, meta: Meta, keys: OrderCheck): string {
   const reader = new TreeReader(file);
-  if (reader.transaction !== meta.transaction) return "the file has changed meanwhile";
+  if (reader.transaction !== meta.transaction) return "the file has changed during the check";
   let difference = "one of the rank order is not in the key order";
   keys.forEachRow((key, count) => {
     try {
@@ -130,7 +133,7 @@ function firstDifference(file: StoredFile, meta: Meta, keys: OrderCheck): string
   return difference;
 }
 
-/** Whether so much was committed since that pages of the snapshot may have been written again. */
+/** Whether enough was committed since that pages of the snapshot may have been written again. */
 function isOverwritten(file: StoredFile, meta: Meta): boolean {
   try {
     const { newest } = readMetaBlocks(file, new Uint8Array(META_BYTES));

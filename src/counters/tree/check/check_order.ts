@@ -33,13 +33,13 @@ interface Place {
   readonly level: number;
   /** The page that names this one; 0 is the meta block. */
   readonly parent: number;
-  /** Rows lie at or after `lower` and before `upper`; null is open. */
+  /** Rows are at or after `lower` and before `upper`; null is unbounded. */
   readonly lower: Uint8Array | null;
   readonly upper: Uint8Array | null;
 }
 
 export class OrderCheck {
-  /** Sums over all counters that do not depend on their order: two orders of the same have the same. */
+  /** Sums over all counters that do not depend on their order, so both orders must have the same. */
   sumA = 0;
   sumB = 0;
 
@@ -47,9 +47,9 @@ export class OrderCheck {
   readonly #meta: Meta;
   readonly #source: ScratchPages;
   readonly #list: ViolationList;
-  /** Takes a page for its parent; false when it is taken or does not exist. */
+  /** Claims a page for its parent; false if it is claimed already or does not exist. */
   readonly #claim: (number: number, parent: number) => boolean;
-  /** The last row seen, as it would stand in a separator. */
+  /** The last row, in the form of a separator. */
   #last: Uint8Array | null = null;
 
   constructor(
@@ -76,7 +76,7 @@ export class OrderCheck {
     }
   }
 
-  /** Visits the rows of a tree that was found whole, until the visitor answers false. */
+  /** Visits the rows of a valid tree, until the visitor returns false. */
   forEachRow(visit: RowVisitor): void {
     const { number, birth, level } = this.#order === "key"
       ? this.#meta.keyRoot
@@ -103,14 +103,14 @@ export class OrderCheck {
     return this.#order === "key" ? keyLeafRow(frame, index) : rankLeafRow(frame, index);
   }
 
-  /** Checks a page and what is below it; the number of rows, or null if it could not be read. */
+  /** Checks a page and what is below it. Returns the number of rows, or null if it could not be read. */
   #check(place: Place): number | null {
     if (this.#list.isFull) return null;
     const { number, birth, level } = place;
     if (!this.#claim(number, place.parent)) return null;
     const kind = kindOf(this.#order, level);
     if (!(birth <= this.#meta.transaction)) {
-      this.#add(CHECK_PAGE, place.parent, `Page ${number} is said to be born in the future`);
+      this.#add(CHECK_PAGE, place.parent, `Page ${number} has a birth later than its snapshot`);
       return null;
     }
     let frame: PageFrame;
@@ -136,7 +136,7 @@ export class OrderCheck {
   #checkBranch(frame: PageFrame, place: Place): number | null {
     const { view, bytes, rows } = frame;
     const { number, level } = place;
-    // Copied out, for the frame is used again by the next page of this level.
+    // Copied, because the next page of this level uses the frame again.
     const separators = Array.from({ length: rows }, (_, index) => {
       return bytes.slice(separatorStart(view, index), separatorStart(view, index + 1));
     });

@@ -1,7 +1,7 @@
 /**
- * Every counter that a damaged keyspace file still holds. Each counter stands in it twice, once in the
- * order of keys and once in the order of ranks, so what a bad page takes from one order the other one
- * mostly still has. Looks only.
+ * Finds every counter that a damaged keyspace file still holds. The file has each counter twice, once in
+ * key order and once in rank order, so what a bad page takes from one order is mostly still in the other.
+ * Changes nothing.
  */
 
 import { CorruptError } from "../../../base/errors.ts";
@@ -17,19 +17,19 @@ import { loadGenerations } from "../read/snapshot.ts";
 export interface SalvagedTree {
   readonly name: Uint8Array;
   readonly pageSize: number;
-  /** The logs that are in the counters, by slot. */
+  /** The applied generation of each slot. */
   readonly generations: BigUint64Array;
-  /** By the key's bytes as a text of the same length. */
+  /** By key, as a Latin-1 string of its bytes. */
   readonly counters: ReadonlyMap<string, bigint>;
-  /** Counters that the file says it holds. */
+  /** The number of counters by the meta block. */
   readonly expected: number;
-  /** Pages that could not be used, in sentences. */
+  /** Why pages could not be used, in sentences. */
   readonly problems: readonly string[];
 }
 
 /**
- * Throws `CorruptError` if the head or the marks are gone: without the marks nobody can tell which
- * logs are in the counters already.
+ * Reads what is left of a file. Throws `CorruptError` if the meta blocks or the applied generations are
+ * lost: without the generations it is unknown which logs the counters already include.
  */
 export function salvageTree(file: StoredFile): SalvagedTree {
   const { newest: meta } = readMetaBlocks(file, new Uint8Array(META_BYTES));
@@ -73,7 +73,7 @@ function gather(
 ): void {
   const seen = new Set<number>();
   const visit = (number: number, birth: number, level: number): void => {
-    // Damage could lead in circles.
+    // Damage could form a cycle.
     if (seen.has(number)) return;
     seen.add(number);
     let frame;

@@ -1,6 +1,6 @@
 /** What `check` reports: broken rules, by the numbers of README.md. */
 
-/** A broken rule: which (README.md numbers them), where, and in words. */
+/** A broken rule: its number in README.md, its place, and a sentence. */
 export interface Violation {
   readonly invariant: number;
   readonly path: string;
@@ -19,10 +19,10 @@ export const CHECK_COUNTED = 8;
 export const CHECK_SAME_COUNTERS = 9;
 export const CHECK_GENERATIONS = 10;
 
-/** More than these say nothing new about a file. */
+/** More violations would say nothing new about a file. */
 const VIOLATIONS_MAX = 100;
 
-/** Collects violations, up to a bound. */
+/** Collects violations, up to a limit. */
 export class ViolationList {
   readonly found: Violation[] = [];
 

@@ -1,10 +1,10 @@
 /**
- * Which logs are in the counters already: for each log slot the greatest generation that was applied.
- * The first `META_GENERATIONS_MAX` slots stand in the meta block; the rest in a chain of pages:
+ * The applied generations: for each log slot the greatest generation that is in the counters. The meta
+ * block has those of the first `META_GENERATIONS_MAX` slots, and a chain of pages has the rest:
  *
  *     header │ next page (u32) │ reserved (u32) │ its birth (u64) │ first slot (u64) │ generations (u64 each)
  *
- * Invariant: a mark only rises, and none is ever dropped.
+ * Invariant: an applied generation only rises, and none is ever removed.
  */
 
 import { assert } from "../../../base/assert.ts";
@@ -25,7 +25,7 @@ const NEXT_BIRTH_OFFSET = generationsPageLayout.nextBirth.offset;
 const FIRST_SLOT_OFFSET = generationsPageLayout.firstSlot.offset;
 const GENERATIONS_OFFSET = generationsPageLayout.generations.offset;
 
-/** More slots than any backlog of the smallest logs has; bounds what is believed of a file. */
+/** More slots than any backlog of the smallest logs has. A file that claims more is damaged. */
 export const GENERATION_SLOTS_MAX = 1 << 24;
 
 export interface GenerationsPage {
@@ -35,10 +35,10 @@ export interface GenerationsPage {
 
 const NO_PAGE: GenerationsPage = { number: 0, birth: 0 };
 
-/** A slot and the generation of its log. */
+/** The generation of each slot's log. */
 export type AppliedGenerations = ReadonlyMap<number, bigint>;
 
-/** The marks with some raised. */
+/** Returns the generations with some of them raised. */
 export function raiseGenerations(
   generations: BigUint64Array,
   raised: AppliedGenerations,
@@ -61,11 +61,11 @@ export function raiseGenerations(
   return result;
 }
 
-/** Writes the marks that the meta block has no room for; returns the first page of the chain. */
+/** Writes the generations that do not fit the meta block; returns the first page of the chain. */
 export function writeGenerationPages(sink: PageSink, generations: BigUint64Array): GenerationsPage {
   const each = (sink.pageSize - GENERATIONS_OFFSET) / 8;
   let next = NO_PAGE;
-  // From the last page to the first, for each names the one behind it.
+  // From the last page to the first, because each names the one behind it.
   const pages = Math.ceil((generations.length - META_GENERATIONS_MAX) / each);
   for (let page = pages - 1; page >= 0; page--) {
     const first = META_GENERATIONS_MAX + page * each;
@@ -85,8 +85,8 @@ export function writeGenerationPages(sink: PageSink, generations: BigUint64Array
 }
 
 /**
- * Reads the marks of one page of the chain into `marks` and returns the next page, or a string that
- * says what is wrong. `expected` is the slot with which the page has to begin.
+ * Reads one page of the chain into `generations`. Returns the next page, or a string that says what is
+ * wrong. `expected` is the slot with which the page has to begin.
  */
 export function readGenerationPage(
   view: DataView,
@@ -96,9 +96,9 @@ export function readGenerationPage(
     readonly generations: BigUint64Array;
   },
 ): GenerationsPage | string {
-  if (getUint53(view, FIRST_SLOT_OFFSET) !== expected) return "marks of other slots";
-  if (GENERATIONS_OFFSET + 8 * rows > view.byteLength) return "marks reach past the page";
-  if (expected + rows > generations.length) return "more marks than the meta block says";
+  if (getUint53(view, FIRST_SLOT_OFFSET) !== expected) return "generations of other slots";
+  if (GENERATIONS_OFFSET + 8 * rows > view.byteLength) return "generations reach past the page";
+  if (expected + rows > generations.length) return "more generations than the meta block says";
   for (let row = 0; row < rows; row++) {
     generations[expected + row] = view.getBigUint64(GENERATIONS_OFFSET + 8 * row, true);
   }
@@ -107,6 +107,6 @@ export function readGenerationPage(
     birth: getUint53(view, NEXT_BIRTH_OFFSET),
   };
   const complete = expected + rows === generations.length;
-  if (complete !== (next.number === 0)) return "the chain of marks has the wrong length";
+  if (complete !== (next.number === 0)) return "the chain of generations has the wrong length";
   return next;
 }

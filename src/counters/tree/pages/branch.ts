@@ -1,17 +1,17 @@
 /**
- * Branch pages of both orders: which child holds a place, and how many rows stand before it?
+ * Branch pages of both orders: which child holds a place, and how many rows are before it?
  *
  *     header │ cells: rows × 20 │ offsets: (rows + 1) × 2 │ separator 0 │ separator 1 …
  *     cell: child number (u32) │ child birth (u64) │ rows up to and with this child (u64)
  *
- * Separators compare byte by byte. In the key order a separator is (a beginning of) a key; in the rank
- * order it is the count, turned so that greater counts sort first, and then the key. Counts of rows are
- * running sums, so both "which child holds row 500,000" and "how many rows stand before this child"
- * are answered without adding up.
+ * Separators compare byte by byte. In the key order a separator is a key or the beginning of one. In the
+ * rank order it is the count, inverted so that greater counts sort first, and then the key. Counts of rows
+ * are running sums, so both "which child holds row 500,000" and "how many rows are before this child" are
+ * answered without adding up.
  *
- * Invariants: 1. separators ascend strictly; separator i is no greater than the first row of child i
- * and greater than the last row of child i − 1 (the first separator bounds nothing when a row is
- * looked up: what is smaller goes to child 0); 2. running sums ascend strictly.
+ * Invariants: 1. separators ascend strictly; separator i is not greater than the first row of child i
+ * and greater than the last row of child i − 1 (a lookup ignores the first separator: what is smaller goes
+ * to child 0); 2. running sums ascend strictly.
  */
 
 import { compareBytes } from "./compare.ts";
@@ -38,7 +38,7 @@ export const CELL_BYTES = CELL_SUM_OFFSET + cellLayout.rowsUpTo.size;
 export const BRANCH_CELLS_OFFSET = PAGE_HEADER_BYTES;
 export const BRANCH_OFFSET_BYTES = 2;
 
-/** The turned count before the key in a separator of the rank order. */
+/** Bytes of the inverted count before the key, in a separator of the rank order. */
 export const RANK_SEPARATOR_COUNT_BYTES = 8;
 export const SEPARATOR_BYTES_MAX = RANK_SEPARATOR_COUNT_BYTES + KEY_BYTES_MAX;
 
@@ -47,7 +47,7 @@ export function branchBytes(rows: number, separatorBytes: number): number {
     separatorBytes;
 }
 
-/** Puts a count in front of a rank separator: bytes of greater counts sort first. */
+/** Writes the inverted count of a rank separator: the bytes of greater counts sort first. */
 export function setRankSeparatorCount(
   view: DataView,
   at: number,
@@ -66,20 +66,20 @@ export function branchBirth(branch: DataView, index: number): number {
   return getUint53(branch, BRANCH_CELLS_OFFSET + CELL_BYTES * index + CELL_BIRTH_OFFSET);
 }
 
-/** Rows below the children before `index`. */
+/** The number of rows below the children before `index`. */
 export function branchRowsBefore(branch: DataView, index: number): number {
   if (index === 0) return 0;
   return getUint53(branch, BRANCH_CELLS_OFFSET + CELL_BYTES * (index - 1) + CELL_SUM_OFFSET);
 }
 
-/** Where separator `index` begins; for the number of rows, where the last one ends. */
+/** Where separator `index` begins. If `index` is the number of children, where the last one ends. */
 export function separatorStart(branch: DataView, index: number): number {
   const rows = branch.getUint16(PAGE_ROWS_OFFSET, true);
   const offsets = BRANCH_CELLS_OFFSET + CELL_BYTES * rows;
   return branch.getUint16(offsets + BRANCH_OFFSET_BYTES * index, true);
 }
 
-/** The child to follow for a probe: the last whose separator is not greater, or the first. */
+/** The child to descend to for a probe: the last whose separator is not greater, or the first. */
 export function findChild(
   branch: DataView,
   probe: DataView,
@@ -120,7 +120,7 @@ export function findChildByOffset(branch: DataView, offset: number): number {
   return low;
 }
 
-/** What is wrong inside a branch whose checksum is right, or null. */
+/** What is wrong with the content of a branch whose checksum is right, or null. */
 export function branchProblem(frame: PageFrame): string | null {
   const { view, bytes } = frame;
   const rows = frame.rows;
@@ -139,7 +139,7 @@ export function branchProblem(frame: PageFrame): string | null {
         return `separator ${index} is not greater than the one before`;
       }
     }
-    // Written so that NaN, which stands for a number that is too great, fails as well.
+    // Written so that NaN, the result for a number that is too great, fails as well.
     if (!(branchRowsBefore(view, index + 1) > branchRowsBefore(view, index))) {
       return `child ${index} has no rows`;
     }

@@ -1,7 +1,7 @@
 /**
- * The two orders of a keyspace, on bytes where they lie. Keys compare byte by byte; four at a time as
- * big-endian words gives the same answer sooner. Counts are two 32-bit halves: the high one signed,
- * the low one unsigned.
+ * The two orders of a keyspace, on bytes in place. Keys compare byte by byte; four at a time, as big-endian
+ * words, is the same and faster. Counts are two 32-bit halves, the high one signed and the low one
+ * unsigned.
  */
 
 /** Below, at or above 0 as the bytes of `left` sort before, with or after those of `right`. */
@@ -29,7 +29,7 @@ export function compareBytes(
   return leftLength - rightLength;
 }
 
-/** Below 0 when the left count stands before the right one in rank order: it is the larger. */
+/** Below 0 if the left count is before the right one in rank order, because it is the larger. */
 export function compareRank(
   leftHigh: number,
   leftLow: number,
@@ -41,7 +41,7 @@ export function compareRank(
   return leftLow >>> 0 > rightLow >>> 0 ? -1 : 1;
 }
 
-/** How many leading bytes the two have in common, looking at no more than `limit`. */
+/** How many leading bytes the two have in common, at most `limit`. */
 export function commonPrefix(
   left: Uint8Array,
   leftStart: number,
@@ -54,7 +54,7 @@ export function commonPrefix(
   return length;
 }
 
-/** The two halves of a count as one exact integer. */
+/** Joins the two halves of a count to an exact integer. */
 export function joinCount(high: number, low: number): bigint {
   return (BigInt(high) << 32n) | BigInt(low >>> 0);
 }

@@ -3,12 +3,12 @@
  *
  *     header │ counts: rows × width │ offsets: (rows + 1) × 2 │ prefix │ rest of key 0 │ rest of key 1 …
  *
- * Counts are a column of their own, each `width` (1, 2, 4 or 8) bytes wide, the narrowest that holds
- * all of them: most counters are small, and a fold that only raises counts patches the column and
- * leaves the keys alone. What all keys of the leaf begin with is stored once.
+ * Counts are a column, each `width` (1, 2, 4 or 8) bytes wide, the narrowest width that holds all of them.
+ * Most counts are small, and a fold that only raises counts patches the column and leaves the keys alone.
+ * The common prefix of all keys of the leaf is stored once.
  *
- * Invariants: 1. keys ascend strictly; 2. offset i is where the rest of key i begins and the one after
- * the last is the end; the prefix stands before offset 0; 3. a count is signed, little-endian.
+ * Invariants: 1. keys ascend strictly; 2. offset i is where the rest of key i begins, and the one after the
+ * last is the end; the prefix ends at offset 0; 3. a count is signed, little-endian.
  */
 
 import { compareBytes, joinCount } from "./compare.ts";
@@ -31,7 +31,7 @@ export function keyLeafOffsets(rows: number, width: number): number {
   return KEY_LEAF_COUNTS_OFFSET + ((rows * width + 1) & ~1);
 }
 
-/** Bytes of a leaf with these rows, the header with it; `keyBytes` are those of all keys in full. */
+/** Bytes of a leaf with these rows, with its header; `keyBytes` is the length of all keys in full. */
 export function keyLeafBytes(
   rows: number,
   width: number,
@@ -50,8 +50,8 @@ export function countWidth(high: number, low: number): number {
 }
 
 /**
- * The row of a key: its index, or −1 − the index of the first greater key (the number of rows when
- * there is none). Rows before `from` are known to be smaller; it is looked for near `from + stride` first.
+ * The row of a key: its index, or −1 − the index of the first greater key (the number of rows if all are
+ * smaller). Rows before `from` are known to be smaller; the search begins near `from + stride`.
  */
 export function findInKeyLeaf(
   leaf: DataView,
@@ -93,7 +93,7 @@ export function findInKeyLeaf(
   return -1 - low;
 }
 
-/** Compares what a row's key has behind the prefix. */
+/** Compares the part of a row's key behind the prefix. */
 function compareRest(
   leaf: DataView,
   offsets: number,
@@ -124,7 +124,7 @@ export function keyLeafHigh(leaf: DataView, row: number): number {
   return keyLeafLow(leaf, row) >> 31;
 }
 
-/** Stores a count that `width` bytes can hold. */
+/** Stores a count that fits `width` bytes. */
 export function setKeyLeafCount(
   leaf: DataView,
   at: number,
@@ -140,7 +140,7 @@ export function setKeyLeafCount(
   }
 }
 
-/** A copy of one row. For tests, checks and small reads. */
+/** Copies one row. For tests, checks and small reads. */
 export function keyLeafRow(frame: PageFrame, row: number): { key: Uint8Array; count: bigint } {
   const { view, bytes } = frame;
   const offsets = keyLeafOffsets(frame.rows, view.getUint8(PAGE_WIDTH_OFFSET));
@@ -154,7 +154,7 @@ export function keyLeafRow(frame: PageFrame, row: number): { key: Uint8Array; co
   return { key, count: joinCount(keyLeafHigh(view, row), keyLeafLow(view, row)) };
 }
 
-/** What is wrong inside a key leaf whose checksum is right, or null. */
+/** What is wrong with the content of a key leaf whose checksum is right, or null. */
 export function keyLeafProblem(frame: PageFrame): string | null {
   const { view, bytes } = frame;
   const rows = frame.rows;

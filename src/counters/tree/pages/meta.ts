@@ -1,13 +1,13 @@
 /**
- * The meta blocks: the one place that says which pages are the keyspace.
+ * The meta blocks: the one place that says which pages belong to the keyspace.
  *
- * Four blocks of 4096 bytes stand at the head of the file: transaction T rests in block T mod 2 and,
- * word for word, in block T mod 2 + 2. A commit overwrites the two blocks of the transaction before the
- * last, never those of the last. A torn write therefore leaves the last transaction, and a block that
- * goes bad later has a twin: it is never mistaken for a torn write, which would lose a commit in silence.
+ * The file begins with four blocks of 4096 bytes. Transaction T is in block T mod 2, and a copy of it in
+ * block T mod 2 + 2. A commit overwrites the two blocks of the transaction before the last one, never those
+ * of the last. So a torn write leaves the last transaction whole. A block that goes bad later has a copy,
+ * and is never mistaken for a torn write, which would silently lose a commit.
  *
  * Invariants: 1. the newest valid block is the file's content; 2. its pages were durable before it was
- * written; 3. counters and marks change in it together.
+ * written; 3. it changes counters and applied generations together.
  */
 
 import { crc32 } from "node:zlib";
@@ -71,7 +71,10 @@ const META_NAME_LENGTH_OFFSET = metaLayout.nameLength.offset;
 const META_RESERVED_OFFSET = metaLayout.reserved.offset;
 const META_NAME_OFFSET = metaLayout.name.offset;
 const META_GENERATIONS_OFFSET = metaLayout.generations.offset;
-/** Marks that stand in the meta block itself; those of higher slots stand in pages (`applied_generations.ts`). */
+/**
+ * Slots whose generations are in the meta block; those of higher slots are in pages
+ * (`applied_generations.ts`).
+ */
 export const META_GENERATIONS_MAX = (META_BLOCK_BYTES - META_GENERATIONS_OFFSET) / 8;
 
 export interface Meta {
@@ -79,15 +82,15 @@ export interface Meta {
   readonly pageSize: number;
   /** High-water mark: pages in use have smaller numbers. */
   readonly pageCount: number;
-  /** How often a sum was held at a limit of int64. */
+  /** How often a sum was clamped to a limit of int64. */
   readonly saturated: bigint;
   readonly keyRoot: Root;
   readonly rankRoot: Root;
-  /** Slots that have a mark in this file: 0 … slots − 1. */
+  /** The number of slots of which this file keeps a generation: 0 … slots − 1. */
   readonly generationSlots: number;
-  /** Marks of the first slots, as they stand in the block. */
+  /** Generations of the first slots, which are in the block itself. */
   readonly firstGenerations: BigUint64Array;
-  /** First page of the marks beyond `META_GENERATIONS_MAX`; number 0 when there is none. */
+  /** First page of the generations beyond `META_GENERATIONS_MAX`; number 0 if all fit the block. */
   readonly generationsPage: { readonly number: number; readonly birth: number };
   readonly name: Uint8Array;
 }
@@ -106,7 +109,7 @@ export function metaOffsets(transaction: number): readonly [number, number] {
 export function encodeMeta(meta: Meta): Uint8Array {
   assert(meta.name.length >= 1, "A keyspace has a name");
   assert(meta.name.length <= NAME_BYTES_MAX, "A name fits its field");
-  assert(meta.firstGenerations.length <= META_GENERATIONS_MAX, "Marks fit their field");
+  assert(meta.firstGenerations.length <= META_GENERATIONS_MAX, "Generations fit their field");
   const bytes = new Uint8Array(META_BLOCK_BYTES);
   const view = new DataView(bytes.buffer);
   bytes.set(new TextEncoder().encode(META_MAGIC), META_MAGIC_OFFSET);
@@ -129,7 +132,7 @@ export function encodeMeta(meta: Meta): Uint8Array {
   return bytes;
 }
 
-/** The meta in one block, or what is wrong with it. */
+/** Decodes one block; returns a string that says what is wrong if it is not valid. */
 export function decodeMeta(bytes: Uint8Array): Meta | string {
   const view = new DataView(bytes.buffer, bytes.byteOffset, META_BLOCK_BYTES);
   for (let at = 0; at < META_MAGIC.length; at++) {
@@ -151,8 +154,8 @@ export function decodeMeta(bytes: Uint8Array): Meta | string {
     if (root.rows === 0) continue;
     if (root.number < firstPageOf(pageSize)) return "root lies in the meta blocks";
     if (root.number >= pageCount) return "root lies past the last page";
-    // Written so that NaN, which stands for a number that is too great, fails as well.
-    if (!(root.birth <= transaction)) return "root was born after its transaction";
+    // Written so that NaN, the result for a number that is too great, fails as well.
+    if (!(root.birth <= transaction)) return "root has a birth after its transaction";
     if (root.level > LEVEL_MAX) return "root has a level out of range";
   }
   if (keyRoot.rows !== rankRoot.rows) return "the two orders hold different numbers of counters";
@@ -165,10 +168,12 @@ export function decodeMeta(bytes: Uint8Array): Meta | string {
     birth: getUint53(view, META_GENERATIONS_BIRTH_OFFSET),
   };
   if (generationSlots > META_GENERATIONS_MAX !== generationsPage.number > 0) {
-    return "marks and their page disagree";
+    return "the number of generations and their page disagree";
   }
-  if (generationsPage.number >= pageCount) return "marks lie past the last page";
-  if (!(generationsPage.birth <= transaction)) return "marks were born after their transaction";
+  if (generationsPage.number >= pageCount) return "generations lie past the last page";
+  if (!(generationsPage.birth <= transaction)) {
+    return "generations have a birth after their transaction";
+  }
   const nameLength = view.getUint16(META_NAME_LENGTH_OFFSET, true);
   if (nameLength === 0 || nameLength > NAME_BYTES_MAX) return "name length is out of range";
   const name = bytes.slice(META_NAME_OFFSET, META_NAME_OFFSET + nameLength);
@@ -195,17 +200,17 @@ export function decodeMeta(bytes: Uint8Array): Meta | string {
   };
 }
 
-/** What the blocks of a file say. */
+/** The meta blocks of a file. */
 export interface MetaBlocks {
   /** The file's content. */
   readonly newest: Meta;
-  /** The transaction before it, where its block still stands. */
+  /** The transaction before it, if its block is still valid. */
   readonly previous: Meta | null;
-  /** Blocks that hold no meta, with the reason. */
+  /** Blocks that are not valid, with the reason. */
   readonly problems: readonly { readonly block: number; readonly problem: string }[];
 }
 
-/** Reads the blocks. Throws `CorruptError` when none is valid; `into` is `META_BYTES` long. */
+/** Reads the blocks. Throws `CorruptError` if none is valid; `into` is `META_BYTES` long. */
 export function readMetaBlocks(file: StoredFile, into: Uint8Array): MetaBlocks {
   const bytes = file.read(into, 0);
   if (bytes < META_BYTES) {
@@ -234,7 +239,7 @@ export function decodeMetaBlocks(bytes: Uint8Array, path: string): MetaBlocks {
     const meta = decodeMeta(bytes.subarray(start, start + META_BLOCK_BYTES));
     if (typeof meta === "string") problems.push({ block, problem: meta });
     else if (meta.transaction % 2 !== block % 2) {
-      problems.push({ block, problem: "transaction stands in the wrong block" });
+      problems.push({ block, problem: "transaction is in the wrong block" });
     } else metas.push(meta);
   }
   metas.sort((a, b) => b.transaction - a.transaction);

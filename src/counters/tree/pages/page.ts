@@ -1,14 +1,15 @@
 /**
- * The frame around every page of a keyspace file: who it is, when it was born, and a checksum.
+ * The frame of every page of a keyspace file: its identity, its birth (the transaction that wrote it), and
+ * a checksum.
  *
  * Invariants:
- * 1. A page is written once, whole, and never changed; its number is used again only for a page with a
+ * 1. A page is written once, as a whole, and never changed. Its number is used again only for a page with a
  *    later birth.
- * 2. The checksum covers every byte after itself, the unused ones too, and unused bytes are 0.
- * 3. Whoever points at a page names its number, birth, kind and level; a page that differs in any of
- *    them is not the page that was meant.
+ * 2. The checksum covers every byte after itself, also the unused ones, which are 0.
+ * 3. A pointer to a page has its number, birth, kind and level. A page that differs in any of them is not
+ *    the one that is meant.
  *
- * What stands between header and end belongs to `key_leaf.ts`, `rank_leaf.ts`, `branch.ts` and
+ * The content between header and end belongs to `key_leaf.ts`, `rank_leaf.ts`, `branch.ts` and
  * `applied_generations.ts`.
  */
 
@@ -40,7 +41,7 @@ export const PAGE_WIDTH_OFFSET = pageLayout.width.offset;
 export const PAGE_END_OFFSET = pageLayout.end.offset;
 export const PAGE_HEADER_BYTES = pageLayout.zeros.offset + pageLayout.zeros.size;
 
-/** A page must hold at least three of the longest rows; offsets inside a page are 16 bits wide. */
+/** A page must hold at least three of the longest rows, and offsets inside a page have 16 bits. */
 export const PAGE_SIZE_MIN = 1024;
 export const PAGE_SIZE_MAX = 32768;
 
@@ -53,7 +54,7 @@ export const PAGE_KIND_KEY_BRANCH = 3;
 export const PAGE_KIND_RANK_BRANCH = 4;
 export const PAGE_KIND_GENERATIONS = 5;
 
-/** Keys as they may stand in a row. */
+/** Length of the longest key. */
 export const KEY_BYTES_MAX = 256;
 
 export function pageSizeIsLegal(pageSize: number): boolean {
@@ -61,7 +62,7 @@ export function pageSizeIsLegal(pageSize: number): boolean {
     (pageSize & (pageSize - 1)) === 0;
 }
 
-/** What a pointer to a page says about it. */
+/** What a pointer says about its page. */
 export interface PageIdentity {
   readonly number: number;
   /** The transaction that wrote the page. */
@@ -71,11 +72,11 @@ export interface PageIdentity {
   readonly level: number;
 }
 
-/** A page in memory of our own, with the views through which it is read. */
+/** A copy of a page in memory, with the views through which it is read. */
 export class PageFrame {
   readonly bytes: Uint8Array;
   readonly view: DataView;
-  /** What the checksum covers. */
+  /** The bytes that the checksum covers. */
   readonly body: Uint8Array;
   number = 0;
   birth = 0;
@@ -97,7 +98,7 @@ export class PageFrame {
   }
 }
 
-/** Writes the header of a finished page at `base`; the checksum comes last, over all of the page. */
+/** Writes the header of a complete page at `base`, last the checksum over the rest of the page. */
 export function sealPage(
   bytes: Uint8Array,
   view: DataView,
@@ -125,8 +126,8 @@ export function sealPage(
 }
 
 /**
- * Why the bytes in a frame are not the page that a pointer means, or null when they are. The rows
- * inside are not looked at: the checksum vouches for them.
+ * Why the bytes in a frame are not the page that a pointer means, or null if they are. The rows are not
+ * examined, because the checksum covers them.
  */
 export function pageProblem(frame: PageFrame, identity: PageIdentity): string | null {
   const { view } = frame;
@@ -141,7 +142,7 @@ export function pageProblem(frame: PageFrame, identity: PageIdentity): string | 
   return null;
 }
 
-/** A 64-bit number that stays far below 2^53 (transactions, row counts). NaN when it does not. */
+/** Reads a 64-bit number that stays far below 2^53 (transactions, row counts). NaN if it does not. */
 export function getUint53(view: DataView, offset: number): number {
   const high = view.getUint32(offset + 4, true);
   return high < 0x200000 ? high * 0x100000000 + view.getUint32(offset, true) : NaN;

@@ -1,10 +1,10 @@
 /**
- * Pages for readers: copied out of the file, verified once, and kept while there is room.
+ * Pages for readers: copied out of the file, verified once, and kept while the cache has capacity.
  *
- * A copy cannot change under its reader. So whatever a writer does to the file meanwhile, a page either
- * is the one that its parent meant – number, birth and checksum say so – or is refused.
+ * A copy cannot change while it is read. So whatever a writer does to the file, a page either is the one
+ * that its parent means, by number, birth and checksum, or it is refused.
  *
- * Invariant: a frame in the cache was verified for its number and birth, and its rows lie inside it.
+ * Invariant: a frame in the cache was verified for its number and birth, and its rows are inside it.
  */
 
 import type { StoredFile } from "../../../file/mod.ts";
@@ -20,7 +20,7 @@ export class PageCache implements PageSource {
   /** Pages that were asked for, and those of them that had to be read. */
   touched = 0;
   read = 0;
-  /** Pages that exist by the meta block at hand: nothing past them is believed, or remembered. */
+  /** The number of pages by the current meta block. No page beyond it is accepted or kept. */
   pageCount = 0;
 
   readonly #file: StoredFile;
@@ -28,10 +28,10 @@ export class PageCache implements PageSource {
   readonly #framesMax: number;
   /** By page number. */
   readonly #frames: (PageFrame | undefined)[] = [];
-  /** All frames, in the order in which the clock hand passes them. */
+  /** All frames, in the order of the clock hand. */
   readonly #clock: PageFrame[] = [];
   #hand = 0;
-  /** What is left of the memory that frames are cut from. */
+  /** The rest of the memory out of which frames are made. */
   #slab = new Uint8Array(0);
   readonly #refuse: (number: number, problem: string) => never;
 
@@ -40,7 +40,7 @@ export class PageCache implements PageSource {
     { pageSize, bytesMax, refuse }: {
       readonly pageSize: number;
       readonly bytesMax: number;
-      /** Throws for a page that is not what its pointer says. */
+      /** Throws the error for a page that is not what its pointer says. */
       readonly refuse: (number: number, problem: string) => never;
     },
   ) {
@@ -83,7 +83,7 @@ export class PageCache implements PageSource {
     return frame;
   }
 
-  /** A frame that holds no page. */
+  /** A frame without a page. */
   #spare(): PageFrame {
     if (this.#clock.length < this.#framesMax) {
       if (this.#slab.length < this.#pageSize) this.#slab = new Uint8Array(SLAB_BYTES);

@@ -1,9 +1,9 @@
 /**
- * Where finished pages go: they are laid out in one buffer and written in long runs, for pages that
- * are handed out one after the other mostly lie one after the other.
+ * Writes pages. They are laid out in one buffer and written in long runs, because pages that are allocated
+ * one after the other are mostly adjacent.
  *
- * Invariant: a page is on its way to disk only under a number that the allocator gave out in this
- * transaction, and therefore never over a live page.
+ * Invariant: a page is written only under a number that was allocated in this transaction, so never over a
+ * live page.
  */
 
 import { assert } from "../../../base/assert.ts";
@@ -11,7 +11,7 @@ import type { StoredFile } from "../../../file/mod.ts";
 import type { PageAllocator } from "../write/allocator.ts";
 import { PAGE_HEADER_BYTES, sealPage } from "./page.ts";
 
-/** The buffer begins small, for most folds write little to a keyspace, and grows with what is written. */
+/** The buffer begins small, because most folds write little to a keyspace, and grows as needed. */
 const BUFFER_PAGES_MIN = 8;
 const BUFFER_BYTES_MAX = 1024 * 1024;
 
@@ -47,7 +47,7 @@ export class PageSink {
     return this.#birth;
   }
 
-  /** Begins a transaction; what an abandoned one left in the buffer is forgotten. */
+  /** Begins a transaction, and drops what one that was rolled back left in the buffer. */
   start(transaction: number): void {
     this.#birth = transaction;
     this.#runPages = 0;
@@ -62,7 +62,7 @@ export class PageSink {
     const number = this.#allocator.take();
     const follows = number === this.#runStart + this.#runPages;
     if (!follows) this.flush();
-    else if ((this.#runPages + 1) * this.pageSize > this.bytes.length) this.#makeRoom();
+    else if ((this.#runPages + 1) * this.pageSize > this.bytes.length) this.#growOrFlush();
     if (this.#runPages === 0) this.#runStart = number;
     this.base = this.#runPages * this.pageSize;
     this.bytes.fill(0, this.base, this.base + this.pageSize);
@@ -71,7 +71,7 @@ export class PageSink {
     return number;
   }
 
-  #makeRoom(): void {
+  #growOrFlush(): void {
     if (this.bytes.length * 2 > BUFFER_BYTES_MAX) return this.flush();
     const larger = new Uint8Array(this.bytes.length * 2);
     larger.set(this.bytes);
@@ -79,7 +79,7 @@ export class PageSink {
     this.view = new DataView(larger.buffer);
   }
 
-  /** Seals the page that was begun. `end` counts from the start of the page. */
+  /** Ends the page that was begun, with its header. `end` counts from the start of the page. */
   endPage(
     kind: number,
     level: number,
@@ -90,7 +90,7 @@ export class PageSink {
       readonly width?: number;
     },
   ): void {
-    assert(this.#isOpen, "A page is begun before it is finished");
+    assert(this.#isOpen, "A page is begun before it is ended");
     assert(content.end >= PAGE_HEADER_BYTES, "Rows end behind the header");
     sealPage(this.bytes, this.view, {
       base: this.base,
@@ -103,7 +103,7 @@ export class PageSink {
     this.pagesWritten++;
   }
 
-  /** Writes what is waiting. */
+  /** Writes the pages in the buffer. */
   flush(): void {
     if (this.#runPages === 0) return;
     const run = this.bytes.subarray(0, this.#runPages * this.pageSize);

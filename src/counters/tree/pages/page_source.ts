@@ -1,4 +1,4 @@
-/** Pages of a snapshot, by what their pointer says. */
+/** Reads pages of a snapshot by the pointers to them. */
 
 import { CorruptError } from "../../../base/errors.ts";
 import { isReadFailure, type StoredFile } from "../../../file/mod.ts";
@@ -16,11 +16,11 @@ import {
 import { rankLeafProblem } from "./rank_leaf.ts";
 
 export interface PageSource {
-  /** The page, verified. The frame is good until the next page of its level is asked for. */
+  /** The page, verified. The frame is valid until the next page of its level is read. */
   page(number: number, birth: number, kind: number, level: number): PageFrame;
 }
 
-/** What is wrong with the rows of a page whose frame is right, or null. */
+/** What is wrong with the content of a page whose frame is right, or null. */
 export function contentProblem(frame: PageFrame, kind: number): string | null {
   if (kind === PAGE_KIND_KEY_LEAF) return keyLeafProblem(frame);
   if (kind === PAGE_KIND_RANK_LEAF) return rankLeafProblem(frame);
@@ -28,12 +28,12 @@ export function contentProblem(frame: PageFrame, kind: number): string | null {
   return null;
 }
 
-/** Bytes that are read at once where leaves follow each other in the file. */
+/** Bytes that are read at once if leaves are adjacent in the file. */
 const READ_AHEAD_BYTES = 256 * 1024;
 
 /**
- * Reads pages of a file that nobody else changes now: a writer's own, one frame for each level. Leaves
- * that are asked for in the order of the file are read ahead, a run of them at a time.
+ * Reads pages of a file that no other process is changing, with one frame for each level. Leaves that are
+ * read in the order of the file are read ahead, a run of them at a time.
  */
 export class ScratchPages implements PageSource {
   readonly #file: StoredFile;
@@ -53,7 +53,7 @@ export class ScratchPages implements PageSource {
     this.#pageSize = pageSize;
   }
 
-  /** Pages have been written since: what was read ahead of them is out of date. */
+  /** Drops what was read ahead, because pages have been written since. */
   dropReadAhead(): void {
     this.#aheadPages = 0;
     this.#lastLeaf = -2;
@@ -81,7 +81,7 @@ export class ScratchPages implements PageSource {
     return frame;
   }
 
-  /** A leaf that was read ahead, or is worth reading ahead from: it follows the one before. */
+  /** A leaf that was read ahead, or that begins a run to read ahead because it follows the last one. */
   #leafAhead(number: number): PageFrame | null {
     const follows = number === this.#lastLeaf + 1;
     this.#lastLeaf = number;
@@ -100,7 +100,7 @@ export class ScratchPages implements PageSource {
       const bytes = this.#file.read(this.#aheadBytes, number * this.#pageSize);
       this.#aheadPages = Math.floor(bytes / this.#pageSize);
     } catch (error) {
-      // Perhaps a page behind this one, which nobody asks for.
+      // The unreadable page may be one behind this, which may not be needed.
       if (!isReadFailure(error)) throw error;
     }
     return this.#aheadPages > 0 ? this.#ahead[0]! : null;

@@ -1,11 +1,11 @@
 /**
- * Leaves of the rank order: which counters stand at which place?
+ * Leaves of the rank order: which counter has which rank?
  *
  *     header │ row 0 │ row 1 │ … unused … │ slot 1 │ slot 0
  *     row: value (int64 LE) │ key length (u16 LE) │ key
  *
- * Rows lie in the form in which the read port sends them, without gaps, so a reply is a copy of a run
- * of bytes. Slot i (u16, counted from the end of the page) is where row i begins.
+ * Rows have the form in which the read port sends them, without gaps, so a reply is a copy of a run of
+ * bytes. Slot i (u16, counted from the end of the page) is where row i begins.
  *
  * Invariants: 1. rows descend by count, and ascend by key where counts are equal; 2. row i ends where
  * row i + 1 begins, the last at the end that the header names.
@@ -37,7 +37,7 @@ export const RANK_ROW_KEY_OFFSET = rankRowLayout.key.offset;
 /** Bytes of the longest row. */
 export const RANK_ROW_BYTES_MAX = RANK_ROW_KEY_OFFSET + KEY_BYTES_MAX;
 
-/** Where row `row` begins; for the number of rows, where the last one ends. */
+/** Where row `row` begins. If `row` is the number of rows, where the last one ends. */
 export function rankRowStart(leaf: DataView, row: number): number {
   if (row === leaf.getUint16(PAGE_ROWS_OFFSET, true)) return leaf.getUint16(PAGE_END_OFFSET, true);
   return leaf.getUint16(leaf.byteLength - RANK_LEAF_SLOT_BYTES * (row + 1), true);
@@ -54,8 +54,8 @@ export function rankRowHigh(leaf: DataView, at: number): number {
 }
 
 /**
- * Index of the first row that does not stand before (count, key): where that counter is, or would be.
- * Rows before `from` are known to stand before it; it is looked for near `from + stride` first.
+ * Index of the first row that is not before (count, key): where that counter is, or would be. Rows before
+ * `from` are known to be before it; the search begins near `from + stride`.
  */
 export function lowerBoundInRankLeaf(
   leaf: DataView,
@@ -84,7 +84,7 @@ export function lowerBoundInRankLeaf(
   return first;
 }
 
-/** Below, at or above 0 as a row stands before, at or behind (count, key). */
+/** Below, at or above 0 as a row is before, at or behind (count, key). */
 function compareRow(
   leaf: DataView,
   row: number,
@@ -103,7 +103,7 @@ function compareRow(
   return compareBytes(leaf, start, end, key, keyStart, keyEnd);
 }
 
-/** Whether the row at byte `at` is this counter exactly. */
+/** Whether the row at byte `at` has this count and key. */
 export function rankRowIs(
   leaf: DataView,
   at: number,
@@ -119,7 +119,7 @@ export function rankRowIs(
   return compareBytes(leaf, start, end, key, keyStart, keyEnd) === 0;
 }
 
-/** A copy of one row. For tests, checks and small reads. */
+/** Copies one row. For tests, checks and small reads. */
 export function rankLeafRow(frame: PageFrame, row: number): { key: Uint8Array; count: bigint } {
   const { view, bytes } = frame;
   const at = rankRowStart(view, row);
@@ -130,7 +130,7 @@ export function rankLeafRow(frame: PageFrame, row: number): { key: Uint8Array; c
   };
 }
 
-/** What is wrong inside a rank leaf whose checksum is right, or null. */
+/** What is wrong with the content of a rank leaf whose checksum is right, or null. */
 export function rankLeafProblem(frame: PageFrame): string | null {
   const { view, bytes } = frame;
   const rows = frame.rows;

@@ -1,4 +1,4 @@
-/** Where a tree begins. */
+/** The root of a tree. */
 
 import {
   PAGE_KIND_KEY_BRANCH,
@@ -7,7 +7,7 @@ import {
   PAGE_KIND_RANK_LEAF,
 } from "./page.ts";
 
-/** A pointer to the topmost page of a tree. A tree without rows has no page: `rows` is 0. */
+/** A pointer to the topmost page of a tree. A tree without rows has no page, and `rows` is 0. */
 export interface Root {
   readonly number: number;
   readonly birth: number;

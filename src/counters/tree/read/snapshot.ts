@@ -1,4 +1,4 @@
-/** What one meta block leads to, besides the rows: the marks, and the pages that are in use. */
+/** What a meta block leads to besides the rows: the applied generations, and the pages in use. */
 
 import { CorruptError } from "../../../base/errors.ts";
 import { branchBirth, branchChild } from "../pages/branch.ts";
@@ -8,10 +8,10 @@ import { PAGE_KIND_GENERATIONS } from "../pages/page.ts";
 import type { PageSource } from "../pages/page_source.ts";
 import { kindOf, type Order, type Root } from "../pages/root.ts";
 
-/** All marks of a snapshot. */
+/** Loads all applied generations of a snapshot. */
 export function loadGenerations(meta: Meta, source: PageSource, path: string): BigUint64Array {
   if (meta.generationSlots > GENERATION_SLOTS_MAX) {
-    throw new CorruptError(`Too many marks in ${path}: ${meta.generationSlots}`, {
+    throw new CorruptError(`Too many applied generations in ${path}: ${meta.generationSlots}`, {
       path,
       offset: 0,
     });
@@ -20,7 +20,7 @@ export function loadGenerations(meta: Meta, source: PageSource, path: string): B
   generations.set(meta.firstGenerations);
   let expected = meta.firstGenerations.length;
   let page = meta.generationsPage;
-  // Every page brings at least one mark, so the chain ends.
+  // Every page has at least one generation, so the chain ends.
   while (page.number !== 0) {
     const frame = source.page(page.number, page.birth, PAGE_KIND_GENERATIONS, 0);
     const { rows } = frame;
@@ -36,8 +36,8 @@ export function loadGenerations(meta: Meta, source: PageSource, path: string): B
 }
 
 /**
- * Numbers of all pages that a snapshot uses; leaves are known from their parents and not read. Where
- * `visit` answers false the pages below are left out.
+ * Visits the numbers of all pages that a snapshot uses. Leaves are known from their parents and not read.
+ * If `visit` returns false, the pages below are left out.
  */
 export function walkPages(
   meta: Meta,

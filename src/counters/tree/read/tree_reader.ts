@@ -1,12 +1,12 @@
 /**
  * The reading side of a keyspace file: one snapshot at a time, in any process, without a lock.
  *
- * A snapshot is whole as long as no more than one transaction was published after it; later its pages
- * may be written again, and the first one that is found so ends it with `SnapshotLostError`: take a new
- * snapshot with `refresh` and ask again.
+ * A snapshot is whole until the second transaction after it is published. After that its pages may be
+ * written again. The first such page ends the snapshot with `SnapshotLostError`: take a new one with
+ * `refresh` and ask again.
  *
- * Invariants: 1. an answer comes from pages of one snapshot only; 2. a page is believed when number,
- * birth and checksum fit what its parent says, and never otherwise.
+ * Invariants: 1. an answer comes from the pages of one snapshot only; 2. a page is accepted only if its
+ * number, birth and checksum fit what its parent says.
  */
 
 import { BusyError, CorruptError } from "../../../base/errors.ts";
@@ -43,7 +43,7 @@ import {
 } from "../pages/rank_leaf.ts";
 import { loadGenerations } from "./snapshot.ts";
 
-/** The snapshot at hand was overwritten: refresh and ask again. */
+/** The current snapshot was overwritten: refresh and ask again. */
 export class SnapshotLostError extends BusyError {
   override readonly name = "SnapshotLostError";
 }
@@ -57,7 +57,7 @@ export interface RowRun {
 const CACHE_BYTES = 64 * 1024 * 1024;
 
 export class TreeReader {
-  /** Halves of the count that `find` found last. */
+  /** The halves of the count that `find` found last. */
   foundHigh = 0;
   foundLow = 0;
   /** Bytes of the rows that `copyRows` copied last. */
@@ -68,12 +68,12 @@ export class TreeReader {
   readonly #metaBytes = new Uint8Array(META_BYTES);
   #meta: Meta;
   #generations: BigUint64Array;
-  /** A refresh was broken off before the marks were read. */
+  /** A refresh failed before the applied generations were read. */
   #isPartial = false;
-  /** Room for a rank separator: the turned count, then the key that is asked for. */
+  /** Buffer for a rank separator: the inverted count, then the key of the question. */
   readonly #probe = new DataView(new ArrayBuffer(SEPARATOR_BYTES_MAX));
   #rowBuffer = new Uint8Array(16 * 1024);
-  /** Where a descent ended: rows before the leaf, or the row inside it. */
+  /** Where a descent ended: the rows before the leaf, and the row inside it. */
   #before = 0;
   #row = 0;
   /** The branch above the leaf that was reached by offset, and the leaf's place in it. */
@@ -81,7 +81,7 @@ export class TreeReader {
   #parentNumber = 0;
   #parentIndex = 0;
 
-  /** Takes over an open file and its newest snapshot. Throws `CorruptError`. */
+  /** Takes the newest snapshot of an open file. Throws `CorruptError`. */
   constructor(
     file: StoredFile,
     { cacheBytes = CACHE_BYTES }: { readonly cacheBytes?: number } = {},
@@ -118,30 +118,31 @@ export class TreeReader {
     return this.#meta.saturated;
   }
 
-  /** Pages asked for since the beginning, and those of them that were read from the file. */
+  /** The number of pages that were asked for since the beginning. */
   get pagesTouched(): number {
     return this.#cache.touched;
   }
 
+  /** How many of them were read from the file. */
   get pagesRead(): number {
     return this.#cache.read;
   }
 
-  /** The greatest generation of a log slot that is in the counters; 0 when none is. */
+  /** The applied generation of a log slot: the greatest that is in the counters; 0 if none is. */
   applied(slot: number): bigint {
     return this.#generations[slot] ?? 0n;
   }
 
-  /** Every log slot that is in the counters, with its greatest generation, in order. */
+  /** The applied generation of every log slot that has one, in order. */
   *appliedGenerations(): Generator<[slot: number, generation: bigint]> {
     for (const [slot, generation] of this.#generations.entries()) {
       if (generation > 0n) yield [slot, generation];
     }
   }
 
-  /** Takes the newest snapshot; false when that is the one at hand. */
+  /** Takes the newest snapshot; false if it is the current one. */
   refresh(): boolean {
-    // A block may be read while it is being written; then its elders are valid, and good enough.
+    // A block may be read while it is being written. Then an older one is valid, which is good enough.
     const { newest } = readMetaBlocks(this.#file, this.#metaBytes);
     if (newest.transaction <= this.#meta.transaction && !this.#isPartial) return false;
     if (newest.pageSize !== this.#meta.pageSize) {
@@ -157,12 +158,12 @@ export class TreeReader {
     return true;
   }
 
-  /** The count of a key, or null when there is no such counter. */
+  /** The count of a key, or null if the counter does not exist. */
   get(key: Uint8Array): bigint | null {
     return this.find(viewOf(key), 0, key.length) ? joinCount(this.foundHigh, this.foundLow) : null;
   }
 
-  /** The 0-based rank of a key, or −1 when there is no such counter. */
+  /** The 0-based rank of a key, or −1 if the counter does not exist. */
   rankOf(key: Uint8Array): number {
     return this.rank(viewOf(key), 0, key.length);
   }
@@ -187,7 +188,7 @@ export class TreeReader {
     return true;
   }
 
-  /** As `rankOf`, and the count is then in `foundHigh` and `foundLow`. Allocates nothing. */
+  /** As `rankOf`; the count is then in `foundHigh` and `foundLow`. Allocates nothing. */
   rank(key: DataView, start: number, end: number): number {
     if (!this.find(key, start, end)) return -1;
     const { foundHigh, foundLow } = this;
@@ -201,8 +202,8 @@ export class TreeReader {
   }
 
   /**
-   * How many counters stand before the one with this count and key, whether or not it is there itself.
-   * `high` and `low` are the halves of the count, the high one signed.
+   * How many counters are before the one with this count and key, whether or not it exists itself. `high`
+   * and `low` are the halves of the count, the high one signed.
    */
   rowsBefore(high: number, low: number, key: DataView, start: number, end: number): number {
     if (this.#meta.rankRoot.rows === 0) return 0;
@@ -243,8 +244,8 @@ export class TreeReader {
 
   /**
    * Copies up to `length` rows from a 0-based rank on to `into[start …]`, whole rows only; returns their
-   * number, and their size in `copiedBytes`. Fewer than asked for when the target is full or the
-   * keyspace ends; a target of `RANK_ROW_BYTES_MAX` takes at least one row.
+   * number, and their size in `copiedBytes`. Fewer than asked for if the target is full or the keyspace
+   * ends. A target of `RANK_ROW_BYTES_MAX` takes at least one row.
    */
   copyRows(offset: number, length: number, into: Uint8Array, start: number): number {
     this.copiedBytes = 0;
@@ -305,10 +306,10 @@ export class TreeReader {
     return leaf;
   }
 
-  /** The leaf behind the one that was reached by offset, where both have one parent; else null. */
+  /** The leaf behind the one that was reached by offset, or null if they have different parents. */
   #nextLeaf(): PageFrame | null {
     const parent = this.#parent;
-    // The cache may have given the parent's frame to another page meanwhile.
+    // The cache may have given the parent's frame to another page since.
     if (parent === null || parent.number !== this.#parentNumber) return null;
     const index = this.#parentIndex + 1;
     if (index >= parent.rows) return null;
@@ -352,7 +353,10 @@ export class TreeReader {
       : loadGenerations(this.#meta, this.#cache, this.#file.path);
   }
 
-  /** A page that is not what was meant: written again, or damaged? */
+  /**
+   * Throws for a page that is not the one that is meant. The meta blocks tell whether it was written again
+   * or is damaged.
+   */
   #refuse(number: number, problem: string): never {
     const { path } = this.#file;
     const offset = number * this.#meta.pageSize;
@@ -373,5 +377,5 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** A target for `copyRows` that takes at least one row. */
+/** Size of a target for `copyRows` that takes at least one row. */
 export const COPY_BYTES_MIN = RANK_ROW_BYTES_MAX;

@@ -1,16 +1,16 @@
 /**
- * Which pages may be written: free ones first, then new ones at the end of the file.
+ * Allocates pages: free ones first, then new ones at the end of the file.
  *
  * Invariants:
- * 1. A page that a durable snapshot can reach is never handed out. A page that transaction T stopped
- *    using is handed out by T + 2 at the earliest: while T + 2 is written, both snapshots that the meta
- *    blocks name (T and T + 1) are whole.
- * 2. While the file is pinned nothing is handed out twice: only pages at the end.
- * 3. Every page that is handed out has its space on disk already, so a full disk shows here and not in
- *    a write. Pages that were trimmed are the exception: there the write says it, with the same effect.
+ * 1. A page that a durable snapshot reaches is never allocated. A page that transaction T stopped using is
+ *    allocated by T + 2 at the earliest. So while T + 2 is written, both snapshots of the meta blocks (T
+ *    and T + 1) are whole.
+ * 2. While the file is pinned, only pages at its end are allocated.
+ * 3. Every allocated page has its space on disk already, so a full disk shows here and not in a write.
+ *    Trimmed pages are the exception: their write fails instead, with the same effect.
  *
- * Nothing of this rests in the file: what is free is what no root reaches, found by walking the
- * branches when a writer opens (see `live_pages.ts`).
+ * None of this is stored. What no root reaches is free: a writer finds it by walking the branches
+ * (`walkPages`) when it first needs a page.
  */
 
 import { assert } from "../../../base/assert.ts";
@@ -22,7 +22,7 @@ const TAKEN = 1;
 /** Commits between freeing a page and writing it again. */
 export const REUSE_AFTER_COMMITS = 2;
 
-/** Bounds of how far the file grows at a time; between them a 64th of it. */
+/** Bounds of the growth of the file; between them it grows by a 64th of its size. */
 const EXTENT_PAGES_MIN = 4;
 const EXTENT_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -38,7 +38,7 @@ export class PageAllocator {
   /** Pages that the file has space for. */
   #allocatedPages: number;
   #freePages = 0;
-  /** Where the search for a free page goes on. */
+  /** Where the search for a free page continues. */
   #cursor: number;
   readonly #firstPage: number;
   /** Pages by the transaction that stopped using them. */
@@ -73,20 +73,20 @@ export class PageAllocator {
     return this.#pageCount;
   }
 
-  /** Pages that the next `take` may hand out again. */
+  /** Pages that the next `take` may use again. */
   get freePages(): number {
     return this.#freePages;
   }
 
-  /** Says, when a writer opens, that a page is in nobody's use. */
+  /** Adds a page that no snapshot uses. */
   addFree(number: number): void {
     assert(number >= this.#firstPage && number < this.#pageCount, "A page lies inside the file");
-    assert(this.#states[number] === TAKEN, "A page is released once");
+    assert(this.#states[number] === TAKEN, "A page is freed once");
     this.#states[number] = FREE;
     this.#freePages++;
   }
 
-  /** Says, when a writer opens, that transaction `freedBy` stopped using a page. */
+  /** Adds a page that transaction `freedBy` stopped using. */
   addPending(number: number, freedBy: number): void {
     const pages = this.#pending.get(freedBy);
     if (pages === undefined) this.#pending.set(freedBy, [number]);
@@ -100,7 +100,7 @@ export class PageAllocator {
     this.#releasePending(transaction);
   }
 
-  /** Gives long runs of free pages back to the system, after `transaction`; returns the bytes. */
+  /** Returns the space of long runs of free pages to the system, after `transaction`. Returns the bytes. */
   trim(transaction: number): number {
     this.#releasePending(transaction + 1);
     let trimmed = 0;
@@ -125,7 +125,10 @@ export class PageAllocator {
     }
   }
 
-  /** A page to write in this transaction. Throws ENOSPC with the file as it was. */
+  /**
+   * Allocates a page for this transaction. Throws `OsError` with ENOSPC if the disk is full; the file is
+   * then as it was.
+   */
   take(): number {
     if (this.#freePages > 0 && !this.#isPinned) {
       const number = this.#states.indexOf(FREE, this.#cursor);
@@ -147,7 +150,7 @@ export class PageAllocator {
     this.#freedNow.push(number);
   }
 
-  /** The transaction is published: what it freed begins to wait. */
+  /** Ends a published transaction: the pages that it freed begin to wait. */
   commit(transaction: number): void {
     if (this.#freedNow.length > 0) this.#pending.set(transaction, this.#freedNow);
     this.#freedNow = [];

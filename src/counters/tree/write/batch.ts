@@ -1,16 +1,16 @@
 /**
- * What a fold brings to one keyspace: the exact sum of the increments of each key, sorted by key.
+ * What a fold adds to one keyspace: the exact sum of the increments of each key, sorted by key.
  *
  * An entry lies in an arena of 32-bit words, so that sums are added and keys compared without
  * allocating:
  *
- *     word 0   key length in the low 9 bits; the bits above belong to whoever fills the arena
- *     word 1   low half of the sum     } wrapped to 64 bits; `wraps` tells how often
+ *     word 0   key length in the low 9 bits; the owner of the arena uses the bits above
+ *     word 1   low half of the sum     } wrapped to 64 bits; `wraps` has how often
  *     word 2   high half of the sum    } a sum left int64, so it stays exact
  *     word 3…  key bytes, NUL padded to whole words
  *
- * Invariants: 1. keys ascend strictly; 2. no key holds NUL or more than 256 bytes; 3. an entry stands
- * for at least one increment that was not 0 (its sum may be 0).
+ * Invariants: 1. keys ascend strictly; 2. no key holds NUL or more than 256 bytes; 3. an entry holds at
+ * least one increment that was not 0, although its sum may be 0.
  */
 
 import { assert } from "../../../base/assert.ts";
@@ -33,7 +33,7 @@ export class Batch {
     readonly words: Int32Array,
     /** Where each entry begins in `words`, in key order. */
     readonly entries: Uint32Array,
-    /** For entries whose sum left int64: multiples of 2^64 to add to the stored sum, by entry. */
+    /** For entries whose sum is outside int64: multiples of 2^64 to add to the stored sum, by entry. */
     readonly wraps: ReadonlyMap<number, number>,
   ) {
     this.bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
@@ -84,13 +84,13 @@ export class Batch {
     return this.words[this.entries[index]!]! & ENTRY_LENGTH_MASK;
   }
 
-  /** A copy of the key. */
+  /** Copies the key. */
   key(index: number): Uint8Array {
     const start = this.keyStart(index);
     return this.bytes.slice(start, start + this.keyLength(index));
   }
 
-  /** The exact sum, also where it does not fit int64. */
+  /** The exact sum, even if it does not fit int64. */
   sum(index: number): bigint {
     const entry = this.entries[index]!;
     const wrapped = joinCount(

@@ -62,7 +62,7 @@ export class BranchPacker extends Packer {
     if (this.sizeOf(this.pageBreak, this.count) > this.sink.pageSize) this.breakPage(index);
   }
 
-  /** The only child that is held, for a root that needs no branch above it. */
+  /** The only pending child, for a root that needs no branch above it. */
   onlyChild(): { readonly number: number; readonly birth: number; readonly rows: number } {
     return { number: this.#children[0]!, birth: this.#births[0]!, rows: this.#rows[0]! };
   }

@@ -24,8 +24,8 @@ import {
 import type { PageSink } from "../pages/page_sink.ts";
 
 /**
- * The narrowest column that is begun: counters grow, and in nearly every leaf one soon needs a second
- * byte. The whole leaf would be packed anew for it, and its neighbours with it.
+ * The narrowest width of a new leaf. Counters grow, and in nearly every leaf one of them soon needs a
+ * second byte, for which the whole leaf and its neighbours would have to be packed anew.
  */
 const WIDTH_MIN = 2;
 
@@ -35,7 +35,7 @@ export class KeyLeafPacker extends Packer {
   /** Key i lies in `heap[ends[i], ends[i + 1])`, in full. */
   #ends = new Uint32Array(1025);
   #heap = new Uint8Array(32768);
-  /** Of the rows from `cut` on: what all keys begin with, and the widest count. */
+  /** Of the rows from `pageBreak` on: the length of the common prefix, and the widest count. */
   #prefix = 0;
   #width = WIDTH_MIN;
 
@@ -43,7 +43,7 @@ export class KeyLeafPacker extends Packer {
     super(0, sink, receiver);
   }
 
-  /** Adds a row whose key lies in `key[start, end)`. */
+  /** Adds a row whose key is `key[start, end)`. */
   append(high: number, low: number, key: Uint8Array, start: number, end: number): void {
     this.#add(high, low, key, start, start, start, end);
   }
@@ -75,8 +75,8 @@ export class KeyLeafPacker extends Packer {
   }
 
   /**
-   * Writes a copy of a leaf in which `patch` may change counts that fit its column: the quick way for
-   * a leaf that gains no key. Rows held back are written before it.
+   * Writes a copy of a leaf in which `patch` may change counts that fit its column. The fast path for a
+   * leaf that gains no key. Pending rows are written first.
    */
   appendLeaf(frame: PageFrame, patch: (view: DataView, countsOffset: number) => void): void {
     this.close();
@@ -89,7 +89,7 @@ export class KeyLeafPacker extends Packer {
     const prefix = view.getUint16(PAGE_PREFIX_OFFSET, true);
     patch(sink.view, sink.base + KEY_LEAF_COUNTS_OFFSET);
     sink.endPage(PAGE_KIND_KEY_LEAF, 0, { rows: frame.rows, end, prefix, width });
-    // The prefix and the rest of the first key lie side by side: together they are the first key.
+    // The prefix and the rest of the first key are adjacent: together they are the first key.
     const offsets = keyLeafOffsets(frame.rows, width);
     const first = view.getUint16(offsets, true);
     const second = view.getUint16(offsets + KEY_LEAF_OFFSET_BYTES, true);
@@ -153,7 +153,7 @@ export class KeyLeafPacker extends Packer {
     this.count = count - rows;
   }
 
-  /** Adds a row whose key lies in two parts of `source`. */
+  /** Adds a row whose key is in two parts of `source`. */
   #add(
     high: number,
     low: number,
@@ -201,7 +201,7 @@ export class KeyLeafPacker extends Packer {
     this.#width = width;
   }
 
-  /** Keys ascend, so what the first and the last begin with all of them begin with. */
+  /** The common prefix. Because keys ascend, it is that of the first and the last key. */
   #prefixOf(from: number, to: number): number {
     const first = this.#ends[from]!;
     const last = this.#ends[to - 1]!;

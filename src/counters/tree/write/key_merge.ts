@@ -1,6 +1,6 @@
 /**
- * Adds a batch to the key order, and notes for each key what its count was and is: the rank order is
- * moved by those notes.
+ * Adds a batch to the key order, and notes the old and the new count of each key. The rank order is changed
+ * by these notes.
  */
 
 import type { PageAllocator } from "./allocator.ts";
@@ -29,14 +29,14 @@ import type { Root } from "../pages/root.ts";
 import { TreeBuilder } from "./tree_builder.ts";
 import { TreeMerge } from "./tree_merge.ts";
 
-/** The count is what it was. */
+/** The count has not changed. */
 export const COUNT_SAME = 0;
 /** The counter existed with another count. */
 export const COUNT_MOVED = 1;
 /** The counter did not exist. */
 export const COUNT_CREATED = 2;
 
-/** What became of each key of a batch, by its place in the batch. */
+/** The outcome for each key of a batch, by its place in the batch. */
 export class CountChanges {
   readonly outcome: Uint8Array;
   readonly oldLow: Int32Array;
@@ -44,7 +44,7 @@ export class CountChanges {
   readonly newLow: Int32Array;
   readonly newHigh: Int32Array;
   created = 0;
-  /** Counts held at a limit of int64 because the exact sum lies beyond. */
+  /** Counts that were clamped to a limit of int64, because the exact sum is beyond it. */
   saturated = 0;
 
   constructor(length: number) {
@@ -59,7 +59,7 @@ export class CountChanges {
 export class KeyMerge extends TreeMerge<KeyLeafPacker> {
   readonly changes: CountChanges;
   readonly #batch: Batch;
-  /** Row of each change in the leaf at hand, or −1 − the row before which it goes. */
+  /** The row of each change in the current leaf, or −1 − the row before which it is inserted. */
   #found = new Int32Array(1024);
 
   constructor(
@@ -116,7 +116,7 @@ export class KeyMerge extends TreeMerge<KeyLeafPacker> {
     return lowerBound(from, to, (index) => this.#batch.compareKey(index, separator, start, end));
   }
 
-  /** Finds and computes the changes of a leaf; true when rows and column widths stay as they are. */
+  /** Finds and computes the changes of a leaf; true if its rows and column width stay the same. */
   #apply(frame: PageFrame, from: number, to: number): boolean {
     const { view } = frame;
     const batch = this.#batch;
@@ -169,7 +169,7 @@ export class KeyMerge extends TreeMerge<KeyLeafPacker> {
     this.changes.created++;
   }
 
-  /** New count = old count + sum, exact, held at the limits of int64. */
+  /** New count = old count + sum, exact, clamped to the limits of int64. */
   #add(index: number, oldHigh: number, oldLow: number): void {
     const { words, entries, wraps } = this.#batch;
     const { changes } = this;
@@ -181,10 +181,10 @@ export class KeyMerge extends TreeMerge<KeyLeafPacker> {
     const overflows = ((oldHigh ^ high) & (sumHigh ^ high)) < 0;
     if (overflows || (wraps.size > 0 && wraps.has(entry))) {
       const exact = joinCount(oldHigh, oldLow) + this.#batch.sum(index);
-      const held = exact > INT64_MAX ? INT64_MAX : exact < INT64_MIN ? INT64_MIN : exact;
-      if (held !== exact) changes.saturated++;
-      low = lowHalf(held);
-      high = highHalf(held);
+      const clamped = exact > INT64_MAX ? INT64_MAX : exact < INT64_MIN ? INT64_MIN : exact;
+      if (clamped !== exact) changes.saturated++;
+      low = lowHalf(clamped);
+      high = highHalf(clamped);
     }
     changes.oldHigh[index] = oldHigh;
     changes.oldLow[index] = oldLow;
@@ -195,8 +195,8 @@ export class KeyMerge extends TreeMerge<KeyLeafPacker> {
 }
 
 /**
- * The first index in `[from, to)` whose `order` is not below 0, or `to`. Looks near `from` first: the
- * changes of a child are mostly few.
+ * The first index in `[from, to)` whose `order` is not below 0, or `to`. The search begins near `from`,
+ * because a child mostly has few changes.
  */
 export function lowerBound(from: number, to: number, order: (index: number) => number): number {
   let low = from;

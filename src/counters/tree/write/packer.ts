@@ -1,17 +1,17 @@
 /**
- * Fills pages of one level of a tree with rows that come in order.
+ * Fills pages of one level of a tree with rows in order.
  *
- * The rows of up to two pages are held back: `[0, cut)` fill one page, `[cut, count)` go into the next.
- * So pages in the middle of a long run are full, and where a run ends with little in its last page the
- * last two share their rows.
+ * The rows of up to two pages are pending: `[0, pageBreak)` fill one page, `[pageBreak, count)` go into the
+ * next. So pages in the middle of a long run are full. If a run would end with a nearly empty page, the
+ * last two pages share their rows.
  *
- * Invariants: 1. both parts fit a page each; 2. `cut` is 0 until a page is full; 3. no page is empty.
+ * Invariants: 1. both parts fit a page each; 2. `pageBreak` is 0 until a page is full; 3. no page is empty.
  */
 
 import { assert } from "../../../base/assert.ts";
 import type { PageSink } from "../pages/page_sink.ts";
 
-/** The level above, told of every finished page. The separator lies in `bytes[start, end)`. */
+/** The level above, which gets every page that was written. The separator is `bytes[start, end)`. */
 export interface PageReceiver {
   receive(
     level: number,
@@ -23,7 +23,7 @@ export interface PageReceiver {
   ): void;
 }
 
-/** Pages that are packed together are not filled further, so that a guess that is a bit off still fits. */
+/** Two pages are packed into one only up to this part, because the size is an estimate. */
 const FILL_MAX = 0.95;
 
 export abstract class Packer {
@@ -36,14 +36,13 @@ export abstract class Packer {
     protected readonly receiver: PageReceiver,
   ) {}
 
-  /** Rows that are held back. */
+  /** Rows that are not written yet. */
   get pendingRows(): number {
     return this.count;
   }
 
   /**
-   * Whether closing now would leave a page mostly empty, so that the neighbour had better be packed
-   * with it.
+   * Whether closing now would leave a page mostly empty, so that the neighbour should be packed with it.
    */
   get isSmall(): boolean {
     return this.count > 0 && this.pageBreak === 0 &&
@@ -51,8 +50,8 @@ export abstract class Packer {
   }
 
   /**
-   * Whether a neighbour with `rows` rows like those at hand would go into the page that is open, so that
-   * one page does for two. A neighbour that is nearly full is left alone: it would only be written anew.
+   * Whether a neighbour with `rows` rows of the same size would fit the open page, so that one page
+   * replaces two. A nearly full neighbour is left alone, because it would only be written anew.
    */
   wouldTake(rows: number): boolean {
     const open = this.count - this.pageBreak;
@@ -61,7 +60,7 @@ export abstract class Packer {
     return bytes * (1 + rows / open) <= this.sink.pageSize * FILL_MAX;
   }
 
-  /** Writes the rows that are held back. */
+  /** Writes the pending rows. */
   close(): void {
     if (this.count === 0) return;
     if (this.pageBreak === 0 || this.pageBreak === this.count) {
@@ -72,11 +71,11 @@ export abstract class Packer {
       this.seal(split, this.count);
     }
     this.drop(this.count);
-    assert(this.count === 0, "A closed packer holds nothing");
+    assert(this.count === 0, "A closed packer has no pending rows");
     this.pageBreak = 0;
   }
 
-  /** The current page is full: rows from `next` on go into another. */
+  /** Breaks the page: rows from `next` on go into another one. */
   protected breakPage(next: number): void {
     if (this.pageBreak > 0) {
       this.seal(0, this.pageBreak);
@@ -91,14 +90,14 @@ export abstract class Packer {
 
   /** Bytes of a page with the rows `[from, to)`. */
   protected abstract sizeOf(from: number, to: number): number;
-  /** Sum of row sizes before `row`: grows with `row`, and halves where the rows do. */
+  /** The size of the rows before `row`, for splitting the pending rows in halves. */
   protected abstract weightBefore(row: number): number;
   /** Writes a page with the rows `[from, to)` and tells the receiver. */
   protected abstract seal(from: number, to: number): void;
-  /** Forgets the first `rows` rows. */
+  /** Drops the first `rows` rows. */
   protected abstract drop(rows: number): void;
 
-  /** Where to part the held rows when the second page would be less than half full. */
+  /** Where to split the pending rows if the second page would be less than half full. */
   #split(): number {
     const { pageSize } = this.sink;
     if (this.sizeOf(this.pageBreak, this.count) * 2 >= pageSize) return this.pageBreak;
@@ -110,7 +109,7 @@ export abstract class Packer {
   }
 }
 
-/** A typed array of at least `length`, with the old content. */
+/** A typed array of at least `length`, with the content of `array`. */
 export function grown<T extends Int32Array | Uint32Array | Float64Array | Uint8Array>(
   array: T,
   length: number,

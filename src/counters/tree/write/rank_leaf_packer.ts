@@ -31,10 +31,10 @@ export class RankLeafPacker extends Packer {
     this.#view = new DataView(this.#rows.buffer);
   }
 
-  /** Adds a row whose key lies in `key[start, end)`. */
+  /** Adds a row whose key is `key[start, end)`. */
   append(high: number, low: number, key: Uint8Array, start: number, end: number): void {
     const bytes = RANK_ROW_KEY_OFFSET + end - start;
-    if (this.#room() < bytes + RANK_LEAF_SLOT_BYTES) this.breakPage(this.count);
+    if (this.#capacity() < bytes + RANK_LEAF_SLOT_BYTES) this.breakPage(this.count);
     const row = this.#reserve(1);
     const at = this.#starts[row]!;
     const rows = this.#rows;
@@ -47,22 +47,22 @@ export class RankLeafPacker extends Packer {
     this.count = row + 1;
   }
 
-  /** Adds the rows `[from, to)` of a leaf: one copy of bytes for each page that they fill. */
+  /** Adds the rows `[from, to)` of a leaf, with one copy of bytes for each page that they fill. */
   appendRows(frame: PageFrame, from: number, to: number): void {
     const { view, bytes } = frame;
     let next = from;
     while (next < to) {
       const start = rankRowStart(view, next);
-      const room = this.#room();
-      // All of them, or as many as fit; rows fit in order, so half-interval search finds the last.
+      const capacity = this.#capacity();
+      // All rows, or as many as fit, which a binary search finds.
       let last = to;
-      if (rankRowStart(view, to) - start + RANK_LEAF_SLOT_BYTES * (to - next) > room) {
+      if (rankRowStart(view, to) - start + RANK_LEAF_SLOT_BYTES * (to - next) > capacity) {
         let low = next;
         let high = to;
         while (high - low > 1) {
           const middle = (low + high) >>> 1;
           const size = rankRowStart(view, middle) - start + RANK_LEAF_SLOT_BYTES * (middle - next);
-          if (size <= room) low = middle;
+          if (size <= capacity) low = middle;
           else high = middle;
         }
         last = low;
@@ -131,12 +131,12 @@ export class RankLeafPacker extends Packer {
     this.count = count - rows;
   }
 
-  /** Bytes that the current page still takes. */
-  #room(): number {
+  /** Bytes that are left in the current page. */
+  #capacity(): number {
     return this.sink.pageSize - this.sizeOf(this.pageBreak, this.count);
   }
 
-  /** Makes sure that `rows` more rows of one page have a place; returns the index of the first. */
+  /** Makes place for `rows` more rows; returns the index of the first. */
   #reserve(rows: number): number {
     const needed = this.count + rows + 1;
     if (needed > this.#starts.length) this.#starts = grown(this.#starts, needed);

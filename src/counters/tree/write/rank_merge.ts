@@ -1,6 +1,6 @@
 /**
- * Moves counters in the rank order: every changed counter leaves its old place and takes its new one.
- * Both moves are sorted into one run, and the tree is streamed past it.
+ * Moves counters in the rank order: every changed counter leaves its old place and arrives at its new one.
+ * Both moves are sorted into one run, and the tree is merged with it.
  */
 
 import type { PageAllocator } from "./allocator.ts";
@@ -23,7 +23,7 @@ export class RankMerge extends TreeMerge<RankLeafPacker> {
   readonly #moves: Uint32Array;
   readonly #lows: Int32Array;
   readonly #highs: Int32Array;
-  /** Keeps looks ahead from being optimised away. */
+  /** Keeps the prefetch reads from being optimised away. */
   #touched = 0;
 
   constructor(
@@ -99,14 +99,17 @@ export class RankMerge extends TreeMerge<RankLeafPacker> {
     start: number,
     end: number,
   ): number {
-    // The count stands in the separator turned around, so that its bytes sort with the rank order.
+    // A separator has the count inverted, so that its bytes sort in rank order.
     const high = ~separator.getUint32(start) ^ 0x80000000;
     const low = ~separator.getUint32(start + 4);
     const keyStart = start + RANK_SEPARATOR_COUNT_BYTES;
     return lowerBound(from, to, (move) => this.#compare(move, high, low, separator, keyStart, end));
   }
 
-  /** Keys lie far apart in the order of ranks: looking at all of a leaf's first lets misses overlap. */
+  /**
+   * Prefetches the keys of a leaf. In rank order they are far apart in memory, so their cache misses should
+   * overlap.
+   */
   #touch(from: number, to: number): void {
     const { words, entries } = this.#batch;
     const moves = this.#moves;

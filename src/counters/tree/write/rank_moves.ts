@@ -2,9 +2,9 @@
  * Sorts the moves of a fold into rank order. The batch is in key order already, so a stable sort on the
  * count alone leaves equal counts in key order.
  *
- * Most counts are small and a few are huge. So moves are first dealt into three classes – greater than 16
- * bits, 16 bits, negative – which follow each other in rank order; each is sorted by radix on only those
- * digits in which its counts differ: two, for nearly all of them.
+ * Most counts are small and a few are huge. So moves are first divided into three classes, in rank order:
+ * above 16 bits, 16 bits, negative. Each class is sorted by radix, on the digits in which its counts
+ * differ: two for nearly all of them.
  */
 
 import { COUNT_CREATED, COUNT_SAME, type CountChanges } from "./key_merge.ts";
@@ -26,18 +26,18 @@ function classOf(high: number, low: number): number {
   return high === 0 && low >>> 0 < 0x10000 ? CLASS_NARROW : 0;
 }
 
-/** Adds one to a place; returns what it was. */
+/** Adds one to a place; returns the value before. */
 function countUp(places: Uint32Array, index: number): number {
   const before = places[index]!;
   places[index] = before + 1;
   return before;
 }
 
-/** Moves in rank order, each with the count whose place it leaves or arrives at. */
+/** Moves in rank order, each with the count whose place the counter leaves or arrives at. */
 export interface RankMoves {
   /** Twice the place in the batch, plus `MOVE_LEAVES` or `MOVE_ARRIVES`. */
   readonly moves: Uint32Array;
-  /** Halves of the counts: here in order, for to fetch them from `changes` would jump about in it. */
+  /** Halves of the counts, in the order of the moves: in `changes` they would be scattered. */
   readonly lows: Int32Array;
   readonly highs: Int32Array;
 }
@@ -65,7 +65,7 @@ export function rankMoves(changes: CountChanges): RankMoves {
     if (what !== COUNT_CREATED) {
       const place = countUp(places, classOf(oldHigh[index]!, oldLow[index]!));
       moves[place] = (index << 1) | MOVE_LEAVES;
-      // Turned around, the greatest count is the smallest number and so comes first.
+      // Inverted, the greatest count is the smallest number, so it comes first.
       digits[place] = ~oldLow[index]!;
     }
     const place = countUp(places, classOf(newHigh[index]!, newLow[index]!));
@@ -87,7 +87,7 @@ export function rankMoves(changes: CountChanges): RankMoves {
     if (differ !== 0) sortByWord(moves, digits, { from, to, ...scratch });
   }
 
-  // The memory that held digits is as good for what comes out.
+  // The memory of the digits is used again for the result.
   const lows = new Int32Array(digits.buffer);
   const highs = new Int32Array(scratch.otherDigits.buffer);
   for (let index = 0; index < CLASSES; index++) {
@@ -136,7 +136,7 @@ function sortByWord(
   }
 }
 
-/** Computes where the first item of each digit goes; false when all have the same digit. */
+/** Computes where the first item of each digit goes; false if all have the same digit. */
 function countPlaces(
   places: Uint32Array,
   digits: Uint32Array,

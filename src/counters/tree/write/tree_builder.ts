@@ -1,8 +1,8 @@
 /**
- * Builds a tree from left to right out of new rows and of old subtrees that are kept as they are.
+ * Builds a tree from left to right, out of new rows and of old subtrees that are kept as they are.
  *
- * Invariant: pages and kept subtrees are taken in row order; before a subtree of level n is kept,
- * everything that waits at the levels 0 … n is written.
+ * Invariant: pages and kept subtrees come in row order; before a subtree of level n is kept, everything
+ * that is pending at the levels 0 … n is written.
  */
 
 import { assert } from "../../../base/assert.ts";
@@ -39,13 +39,15 @@ export class TreeBuilder<Leaf extends Packer> implements PageReceiver {
     return new TreeBuilder(sink, "rank", (receiver) => new RankLeafPacker(sink, receiver));
   }
 
-  /** Whether a neighbour at `level` with `rows` rows below it should be packed with what waits there. */
+  /**
+   * Whether a neighbour at `level` with `rows` rows below it should be packed with what is pending there.
+   */
   wantsNeighbour(level: number, rows: number): boolean {
     if (level === 0) return this.leaf.wouldTake(rows);
     return this.#branches[level - 1]?.isSmall ?? false;
   }
 
-  /** Takes over a subtree whose topmost page has `level`; its separator lies in `bytes`. */
+  /** Keeps a subtree whose topmost page has `level`; its separator is `bytes[start, end)`. */
   keep(
     level: number,
     child: number,
@@ -71,7 +73,7 @@ export class TreeBuilder<Leaf extends Packer> implements PageReceiver {
     this.#branch(level + 1).append(child, this.#sink.birth, rows, bytes, start, end);
   }
 
-  /** Writes all that waits and returns the root of the tree. */
+  /** Writes everything that is pending and returns the root of the tree. */
   closeAll(): Root {
     this.leaf.close();
     for (let level = 1; level <= this.#branches.length; level++) {
@@ -86,7 +88,7 @@ export class TreeBuilder<Leaf extends Packer> implements PageReceiver {
   }
 
   #branch(level: number): BranchPacker {
-    assert(level <= LEVEL_MAX, "A tree is no deeper than its pages allow");
+    assert(level <= LEVEL_MAX, "A tree is not deeper than its pages allow");
     while (this.#branches.length < level) {
       const next = this.#branches.length + 1;
       const kind = kindOf(this.#order, next);

@@ -1,7 +1,7 @@
 /**
- * Walks a tree beside a sorted run of changes and builds the tree that has them: pages without a change
- * are kept, pages with one are written anew, runs of neighbours are packed together. So a few changes
- * cost a path each, and many changes cost one stream through the leaves.
+ * Merges a tree with a sorted run of changes. Pages without a change are kept, pages with one are written
+ * anew, runs of neighbours are packed together. So a few changes cost a path of pages each, and many
+ * changes cost one pass through the leaves.
  */
 
 import { assert } from "../../../base/assert.ts";
@@ -37,7 +37,7 @@ export abstract class TreeMerge<Leaf extends Packer> {
 
   /** Packs the rows of a leaf with the changes `[from, to)`. */
   protected abstract visitLeaf(frame: PageFrame, from: number, to: number): void;
-  /** Packs the changes `[from, to)` where there is no leaf yet. */
+  /** Packs the changes `[from, to)` of an empty tree. */
   protected abstract insertAll(from: number, to: number): void;
   /** The first of the changes `[from, to)` that does not sort before a separator, or `to`. */
   protected abstract changesBefore(

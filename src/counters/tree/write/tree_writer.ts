@@ -1,16 +1,16 @@
 /**
  * The writing side of a keyspace file: adds batches, one transaction at a time.
  *
- * A transaction goes through four steps, which the caller drives, for he syncs many files together:
+ * A transaction has four steps, driven by the caller, which batches the syncs of many files:
  *
  *     apply ─▶ (sync A) ─▶ publish ─▶ (sync B)
  *
  * Invariants:
- * 1. Until `publish` the file's content is what it was: pages are only written where no durable
- *    snapshot looks.
- * 2. Whatever fails before `publish` is undone by forgetting it (`abandon`): nothing in the file has
- *    to be put back.
- * 3. Only one writer has the file: the fold lease sees to that, not this class.
+ * 1. Until `publish` the content of the file does not change: pages are written only where no durable
+ *    snapshot has any.
+ * 2. Whatever fails before `publish` is rolled back in memory (`rollBack`): nothing in the file has to be
+ *    undone.
+ * 3. Only one writer has the file. The fold lease ensures that, not this class.
  */
 
 import { assert } from "../../../base/assert.ts";
@@ -42,10 +42,10 @@ import { RankMerge } from "./rank_merge.ts";
 import { EMPTY_ROOT } from "../pages/root.ts";
 import { loadGenerations, walkPages } from "../read/snapshot.ts";
 
-/** What one `apply` did. */
+/** The result of one `apply`. */
 export interface ApplyResult {
   readonly created: number;
-  /** Counts of this batch that are held at a limit of int64. */
+  /** Counts of this batch that were clamped to a limit of int64. */
   readonly saturated: number;
   readonly pagesRead: number;
   readonly pagesWritten: number;
@@ -66,7 +66,7 @@ export class TreeWriter {
   /** Found by walking the branches when first needed. */
   #pages: { readonly allocator: PageAllocator; readonly sink: PageSink } | null = null;
   #waiting: Transaction | null = null;
-  /** A publish was broken off: readers may have seen the transaction, so it must not be made again. */
+  /** A publish failed: readers may have seen the transaction, so it must not be made again. */
   #isBroken = false;
 
   private constructor(file: StoredFile, { newest, previous }: MetaBlocks) {
@@ -77,7 +77,7 @@ export class TreeWriter {
     this.#generations = loadGenerations(newest, this.#source, file.path);
   }
 
-  /** Makes an empty file valid: transaction 0 without counters. The caller syncs. */
+  /** Makes an empty file valid, with transaction 0 and no counters. The caller syncs. */
   static format(
     file: StoredFile,
     { name, pageSize }: { readonly name: Uint8Array; readonly pageSize: number },
@@ -101,14 +101,14 @@ export class TreeWriter {
     return new TreeWriter(file, { newest: meta, previous: null, problems: [] });
   }
 
-  /** Takes over a file. Throws `CorruptError` when it is not one, or is cut off. */
+  /** Opens a file. Throws `CorruptError` if it is not a keyspace file, or is truncated. */
   static open(file: StoredFile): TreeWriter {
     const blocks = readMetaBlocks(file, new Uint8Array(META_BYTES));
     const { size } = file.status();
     const { pageCount, pageSize } = blocks.newest;
     if (pageCount * pageSize > size) {
       throw new CorruptError(
-        `Keyspace file ${file.path} is cut off: ${size} of ${pageCount * pageSize} bytes`,
+        `Keyspace file ${file.path} is truncated: ${size} of ${pageCount * pageSize} bytes`,
         { path: file.path, offset: size },
       );
     }
@@ -132,12 +132,15 @@ export class TreeWriter {
     return this.#meta.keyRoot.rows;
   }
 
-  /** How often, ever, a sum was held at a limit of int64. */
+  /** How often, ever, a sum was clamped to a limit of int64. */
   get saturated(): bigint {
     return this.#meta.saturated;
   }
 
-  /** Whether the file still says what this writer left in it. Throws `CorruptError` and `OsError`. */
+  /**
+   * Whether the file still has the transaction that this writer published. Throws `CorruptError` and
+   * `OsError`.
+   */
   isUnchanged(): boolean {
     const [first] = metaOffsets(this.transaction);
     if (readTransaction(this.#file, first) === this.transaction) return true;
@@ -146,22 +149,22 @@ export class TreeWriter {
       this.transaction;
   }
 
-  /** The greatest generation of a log slot that is in the counters; 0 when none is. */
+  /** The applied generation of a log slot: the greatest that is in the counters; 0 if none is. */
   applied(slot: number): bigint {
     return this.#generations[slot] ?? 0n;
   }
 
   /**
-   * Writes the pages of the next transaction: the batch added to the counters, the marks raised.
-   * `pinned` while a backup reads the file: then no page is used again.
-   * Throws `OsError` on a full disk and `CorruptError` on a damaged page; the file is then as it was.
+   * Writes the pages of the next transaction: adds the batch to the counters and raises the applied
+   * generations. `pinned` is set while a backup reads the file; then no page is used again. Throws
+   * `OsError` on a full disk and `CorruptError` for a damaged page; the file is then as it was.
    */
   apply(
     batch: Batch,
     generations: AppliedGenerations,
     { pinned }: { readonly pinned: boolean },
   ): ApplyResult {
-    assert(this.#waiting === null, "A transaction is published or abandoned before the next");
+    assert(this.#waiting === null, "A transaction is published or rolled back before the next");
     assert(!this.#isBroken, "A writer whose publish failed is opened anew");
     const before = this.#meta;
     const transaction = before.transaction + 1;
@@ -219,13 +222,13 @@ export class TreeWriter {
   }
 
   /**
-   * Makes the applied transaction the file's content. `between` is called between the two blocks. When
-   * this throws nobody knows which state readers see: the file has to be opened anew.
+   * Makes the applied transaction the content of the file. `between` is called between the two blocks. If
+   * this throws, it is unknown which state readers see, and the file has to be opened anew.
    */
   publish(between: () => void = () => {}): void {
     const waiting = this.#waiting;
     assert(waiting !== null, "A transaction is applied before it is published");
-    assert(this.#pages !== null, "Pages are known where a transaction waits");
+    assert(this.#pages !== null, "Pages are known if a transaction waits");
     const bytes = encodeMeta(waiting.meta);
     const [first, second] = metaOffsets(waiting.meta.transaction);
     this.#isBroken = true;
@@ -241,8 +244,8 @@ export class TreeWriter {
   }
 
   /**
-   * Gives the space of pages that may be used again back to the system, where they lie together in
-   * numbers; returns the bytes. Writing them again takes longer, so this is for a file that rests.
+   * Returns the space of long runs of free pages to the system. Returns the bytes. Writing such pages again
+   * takes longer, so this is for a file that rests.
    */
   trim(): number {
     assert(this.#waiting === null, "A file is trimmed between transactions");
@@ -250,7 +253,7 @@ export class TreeWriter {
     return allocator.trim(this.#meta.transaction);
   }
 
-  /** Forgets a transaction that was not published. */
+  /** Rolls back a transaction that was not published. */
   rollBack(): void {
     this.#waiting = null;
     this.#pages = null;
@@ -264,7 +267,10 @@ export class TreeWriter {
     });
   }
 
-  /** What no root reaches is free: at once, where the transaction before did not reach it either. */
+  /**
+   * Finds the free pages, which no root reaches. A page that the transaction before did not reach either is
+   * free at once.
+   */
   #findPages(): { readonly allocator: PageAllocator; readonly sink: PageSink } {
     const { path } = this.#file;
     const { pageSize, pageCount, transaction } = this.#meta;
@@ -290,7 +296,7 @@ export class TreeWriter {
     return { allocator, sink: new PageSink(this.#file, allocator, pageSize) };
   }
 
-  /** Marks what only the transaction before uses; false if that is not known. */
+  /** Finds the pages that only the transaction before uses; false if they are not known. */
   #findPrevious(live: Uint8Array): boolean {
     if (this.#meta.transaction === 0) return true;
     if (this.#previous === null) return false;
@@ -302,7 +308,7 @@ export class TreeWriter {
       });
       return true;
     } catch (error) {
-      // The older transaction is no longer whole. Nothing needs it, but nothing is reused early.
+      // The older transaction is no longer whole. It is not needed, but then no page is used again early.
       if (error instanceof CorruptError || isReadFailure(error)) return false;
       throw error;
     }
