@@ -29,7 +29,7 @@ export class AnswerReader {
 
   /** The memory to read the next bytes into; never empty. */
   capacity(): Uint8Array<ArrayBuffer> {
-    return this.#buffer.room();
+    return this.#buffer.unused();
   }
 
   /** Take `count` bytes that were read into `capacity()`. */

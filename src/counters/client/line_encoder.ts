@@ -94,7 +94,7 @@ export class LineEncoder {
   }
 
   #keep(source: Uint8Array, start: number, end: number): void {
-    const capacity = this.#partial.room();
+    const capacity = this.#partial.unused();
     if (end - start > capacity.length) {
       this.#isOverlong = true;
       return;

@@ -63,7 +63,7 @@ export class ReadConnection {
     try {
       this.#socket.setNoDelay(true);
       while (!this.#isDraining) {
-        const room = this.#input.room();
+        const room = this.#input.unused();
         const count = await this.#socket.read(room);
         if (count === null) return;
         this.#isAnswering = true;
@@ -163,7 +163,7 @@ export class ReadConnection {
     this.#input.moveToFront();
     if (!wasFull || this.#input.bytes.length === INPUT_BYTES_LARGE) return;
     const larger = new ReceiveBuffer(new Uint8Array(INPUT_BYTES_LARGE));
-    larger.room().set(this.#input.bytes.subarray(0, this.#input.end));
+    larger.unused().set(this.#input.bytes.subarray(0, this.#input.end));
     larger.received(this.#input.end);
     this.#input = larger;
   }

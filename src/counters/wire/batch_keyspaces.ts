@@ -1,6 +1,6 @@
 /**
- * The keyspaces that a batch has defined so far, found by the words of their names. Sized for the
- * handful that real traffic has, bounded for the traffic that means harm.
+ * The keyspaces that a batch has defined so far, found by the words of their names. Small for the few
+ * keyspaces of ordinary traffic, and bounded against hostile traffic.
  */
 
 import { assert } from "../../base/assert.ts";
@@ -11,16 +11,16 @@ import { NAME_SIZE_MAX } from "./message_sizes.ts";
 const NAME_WORDS_MAX = NAME_SIZE_MAX / 4;
 const SLOTS_MIN = 64;
 
-/** Numbers 0, 1, 2 … for names, until `clear`. */
+/** Gives names the numbers 0, 1, 2 …, until `clear`. */
 export class BatchKeyspaces {
   #count = 0;
-  /** Open addressing: number + 1 of the keyspace in each slot, 0 where it is empty. */
+  /** Open addressing: each slot has the number of a keyspace + 1, or 0 if it is empty. */
   #slots = new Int32Array(SLOTS_MIN);
   #hashes = new Int32Array(SLOTS_MIN);
   #lengths = new Int32Array(SLOTS_MIN);
   /** Names one after the other, each in `NAME_WORDS_MAX` words. */
   #names = new Int32Array((SLOTS_MIN / 2) * NAME_WORDS_MAX);
-  /** Names that all meet in one slot cannot be chosen from outside. */
+  /** Keyed, so that a client cannot choose names that collide. */
   readonly #hash = new KeyedHash();
 
   get count(): number {
@@ -55,7 +55,7 @@ export class BatchKeyspaces {
     }
   }
 
-  /** Gives a name that `find` did not know the next number. */
+  /** Gives the next number to a name that `find` did not find. */
   add(words: Int32Array, start: number, length: number): number {
     assert(!this.isFull, "A batch defines no more keyspaces than it may");
     const number = this.#count;
@@ -73,7 +73,7 @@ export class BatchKeyspaces {
     return number;
   }
 
-  /** Puts a number into the first free slot; returns how many it passed by. */
+  /** Puts a number into the first free slot; returns how many slots it skipped. */
   #place(number: number, hash: number): number {
     const mask = this.#slots.length - 1;
     let slot = hash & mask;
@@ -93,7 +93,7 @@ export class BatchKeyspaces {
     }
   }
 
-  /** Answers names that were made to collide: they get other hashes, and so other slots. */
+  /** Gives all names new hashes, and so other slots, because some were made to collide. */
   #hashAnew(): void {
     if (!this.#hash.renew(this.#count)) return;
     this.#slots.fill(0);

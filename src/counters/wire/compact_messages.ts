@@ -1,14 +1,14 @@
 /**
- * From the socket to the commit log: whole write messages are checked, a run of them at a time, and
- * rewritten as compact records, straight into the mapped log. This is the hottest loop of the write
- * path, so it reads and writes 32-bit words, allocates nothing for a message, and asks for a keyspace's
- * number only where it is not that of the message before.
+ * From the socket to the commit log: checks whole write messages, a run of them at a time, and writes them
+ * as compact records into a frame. This is the hottest loop of the write path. So it reads and writes
+ * 32-bit words, allocates nothing for a message, and looks a keyspace up only if it differs from that of
+ * the message before.
  *
  * Invariants:
  * 1. A message is either consumed whole (accepted or refused) or not at all.
- * 2. What stands in the target between start and `targetNext` is a run of whole records; together with
- *    what was written since `beginBatch` it is a record batch.
- * 3. Bytes of the target from `targetNext` on are as they were.
+ * 2. The target between its start and `targetNext` is a run of whole records. Together with what was
+ *    written since `beginBatch` it is a record batch.
+ * 3. Bytes of the target from `targetNext` on do not change.
  */
 
 import { assert } from "../../base/assert.ts";
@@ -37,14 +37,14 @@ const NAME_LENGTH_SHIFT = RECORD_NAME_LENGTH_OFFSET * 8;
 export type CompactStop =
   /** Every whole message of the source is consumed. */
   | "source-done"
-  /** The next record has no room in the target. */
+  /** The next record does not fit the target. */
   | "target-full"
-  /** The batch defines as many keyspaces as it may: begin another one. */
+  /** The batch defines as many keyspaces as it may: begin another batch. */
   | "keyspaces-full";
 
 /**
- * What goes in and comes out of `compactMessages` beside the bytes, and what it remembers of the batch
- * that is being written. One for each log that is being filled.
+ * Input and output of `compactMessages` besides the bytes, and its state of the current batch. One for each
+ * log that is being filled.
  */
 export class CompactState {
   readonly sizes: MessageSizes;
@@ -53,7 +53,7 @@ export class CompactState {
   /** In: fill `verdicts`. */
   wantsVerdicts = false;
 
-  // Out, each for the last call.
+  // Out, for the last call.
   stop: CompactStop = "source-done";
   sourceNext = 0;
   targetNext = 0;
@@ -61,10 +61,10 @@ export class CompactState {
   records = 0;
   accepted = 0;
   refused = 0;
-  /** A bit for each consumed message in order, set where it was refused. */
+  /** A bit for each consumed message, in order; set if it was refused. */
   verdicts: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
-  /** Why messages were refused, since the state was made. */
+  /** How many messages were refused for each reason, since the state was made. */
   readonly refusals = { emptyKeyspace: 0, keyspaceAfterNul: 0, keyAfterNul: 0 };
 
   /** @internal Keyspaces defined in this batch. */
@@ -82,7 +82,7 @@ export class CompactState {
     this.run = MessageScanner.fits(sizes) ? new ScannedRun(sizes) : new PlainRun(sizes);
   }
 
-  /** Forgets the keyspaces: the next record stands in a batch of its own. */
+  /** Clears the keyspaces: the next record begins a new batch. */
   beginBatch(): void {
     this.keyspaces.clear();
   }
@@ -92,7 +92,7 @@ export class CompactState {
     return this.#wordsOfTarget = wordsOver(target, this.#wordsOfTarget);
   }
 
-  /** @internal Room for `count` verdicts, all saying accepted. */
+  /** @internal Makes `count` verdicts, all accepted. */
   clearVerdicts(count: number): void {
     const size = (count + 7) >>> 3;
     if (this.verdicts.length < size) this.verdicts = new Uint8Array(size);
@@ -100,7 +100,7 @@ export class CompactState {
   }
 }
 
-/** Messages that are looked at together: where their words stand, and what their fields say. */
+/** Messages that are scanned together: the place of their words, and the results for their fields. */
 interface MessageRun {
   readonly messagesMax: number;
   readonly words: Int32Array;
@@ -113,7 +113,7 @@ interface MessageRun {
   take(source: Uint8Array, at: number, count: number): void;
 }
 
-/** Fields of whole blocks of 16 bytes, as the default ones are. */
+/** For fields of whole blocks of 16 bytes, such as the default ones. */
 class ScannedRun implements MessageRun {
   readonly #scanner = MessageScanner.get();
   readonly #sizes: MessageSizes;
@@ -136,7 +136,7 @@ class ScannedRun implements MessageRun {
   }
 }
 
-/** Fields of any size: one message at a time, its fields padded to words. */
+/** For fields of any size: one message at a time, with its fields padded to words. */
 class PlainRun implements MessageRun {
   readonly #sizes: MessageSizes;
   readonly messagesMax = 1;
@@ -209,7 +209,7 @@ export function compactMessages(
   }
 }
 
-/** Records for the messages of the run at hand, as far as they have room. */
+/** Writes records for the messages of the current run, as far as they fit. */
 function compactRun(
   messageCount: number,
   out: Int32Array,
@@ -225,7 +225,7 @@ function compactRun(
   let message = 0;
   let at = run.start;
   let next = outStart;
-  /** Of the keyspace field at hand: its length, and the number in this batch where it is known. */
+  /** Of the current keyspace field: its length, and its number in this batch, or −1 if unknown. */
   let keyspaceLength = 0;
   let number = -1;
 
@@ -289,7 +289,7 @@ function compactRun(
   state.targetNext += (next - outStart) * 4;
 }
 
-/** Copies a name with the NULs that fill its last eight bytes; returns the word after it. */
+/** Copies a name, padded with NUL to eight bytes; returns the index of the word after it. */
 function copyName(
   words: Int32Array,
   from: number,

@@ -5,7 +5,7 @@
 
 import { UsageError } from "../../base/errors.ts";
 
-/** What `fieldNameLength` gives where a byte after the first NUL is not NUL. */
+/** The result of `fieldNameLength` if a byte after the first NUL is not NUL. */
 export const BROKEN_FIELD = -1;
 
 /** Length in bytes of the name in `bytes[start … end)`, or `BROKEN_FIELD`. */
@@ -18,8 +18,8 @@ export function fieldNameLength(bytes: Uint8Array, start: number, end: number): 
 }
 
 /**
- * The same where `words` lie over the bytes: most of a field is NUL, and words see it four bytes at a
- * time. `end` is a multiple of four.
+ * As `fieldNameLength`, with `words` as a view of the same bytes. Most of a field is NUL, which words test
+ * four bytes at a time. `end` is a multiple of four.
  */
 export function fieldNameLengthInWords(
   bytes: Uint8Array,
@@ -38,7 +38,7 @@ export function fieldNameLengthInWords(
   return bits === 0 ? length : BROKEN_FIELD;
 }
 
-/** Writes a name and its NULs over a whole field. The name was checked before. */
+/** Writes a name and its NULs over a whole field. The caller has checked the name. */
 export function encodeField(
   target: Uint8Array,
   start: number,
@@ -48,13 +48,13 @@ export function encodeField(
   target.fill(0, start + field.name.length, start + field.size);
 }
 
-/** Throws `UsageError` unless the name can stand in a keyspace field of this width. */
+/** Throws `UsageError` unless the name fits a keyspace field of this width. */
 export function checkKeyspaceName(name: Uint8Array, size: number): void {
   if (name.length === 0) throw new UsageError("A keyspace name cannot be empty");
   checkName("keyspace name", name, size);
 }
 
-/** Throws `UsageError` unless the key can stand in a key field of this width. Empty is a key. */
+/** Throws `UsageError` unless the key fits a key field of this width. An empty key is a key. */
 export function checkKey(key: Uint8Array, size: number): void {
   checkName("key", key, size);
 }

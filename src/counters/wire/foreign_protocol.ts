@@ -1,9 +1,9 @@
 /**
- * Tells HTTP and TLS from messages by the first bytes of a connection. Whatever the widths of the names, an
- * HTTP head of 520 bytes would be a message that is accepted: a counter of some 8·10¹⁸.
+ * Distinguishes HTTP and TLS from messages by the first bytes of a connection. Without it, an HTTP head of
+ * 520 bytes can be an accepted message: a counter of some 8·10¹⁸.
  *
- * A name, an increment or an offset may hold any of these bytes alone. What is recognized is so much of the
- * other protocol that a message which begins alike has both an absurd number and absurd names.
+ * Any of these bytes may be in a name, an increment or an offset. So much of the other protocol is required
+ * that a message with the same bytes has both an absurd number and absurd names.
  */
 
 export type ForeignProtocol = "HTTP" | "TLS";
@@ -11,7 +11,7 @@ export type ForeignProtocol = "HTTP" | "TLS";
 const METHODS = "GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI";
 const TARGET = String.raw`[^\x00-\x20\x7f]`;
 const REQUEST_LINE = new RegExp(String.raw`^(?:${METHODS}) ${TARGET}+ HTTP/[12]\.[0-9]\r\n`);
-/** A request line that goes on: its target is longer than a message. */
+/** A request line that does not end in the message, because its target is too long. */
 const REQUEST_LINE_START = new RegExp(
   String.raw`^(?:${METHODS}) (?:${TARGET}*|${TARGET}+ [HTP/.0-9]*\r?)$`,
 );
@@ -19,8 +19,9 @@ const REQUEST_LINE_START = new RegExp(
 const TLS_HELLO_BYTES = 11;
 
 /**
- * The protocol that a connection speaks by its first bytes, `bytes[start … end)`, if it is not countd's.
- * `isWhole` is set when they hold the first message: it is known then that there is no request line in it.
+ * The foreign protocol to which the first bytes of a connection, `bytes[start … end)`, belong; null if they
+ * may be messages. `isWhole` is set if they hold the whole first message: a request line without an end is
+ * HTTP only then.
  */
 export function foreignProtocol(
   bytes: Uint8Array,
@@ -38,7 +39,7 @@ export function foreignProtocol(
   return REQUEST_LINE.test(text) || isWhole && REQUEST_LINE_START.test(text) ? "HTTP" : null;
 }
 
-/** One record of the handshake (22), version 3.x, that holds one ClientHello (1), version 3.x, and no more. */
+/** One record of the handshake (22), version 3.x, that holds exactly one ClientHello (1), version 3.x. */
 function isTlsHello(bytes: Uint8Array): boolean {
   if (bytes.length < TLS_HELLO_BYTES) return false;
   const at = (index: number) => bytes[index] as number;
@@ -48,7 +49,7 @@ function isTlsHello(bytes: Uint8Array): boolean {
     recordBytes === helloBytes + 4 && at(9) === 3 && at(10) <= 4;
 }
 
-/** Up to the end of the line, or a NUL, which no request line has. */
+/** The bytes up to the end of the line, or up to a NUL, which no request line has. */
 function firstLine(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) {

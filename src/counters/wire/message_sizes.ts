@@ -1,6 +1,6 @@
 /**
- * Widths of the two name fields. They are set when a data directory is made and every client of its
- * servers has to use the same ones: a message carries no sizes of its own.
+ * Widths of the two name fields. They are fixed when a data directory is made. Every client of its servers
+ * has to use the same ones, because a message carries no sizes.
  */
 
 import { UsageError } from "../../base/errors.ts";

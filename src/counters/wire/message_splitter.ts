@@ -1,16 +1,16 @@
 /**
- * A byte stream cut into messages: bytes come in any segmentation, whole messages go out in place. The
- * memory is the caller's: a connection that ends can leave it to the next one.
+ * Splits a byte stream into messages: bytes come in any segmentation, whole messages are used in place. The
+ * memory belongs to the caller, so that the next connection can use it again.
  *
  * Invariants:
- * 1. `start ≤ end ≤ capacity`; `bytes[start … end)` is what came in and was not consumed.
- * 2. Whenever nothing but a piece of a message is left, it is moved to offset 0, so every message
- *    begins at a multiple of its own size from there: on a word where the size is a multiple of four.
+ * 1. `start ≤ end ≤ capacity`; `bytes[start … end)` was received and not consumed.
+ * 2. If only a part of a message is left, it is moved to offset 0. So every message begins at a multiple of
+ *    its size, and on a word if the size is a multiple of four.
  */
 
 import { assert } from "../../base/assert.ts";
 
-/** Bytes that came in, and room for more. */
+/** Received bytes, and capacity for more. */
 export class ReceiveBuffer {
   readonly bytes: Uint8Array<ArrayBuffer>;
   #start = 0;
@@ -20,12 +20,12 @@ export class ReceiveBuffer {
     this.bytes = memory;
   }
 
-  /** First byte that is not consumed. */
+  /** The first byte that is not consumed. */
   get start(): number {
     return this.#start;
   }
 
-  /** End of what came in. */
+  /** The end of the received bytes. */
   get end(): number {
     return this.#end;
   }
@@ -34,24 +34,24 @@ export class ReceiveBuffer {
     return this.#end - this.#start;
   }
 
-  /** Where the next bytes are to be read into; empty when nothing can come in before `consume`. */
-  room(): Uint8Array<ArrayBuffer> {
+  /** Where to read the next bytes into. Empty if nothing can be received before `consume`. */
+  unused(): Uint8Array<ArrayBuffer> {
     return this.bytes.subarray(this.#end);
   }
 
-  /** `count` bytes were read into `room()`. */
+  /** Adds `count` bytes that were read into `unused()`. */
   received(count: number): void {
-    assert(count >= 0 && this.#end + count <= this.bytes.length, "Received bytes fit the room");
+    assert(count >= 0 && this.#end + count <= this.bytes.length, "Received bytes fit the capacity");
     this.#end += count;
   }
 
-  /** Everything before `to` is done with. */
+  /** Consumes everything before `to`. */
   consume(to: number): void {
-    assert(to >= this.#start && to <= this.#end, "Only what came in can be consumed");
+    assert(to >= this.#start && to <= this.#end, "Only received bytes are consumed");
     this.#start = to;
   }
 
-  /** Moves what is left to the front. Cheap when it is less than a message; else wait. */
+  /** Moves the rest to the front. Call it only if the rest is short: less than a message. */
   moveToFront(): void {
     if (this.#start === 0) return;
     this.bytes.copyWithin(0, this.#start, this.#end);
@@ -64,24 +64,24 @@ export class ReceiveBuffer {
 export class MessageSplitter extends ReceiveBuffer {
   readonly messageBytes: number;
 
-  /** Uses as much of the memory as holds whole messages: at least one must fit. */
+  /** Uses as much of the memory as holds whole messages. At least one must fit. */
   constructor(messageBytes: number, memory: Uint8Array<ArrayBuffer>) {
     assert(memory.length >= messageBytes, "A receive buffer holds a message");
     super(memory.subarray(0, memory.length - memory.length % messageBytes));
     this.messageBytes = messageBytes;
   }
 
-  /** End of the last whole message: `bytes[start … wholeEnd)` can be handed on. */
+  /** End of the last whole message: `bytes[start … wholeEnd)` can be processed. */
   get wholeEnd(): number {
     return this.end - this.partialBytes;
   }
 
-  /** Bytes of the message that has begun and not ended. */
+  /** Bytes of the partial message at the end. */
   get partialBytes(): number {
     return this.length % this.messageBytes;
   }
 
-  /** As `consume`, and makes room for the rest of a message that has begun. */
+  /** As `consume` of `ReceiveBuffer`; then makes capacity for the rest of a partial message. */
   override consume(to: number): void {
     super.consume(to);
     if (this.length < this.messageBytes) this.moveToFront();

@@ -1,4 +1,4 @@
-/** The messages of both ports and the record that rests in the logs, as functions over bytes. */
+/** The messages of both ports and the record of the commit logs, as functions over bytes. */
 
 export { BatchKeyspaces } from "./batch_keyspaces.ts";
 export { compactMessages, CompactState, type CompactStop } from "./compact_messages.ts";

@@ -1,6 +1,6 @@
 /**
- * The read port (TCP 48880). A request is keyspace, offset, length; the offset −2^63 marks an extended
- * request, which a key field follows. A reply is a head of three integers and then rows.
+ * The read port (TCP 48880). A request is keyspace, offset, length. The offset −2^63 means an extended
+ * request, in which a key field follows. A reply is a head of three integers, and then rows.
  */
 
 import {
@@ -18,12 +18,12 @@ export const READ_PORT = 48880;
 /** A reply carries at most this many rows. */
 export const REPLY_ROWS_MAX = 65_536;
 
-/** The offset that marks an extended request, −2^63, and what its length may say. */
+/** The offset of an extended request, −2^63, and the values of its length. */
 export const EXTENDED_OFFSET = -(2n ** 63n);
 export const EXTENDED_KEY = 1;
 export const EXTENDED_KEYSPACES = 2;
 
-/** Negative numbers that stand in the place of `total` (Linux errno values on every platform). */
+/** Errors in the place of `total`: negative Linux errno values, on every platform. */
 export const READ_ERROR_DAMAGED = -5;
 export const READ_ERROR_AGAIN = -11;
 export const READ_ERROR_INVALID = -22;
@@ -44,7 +44,7 @@ export function rowBytes(nameLength: number): number {
   return ROW_KEY_OFFSET + nameLength;
 }
 
-/** Where the fields of a request stand: 272 bytes with the default sizes, and a key after it. */
+/** The layout of a request: 272 bytes with the default sizes, and a key after it if it is extended. */
 export interface RequestLayout {
   readonly keyspaceSize: number;
   readonly keySize: number;
@@ -74,36 +74,36 @@ export type RequestKind =
   | "invalid";
 
 /**
- * Takes requests off a byte stream without allocating: `next` fills the fields. The names stand in the
- * bytes that were given.
+ * Reads requests from a byte stream without allocating: `next` fills the fields. The names stay in the
+ * given bytes.
  */
 export class RequestCursor {
   kind: RequestKind = "invalid";
   keyspaceStart = 0;
   keyspaceLength = 0;
-  /** Of an extended request. */
+  /** The key of an extended request. */
   keyStart = 0;
   keyLength = 0;
-  /** Exact below 2^53; what is greater lies behind every row just the same. */
+  /** Exact below 2^53. Greater offsets are behind every row anyway. */
   offset = 0;
   length = 0;
 
   readonly #layout: RequestLayout;
   #bytes = new Uint8Array(0);
   #view = new DataView(this.#bytes.buffer);
-  /** Over the bytes; null if they do not begin on a word. */
+  /** A view of the bytes; null if they do not begin on a word. */
   #words: Int32Array | null = null;
 
   constructor(sizes: MessageSizes) {
     this.#layout = requestLayout(sizes);
   }
 
-  /** The bytes of the request that `next` has read, as a view. */
+  /** A view of the bytes that `next` reads. */
   get view(): DataView<ArrayBuffer> {
     return this.#view;
   }
 
-  /** Reads the request at `start`; returns the offset after it, or −1 where it is not whole yet. */
+  /** Reads the request at `start`; returns the offset after it, or −1 if it is not whole yet. */
   next(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): number {
     const layout = this.#layout;
     if (end - start < layout.requestBytes) return -1;
@@ -174,7 +174,7 @@ export class RequestEncoder {
     return this.#extended(keyspace, key, EXTENDED_KEY);
   }
 
-  /** The keyspaces whose names follow `after`; the first ones where it is empty. */
+  /** A request for the keyspaces whose names follow `after`; the first ones if it is empty. */
   keyspaces(after: Uint8Array): Uint8Array<ArrayBuffer> {
     return this.#extended(new Uint8Array(0), after, EXTENDED_KEYSPACES);
   }

@@ -5,7 +5,7 @@
  * 1. Records follow each other without a gap; each is a multiple of 8 bytes and begins with a kind
  *    that is not 0, so no legal byte run is all zeros.
  * 2. Definitions are numbered 0, 1, 2 … in order; a counter names a keyspace that is defined before it
- *    in the same batch. A batch needs nothing but itself.
+ *    in the same batch. So a batch can be read alone.
  * 3. Reserved bytes and the bytes that pad a name are 0; a name holds no NUL.
  */
 
@@ -29,8 +29,8 @@ export const RECORD_NAME_OFFSET = RECORD_INCREMENT_OFFSET + 8;
 export const RECORD_BYTES_MAX = RECORD_NAME_OFFSET + NAME_SIZE_MAX;
 
 /**
- * Keyspaces that one batch may define. The field could number 65,536; fewer keep the table that every
- * writer carries small, and a batch that meets more simply ends.
+ * Most keyspaces of a batch. The field could number 65,536. Fewer keep the table of every writer small, and
+ * if there are more, a new batch begins.
  */
 export const BATCH_KEYSPACES_MAX = 4096;
 
@@ -82,12 +82,12 @@ export function encodeCounter(
 }
 
 /**
- * Walks a record batch without allocating: `next()` fills the fields. Rules 1 to 3 are checked for the
- * lengths and numbers that a reader stands on, not for padding (`checkBatch` does that).
+ * Reads a record batch without allocating: `next()` fills the fields. It checks the lengths and numbers
+ * that a reader depends on; `checkBatch` also checks reserved bytes and padding.
  */
 export class RecordCursor {
   kind = 0;
-  /** Number of the keyspace: defined by this record, or named by it. */
+  /** Number of the keyspace that this record defines or names. */
   keyspace = 0;
   nameStart = 0;
   nameLength = 0;
@@ -121,12 +121,15 @@ export class RecordCursor {
     this.#definitions = 0;
   }
 
-  /** Offset of the record that `next` gave last. */
+  /** Offset of the record that `next` read last. */
   get offset(): number {
     return this.#start;
   }
 
-  /** False at the end of the batch. Throws `BadRecordError` if the bytes are no record. */
+  /**
+   * Reads the next record; false at the end of the batch. Throws `BadRecordError` if the bytes are not a
+   * record.
+   */
   next(): boolean {
     const start = this.#next;
     if (start === this.#end) return false;
@@ -159,7 +162,7 @@ export class RecordCursor {
     return true;
   }
 
-  /** A copy of the name of the current record. */
+  /** Copies the name of the current record. */
   name(): Uint8Array {
     return this.#bytes.slice(this.nameStart, this.nameStart + this.nameLength);
   }
@@ -169,7 +172,7 @@ export class RecordCursor {
   }
 }
 
-/** Reads a whole batch and holds it to every rule; returns its counter records. */
+/** Checks a whole batch against every rule; returns the number of its counter records. */
 export function checkBatch(bytes: Uint8Array, start: number, end: number): number {
   const cursor = new RecordCursor(bytes, start, end);
   let counters = 0;

@@ -1,6 +1,6 @@
 /**
- * What the name fields of write messages say, for runs of messages at a time: with SIMD, in WebAssembly,
- * which needs them in its own memory. Source: `scan_messages.wat`.
+ * Scans the name fields of write messages, a run of messages at a time, with SIMD in WebAssembly. The
+ * messages are copied into its memory. The source is `scan_messages.wat`.
  */
 
 import { assert } from "../../base/assert.ts";
@@ -8,14 +8,14 @@ import { type MessageSizes, writeMessageBytes } from "./message_sizes.ts";
 
 /** A byte after a name's first NUL is not NUL. */
 export const FIELD_BROKEN = 0xfffe;
-/** A keyspace field with the very bytes of the message before. */
+/** A keyspace field with the same bytes as that of the message before. */
 export const FIELD_SAME = 0xffff;
 
-/** Fields are looked at 16 bytes at a time. */
+/** Fields are scanned 16 bytes at a time. */
 const BLOCK_BYTES = 16;
 const MESSAGES_OFFSET = 1024;
 const RUN_MESSAGES_MAX = MESSAGES_OFFSET / 4;
-/** What comes in through the cache had better still be there when its records are made. */
+/** A run stays in the processor's cache until its records are written. */
 const RUN_BYTES_MAX = 32 * 1024;
 
 /** `scan_messages.wat`, assembled, in base64. */
@@ -33,9 +33,9 @@ type Scan = (at: number, count: number, keyspaceSize: number, keySize: number) =
 
 let scanner: MessageScanner | null = null;
 
-/** Runs of messages, copied to where they are looked at, and what was seen. */
+/** Copies runs of messages into the memory of the program, and scans them there. */
 export class MessageScanner {
-  /** Two for each message of the run: what its keyspace field says, and its key field. */
+  /** Two results for each message of the run: for its keyspace field, and for its key field. */
   readonly fields: Uint16Array;
   /** The run's messages, one after the other from word `MESSAGES_WORD` on. */
   readonly words: Int32Array;
@@ -53,24 +53,24 @@ export class MessageScanner {
     assert(MESSAGES_OFFSET + RUN_BYTES_MAX <= buffer.byteLength, "A run fits the memory");
   }
 
-  /** One for all: a run is scanned and used up before anybody scans the next. */
+  /** The only scanner. It can be shared, because a run is used before the next is scanned. */
   static get(): MessageScanner {
     return scanner ??= new MessageScanner();
   }
 
   static readonly MESSAGES_WORD = MESSAGES_OFFSET / 4;
 
-  /** Whether fields of these sizes can be looked at: whole blocks. */
+  /** Whether fields of these sizes can be scanned: they must be whole blocks. */
   static fits({ keyspaceSize, keySize }: MessageSizes): boolean {
     return keyspaceSize % BLOCK_BYTES === 0 && keySize % BLOCK_BYTES === 0;
   }
 
-  /** Messages of a run. */
+  /** Most messages of a run. */
   static runMessages(sizes: MessageSizes): number {
     return Math.min(RUN_MESSAGES_MAX, Math.floor(RUN_BYTES_MAX / writeMessageBytes(sizes)));
   }
 
-  /** Takes `count` messages from `source[at …)`, at most `runMessages` of them. */
+  /** Scans `count` messages of `source[at …)`, at most `runMessages` of them. */
   scan(source: Uint8Array, at: number, count: number, sizes: MessageSizes): void {
     const end = at + count * writeMessageBytes(sizes);
     this.#bytes.set(source.subarray(at, end), MESSAGES_OFFSET);

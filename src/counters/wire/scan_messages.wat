@@ -1,14 +1,14 @@
-;; Looks at the two name fields of write messages, 16 bytes at a time. Nearly every byte of a message is
-;; a NUL behind a short name, and all of them have to be looked at: this is half of what accepting a
-;; message costs, and four times quicker with SIMD than word by word.
+;; Scans the two name fields of write messages, 16 bytes at a time. Nearly every byte of a message is a NUL
+;; behind a short name, and all of them have to be tested. This is half the cost of accepting a message, and
+;; four times faster with SIMD than word by word.
 ;;
 ;; `scan_messages.ts` holds the assembled bytes; a test assembles this file and compares.
 (module
-  ;; What the two fields say goes to the front, 4 bytes a message; the messages stand behind it.
+  ;; The results for the two fields are at the front, 4 bytes a message; the messages are behind them.
   (memory (export "memory") 1)
 
-  ;; Length of the name in the field at $at of $size bytes (a multiple of 16), or 0xfffe where a byte
-  ;; after its first NUL is not NUL.
+  ;; Length of the name in the field at $at of $size bytes (a multiple of 16), or 0xfffe if a byte after its
+  ;; first NUL is not NUL.
   (func $nameLength (param $at i32) (param $size i32) (result i32)
     (local $start i32) (local $end i32) (local $zeros i32) (local $before i32) (local $rest v128)
     (local.set $start (local.get $at))
@@ -63,9 +63,9 @@
       (br_if $next (i32.lt_u (local.get $one) (local.get $end))))
     (i32.eqz (v128.any_true (local.get $differ))))
 
-  ;; For each of $count messages at $at two numbers of 16 bits at 0: what the keyspace field and the key
-  ;; field say. A length; 0xfffe for a broken field; 0xffff for a keyspace field that is the same, byte
-  ;; for byte, as that of the message before (never for the first).
+  ;; For each of $count messages at $at, writes two 16-bit results at 0: for the keyspace field and for the
+  ;; key field. A result is a length; 0xfffe for a broken field; 0xffff for a keyspace field that is the
+  ;; same, byte for byte, as that of the message before (never for the first).
   (func (export "scan")
     (param $at i32) (param $count i32) (param $keyspaceSize i32) (param $keySize i32)
     (local $out i32) (local $outEnd i32) (local $key i32) (local $messageBytes i32)

@@ -1,6 +1,6 @@
 /**
- * The write port (TCP 48879): a message is increment, keyspace, key, nothing else. What comes back is
- * nothing, or with `--ack` three bytes for each message; and 16 bytes of totals at the end.
+ * The write port (TCP 48879). A message is increment, keyspace and key. With `--ack` three bytes come back
+ * for each message, otherwise none, and at the end 16 bytes of totals.
  */
 
 import { checkKey, checkKeyspaceName, encodeField } from "./field.ts";
@@ -65,8 +65,8 @@ export class WriteMessageEncoder {
 }
 
 /**
- * Writes `WIN` or `NAY` for the messages `first … first + count − 1` of `verdicts` (a bit for each
- * message, set where it was refused); returns the offset after them.
+ * Writes `WIN` or `NAY` for the messages `first … first + count − 1` of `verdicts`, which has a bit for
+ * each message, set if it was refused. Returns the offset after them.
  */
 export function encodeAnswers(
   verdicts: Uint8Array,

@@ -101,7 +101,7 @@ export class WriteConnection {
   async #readAll(): Promise<boolean> {
     const { metrics } = this.#server;
     while (!this.#isDraining && !this.#answers.isBroken) {
-      const room = this.#splitter.room();
+      const room = this.#splitter.unused();
       let count: number | null;
       try {
         count = await this.#read(room);
@@ -172,7 +172,7 @@ export class WriteConnection {
     if (memory === null) return;
     const larger = new MessageSplitter(messageBytes, memory);
     const rest = this.#splitter.bytes.subarray(this.#splitter.start, this.#splitter.end);
-    larger.room().set(rest);
+    larger.unused().set(rest);
     larger.received(rest.length);
     this.#memory = memory;
     this.#splitter = larger;

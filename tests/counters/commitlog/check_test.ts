@@ -1,4 +1,4 @@
-/** `check` beside living writers and workers: it ends, and tells of damage only. */
+/** `check` beside living writers and workers: it ends, and reports damage only. */
 
 import { assert, assertEquals } from "@std/assert";
 import {
@@ -36,7 +36,7 @@ class WatchedBytes extends Uint8Array<ArrayBuffer> {
   }
 }
 
-/** Every byte of the only log, read as it lies there, whatever its label lets an ordinary user do. */
+/** Every byte of the only log, read whatever its mode is. */
 function logBytes({ storage, data }: TestDirectory): Uint8Array<ArrayBuffer> {
   const path = `${data}/logs/0000000000`;
   const { mode } = storage.status(path);
@@ -48,7 +48,7 @@ function logBytes({ storage, data }: TestDirectory): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** As `inner`, but a log that is opened for reading is mapped as bytes that are watched. */
+/** As `inner`, but a log that is opened for reading is mapped as watched bytes. */
 function watching(inner: Storage, watched: (bytes: WatchedBytes) => void): Storage {
   return overridden(inner, {
     open(path, options) {
@@ -67,11 +67,11 @@ function watching(inner: Storage, watched: (bytes: WatchedBytes) => void): Stora
   });
 }
 
-// Story: check verified the frames of a sealed log, and then walked over them once more by the lengths that
-// stood there. Between the two a worker recycled the log and a writer filled it again: a length was taken
-// where an increment now lay, and a zero there sent check round for ever, with one more violation in each
-// turn. A log that was recycled during the first walk was reported as damaged.
-Deno.test("A log that is recycled and filled again under check is no damage, and check ends", async () => {
+// Story: check verified the frames of a sealed log, and then walked over them once more by their lengths.
+// In between, a worker recycled the log and a writer filled it again, so an increment was taken for a
+// length. If it was zero, check never ended, and added one violation in each round. A log that was recycled
+// during the first walk was reported as damaged.
+Deno.test("A log that is recycled and filled again under check is not damage, and check ends", async () => {
   await withDataDirectory(async (test) => {
     const { storage, data, directory } = test;
     const pool = poolOn(directory, { logs: 1 });
@@ -89,7 +89,11 @@ Deno.test("A log that is recycled and filled again under check is no damage, and
     const { tail } = second;
     await second.seal({ sync: true });
     const after = logBytes(test);
-    assertEquals(new DataView(after.buffer).getUint32(tail, true), 0, "no length stands there");
+    assertEquals(
+      new DataView(after.buffer).getUint32(tail, true),
+      0,
+      "there is a zero in the place of a length",
+    );
 
     const path = `${data}/logs/0000000000`;
     const { mode } = storage.status(path);
@@ -106,16 +110,16 @@ Deno.test("A log that is recycled and filled again under check is no damage, and
         bytes.onChecksum = () => {
           if (++looks === moment) file.write(after, 0);
         };
-        // Enough is enough: whoever still walks finds an end.
+        // Ends a check that would walk forever.
         bytes.onBatch = () => {
           if (++batches === 1000) file.write(new Uint8Array(64).fill(0xff), tail);
         };
       });
       using opened = DataDirectory.open(watched, data, { self: describeSelf(storage) });
-      assertEquals(checkCommitLogs(opened), [], `recycled at look ${moment}`);
+      assertEquals(checkCommitLogs(opened), [], `recycled at checksum ${moment}`);
       isOver = looks < moment;
     }
-    assert(moment > 2, "at the first frame, at the second, and after the last look");
+    assert(moment > 2, "at the first frame, at the second, and after the last one");
     file.write(after, 0);
     storage.chmod(path, mode);
   });

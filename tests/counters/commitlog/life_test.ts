@@ -1,4 +1,4 @@
-/** The life of a log as `ls -l` shows it, and what each stage leaves to the next. */
+/** The life of a log as `ls -l` shows it, and what each state leaves for the next. */
 
 import { assert, assertEquals } from "@std/assert";
 import { HeldLog, nameOfSlot, newestHeader } from "../../../src/counters/commitlog/mod.ts";
@@ -12,7 +12,7 @@ import {
   withDataDirectory,
 } from "../../support/data_directory.ts";
 
-/** `mode links name` of every entry, as a person sees it. */
+/** `mode links name` of every entry, as in a listing. */
 function listing({ storage, data }: TestDirectory): string[] {
   return storage.readDirectory(`${data}/logs`).sort().map((name) => {
     const { mode, links } = storage.status(`${data}/logs/${name}`);
@@ -20,7 +20,7 @@ function listing({ storage, data }: TestDirectory): string[] {
   });
 }
 
-Deno.test("C01 C02 a log's mode, names and link count follow its life", async () => {
+Deno.test("A log's mode, names and link count follow its life", async () => {
   await withDataDirectory(async (test) => {
     const { directory } = test;
     const pool = poolOn(directory, { logs: 2 });
@@ -48,7 +48,7 @@ Deno.test("C01 C02 a log's mode, names and link count follow its life", async ()
   });
 });
 
-Deno.test("A fold that is given up leaves the log sealed and whole", async () => {
+Deno.test("A fold that fails leaves the log sealed and whole", async () => {
   await withDataDirectory(async (test) => {
     const active = await claim(await prepared(test));
     active.append(batchOf([["paths", "/", 1n]]));
@@ -61,7 +61,7 @@ Deno.test("A fold that is given up leaves the log sealed and whole", async () =>
   });
 });
 
-Deno.test("C15 a writer that wrote nothing gives its log back free", async () => {
+Deno.test("A writer that wrote nothing releases its log as free", async () => {
   await withDataDirectory(async (test) => {
     const active = await claim(await prepared(test));
     await active.seal({ sync: true });
@@ -69,7 +69,7 @@ Deno.test("C15 a writer that wrote nothing gives its log back free", async () =>
   });
 });
 
-Deno.test("C17 what an earlier use left behind is never folded again", async () => {
+Deno.test("What an earlier use left behind is never folded again", async () => {
   await withDataDirectory(async (test) => {
     const pool = await prepared(test, 2);
     const first = await claim(pool);
@@ -105,7 +105,7 @@ Deno.test("A generation is raised by every claim, also of logs that were never w
   });
 });
 
-Deno.test("A torn header copy leaves the other one in force", async () => {
+Deno.test("A torn header copy leaves the other one valid", async () => {
   await withDataDirectory(async (test) => {
     const active = await claim(await prepared(test));
     active.append(batchOf([["k", "a", 1n]]));
@@ -117,7 +117,7 @@ Deno.test("A torn header copy leaves the other one in force", async () => {
     held.bytes[(newest?.copy ?? 0) * 512 + 100] = 1; // a byte that must be zero
     assertEquals(held.header()?.state, "active");
     held.leaveForRecovery();
-    // It reads as active again, so it is recovered: the same records, the same generation.
+    // The log reads as active again, so it is recovered, with the same records and generation.
     poolOn(test.directory).recoverAll();
     const log = takeSealed(test.directory, active.slot);
     assertEquals(recordsOf(log), ["k a 1"]);

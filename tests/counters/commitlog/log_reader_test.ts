@@ -5,10 +5,10 @@ import { LogReader } from "../../../src/counters/commitlog/mod.ts";
 import { poolOn, withDataDirectory } from "../../support/data_directory.ts";
 import { durableOf } from "./store_headers.ts";
 
-// Story: a header was once decoded where it lies, in the mapping. Its checksum was that of the old bytes,
-// and its fields, read a moment later, were the new ones: a log that was just being sealed looked free,
-// and one read in a million missed increments that had been answered WIN.
-Deno.test("What is captured of a log is always one header, however fast headers are stored", async () => {
+// Story: a header was once decoded in the mapping. Its checksum was that of the old bytes, but its fields,
+// read a moment later, were the new ones. So a log that was just being sealed looked free, and one read in
+// a million missed increments that had been answered WIN.
+Deno.test("A capture of a log always has one header, however fast headers are stored", async () => {
   const durationMs = Deno.env.get("COUNTD_TEST_LONG") ? 30_000 : 2_000;
   await withDataDirectory(async ({ directory, data }) => {
     await poolOn(directory, { logs: 1 }).prepare();

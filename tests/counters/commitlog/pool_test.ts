@@ -1,4 +1,4 @@
-/** Who gets which log: the pool under one, two and many takers, and with damage in it. */
+/** Claims from the pool by one, two and many processes, and with damaged logs in it. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../../src/base/errors.ts";
@@ -20,7 +20,7 @@ import {
   withDataDirectory,
 } from "../../support/data_directory.ts";
 
-Deno.test("C11 the pool grows by one log when all are full", async () => {
+Deno.test("The pool grows by one log when all are full", async () => {
   await withDataDirectory(async ({ directory, storage, data }) => {
     const pool = poolOn(directory, { logs: 2 });
     await pool.prepare();
@@ -33,7 +33,7 @@ Deno.test("C11 the pool grows by one log when all are full", async () => {
   });
 });
 
-Deno.test("C12 a freed log is taken again before a new number", async () => {
+Deno.test("A freed log is claimed again before a new slot is made", async () => {
   await withDataDirectory(async ({ directory }) => {
     const pool = poolOn(directory, { logs: 4 });
     await pool.prepare();
@@ -50,7 +50,7 @@ Deno.test("C12 a freed log is taken again before a new number", async () => {
   });
 });
 
-Deno.test("C13 two openings never hold the same log", async () => {
+Deno.test("Two openings never hold the same log", async () => {
   await withDataDirectory(async ({ directory, open }) => {
     const pools = [poolOn(directory), poolOn(open())];
     await Promise.all(pools.map((pool) => pool.prepare()));
@@ -60,7 +60,7 @@ Deno.test("C13 two openings never hold the same log", async () => {
   });
 });
 
-Deno.test("C14 of twenty that reach for one log exactly one gets it", async () => {
+Deno.test("Of twenty openings that take one log, exactly one gets it", async () => {
   await withDataDirectory(async ({ directory, open }) => {
     await poolOn(directory, { logs: 2 }).prepare();
     const openings = Array.from({ length: 20 }, open);
@@ -86,7 +86,7 @@ Deno.test("The bound on the backlog holds, and a freed log ends the waiting", as
   });
 });
 
-Deno.test("C18 the log of a dead writer is recovered, its records kept, its number used again", async () => {
+Deno.test("The log of a dead writer is recovered, its records are kept, and its slot is used again", async () => {
   await withDataDirectory(async ({ directory, open, storage, data }) => {
     const dead = open();
     const pool = poolOn(dead, { logs: 2 });
@@ -113,7 +113,7 @@ Deno.test("C18 the log of a dead writer is recovered, its records kept, its numb
   });
 });
 
-Deno.test("C19 a log that its maker never finished is made again", async () => {
+Deno.test("An unfinished log is made again", async () => {
   await withDataDirectory(async ({ directory, storage, data }) => {
     const path = `${data}/logs/lock-0000000000`;
     storage.open(path, { access: "write", create: "exclusive" }).close();
@@ -124,7 +124,7 @@ Deno.test("C19 a log that its maker never finished is made again", async () => {
   });
 });
 
-Deno.test("C45 a truncated log and a directory in a log's place are reported and passed by", async () => {
+Deno.test("A truncated log and a directory in a log's place are reported and skipped", async () => {
   await withDataDirectory(async ({ directory, storage, data }) => {
     const damage: string[] = [];
     const pool = poolOn(directory, { logs: 4, onDamage: (error) => damage.push(error.message) });
@@ -138,13 +138,13 @@ Deno.test("C45 a truncated log and a directory in a log's place are reported and
     storage.makeDirectory(`${data}/logs/0000000002`, 0o700);
     const taken = [await claim(pool), await claim(pool), await claim(pool)];
     assertEquals(taken.map((log) => log.slot), [0, 3, 4]);
-    assert(damage.some((message) => message.includes("0000000001 is no commit log")));
+    assert(damage.some((message) => message.includes("0000000001 is not a commit log")));
     for (const log of taken) await log.seal({ sync: false });
     assertEquals(checkCommitLogs(directory).map((one) => one.invariant), [2, 2]);
   }, { checks: false });
 });
 
-Deno.test("A label that lies is put right by whoever takes the log", async () => {
+Deno.test("A wrong label is set right by the next process that takes the log", async () => {
   await withDataDirectory(async ({ directory, storage, data }) => {
     const pool = poolOn(directory, { logs: 2 });
     await pool.prepare();

@@ -1,4 +1,4 @@
-/** Where a log ends that nobody sealed: every kind of torn tail and of damage. */
+/** Recovery of logs that were not sealed, with every kind of torn tail and of damage. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CorruptError } from "../../../src/base/errors.ts";
@@ -37,7 +37,7 @@ async function deadLog(test: TestDirectory, frames: number, synced: number): Pro
   return ends;
 }
 
-Deno.test("Every byte offset at which a log may be cut recovers to whole frames", async () => {
+Deno.test("A log that is torn at any byte offset recovers to whole frames", async () => {
   await withDataDirectory(async (test) => {
     const ends = await deadLog(test, 4, 0);
     const held = HeldLog.take(test.directory, 0);
@@ -93,7 +93,7 @@ Deno.test("Neither another slot nor another generation makes a frame pass", asyn
   });
 });
 
-Deno.test("A torn tail is cut, kept beside the log, and recovering twice changes nothing", async () => {
+Deno.test("A torn tail is truncated and kept beside the log, and a second recovery changes nothing", async () => {
   await withDataDirectory(async (test) => {
     const ends = await deadLog(test, 4, 2);
     let held = HeldLog.take(test.directory, 0);
@@ -121,9 +121,10 @@ Deno.test("A torn tail is cut, kept beside the log, and recovering twice changes
   });
 });
 
-Deno.test("Damage below what was durable is corruption: named, set aside, never folded", async () => {
+Deno.test("Damage below the durable length is corruption: reported, quarantined, never folded", async () => {
   await withDataDirectory(async (test) => {
-    // The fourth frame was written after a sync and says so: it vouches for the first three.
+    // The fourth frame was written after a sync and carries that durable length, which covers the first
+    // three.
     const ends = await deadLog(test, 4, 3);
     const held = HeldLog.take(test.directory, 0);
     assert(held !== null);

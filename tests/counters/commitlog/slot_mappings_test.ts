@@ -8,7 +8,7 @@ import { withTemporaryDirectory } from "../../support/temporary.ts";
 
 const length = 65_536;
 
-Deno.test("A slot that is taken again has the mapping of the time before, unless its file is another", async () => {
+Deno.test("A slot that is taken again has its previous mapping, unless it has another file", async () => {
   await withTemporaryDirectory((directory) => {
     const storage = systemStorage();
     const create = (name: string, byte: number) => {
@@ -39,7 +39,7 @@ Deno.test("A slot that is taken again has the mapping of the time before, unless
   });
 });
 
-Deno.test("A log that was let go of is not looked at, although its mapping is kept", async () => {
+Deno.test("A released log is not accessed, although its mapping is kept", async () => {
   await withDataDirectory(async ({ directory }) => {
     await poolOn(directory).prepare();
     const held = HeldLog.take(directory, 0)!;

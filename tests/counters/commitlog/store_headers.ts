@@ -1,6 +1,6 @@
 /**
- * A process that lives the life of the first log over and over: claimed, sealed, free, a header for each,
- * as fast as it can. Run with the data directory and how long, in milliseconds.
+ * A process that stores headers of the first log as fast as it can: claimed, sealed, free, again and again.
+ * The arguments are the data directory and the duration in milliseconds.
  */
 
 import {
@@ -14,7 +14,7 @@ import { systemStorage } from "../../../src/file/mod.ts";
 
 const stateOrder: readonly LogState[] = ["active", "sealed", "free"];
 
-/** What the header of this use and state says of `durable`: so a header of two halves shows. */
+/** The `durable` of the header for this generation and state, so that a mixed header is detected. */
 export function durableOf(generation: bigint, state: LogState): number {
   return HEAD_PAGE_BYTES + Number(generation % 1000n) * 24 + stateOrder.indexOf(state) * 8;
 }

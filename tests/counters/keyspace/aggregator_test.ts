@@ -1,4 +1,4 @@
-/** Sums of random record batches against a map of bigints. */
+/** Sums of random record batches, compared with a map of bigints. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Aggregator } from "../../../src/counters/keyspace/mod.ts";
@@ -47,7 +47,7 @@ Deno.test("Sums are those of a map, for keys of all lengths and increments of al
         increments.push([`ks${random.below(keyspaces)}`, key, increment]);
       }
       const bytes = recordBatch(increments);
-      // At any place in memory, aligned or not.
+      // At any offset in memory, aligned or not.
       const start = random.below(9);
       const held = new Uint8Array(start + bytes.length + 3);
       held.set(bytes, start);
@@ -108,7 +108,7 @@ Deno.test("An aggregator is full by keys or by bytes, and still takes more", () 
   assert(!byBytes.isFull);
 });
 
-Deno.test("Bytes that are no record batch are refused, wherever they are cut or spoilt", () => {
+Deno.test("Bytes that are not a record batch are refused, wherever they are truncated or damaged", () => {
   const bytes = recordBatch([["ks", "key one", 1n], ["other", "", 2n], ["ks", "key two", 3n]]);
   for (let length = 1; length < bytes.length; length++) {
     const aggregator = new Aggregator();
@@ -130,7 +130,7 @@ Deno.test("Bytes that are no record batch are refused, wherever they are cut or 
   spoil((spoilt) => spoilt[24 + 3] = 255);
 });
 
-Deno.test("A keyspace is asked for once in each batch that defines it", () => {
+Deno.test("`accepts` is called once for each keyspace that a batch defines", () => {
   const aggregator = new Aggregator();
   const asked: string[] = [];
   const bytes = new Uint8Array(4096);

@@ -1,4 +1,4 @@
-/** The behaviour of folds, by the cases of the originals. */
+/** The behaviour of folds. */
 
 import { assert, assertEquals } from "@std/assert";
 import {
@@ -25,49 +25,49 @@ function test(name: string, body: (fixture: KeyspaceFixture) => void | Promise<v
     }));
 }
 
-test("C20 a fold sorts by count, descending", (fixture) => {
+test("A fold sorts by count, descending", (fixture) => {
   fixture.fold(["ks", "c", 1n], ["ks", "a", 10n], ["ks", "b", 5n]);
   assertEquals(fixture.rows("ks"), ["a 10", "b 5", "c 1"]);
 });
 
-test("C21 an increment overtakes", (fixture) => {
+test("An increment moves a counter past others", (fixture) => {
   fixture.fold(["ks", "a", 10n], ["ks", "b", 5n]);
   fixture.fold(["ks", "b", 10n]);
   assertEquals(fixture.rows("ks"), ["b 15", "a 10"]);
 });
 
-test("C22 a decrement keeps one row for each key", (fixture) => {
+test("A decrement keeps one row for each key", (fixture) => {
   fixture.fold(["ks", "a", 10n], ["ks", "b", 5n], ["ks", "c", 1n]);
   fixture.fold(["ks", "a", -7n], ["ks", "b", -1n]);
   assertEquals(fixture.rows("ks"), ["b 4", "a 3", "c 1"]);
 });
 
-test("C23 equal counts have one row each, in key order, whatever the folds", (fixture) => {
+test("Equal counts have one row each, in key order, whatever the folds", (fixture) => {
   for (let round = 1; round <= 4; round++) {
     fixture.fold(["ks", "d", 1n], ["ks", "b", 1n], ["ks", "a", 1n], ["ks", "c", 1n]);
     assertEquals(fixture.rows("ks"), ["a", "b", "c", "d"].map((key) => `${key} ${round}`));
   }
 });
 
-test("C24 a zero increment makes no counter", (fixture) => {
+test("An increment of zero makes no counter", (fixture) => {
   fixture.fold(["ks", "k", 0n]);
   assertEquals(fixture.rows("ks"), []);
   fixture.fold(["ks", "other", 1n], ["ks", "k", 0n]);
   assertEquals(fixture.rows("ks"), ["other 1"]);
 });
 
-test("C25 a counter that sums to zero stays, in one fold or in two", (fixture) => {
+test("A counter whose sum is zero stays, after one fold or two", (fixture) => {
   fixture.fold(["ks", "one", 5n], ["ks", "one", -5n], ["ks", "two", 5n]);
   fixture.fold(["ks", "two", -5n]);
   assertEquals(fixture.rows("ks"), ["one 0", "two 0"]);
 });
 
-test("C26 a counter may be negative", (fixture) => {
+test("A counter may be negative", (fixture) => {
   fixture.fold(["ks", "k", -3n], ["ks", "zero", 1n], ["ks", "zero", -1n]);
   assertEquals(fixture.rows("ks"), ["zero 0", "k -3"]);
 });
 
-test("C29 C30 C31 names that look like paths or logs are ordinary keyspaces", (fixture) => {
+test("Names that look like paths or logs are ordinary keyspaces", (fixture) => {
   const names = ["../esc", "..", ".", "/etc/x", "a/b", "0000000001", "lock-0000000009", "good"];
   fixture.fold(...names.map((name): Increment => [name, "k", 1n]));
   fixture.fold(...names.map((name): Increment => [name, "k", 1n]));
@@ -77,7 +77,7 @@ test("C29 C30 C31 names that look like paths or logs are ordinary keyspaces", (f
   assert(entries.every((entry) => entry.isFile));
 });
 
-test("C33 names of 256 bytes come back whole", (fixture) => {
+test("Names of 256 bytes come back whole", (fixture) => {
   const keyspace = new Uint8Array(256).fill(0x6b);
   const key = new Uint8Array(256).map((_, index) => index === 0 ? 1 : index);
   fixture.fold([keyspace, key, 7n]);
@@ -88,13 +88,13 @@ test("C33 names of 256 bytes come back whole", (fixture) => {
   assertEquals(reader.get(key.subarray(0, 255)), null);
 });
 
-test("C34 keys that differ only in their last byte, or in length, stay apart", (fixture) => {
+test("Keys that differ only in their last byte, or in length, stay apart", (fixture) => {
   const long = "x".repeat(255);
   fixture.fold(["ks", long, 1n], ["ks", long + "y", 2n], ["ks", long + "z", 3n], ["ks", "", 4n]);
   assertEquals(fixture.rows("ks"), [" 4", `${long}z 3`, `${long}y 2`, `${long} 1`]);
 });
 
-test("C35 a sum beyond int64 is held at the limit and counted, and other keys go on", (fixture) => {
+test("A sum beyond int64 is clamped and counted, and other keys are not affected", (fixture) => {
   fixture.fold(["ks", "top", MAX], ["ks", "bottom", MIN]);
   fixture.fold(["ks", "top", 1n], ["ks", "bottom", -1n], ["ks", "other", 3n]);
   assertEquals(fixture.rows("ks"), [`top ${MAX}`, "other 3", `bottom ${MIN}`]);
@@ -102,7 +102,7 @@ test("C35 a sum beyond int64 is held at the limit and counted, and other keys go
   assertEquals(reader.saturated, 2n);
 });
 
-test("C35 within one fold sums are exact beyond int64, and only the result is held", (fixture) => {
+test("Within one fold sums are exact beyond int64, and only the result is clamped", (fixture) => {
   const far: Increment[] = [];
   for (let times = 0; times < 5; times++) far.push(["ks", "there and back", MAX]);
   for (let times = 0; times < 5; times++) far.push(["ks", "there and back", -MAX]);
@@ -115,14 +115,14 @@ test("C35 within one fold sums are exact beyond int64, and only the result is he
   assertEquals(reader.saturated, 2n);
 });
 
-test("C36 counts above 2^53 are exact", (fixture) => {
+test("Counts above 2^53 are exact", (fixture) => {
   fixture.fold(["ks", "odd", 9007199254740993n], ["ks", "even", 9007199254740992n]);
   assertEquals(fixture.rows("ks"), ["odd 9007199254740993", "even 9007199254740992"]);
   fixture.fold(["ks", "even", 2n]);
   assertEquals(fixture.rows("ks"), ["even 9007199254740994", "odd 9007199254740993"]);
 });
 
-test("C40 a page of the range, a page over the end, a page past it", (fixture) => {
+test("A page may be inside the range, extend past the end, or be behind it", (fixture) => {
   fixture.fold(...[1n, 2n, 3n, 4n, 5n].map((count): Increment => ["ks", `k${count}`, count]));
   assertEquals(fixture.rows("ks", 0, 3), ["k5 5", "k4 4", "k3 3"]);
   assertEquals(fixture.rows("ks", 3, 10), ["k2 2", "k1 1"]);
@@ -133,7 +133,7 @@ test("C40 a page of the range, a page over the end, a page past it", (fixture) =
   assertEquals(reader.page(0, 0).rows, 0);
 });
 
-test("C41 looking for a keyspace that does not exist makes nothing", (fixture) => {
+test("Reading a keyspace that does not exist makes nothing", (fixture) => {
   try {
     fixture.reader("missing").close();
     throw new Error("A missing keyspace was opened");
@@ -143,7 +143,7 @@ test("C41 looking for a keyspace that does not exist makes nothing", (fixture) =
   assertEquals([...Deno.readDirSync(fixture.directory)], []);
 });
 
-test("C42 each page that is read while folds go on is sorted and has no key twice", (fixture) => {
+test("Each page that is read during folds is sorted and has no key twice", (fixture) => {
   const random = new Random(seedForTest("C42"));
   const keys = Array.from({ length: 500 }, (_, key) => `key${key}`);
   fixture.fold(...keys.map((key): Increment => ["ks", key, 1000n]));
@@ -182,7 +182,7 @@ function checkPage(reader: KeyspaceReader, offset: number): void {
   }
 }
 
-test("C43 shuffled parts of known sums add up, in whatever folds they come", (fixture) => {
+test("Shuffled parts of known sums add up, whatever the folds", (fixture) => {
   const random = new Random(seedForTest("C43"));
   const keyspaces = 10;
   const keys = isLong ? 1000 : 200;

@@ -1,6 +1,6 @@
 /**
- * Files of every format version that was ever released can be read, checked and written on. Each was made
- * by the program of its time from the batches in `goldenBatches`; a new version adds a file.
+ * Files of every released format version can be read, checked and written. Each was made by the program of
+ * its time from the batches in `goldenBatches`; a new version adds a file.
  *
  * To make the file of a new version: COUNTD_TEST_GOLDEN=write with this test.
  */
@@ -55,7 +55,7 @@ function write(directory: string): string {
 }
 
 for (const version of VERSIONS) {
-  Deno.test(`A keyspace file of version ${version} is read, checked and written on`, async () => {
+  Deno.test(`A keyspace file of version ${version} is read, checked and written`, async () => {
     await withTemporaryDirectory((directory) => {
       if (Deno.env.get("COUNTD_TEST_GOLDEN") === "write" && version === VERSIONS.at(-1)) {
         Deno.copyFileSync(write(directory), golden(version));

@@ -1,4 +1,4 @@
-/** A directory of keyspaces for tests, folded the short way: records, aggregator, all steps. */
+/** A directory of keyspaces for tests, with a short fold: records, aggregator, all steps. */
 
 import { assertEquals } from "@std/assert";
 import { type Storage, systemStorage } from "../../../src/file/mod.ts";
@@ -25,7 +25,7 @@ export function nameBytes(name: string | Uint8Array): Uint8Array {
   return typeof name === "string" ? new TextEncoder().encode(name) : name;
 }
 
-/** One record batch, as a frame of a commit log would carry it. */
+/** One record batch, as in a frame of a commit log. */
 export function recordBatch(increments: readonly Increment[]): Uint8Array {
   const bytes = new Uint8Array((increments.length * 2 + 1) * RECORD_BYTES_MAX);
   const numbers = new Map<string, number>();

@@ -1,4 +1,4 @@
-/** Names of keyspaces as file names, and the directory that holds them. */
+/** Names of keyspaces as file names, and their directory. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CorruptError } from "../../../src/base/errors.ts";
@@ -16,7 +16,7 @@ import { Random, seedForTest } from "../../support/random.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
 import { KeyspaceFixture, nameBytes } from "./keyspace_fixture.ts";
 
-Deno.test("Ordinary names stay readable, and dangerous ones are spelt out", () => {
+Deno.test("Ordinary names stay readable, and dangerous ones are encoded", () => {
   const expected: Record<string, string> = {
     "paths": "paths",
     "status-codes_2024.v1": "status-codes_2024.v1",
@@ -36,7 +36,7 @@ Deno.test("Ordinary names stay readable, and dangerous ones are spelt out", () =
   }
 });
 
-Deno.test("Different names have different file names, where upper and lower case are one too", () => {
+Deno.test("Different names have different file names, even if upper and lower case are the same", () => {
   const random = new Random(seedForTest("Different names"));
   const seen = new Map<string, string>();
   for (let round = 0; round < 20_000; round++) {
@@ -51,12 +51,12 @@ Deno.test("Different names have different file names, where upper and lower case
     const decoded = decodeKeyspaceName(fileName);
     if (decoded !== "hashed") assertEquals(decoded, name);
     const before = seen.get(fileName);
-    assert(before === undefined || before === String(name), `${fileName} stands for two names`);
+    assert(before === undefined || before === String(name), `${fileName} encodes two names`);
     seen.set(fileName, String(name));
   }
 });
 
-Deno.test("A second spelling of a name, or anything else, is no keyspace", () => {
+Deno.test("A second spelling of a name, or anything else, is not a keyspace", () => {
   for (const fileName of ["%61", "%2E", "A", ".", "..", "a b", "", "%", "%g0", "=abc", ".new-a"]) {
     assertEquals(decodeKeyspaceName(fileName), null, fileName);
   }
@@ -109,7 +109,7 @@ Deno.test("A file under the name of another keyspace is refused and reported as 
   });
 });
 
-Deno.test("A long name that cannot be read is left out of the list, and said", async () => {
+Deno.test("A long name that cannot be read is left out of the list, and reported", async () => {
   await withTemporaryDirectory((directory) => {
     const fixture = new KeyspaceFixture(directory);
     const long = "x".repeat(256);

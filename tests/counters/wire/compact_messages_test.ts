@@ -16,7 +16,7 @@ import { parsePlainly, type PlainMessage } from "./plain_parser.ts";
 
 const text = new TextEncoder();
 
-/** One message as bytes, with fields given raw, so that broken ones can be made. */
+/** One message as bytes, with raw fields, so that broken ones can be made. */
 function message(increment: bigint, keyspace: Uint8Array, key: Uint8Array, sizes: MessageSizes) {
   const bytes = new Uint8Array(writeMessageBytes(sizes));
   new DataView(bytes.buffer).setBigInt64(0, increment, true);
@@ -84,7 +84,7 @@ Deno.test("One message becomes a definition and a record of 32 bytes for a 16-by
   assertEquals(state.records, 1);
 });
 
-Deno.test("C04 An increment of −9 begins with F7 FF FF FF FF FF FF FF", () => {
+Deno.test("An increment of −9 begins with F7 FF FF FF FF FF FF FF", () => {
   const encoder = new WriteMessageEncoder(DEFAULT_SIZES);
   const bytes = new Uint8Array(encoder.messageBytes).fill(0xee);
   const names = { keyspace: text.encode("ks"), key: text.encode("k") };
@@ -94,7 +94,7 @@ Deno.test("C04 An increment of −9 begins with F7 FF FF FF FF FF FF FF", () => 
   assertEquals(compactAll(bytes).records, [{ keyspace: "ks", key: "k", increment: -9n }]);
 });
 
-Deno.test("C32 An empty keyspace is refused and an empty key is a key", () => {
+Deno.test("An empty keyspace is refused and an empty key is a key", () => {
   const empty = new Uint8Array(0);
   const { state, records, verdicts } = compactAll(concatenated([
     message(1n, empty, text.encode("k"), DEFAULT_SIZES),
@@ -106,14 +106,14 @@ Deno.test("C32 An empty keyspace is refused and an empty key is a key", () => {
   assertEquals(state.refusals, { emptyKeyspace: 2, keyspaceAfterNul: 0, keyAfterNul: 0 });
 });
 
-Deno.test("C33 Names of 256 bytes without a NUL come through whole", () => {
+Deno.test("Names of 256 bytes without a NUL come through whole", () => {
   const keyspace = new Uint8Array(256).fill(0xff);
   const key = Uint8Array.from({ length: 256 }, (_, index) => (index % 255) + 1);
   const { records } = compactAll(message(1n, keyspace, key, DEFAULT_SIZES));
   assertEquals(records, [{ keyspace: latin1(keyspace), key: latin1(key), increment: 1n }]);
 });
 
-Deno.test("C34 Any byte after the first NUL is refused, wherever it stands", () => {
+Deno.test("Any byte after the first NUL is refused, wherever it is", () => {
   for (const [field, start] of [["keyspaceAfterNul", 8], ["keyAfterNul", 264]] as const) {
     for (let length = field === "keyAfterNul" ? 0 : 1; length < 255; length++) {
       for (const stray of [length + 1, length + 2, length + 5, 254, 255]) {
@@ -122,7 +122,7 @@ Deno.test("C34 Any byte after the first NUL is refused, wherever it stands", () 
         bytes.fill(0x61, start, start + length);
         bytes.fill(0, start + length, start + 256);
         bytes[start + stray] = stray % 2 === 0 ? 0x80 : 1;
-        // Once after a good message of the same keyspace (the remembered one), once alone.
+        // Once after a good message of the same keyspace, which is remembered, and once alone.
         const good = message(5n, bytes.slice(8, 8 + length), text.encode("b"), DEFAULT_SIZES);
         const pair = field === "keyspaceAfterNul" ? [good, bytes] : [bytes];
         const { state, verdicts } = compactAll(concatenated(pair));
@@ -141,7 +141,7 @@ Deno.test("C34 Any byte after the first NUL is refused, wherever it stands", () 
   ]);
 });
 
-Deno.test("C24 A zero increment is accepted, leaves no record, and must still be well formed", () => {
+Deno.test("A zero increment is accepted, leaves no record, and must still be well formed", () => {
   const empty = new Uint8Array(0);
   const { state, records, verdicts } = compactAll(concatenated([
     message(0n, text.encode("ks"), text.encode("k"), DEFAULT_SIZES),
@@ -152,7 +152,7 @@ Deno.test("C24 A zero increment is accepted, leaves no record, and must still be
   assertEquals([state.accepted, state.refused, state.records, state.targetNext], [1, 1, 0, 0]);
 });
 
-Deno.test("C36 Increments keep all 64 bits", () => {
+Deno.test("Increments keep all 64 bits", () => {
   const increments = [9007199254740993n, 2n ** 63n - 1n, -(2n ** 63n), -1n, 2n ** 32n, 1n];
   const bytes = concatenated(
     increments.map((value) => message(value, text.encode("k"), text.encode("k"), DEFAULT_SIZES)),
@@ -160,7 +160,7 @@ Deno.test("C36 Increments keep all 64 bits", () => {
   assertEquals(compactAll(bytes).records.map((record) => record.increment), increments);
 });
 
-Deno.test("A full target stops before the record and the next target goes on with the same batch", () => {
+Deno.test("A full target stops before the record, and the next target continues the same batch", () => {
   const keys = ["one", "two", "three", "four-is-longer-than-eight"];
   const source = concatenated(
     keys.map((key) => message(1n, text.encode("ks"), text.encode(key), DEFAULT_SIZES)),
@@ -244,7 +244,7 @@ Deno.test("Compacting equals the plain parser for any widths, offsets, targets a
     );
     const expected = parsePlainly(stream, sizes);
 
-    // The stream at a random offset in a larger buffer, as a view that is itself shifted.
+    // The stream is at a random offset in a larger buffer, in a view that has an offset itself.
     const lead = random.chance(0.5) ? 8 * random.below(4) : random.below(20);
     const buffer = random.bytes(lead + stream.length + 13);
     buffer.set(stream, lead);

@@ -1,10 +1,10 @@
-/** What the first bytes of a connection are taken for. */
+/** How the first bytes of a connection are classified. */
 
 import { assertEquals } from "@std/assert";
 import { foreignProtocol } from "../../../src/counters/wire/mod.ts";
 
 function protocolOf(text: string, isWhole: boolean): string | null {
-  // The bytes before are not of this connection's first message.
+  // The bytes before belong to something else.
   const bytes = Uint8Array.from(`##${text}`, (letter) => letter.charCodeAt(0));
   return foreignProtocol(bytes, { start: 2, end: bytes.length, isWhole });
 }
@@ -22,7 +22,7 @@ Deno.test("A request line is HTTP at its end, and without one when the message i
   }
 });
 
-Deno.test("What has a NUL, another method or no protocol in its line is no HTTP", () => {
+Deno.test("A line with a NUL, with another method or without a protocol is not HTTP", () => {
   for (
     const text of [
       "",

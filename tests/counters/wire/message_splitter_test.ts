@@ -2,13 +2,13 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { MessageSplitter } from "../../../src/counters/wire/mod.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 
-Deno.test("C05 A message in two segments comes out once, after the second", () => {
+Deno.test("A message in two segments comes out once, after the second", () => {
   const splitter = new MessageSplitter(520, new Uint8Array(4096));
   const message = Uint8Array.from({ length: 520 }, (_, index) => index);
-  splitter.room().set(message.subarray(0, 300));
+  splitter.unused().set(message.subarray(0, 300));
   splitter.received(300);
   assertEquals([splitter.wholeEnd - splitter.start, splitter.partialBytes], [0, 300]);
-  splitter.room().set(message.subarray(300));
+  splitter.unused().set(message.subarray(300));
   splitter.received(220);
   assertEquals(splitter.bytes.slice(splitter.start, splitter.wholeEnd), message);
 });
@@ -20,7 +20,7 @@ Deno.test("A splitter holds at least one message and whole ones only", () => {
   assertThrows(() => new MessageSplitter(520, new Uint8Array(520)).received(521));
 });
 
-Deno.test("Any segmentation and any pace of consuming give the same messages, each on its own step", () => {
+Deno.test("Any segmentation and any pace of consuming give the same messages, each at a multiple of its size", () => {
   const random = new Random(seedForTest("message splitter"));
   for (let round = 0; round < 200; round++) {
     const messageBytes = random.between(1, 40);
@@ -32,7 +32,7 @@ Deno.test("Any segmentation and any pace of consuming give the same messages, ea
     const out: number[] = [];
     let sent = 0;
     while (true) {
-      const room = splitter.room();
+      const room = splitter.unused();
       const count = Math.min(random.between(1, 100), room.length, stream.length - sent);
       room.set(stream.subarray(sent, sent + count));
       splitter.received(count);

@@ -1,10 +1,10 @@
 /**
- * The same protocol said again, slowly and by another hand: bytes one at a time, names as strings,
- * counts as BigInt. What the fast code does must equal this.
+ * A second, simple implementation of the protocol: bytes one at a time, names as strings, counts as BigInt.
+ * The results of the fast code must be the same.
  */
 
 export interface PlainMessage {
-  /** Latin-1 string of the bytes. */
+  /** The bytes as a Latin-1 string. */
   readonly keyspace: string;
   readonly key: string;
   readonly increment: bigint;

@@ -13,7 +13,7 @@ import { Random, seedForTest } from "../../support/random.ts";
 const text = new TextEncoder();
 const encoder = new RequestEncoder(DEFAULT_SIZES);
 
-/** What a request says, read by another hand. */
+/** The content of a request, by a second implementation. */
 function readPlainly(bytes: Uint8Array, sizes: { keyspaceSize: number; keySize: number }) {
   const field = (start: number, size: number) => {
     const all = [...bytes.subarray(start, start + size)];
@@ -86,7 +86,7 @@ Deno.test("Requests that break a rule are invalid and the stream stays in step",
   }
 });
 
-Deno.test("A client refuses to ask what no request can carry", () => {
+Deno.test("A client refuses what no request can carry", () => {
   assertThrows(() => encoder.page(new Uint8Array(0), { offset: 0n, length: 1n }), Error, "empty");
   assertThrows(() => encoder.key(new Uint8Array(257).fill(1), new Uint8Array(0)), Error, "long");
   assertThrows(() => encoder.key(new Uint8Array([1]), new Uint8Array([1, 0])), Error, "NUL");

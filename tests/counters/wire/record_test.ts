@@ -51,7 +51,7 @@ Deno.test("A batch cut anywhere but after a record is refused", () => {
   }
 });
 
-Deno.test("Every rule of a batch is held", () => {
+Deno.test("Every rule of a batch is checked", () => {
   const breaks: [string, (bytes: Uint8Array) => void][] = [
     ["unknown kind", (bytes) => bytes[24] = 0],
     ["unknown kind", (bytes) => bytes[24] = 3],
@@ -72,7 +72,7 @@ Deno.test("Every rule of a batch is held", () => {
   }
 });
 
-Deno.test("A cursor over noise ends in order or with a bad record, and stays in bounds", () => {
+Deno.test("A cursor over noise ends normally or with a bad record, and stays in bounds", () => {
   const random = new Random(seedForTest("record cursor"));
   const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 400_000 : 20_000;
   for (let round = 0; round < rounds; round++) {

@@ -1,4 +1,4 @@
-/** The scanner of name fields: it is what its source says, and sees what a plain look sees. */
+/** The scanner of name fields: it is assembled from its source, and agrees with the plain function. */
 
 import { createRequire } from "node:module";
 import { assertEquals } from "@std/assert";
@@ -16,7 +16,7 @@ import { withTemporaryDirectory } from "../../support/temporary.ts";
 
 const ASSEMBLER = "wabt@1.0.39";
 
-/** What we use of the npm package `wabt`. */
+/** The part of the npm package `wabt` that is used here. */
 type Assembler = () => Promise<{
   parseWat(name: string, text: string, features: { simd: boolean }): {
     toBinary(options: object): { readonly buffer: Uint8Array };
@@ -32,7 +32,7 @@ Deno.test("The program of the scanner is scan_messages.wat, assembled", async ()
     );
     const parsed = (await assembler()).parseWat("scan_messages.wat", text, { simd: true });
     const bytes = parsed.toBinary({}).buffer;
-    // Printed, so that whoever changes the source finds the new program here.
+    // Printed, so that after a change of the source the new program is found here.
     const program = btoa(String.fromCharCode(...bytes));
     assertEquals(program, SCAN_PROGRAM, `Put this into scan_messages.ts: ${program}`);
   });
@@ -47,7 +47,7 @@ function randomField(random: Random, size: number): Uint8Array {
   return field;
 }
 
-Deno.test("The scanner says of every field what a plain look says", () => {
+Deno.test("The scanner agrees with the plain function on every field", () => {
   const random = new Random(seedForTest("scan messages"));
   const scanner = MessageScanner.get();
   const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 20_000 : 1000;
