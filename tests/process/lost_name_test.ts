@@ -85,7 +85,7 @@ Deno.test("A writer whose log is removed answers nothing more, exits with 6, and
     assertEquals(code, 6, stderr);
     assertMatch(
       stderr,
-      /logs\/0000000000 does not lead to the log that is written: it was removed/,
+      /logs\/0000000000 does not lead to the log that was being written: it was removed/,
     );
 
     await using next = startCountd(["write", "--port", "0", ...serveOptions(data)]);
@@ -142,7 +142,7 @@ Deno.test("serve whose data directory is removed acknowledges nothing more, exit
     assertEquals(await increment(connection), null);
     const { code, stderr } = await server.ended();
     assertEquals(code, 6, stderr);
-    assertMatch(stderr, /Data directory .* is gone, and with it the log that is written/);
+    assertMatch(stderr, /Data directory .* is gone, and with it the log that was being written/);
   });
 });
 

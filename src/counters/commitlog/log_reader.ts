@@ -2,7 +2,7 @@
  * A log as a reader sees it, without a lock and without changing it.
  *
  * Refresh, step 1, consists of `capture`, `readFrames` and `isStill`: take generation and tail, verify and
- * copy the new frames, and make sure that the generation is still the same afterwards.
+ * copy the new frames, then make sure that the generation is still the same.
  */
 
 import type { DataDirectory } from "./directory.ts";
@@ -33,8 +33,8 @@ export class LogReader extends LogProbe {
   }
 
   /**
-   * Visits the record batches of the valid frames from `from` (a frame's start) up to `capture.limit`
-   * and returns where they end: below the limit if a frame does not verify. What was visited counts only if
+   * Visits the record batches of the valid frames from `from`, a frame's start, up to `capture.limit`.
+   * Returns where they end: below the limit if a frame does not verify. What was visited counts only if
    * `isStill(capture)` is true afterwards.
    */
   readFrames(

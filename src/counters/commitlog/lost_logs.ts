@@ -61,8 +61,8 @@ export function listReadableSlots(directory: DataDirectory): number[] {
 }
 
 /**
- * Resolves every lock name that has no plain name beside it and no living holder: the plain name of a log
- * that was in use is restored, an unfinished log is removed.
+ * Resolves every lock name that has no plain name beside it and no living holder. The plain name of a log
+ * that was in use is restored; an unfinished log is removed.
  */
 export function resolveLoneLockNames(directory: DataDirectory): void {
   const { storage, control, paths } = directory;

@@ -6,7 +6,7 @@
  *   byte free, header free     claimable
  *   byte free, header sealed   waits for a fold; its label is put right
  *   byte free, header active   its writer is dead: recovered (sealed or freed)
- *   file damaged               reported once, left alone, the pool goes on
+ *   file damaged               reported once and left alone; the pool uses the others
  */
 
 import type { Clock } from "../../base/clock.ts";

@@ -2,7 +2,7 @@
  * Sums the increments of record batches by keyspace and key: the first half of a fold.
  *
  * One hash table for all keyspaces, with open addressing. A slot has two words: the hash, and the place of
- * the entry in the arena. An entry (see `tree/write/batch.ts`) has the sum beside the key, so a record of a
+ * the entry in the arena. An entry (see `tree/write/batch.ts`) has the sum beside the key. So a record of a
  * known key costs one access to the table and one to the arena. Keys are hashed and compared as 32-bit
  * words, because in records they are padded with NUL, and no key holds NUL.
  *

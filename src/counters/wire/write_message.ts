@@ -65,8 +65,8 @@ export class WriteMessageEncoder {
 }
 
 /**
- * Writes `WIN` or `NAY` for the messages `first … first + count − 1` of `verdicts`, which has a bit for
- * each message, set if it was refused. Returns the offset after them.
+ * Writes `WIN` or `NAY` for the messages `first … first + count − 1`; returns the offset after them.
+ * `verdicts` has a bit for each message, set if it was refused.
  */
 export function encodeAnswers(
   verdicts: Uint8Array,

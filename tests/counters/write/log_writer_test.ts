@@ -317,7 +317,11 @@ Deno.test("A log that somebody else is adding for ever is not waited for without
         signal: stop.signal,
       });
     assert(control.tryLock(directoryLocks.growth));
-    await assertRejects(() => start(test.open()), BusyError, `pid ${Deno.pid} and no new one`);
+    await assertRejects(
+      () => start(test.open()),
+      BusyError,
+      `pid ${Deno.pid} has been creating commit logs`,
+    );
     control.unlock(directoryLocks.growth);
     const writer = await start(test.open());
     assert(control.tryLock(directoryLocks.growth));

@@ -1,6 +1,6 @@
 /**
  * Finds every counter that a damaged keyspace file still holds. The file has each counter twice, once in
- * key order and once in rank order, so what a bad page takes from one order is mostly still in the other.
+ * key order and once in rank order. So what a bad page takes from one order is mostly still in the other.
  * Changes nothing.
  */
 

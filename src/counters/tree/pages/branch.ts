@@ -9,9 +9,9 @@
  * are running sums, so both "which child holds row 500,000" and "how many rows are before this child" are
  * answered without adding up.
  *
- * Invariants: 1. separators ascend strictly; separator i is not greater than the first row of child i
- * and greater than the last row of child i − 1 (a lookup ignores the first separator: what is smaller goes
- * to child 0); 2. running sums ascend strictly.
+ * Invariants: 1. separators ascend strictly; separator i is not greater than the first row of child i, and
+ * greater than the last row of child i − 1 (a lookup ignores the first separator: what is smaller goes to
+ * child 0); 2. running sums ascend strictly.
  */
 
 import { compareBytes } from "./compare.ts";

@@ -25,7 +25,7 @@ import type { PageSink } from "../pages/page_sink.ts";
 
 /**
  * The narrowest width of a new leaf. Counters grow, and in nearly every leaf one of them soon needs a
- * second byte, for which the whole leaf and its neighbours would have to be packed anew.
+ * second byte. With a width of 1 the whole leaf and its neighbours would then be packed anew.
  */
 const WIDTH_MIN = 2;
 
