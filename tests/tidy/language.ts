@@ -11,7 +11,7 @@ export const BANNED: readonly (readonly [shape: RegExp, advice: string])[] = [
   ],
   [/\b(?:somebody|nobody|everybody|anybody)\b/i, "name the process, or write `no process`"],
   [/\bwhere there (?:is|are|was|were) no\b/i, "if there is no"],
-  [/\bis no (?!longer\b)/i, "is not a"],
+  [/(?<!\bthere )\bis no (?!longer\b)/i, "is not a"],
   [/\bstands\b/i, "is"],
   [/\bmeanwhile\b/i, "leave it out, or say when"],
   [/\b(?:lets?|letting) go\b/i, "release"],
