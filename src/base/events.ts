@@ -3,7 +3,7 @@
  * line decides how a line looks (logfmt or JSON) and where it goes.
  */
 
-/** How much an event matters: `info` is ordinary, `warn` needs a look, `error` needs an operator. */
+/** How much an event matters: `info` is ordinary, `warn` needs attention, `error` needs an operator. */
 export type EventLevel = "info" | "warn" | "error";
 
 /** Facts of an event by name. Names of quantities end in their unit, such as `sizeBytes`. */

@@ -1,7 +1,7 @@
 /**
  * The one seam between countd and the disk. Everything that rests in logs, keyspaces, tables and
- * databases goes through a `Storage`: the system's own (`systemStorage()`), or in tests a simulated disk
- * that can lose what was not synced, or a wrapper that fails where it is told to.
+ * databases goes through a `Storage`. It is the system's own (`systemStorage()`). In tests it may be a
+ * simulated disk that can lose what was not synced, or a wrapper that fails at a chosen call.
  *
  * Every call throws `OsError` (syscall, path, errno name) when the system refuses. Interrupted calls,
  * and short reads and writes, are finished inside.
@@ -34,8 +34,8 @@ export interface OpenOptions {
   /** `read` opens for reading alone, `write` for reading and writing. */
   readonly access: "read" | "write";
   /**
-   * Whether a file is created: `never` (the default) fails with ENOENT if there is none, `missing`
-   * creates one in that case, and `exclusive` fails with EEXIST if the name is taken.
+   * Whether a file is created. `never`, the default, fails with ENOENT if there is none, and `missing`
+   * creates one in that case. `exclusive` creates one, and fails with EEXIST if the name is taken.
    */
   readonly create?: "never" | "missing" | "exclusive";
   /** Permission bits of a file that is created; default 0o600, never narrowed by the umask. */
@@ -121,7 +121,7 @@ export interface StoredFile extends Disposable {
   /** Write all of `bytes` at `offset`. */
   write(bytes: Uint8Array, offset: number): void;
   /**
-   * Make sure that the range exists on disk (and the file reaches its end), so that no later store into
+   * Make sure that the range has its space on disk, and that the file reaches its end. No later store into
    * it can fail for want of space. Throws ENOSPC, EDQUOT or EFBIG with the file's data unchanged.
    */
   allocate(offset: number, length: number): void;
@@ -172,8 +172,8 @@ export interface StoredFile extends Disposable {
 }
 
 /**
- * A shared mapping of a file. `release` detaches `bytes` and every view made from its buffer (their
- * length is 0 then), so that a late reader finds nothing instead of memory that is gone.
+ * A shared mapping of a file. `release` detaches `bytes` and every view made from its buffer: their
+ * length is 0 then. So a late reader finds nothing instead of memory that is gone.
  */
 export interface Mapping extends Disposable {
   /** Bytes of the mapping. */

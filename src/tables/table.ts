@@ -4,8 +4,8 @@
  * Invariants
  * 1. Every call takes effect at one instant between its start and its end (it is linearizable): see
  *    README.md, "How each call takes effect".
- * 2. A value is complete and on the disk before it gets its name, and the name is on the disk before
- *    the call returns (with sync `always`).
+ * 2. With sync `always`, a value is complete and on disk before it gets its name. The name is on disk
+ *    before the call returns.
  * 3. A call that throws `LockDeadlineError` or an error about names has changed nothing.
  */
 

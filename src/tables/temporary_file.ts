@@ -95,12 +95,12 @@ function createLocked(storage: Storage, directory: string): StoredFile {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const path = `${directory}/${newTemporaryName()}`;
     const file = openNew(storage, path, directory);
-    let ours = false;
+    let isHeld = false;
     try {
-      ours = file.tryFlock("exclusive") && leadsTo(storage, path, file.status());
-      if (ours) return file;
+      isHeld = file.tryFlock("exclusive") && leadsTo(storage, path, file.status());
+      if (isHeld) return file;
     } finally {
-      if (!ours) file.close();
+      if (!isHeld) file.close();
     }
   }
   throw new BusyError(

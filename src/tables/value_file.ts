@@ -2,8 +2,8 @@
  * The file that a key's name leads to at this moment, and the lock on it.
  *
  * A value file is never changed once it has its name: writers replace it by another file or remove
- * it. So a lock means something only while the name still leads to the locked file, and every lock
- * here is followed by a second look at the name.
+ * it. So a lock means something only while the name still leads to the locked file. Every lock here is
+ * followed by a second check of the name.
  *
  * Invariants
  * - Nothing here creates a file: locking a key never creates it.

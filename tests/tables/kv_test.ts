@@ -19,7 +19,7 @@ async function withKv(body: (kv: Kv, data: string) => Promise<void>): Promise<vo
   });
 }
 
-Deno.test("kv stores and gives back bytes, and is silent when it writes", async () => {
+Deno.test("kv stores bytes and prints them as they are, and is silent when it writes", async () => {
   await withKv(async (kv, data) => {
     const silent = { code: 0, text: "", stderr: "" };
     const run = async (verb: string, ...words: string[]) => {

@@ -68,10 +68,15 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * Open the file at `path` for appending, or make it if the geometry says so. If its mode does not let
    * its owner write, or the recovery has no function, the file is read as finished.
    *
-   * Throws `NotFoundError`, `ErrIsDirectory`, `ErrReadPermission`, `ErrEmptyFile`, `ErrCorrupted`,
-   * `BusyError` if another instance appends to the file, `FailedError` if it is not a regular file or its
-   * recovery failed, `UsageError` for a geometry that cannot be, and `OsError` (ENOSPC if the disk has no
-   * space for a new file: then none is left behind).
+   * Throws
+   * - `NotFoundError` if the file does not exist and is not to be made;
+   * - `ErrIsDirectory`, or `FailedError` for anything else that is not a regular file;
+   * - `ErrReadPermission` if its mode does not let its owner read it;
+   * - `ErrEmptyFile` if it is to be read as finished and has no bytes;
+   * - `BusyError` if another instance appends to it;
+   * - `ErrCorrupted` if nothing tells where its data ends, `FailedError` if its recovery failed;
+   * - `UsageError` for sizes that `Geometry.validate` refuses;
+   * - `OsError`, with ENOSPC if the disk has no space for a new file, of which nothing is left then.
    */
   static open(storage: Storage, path: string, options: OpenOptions = {}): Aof {
     return countedOpen(options, () => new Aof(openParts(storage, path, options)));
@@ -95,8 +100,8 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * `sizeOffset`, inside that head. The caller may change the head through `bytes`, so no sync is ever
    * left out. A given `mapping` is used, and stays the caller's.
    *
-   * Throws `ErrCorrupted`, `FailedError` if the file is longer than the upper size or its recovery
-   * failed, `UsageError` for a geometry that cannot be, and `OsError`.
+   * Throws `ErrCorrupted` if the recovery finds damage, `FailedError` if the recovery fails or the file is
+   * longer than the upper size, `UsageError` for sizes that `Geometry.validate` refuses, and `OsError`.
    */
   static over(file: StoredFile, options: OverOptions): Aof {
     return countedOpen(options, () => new Aof(overParts(file, options)));
@@ -106,9 +111,13 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * Read what another process appends to a shared file, without a lock. No process wakes the tailers of
    * such an instance: subscribe with an interval, or call `wake`.
    *
-   * Throws `NotFoundError` if the file has no side file, `BusyError` while the file or its side file is being
-   * made, `CorruptError` if the side file has an unknown format, `ErrCorrupted` if the file is shorter
-   * than its published size, `ErrShrink` if it was replaced in between, and `OsError`.
+   * Throws
+   * - `NotFoundError` if the file has no side file, because it is not shared;
+   * - `BusyError` while the file or its side file is being made, or the side file describes another file;
+   * - `CorruptError` if the side file has an unknown format;
+   * - `ErrCorrupted` if the file is shorter than its published size;
+   * - `ErrShrink` if the file was replaced while it was opened;
+   * - `OsError`.
    */
   static follow(storage: Storage, path: string, options: SharedOptions = {}): Aof {
     return countedOpen(options, () => {
@@ -190,10 +199,13 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
   }
 
   /**
-   * Append all of `bytes` and return their count, extending the file if needed. Throws `ErrShortBuffer`
-   * for no bytes, `ErrEndOfFile` if they pass the upper size, `ErrFileIsReadOnly`, `ErrClosed`,
-   * `UsageError` inside an append function, and `OsError` if the file cannot be extended. A call that
-   * throws has written nothing.
+   * Append all of `bytes` and return their count, extending the file if needed. A call that throws has
+   * written nothing. Throws
+   * - `ErrShortBuffer` for no bytes;
+   * - `ErrEndOfFile` if the bytes and their mark pass the upper size;
+   * - `ErrFileIsReadOnly`, `ErrClosed`;
+   * - `UsageError` inside an append function;
+   * - `OsError` if the file cannot be extended.
    */
   write(bytes: Uint8Array): number {
     return this.#appender.write(bytes, true);
@@ -307,8 +319,8 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
   }
 
   /**
-   * Finish the file: the checkpoint mark takes the place of the tail mark, the file is truncated behind
-   * it, may only be read from now on, and is made durable. Tailers get their `eof` event. Throws
+   * Finish the file: the checkpoint mark takes the place of the tail mark, and the file is truncated behind
+   * it. It may only be read from now on, and is made durable. Tailers get their `eof` event. Throws
    * `ErrClosed` if it is finished or closed already, `ErrFileIsReadOnly`, and `OsError`.
    */
   finish(): void {

@@ -1,9 +1,9 @@
 /**
- * Extends files ahead of the writes, between turns of the event loop, so that a non-blocking write
- * finds capacity and a blocking one rarely extends in its own path.
+ * Extends files ahead of the writes, between turns of the event loop. So a non-blocking write finds
+ * capacity, and a blocking one rarely extends the file in its own path.
  *
- * How far ahead follows the pace of each file: twice what it wrote in `HORIZON_MS` at the pace of the time
- * since its last extension, at least one growth step, at most `AHEAD_BYTES_MAX` at a time.
+ * How far ahead follows the pace of each file since its last extension: twice what it writes in
+ * `HORIZON_MS` at that pace. It is at least one growth step, and at most `AHEAD_BYTES_MAX` at a time.
  */
 
 import { clearImmediate, setImmediate } from "node:timers";

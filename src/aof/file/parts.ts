@@ -108,7 +108,7 @@ export const defaultParts = {
   ownsBytes: true,
 } as const;
 
-/** The marks of a recovered file, or null where they are off. */
+/** The marks of a recovered file, or null if marks are off. */
 export function marksOf({ magic }: RecoveryResult, region: Region): Marks | null {
   return magic.isEnabled() ? new Marks(region.bytes, magic) : null;
 }

@@ -1,6 +1,6 @@
 /**
  * The memory of an append-only file: one mapping for the life of the instance, as long as the file may
- * ever become, and the file under it, which is extended in steps. Bytes behind the file's end are
+ * ever become. The file under it is extended in steps. Bytes behind the file's end are
  * never touched: that would be SIGBUS. Space is allocated before the file's size says it is there.
  */
 

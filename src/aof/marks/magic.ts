@@ -52,8 +52,8 @@ export class MarkBytes {
 
   /**
    * Throws `UsageError` for marks that could not be told from zeros or from each other. The last byte of
-   * both must not be 0, and their upper 24 bits must differ, because a pending word has those of the tail
-   * mark (see `marks.ts`).
+   * both must not be 0. Their upper 24 bits must differ, because a pending word has those of the tail mark
+   * (see `marks.ts`).
    */
   constructor(magic: Magic) {
     this.tail = littleEndian(magic.tail);

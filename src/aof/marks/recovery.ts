@@ -40,8 +40,8 @@ export interface RecoveryResult {
   /** Offset of the last checkpoint mark, where the data ends for `Checkpoint`; 0 if there is none. */
   readonly checkpoint: number;
   /**
-   * For `Tail` the offset where the data ends, for `Checkpoint` the end of the mark, for `Corrupted` the
-   * end of the last byte that is not 0, otherwise 0.
+   * For `Tail` the offset where the data ends, and for `Checkpoint` the end of the mark. For `Corrupted` the
+   * end of the last byte that is not 0, and otherwise 0.
    */
   readonly tail: number;
   /** What went wrong, for `Panic` and sometimes for `Corrupted`; otherwise null. */
@@ -194,7 +194,7 @@ export function pendingLengthAt(data: Uint8Array, start: number): number {
 
 /**
  * Find a pending word of which only the first bytes are stored. Before it are a tail mark (or nothing, in
- * a fresh file) and zeros, and it is the beginning of the word for exactly the bytes between. No data was
+ * a fresh file) and zeros. It is the beginning of the word for exactly the bytes between. No data was
  * copied yet, so the data ends at the tail mark. Returns the start of that mark, or -1.
  */
 function tornPending(data: Uint8Array, last: number, tail: Uint8Array): number {

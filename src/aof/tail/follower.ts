@@ -56,7 +56,7 @@ export class Follower {
 
   /**
    * Look for what was published. Throws `ErrShrink` if the published size went back (the file was replaced,
-   * or a power cut took its end), `ErrCorrupted` if the file is shorter than its published size.
+   * or a power cut took its end). Throws `ErrCorrupted` if the file is shorter than its published size.
    */
   refresh(): void {
     if (this.#isFinished) return;

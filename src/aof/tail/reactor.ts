@@ -1,7 +1,7 @@
 /**
  * Polls tasks on the event loop: once when they are spawned, when they are woken, and at intervals.
- * A wake is a flag and a place in a queue, so any number of wakes before the next turn make one poll,
- * and none is lost. Tasks never run inside the call that wakes them. Tasks that wake themselves are
+ * A wake is a flag and a place in a queue: any number of wakes before the next turn make one poll. No
+ * wake is lost. Tasks never run inside the call that wakes them. Tasks that wake themselves are
  * polled again in the same turn, a bounded number of times and for a bounded time. So a tailer that
  * takes a long file piece by piece does not need a turn for each piece.
  */
