@@ -1,24 +1,21 @@
-/**
- * What a positional argument can be: how its text is read, and whether it must or may be there. Options
- * are in `option.ts`.
- */
+/** Kinds of positional arguments: names, paths, numbers, choices. Options are in `option.ts`. */
 import { choice, type Completion, int64 } from "./option.ts";
 
-/** A positional argument: how its text is read, and whether it must or may be there. */
+/** A positional argument: how its text is read, and whether it is required. */
 export interface Positional<Value> {
   readonly summary: string;
   readonly presence: "required" | "optional";
   readonly completion: Completion;
   /** Throws an Error whose message completes the sentence `Argument X …`. */
   parse(text: string): Value;
-  /** The value where the argument is not there. */
+  /** The value if the argument is left out. */
   readonly absent: Value;
 }
 
 const utf8 = new TextEncoder();
 
 /**
- * A name as bytes (keyspace, key, value), checked by who takes it. Only UTF-8 can come this way: Deno
+ * A name as bytes (keyspace, key, value), checked by the code that uses it. It is always UTF-8: Deno
  * refuses other arguments before a program starts.
  */
 export function nameArgument(summary: string): Positional<Uint8Array> {

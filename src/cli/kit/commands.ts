@@ -1,4 +1,4 @@
-/** The table of verbs as a flat list, for everything that walks over all of them. */
+/** The table of verbs as a flat list, for code that goes through all of them. */
 import { isGroup, type Verb, type VerbGroup, type VerbTable } from "../verb.ts";
 
 export interface Command {
@@ -16,7 +16,7 @@ export function commandsOf(table: VerbTable): Command[] {
   );
 }
 
-/** The group's name and a space where the verb stands in a group, else nothing. */
+/** The group's name and a space if the verb is in a group, else an empty text. */
 export function prefixOf(command: Command): string {
   return command.group === null ? "" : command.group.name + " ";
 }

@@ -11,7 +11,7 @@ export function completionFor(shell: Shell, table: VerbTable): string {
   return [...lines, ""].join("\n");
 }
 
-/** Every spelling of every option of a verb, and what its value is completed with (null: a flag). */
+/** Lists every spelling of every option, with the completion of its value (null for a flag). */
 function spellingsOf(verb: Verb): [string, Completion | null][] {
   const rows = Object.entries(verb.options).flatMap(([key, option]) => {
     const completion = option.isFlag ? null : option.completion;
@@ -209,7 +209,7 @@ function fishOptions({ path, verb }: Command): string[] {
   const head = `complete -c countd -n '__countd_in ${path.join(" ")}'`;
   const lines = Object.entries(verb.options).map(([key, option]) => {
     const short = option.short === null ? "" : ` -s ${option.short}`;
-    // -x: a value must follow, and it is no file unless -F says so.
+    // -x: a value must follow; -F adds the names of files.
     const value = option.isFlag
       ? ""
       : option.completion === "file"

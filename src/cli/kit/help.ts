@@ -1,4 +1,4 @@
-/** `--help`, made from the table of verbs. */
+/** The texts of `--help`, made from the table of verbs. */
 import { EXIT_CODE_MEANINGS } from "../exit_codes.ts";
 import type { Option } from "./option.ts";
 import {
@@ -31,7 +31,10 @@ export function helpOfAll(table: VerbTable): string {
     "",
     "Examples:",
     ...exampleLines([
-      { command: "countd serve --data ./counters", meaning: "start everything on one directory" },
+      {
+        command: "countd serve --data ./counters",
+        meaning: "run all three daemons on one directory",
+      },
       { command: "countd incr pages /index.html", meaning: "count a view of /index.html" },
     ]),
     "",
@@ -53,7 +56,7 @@ export function helpOfGroup(group: VerbGroup): string {
     "Verbs:",
     ...columns(group.verbs.map((verb) => {
       const isDefault = verb.name === group.defaultVerb;
-      return [verb.name, verb.summary + (isDefault ? " (where no verb is named)" : "")];
+      return [verb.name, verb.summary + (isDefault ? " (the default)" : "")];
     })),
     "",
     "Examples:",
@@ -92,7 +95,7 @@ export function usageLine(verb: Verb, prefix = ""): string {
   return ["countd", prefix + verb.name, ...words, "[options]"].join(" ");
 }
 
-/** Every option of a verb as a row: how it is spelled, and what it does. */
+/** Lists the options of a verb: the spelling of each, and what it does. */
 export function optionRows(verb: Verb): [string, string][] {
   const rows = Object.entries(verb.options).map(([key, option]): [string, string] => [
     optionSpelling(key, option),
@@ -125,7 +128,7 @@ function exampleLines(examples: readonly { command: string; meaning: string }[])
   return examples.flatMap(({ command, meaning }) => [`  $ ${command}`, `    ${meaning}`]);
 }
 
-/** Two columns; a left word that is too long stands on a line of its own. */
+/** Two columns; a left text that is too long gets a line of its own. */
 function columns(rows: readonly (readonly [string, string])[]): string[] {
   const widest = Math.max(...rows.map(([left]) => left.length));
   const indent = Math.min(widest, 26) + 4;

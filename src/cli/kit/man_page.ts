@@ -5,11 +5,11 @@ import { EXIT_CODE_MEANINGS } from "../exit_codes.ts";
 import { optionRows, usageLine } from "./help.ts";
 import { environmentName, positionalName, type Verb, type VerbTable } from "../verb.ts";
 
-/** Variables that are no options. */
+/** Variables that do not set an option. */
 const OTHER_VARIABLES: readonly (readonly [string, string])[] = [
-  ["NO_COLOR", "When it is set and not empty: no colour, also on a terminal."],
-  ["XDG_STATE_HOME, HOME", "Where the shell keeps its history."],
-  ["NOTIFY_SOCKET, WATCHDOG_USEC", "Set by systemd for a service that tells when it is ready."],
+  ["NO_COLOR", "If set and not empty, output has no colour, even on a terminal."],
+  ["XDG_STATE_HOME, HOME", "The shell keeps its history below these directories."],
+  ["NOTIFY_SOCKET, WATCHDOG_USEC", "Set by systemd for services that report when they are ready."],
 ];
 
 export function manPage(table: VerbTable): string {
@@ -28,12 +28,13 @@ export function manPage(table: VerbTable): string {
     ".B \\-\\-version",
     ".SH DESCRIPTION",
     ...paragraph(
-      "Increments arrive over TCP, rest in a pool of commit logs, are folded into one sorted file " +
-        "for each keyspace, and are read by rank. All processes meet in one data directory.",
+      "Increments arrive over TCP and are appended to a pool of commit logs. A worker folds the " +
+        "logs into one sorted file for each keyspace, from which counters are read by rank. All " +
+        "processes work on one data directory.",
     ),
     ...paragraph(
-      "A value comes from the command line, else from the environment, else from the default. " +
-        "Data goes to standard output, everything else to standard error.",
+      "The value of an option comes from the command line, else from the environment, else from " +
+        "the default. Data goes to standard output, everything else to standard error.",
     ),
     ".SH VERBS",
   ];
@@ -49,7 +50,7 @@ export function manPage(table: VerbTable): string {
   for (const [code, meaning] of EXIT_CODE_MEANINGS) lines.push(...tagged(String(code), meaning));
   lines.push(".SH ENVIRONMENT", ...environmentLines(commands.map(({ verb }) => verb)));
   lines.push(".SH FILES");
-  lines.push(...tagged("./countd-data", "The data directory where none is named."));
+  lines.push(...tagged("./countd-data", "The default data directory."));
   return lines.join("\n") + "\n";
 }
 
@@ -70,13 +71,13 @@ function verbLines(verb: Verb, prefix: string): string[] {
   return lines;
 }
 
-/** Every variable that stands for an option, and the verbs that read it. */
+/** Lists the variables that set options. */
 function environmentLines(verbs: readonly Verb[]): string[] {
   const summaries = new Map<string, string>();
   for (const verb of verbs) {
     for (const [key, option] of Object.entries(verb.options)) {
       if (option.isFlag || !option.fromEnvironment) continue;
-      summaries.set(environmentName(key), `Stands for --${environmentOption(key)}.`);
+      summaries.set(environmentName(key), `Sets --${environmentOption(key)}.`);
     }
   }
   const rows = [...summaries, ...OTHER_VARIABLES];
@@ -99,7 +100,7 @@ function sentence(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1) + ".";
 }
 
-/** Nothing in the text may be taken for a roff command. */
+/** Escapes a text, so that nothing in it is read as a roff command. */
 function escape(text: string): string {
   const escaped = text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll('"', "\\(dq")
     .replaceAll("'", "\\(aq");

@@ -1,26 +1,26 @@
 /**
- * What an option or a positional argument can be. One definition says how its text is read, what the
+ * Kinds of options and the values that they take. One definition says how the text is read, what the
  * help, the man page and the completions show, and which TypeScript type the verb gets.
  *
  * Options are keyed in camelCase by the verb (`logSize`); the command line spells the key in
  * kebab-case (`--log-size`), the environment in capitals (`COUNTD_LOG_SIZE`).
  */
 
-/** What a shell completes a value with. */
+/** What a shell offers to complete a value. */
 export type Completion = "nothing" | "file" | "directory" | readonly string[];
 
 export interface Option<Value> {
   /** A flag takes no value and has no environment name. */
   readonly isFlag: boolean;
   readonly summary: string;
-  /** Stands for the value in help, such as `BYTES`. */
+  /** The name of the value in help, such as `BYTES`. */
   readonly placeholder: string;
   readonly default: Value;
-  /** The default as help shows it; null where there is none. */
+  /** The default as help shows it; null if there is none. */
   readonly defaultText: string | null;
-  /** False where a value from the environment would surprise (one-off and destructive options). */
+  /** False if a value from the environment would surprise (one-off and destructive options). */
   readonly fromEnvironment: boolean;
-  /** One letter, for the few options that everybody knows by it. */
+  /** One letter, for the few options that are commonly known by it. */
   readonly short: string | null;
   readonly completion: Completion;
   /** Throws an Error whose message completes the sentence `Option --x …`. */
@@ -30,7 +30,7 @@ export interface Option<Value> {
 interface Common {
   readonly summary: string;
   readonly placeholder?: string;
-  /** Help text for a default that the verb itself works out. */
+  /** Help text for a default that the verb itself computes. */
   readonly defaultText?: string;
   /** Default true for options with a value. */
   readonly fromEnvironment?: boolean;
@@ -169,7 +169,7 @@ export function size(settings: Common & Bounds & { default?: number }): Option<n
   );
 }
 
-/** 16777216 as `16MiB`; what is no whole number of a unit stays a plain number. */
+/** 16777216 as `16MiB`; a size that is not a multiple of a unit stays a plain number. */
 export function showSize(bytes: number): string {
   for (const [name, unit] of SIZE_UNITS) {
     if (bytes >= unit && bytes % unit === 0) return `${bytes / unit}${name}`;

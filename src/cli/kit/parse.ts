@@ -1,6 +1,6 @@
 /**
- * Arguments in, typed values out. A value comes from the command line, else from the environment,
- * else from the default. Everything that is wrong is a `UsageError` that names what is wrong.
+ * Turns arguments into typed values. A value comes from the command line, else from the environment,
+ * else from the default. Whatever is wrong is named by a `UsageError`.
  */
 import { UsageError } from "../../base/errors.ts";
 import type { Option } from "./option.ts";
@@ -19,12 +19,12 @@ export interface Parsed {
   readonly origins: Readonly<Record<string, ValueOrigin>>;
   readonly positionals: Readonly<Record<string, unknown>>;
   readonly json: boolean;
-  /** `--help` was given: nothing else counts, and nothing else was checked. */
+  /** True if `--help` was given: everything else is then ignored and unchecked. */
   readonly help: boolean;
 }
 
 /**
- * Reads the words after the verb's name. `environment` gives a variable or undefined; `prefix` is
+ * Parses the words after the verb's name. `environment` returns a variable or undefined; `prefix` is
  * the name of the verb's group and a space, for messages.
  */
 export function parseVerb(
@@ -63,7 +63,7 @@ function split(verb: Verb, words: readonly string[], prefix: string) {
       rest.push(...words.slice(index + 1));
       break;
     }
-    // A lone "-" and a negative number are arguments; everything else with a dash is an option.
+    // A lone "-" and a negative number are arguments; any other word with a dash is an option.
     if (!word.startsWith("-") || /^-(\d.*)?$/.test(word)) {
       rest.push(word);
       continue;
@@ -109,7 +109,7 @@ function resolveOptions(
   for (const [key, option] of Object.entries(table)) {
     const text = given.get(key);
     const variable = environmentName(key);
-    // An empty variable counts as none, so that a program can take one away from its children.
+    // An empty variable counts as unset, so that a program can unset one for its children.
     const inherited = option.fromEnvironment && text === undefined
       ? environment(variable) || undefined
       : undefined;
