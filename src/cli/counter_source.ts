@@ -1,4 +1,4 @@
-/** Where `top`, `get`, `rank` and `keyspaces` take their answers from: the data directory, or a server. */
+/** The source of the answers of `top`, `get`, `rank` and `keyspaces`: the data directory or a server. */
 
 import { UsageError } from "../base/errors.ts";
 import {
@@ -11,9 +11,9 @@ import {
 } from "./options.ts";
 import type { Context } from "./verb.ts";
 
-/** What both can be asked. Numbers of rows are exact below 2^53, values always. */
+/** The questions that both can answer. Numbers of rows are exact below 2^53, values always. */
 export interface CounterSource extends Disposable {
-  /** Rows from `offset` on, some of them; an unknown keyspace has the total 0. */
+  /** Returns rows from `offset` on, possibly fewer than asked for; an unknown keyspace has the total 0. */
   page(
     keyspace: Uint8Array,
     range: { readonly offset: number; readonly length: number },
@@ -21,13 +21,13 @@ export interface CounterSource extends Disposable {
     readonly total: number;
     readonly rows: readonly { readonly key: Uint8Array; readonly value: bigint }[];
   }>;
-  /** Null where there is no such counter. */
+  /** Returns null if the counter does not exist. */
   key(
     keyspace: Uint8Array,
     key: Uint8Array,
   ): Promise<{ readonly rank: number; readonly value: bigint } | null>;
   value(keyspace: Uint8Array, key: Uint8Array): Promise<bigint | null>;
-  /** Keyspaces after a name in byte order, some of them; none at the end. */
+  /** Returns some of the keyspaces behind a name, in byte order; an empty list at the end. */
   keyspaces(
     after: Uint8Array,
   ): Promise<readonly { readonly name: Uint8Array; readonly counters: number | null }[]>;
@@ -49,18 +49,18 @@ type SourceContext = Pick<
   "options" | "storage" | "clock" | "events" | "originOf"
 >;
 
-/** What help says on each of these verbs. */
+/** A paragraph in the help of each of these verbs. */
 export const SOURCE_DETAILS =
-  "Reads the data directory itself, beside whatever writes and folds there, and sees every increment " +
+  "Reads the data directory itself, while daemons may write and fold there, and sees every increment " +
   "that was accepted before; with --connect it asks a server instead.";
 
-/** Opens what the options name. Throws `NotFoundError` where there is no data directory. */
+/** Opens what the options name. Throws `NotFoundError` if the data directory does not exist. */
 export async function openSource(
   { options, storage, clock, events, originOf }: SourceContext & {
     readonly options: { readonly keySize?: number };
   },
 ): Promise<CounterSource> {
-  // A server that the environment names gives way to a directory that the command line asks for.
+  // A directory on the command line overrides a server in the environment.
   const asksHere = originOf("connect") === "environment" &&
     (originOf("data") === "command line" || originOf("stale") === "command line");
   if (options.connect !== undefined && !asksHere) {

@@ -1,6 +1,6 @@
 /**
- * What every daemon has around its work: figures, the port that shows them, the report that
- * `countd status` reads, and the words to systemd.
+ * What every daemon has around its work: metrics, the port that serves them, the report that
+ * `countd status` reads, and the notices to systemd.
  */
 import { Metrics, type MetricsSnapshot } from "../base/metrics.ts";
 import { VERSION } from "../base/version.ts";
@@ -8,19 +8,19 @@ import { EXIT_CODES, type ExitCode } from "./exit_codes.ts";
 import { showAddress } from "./kit/option.ts";
 import type { Context } from "./verb.ts";
 
-/** What the work of a daemon gets from the command line. */
+/** What the command line gives to the work of a daemon. */
 export interface Daemon {
   readonly metrics: Metrics;
   /**
-   * To be called once, when the daemon serves and its data directory exists; `message` is its last
-   * announcement, such as `listening on HOST:PORT`.
+   * Announces that the daemon serves. Called once, when the data directory exists; `message` is the
+   * last announcement at the start, such as `listening on HOST:PORT`.
    */
   ready(message: string): void;
-  /** Shows the figures of a process that we started with our own; null while it does not run. */
+  /** Serves the metrics of a child process with those of the daemon; `pid` is null while it is not running. */
   adopt(pid: () => number | null): void;
 }
 
-/** How often the figures of a process that we started are looked up. */
+/** How often the metrics of the child process are read again. */
 const ADOPT_EVERY_MS = 1000;
 
 export interface DaemonSettings {
@@ -72,7 +72,7 @@ export async function runDaemon(
     await work({ metrics, ready, adopt });
     return EXIT_CODES.ok;
   } catch (error) {
-    // Asked to stop while it still waited to begin, for instance for space on a full disk.
+    // A stop was requested before the work began, for instance while it waited for space on a full disk.
     if (context.signal.aborted && error === context.signal.reason) return EXIT_CODES.ok;
     metrics.state = "failed";
     throw error;

@@ -1,11 +1,11 @@
-/** Options of the command line in the words of the rooms that take them. */
+/** Turns options of the command line into settings of the rooms that use them. */
 import type { DirectorySizes } from "../counters/commitlog/mod.ts";
 import type { LogWriterOptions } from "../counters/write/mod.ts";
 import type { Patience } from "../counters/client/mod.ts";
 import { DEFAULT_ADDRESS_WAIT_MS, type logOptions } from "./options.ts";
 import type { ValueOrigin, ValuesOf } from "./verb.ts";
 
-/** The sizes that were asked for; one that was not takes the stored value. */
+/** Returns the sizes that were given; the data directory keeps the stored value of the others. */
 export function wantedSizes(
   options: { readonly [Name in keyof DirectorySizes]?: number | undefined },
 ): Partial<DirectorySizes> {
@@ -27,7 +27,7 @@ export function logWriterOptions(options: ValuesOf<typeof logOptions>): LogWrite
   };
 }
 
-/** A server is waited for at the address that is meant if none is named: it may be starting just now. */
+/** Without --connect, waits for the server at the default address: it may still be starting. */
 export function writePatience({ options, originOf }: {
   readonly options: { readonly wait: number | undefined };
   originOf(option: "connect"): ValueOrigin;

@@ -1,6 +1,6 @@
 /**
- * Events as lines on stderr: logfmt (`time=… level=info event="log sealed" slot=3`) or JSON, one
- * line an event. The output is to be over a `MessageSink`: a stderr that takes nothing stops no daemon.
+ * Writes events to stderr, one line each: logfmt (`time=… level=info event="log sealed" slot=3`) or
+ * JSON. The output must write to a `MessageSink`, so that a blocked stderr does not stop a daemon.
  */
 import type { Clock } from "../base/clock.ts";
 import type { EventFields, EventLevel, Events } from "../base/events.ts";
@@ -32,7 +32,7 @@ export class EventLines implements Events {
     this.#output.flush();
   }
 
-  /** The line that `report` writes, without its end. */
+  /** Returns the line that `report` writes, without the newline. */
   line(level: EventLevel, event: string, fields: EventFields = {}): string {
     const time = new Date(this.#clock.wallMs()).toISOString();
     return this.#format === "json"
@@ -46,7 +46,7 @@ export class EventLines implements Events {
   }
 }
 
-/** `key=value` pairs; a value that is not one plain word stands in JSON quotes. */
+/** `key=value` pairs; a value that is not one plain word is quoted as in JSON. */
 export function logfmt(fields: EventFields): string {
   return Object.entries(fields).map(([key, value]) => {
     const text = String(value);

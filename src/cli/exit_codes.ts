@@ -27,16 +27,16 @@ export const EXIT_CODE_MEANINGS: readonly (readonly [ExitCode, string])[] = [
   [75, "try again later (disk full, lock timeout, already running)"],
 ];
 
-/** What a failed command tells: the exit code, its name in JSON, and the sentence. */
+/** What a failed command reports: the exit code, its name in JSON, and a sentence. */
 export interface Failure {
   readonly code: ExitCode;
   readonly name: ErrorKind;
   readonly message: string;
-  /** Set for bugs only: where it happened. */
+  /** Where a bug happened; absent for every other failure. */
   readonly stack?: string;
 }
 
-/** Errno names that do not simply mean "failed". */
+/** The kinds of the errno names that do not simply mean "failed". */
 const KIND_OF_ERRNO: Readonly<Record<string, ErrorKind>> = {
   ENOSPC: "try-again",
   EDQUOT: "try-again",
@@ -54,7 +54,7 @@ const KIND_OF_ERRNO: Readonly<Record<string, ErrorKind>> = {
   ETIMEDOUT: "cannot-connect",
 };
 
-/** What to do about it, where the errno alone does not say. */
+/** What to do about an errno, if its own text does not say it. */
 const ADVICE_OF_ERRNO: Readonly<Record<string, string>> = {
   EACCES: "the user that runs countd has no permission; use the user that owns the data directory",
   EPERM: "the user that runs countd has no permission; use the user that owns the data directory",
@@ -64,7 +64,7 @@ const ADVICE_OF_ERRNO: Readonly<Record<string, string>> = {
   EMFILE: "too many open files; raise the limit (ulimit -n, LimitNOFILE=)",
 };
 
-/** Turns anything that was thrown into what the user is told. */
+/** Turns anything that was thrown into what is reported to the user. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof CountdError) return failure(error.kind, error.message);
   if (error instanceof Deno.errors.AddrInUse) {
@@ -73,7 +73,7 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof Deno.errors.ConnectionRefused) {
     return failure(
       "cannot-connect",
-      "Cannot connect: nothing listens there; is the server running",
+      "Cannot connect: no server listens there; check that it is running",
     );
   }
   if (error instanceof Deno.errors.AddrNotAvailable) {
@@ -97,7 +97,7 @@ function failure(name: ErrorKind, message: string): Failure {
   return { code: EXIT_CODES[name], name, message };
 }
 
-/** A permission that the runtime misses is for a file that a command names, outside the data. */
+/** Returns no advice for an error of the runtime: it is about a file outside the data directory. */
 function adviceOf(error: Error, errno: string): string | undefined {
   return error instanceof Deno.errors.PermissionDenied ? undefined : ADVICE_OF_ERRNO[errno];
 }

@@ -1,18 +1,18 @@
 /**
- * Stderr, which holds messages and no data. Bytes that cannot be written (disk full, reader gone) are
- * lost: an event must not stop a daemon, nor a message change an exit code.
+ * Stderr, which carries messages and no data. Bytes that cannot be written (disk full, reader gone) are
+ * lost: an event must not stop a daemon, and a message must not change an exit code.
  *
- * A command waits for a reader that is slow. A daemon waits for none: lines that stderr does not take at
- * once are lost and counted, and one line tells how many as soon as there is room.
+ * A command waits for a slow reader; a daemon never waits. Lines that stderr does not accept at once are
+ * lost and counted, and one line reports the count as soon as stderr accepts bytes again.
  */
 import type { Sink } from "./output.ts";
 
-/** How often a daemon tries to tell what was lost, if no event does. */
+/** How often a daemon tries to report lost lines while no event is written. */
 const RETRY_MS = 1000;
 
 const NEWLINE = 0x0a;
 
-/** What a daemon writes with, and the line that tells how many were lost. */
+/** How a daemon writes without waiting, and the line that reports how many lines were lost. */
 export interface NoWaiting {
   /** Writes some of the bytes now and returns how many; 0 if it would wait. */
   readonly writeNow: (bytes: Uint8Array<ArrayBuffer>) => number;
@@ -23,7 +23,7 @@ export class MessageSink implements Sink {
   readonly #sink: Sink;
   readonly #encoder = new TextEncoder();
   #noWaiting: NoWaiting | null = null;
-  /** The end of a line that was taken in part: it goes out first, so that lines stay whole. */
+  /** The rest of a line that was written in part: it is written first, so that lines stay whole. */
   #rest: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #lostLines = 0;
   #retry: ReturnType<typeof setInterval> | undefined;
@@ -41,7 +41,7 @@ export class MessageSink implements Sink {
     this.#noWaiting = noWaiting;
   }
 
-  /** Takes all of the bytes, or loses them. Throws `WouldBlock` only before `stopWaiting`. */
+  /** Writes all of the bytes, or drops them. Throws `WouldBlock` only before `stopWaiting`. */
   writeSync(bytes: Uint8Array): number {
     if (this.#noWaiting !== null) {
       this.#offer(bytes, this.#noWaiting);
@@ -50,13 +50,13 @@ export class MessageSink implements Sink {
     try {
       return this.#sink.writeSync(bytes);
     } catch (error) {
-      // Nothing is wrong with this one: `Output` waits for it.
+      // Not a failure: `Output` waits and tries again.
       if (error instanceof Deno.errors.WouldBlock) throw error;
       return bytes.length;
     }
   }
 
-  /** Tells what was lost until now, if there is room. */
+  /** Reports the lines that were lost so far, if stderr accepts bytes. */
   tellLost(): void {
     if (this.#noWaiting !== null && this.#isBehind) this.#offer(new Uint8Array(0), this.#noWaiting);
   }
@@ -87,13 +87,13 @@ export class MessageSink implements Sink {
       this.#retry = undefined;
     } else if (this.#retry === undefined) {
       this.#retry = setInterval(() => this.tellLost(), RETRY_MS);
-      // Only what the daemon does keeps it running.
+      // The timer alone must not keep the process running.
       Deno.unrefTimer(this.#retry);
     }
   }
 }
 
-/** How many of the bytes stderr takes now; an error is no different from a reader that does not read. */
+/** Writes what stderr accepts now and returns how many bytes; an error counts as a blocked reader. */
 function takenOf(
   bytes: Uint8Array<ArrayBuffer>,
   writeNow: (bytes: Uint8Array<ArrayBuffer>) => number,
@@ -106,7 +106,7 @@ function takenOf(
       taken += count;
     }
   } catch {
-    // What it refuses is lost, whatever the reason.
+    // The bytes are lost, whatever the reason.
   }
   return taken;
 }

@@ -32,7 +32,7 @@ export function portOption(summary: string, port: number): Option<number> {
   });
 }
 
-/** The server that a client of the write port talks to. */
+/** The server to which a client of the write port connects. */
 export const connectToWriteOption = address({
   summary: "the server to write to",
   defaultPort: WRITE_PORT,
@@ -41,14 +41,14 @@ export const connectToWriteOption = address({
 
 /** The server to ask instead of the data directory. */
 export const connectToReadOption = address({
-  summary: "ask the server there instead of reading the data directory",
+  summary: "ask this server instead of reading the data directory",
   defaultPort: READ_PORT,
 });
 
-/** How long a client waits at the address that is meant if none is named. */
+/** How long a client waits for a server at the default address. */
 export const DEFAULT_ADDRESS_WAIT_MS = 5000;
 
-/** On every verb that may connect. */
+/** For verbs that always connect. */
 export const waitOption = duration({
   summary: "time to wait for a server that is still starting",
   min: 0,
@@ -56,7 +56,7 @@ export const waitOption = duration({
   defaultText: "5s without --connect, else 0",
 });
 
-/** The same for verbs that connect only where they are told to. */
+/** The same for verbs that connect only on request. */
 export const waitElsewhereOption = duration({
   summary: "time to wait for a server that is still starting",
   min: 0,
@@ -73,7 +73,7 @@ export const keySizeOption = nameSizeOption("key");
 
 function nameSizeOption(what: string) {
   return whole({
-    summary: `bytes of a ${what} name in a message; stored in the data directory when it is made`,
+    summary: `bytes of a ${what} name in a message; fixed when the data directory is made`,
     placeholder: "BYTES",
     min: 1,
     max: NAME_BYTES_MAX,
@@ -81,13 +81,13 @@ function nameSizeOption(what: string) {
   });
 }
 
-/** The same two for clients, which talk to a server and have no data directory to ask. */
+/** The same two for clients, which connect to a server and do not read a data directory. */
 export const clientKeyspaceSizeOption = clientNameSizeOption("keyspace");
 export const clientKeySizeOption = clientNameSizeOption("key");
 
 function clientNameSizeOption(what: string) {
   return whole({
-    summary: `bytes of a ${what} name in a message, as the server has it`,
+    summary: `bytes of a ${what} name in a message; must equal that of the server`,
     placeholder: "BYTES",
     min: 1,
     max: NAME_BYTES_MAX,
@@ -102,7 +102,7 @@ export type SyncMode = (typeof SYNC_MODES)[number];
 export const logOptions = {
   sync: choice({
     of: SYNC_MODES,
-    summary: "when a log is forced to disk: before every answer, by timer, or by the system alone",
+    summary: "when a log is synced to disk: before every answer, by timer, or by the system alone",
     default: "interval",
   }),
   syncInterval: duration({
@@ -112,24 +112,25 @@ export const logOptions = {
     default: 1000,
   }),
   logSize: size({
-    summary: "bytes of one commit log, a multiple of 4096; stored in the data directory",
+    summary: "bytes of one commit log, a multiple of 4096; fixed when the data directory is made",
     min: 65536,
     max: 2 ** 30,
     defaultText: "the stored value, 16MiB in a new data directory",
   }),
   logs: whole({
-    summary: "commit logs that are made ahead at the first start",
+    summary: "commit logs to make at the first start",
     min: 2,
     max: 65536,
     default: 4,
   }),
   backlog: size({
-    summary: "bytes that all commit logs may take; past it writers stop reading their sockets",
+    summary:
+      "limit for the bytes of all commit logs; at the limit writers stop reading their sockets",
     min: 65536,
     default: 4 * 2 ** 30,
   }),
   sealAfter: duration({
-    summary: "age at which a log is handed to the worker although it is not full",
+    summary: "age at which a log is sealed for the worker although it is not full",
     min: 1,
     max: 86_400_000,
     default: 1000,
@@ -137,24 +138,23 @@ export const logOptions = {
 } as const;
 
 export const maxConnectionsOption = whole({
-  summary: "connections at one time; more are accepted and closed",
+  summary: "limit for open connections; any more are closed at once",
   min: 1,
   max: 1_000_000,
   default: 1024,
 });
 
 export const lockTimeoutOption = duration({
-  summary: "time to wait for a lock that somebody else holds",
+  summary: "time to wait for a lock that another process holds",
   min: 0,
   max: 86_400_000,
   default: 5000,
 });
 
-/** What every daemon has. */
+/** The options of every daemon. */
 export const daemonOptions = {
   metricsPort: whole({
-    summary:
-      "serve Prometheus text on /metrics, and /healthz and /readyz, on this port of --listen",
+    summary: "serve /metrics (for Prometheus), /healthz and /readyz on this port of --listen",
     placeholder: "PORT",
     min: 0,
     max: 65535,

@@ -1,7 +1,7 @@
 /**
- * Where bytes leave the process. Output is written at once on a terminal and in large pieces
- * elsewhere. A reader of stdout that goes away is no error of ours: `BrokenPipe` ends the command
- * quietly. What cannot be written to stderr is lost and changes nothing (`MessageSink`).
+ * Writes bytes to stdout and stderr: at once on a terminal, in large pieces elsewhere. A closed reader
+ * of stdout is not reported as an error: `BrokenPipe` ends the command quietly. What cannot be written
+ * to stderr is lost without effect on the command (`MessageSink`).
  */
 import { nameForOutput, toJson } from "../base/printable.ts";
 import { StreamError } from "./stream_error.ts";
@@ -9,15 +9,15 @@ import { StreamError } from "./stream_error.ts";
 /** Bytes gathered before a write that does not go to a terminal. */
 const BUFFER_BYTES = 64 * 1024;
 
-/** Pause before a descriptor that took nothing is tried again. */
+/** Pause before the next write to a descriptor that accepted nothing. */
 const RETRY_MS = 1;
 
-/** Thrown when the reader of stdout is gone; the command line ends without a word. */
+/** Thrown when the reader of stdout is gone; the command then ends without a message. */
 export class BrokenPipe extends Error {
   override readonly name = "BrokenPipe";
 }
 
-/** What carries the bytes: `Deno.stdout`, `Deno.stderr`, or an array in a test. */
+/** The destination of the bytes: `Deno.stdout`, `Deno.stderr`, or an array in a test. */
 export interface Sink {
   /** Writes some of the bytes, at least one, and returns how many. */
   writeSync(bytes: Uint8Array): number;
@@ -32,7 +32,7 @@ export class Output {
   #isBroken = false;
 
   readonly isTerminal: boolean;
-  /** True where colour and progress may be shown: a terminal, and `NO_COLOR` is not set. */
+  /** True if colour and progress may be shown: on a terminal, unless `NO_COLOR` is set. */
   readonly hasColor: boolean;
 
   constructor(sink: Sink, noColor: boolean) {
@@ -41,7 +41,7 @@ export class Output {
     this.hasColor = this.isTerminal && !noColor;
   }
 
-  /** Takes text or bytes; they are out after `flush` at the latest. Throws as `flush`. */
+  /** Writes text or bytes, at the latest at the next `flush`. Throws as `flush` does. */
   write(content: string | Uint8Array): void {
     const bytes = typeof content === "string" ? this.#encoder.encode(content) : content;
     if (this.isTerminal) return this.#writeAll(bytes);
@@ -56,17 +56,17 @@ export class Output {
     this.write(content + "\n");
   }
 
-  /** A name: printable on a terminal, byte for byte elsewhere. */
+  /** Writes a name: printable on a terminal, byte for byte elsewhere. */
   name(name: Uint8Array): void {
     this.write(nameForOutput(name, this.isTerminal));
   }
 
-  /** One JSON value on a line of its own; a bigint becomes a decimal string. */
+  /** Writes one JSON value on a line of its own; a bigint becomes a decimal string. */
   json(value: unknown): void {
     this.line(toJson(value));
   }
 
-  /** Hands everything that is pending to the system. Throws `BrokenPipe`, `StreamError`. */
+  /** Writes everything that is pending. Throws `BrokenPipe`, `StreamError`. */
   flush(): void {
     const length = this.#length;
     this.#length = 0;
@@ -80,14 +80,14 @@ export class Output {
         written += this.#writeSome(bytes.subarray(written));
       }
     } catch (error) {
-      // Of stderr nothing comes here (`MessageSink`).
+      // Errors of stderr never come here (`MessageSink`).
       if (!(error instanceof Deno.errors.BrokenPipe)) throw new StreamError("write stdout", error);
       this.#isBroken = true;
       throw new BrokenPipe();
     }
   }
 
-  /** 0 where a descriptor that another process made non-blocking takes nothing just now. */
+  /** Returns 0 if another process has made the descriptor non-blocking and it accepts nothing now. */
   #writeSome(bytes: Uint8Array): number {
     try {
       return this.#sink.writeSync(bytes);

@@ -1,4 +1,4 @@
-/** One command from its words to its exit code. */
+/** Runs one command, from its arguments to its exit code. */
 import type { Clock } from "../base/clock.ts";
 import { systemClock } from "../base/clock.ts";
 import { UsageError } from "../base/errors.ts";
@@ -15,18 +15,18 @@ import { watchSignals } from "./signals.ts";
 import { VERBS } from "./table.ts";
 import { type Context, isGroup, type Verb, type VerbGroup } from "./verb.ts";
 
-/** The world around a command; a test brings its own. */
+/** What a command uses of its process; a test passes its own. */
 export interface Environment {
   readonly stdout: Sink;
   readonly stderr: Sink;
-  /** The descriptor behind `stderr`, for a daemon, which never waits for a reader; null if there is none. */
+  /** The descriptor of `stderr`, to which a daemon writes without waiting; null if there is none. */
   readonly stderrDescriptor: number | null;
   readonly stdin: { readonly readable: ReadableStream<Uint8Array>; isTerminal(): boolean };
   variables(name: string): string | undefined;
   readonly clock: Clock;
 }
 
-/** The process itself. */
+/** Returns the environment of this process. */
 export function processEnvironment(): Environment {
   return {
     stdout: Deno.stdout,
@@ -126,7 +126,7 @@ async function runVerb(
   try {
     return await verb.run(context);
   } catch (error) {
-    // Who reads lines of JSON gets the end as one too.
+    // With --log-format json, report the failure as JSON too.
     if (parsed.options["logFormat"] !== "json" || error instanceof BrokenPipe) throw error;
     const { code, name, message, stack } = failureOf(error);
     const fields = { code, name, ...(stack === undefined ? {} : { stack }) };
@@ -137,7 +137,7 @@ async function runVerb(
 
 async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
   const { stdout, stderr, messages, environment } = streams;
-  // Only a verb that runs pays for loading the room that touches the disk.
+  // Loaded here, so that help and versions start fast.
   const file = await import("../file/mod.ts");
   const { FaultPlan, systemStorage } = file;
   const { notifyServiceManager } = await import("../net/mod.ts");
@@ -146,7 +146,7 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
   const format = (parsed.options["logFormat"] ?? "logfmt") as LogFormat;
   const manager = new ServiceManager(environment.variables, notifyServiceManager);
   const events = new EventLines(stderr, environment.clock, format);
-  // Every daemon has this option, and nothing else has.
+  // Daemons, and only daemons, have this option.
   if ("logFormat" in parsed.options && environment.stderrDescriptor !== null) {
     messages.stopWaiting({
       writeNow: file.writerWithoutWaiting(environment.stderrDescriptor),
@@ -197,31 +197,31 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
   };
 }
 
-/** Tells what went wrong: on stderr, or as one JSON object on stdout where `--json` was given. */
+/** Reports a failure: on stderr, or as one JSON object on stdout if `--json` was given. */
 function report(
   error: unknown,
   { words, stdout, stderr }: { words: readonly string[]; stdout: Output; stderr: Output },
 ): ExitCode {
   const { code, name, message, stack } = failureOf(error);
-  let isTold = false;
+  let isReported = false;
   try {
     stdout.flush();
     if (wantsJson(words)) {
       stdout.line(toJson({ error: { code, name, message } }));
       stdout.flush();
-      isTold = true;
+      isReported = true;
     }
   } catch (error) {
-    // A stdout that takes nothing must not hide what went wrong before it.
+    // A failed write to stdout must not hide the first failure.
     if (error instanceof BrokenPipe) return code;
   }
-  if (!isTold) stderr.line(`countd: ${message}`);
+  if (!isReported) stderr.line(`countd: ${message}`);
   if (stack !== undefined) stderr.line(stack);
   stderr.flush();
   return code;
 }
 
-/** Read from the words themselves, for a command line that could not be parsed answers too. */
+/** Looks at the raw arguments, so that parse errors honour --json as well. */
 function wantsJson(words: readonly string[]): boolean {
   const end = words.findIndex((word) => word === "--");
   return words.slice(0, end < 0 ? words.length : end).some((word) => word === "--json");

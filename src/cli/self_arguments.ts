@@ -1,13 +1,13 @@
-/** How this program starts itself again. */
+/** How this program starts another process of itself. */
 
 /**
- * With what this program is compiled, and run from its sources where memory matters. V8 doubles the space
- * for new objects each time that enough of them have survived, be it after minutes, up to twice 32 MiB.
- * A server that makes few objects has no use for it, and its memory would seem to grow.
+ * The flag of V8 with which countd is compiled, and run from its sources if memory matters. V8 doubles
+ * the space for new objects whenever enough of them have survived, up to twice 32 MiB, even after
+ * minutes. A server that makes few objects does not need it, and its memory would seem to grow.
  */
 export const V8_FLAGS = "--v8-flags=--max-semi-space-size=4";
 
-/** First arguments of `Deno.execPath()`: none for the executable, the module for the runtime. */
+/** Returns the first arguments of `Deno.execPath()`: none if countd is compiled, else those of `deno run`. */
 export function selfArguments(): string[] {
   return Deno.build.standalone ? [] : ["run", "--quiet", "-A", V8_FLAGS, Deno.mainModule];
 }

@@ -1,9 +1,9 @@
 /**
- * What a daemon tells systemd: that it is ready, that it stops, and, where a watchdog is set, that it
- * still lives. The notices come from the event loop, so a daemon that hangs falls silent.
+ * Notifies systemd that a daemon is ready, that it stops and, if a watchdog is set, that it is alive.
+ * The notices come from the event loop, so they cease when the daemon hangs.
  */
 
-/** Sends one notice; throws where the manager cannot be reached. */
+/** Sends one notice; throws if the manager cannot be reached. */
 export type SendNotice = (socketPath: string, notice: string) => void;
 
 export class ServiceManager {
@@ -12,10 +12,10 @@ export class ServiceManager {
   readonly #send: SendNotice;
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** `environment` is asked for `NOTIFY_SOCKET` and `WATCHDOG_USEC`; without the first, nothing happens. */
+  /** Reads `NOTIFY_SOCKET` and `WATCHDOG_USEC`; without the first, no notice is sent. */
   constructor(environment: (name: string) => string | undefined, send: SendNotice) {
     this.#socketPath = environment("NOTIFY_SOCKET") || undefined;
-    // Twice as often as systemd wants, as its manual advises.
+    // Twice as often as systemd demands, as its manual advises.
     this.#watchdogMs = Number(environment("WATCHDOG_USEC") ?? 0) / 1000 / 2;
     this.#send = send;
   }
@@ -25,11 +25,11 @@ export class ServiceManager {
     if (this.#socketPath === undefined || this.#timer !== undefined) return;
     if (!(this.#watchdogMs >= 1)) return;
     this.#timer = setInterval(() => this.#notify("WATCHDOG=1"), this.#watchdogMs);
-    // Only what the daemon does keeps it running.
+    // The timer alone must not keep the process running.
     Deno.unrefTimer(this.#timer);
   }
 
-  /** The watchdog goes on: a clean stop may take its time. */
+  /** Notifies that the daemon stops. The watchdog notices continue, because a clean stop may take long. */
   stopping(): void {
     this.#notify("STOPPING=1");
   }
@@ -39,7 +39,7 @@ export class ServiceManager {
     try {
       this.#send(this.#socketPath, notice);
     } catch {
-      // A manager that does not listen is no reason to stop counting.
+      // A daemon must go on counting although the manager does not listen.
     }
   }
 }

@@ -1,8 +1,8 @@
-/** Signals that ask a daemon to stop cleanly. */
+/** Catches the signals that ask a daemon to stop cleanly. */
 
 const STOP_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
-/** What has to be asked of the system, which the runtime does not tell. */
+/** System calls about SIGHUP that the runtime does not offer. */
 export interface Hangup {
   isHangupIgnored(): boolean;
   ignoreHangup(): void;
@@ -10,8 +10,8 @@ export interface Hangup {
 
 /**
  * Fires at the first SIGTERM, SIGINT or SIGHUP. Further signals change nothing: a terminal and the
- * program that started us may both send one, and the stop must still be a clean one. A SIGHUP that was
- * ignored before, as under `nohup`, stays ignored, also in processes that are started later.
+ * program that started countd may both send one, and the stop must still be clean. A SIGHUP that was
+ * ignored before, as under `nohup`, stays ignored, also in child processes.
  */
 export function watchSignals({ isHangupIgnored, ignoreHangup }: Hangup): AbortSignal {
   const controller = new AbortController();
@@ -20,7 +20,7 @@ export function watchSignals({ isHangupIgnored, ignoreHangup }: Hangup): AbortSi
     if (signal === "SIGHUP" && isIgnored) continue;
     Deno.addSignalListener(signal, () => controller.abort(signal));
   }
-  // With the first listener, whatever its signal, the runtime catches SIGHUP as well.
+  // The first listener makes the runtime catch SIGHUP too, whatever its own signal.
   if (isIgnored) ignoreHangup();
   return controller.signal;
 }

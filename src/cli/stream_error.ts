@@ -1,11 +1,9 @@
-/**
- * A failure of stdin, stdout or a file that a command reads, in our words. It keeps the errno, so that the
- * exit code follows it.
- */
-/** What the runtime puts behind the words of the system. */
+/** Failures of stdin, stdout and of files that a command reads. The errno decides the exit code. */
+
+/** What the runtime appends to the message of the system. */
 const NUMBER_PATTERN = / \(os error \d+\)/;
 
-/** The errno name that an error of the runtime or of ours carries, such as `ENOSPC`; null for none. */
+/** Returns the errno name in an error of the runtime or of countd, such as `ENOSPC`; null if it has none. */
 export function errnoOf(error: unknown): string | null {
   if (!(error instanceof Error)) return null;
   const code = (error as Error & { code?: unknown }).code;
@@ -14,7 +12,7 @@ export function errnoOf(error: unknown): string | null {
   return typeof code === "string" && /^E[A-Z0-9]+$/.test(code) ? code : null;
 }
 
-/** The words of an error of the system with the name of its errno instead of its number. */
+/** Returns the message of an error of the system, with the name of the errno instead of its number. */
 export function wordsOf(error: Error): string {
   const errno = errnoOf(error);
   return errno === null ? error.message : error.message.replace(NUMBER_PATTERN, ` (${errno})`);
@@ -25,14 +23,14 @@ export class StreamError extends Error {
   override readonly name = "StreamError";
   readonly code: string | null;
 
-  /** `what` is what was tried, such as `write stdout`. */
+  /** `what` is the operation that failed, such as `write stdout`. */
   constructor(what: string, cause: unknown) {
     super(`Cannot ${what}: ${cause instanceof Error ? wordsOf(cause) : cause}`, { cause });
     this.code = errnoOf(cause);
   }
 }
 
-/** The chunks of a stream; throws `StreamError` that names it where it cannot be read. */
+/** Yields the chunks of a stream; throws a `StreamError` with its name if it cannot be read. */
 export async function* chunksOf(
   stream: ReadableStream<Uint8Array>,
   name: string,

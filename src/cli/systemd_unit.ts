@@ -43,12 +43,12 @@ export function systemdUnit(name: UnitName, { binary, root, user }: UnitSettings
     ...stateLines(root),
     "Restart=on-failure",
     "RestartSec=1",
-    "# Wrong usage and corruption do not go away by trying again.",
+    "# A restart cures neither wrong usage nor corruption.",
     "RestartPreventExitStatus=2 6",
     "TimeoutStartSec=5min",
     "TimeoutStopSec=90",
     "WatchdogSec=120",
-    "# The main process ends its own children in order.",
+    "# The main process stops its own children in order.",
     "KillMode=mixed",
     "LimitNOFILE=65536",
     "",
@@ -82,7 +82,7 @@ export function systemdUnit(name: UnitName, { binary, root, user }: UnitSettings
   return lines.join("\n") + "\n";
 }
 
-/** Below /var/lib systemd makes the directory itself; elsewhere it must exist and be opened up. */
+/** systemd makes directories below /var/lib itself; others must exist and be made writable. */
 function stateLines(root: string): string[] {
   const state = /^\/var\/lib\/([^/].*)$/.exec(root)?.[1];
   return state === undefined

@@ -1,4 +1,4 @@
-/** The verbs of countd, in the order in which help shows them. */
+/** The verbs of countd, in the order of the help. */
 import type { VerbTable } from "./verb.ts";
 import { backup } from "./verbs/backup.ts";
 import { check } from "./verbs/check.ts";

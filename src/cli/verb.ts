@@ -1,6 +1,6 @@
 /**
- * What a verb is. A verb's file holds its options, arguments, examples and a `run` that imports the
- * room that does the work when it is called, so that `--help` and `--version` load none of it.
+ * Defines verbs. The file of a verb holds its options, arguments, examples and `run`. Only `run` imports
+ * the room that does the work, so that `--help` and `--version` do not load it.
  *
  *     export const top = defineVerb({
  *       name: "top",
@@ -10,14 +10,14 @@
  *       answersJson: true,
  *       examples: [{ command: "countd top pages", meaning: "…" }, { … }],
  *       async run({ options, positionals, stdout }) {
- *         const { topRows } = await import("../../read/mod.ts");
+ *         const { Reader } = await import("../../counters/read/mod.ts");
  *         …
  *         return EXIT_CODES.ok;
  *       },
  *     });
  *
- * and a line in `table.ts`. Throw the classes of `base/errors.ts` (or `OsError`): the exit code and
- * the JSON of an error are made in one place, `exit_codes.ts`.
+ * A line in `table.ts` adds it to the program. A verb throws the classes of `base/errors.ts` or
+ * `OsError`: `exit_codes.ts` alone turns an error into an exit code and JSON.
  */
 import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
@@ -43,7 +43,7 @@ export interface Context<
 > {
   readonly options: ValuesOf<Options>;
   readonly positionals: ValuesOf<Positionals>;
-  /** True where `--json` was given (only on verbs that answer). */
+  /** True if `--json` was given (only on verbs with `answersJson`). */
   readonly json: boolean;
   /** Data, and nothing but data. */
   readonly stdout: Output;
@@ -53,25 +53,25 @@ export interface Context<
   /** The system's storage, opened at the first use. */
   readonly storage: Storage;
   readonly clock: Clock;
-  /** Event lines on stderr, in the form of `--log-format` where the verb has it. */
+  /** Writes event lines to stderr, in the form of `--log-format` if the verb has this option. */
   readonly events: Events;
   /**
-   * Fires at the first SIGTERM, SIGINT or SIGHUP. The handlers stand from the first use of this
-   * property on; a verb that never asks for it ends at the signal.
+   * Fires at the first SIGTERM, SIGINT or SIGHUP. The first use of this property installs the
+   * handlers; a verb that never uses it is ended by the signal.
    */
   readonly signal: AbortSignal;
-  /** Says a line on stderr, such as `write listening on HOST:PORT`. */
+  /** Writes a line to stderr, such as `write listening on HOST:PORT`. */
   announce(message: string): void;
   /**
-   * As `announce`, and tells systemd that the daemon serves now: its last announcement at the start.
-   * When `signal` fires, systemd is told that it stops.
+   * Makes the last announcement at the start, and notifies systemd that the daemon serves. When
+   * `signal` fires, systemd is notified that it stops.
    */
   ready(message: string): void;
-  /** An environment variable, or undefined. */
+  /** Returns an environment variable, or undefined. */
   environment(name: string): string | undefined;
-  /** Every verb there is, for what is made from the table (completions, man page, config). */
+  /** All verbs, for completions, the man page and config. */
   readonly table: VerbTable;
-  /** Where the value of an option came from. */
+  /** Returns the origin of the value of an option. */
   originOf(option: keyof Options): ValueOrigin;
 }
 
@@ -90,11 +90,11 @@ export interface Verb<
   readonly name: string;
   /** One line, without a final period. */
   readonly summary: string;
-  /** More for the help and the man page: paragraphs. */
+  /** More paragraphs for the help and the man page. */
   readonly details?: readonly string[];
   readonly positionals: Positionals;
   readonly options: Options;
-  /** True where the verb answers in JSON on request: adds `--json`. */
+  /** True if the verb can answer in JSON: adds `--json`. */
   readonly answersJson: boolean;
   readonly examples: readonly [Example, Example];
   run(context: Context<Options, Positionals>): Promise<ExitCode>;
@@ -106,13 +106,13 @@ export interface VerbGroup {
   readonly summary: string;
   readonly details?: readonly string[];
   readonly verbs: readonly Verb[];
-  /** The verb that is meant where none is named, such as `serve` in `countd db`. */
+  /** The verb that runs if none is given, such as `serve` in `countd db`. */
   readonly defaultVerb?: string;
 }
 
 export type VerbTable = readonly (Verb | VerbGroup)[];
 
-/** Gives `run` the types of the verb's own options and arguments. */
+/** Defines a verb, with the types of its own options and arguments for `run`. */
 export function defineVerb<
   const Options extends OptionTable,
   const Positionals extends PositionalTable,
@@ -135,7 +135,7 @@ export function environmentName(key: string): string {
   return "COUNTD_" + optionName(key).replaceAll("-", "_").toUpperCase();
 }
 
-/** `outputDirectory` → `OUTPUT-DIRECTORY`, as arguments stand in usage lines. */
+/** `keyspaceName` → `KEYSPACE-NAME`, the form of arguments in usage lines. */
 export function positionalName(key: string): string {
   return optionName(key).toUpperCase();
 }

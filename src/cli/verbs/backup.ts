@@ -5,13 +5,13 @@ import { defineVerb } from "../verb.ts";
 
 export const backup = defineVerb({
   name: "backup",
-  summary: "copy a data directory while everything runs",
+  summary: "copy a data directory while daemons use it",
   details: [
-    "Every increment that was stored before the backup began is in it exactly once; one that comes " +
-    "meanwhile is in it once or not at all. The copy is checked and read back before it appears " +
-    "under its name; DIR must not be there yet, or be empty. Until then it grows in " +
-    "DIR.partial-… beside it; what a killed backup leaves there is removed by the next one into DIR.",
-    "Exits 6 and makes nothing if something is damaged or would be left out; it names each such path.",
+    "The backup holds every increment that was stored before it began, exactly once. An increment " +
+    "that is stored during the backup is in it once or not at all. DIR must not exist, or be empty. " +
+    "The copy is made in DIR.partial-…, checked, read back, and only then renamed to DIR. The next " +
+    "backup into DIR removes what a killed one left.",
+    "If anything is damaged or would be left out, it names each such path, makes nothing and exits 6.",
   ],
   positionals: { dir: pathArgument("the directory to make", "directory") },
   options: { data: dataOption },
@@ -19,11 +19,11 @@ export const backup = defineVerb({
   examples: [
     {
       command: "countd backup /backups/monday",
-      meaning: "of ./countd-data, daemons running or not",
+      meaning: "back up ./countd-data, with or without running daemons",
     },
     {
       command: "countd backup --data ./counters ./copy && countd restore ./copy --data ./second",
-      meaning: "a second data directory with the same counters",
+      meaning: "make a second data directory with the same counters",
     },
   ],
   async run({ options, positionals, storage, clock, json, stdout }) {

@@ -7,24 +7,24 @@ import { defineVerb } from "../verb.ts";
 
 export const check = defineVerb({
   name: "check",
-  summary: "look for broken rules in a data directory",
+  summary: "check a data directory for damage",
   details: [
-    "Looks at the control file, logs, keyspaces, tables and database, and prints a line for each " +
+    "Checks the control file, logs, keyspaces, tables and database, and prints a line for each " +
     "broken rule: noun and number of the rule, file, byte offset and what is wrong, separated by " +
-    "tabs. The rules are numbered in the README of each noun's room. Exits 6 where there is one. " +
-    "Changes nothing, and may run while daemons work. What a killed process left behind, and the next " +
-    "one puts right, is told on stderr and is no broken rule.",
-    "A failed sync marks a directory as failed, and every daemon refuses it. --clear-failed, with no " +
-    "daemon running, checks every file, writes every byte once more, syncs, and removes the mark.",
+    "tabs. The README of each noun numbers its rules. Exits 6 if a rule is broken. Changes nothing, " +
+    "and may run beside daemons. What a killed process left and the next one cleans up is reported " +
+    "on stderr; it does not break a rule.",
+    "A failed sync sets the failed mark, and every daemon refuses the directory. --clear-failed, " +
+    "while no daemon runs, checks every file, rewrites every byte, syncs, and removes the mark.",
   ],
   positionals: {},
   options: {
     data: dataOption,
-    clearFailed: flag("remove the mark of a failed sync when every file is sound"),
+    clearFailed: flag("remove the failed mark if every file is sound"),
   },
   answersJson: true,
   examples: [
-    { command: "countd check --data ./counters", meaning: "exit 0 where all is sound" },
+    { command: "countd check --data ./counters", meaning: "exit 0 if everything is sound" },
     {
       command: "countd check --clear-failed",
       meaning: "make a directory usable again after a failed sync",
@@ -40,8 +40,8 @@ export const check = defineVerb({
       else {
         stderr.line(
           cleared.wasMarked
-            ? `mark removed: ${cleared.rewrittenBytes} bytes were checked, written again and synced`
-            : "there was no mark of a failed sync",
+            ? `failed mark removed: ${cleared.rewrittenBytes} bytes were checked, rewritten and synced`
+            : "the directory has no failed mark",
         );
       }
       return EXIT_CODES.ok;
@@ -68,7 +68,7 @@ function summaryOf({ violations, checked }: CheckReport): string {
   const parts = [`${checked.logs} logs`, `${checked.keyspaces} keyspaces`];
   if (checked.tables) parts.push("the tables");
   if (checked.db) parts.push("the database");
-  const found = violations.length === 0 ? "no rule is broken" : `${violations.length} broken rules`;
+  const found = violations.length === 0 ? "no broken rules" : `${violations.length} broken rules`;
   return `checked ${parts.join(", ")}: ${found}`;
 }
 

@@ -4,7 +4,7 @@ import { defineVerb } from "../verb.ts";
 
 export const completion = defineVerb({
   name: "completion",
-  summary: "print the completion of a shell, or the man page",
+  summary: "print a shell completion, or the man page",
   positionals: {
     what: choiceArgument("bash, zsh or fish for a completion; man for countd(1)", [
       "bash",
@@ -16,7 +16,7 @@ export const completion = defineVerb({
   options: {},
   answersJson: false,
   examples: [
-    { command: "source <(countd completion bash)", meaning: "complete countd in this bash" },
+    { command: "source <(countd completion bash)", meaning: "load the completion into this bash" },
     { command: "countd completion man | man -l -", meaning: "read the man page" },
   ],
   async run({ positionals, stdout, table }) {

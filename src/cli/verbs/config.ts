@@ -12,29 +12,29 @@ import { defineVerb, environmentName, optionName, type ValueOrigin } from "../ve
 interface Setting {
   readonly verb: string;
   readonly option: string;
-  /** Null where nothing is set and the verb itself decides. */
+  /** Null if nothing is set and the verb itself decides. */
   readonly value: string | null;
   readonly origin: ValueOrigin | "data directory";
   readonly variable: string;
-  /** True where the verb has no default of its own. */
+  /** True if the verb has no default of its own. */
   readonly isOpen: boolean;
 }
 
 export const config = defineVerb({
   name: "config",
-  summary: "show the effective value of every option, and where it came from",
+  summary: "show the effective value of every option, and its origin",
   details: [
-    "Shows what each verb would take now: the value of the environment where there is one, else the " +
-    "default, and for sizes what is stored in the data directory. A value that its verb would " +
-    "refuse is refused here too. Options given on a command line win over all.",
-    "A COUNTD_* variable that no verb knows is told on stderr, and config exits 2.",
+    "Shows the value that each verb would use now: from the environment, else the default; the sizes " +
+    "of an existing data directory are read from it. A value that a verb would refuse is refused " +
+    "here too. An option on the command line of a verb overrides all of them.",
+    "Reports each COUNTD_* variable that no verb knows on stderr, and then exits 2.",
   ],
-  positionals: { verb: optionalNameArgument("only this verb, such as write") },
+  positionals: { verb: optionalNameArgument("show this verb only, such as write") },
   options: { data: dataOption },
   answersJson: true,
   examples: [
-    { command: "countd config write", meaning: "what countd write would use" },
-    { command: "COUNTD_SYNC=always countd config --json", meaning: "everything, for a program" },
+    { command: "countd config write", meaning: "show what countd write would use" },
+    { command: "COUNTD_SYNC=always countd config --json", meaning: "show everything as JSON" },
   ],
   async run(context) {
     const { positionals, options, environment, originOf, storage, table, json, stdout } = context;
@@ -62,13 +62,13 @@ export const config = defineVerb({
   },
 });
 
-/** Bytes of the environment that are looked through at most. */
+/** Limit for the bytes of the environment that are searched. */
 const ENVIRONMENT_BYTES_MAX = 2 ** 20;
 
-/** Not options, but known: orders of tests to a process (`src/file/fault.ts`), and the tests' own. */
+/** Variables that only tests set; `src/file/fault.ts` reads `COUNTD_FAULT`. */
 const OTHER_VARIABLES = /^COUNTD_(FAULT$|TEST_)/;
 
-/** Misspelt variables, as far as the system tells a program its whole environment. */
+/** Lists misspelt variables, if the system shows the whole environment to a process. */
 async function unknownVariables(
   storage: Storage,
   commands: readonly Command[],
@@ -85,7 +85,7 @@ async function unknownVariables(
     .filter((name) => !known.has(name) && !OTHER_VARIABLES.test(name));
 }
 
-/** Sizes by option name, as the data directory keeps them; empty where there is none. */
+/** Returns the sizes in the data directory by option name; empty if it does not exist. */
 async function storedSizes(storage: Storage, data: string): Promise<Map<string, string>> {
   const { DataDirectory, describeSelf } = await import("../../counters/commitlog/mod.ts");
   using directory = DataDirectory.openOrNull(storage, data, { self: describeSelf(storage) });
@@ -98,7 +98,7 @@ async function storedSizes(storage: Storage, data: string): Promise<Map<string, 
   ]);
 }
 
-/** What the data directory decides: its own place, and the sizes that verbs take from it. */
+/** Fills in what the data directory decides: its path, and the stored sizes. */
 function withDirectory(
   setting: Setting,
   { stored, data }: {
@@ -120,7 +120,7 @@ function settingsOf(
   const settable = Object.entries(verb.options).filter(([, option]) =>
     !option.isFlag && option.fromEnvironment
   );
-  // Read as the verb reads it, so that what it would refuse is refused here with the same words.
+  // Parsed as the verb does it, so that a bad value gets the same message.
   const { origins } = parseVerb({ ...verb, positionals: {} }, [], { prefix: "", environment });
   return settable.map(([key, option]): Setting => ({
     verb: path.join(" "),

@@ -1,4 +1,4 @@
-/** `countd db …`: the map-and-log database over HTTP, and moving one about. */
+/** `countd db …`: the map-and-log database: serve, export, import, repair. */
 
 import type { DatabasePaths } from "../../database/mod.ts";
 import type { Storage } from "../../file/mod.ts";
@@ -15,13 +15,13 @@ const fileOptions = {
   data: dataOption,
   db: path({
     of: "file",
-    summary: "the file of the map; files named after it stand beside it",
+    summary: "the file of the map; further files get names made from it",
     defaultText: "DATA/db/db.json",
   }),
   log: path({
     of: "file",
     summary: "the file of the log",
-    defaultText: "a file `log` beside the file of the map",
+    defaultText: "the file log in the same directory",
   }),
 } as const;
 
@@ -38,7 +38,7 @@ async function pathsOf(options: FileOptions): Promise<DatabasePaths> {
   return { map, log: options.log ?? (directory === "/" ? "/log" : `${directory}/log`) };
 }
 
-/** Refuses a data directory that is marked failed or under repair, and keeps repairs away from it. */
+/** Refuses a data directory that is failed or under repair, and keeps repairs out while it is in use. */
 async function joinDirectory(storage: Storage, data: string): Promise<Disposable | null> {
   const { DataDirectory, describeSelf } = await import("../../counters/commitlog/mod.ts");
   const directory = DataDirectory.openOrNull(storage, data, { self: describeSelf(storage) });
@@ -52,10 +52,10 @@ const serve = defineVerb({
   summary: "serve the database over HTTP",
   details: [
     "GET /get/KEY, POST /set/KEY (form field or query parameter `value`, or the body), GET /status, " +
-    "GET /log?from=N&limit=N. Files that are missing are made; files of mmapd (JSON) are converted " +
-    "at the first start and kept as NAME.orig.",
-    "Requests name an IP address, localhost or the name in --listen; other names, and web pages of " +
-    "another origin, are refused (403).",
+    "GET /log?from=N&limit=N. Missing files are made. JSON files of mmapd are converted at the first " +
+    "start and kept as NAME.orig.",
+    "The host in a request must be an IP address, localhost or the name in --listen; another host, " +
+    "or a web page of another origin, is refused (403).",
     "Prints `listening on HOST:PORT` on stderr when it accepts connections. SIGTERM, SIGINT and " +
     "SIGHUP stop it cleanly.",
   ],
@@ -66,7 +66,7 @@ const serve = defineVerb({
     port: portOption("the port to serve HTTP on", DB_PORT),
     sync: choice({
       of: SYNC_MODES,
-      summary: "when the log is forced to disk: before every answer, by timer, or by the system",
+      summary: "when the log is synced to disk: before every answer, by timer, or by the system",
       default: "interval",
     }),
     syncInterval: duration({
@@ -80,7 +80,10 @@ const serve = defineVerb({
   answersJson: false,
   examples: [
     { command: "countd db --db db.json --log log.json", meaning: "serve two files on port 3001" },
-    { command: "countd db --sync always --port 0", meaning: "sync before answers, a free port" },
+    {
+      command: "countd db --sync always --port 0",
+      meaning: "sync before every answer, on a free port",
+    },
   ],
   async run(context) {
     const { options, storage, clock, events, signal } = context;
@@ -111,7 +114,7 @@ const serve = defineVerb({
           onListening: (address) => daemon.ready(`listening on ${showAddress(address)}`),
         });
       } finally {
-        // A database that failed says the same here as above.
+        // A failed database throws the same error here as above.
         await db.close();
       }
     });
@@ -123,16 +126,19 @@ const exportVerb = defineVerb({
   summary: "write the database as the two JSON files of mmapd",
   details: [
     "Writes db.json (one object) and log.json (an array of entries), exactly as mmapd wrote them. " +
-    "Neither may be there already. The database must not be served meanwhile.",
+    "Neither may exist already. The database must not be served at the same time.",
   ],
   positionals: {
-    outdir: pathArgument("the directory to write to; made where missing", "directory"),
+    outdir: pathArgument("the directory to write to; made if missing", "directory"),
   },
   options: fileOptions,
   answersJson: true,
   examples: [
     { command: "countd db export ./dump", meaning: "write ./dump/db.json and ./dump/log.json" },
-    { command: "countd db export ./dump --db db.json --log log", meaning: "of these two files" },
+    {
+      command: "countd db export ./dump --db db.json --log log",
+      meaning: "export these two files",
+    },
   ],
   async run({ options, positionals, storage, events, json, stdout }) {
     const { exportDatabase, init } = await import("../../database/mod.ts");
@@ -147,17 +153,20 @@ const exportVerb = defineVerb({
 
 const importVerb = defineVerb({
   name: "import",
-  summary: "make a database out of the two JSON files of mmapd",
+  summary: "make a database from the two JSON files of mmapd",
   details: [
-    "Reads INDIR/db.json and INDIR/log.json (one of them may be missing): the map as it stands, then " +
-    "every entry of the log played over it. The database must be new or empty.",
+    "Reads INDIR/db.json and INDIR/log.json (one of them may be missing): takes the map as it is, " +
+    "then applies every entry of the log. The database must be new or empty.",
   ],
   positionals: { indir: pathArgument("the directory to read from", "directory") },
   options: fileOptions,
   answersJson: true,
   examples: [
-    { command: "countd db import ./dump", meaning: "into DATA/db" },
-    { command: "countd db import ./dump --db new.json --log new-log", meaning: "into new files" },
+    { command: "countd db import ./dump", meaning: "import into DATA/db" },
+    {
+      command: "countd db import ./dump --db new.json --log new-log",
+      meaning: "import into new files",
+    },
   ],
   async run({ options, positionals, storage, json, stdout }) {
     const { importDatabase } = await import("../../database/mod.ts");
@@ -170,12 +179,12 @@ const importVerb = defineVerb({
 
 const repair = defineVerb({
   name: "repair",
-  summary: "make a whole database out of a damaged one",
+  summary: "repair a damaged database",
   details: [
-    "Keeps every entry and every key that can still be read, also behind damage, and says what is " +
-    "lost. Writes the repaired pair into a directory of its own; with --in-place it takes the place " +
-    "of the damaged files, which are kept as NAME.damaged, and the mark of a failed sync goes.",
-    "Also for files of mmapd that cannot be opened because the end of an older text stands in them.",
+    "Keeps every entry and every key that can still be read, also behind damage, and reports what is " +
+    "lost. Writes the repaired pair into a directory of its own. With --in-place it replaces the " +
+    "damaged files, keeps them as NAME.damaged, and removes the failed mark.",
+    "Also repairs files of mmapd that end with the rest of an older, longer text.",
   ],
   positionals: {},
   options: {
@@ -186,12 +195,15 @@ const repair = defineVerb({
       defaultText: "a directory named after the map, with .repaired",
       fromEnvironment: false,
     }),
-    inPlace: flag("put the repaired pair in the place of the damaged one"),
+    inPlace: flag("replace the damaged pair by the repaired one"),
   },
   answersJson: true,
   examples: [
-    { command: "countd db repair --out ./repaired", meaning: "try it on a copy" },
-    { command: "countd db repair --db db.json --log log --in-place", meaning: "for good" },
+    { command: "countd db repair --out ./repaired", meaning: "repair into a copy" },
+    {
+      command: "countd db repair --db db.json --log log --in-place",
+      meaning: "replace the files themselves",
+    },
   ],
   async run({ options, storage, json, stdout }) {
     const { UsageError } = await import("../../base/errors.ts");
@@ -233,8 +245,8 @@ export const db: VerbGroup = {
   name: "db",
   summary: "a map and its log over HTTP, in two memory-mapped files",
   details: [
-    "Without a further word it serves. Exits 6 where a file is damaged (nothing is changed then), " +
-    "75 where another process has the files open or checks them.",
+    "Serves if no verb is given. Exits 6 if a file is damaged, and then changes nothing; exits 75 if " +
+    "another process has the files open or checks them.",
   ],
   verbs: [serve, exportVerb, importVerb, repair],
   defaultVerb: "serve",

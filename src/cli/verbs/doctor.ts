@@ -8,18 +8,21 @@ const CHECK_WIDTH = 13;
 
 export const doctor = defineVerb({
   name: "doctor",
-  summary: "look at the machine and the place of the data directory, and say what to do",
+  summary: "examine the machine and the place of the data directory, and give advice",
   details: [
-    "Looks at the platform, the directory and who owns it and its files, the mark of a failed sync, " +
-    "the file system, kernel locks and hard links, the limit of open files and the free space. What it tries out it takes away again. " +
-    "Exits 0 where nothing is wrong or only warnings are left, 1 where countd must not run there.",
+    "Examines the platform, the directory and the owners of its files, the failed mark, the file " +
+    "system, kernel locks, hard links, the limit of open files, and the free space. Its own test " +
+    "files are removed again. Exits 1 if countd must not run there, else 0, also with warnings.",
   ],
   positionals: {},
   options: { data: dataOption },
   answersJson: true,
   examples: [
-    { command: "countd doctor --data /var/lib/countd/main", meaning: "may countd run there?" },
-    { command: "countd doctor --json", meaning: "the same for a program" },
+    {
+      command: "countd doctor --data /var/lib/countd/main",
+      meaning: "find out if countd can run there",
+    },
+    { command: "countd doctor --json", meaning: "the same as JSON" },
   ],
   async run({ options, storage, clock, json, stdout }) {
     const { examine } = await import("../../admin/mod.ts");

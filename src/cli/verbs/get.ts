@@ -13,10 +13,10 @@ export const get = defineVerb({
   options: sourceOptions,
   answersJson: true,
   examples: [
-    { command: "countd get pages /index.html", meaning: "how often /index.html was counted" },
+    { command: "countd get pages /index.html", meaning: "print how often /index.html was counted" },
     {
       command: "countd get pages /index.html --stale",
-      meaning: "without what is still in the logs",
+      meaning: "leave out what is still in the logs",
     },
   ],
   async run(context) {

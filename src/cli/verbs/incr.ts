@@ -16,13 +16,13 @@ export const incr = defineVerb({
   summary: "add to one counter",
   details: [
     "Sends one increment to a server and waits until it is durable. Prints nothing. A negative " +
-    "increment stands as it is, as in `countd incr stock apples -5`; a name that begins with a dash " +
-    "comes after --.",
+    "increment needs no --, as in `countd incr stock apples -5`; a name that begins with a dash " +
+    "does.",
   ],
   positionals: {
     keyspace: nameArgument("the keyspace"),
     key: nameArgument("the key"),
-    increment: optionalInt64Argument("what to add, a signed 64-bit number; 1 when left out", 1n),
+    increment: optionalInt64Argument("a signed 64-bit number to add; 1 if left out", 1n),
   },
   options: {
     connect: connectToWriteOption,
@@ -35,13 +35,13 @@ export const incr = defineVerb({
     { command: "countd incr pages /index.html", meaning: "one more view of /index.html" },
     {
       command: "countd incr stock apples 250 --connect counters.example:48879",
-      meaning: "add 250 at a server elsewhere",
+      meaning: "add 250 on another machine",
     },
   ],
   async run(context) {
     const { options, positionals: { keyspace, key, increment } } = context;
     const { WriteClient } = await import("../../counters/client/mod.ts");
-    // The names are checked before anybody is bothered.
+    // Validate before connecting.
     WriteClient.check(keyspace, key, options);
     using client = await WriteClient.connect(options.connect, options, writePatience(context));
     await client.increment(keyspace, key, increment);
@@ -50,8 +50,8 @@ export const incr = defineVerb({
       throw new RefusedError(
         `${
           showAddress(options.connect)
-        } refused the increment: do --keyspace-size and --key-size ` +
-          "fit the server",
+        } refused the increment: check that --keyspace-size and --key-size ` +
+          "match the server's",
       );
     }
     return EXIT_CODES.ok;

@@ -14,8 +14,11 @@ export const keyspaces = defineVerb({
   options: sourceOptions,
   answersJson: true,
   examples: [
-    { command: "countd keyspaces", meaning: "the keyspaces of ./countd-data" },
-    { command: "countd keyspaces --connect localhost --json", meaning: "as JSON, from a server" },
+    { command: "countd keyspaces", meaning: "list the keyspaces of ./countd-data" },
+    {
+      command: "countd keyspaces --connect localhost --json",
+      meaning: "list those of a server, as JSON",
+    },
   ],
   async run(context) {
     const { stdout, stderr } = context;

@@ -1,4 +1,4 @@
-/** `countd kv …`: one call on the tables of a data directory. */
+/** `countd kv …`: one operation on the tables of a data directory. */
 
 import { NotFoundError } from "../../base/errors.ts";
 import { nameField, nameForOutput, toJson } from "../../base/printable.ts";
@@ -14,7 +14,7 @@ const dataOptions = { data: dataOption } as const;
 const tableOptions = {
   ...dataOptions,
   table: text({
-    summary: "the table; a table below others as OUTER/INNER",
+    summary: "the table; a nested one as OUTER/INNER",
     placeholder: "NAME",
     default: "",
     defaultText: "the root table",
@@ -22,13 +22,13 @@ const tableOptions = {
   }),
 } as const;
 
-/** For the calls that wait for somebody's lock; the others never do. */
+/** For verbs that wait for the lock of another process; the other verbs never wait. */
 const lockingOptions = { ...tableOptions, lockTimeout: lockTimeoutOption } as const;
 
-const keyArgument = nameArgument("the key: up to 242 bytes of UTF-8 without slash and NUL");
-const valueArgument = nameArgument("the value, byte for byte; - takes it from stdin");
+const keyArgument = nameArgument("the key: up to 242 bytes of UTF-8, without slash and NUL");
+const valueArgument = nameArgument("the value, byte for byte; - reads it from stdin");
 
-/** What the helpers need of any kv verb's context. */
+/** The part of the context that the functions below need. */
 type DataContext = Pick<Context<typeof dataOptions>, "options" | "storage" | "clock">;
 type TableContext = Pick<Context<typeof tableOptions>, "options" | "storage" | "clock">;
 
@@ -38,7 +38,7 @@ async function openRoot(
   const { TableRoot } = await import("../../tables/mod.ts");
   const { directoryPaths } = await import("../../counters/commitlog/mod.ts");
   const { requireDirectory } = await import("../../file/mod.ts");
-  // The table in it would tell of a path that nobody named.
+  // An error about the table in it would name a path that was not given.
   requireDirectory(storage, options.data);
   const { tables } = directoryPaths(options.data);
   const { lockTimeout = lockTimeoutOption.default } = options;
@@ -49,7 +49,7 @@ async function openTable(context: TableContext): Promise<Table> {
   return (await openRoot(context)).table(context.options.table);
 }
 
-/** A table to make keys in: the data directory is made where it is missing. */
+/** Opens a table for new keys: the data directory is made if it is missing. */
 async function openTableToMake(context: TableContext): Promise<Table> {
   const { DataDirectory, describeSelf, directoryPaths } = await import(
     "../../counters/commitlog/mod.ts"
@@ -62,7 +62,7 @@ async function openTableToMake(context: TableContext): Promise<Table> {
   return table;
 }
 
-/** True where there is a table to list. A data directory without tables has an empty root table. */
+/** True if the data directory has tables. Without tables, its root table is empty. */
 function hasTables({ options, storage }: DataContext, root: TableRoot): boolean {
   if (storage.statusOrNull(options.data)?.kind !== "directory") {
     throw new NotFoundError(`No data directory at ${options.data}: countd kv set makes one`);
@@ -70,7 +70,7 @@ function hasTables({ options, storage }: DataContext, root: TableRoot): boolean 
   return storage.statusOrNull(root.path) !== null;
 }
 
-/** Names that are listed: sorted, so that two listings can be compared. */
+/** Lists the keys, sorted, so that two lists can be compared. */
 async function listedKeys(context: TableContext): Promise<string[]> {
   const root = await openRoot(context);
   if (!hasTables(context, root) && context.options.table === "") return [];
@@ -86,7 +86,7 @@ async function valueBytes(value: Uint8Array, { stdin }: Pick<Context, "stdin">) 
 }
 
 const utf8 = new TextEncoder();
-/** Words of the command line are UTF-8 always: the runtime lets nothing else in. */
+/** Arguments are always UTF-8: the runtime refuses others. */
 const utf8Text = new TextDecoder("utf-8", { ignoreBOM: true });
 
 function printNames(names: readonly string[], { stdout }: Pick<Context, "stdout">): ExitCode {
@@ -101,15 +101,18 @@ const get = defineVerb({
   name: "get",
   summary: "print the value of a key",
   details: [
-    "To a pipe or a file go the bytes of the value and nothing else; a terminal gets them in a form " +
-    "that cannot harm it, and a line end.",
+    "Writes exactly the bytes of the value to a pipe or a file. On a terminal, bytes that could " +
+    "harm it are escaped, and a line end follows.",
   ],
   positionals: { key: keyArgument },
   options: lockingOptions,
   answersJson: true,
   examples: [
-    { command: "countd kv get motd", meaning: "the value of motd in the root table" },
-    { command: "countd kv get logo.png --table site/images > logo.png", meaning: "any bytes" },
+    { command: "countd kv get motd", meaning: "print the value of motd in the root table" },
+    {
+      command: "countd kv get logo.png --table site/images > logo.png",
+      meaning: "save binary data",
+    },
   ],
   async run(context) {
     const { stdout, positionals, options } = context;
@@ -123,7 +126,7 @@ const get = defineVerb({
   },
 });
 
-/** `set`, `create` and `update` differ in what they demand of the key. */
+/** Makes `set`, `create` and `update`, which differ in whether the key must exist. */
 function writingVerb(
   name: "set" | "create" | "update",
   words: Pick<Verb, "summary" | "examples"> & { readonly makes: boolean },
@@ -131,7 +134,7 @@ function writingVerb(
   return defineVerb({
     name,
     summary: words.summary,
-    details: ["When it returns, the value is on the disk. Prints nothing without --json."],
+    details: ["When it returns, the value is on disk. Prints nothing without --json."],
     positionals: { key: keyArgument, value: valueArgument },
     options: name === "create" ? tableOptions : lockingOptions,
     answersJson: true,
@@ -140,7 +143,7 @@ function writingVerb(
       const { positionals, options, stdout, json } = context;
       const key = utf8Text.decode(positionals.key);
       const value = await valueBytes(positionals.value, context);
-      // Names are refused before anything is made.
+      // A bad name is refused before anything is made.
       const { checkKey } = await import("../../tables/mod.ts");
       checkKey(key);
       const table = words.makes ? await openTableToMake(context) : await openTable(context);
@@ -152,41 +155,56 @@ function writingVerb(
 }
 
 const set = writingVerb("set", {
-  summary: "give a key a value, whether it has one or not",
+  summary: "set the value of a key, new or existing",
   makes: true,
   examples: [
-    { command: "countd kv set motd 'hello there'", meaning: "a value from the command line" },
-    { command: "countd kv set logo.png - --table site < logo.png", meaning: "from stdin" },
+    { command: "countd kv set motd 'hello there'", meaning: "set a text" },
+    {
+      command: "countd kv set logo.png - --table site < logo.png",
+      meaning: "read the value from stdin",
+    },
   ],
 });
 
 const create = writingVerb("create", {
-  summary: "give a new key its value; exits 1 where the key exists",
+  summary: "set the value of a new key; exits 1 if the key exists",
   makes: true,
   examples: [
-    { command: "countd kv create leader $(hostname)", meaning: "only the first one succeeds" },
-    { command: "countd kv create -- --odd-key value", meaning: "-- ends the options" },
+    {
+      command: "countd kv create leader $(hostname)",
+      meaning: "succeed only for the first caller",
+    },
+    { command: "countd kv create -- --odd-key value", meaning: "end the options with --" },
   ],
 });
 
 const update = writingVerb("update", {
-  summary: "replace the value of an existing key; exits 3 where there is none",
+  summary: "replace the value of an existing key; exits 3 if it does not exist",
   makes: false,
   examples: [
-    { command: "countd kv update motd 'good night'", meaning: "never makes a new key" },
-    { command: "date | countd kv update last-run - --table jobs", meaning: "from stdin" },
+    {
+      command: "countd kv update motd 'good night'",
+      meaning: "replace a value, but never make a key",
+    },
+    {
+      command: "date | countd kv update last-run - --table jobs",
+      meaning: "read the value from stdin",
+    },
   ],
 });
 
 const remove = defineVerb({
   name: "delete",
-  summary: "remove a key; a key that is not there is removed already",
+  summary: "remove a key; succeeds also if it does not exist",
   positionals: { key: keyArgument },
   options: lockingOptions,
   answersJson: true,
   examples: [
-    { command: "countd kv delete motd", meaning: "gone when it returns, also after a power cut" },
-    { command: "countd kv delete job-7 --table jobs --lock-timeout 30s", meaning: "wait longer" },
+    { command: "countd kv delete motd", meaning: "remove motd durably, even against a power cut" },
+    {
+      command: "countd kv delete job-7 --table jobs --lock-timeout 30s",
+      meaning: "wait longer for a lock",
+    },
   ],
   async run(context) {
     const { positionals, options, stdout, json } = context;
@@ -205,8 +223,11 @@ const keys = defineVerb({
   options: tableOptions,
   answersJson: true,
   examples: [
-    { command: "countd kv keys", meaning: "the keys of the root table" },
-    { command: "countd kv keys --table site/images --json", meaning: "keys with any letters" },
+    { command: "countd kv keys", meaning: "list the keys of the root table" },
+    {
+      command: "countd kv keys --table site/images --json",
+      meaning: "list keys with any characters, as JSON",
+    },
   ],
   async run(context) {
     const found = await listedKeys(context);
@@ -218,13 +239,16 @@ const keys = defineVerb({
 
 const tables = defineVerb({
   name: "tables",
-  summary: "print the tables besides the root table, one a line, sorted",
+  summary: "print the tables other than the root table, one a line, sorted",
   positionals: {},
   options: dataOptions,
   answersJson: true,
   examples: [
-    { command: "countd kv tables", meaning: "what can be given to --table" },
-    { command: "countd kv tables --data /var/lib/countd/main --json", meaning: "for a program" },
+    { command: "countd kv tables", meaning: "list the names for --table" },
+    {
+      command: "countd kv tables --data /var/lib/countd/main --json",
+      meaning: "list them as JSON",
+    },
   ],
   async run(context) {
     const root = await openRoot(context);
@@ -237,23 +261,23 @@ const tables = defineVerb({
 
 const each = defineVerb({
   name: "each",
-  summary: "print every key of one table and its value, a tab between, one a line",
+  summary: "print every key of one table and its value, separated by a tab, one a line",
   details: [
-    "Each value is read under its own lock; keys that go meanwhile are left out. Values with line " +
-    "ends or tabs are told apart with --json.",
+    "Each value is read under its own lock; a key that is removed before its turn is left out. Use " +
+    "--json if values contain line ends or tabs.",
   ],
   positionals: {},
   options: lockingOptions,
   answersJson: true,
   examples: [
-    { command: "countd kv each --table jobs", meaning: "all of a table" },
-    { command: "countd kv each --json | jq '.entries[].key'", meaning: "for a program" },
+    { command: "countd kv each --table jobs", meaning: "print a whole table" },
+    { command: "countd kv each --json | jq '.entries[].key'", meaning: "extract the keys" },
   ],
   async run(context) {
     const { stdout, options, json } = context;
     const root = await openRoot(context);
     const isEmpty = !hasTables(context, root) && options.table === "";
-    // One JSON object or one JSON error: nothing is written before the last value has been read.
+    // Written only when the last value has been read, so that an error leaves no partial object.
     const entries: string[] = [];
     for await (const { key, value } of isEmpty ? [] : root.table(options.table).entries()) {
       if (json) entries.push(toJson({ key, ...nameField("value", value) }));
@@ -278,8 +302,8 @@ export const kv: VerbGroup = {
   summary: "keep values under keys in tables",
   details: [
     "Keys are files and tables are directories below DATA/tables, locked with flock(2), so flockd " +
-    "and other programs can share them. Exits 1 where a key exists already, 2 for a name that is " +
-    "not allowed, 3 where nothing is found, 75 where a lock is not given up in time.",
+    "and other programs can share them. Exits 1 if a key exists already, 2 if a name is not " +
+    "allowed, 3 if nothing is found, 75 if a lock is not released in time.",
   ],
   verbs: [get, set, create, update, remove, keys, tables, each],
 };

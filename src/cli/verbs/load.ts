@@ -12,13 +12,13 @@ import { defineVerb } from "../verb.ts";
 
 export const load = defineVerb({
   name: "load",
-  summary: "send many increments, a line each",
+  summary: "send many increments, one a line",
   details: [
     "Lines are `keyspace TAB key` or `keyspace TAB key TAB increment`, from FILE or from stdin. A " +
-    "malformed line is reported by its number, counted as refused, and the rest goes on. Waits until " +
-    "everything is durable, then prints `accepted N` and `refused N`. Shows its progress on a terminal.",
+    "malformed line is reported by its number and counted as refused; the other lines are sent. When " +
+    "everything is durable, prints `accepted N` and `refused N`. Shows progress on a terminal.",
   ],
-  positionals: { file: optionalPathArgument("the lines; stdin when left out or -", "file") },
+  positionals: { file: optionalPathArgument("the file of lines; stdin if left out or -", "file") },
   options: {
     connect: connectToWriteOption,
     wait: waitOption,
@@ -37,7 +37,7 @@ export const load = defineVerb({
     const { options, positionals, stdin, stdout, stderr, clock, json } = context;
     const { loadLines, Progress, WriteClient } = await import("../../counters/client/mod.ts");
     const path = positionals.file === "-" ? undefined : positionals.file;
-    // Opened first: a file that is not there is told before a server is looked for.
+    // Opened before connecting, so that a missing file is reported first.
     const file = path === undefined ? null : await Deno.open(path);
     const bytesTotal = await file?.stat().then((status) => status.isFile ? status.size : null);
     const input = chunksOf((file ?? stdin).readable, path ?? "stdin");

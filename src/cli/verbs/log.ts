@@ -1,4 +1,4 @@
-/** `countd log …`: looking into an append-only file or a commit log. */
+/** `countd log …`: read an append-only file or a commit log. */
 
 import { EXIT_CODES } from "../exit_codes.ts";
 import { pathArgument } from "../kit/argument.ts";
@@ -12,22 +12,25 @@ const fileArgument = pathArgument(
 
 const tail = defineVerb({
   name: "tail",
-  summary: "print what stands in a log",
+  summary: "print the contents of a log",
   details: [
     "Prints the bytes of an append-only file as they are, or a line `keyspace TAB key TAB increment` " +
-    "for each record of a commit log. Nothing is locked or changed.",
-    "With --follow it goes on with what is appended, until the file is finished (a commit log: sealed) " +
-    "or a signal comes. A file that is not shared, without FILE.size beside it, is refused then: " +
-    "nothing says how far it is written.",
+    "for each record of a commit log. Locks and changes nothing.",
+    "With --follow it also prints what is appended later, until the file is finished (a commit log: " +
+    "sealed) or a signal comes. --follow refuses a file without FILE.size beside it, because the " +
+    "length of its data is then unknown.",
   ],
   positionals: { file: fileArgument },
-  options: { follow: flag("go on with what is appended") },
+  options: { follow: flag("also print what is appended later") },
   answersJson: false,
   examples: [
-    { command: "countd log tail events.log --follow", meaning: "what is appended, as it comes" },
+    {
+      command: "countd log tail events.log --follow",
+      meaning: "print events as they are appended",
+    },
     {
       command: "countd log tail countd-data/logs/0000000000",
-      meaning: "the increments that wait in a commit log",
+      meaning: "print the increments in a commit log",
     },
   ],
   async run(context) {
@@ -57,16 +60,16 @@ const tail = defineVerb({
 
 const inspect = defineVerb({
   name: "inspect",
-  summary: "say what a log is, where its data ends, and whether it is whole",
+  summary: "print the state of a log, its sizes, and whether it is whole",
   details: [
-    "Prints the outcome of recovery (Empty, Tail, Checkpoint, Corrupted), sizes, marks and state; of a " +
-    "commit log its generation, frames and records. Never changes the file. A damaged one exits 6.",
+    "Prints the outcome of recovery (Empty, Tail, Checkpoint, Corrupted), sizes, marks and state; for " +
+    "a commit log also generation, frames and records. Changes nothing. Exits 6 if it is damaged.",
   ],
   positionals: { file: fileArgument },
   options: {},
   answersJson: true,
   examples: [
-    { command: "countd log inspect events.log", meaning: "sizes, state and recovery" },
+    { command: "countd log inspect events.log", meaning: "print sizes, state and recovery" },
     { command: "countd log inspect events.log --json", meaning: "the same as one JSON object" },
   ],
   async run({ positionals, storage, stdout, json }) {
@@ -93,6 +96,6 @@ function wordsOf(name: string): string {
 
 export const log: VerbGroup = {
   name: "log",
-  summary: "look into an append-only file or a commit log",
+  summary: "read an append-only file or a commit log",
   verbs: [tail, inspect],
 };

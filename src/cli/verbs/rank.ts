@@ -7,18 +7,22 @@ import { defineVerb } from "../verb.ts";
 
 export const rank = defineVerb({
   name: "rank",
-  summary: "print the place of a counter among all of its keyspace",
+  summary: "print the rank of a counter",
   details: [
-    "The largest counter has rank 0, as `countd top --offset` counts. " + SOURCE_DETAILS,
+    "The largest counter of a keyspace has rank 0, as with `countd top --offset`. " +
+    SOURCE_DETAILS,
   ],
   positionals: { keyspace: nameArgument("the keyspace"), key: nameArgument("the key") },
   options: sourceOptions,
   answersJson: true,
   examples: [
-    { command: "countd rank pages /index.html", meaning: "0 when no page was counted more often" },
+    {
+      command: "countd rank pages /index.html",
+      meaning: "print 0 if no page was counted more often",
+    },
     {
       command: "countd rank pages /index.html --json",
-      meaning: "rank and value as one JSON object",
+      meaning: "print rank and value as one JSON object",
     },
   ],
   async run(context) {

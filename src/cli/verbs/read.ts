@@ -14,14 +14,14 @@ import {
 import { READ_PORT } from "../../counters/wire/mod.ts";
 import { defineVerb } from "../verb.ts";
 
-/** How often a reader looks for a data directory that is not there yet. */
+/** How often a reader looks for a data directory that does not exist yet. */
 const DIRECTORY_RETRY_MS = 100;
 
 export const read = defineVerb({
   name: "read",
-  summary: "answer top-N, ranks and values over TCP",
+  summary: "serve top lists, ranks and values over TCP",
   details: [
-    "Waits for a data directory that is not there yet. Prints `listening on HOST:PORT` on stderr " +
+    "Waits for the data directory if it does not exist yet. Prints `listening on HOST:PORT` on stderr " +
     "when it accepts connections. Answers hold every increment that was accepted before the request. " +
     "SIGTERM, SIGINT and SIGHUP stop it cleanly.",
   ],
@@ -39,7 +39,10 @@ export const read = defineVerb({
   answersJson: false,
   examples: [
     { command: "countd read --data ./counters", meaning: "answer on port 48880" },
-    { command: "countd read --stale --port 0", meaning: "the folded counters alone, a free port" },
+    {
+      command: "countd read --stale --port 0",
+      meaning: "answer from folded counters alone, on a free port",
+    },
   ],
   async run(context) {
     const { options, storage, clock, events, signal } = context;

@@ -7,20 +7,20 @@ import { defineVerb } from "../verb.ts";
 
 export const repair = defineVerb({
   name: "repair",
-  summary: "make a damaged data directory whole again as far as its bytes allow",
+  summary: "repair a damaged data directory",
   details: [
-    "Saves the good frames of damaged logs, and of damaged keyspaces every counter that one of the " +
-    "two orders still has. Prints a line for each thing done: noun, file, what, and where the " +
-    "original lies. Makes a repaired copy (DATA.repaired, or --out); --in-place takes the place of " +
-    "the damaged files, which are kept in DATA/repair-saved. No daemon may run. Exits 6 where " +
-    "something stays broken. One that was killed can be repeated.",
+    "Saves the good frames of damaged logs and, of a damaged keyspace, every counter that is left in " +
+    "one of its two orders. Prints a line for each action: noun, file, what was done, and the path " +
+    "of the original. Makes a repaired copy (DATA.repaired, or --out); with --in-place it replaces " +
+    "the damaged files and keeps them in DATA/repair-saved. No daemon may run. Exits 6 if damage " +
+    "remains. A repair that was killed can be repeated.",
   ],
   positionals: {},
   options: {
     data: dataOption,
     out: path({
       of: "directory",
-      summary: "where the repaired copy goes",
+      summary: "the directory for the repaired copy",
       defaultText: "DATA.repaired",
       fromEnvironment: false,
     }),
@@ -28,7 +28,10 @@ export const repair = defineVerb({
   },
   answersJson: true,
   examples: [
-    { command: "countd repair --data ./counters", meaning: "make ./counters.repaired" },
+    {
+      command: "countd repair --data ./counters",
+      meaning: "make a repaired copy in ./counters.repaired",
+    },
     {
       command: "countd repair --in-place",
       meaning: "repair ./countd-data, and keep the originals",
@@ -36,7 +39,7 @@ export const repair = defineVerb({
   ],
   async run({ options, storage, json, stdout, stderr }) {
     if (options.inPlace && options.out !== undefined) {
-      throw new UsageError("--out and --in-place exclude each other");
+      throw new UsageError("Give either --out or --in-place");
     }
     const { describeSelf } = await import("../../counters/commitlog/mod.ts");
     const { repair } = await import("../../admin/mod.ts");

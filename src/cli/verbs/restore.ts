@@ -5,20 +5,19 @@ import { defineVerb } from "../verb.ts";
 
 export const restore = defineVerb({
   name: "restore",
-  summary: "make a data directory out of a backup",
+  summary: "make a data directory from a backup",
   details: [
-    "Reads the backup back first. --data must not be there yet, or be empty; it is made beside its " +
-    "name, in DATA.partial-…, and appears when it is whole. What was still in the logs is folded by " +
-    "the next worker.",
+    "Verifies the backup first. The directory in --data must not exist, or be empty; it is made as " +
+    "DATA.partial-… and renamed when it is complete. The next worker folds what was still in the logs.",
   ],
-  positionals: { backup: pathArgument("a directory that backup has made", "directory") },
+  positionals: { backup: pathArgument("a directory made by countd backup", "directory") },
   options: { data: dataOption },
   answersJson: true,
   examples: [
-    { command: "countd restore /backups/monday", meaning: "into ./countd-data" },
+    { command: "countd restore /backups/monday", meaning: "restore into ./countd-data" },
     {
       command: "countd restore ./copy --data ./second && countd worker --once --data ./second",
-      meaning: "and fold what was still in the logs",
+      meaning: "restore, and fold what was still in the logs",
     },
   ],
   async run({ options, positionals, storage, json, stdout }) {

@@ -18,11 +18,11 @@ import { defineVerb } from "../verb.ts";
 
 export const serve = defineVerb({
   name: "serve",
-  summary: "write, worker and read on one data directory",
+  summary: "run write, worker and read on one data directory",
   details: [
-    "Makes the data directory where it is missing. Prints `write listening on HOST:PORT` and `read " +
-    "listening on HOST:PORT` on stderr. The worker runs as a process of its own: it is started " +
-    "again when it dies, and ends when serve does, however that ends.",
+    "Makes the data directory if it is missing. Prints `write listening on HOST:PORT` and `read " +
+    "listening on HOST:PORT` on stderr. The worker runs as a process of its own: it is restarted if " +
+    "it dies, and ends with serve, even if serve is killed.",
     "SIGTERM, SIGINT and SIGHUP stop it cleanly: first write, then worker, then read.",
   ],
   positionals: {},
@@ -41,8 +41,11 @@ export const serve = defineVerb({
   },
   answersJson: false,
   examples: [
-    { command: "countd serve --data ./counters", meaning: "the whole server on its usual ports" },
-    { command: "countd serve --write-port 0 --read-port 0", meaning: "on two free ports" },
+    {
+      command: "countd serve --data ./counters",
+      meaning: "run the whole server on the default ports",
+    },
+    { command: "countd serve --write-port 0 --read-port 0", meaning: "run it on two free ports" },
   ],
   async run(context) {
     const { options, storage, clock, events, signal } = context;

@@ -20,19 +20,19 @@ export const shell = defineVerb({
   name: "shell",
   summary: "work with tables and counters at a prompt, or from a script",
   details: [
-    "At a terminal: a prompt with history (Ctrl-R searches it), completion with Tab, Ctrl-C to clear " +
-    "the line and Ctrl-D to leave; .help lists the commands. Lines that begin with a blank are not " +
+    "At a terminal it shows a prompt: Tab completes, Ctrl-R searches the history, Ctrl-C clears the " +
+    "line, Ctrl-D leaves, and .help lists the commands. A line that begins with a space is not " +
     "kept in the history.",
-    "With -c or commands on stdin there is no prompt; the first error ends the script with its exit " +
-    "code. Commands are separated by line ends or by ; outside quotes.",
-    "incr appends through a commit log of the data directory itself, or sends to a running writer " +
-    "with --connect. Counters are read from the data directory, or from a server with --connect-read.",
+    "With -c, or with commands on stdin, it shows no prompt and ends at the first error with its " +
+    "exit code. Commands are separated by line ends, or by ; outside quotes.",
+    "incr appends to a commit log of the data directory, or sends to a server with --connect. " +
+    "Counters are read from the data directory, or from a server with --connect-read.",
   ],
   positionals: {},
   options: {
     data: dataOption,
     command: text({
-      summary: "run these commands and leave",
+      summary: "run these commands and exit",
       placeholder: "COMMANDS",
       short: "c",
       fromEnvironment: false,
@@ -40,19 +40,19 @@ export const shell = defineVerb({
     keepGoing: flag("go on after an error; the exit code is that of the first one"),
     mode: choice({
       of: MODES,
-      summary: "how answers look",
+      summary: "the form of answers",
       defaultText: "table at a terminal, else raw",
       fromEnvironment: false,
     }),
     lockTimeout: lockTimeoutOption,
     connect: address({
-      summary: "send increments to the write port there",
+      summary: "send increments to the write port of this server",
       defaultPort: WRITE_PORT,
       // COUNTD_CONNECT means the read port to some verbs and the write port to others.
       fromEnvironment: false,
     }),
     connectRead: address({
-      summary: "ask the read port there for counters",
+      summary: "read counters from the read port of this server",
       defaultPort: READ_PORT,
       fromEnvironment: false,
     }),
@@ -62,10 +62,10 @@ export const shell = defineVerb({
   },
   answersJson: false,
   examples: [
-    { command: "countd shell --data ./counters", meaning: "a prompt" },
+    { command: "countd shell --data ./counters", meaning: "start a prompt" },
     {
       command: "countd shell -c 'use jobs; set next 17; keys'",
-      meaning: "three commands; the same could come on stdin",
+      meaning: "run three commands, as from stdin",
     },
   ],
   async run(context) {
@@ -78,7 +78,7 @@ export const shell = defineVerb({
     const isInteractive = options.command === undefined && stdin.isTerminal && stdout.isTerminal;
     const paths = directoryPaths(options.data);
     const report = (error: unknown) => {
-      // Nobody reads any more: that ends everything.
+      // Without a reader of stdout the shell ends.
       if (error instanceof BrokenPipe) throw error;
       const { message, stack } = failureOf(error);
       const line = isInteractive ? `error: ${message}` : `countd: ${message}`;
@@ -96,7 +96,7 @@ export const shell = defineVerb({
         storage,
         data: options.data,
         clock,
-        // What is normal in a daemon's life is not worth a line at a prompt.
+        // Events of level info are for the logs of daemons, not for a prompt.
         events: {
           report: (level, event, fields) => {
             if (level !== "info") context.events.report(level, event, fields);

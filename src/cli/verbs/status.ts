@@ -6,17 +6,21 @@ import { defineVerb } from "../verb.ts";
 
 export const status = defineVerb({
   name: "status",
-  summary: "show how a data directory stands: logs, backlog, who folds, daemons",
+  summary: "show the state of a data directory",
   details: [
-    "Reads the data directory; daemons may be running or not. Increments, refusals, recoveries and " +
-    "the last sync are sums over the daemons that live, each since its start.",
+    "Shows the logs, the backlog, the process that folds, and the daemons, with or without running " +
+    "daemons. The numbers of increments, refusals and recoveries, and the last sync, are those of " +
+    "the running daemons together, each since its start.",
   ],
   positionals: {},
   options: { data: dataOption },
   answersJson: true,
   examples: [
-    { command: "countd status --data ./counters", meaning: "one fact a line: name TAB value" },
-    { command: "countd status --json", meaning: "the same for a program" },
+    {
+      command: "countd status --data ./counters",
+      meaning: "print one fact a line, name TAB value",
+    },
+    { command: "countd status --json", meaning: "print the same as JSON" },
   ],
   async run({ options, storage, clock, json, stdout }) {
     const { DataDirectory, describeSelf } = await import("../../counters/commitlog/mod.ts");
@@ -40,9 +44,9 @@ function statusLines(status: Status): [string, string][] {
     ["logs", listCounts(logs)],
     ["backlog", `${backlog.records} records, ${backlog.bytes} bytes, ${backlog.seconds} s`],
     ["keyspaces", `${status.keyspaces.count}, with ${status.keyspaces.counters} counters`],
-    ["folding", status.foldHolder ?? "nobody"],
+    ["folding", status.foldHolder ?? "no process"],
     ["free space", `${space.freeBytes} of ${space.totalBytes} bytes`],
-    ["disk full", figures.diskFull ? "yes: writing waits for space" : "no"],
+    ["disk full", figures.diskFull ? "yes: writers wait for space" : "no"],
     ["increments", `accepted ${figures.accepted}, refused ${figures.refused}`],
     ["refused", listCounts(figures.refusedByReason)],
     ["recovered", listCounts(figures.recoveredByKind)],
@@ -56,7 +60,7 @@ function statusLines(status: Status): [string, string][] {
   return lines;
 }
 
-/** Every count that is not zero, as `name count, …`. */
+/** Lists the counts that are not zero, as `name count, …`. */
 function listCounts(counts: Readonly<Record<string, number>>): string {
   const shown = Object.entries(counts).filter(([, count]) => count > 0);
   return shown.length === 0 ? "0" : shown.map(([name, count]) => `${name} ${count}`).join(", ");
@@ -66,7 +70,7 @@ function timeText(wallMs: number | null): string {
   return wallMs === null ? "-" : new Date(wallMs).toISOString();
 }
 
-/** Counts and sizes as decimal strings, times in ISO form. */
+/** Returns the JSON of a status: counts and sizes as decimal strings, times in ISO form. */
 function statusJson(status: Status): unknown {
   const { sizes, backlog, space, failed } = status;
   return {
@@ -84,7 +88,7 @@ function statusJson(status: Status): unknown {
     keyspaces: texts(status.keyspaces),
     troubles: status.troubles,
     space: texts(space),
-    ...figuresJson(status.figures),
+    ...metricsJson(status.figures),
     daemons: status.daemons.map(({ verb, pid, state, startedMs, updatedMs, figures }) => ({
       verb,
       pid,
@@ -98,7 +102,7 @@ function statusJson(status: Status): unknown {
   };
 }
 
-function figuresJson(figures: LiveMetrics) {
+function metricsJson(figures: LiveMetrics) {
   return {
     diskFull: figures.diskFull,
     accepted: String(figures.accepted),
@@ -110,7 +114,7 @@ function figuresJson(figures: LiveMetrics) {
   };
 }
 
-/** Numbers as decimal strings; what is no number (a histogram) is left out. */
+/** Returns numbers as decimal strings; leaves out other values, such as histograms. */
 function texts(counts: object): Record<string, string> {
   const numbers = Object.entries(counts).filter(([, count]) => typeof count === "number");
   return Object.fromEntries(numbers.map(([name, count]) => [name, String(count)]));

@@ -9,21 +9,21 @@ export const systemd = defineVerb({
   name: "systemd",
   summary: "print a systemd unit for a daemon",
   details: [
-    "Prints a template unit; the name of an instance is the name of its data directory below --root. " +
-    "Settings of one instance go into /etc/countd/VERB-INSTANCE.env.",
+    "Prints a template unit. An instance is named after its data directory below --root, and reads " +
+    "its settings from /etc/countd/VERB-INSTANCE.env.",
   ],
-  positionals: { verb: optionalChoiceArgument("which daemon; serve where none is named", UNITS) },
+  positionals: { verb: optionalChoiceArgument("the daemon; serve if left out", UNITS) },
   options: {
     binary: path({
       of: "file",
       summary: "the executable to start",
       placeholder: "FILE",
-      defaultText: "this executable where it is compiled, else /usr/local/bin/countd",
+      defaultText: "this executable if it is compiled, else /usr/local/bin/countd",
       fromEnvironment: false,
     }),
     root: path({
       of: "directory",
-      summary: "the directory of the data directories",
+      summary: "the parent of the data directories",
       default: "/var/lib/countd",
       fromEnvironment: false,
     }),
@@ -38,18 +38,18 @@ export const systemd = defineVerb({
   examples: [
     {
       command: "countd systemd serve > /etc/systemd/system/countd-serve@.service",
-      meaning: "install it; then: systemctl enable --now countd-serve@main",
+      meaning: "install a unit; then run systemctl enable --now countd-serve@main",
     },
     {
       command: "countd systemd write --user counter --root /srv/countd",
-      meaning: "the write daemon alone, for another user and place",
+      meaning: "print the unit of write for another user and place",
     },
   ],
   run({ positionals, options, stdout }) {
     const own = Deno.build.standalone ? Deno.execPath() : "/usr/local/bin/countd";
     const binary = options.binary ?? own;
     for (const [name, value] of [["binary", binary], ["root", options.root]] as const) {
-      // systemd would take a blank, a quote or a percent sign for something else.
+      // A blank, a quote or a percent sign has another meaning in a unit.
       if (!/^\/[^\s"'%\\]*$/.test(value)) {
         throw new UsageError(
           `Option --${name} must be an absolute path of plain characters, not "${value}"`,

@@ -6,28 +6,28 @@ import { nameArgument } from "../kit/argument.ts";
 import { whole } from "../kit/option.ts";
 import { defineVerb } from "../verb.ts";
 
-/** Rows asked for at a time; more would only make the process larger. */
+/** Rows in one request; more would only take more memory. */
 const PAGE_ROWS = 65_536;
 
 export const top = defineVerb({
   name: "top",
   summary: "show the largest counters of a keyspace",
   details: [
-    "Prints a line `value TAB key` for each counter, the largest first, keys in byte order where " +
-    "values are equal. " + SOURCE_DETAILS,
+    "Prints a line `value TAB key` for each counter, the largest first; equal values are in byte " +
+    "order of their keys. " + SOURCE_DETAILS,
   ],
   positionals: { keyspace: nameArgument("the keyspace") },
   options: {
     ...pageSourceOptions,
-    offset: whole({ summary: "the first row, from 0", default: 0, min: 0 }),
-    length: whole({ summary: "how many rows", default: 10, min: 0 }),
+    offset: whole({ summary: "the rank of the first row, from 0", default: 0, min: 0 }),
+    length: whole({ summary: "the number of rows", default: 10, min: 0 }),
   },
   answersJson: true,
   examples: [
-    { command: "countd top pages", meaning: "the ten largest counters of pages" },
+    { command: "countd top pages", meaning: "print the ten largest counters of pages" },
     {
       command: "countd top pages --offset 100 --length 20 --connect localhost",
-      meaning: "rows 100 to 119, from the server on this machine",
+      meaning: "print rows 100 to 119, from the server on this machine",
     },
   ],
   async run(context) {

@@ -3,33 +3,36 @@ import { flag } from "../kit/option.ts";
 import { daemonOptions, dataOption, listenOption, lockTimeoutOption } from "../options.ts";
 import { defineVerb } from "../verb.ts";
 
-/** How often a worker looks for a data directory that is not there yet. */
+/** How often a worker looks for a data directory that does not exist yet. */
 const DIRECTORY_RETRY_MS = 100;
 
 export const worker = defineVerb({
   name: "worker",
   summary: "fold sealed commit logs into the keyspaces",
   details: [
-    "One worker folds; further ones stand by and take over when it dies. Waits for a data directory " +
-    "that is not there yet. Prints `worker ready` on stderr. SIGTERM, SIGINT and SIGHUP stop it " +
-    "after the fold at hand.",
-    "With --once it recovers every log without a living holder, folds until no sealed log remains, " +
-    "and ends; the logs of living writers stay. A fold lease that is held is waited for up to " +
+    "One worker folds; the others wait and take over when it dies. Waits for the data directory if " +
+    "it does not exist yet. Prints `worker ready` on stderr. SIGTERM, SIGINT and SIGHUP stop it " +
+    "after the current fold.",
+    "With --once it recovers every log whose writer died, folds until no sealed log remains, and " +
+    "ends; it leaves the logs of running writers alone. It waits for the fold lease up to " +
     "--lock-timeout.",
   ],
   positionals: {},
   options: {
     data: dataOption,
-    once: flag("fold what is there and end"),
-    untilStdinEnds: flag("stop, as at SIGTERM, when standard input is closed (serve uses it)"),
+    once: flag("fold all sealed logs once, then end"),
+    untilStdinEnds: flag("stop, as at SIGTERM, when standard input is closed (used by serve)"),
     lockTimeout: lockTimeoutOption,
     listen: listenOption,
     ...daemonOptions,
   },
   answersJson: false,
   examples: [
-    { command: "countd worker --data ./counters", meaning: "fold for as long as it runs" },
-    { command: "countd worker --once", meaning: "fold what is there, for instance after a backup" },
+    { command: "countd worker --data ./counters", meaning: "fold until it is stopped" },
+    {
+      command: "countd worker --once",
+      meaning: "fold all sealed logs, for instance after restore",
+    },
   ],
   async run(context) {
     const { options, storage, clock, events } = context;
@@ -66,7 +69,7 @@ export const worker = defineVerb({
   },
 });
 
-/** Fires when a stream ends or breaks; what it brings is not looked at. */
+/** Returns a signal that fires when a stream ends or fails; its bytes are ignored. */
 function endOf(stream: ReadableStream<Uint8Array>): AbortSignal {
   const ended = new AbortController();
   const end = () => ended.abort();

@@ -16,11 +16,11 @@ import { defineVerb } from "../verb.ts";
 
 export const write = defineVerb({
   name: "write",
-  summary: "take increments over TCP into the commit logs",
+  summary: "accept increments over TCP into the commit logs",
   details: [
-    "Makes the data directory where it is missing. Prints `listening on HOST:PORT` on stderr when " +
-    "it accepts connections. SIGTERM, SIGINT and SIGHUP stop it cleanly: what was read is made " +
-    "durable and answered first.",
+    "Makes the data directory if it is missing. Prints `listening on HOST:PORT` on stderr when it " +
+    "accepts connections. SIGTERM, SIGINT and SIGHUP stop it cleanly: what was read is first made " +
+    "durable and answered.",
   ],
   positionals: {},
   options: {
@@ -36,7 +36,7 @@ export const write = defineVerb({
   },
   answersJson: false,
   examples: [
-    { command: "countd write --data ./counters", meaning: "take increments on port 48879" },
+    { command: "countd write --data ./counters", meaning: "accept increments on port 48879" },
     {
       command: "countd write --sync always --ack --port 0",
       meaning: "sync before every answer, on a free port",
