@@ -1,11 +1,11 @@
-/** What a command of the shell is, and how its words are taken apart. */
+/** Describes commands of the shell, finds them by name, and checks their number of words. */
 
 import { UsageError } from "../base/errors.ts";
 import type { Answer } from "./answer.ts";
 import type { Session } from "./session.ts";
 import type { Word } from "./words.ts";
 
-/** What a word of a command is; Tab completes by it. */
+/** The kind of a word of a command; Tab completes by it. */
 export type ParameterKind =
   | "command"
   | "count"
@@ -19,7 +19,7 @@ export type ParameterKind =
   | "value";
 
 export interface Parameter {
-  /** As help shows it: `KEY`. */
+  /** The name in help, such as `KEY`. */
   readonly name: string;
   readonly kind: ParameterKind;
   readonly isOptional?: boolean;
@@ -30,7 +30,7 @@ export interface Command {
   readonly parameters: readonly Parameter[];
   /** One line, without a final period. */
   readonly summary: string;
-  /** Other words for it; not listed on their own. */
+  /** Other names of the command; help does not list them. */
   readonly aliases?: readonly string[];
   run(session: Session, words: readonly Uint8Array[]): Answer | Promise<Answer>;
 }
@@ -43,14 +43,14 @@ export function usageOf({ name, parameters }: Command): string {
   return [name, ...shown].join(" ");
 }
 
-/** Throws `UsageError` where there are too few words or too many. */
+/** Throws `UsageError` if there are too few words or too many. */
 export function checkWords(command: Command, words: readonly Word[]): void {
   const required = command.parameters.filter(({ isOptional }) => !isOptional).length;
   if (words.length >= required && words.length <= command.parameters.length) return;
   throw new UsageError(`Usage: ${usageOf(command)}`);
 }
 
-/** The command that a word names, in small or capital letters. */
+/** Finds the command with this name or alias, in small or capital letters. */
 export function findCommand(commands: readonly Command[], word: string): Command | null {
   const name = word.toLowerCase();
   return commands.find((command) => command.name === name || command.aliases?.includes(name)) ??

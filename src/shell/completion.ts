@@ -7,25 +7,25 @@ import type { Session } from "./session.ts";
 import { commands } from "./shell_commands.ts";
 import { completeWord, wordAtEnd } from "./words.ts";
 
-/** More would not be read by anybody. */
+/** More candidates would be too many to read. */
 const CANDIDATES_MAX = 1000;
-/** Names that are looked through for candidates. */
+/** Limit for the names that are searched for candidates. */
 const NAMES_MAX = 100_000;
-/** Rows of a keyspace that are looked through for names of counters. */
+/** Limit for the rows of a keyspace that are searched for names of counters. */
 const COUNTERS_MAX = 1000;
-/** Stands behind the names of a source that has more of them. */
+/** Follows the names of a source that has more names than were searched. */
 const MORE = Symbol("more");
 
 export interface Completions {
-  /** Texts that may stand in the place of the end of the line; each begins with it. */
+  /** Texts that may replace the end of the line; each begins with it. */
   readonly candidates: readonly string[];
   /** The end of the line that they complete. */
   readonly typed: string;
-  /** False if other names may fit as well: then nothing may be inserted that the candidates share. */
+  /** False if other names may match too: then the common beginning must not be inserted. */
   readonly isWhole: boolean;
 }
 
-/** Completes the end of a line. Finding nothing, or an error while looking, is an empty list. */
+/** Completes the end of a line. The list is empty if nothing matches, or after an error. */
 export async function completeLine(session: Session, line: string): Promise<Completions> {
   const { before, start } = wordAtEnd(line);
   const typed = line.slice(start);
@@ -34,12 +34,12 @@ export async function completeLine(session: Session, line: string): Promise<Comp
   try {
     isWhole = await collect(candidates, typed, namesFor(session, before.map(({ bytes }) => bytes)));
   } catch {
-    // A prompt that complains while somebody types would be worse than one that offers nothing.
+    // An error message in the middle of typing would be worse than no candidates.
   }
   return { candidates: candidates.sort(), typed, isWhole };
 }
 
-/** Collects the names that fit what is typed. False if there are, or may be, more than were looked at. */
+/** Collects the names that match what is typed. Returns false if some names were not searched. */
 async function collect(
   candidates: string[],
   typed: string,
@@ -56,7 +56,7 @@ async function collect(
   return true;
 }
 
-/** Names that may stand behind the words before. */
+/** Yields the names that are possible after the words before. */
 async function* namesFor(
   session: Session,
   before: readonly Uint8Array[],
@@ -123,7 +123,7 @@ async function* counterNames(
   if (rows.length < total) yield MORE;
 }
 
-/** Names that are no text can be typed with escapes, but not completed. */
+/** Leaves out names that are not text: they can be typed with escapes, but not completed. */
 function textNames(names: readonly Uint8Array[]): string[] {
   return names.map(textOfName).filter((name) => name !== null);
 }

@@ -1,7 +1,7 @@
 /**
- * The two ways to counters: a server, or the data directory. Increments always go through a commit log:
- * the one of a running writer, or one of the shell's own pool slot, claimed at the first `incr` and
- * sealed when the shell is left.
+ * Access to counters through a server or the data directory. Increments always go through a commit log:
+ * that of a running writer, or one that the shell itself claims at the first `incr` and seals when it
+ * ends.
  */
 
 import type { Clock } from "../base/clock.ts";
@@ -24,9 +24,9 @@ export interface CounterAccessOptions {
   readonly writeTo: ServerAddress | null;
   /** A server's read port; null reads the data directory. */
   readonly readFrom: ServerAddress | null;
-  /** Sizes of the server's messages. A data directory has its own. */
+  /** Name sizes in messages of the server. A data directory stores its own. */
   readonly serverSizes: MessageSizes;
-  /** How long a server that does not listen yet is waited for. */
+  /** How long to wait for a server that does not listen yet. */
   readonly waitMs: number;
 }
 
@@ -44,7 +44,7 @@ export function counterAccess(options: CounterAccessOptions): Counters {
   };
 }
 
-/** Throws `NotFoundError` where there is no data directory. */
+/** Reads the data directory. Throws `NotFoundError` if it does not exist. */
 function openDirectory(
   { storage, data, clock, events }: CounterAccessOptions,
 ): Promise<CounterReader> {
@@ -61,7 +61,7 @@ function openDirectory(
   });
 }
 
-/** One connection for each increment: only its end tells that the increment is durable. */
+/** Opens a connection for each increment: only its end confirms that the increment is durable. */
 class ServerCounterWriter implements CounterWriter {
   readonly #address: ServerAddress;
   readonly #sizes: MessageSizes;
@@ -82,14 +82,14 @@ class ServerCounterWriter implements CounterWriter {
   }
 
   async increment(keyspace: Uint8Array, key: Uint8Array, increment: bigint): Promise<void> {
-    // The names are checked before anybody is bothered.
+    // Validate before connecting.
     WriteClient.check(keyspace, key, this.#sizes);
     using client = await WriteClient.connect(this.#address, this.#sizes, { waitMs: this.#waitMs });
     await client.increment(keyspace, key, increment);
     const { refused } = await client.finish();
     if (refused > 0n) {
       throw new RefusedError(
-        "The server refused the increment: do --keyspace-size and --key-size fit the server",
+        "The server refused the increment: check that --keyspace-size and --key-size match the server's",
       );
     }
   }
@@ -99,7 +99,7 @@ class ServerCounterWriter implements CounterWriter {
   }
 }
 
-/** The embedded engine: a writer of the data directory, as `countd write` is one, without the socket. */
+/** Opens the embedded engine: it writes to the data directory as `countd write` does, without a socket. */
 async function openLogWriter(
   { storage, data, clock, events }: CounterAccessOptions,
 ): Promise<CounterWriter> {

@@ -9,14 +9,14 @@ import type { Session } from "./session.ts";
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 const TOP_LENGTH = 10;
-/** Rows that are asked for at one time. */
+/** Rows in one request. */
 const PAGE_ROWS = 1000;
 
 const keyspace: Parameter = { name: "KEYSPACE", kind: "keyspace" };
 const counter: Parameter = { name: "KEY", kind: "counter" };
 
 const text = new TextDecoder();
-/** Stands in the place of a number of counters that nobody can tell. */
+/** Replaces the number of counters in a damaged keyspace. */
 const DAMAGED = new TextEncoder().encode("damaged");
 
 function wholeNumber(word: Uint8Array, name: string): bigint {
@@ -27,7 +27,7 @@ function wholeNumber(word: Uint8Array, name: string): bigint {
   return BigInt(shown.replace(/^\+/, ""));
 }
 
-/** A number of rows: 0 … 2^53 − 1. */
+/** Parses a number of rows: 0 … 2^53 − 1. */
 function rowNumber(word: Uint8Array | undefined, name: string, missing: number): number {
   if (word === undefined) return missing;
   const number = Number(wholeNumber(word, name));
@@ -45,7 +45,7 @@ async function findCounter(session: Session, space: Uint8Array, key: Uint8Array)
   );
 }
 
-/** Rows of `top`, a page at a time, each page consistent in itself. */
+/** Yields the rows of `top`, a page at a time; each page is consistent in itself. */
 async function* topRows(
   session: Session,
   space: Uint8Array,

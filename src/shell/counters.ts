@@ -1,4 +1,4 @@
-/** What the shell needs of counters; behind it stands a server or the data directory itself. */
+/** The counters as the shell uses them, whether on a server or in the data directory. */
 
 export interface CounterRow {
   readonly key: Uint8Array;
@@ -7,23 +7,26 @@ export interface CounterRow {
 
 /** Adds to counters. */
 export interface CounterWriter extends AsyncDisposable {
-  /** When it returns, the increment is durable. Throws `UsageError` for a name that cannot be. */
+  /** Adds to a counter; the increment is durable afterwards. Throws `UsageError` for an invalid name. */
   increment(keyspace: Uint8Array, key: Uint8Array, increment: bigint): Promise<void>;
 }
 
 /** Reads counters; each call sees every increment that was accepted before it. */
 export interface CounterReader extends Disposable {
-  /** Rows from `offset` on, some of them; an unknown keyspace has the total 0. */
+  /** Returns rows from `offset` on, possibly fewer than asked for; an unknown keyspace has the total 0. */
   page(
     keyspace: Uint8Array,
     range: { readonly offset: number; readonly length: number },
   ): Promise<{ readonly total: number; readonly rows: readonly CounterRow[] }>;
-  /** Null where there is no such counter. */
+  /** Returns null if the counter does not exist. */
   key(
     keyspace: Uint8Array,
     key: Uint8Array,
   ): Promise<{ readonly rank: number; readonly value: bigint } | null>;
-  /** Keyspaces after a name in byte order, some of them; none at the end. Null counters: damaged. */
+  /**
+   * Returns some of the keyspaces behind a name, in byte order; an empty list at the end. `counters` is
+   * null if the keyspace is damaged.
+   */
   keyspaces(
     after: Uint8Array,
   ): Promise<readonly { readonly name: Uint8Array; readonly counters: number | null }[]>;

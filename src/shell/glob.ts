@@ -1,29 +1,29 @@
 /**
- * Patterns for keys: `*` any letters, `?` one letter, `[a-z]` one of these, `[^a-z]` one of the others,
- * `\` the next letter as it is. A `[` that is never closed stands for itself.
+ * Patterns for keys: `*` matches any characters, `?` one character, `[a-z]` one of these, `[^a-z]` one
+ * of the others, `\` the next character literally. A `[` that is never closed matches itself.
  */
 
-/** One letter of the name: whether it fits; null stands for `*`. */
-type Token = ((letter: string) => boolean) | null;
+/** Tells whether a character of the name matches; null is `*`. */
+type Token = ((char: string) => boolean) | null;
 
-/** Tells which names fit, in a time that grows with the name, whatever the pattern. */
+/** Returns a function that tells whether a name matches. No pattern makes it exponential. */
 export function globMatcher(pattern: string): (name: string) => boolean {
   const tokens = tokensOf([...pattern]);
   return (name) => matches(tokens, [...name]);
 }
 
-function matches(tokens: readonly Token[], letters: readonly string[]): boolean {
+function matches(tokens: readonly Token[], chars: readonly string[]): boolean {
   let at = 0;
   let token = 0;
-  // Where to go on when what follows the last star does not fit.
+  // Where to continue if what follows the last star does not match.
   let starToken = -1;
   let starAt = 0;
-  while (at < letters.length) {
+  while (at < chars.length) {
     const next = tokens[token];
     if (next === null) {
       starToken = token++;
       starAt = at;
-    } else if (next !== undefined && next(letters[at] as string)) {
+    } else if (next !== undefined && next(chars[at] as string)) {
       token++;
       at++;
     } else if (starToken >= 0) {
@@ -40,28 +40,28 @@ function matches(tokens: readonly Token[], letters: readonly string[]): boolean 
 function tokensOf(pattern: readonly string[]): Token[] {
   const tokens: Token[] = [];
   for (let at = 0; at < pattern.length; at++) {
-    const letter = pattern[at] as string;
-    const set = letter === "[" ? readSet(pattern, at + 1) : null;
+    const char = pattern[at] as string;
+    const set = char === "[" ? readSet(pattern, at + 1) : null;
     if (set !== null) {
       tokens.push(set.fits);
       at = set.end;
-    } else if (letter === "*") {
+    } else if (char === "*") {
       tokens.push(null);
-    } else if (letter === "?") {
+    } else if (char === "?") {
       tokens.push(() => true);
     } else {
-      const literal = letter === "\\" ? pattern[++at] ?? "\\" : letter;
+      const literal = char === "\\" ? pattern[++at] ?? "\\" : char;
       tokens.push((other) => other === literal);
     }
   }
   return tokens;
 }
 
-/** Reads a set from the letter after `[` on; null where it is never closed or empty. */
+/** Reads a set from the character after `[` on; null if it is empty or never closed. */
 function readSet(
   pattern: readonly string[],
   start: number,
-): { fits: (letter: string) => boolean; end: number } | null {
+): { fits: (char: string) => boolean; end: number } | null {
   const isNegated = pattern[start] === "^";
   const ranges: [string, string][] = [];
   let at = isNegated ? start + 1 : start;
@@ -78,8 +78,8 @@ function readSet(
     at++;
   }
   if (at >= pattern.length || ranges.length === 0) return null;
-  const fits = (letter: string) => {
-    const point = letter.codePointAt(0) as number;
+  const fits = (char: string) => {
+    const point = char.codePointAt(0) as number;
     return isNegated !== ranges.some(([one, other]) => {
       const [low, high] = [one.codePointAt(0) as number, other.codePointAt(0) as number];
       return Math.min(low, high) <= point && point <= Math.max(low, high);

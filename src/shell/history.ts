@@ -1,9 +1,9 @@
 /**
- * The lines that were typed, newest last, kept in a file that several shells share. A line that begins
- * with a blank is not kept, nor one that repeats the line before.
+ * The lines that were typed, newest last, in a file that several shells share. A line that begins with
+ * a blank, or repeats the line before, is not kept.
  *
- * The file (0600) holds a line each. Appending and shortening are done under its `flock`, and only
- * while the name still leads to the locked file. A history that cannot be kept is no error.
+ * The file (0600) is appended to and shortened under its `flock`, and only while its name still leads to
+ * the locked file. If the history cannot be kept, the shell works without it.
  */
 
 import { type Clock, systemClock } from "../base/clock.ts";
@@ -16,18 +16,18 @@ import {
   type StoredFile,
 } from "../file/mod.ts";
 
-/** Lines that a shell begins with. The file is cut down to them when it has twice as many. */
+/** Lines that a shell loads. A file with twice as many is shortened to this number. */
 export const HISTORY_LINES_MAX = 1000;
-/** A line longer than this was pasted, and is not worth keeping. */
+/** A longer line was probably pasted, and is not kept. */
 const LINE_LENGTH_MAX = 64 * 1024;
-/** Others hold the lock for as long as one line takes to write. */
+/** Another shell holds the lock only while it writes one line. */
 const LOCK_TRIES = 100;
 const LOCK_PAUSE_MS = 2;
 
 const utf8 = new TextEncoder();
 const text = new TextDecoder();
 
-/** True for a line that is worth keeping. */
+/** Tells whether a line belongs in the history. */
 export function isKept(line: string): boolean {
   return line.trim() !== "" && !line.startsWith(" ") && line.length <= LINE_LENGTH_MAX;
 }
@@ -35,7 +35,7 @@ export function isKept(line: string): boolean {
 export class History {
   readonly lines: string[] = [];
   readonly #storage: Storage;
-  /** Null where nothing is kept. */
+  /** Null if nothing is kept. */
   readonly #path: string | null;
   readonly #clock: Clock;
 
@@ -45,7 +45,7 @@ export class History {
     this.#clock = clock;
   }
 
-  /** Takes in what earlier shells left. */
+  /** Loads the lines of earlier shells. */
   async load(): Promise<void> {
     await this.#withFile((file) => {
       const all = readLines(file);
@@ -54,7 +54,7 @@ export class History {
     });
   }
 
-  /** Remembers a line that is worth it. */
+  /** Adds a line, if it belongs in the history. */
   async add(line: string): Promise<void> {
     if (!isKept(line) || this.lines.at(-1) === line) return;
     this.lines.push(line);
@@ -62,7 +62,7 @@ export class History {
     await this.#withFile((file) => file.write(utf8.encode(line + "\n"), file.status().size));
   }
 
-  /** Runs `work` with the file, made where it is missing and locked. Errors of the disk are passed over. */
+  /** Runs `work` with the locked file, which is made if missing. Ignores errors of the disk. */
   async #withFile(work: (file: StoredFile) => void): Promise<void> {
     if (this.#path === null) return;
     try {
@@ -82,7 +82,7 @@ export class History {
     }
   }
 
-  /** A new file in the place of the old one, whose lock is held. */
+  /** Replaces the file, whose lock is held, by a new one. */
   #rewrite(lines: readonly string[]): void {
     const path = this.#path as string;
     const temporary = `${path}.new`;
@@ -99,7 +99,7 @@ function readLines(file: StoredFile): string[] {
   return text.decode(bytes.subarray(0, length)).split("\n").filter(isKept);
 }
 
-/** Where the history is kept: `$XDG_STATE_HOME/countd/history`, else below `~/.local/state`. */
+/** Returns the path of the history: `$XDG_STATE_HOME/countd/history`, else below `~/.local/state`. */
 export function historyPath(environment: (name: string) => string | undefined): string | null {
   const state = environment("XDG_STATE_HOME");
   if (state?.startsWith("/")) return `${state}/countd/history`;

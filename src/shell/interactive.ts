@@ -1,4 +1,4 @@
-/** The shell at a terminal: a prompt, a line, its answers, and again. */
+/** The shell at a terminal: reads a line at the prompt, runs it, and repeats. */
 
 import { printableName } from "../base/printable.ts";
 import { completeLine } from "./completion.ts";
@@ -12,13 +12,13 @@ export interface InteractiveOptions {
   readonly output: ShellOutput;
   readonly remarks: ShellOutput;
   readonly history: History;
-  /** Tells an error; the shell goes on. */
+  /** Reports an error; the shell continues. */
   report(error: unknown): void;
   /** Ends the shell as Ctrl-D does. */
   readonly signal: AbortSignal;
 }
 
-/** Runs until the session is left. The terminal is as it was before when this ends, also by an error. */
+/** Runs until the session is left. Restores the terminal at the end, also after an error. */
 export async function runInteractive(session: Session, options: InteractiveOptions): Promise<void> {
   const { output, remarks, history, report, signal } = options;
   await history.load();

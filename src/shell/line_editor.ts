@@ -1,9 +1,9 @@
 /**
- * A line from somebody at a terminal. The editing is `node:readline`'s; added here are Ctrl-R, Ctrl-C and
- * Ctrl-Z, and that keys typed while a command runs wait for it.
+ * Edits a line at a terminal with `node:readline`. Added here are Ctrl-R, Ctrl-C and Ctrl-Z, and keys that
+ * are typed while a command runs are kept until it ends.
  *
- * The keys are read here and handed on, so that a key can be kept back without knowing how readline works
- * inside: only its public events, `line` and `write` are used.
+ * The keys are read here and passed to readline, so that a key can be kept back without relying on
+ * readline's internals: only its public events, `line` and `write` are used.
  */
 
 import process from "node:process";
@@ -18,7 +18,7 @@ export interface LineEditorOptions {
   /** Earlier lines, the oldest first. */
   readonly history: readonly string[];
   complete(line: string): Promise<Completions>;
-  /** Ctrl-C while no line is being edited. */
+  /** Called at Ctrl-C while no line is being edited. */
   interrupted(): void;
 }
 
@@ -33,23 +33,23 @@ const ESCAPE = "\x1b";
 const DELETE = "\x7f";
 const HISTORY_LINES_MAX = 1000;
 
-/** Keys that are looked at before readline sees them. */
+/** Keys that are handled here before readline gets them. */
 const WATCHED_KEYS = new RegExp(`[${CTRL_C}${NEWLINE}${ENTER}${CTRL_R}${CTRL_Z}]`);
 
 export class LineEditor implements Disposable {
   readonly #options: LineEditorOptions;
   readonly #keys = new PassThrough();
   readonly #readline: Interface;
-  /** What readline keeps of the lines, the newest first. */
+  /** The lines in the history of readline, the newest first. */
   #lines: readonly string[];
   #search: { readonly state: ReverseSearch; readonly line: string } | null = null;
-  /** Keys that are not handed on yet. */
+  /** Keys that readline has not got yet. */
   #pending = "";
-  /** Somebody waits for a line; else a command runs. */
+  /** Resolves the pending `readLine`; null while a command runs. */
   #waiting: ((line: string | null) => void) | null = null;
   #isClosed = false;
 
-  /** The terminal is raw from here on until `close`. */
+  /** Makes the terminal raw until `close`. */
   constructor(options: LineEditorOptions) {
     this.#options = options;
     this.#lines = options.history.toReversed();
@@ -63,8 +63,8 @@ export class LineEditor implements Disposable {
       completer: (line: string, done: (error: null, found: [string[], string]) => void) =>
         void this.#complete(line).then((found) => done(null, found)),
     });
-    this.#readline.on("line", (line) => this.#give(line));
-    this.#readline.on("close", () => this.#give(null));
+    this.#readline.on("line", (line) => this.#resolve(line));
+    this.#readline.on("close", () => this.#resolve(null));
     this.#readline.on("SIGINT", () => this.#clearLine());
     this.#readline.on("history", (lines: string[]) => {
       if (lines[0] !== undefined && !isKept(lines[0])) lines.shift();
@@ -73,7 +73,7 @@ export class LineEditor implements Disposable {
     void this.#readKeys();
   }
 
-  /** The next line, or null when there will be none (Ctrl-D, a closed terminal, `close`). */
+  /** Returns the next line, or null at the end (Ctrl-D, a closed terminal, `close`). */
   readLine(prompt: string): Promise<string | null> {
     assert(this.#waiting === null, "One line is asked for at a time");
     if (this.#isClosed) return Promise.resolve(null);
@@ -85,21 +85,21 @@ export class LineEditor implements Disposable {
     });
   }
 
-  /** Gives the terminal back as it was. */
+  /** Restores the terminal. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     if (this.#search !== null) this.#endSearch(this.#search.line);
     this.#readline.close();
     Deno.stdin.setRaw(false);
-    this.#give(null);
+    this.#resolve(null);
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
-  #give(line: string | null): void {
+  #resolve(line: string | null): void {
     const waiting = this.#waiting;
     this.#waiting = null;
     waiting?.(line);
@@ -117,7 +117,7 @@ export class LineEditor implements Disposable {
     }
   }
 
-  /** Hands keys on for as long as somebody waits for a line. */
+  /** Passes keys to readline while a `readLine` is pending. */
   #pump(): void {
     while (this.#pending !== "" && !this.#isClosed) {
       if (this.#waiting === null) return this.#pumpWhileBusy();
@@ -127,17 +127,17 @@ export class LineEditor implements Disposable {
       }
       const at = this.#pending.search(WATCHED_KEYS);
       if (at !== 0) {
-        this.#handOn(this.#take(at === -1 ? this.#pending.length : at));
+        this.#passOn(this.#take(at === -1 ? this.#pending.length : at));
         continue;
       }
       const key = this.#take(1);
       if (key === CTRL_R) this.#beginSearch();
       else if (key === CTRL_Z) this.#suspend();
-      else this.#handOn(key === NEWLINE ? ENTER : key);
+      else this.#passOn(key === NEWLINE ? ENTER : key);
     }
   }
 
-  /** A command runs: only Ctrl-C counts, and throws away what was typed before it. */
+  /** While a command runs, only Ctrl-C has an effect; it drops the keys before it. */
   #pumpWhileBusy(): void {
     const at = this.#pending.lastIndexOf(CTRL_C);
     if (at === -1) return;
@@ -152,19 +152,19 @@ export class LineEditor implements Disposable {
     return taken;
   }
 
-  /** readline takes in what comes with this event before the call returns. */
-  #handOn(keys: string): void {
+  /** Passes keys to readline, which handles them before this call returns. */
+  #passOn(keys: string): void {
     this.#keys.emit("data", new TextEncoder().encode(keys));
   }
 
-  /** Ctrl-C. What was typed can be fetched back by Ctrl-Y, as after Ctrl-U. */
+  /** Clears the line at Ctrl-C. Ctrl-Y brings it back, as after Ctrl-U. */
   #clearLine(): void {
     this.#emptyLine();
     process.stdout.write("^C\n");
     this.#readline.prompt();
   }
 
-  /** Ctrl-Z: the shell that started us gets the terminal, until it brings us back. */
+  /** Suspends at Ctrl-Z: the parent shell has the terminal until it resumes countd. */
   #suspend(): void {
     Deno.stdin.setRaw(false);
     process.stdout.write("\n");
@@ -177,7 +177,7 @@ export class LineEditor implements Disposable {
     const { candidates, typed, isWhole } = await this.#options.complete(line);
     const [only] = candidates;
     if (only === undefined) return [[], typed];
-    // readline inserts what all candidates begin with. Here it is what is typed, and the list tells why.
+    // readline inserts the common beginning of all candidates: the last one keeps it to what is typed.
     if (!isWhole) return [[...candidates, `${typed}…`], typed];
     return [candidates.length === 1 ? [only + " "] : [...candidates], typed];
   }
@@ -189,7 +189,7 @@ export class LineEditor implements Disposable {
     this.#drawSearch();
   }
 
-  /** One key of a search: an escape sequence is taken as a whole. */
+  /** Takes one key of a search; an escape sequence counts as one key. */
   #takeSearchKey(): string {
     if (this.#pending.startsWith(ESCAPE)) return this.#take(this.#pending.length);
     return this.#take((this.#pending.codePointAt(0) as number) > 0xffff ? 2 : 1);
@@ -203,7 +203,7 @@ export class LineEditor implements Disposable {
     else if (key === CTRL_G || key === CTRL_C) return this.#endSearch(line);
     else if (key === ESCAPE) return this.#endSearch(found);
     else if (key < " ") {
-      // Enter, an arrow and the like: the line is taken, and the key is meant for it.
+      // Enter, an arrow and the like end the search and act on the line that was found.
       this.#endSearch(found);
       this.#pending = key + this.#pending;
       return;
@@ -214,9 +214,9 @@ export class LineEditor implements Disposable {
   #drawSearch(): void {
     const { state } = this.#search as { state: ReverseSearch };
     const text = [...state.prompt, ...(state.match ?? "")];
-    // One row, so that it can be taken away again.
-    const room = Math.max(1, (process.stdout.columns ?? 80) - 1);
-    process.stdout.write(`\r\x1b[K${text.slice(0, room).join("")}`);
+    // One row only, so that it can be erased again.
+    const width = Math.max(1, (process.stdout.columns ?? 80) - 1);
+    process.stdout.write(`\r\x1b[K${text.slice(0, width).join("")}`);
   }
 
   #endSearch(line: string): void {

@@ -1,4 +1,4 @@
-/** Answers as bytes: aligned for a reader, bare for a pipe, JSON for a program. */
+/** Writes answers: an aligned table, bare values, or JSON. */
 
 import { nameField, nameForOutput, printableName, toJson } from "../base/printable.ts";
 import type { Answer, Cell } from "./answer.ts";
@@ -6,7 +6,7 @@ import type { Answer, Cell } from "./answer.ts";
 export const MODES = ["table", "json", "raw"] as const;
 export type Mode = (typeof MODES)[number];
 
-/** Where an answer goes. The command line's `Output` is one. */
+/** The destination of an answer, such as the `Output` of the command line. */
 export interface ShellOutput {
   readonly isTerminal: boolean;
   readonly hasColor: boolean;
@@ -14,12 +14,12 @@ export interface ShellOutput {
   flush(): void;
 }
 
-/** Rows that are looked at to find the widths of the columns; later rows may stand out. */
+/** Rows that decide the widths of the columns; cells of later rows may be wider. */
 const WIDTH_ROWS = 500;
 
 const utf8 = new TextEncoder();
 
-/** Writes an answer and returns how many rows it had (null where it has none). */
+/** Writes an answer and returns the number of its rows (null if it is not made of rows). */
 export async function render(
   answer: Answer,
   mode: Mode,
@@ -55,16 +55,16 @@ async function renderRaw({ rows }: Rows, output: ShellOutput): Promise<number> {
 async function renderJson(answer: Rows, output: ShellOutput): Promise<number> {
   const { listName, columns, rows, fields } = answer;
   const head = toJson(jsonObject(fields)).slice(0, -1);
-  // One JSON object or one JSON error: nothing is written before the last row has come.
+  // Written only when the last row has come, so that an error leaves no partial object.
   const items: string[] = [];
   for await (const row of rows) {
     const cells = columns.map((name, index) => [name, row[index] as Cell] as const);
-    // Names before numbers, as the verbs of the command line have it.
+    // Names come before numbers, as in the verbs of the command line.
     const isNumber = ([, cell]: readonly [string, Cell]) => Number(!(cell instanceof Uint8Array));
     const object = jsonObject(
       Object.fromEntries(cells.toSorted((one, other) => isNumber(one) - isNumber(other))),
     );
-    // A list of one column is a list of names, unless one of them is no text.
+    // A list of one column is a list of names, except for a name that is not text.
     const first = columns[0] as string;
     const item = columns.length === 1 && first in object ? object[first] : object;
     items.push(toJson(item));
@@ -101,7 +101,7 @@ async function renderTable({ columns, rows }: Rows, output: ShellOutput): Promis
   return count;
 }
 
-/** Numbers to the right, names to the left. The last column is not filled up. */
+/** Aligns numbers to the right and names to the left. The line has no trailing blanks. */
 function tableLine(row: readonly Cell[], widths: readonly number[]): string {
   const cells = row.map((cell, index) => {
     const shown = cellText(cell);
@@ -111,7 +111,7 @@ function tableLine(row: readonly Cell[], widths: readonly number[]): string {
   return cells.join("  ").trimEnd() + "\n";
 }
 
-/** A line of bare cells with tabs between: bytes as they are on a pipe, safe on a terminal. */
+/** Writes bare cells separated by tabs: byte for byte to a pipe, escaped on a terminal. */
 function writeLine(output: ShellOutput, row: readonly Cell[]): void {
   for (const [index, cell] of row.entries()) {
     if (index > 0) output.write("\t");
@@ -125,7 +125,7 @@ function writeJsonLine(output: ShellOutput, fields: Readonly<Record<string, Cell
   output.write(toJson(jsonObject(fields)) + "\n");
 }
 
-/** Counts and ranks are decimal strings; bytes that are no text get a field of their own name. */
+/** Makes a JSON object: numbers as decimal strings; bytes that are not text under a name of their own. */
 function jsonObject(fields: Readonly<Record<string, Cell>>): Record<string, string> {
   const object: Record<string, string> = {};
   for (const [name, cell] of Object.entries(fields)) {

@@ -1,12 +1,12 @@
 /**
- * Ctrl-R: the newest line of the history that holds what is typed, and older ones at each further
- * Ctrl-R. Pure state; who draws it stands in `line_editor.ts`.
+ * The search of Ctrl-R: finds the newest line of the history that contains what is typed, and an older
+ * one at each further Ctrl-R. This is state only; `line_editor.ts` draws it.
  */
 
 export class ReverseSearch {
   readonly #lines: readonly string[];
   #query = "";
-  /** Index of the line that is shown; the number of lines where none is yet. */
+  /** Index of the line that is shown; the number of lines if none is shown yet. */
   #index: number;
   #isFailing = false;
 
@@ -16,19 +16,19 @@ export class ReverseSearch {
     this.#index = lines.length;
   }
 
-  /** The line that fits, or null before anything fitted. */
+  /** The line that matches, or null before the first match. */
   get match(): string | null {
     return this.#lines[this.#index] ?? null;
   }
 
-  /** What stands in the place of the prompt. */
+  /** The text in place of the prompt. */
   get prompt(): string {
     return `(${this.#isFailing ? "failed " : ""}reverse-i-search)'${this.#query}': `;
   }
 
   type(text: string): void {
     this.#query += text;
-    // The line that is shown may still fit.
+    // The line that is shown may still match.
     this.#find(Math.min(this.#index, this.#lines.length - 1));
   }
 
@@ -40,11 +40,11 @@ export class ReverseSearch {
   }
 
   older(): void {
-    // The same text once more would look like a key that does nothing.
+    // Showing an equal line again would look as if the key had no effect.
     if (this.#query !== "") this.#find(this.#index - 1, { but: this.match });
   }
 
-  /** The newest line from `index` back that fits; what is shown stays where none does. */
+  /** Finds the newest match from `index` back; without one, the shown line stays. */
   #find(index: number, { but = null }: { readonly but?: string | null } = {}): void {
     for (let at = index; at >= 0; at--) {
       const line = this.#lines[at] as string;

@@ -1,4 +1,4 @@
-/** One line of the shell: its commands, one after the other, each with its answer. */
+/** Runs one line of the shell: its commands one after the other, each with its answer. */
 
 import { UsageError } from "../base/errors.ts";
 import { printableName } from "../base/printable.ts";
@@ -9,17 +9,17 @@ import { commands } from "./shell_commands.ts";
 import { parseLine, type Word } from "./words.ts";
 
 export interface LineOptions {
-  /** Takes answers. */
+  /** Gets the answers. */
   readonly output: ShellOutput;
-  /** Takes what is said about answers: row counts and times. */
+  /** Gets remarks about answers: row counts and times. */
   readonly remarks: ShellOutput;
-  /** Says `ok` and counts rows, for somebody who watches. */
+  /** True at a terminal: prints `ok` and the number of rows. */
   readonly isInteractive: boolean;
-  /** Gets the error of a command; what it throws ends the line. */
+  /** Called with the error of a command; the line ends if it throws. */
   failed(error: unknown): void;
 }
 
-/** Runs a line. Stops where the session is to be left. Throws what `failed` throws. */
+/** Runs a line, until a command leaves the session. Throws what `failed` throws. */
 export async function runLine(session: Session, line: string, options: LineOptions): Promise<void> {
   let parsed: Word[][];
   try {

@@ -1,4 +1,4 @@
-/** Commands without a terminal: from `-c`, or from a pipe, a line at a time. */
+/** Runs commands without a terminal: from `-c`, or from a pipe, a line at a time. */
 
 import type { ShellOutput } from "./render.ts";
 import { runLine } from "./run_line.ts";
@@ -7,15 +7,15 @@ import type { Session } from "./session.ts";
 export interface ScriptOptions {
   readonly output: ShellOutput;
   readonly remarks: ShellOutput;
-  /** Go on after an error. */
+  /** Continues after an error. */
   readonly keepGoing: boolean;
-  /** Tells an error that the script outlives (with `keepGoing`). */
+  /** Reports an error after which the script continues (with `keepGoing`). */
   report(error: unknown): void;
 }
 
 /**
  * Runs the lines until the session is left. Throws the first error at once; with `keepGoing` every error
- * is reported and the first one is returned at the end (null where there was none).
+ * is reported and the first one is returned at the end (null if there was none).
  */
 export async function runScript(
   session: Session,
@@ -36,7 +36,7 @@ export async function runScript(
   return first;
 }
 
-/** Lines of a stream of UTF-8, without their ends; a last one without an end counts too. */
+/** Yields the lines of a stream of UTF-8, without newlines; the last line needs none. */
 export async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8");
   let partial = "";

@@ -1,4 +1,4 @@
-/** What one run of the shell has in hand: the tables, the table in use, the counters, the settings. */
+/** The state of one run of the shell: the tables, the table in use, the counters, the settings. */
 
 import { type Clock, systemClock } from "../base/clock.ts";
 import { FailedError } from "../base/errors.ts";
@@ -7,7 +7,7 @@ import { type Table, TableRoot } from "../tables/mod.ts";
 import type { CounterReader, Counters, CounterWriter } from "./counters.ts";
 import type { Mode } from "./render.ts";
 
-/** Somebody pressed Ctrl-C while a command ran. What the command had done until then is done. */
+/** Thrown when Ctrl-C interrupts a command. What the command has done so far stays done. */
 export class InterruptedError extends FailedError {
   override readonly name = "InterruptedError";
 }
@@ -19,7 +19,7 @@ export interface SessionOptions {
   readonly lockTimeoutMs: number;
   readonly counters: Counters;
   readonly mode: Mode;
-  /** Makes the data directory where it is missing; called before the first write. */
+  /** Makes the data directory if it is missing; called before the first write. */
   makeDataDirectory(): void;
   readonly clock?: Clock;
 }
@@ -27,7 +27,7 @@ export interface SessionOptions {
 export class Session implements AsyncDisposable {
   readonly root: TableRoot;
   mode: Mode;
-  /** Whether the time of each command is shown, also without a terminal. */
+  /** True if the time of each command is shown, also without a terminal. */
   timing = false;
   /** Set by the command that leaves the shell. */
   isLeaving = false;
@@ -49,7 +49,7 @@ export class Session implements AsyncDisposable {
       clock: {
         nowMs: () => clock.nowMs(),
         wallMs: () => clock.wallMs(),
-        // Waiting for a lock is where Ctrl-C can end a call that has not done anything.
+        // Ctrl-C can end a wait for a lock, because the call has not changed anything yet.
         sleep: async (delayMs) => {
           await clock.sleep(delayMs, this.#interruption.signal);
           this.throwIfInterrupted();
@@ -66,12 +66,12 @@ export class Session implements AsyncDisposable {
     return this.root.table(this.#tableName);
   }
 
-  /** Throws `InvalidTableError`; the table need not be there. */
+  /** Changes the table in use, which need not exist. Throws `InvalidTableError`. */
   use(name: string): void {
     this.#tableName = this.root.table(name).name;
   }
 
-  /** True where the directory of the tables is there. */
+  /** True if the directory of the tables exists. */
   get hasTables(): boolean {
     return this.#options.storage.statusOrNull(this.root.path) !== null;
   }
@@ -80,7 +80,7 @@ export class Session implements AsyncDisposable {
     this.#options.makeDataDirectory();
   }
 
-  /** Runs a piece of work with the writer of counters; after an error the next one opens it anew. */
+  /** Runs `work` with the writer of counters; after an error the next call opens it again. */
   async write<T>(work: (writer: CounterWriter) => Promise<T>): Promise<T> {
     this.#writer ??= await this.#options.counters.openWriter();
     try {
@@ -91,7 +91,7 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /** As `write`, with the reader of counters. */
+  /** Runs `work` with the reader of counters, as `write` does with the writer. */
   async read<T>(work: (reader: CounterReader) => Promise<T>): Promise<T> {
     this.#reader ??= await this.#options.counters.openReader();
     try {
@@ -102,7 +102,7 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /** Before each command: an old Ctrl-C no longer counts. */
+  /** Forgets an earlier Ctrl-C; called before each command. */
   begin(): void {
     this.#interruption = new AbortController();
   }
@@ -111,7 +111,7 @@ export class Session implements AsyncDisposable {
     this.#interruption.abort();
   }
 
-  /** Lets a key that was pressed meanwhile come through. For long answers, every now and then. */
+  /** Lets pressed keys be handled; long answers call this from time to time. */
   async yieldToEventLoop(): Promise<void> {
     await this.clock.sleep(0);
     this.throwIfInterrupted();

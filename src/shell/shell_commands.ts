@@ -19,7 +19,7 @@ const shellCommands: readonly Command[] = [
   {
     name: ".help",
     parameters: [{ name: "COMMAND", kind: "command", isOptional: true }],
-    summary: "show the commands, or one of them",
+    summary: "list the commands, or show one",
     aliases: ["help", "?"],
     run(_session, [word]): Answer {
       return { kind: "text", text: word === undefined ? helpOfAll() : helpOf(text.decode(word)) };
@@ -28,7 +28,7 @@ const shellCommands: readonly Command[] = [
   {
     name: ".mode",
     parameters: [{ name: "MODE", kind: "mode" }],
-    summary: `show answers as ${MODES.join(", ")}`,
+    summary: `set the form of answers: ${MODES.join(", ")}`,
     run(session, [word]) {
       session.mode = choice(text.decode(word), MODES, ".mode");
       return done;
@@ -37,7 +37,7 @@ const shellCommands: readonly Command[] = [
   {
     name: ".timing",
     parameters: [{ name: "on|off", kind: "switch" }],
-    summary: "show the time that each command takes",
+    summary: "switch the time of each command on or off",
     run(session, [word]) {
       session.timing = choice(text.decode(word), ["on", "off"], ".timing") === "on";
       return done;
@@ -46,7 +46,7 @@ const shellCommands: readonly Command[] = [
   {
     name: ".quit",
     parameters: [],
-    summary: "leave, as exit, \\q and Ctrl-D do",
+    summary: "leave the shell, as exit, \\q and Ctrl-D do",
     aliases: [".exit", "exit", "quit", "\\q"],
     run(session) {
       session.isLeaving = true;
@@ -55,7 +55,7 @@ const shellCommands: readonly Command[] = [
   },
 ];
 
-/** Every command, in the order of the help. */
+/** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
   ...tableCommands,
   ...counterCommands,
@@ -65,7 +65,7 @@ export const commands: readonly Command[] = [
 function helpOfAll(): string {
   const group = (title: string, list: readonly Command[]) => `${title}\n${helpLines(list)}`;
   return [
-    group("Tables: a key is a file, a table a directory", tableCommands),
+    group("Tables: a key is a file, a table is a directory", tableCommands),
     group("Counters: exact 64-bit sums, ranked", counterCommands),
     group("The shell", shellCommands),
     "Several commands on one line are separated by ;\n" +

@@ -8,8 +8,8 @@ import { globMatcher } from "./glob.ts";
 import type { Session } from "./session.ts";
 
 const utf8 = new TextEncoder();
-/** Rows between two looks for Ctrl-C. */
-const BREATH_ROWS = 100;
+/** Rows between two checks for Ctrl-C. */
+const ROWS_PER_YIELD = 100;
 
 const key: Parameter = { name: "KEY", kind: "key" };
 const value: Parameter = { name: "VALUE", kind: "value" };
@@ -22,7 +22,7 @@ function keyText(word: Uint8Array | undefined): string {
   return text;
 }
 
-/** Keys that fit a pattern, sorted. A root table that nobody has made yet is empty. */
+/** Lists the keys that match a pattern, sorted. A root table that does not exist yet is empty. */
 function keysOf(session: Session, word: Uint8Array | undefined): string[] {
   if (session.tableName === "" && !session.hasTables) return [];
   const fits = word === undefined ? () => true : globMatcher(textOfName(word) ?? "");
@@ -31,7 +31,7 @@ function keysOf(session: Session, word: Uint8Array | undefined): string[] {
   return found.sort();
 }
 
-/** `set` and `create` make what is missing, `update` does not. */
+/** Makes the commands that write. `set` and `create` make missing directories, `update` does not. */
 function writing(name: "set" | "create" | "update", summary: string): Command {
   return {
     name,
@@ -48,7 +48,7 @@ function writing(name: "set" | "create" | "update", summary: string): Command {
 
 async function* entries(session: Session, names: readonly string[]) {
   for (const [index, name] of names.entries()) {
-    if (index % BREATH_ROWS === BREATH_ROWS - 1) await session.yieldToEventLoop();
+    if (index % ROWS_PER_YIELD === ROWS_PER_YIELD - 1) await session.yieldToEventLoop();
     try {
       yield [utf8.encode(name), await session.table.get(name)];
     } catch (error) {
@@ -62,7 +62,7 @@ export const tableCommands: readonly Command[] = [
   {
     name: "tables",
     parameters: [],
-    summary: "list the tables besides the root table",
+    summary: "list the tables other than the root table",
     run(session): Answer {
       const names = session.hasTables ? session.root.tables().filter((name) => name !== "") : [];
       const rows = names.map((name) => [utf8.encode(name)]);
@@ -72,7 +72,7 @@ export const tableCommands: readonly Command[] = [
   {
     name: "use",
     parameters: [{ name: "TABLE", kind: "table", isOptional: true }],
-    summary: "work in a table, which need not exist; alone: in the root table",
+    summary: "work in a table, which need not exist; without TABLE, in the root table",
     run(session, [table]) {
       const name = textOfName(table ?? new Uint8Array(0));
       if (name === null) throw new InvalidTableError("Invalid table: it is not valid UTF-8");
@@ -90,8 +90,8 @@ export const tableCommands: readonly Command[] = [
       return { kind: "value", name: "value", value: found, fields: { key: utf8.encode(text) } };
     },
   },
-  writing("set", "give a key a value, whether it has one or not"),
-  writing("create", "give a new key its value"),
+  writing("set", "set the value of a key, new or existing"),
+  writing("create", "set the value of a new key"),
   writing("update", "replace the value of an existing key"),
   {
     name: "delete",
@@ -106,7 +106,7 @@ export const tableCommands: readonly Command[] = [
   {
     name: "keys",
     parameters: [pattern],
-    summary: "list the keys that fit a pattern such as job-*",
+    summary: "list the keys that match a pattern such as job-*",
     run(session, [word]): Answer {
       const rows = keysOf(session, word).map((name) => [utf8.encode(name)]);
       return { kind: "rows", listName: "keys", columns: ["key"], rows, fields: {} };

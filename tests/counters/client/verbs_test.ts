@@ -180,7 +180,7 @@ Deno.test("A client without a server exits 4 and prints nothing on stdout", asyn
   ) {
     const ended = await runCountd([...args, ...to], { stdin: "ks\tk\n" });
     assertEquals([args[0], ended.code, ended.text], [args[0], 4, ""]);
-    assertStringIncludes(ended.stderr, "is the server running");
+    assertStringIncludes(ended.stderr, "check that it is running");
   }
 });
 
