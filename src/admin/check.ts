@@ -14,7 +14,7 @@ import {
   listSlots,
 } from "../counters/commitlog/mod.ts";
 import { check as checkDatabase, DatabaseInUseError, UNFINISHED_RULE } from "../database/mod.ts";
-import { OsError, requireDirectory, type Storage } from "../file/mod.ts";
+import { hasCode, requireDirectory, type Storage } from "../file/mod.ts";
 import {
   check as checkKeyspace,
   isTemporaryName,
@@ -225,7 +225,7 @@ function checkDatabaseOf(
     return true;
   } catch (error) {
     if (error instanceof NotFoundError) return false;
-    if (error instanceof OsError && error.code === "ENOENT") return false;
+    if (hasCode(error, "ENOENT")) return false;
     if (!(error instanceof DatabaseInUseError)) throw error;
     notChecked.push(`the database: ${error.message}`);
     return false;

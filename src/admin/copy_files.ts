@@ -1,7 +1,7 @@
 /** Copying files and trees of files from one place to another, on the same storage. */
 
 import { crc32 } from "node:zlib";
-import { makeDirectories, OsError, type Storage, type StoredFile } from "../file/mod.ts";
+import { hasCode, makeDirectories, type Storage, type StoredFile } from "../file/mod.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -58,7 +58,7 @@ export function openWhateverTheMode(storage: Storage, path: string): StoredFile 
   try {
     return storage.open(path, { access: "read" });
   } catch (error) {
-    if (!isCode(error, "EACCES")) throw error;
+    if (!hasCode(error, "EACCES")) throw error;
   }
   const { mode } = storage.status(path);
   storage.chmod(path, mode | 0o400);
@@ -112,17 +112,12 @@ export function removeTree(storage: Storage, path: string): void {
   try {
     storage.removeDirectory(path);
   } catch (error) {
-    if (isCode(error, "ENOENT")) return;
-    if (isCode(error, "ENOTDIR")) return storage.unlink(path);
-    if (!isCode(error, "ENOTEMPTY", "EEXIST")) throw error;
+    if (hasCode(error, "ENOENT")) return;
+    if (hasCode(error, "ENOTDIR")) return storage.unlink(path);
+    if (!hasCode(error, "ENOTEMPTY", "EEXIST")) throw error;
     for (const name of storage.readDirectory(path)) removeTree(storage, `${path}/${name}`);
     storage.removeDirectory(path);
   }
-}
-
-/** True for an error of the operating system with one of these names. */
-export function isCode(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof OsError && codes.includes(error.code);
 }
 
 /** Makes a directory and its parents, of mode 0700. */

@@ -13,7 +13,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { DaemonState, Metrics, MetricsSnapshot } from "../base/metrics.ts";
 import { toJson } from "../base/printable.ts";
-import { leadsTo, OsError, type Storage, type StoredFile } from "../file/mod.ts";
+import { hasCode, leadsTo, OsError, type Storage, type StoredFile } from "../file/mod.ts";
 
 export interface DaemonReport {
   readonly verb: string;
@@ -141,7 +141,7 @@ function makeRunDirectory(storage: Storage, directory: string): void {
   try {
     storage.makeDirectory(directory, 0o700);
   } catch (error) {
-    if (!(error instanceof OsError && error.code === "EEXIST")) throw error;
+    if (!hasCode(error, "EEXIST")) throw error;
   }
 }
 

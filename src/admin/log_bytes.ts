@@ -13,7 +13,7 @@ import {
   newestHeader,
   pathOfSlot,
 } from "../counters/commitlog/mod.ts";
-import { directoryOf, OsError, type Storage, type StoredFile } from "../file/mod.ts";
+import { directoryOf, hasCode, type Storage, type StoredFile } from "../file/mod.ts";
 
 /** A file that is open for reading; `close` closes what was opened with it. */
 export interface OpenedLog {
@@ -32,9 +32,7 @@ export function openLog(storage: Storage, path: string, self: Holder): OpenedLog
     const file = storage.open(path, { access: "read" });
     return { file, close: () => file.close() };
   } catch (error) {
-    const opened = error instanceof OsError && error.code === "EACCES"
-      ? openSlot(storage, path, self)
-      : null;
+    const opened = hasCode(error, "EACCES") ? openSlot(storage, path, self) : null;
     if (opened === null) throw error;
     return opened;
   }

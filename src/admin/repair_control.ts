@@ -18,7 +18,7 @@ import {
   LOG_SIZE_MIN,
   pathOfSlot,
 } from "../counters/commitlog/mod.ts";
-import { OsError, type Storage } from "../file/mod.ts";
+import { hasCode, type Storage } from "../file/mod.ts";
 import { aloneWith } from "./clear_failed.ts";
 import type { RepairContext } from "./repair_context.ts";
 
@@ -104,7 +104,7 @@ function remake(
   try {
     return Control.remake(storage, directoryPaths(data).control, options);
   } catch (error) {
-    if (!(error instanceof OsError && error.code === "EEXIST")) throw error;
+    if (!hasCode(error, "EEXIST")) throw error;
     throw inUse(data, error);
   }
 }

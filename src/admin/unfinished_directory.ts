@@ -14,8 +14,15 @@
  */
 
 import { BusyError, FailedError, UsageError } from "../base/errors.ts";
-import { directoryOf, leadsTo, type Storage, type StoredFile, trimSlashes } from "../file/mod.ts";
-import { isCode, makePlace, removeTree } from "./copy_files.ts";
+import {
+  directoryOf,
+  hasCode,
+  leadsTo,
+  type Storage,
+  type StoredFile,
+  trimSlashes,
+} from "../file/mod.ts";
+import { makePlace, removeTree } from "./copy_files.ts";
 
 const MARKER_NAME = "countd-partial";
 const COPY_NAME = "copy";
@@ -84,13 +91,13 @@ export class UnfinishedDirectory implements Disposable {
     try {
       storage.rename(this.path, this.target);
     } catch (cause) {
-      if (isCode(cause, "ENOTEMPTY", "EEXIST")) {
+      if (hasCode(cause, "ENOTEMPTY", "EEXIST")) {
         const what = "somebody else put something there meanwhile; see what it is";
         throw new FailedError(`Cannot make ${this.target}: ${what}, or give another name`, {
           cause,
         });
       }
-      if (isCode(cause, "ENOTDIR", "EBUSY")) {
+      if (hasCode(cause, "ENOTDIR", "EBUSY")) {
         const what = "a file, a link or the root of a file system is there";
         throw new FailedError(`Cannot make ${this.target}: ${what}; give another name`, { cause });
       }
@@ -139,7 +146,7 @@ function isMade(storage: Storage, place: string): boolean {
     storage.makeDirectory(place, 0o700);
     return true;
   } catch (error) {
-    if (isCode(error, "ENOENT")) return false;
+    if (hasCode(error, "ENOENT")) return false;
     throw error;
   }
 }
@@ -154,7 +161,7 @@ function markOrNull(storage: Storage, place: string): StoredFile | null {
     isOurs = marker.tryFlock("exclusive") && leadsTo(storage, path, marker.status());
     return isOurs ? marker : null;
   } catch (error) {
-    if (isCode(error, "ENOENT")) return null;
+    if (hasCode(error, "ENOENT")) return null;
     throw error;
   } finally {
     if (!isOurs) marker?.close();
@@ -188,7 +195,7 @@ function sweepOne(storage: Storage, place: string): void {
     storage.removeDirectory(place);
     return;
   } catch (error) {
-    if (!isCode(error, "ENOTEMPTY", "EEXIST")) return;
+    if (!hasCode(error, "ENOTEMPTY", "EEXIST")) return;
   }
   const path = `${place}/${MARKER_NAME}`;
   let marker: StoredFile;
@@ -197,7 +204,7 @@ function sweepOne(storage: Storage, place: string): void {
     if (storage.statusOrNull(path)?.kind !== "file") return;
     marker = storage.open(path, { access: "write" });
   } catch (error) {
-    if (isCode(error, "ENOENT", "EACCES", "EPERM")) return;
+    if (hasCode(error, "ENOENT", "EACCES", "EPERM")) return;
     throw error;
   }
   try {
@@ -218,7 +225,7 @@ function removePlace(storage: Storage, place: string): void {
     storage.removeDirectory(place);
   } catch (error) {
     // Empty without its marker, so that another sweeper may be faster.
-    if (!isCode(error, "ENOENT")) throw error;
+    if (!hasCode(error, "ENOENT")) throw error;
   }
 }
 

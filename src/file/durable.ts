@@ -4,7 +4,7 @@
  * step is an error; nothing is tried again.
  */
 
-import { OsError } from "../../ffi/mod.ts";
+import { hasCode } from "./failures.ts";
 import type { Storage, StoredFile } from "./storage.ts";
 
 /** The directory part of a path; `.` where there is none. */
@@ -68,7 +68,6 @@ export function syncName(storage: Storage, path: string): void {
   try {
     storage.syncDirectory(directoryOf(path));
   } catch (error) {
-    const codes = ["EACCES", "EPERM", "EINVAL", "EROFS"];
-    if (!(error instanceof OsError && codes.includes(error.code))) throw error;
+    if (!hasCode(error, "EACCES", "EPERM", "EINVAL", "EROFS")) throw error;
   }
 }

@@ -12,9 +12,14 @@ const READ_CALLS: readonly string[] = ["read", "open", "stat", "fstat"];
 const READ_CODES: readonly string[] = ["EIO", "EBADMSG", "EUCLEAN"];
 const CLOSED_CODES: readonly string[] = ["EACCES", "EPERM", "ENXIO", "EISDIR", "ELOOP"];
 
+/** True if the operating system refused a call with one of these codes, such as `ENOENT`. */
+export function hasCode(error: unknown, ...codes: readonly string[]): error is OsError {
+  return error instanceof OsError && codes.includes(error.code);
+}
+
 /** True for ENOSPC, EDQUOT and EFBIG. A failed sync is never of this kind. */
 export function isDiskFull(error: unknown): error is OsError {
-  return error instanceof OsError && FULL_CODES.includes(error.code) && !isSyncFailure(error);
+  return hasCode(error, ...FULL_CODES) && !isSyncFailure(error);
 }
 
 /** True where a sync failed: what was written before it may be lost, and the kernel forgets that. */
@@ -24,7 +29,7 @@ export function isSyncFailure(error: unknown): error is OsError {
 
 /** True where the process or the system has too many files open, or too little memory, for now. */
 export function isOutOfResources(error: unknown): error is OsError {
-  return error instanceof OsError && SCARCE_CODES.includes(error.code);
+  return hasCode(error, ...SCARCE_CODES);
 }
 
 /**
@@ -32,8 +37,7 @@ export function isOutOfResources(error: unknown): error is OsError {
  * of a write or a sync is another matter: then nobody knows what is on disk.
  */
 export function isReadFailure(error: unknown): error is OsError {
-  return error instanceof OsError && READ_CODES.includes(error.code) &&
-    READ_CALLS.includes(error.syscall);
+  return hasCode(error, ...READ_CODES) && READ_CALLS.includes(error.syscall);
 }
 
 /**
@@ -41,6 +45,6 @@ export function isReadFailure(error: unknown): error is OsError {
  * look at the name; EACCES of such a look is trouble of the whole directory.
  */
 export function isClosedToUs(error: unknown): error is OsError {
-  if (!(error instanceof OsError) || !CLOSED_CODES.includes(error.code)) return false;
+  if (!hasCode(error, ...CLOSED_CODES)) return false;
   return error.syscall === "open" || error.code === "ELOOP";
 }

@@ -14,6 +14,7 @@ export {
   trimSlashes,
 } from "./durable.ts";
 export {
+  hasCode,
   isClosedToUs,
   isDiskFull,
   isOutOfResources,

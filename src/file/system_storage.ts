@@ -1,5 +1,6 @@
 /** The running system behind `Storage`. */
 
+import { hasCode } from "./failures.ts";
 import * as ffi from "../../ffi/mod.ts";
 import { OsError, PAGE_SIZE_BYTES } from "../../ffi/mod.ts";
 import type { FaultPlan } from "./fault.ts";
@@ -60,13 +61,13 @@ class SystemStorage implements Storage {
         if (file.status().mode !== mode) file.chmod(mode);
         return file;
       } catch (error) {
-        if (options.create === "exclusive" || !isCode(error, "EEXIST")) throw error;
+        if (options.create === "exclusive" || !hasCode(error, "EEXIST")) throw error;
       }
       try {
         return new SystemFile(ffi.open(path, { write }), path, this.#fault);
       } catch (error) {
         // Removed between the two calls: begin again. A dangling link exists and cannot be opened.
-        if (!isCode(error, "ENOENT") || this.#isLink(path)) throw error;
+        if (!hasCode(error, "ENOENT") || this.#isLink(path)) throw error;
       }
     }
   }
@@ -79,7 +80,7 @@ class SystemStorage implements Storage {
     try {
       return this.status(path);
     } catch (error) {
-      if (isCode(error, "ENOENT") || isCode(error, "ENOTDIR")) return null;
+      if (hasCode(error, "ENOENT", "ENOTDIR")) return null;
       throw error;
     }
   }
@@ -175,10 +176,6 @@ class SystemStorage implements Storage {
       return false;
     }
   }
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof OsError && error.code === code;
 }
 
 function denoErrorCode(error: unknown): string {

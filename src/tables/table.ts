@@ -10,7 +10,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { directoryOf, makeDirectories, OsError, type Storage } from "../file/mod.ts";
+import { directoryOf, hasCode, makeDirectories, type Storage } from "../file/mod.ts";
 import { Deadline } from "./deadline.ts";
 import {
   KeyExistsError,
@@ -25,7 +25,7 @@ import {
   type TemporaryFile,
   writeTemporary,
 } from "./temporary_file.ts";
-import { Hold, isCode, type Refusal, tryHold, tryRead } from "./value_file.ts";
+import { Hold, type Refusal, tryHold, tryRead } from "./value_file.ts";
 
 /**
  * When a write is forced to disk. `always`: before the call returns. `os`: when the operating system
@@ -256,7 +256,7 @@ export class Table {
       this.#storage.syncDirectory(directoryOf(this.#settings.root));
     } catch (error) {
       // This process may not read it, so it did not make the root: another user did, and earlier.
-      if (!isCode(error, "EACCES")) throw error;
+      if (!hasCode(error, "EACCES")) throw error;
     }
   }
 
@@ -279,8 +279,8 @@ export class Table {
       names = this.#storage.walkDirectory(this.directory);
       yield* names;
     } catch (error) {
-      if (isCode(error, "ENOENT")) throw new TableNotFoundError(this.name, this.directory);
-      if (isCode(error, "ENOTDIR")) throw new NotADirectoryError(this.directory);
+      if (hasCode(error, "ENOENT")) throw new TableNotFoundError(this.name, this.directory);
+      if (hasCode(error, "ENOTDIR")) throw new NotADirectoryError(this.directory);
       throw error;
     }
   }
@@ -290,8 +290,8 @@ export class Table {
     try {
       if (this.#storage.status(this.directory).kind === "directory") return;
     } catch (error) {
-      if (isCode(error, "ENOENT")) return;
-      if (!isCode(error, "ENOTDIR") || !(error instanceof OsError)) throw error;
+      if (hasCode(error, "ENOENT")) return;
+      if (!hasCode(error, "ENOTDIR")) throw error;
     }
     throw new NotADirectoryError(this.directory);
   }

@@ -10,9 +10,8 @@
  */
 
 import { BusyError } from "../base/errors.ts";
-import { leadsTo, type Storage, type StoredFile } from "../file/mod.ts";
+import { hasCode, leadsTo, type Storage, type StoredFile } from "../file/mod.ts";
 import { isTemporaryName, newTemporaryName, TEMPORARY_DIRECTORY } from "./names.ts";
-import { isCode } from "./value_file.ts";
 
 /** Permission bits of value files and table directories. */
 export const VALUE_MODE = 0o600;
@@ -46,7 +45,7 @@ export class TemporaryFile implements Disposable {
     try {
       this.#storage.link(this.#file.path, path);
     } catch (error) {
-      if (isCode(error, "EEXIST")) return false;
+      if (hasCode(error, "EEXIST")) return false;
       throw error;
     }
     this.#storage.reach("table.link.after");
@@ -113,12 +112,12 @@ function openNew(storage: Storage, path: string, directory: string): StoredFile 
   try {
     return storage.open(path, options);
   } catch (error) {
-    if (!isCode(error, "ENOENT")) throw error;
+    if (!hasCode(error, "ENOENT")) throw error;
   }
   try {
     storage.makeDirectory(directory, DIRECTORY_MODE);
   } catch (error) {
-    if (!isCode(error, "EEXIST")) throw error;
+    if (!hasCode(error, "EEXIST")) throw error;
   }
   return storage.open(path, options);
 }
@@ -140,7 +139,7 @@ function sweepOne(storage: Storage, path: string): boolean {
   try {
     file = storage.open(path, { access: "read" });
   } catch (error) {
-    if (isCode(error, "ENOENT") || isCode(error, "EACCES")) return false;
+    if (hasCode(error, "ENOENT", "EACCES")) return false;
     throw error;
   }
   try {

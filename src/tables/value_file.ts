@@ -11,7 +11,7 @@
  *   (flockd included) leaves it there.
  */
 
-import { leadsTo, OsError, type Storage, type StoredFile } from "../file/mod.ts";
+import { hasCode, leadsTo, type Storage, type StoredFile } from "../file/mod.ts";
 import { NotAValueError } from "./errors.ts";
 
 /** Why a try failed. */
@@ -59,7 +59,7 @@ export function tryHold(storage: Storage, path: string, directory: string): Hold
   try {
     file = openValue(storage, path);
   } catch (error) {
-    if (isCode(error, "EACCES")) return tryHoldUnreadable(storage, path, directory);
+    if (hasCode(error, "EACCES")) return tryHoldUnreadable(storage, path, directory);
     throw error;
   }
   if (file === null) return "absent";
@@ -89,7 +89,7 @@ function tryHoldUnreadable(storage: Storage, path: string, directory: string): H
       openValue(storage, path)?.close();
       return "moved";
     } catch (error) {
-      if (!isCode(error, "EACCES")) throw error;
+      if (!hasCode(error, "EACCES")) throw error;
     }
     held = true;
     return new Hold(table);
@@ -106,11 +106,7 @@ function openValue(storage: Storage, path: string): StoredFile | null {
   try {
     return storage.open(path, { access: "read" });
   } catch (error) {
-    if (isCode(error, "ENOENT")) return null;
+    if (hasCode(error, "ENOENT")) return null;
     throw error;
   }
-}
-
-export function isCode(error: unknown, code: string): boolean {
-  return error instanceof OsError && error.code === code;
 }

@@ -15,6 +15,7 @@ import { assert } from "../../base/assert.ts";
 import { CorruptError, UsageError } from "../../base/errors.ts";
 import {
   directoryOf,
+  hasCode,
   OsError,
   publishFile,
   publishNewFile,
@@ -78,7 +79,7 @@ export class Control implements Disposable {
       publishNewFile(storage, file, { temporaryPath, path });
     } catch (error) {
       if (storage.statusOrNull(temporaryPath) !== null) storage.unlink(temporaryPath);
-      if (!(error instanceof OsError && error.code === "EEXIST")) throw error;
+      if (!hasCode(error, "EEXIST")) throw error;
     }
   }
 

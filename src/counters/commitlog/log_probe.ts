@@ -3,7 +3,7 @@
  * nothing. A slot is opened once and stays mapped, because slots are never deleted.
  */
 
-import { OsError } from "../../file/mod.ts";
+import { hasCode } from "../../file/mod.ts";
 import type { Mapping, StoredFile } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
@@ -155,7 +155,7 @@ export function openDespiteLabel(
   try {
     return storage.open(path, { access: "read" });
   } catch (error) {
-    if (!(error instanceof OsError && error.code === "EACCES")) throw error;
+    if (!hasCode(error, "EACCES")) throw error;
   }
   if (!control.tryLock(slotLock(slot))) return null;
   try {

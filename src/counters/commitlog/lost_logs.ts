@@ -7,7 +7,7 @@
  * was never in use.
  */
 
-import { isSameFile, leadsTo, OsError } from "../../file/mod.ts";
+import { hasCode, isSameFile, leadsTo } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { openDespiteLabel } from "./log_probe.ts";
@@ -46,7 +46,7 @@ export function findLostLogs(directory: DataDirectory): LostLog[] {
       }
     } catch (error) {
       // The holder has removed the lock name since.
-      if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
+      if (!hasCode(error, "ENOENT")) throw error;
     }
   }
   return lost;

@@ -11,7 +11,7 @@
 
 import type { Clock } from "../../base/clock.ts";
 import { BusyError, CorruptError, UsageError } from "../../base/errors.ts";
-import { isDiskFull, OsError, syncName } from "../../file/mod.ts";
+import { hasCode, isDiskFull, syncName } from "../../file/mod.ts";
 import { ActiveLog } from "./active_log.ts";
 import { slotLock } from "./control.ts";
 import { directoryLocks } from "./control_layout.ts";
@@ -221,7 +221,7 @@ export class LogPool {
       while (slots.includes(next)) next++;
       return await createSlot(this.directory, next);
     } catch (error) {
-      if (error instanceof OsError && error.code === "EEXIST") return false;
+      if (hasCode(error, "EEXIST")) return false;
       throw error;
     } finally {
       control.unlock(directoryLocks.growth);

@@ -10,7 +10,7 @@
  */
 
 import { CorruptError } from "../../base/errors.ts";
-import { isSameFile, OsError, type Storage } from "../../file/mod.ts";
+import { hasCode, isSameFile, type Storage } from "../../file/mod.ts";
 import type { LogState } from "./header.ts";
 import { lockNameWasInUse } from "./was_in_use.ts";
 
@@ -89,7 +89,7 @@ export function linkLockName(storage: Storage, logs: string, slot: number): void
   try {
     storage.link(path, lockPath);
   } catch (error) {
-    if (!(error instanceof OsError && error.code === "EEXIST")) throw error;
+    if (!hasCode(error, "EEXIST")) throw error;
     if (isSameFile(storage.status(lockPath), storage.status(path))) {
       return storage.syncDirectory(logs);
     }
@@ -110,7 +110,7 @@ export function unlinkLockName(storage: Storage, logs: string, slot: number): vo
   try {
     storage.unlink(lockPathOfSlot(logs, slot));
   } catch (error) {
-    if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
+    if (!hasCode(error, "ENOENT")) throw error;
   }
 }
 

@@ -6,7 +6,7 @@
  */
 
 import { CorruptError } from "../../base/errors.ts";
-import { OsError, type Storage } from "../../file/mod.ts";
+import { hasCode, type Storage } from "../../file/mod.ts";
 import { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
 import { KeyspaceReader } from "./reader.ts";
 
@@ -56,7 +56,7 @@ export function listKeyspaces(
       entries.push({ name: reader.name, path });
     } catch (error) {
       if (error instanceof CorruptError) onDamage(error);
-      else if (!isMissing(error)) throw error;
+      else if (!hasCode(error, "ENOENT")) throw error;
     }
   }
   return entries.sort((a, b) => compareNames(a.name, b.name));
@@ -90,11 +90,7 @@ function fileNames(storage: Storage, directory: string): string[] {
   try {
     return storage.readDirectory(directory);
   } catch (error) {
-    if (isMissing(error)) return [];
+    if (hasCode(error, "ENOENT")) return [];
     throw error;
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof OsError && error.code === "ENOENT";
 }

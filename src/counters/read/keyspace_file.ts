@@ -6,7 +6,7 @@
 
 import { assert } from "../../base/assert.ts";
 import { CorruptError } from "../../base/errors.ts";
-import { leadsTo, OsError, type Storage } from "../../file/mod.ts";
+import { hasCode, leadsTo, type Storage } from "../../file/mod.ts";
 import { compareNames, COPY_BYTES_MIN, keyspacePath, KeyspaceReader } from "../keyspace/mod.ts";
 import type { KeyspaceFile } from "./keyspace_view.ts";
 import type { BaseRanking } from "./base_ranking.ts";
@@ -74,7 +74,7 @@ export class StoredKeyspace implements KeyspaceFile {
       reader = KeyspaceReader.open(this.#storage, this.#path, { cacheBytes });
     } catch (error) {
       this.#budget.giveBack(cacheBytes);
-      if (error instanceof OsError && ["ENOENT", "ENOTDIR"].includes(error.code)) return null;
+      if (hasCode(error, "ENOENT", "ENOTDIR")) return null;
       throw error;
     }
     this.#cacheBytes = cacheBytes;

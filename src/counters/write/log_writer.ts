@@ -26,7 +26,7 @@ import {
   LogPool,
   reportRecovery,
 } from "../commitlog/mod.ts";
-import { isDiskFull, isOutOfResources, isSyncFailure, OsError } from "../../file/mod.ts";
+import { hasCode, isDiskFull, isOutOfResources, isSyncFailure } from "../../file/mod.ts";
 import { claimOrWait } from "./claim_or_wait.ts";
 import { DurableQueue } from "./durable_queue.ts";
 import type { Environment, LogWriterOptions } from "./log_writer_options.ts";
@@ -354,7 +354,7 @@ export class LogWriter {
 
   /** If a name is missing, the log at hand may have lost its own too: then that is what is told. */
   #causeOf(error: unknown): unknown {
-    if (!(error instanceof OsError && error.code === "ENOENT")) return error;
+    if (!hasCode(error, "ENOENT")) return error;
     try {
       this.#active.log.held.refuseLost();
     } catch (loss) {

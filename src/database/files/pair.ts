@@ -5,7 +5,7 @@
  */
 
 import { CorruptError, FailedError, NotFoundError, UsageError } from "../../base/errors.ts";
-import { directoryOf, OsError, type Storage, type StoredFile, syncName } from "../../file/mod.ts";
+import { directoryOf, hasCode, type Storage, type StoredFile, syncName } from "../../file/mod.ts";
 import { DatabaseInUseError } from "../engine/errors.ts";
 import { syncOrMarkFailed } from "./failed_mark.ts";
 import { decodeLogHeader, decodeMapHeaders, looksLike, versionOf } from "../format/header.ts";
@@ -216,7 +216,7 @@ function removeLeftover(storage: Storage, path: string): void {
   try {
     storage.unlink(path);
   } catch (error) {
-    if (!(error instanceof OsError && error.code === "ENOENT")) throw error;
+    if (!hasCode(error, "ENOENT")) throw error;
   }
 }
 
