@@ -10,6 +10,7 @@
  * whole and verified.
  */
 
+import { dirname } from "node:path/posix";
 import type { Clock } from "../base/clock.ts";
 import { BusyError, CorruptError, NotFoundError } from "../base/errors.ts";
 import { printablePath } from "../base/printable.ts";
@@ -21,7 +22,7 @@ import {
   type Holder,
 } from "../counters/commitlog/mod.ts";
 import { check as checkDatabase } from "../database/mod.ts";
-import { directoryOf, type Storage } from "../file/mod.ts";
+import type { Storage } from "../file/mod.ts";
 import { TableRoot } from "../tables/mod.ts";
 import { copyKeyspaces } from "./backup_keyspaces.ts";
 import { copyLogs } from "./backup_logs.ts";
@@ -176,7 +177,7 @@ async function copyDatabase(
       offset: 0,
     });
   }
-  makePlace(storage, directoryOf(to.map));
+  makePlace(storage, dirname(to.map));
   for (let attempt = 1;; attempt++) {
     copyFile(storage, { from: from.map, to: to.map });
     copyFile(storage, { from: from.log, to: to.log });

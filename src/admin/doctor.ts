@@ -2,15 +2,16 @@
  * Looks at the machine, the user and the place of a data directory, and says what to do. What it
  * tries out it tries in a directory of its own, which it takes away again.
  */
+import { dirname } from "node:path/posix";
 import type { Clock } from "../base/clock.ts";
 import { CountdError } from "../base/errors.ts";
 import { DataDirectory, describeSelf } from "../counters/commitlog/mod.ts";
 import {
-  directoryOf,
   OsError,
   platformSelfTest,
   type Storage,
   type StoredFile,
+  trimSlashes,
 } from "../file/mod.ts";
 import { judgeFileSystem, mountOf, readKernelFile } from "./mounts.ts";
 
@@ -66,9 +67,11 @@ function finding(
 
 /** The directory itself, or the nearest one above it that exists. */
 function nearestDirectory(storage: Storage, directory: string): string {
-  let place = directory;
+  if (storage.statusOrNull(directory) !== null) return directory;
+  // With a slash behind it, a file in the place of the directory looks like nothing.
+  let place = trimSlashes(directory);
   while (storage.statusOrNull(place) === null) {
-    const parent = directoryOf(place);
+    const parent = dirname(place);
     if (parent === place) break;
     place = parent;
   }
@@ -150,7 +153,7 @@ function tryOut(storage: Storage, place: string, clock: Clock): Finding {
         using mapping = file.map(PROBE_BYTES, "write");
         mapping.bytes.fill(1);
         file.syncData();
-        storage.syncDirectory(directoryOf(path));
+        storage.syncDirectory(dirname(path));
       },
     });
     return finding(check, "ok", `files can be made, allocated, mapped and synced in ${place}`);

@@ -3,6 +3,7 @@
  * label may refuse its own owner.
  */
 
+import { basename, dirname } from "node:path/posix";
 import { BusyError, NotFoundError } from "../base/errors.ts";
 import {
   DataDirectory,
@@ -13,7 +14,7 @@ import {
   newestHeader,
   pathOfSlot,
 } from "../counters/commitlog/mod.ts";
-import { directoryOf, hasCode, type Storage, type StoredFile } from "../file/mod.ts";
+import { hasCode, type Storage, type StoredFile } from "../file/mod.ts";
 
 /** A file that is open for reading; `close` closes what was opened with it. */
 export interface OpenedLog {
@@ -65,10 +66,10 @@ function openSlot(storage: Storage, path: string, self: Holder): OpenedLog | nul
 
 /** The data directory and slot that a path of the form DATA/logs/0000000000 speaks of, or null. */
 export function slotOf(path: string): { readonly data: string; readonly slot: number } | null {
-  const logs = directoryOf(path);
-  const name = path.slice(path.lastIndexOf("/") + 1);
+  const logs = dirname(path);
+  const name = basename(path);
   if (!/^[0-9]{10}$/.test(name) || !/(^|\/)logs$/.test(logs)) return null;
-  return { data: directoryOf(logs), slot: Number(name) };
+  return { data: dirname(logs), slot: Number(name) };
 }
 
 /** The header of a commit log, or null where the file is none. */

@@ -9,6 +9,7 @@
  *   db         by the database's own repair
  */
 
+import { basename } from "node:path/posix";
 import { CountdError, NotFoundError, RefusedError } from "../base/errors.ts";
 import { printableName } from "../base/printable.ts";
 import { DataDirectory, directoryPaths, type Holder } from "../counters/commitlog/mod.ts";
@@ -32,7 +33,7 @@ import {
 } from "./copy_files.ts";
 import { databasePaths, holdsData } from "./data_signs.ts";
 import { MANIFEST_NAME } from "./manifest.ts";
-import { nameOf, type RepairAction, RepairContext } from "./repair_context.ts";
+import { type RepairAction, RepairContext } from "./repair_context.ts";
 import { repairControl, takeAlone } from "./repair_control.ts";
 import { repairLogs } from "./repair_logs.ts";
 import { UnfinishedDirectory } from "./unfinished_directory.ts";
@@ -162,7 +163,7 @@ function repairKeyspace(context: RepairContext, path: string, scratch: string): 
   const { storage } = context;
   try {
     const built = rebuildKeyspace(storage, path, scratch);
-    if (nameOf(built.path) !== nameOf(path)) {
+    if (basename(built.path) !== basename(path)) {
       const what = `holds keyspace ${printableName(built.name)}, which has another file name`;
       context.setAside("keyspaces", path, `${what}: set aside`);
       return;

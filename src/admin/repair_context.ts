@@ -3,7 +3,8 @@
  * that is done is reported.
  */
 
-import { directoryOf, publishFile, type Storage } from "../file/mod.ts";
+import { basename, dirname } from "node:path/posix";
+import { publishFile, type Storage } from "../file/mod.ts";
 import { Control, directoryPaths } from "../counters/commitlog/mod.ts";
 import { isTemporaryName } from "../counters/keyspace/mod.ts";
 import { makePlace, removeTree } from "./copy_files.ts";
@@ -53,7 +54,7 @@ export class RepairContext {
    * name and leaves it there.
    */
   replace(noun: Noun, path: string, make: (temporaryPath: string) => void, what: string): void {
-    const temporaryPath = `${directoryOf(path)}/${TEMPORARY_PREFIX}${nameOf(path)}`;
+    const temporaryPath = `${dirname(path)}/${TEMPORARY_PREFIX}${basename(path)}`;
     make(temporaryPath);
     this.storage.reach("repair.keep.before");
     const saved = this.keep(path);
@@ -74,8 +75,8 @@ export class RepairContext {
   setAside(noun: Noun, path: string, what: string): void {
     const saved = this.#placeFor(path);
     this.storage.rename(path, saved);
-    this.storage.syncDirectory(directoryOf(saved));
-    this.storage.syncDirectory(directoryOf(path));
+    this.storage.syncDirectory(dirname(saved));
+    this.storage.syncDirectory(dirname(path));
     this.actions.push({ noun, path, what, saved });
   }
 
@@ -88,20 +89,16 @@ export class RepairContext {
     if (this.storage.statusOrNull(path) === null) return null;
     const saved = this.#placeFor(path);
     this.storage.link(path, saved);
-    this.storage.syncDirectory(directoryOf(saved));
+    this.storage.syncDirectory(dirname(saved));
     return saved;
   }
 
   #placeFor(path: string): string {
     const below = path.startsWith(`${this.data}/`) ? path.slice(this.data.length + 1) : path;
     const saved = `${this.#saved}/${below}`;
-    makePlace(this.storage, directoryOf(saved));
+    makePlace(this.storage, dirname(saved));
     return saved;
   }
-}
-
-export function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /** `name`, or `name-2`, `name-3` … where earlier repairs have saved something. */

@@ -3,6 +3,7 @@
  * directory is made in a place of its own, checked, and appears under its name only when it is whole.
  */
 
+import { dirname } from "node:path/posix";
 import { CorruptError } from "../base/errors.ts";
 import {
   DataDirectory,
@@ -14,7 +15,7 @@ import {
   pathOfSlot,
   SEALED_MODE,
 } from "../counters/commitlog/mod.ts";
-import { directoryOf, type Storage } from "../file/mod.ts";
+import type { Storage } from "../file/mod.ts";
 import { TableRoot } from "../tables/mod.ts";
 import { greatestGenerations } from "./applied_generations.ts";
 import { checkDirectory } from "./check.ts";
@@ -50,7 +51,7 @@ export function restore(
   let bytes = 0;
   for (const { path } of manifest.files) {
     const to = `${made.path}/${path}`;
-    makePlace(storage, directoryOf(to));
+    makePlace(storage, dirname(to));
     bytes += copyFile(storage, { from: `${source}/${path}`, to }).bytes;
   }
   makeTables(storage, source, made.path);

@@ -13,15 +13,9 @@
  * - DIR appears whole, and never in the place of something that is not an empty directory.
  */
 
+import { basename, dirname } from "node:path/posix";
 import { BusyError, FailedError, UsageError } from "../base/errors.ts";
-import {
-  directoryOf,
-  hasCode,
-  leadsTo,
-  type Storage,
-  type StoredFile,
-  trimSlashes,
-} from "../file/mod.ts";
+import { hasCode, leadsTo, type Storage, type StoredFile, trimSlashes } from "../file/mod.ts";
 import { makePlace, removeTree } from "./copy_files.ts";
 
 const MARKER_NAME = "countd-partial";
@@ -61,10 +55,10 @@ export class UnfinishedDirectory implements Disposable {
     if (!isVacant(storage, target)) {
       throw new FailedError(`Cannot ${task} into ${target}: it is not empty`);
     }
-    if (["", ".", ".."].includes(nameOf(target))) {
+    if (["", ".", ".."].includes(basename(target))) {
       throw new UsageError(`Cannot ${task} into ${target}: call the directory by its name`);
     }
-    makePlace(storage, directoryOf(target));
+    makePlace(storage, dirname(target));
     const unfinished = new UnfinishedDirectory(storage, target, bear(storage, target));
     try {
       // The marker is durable first, so that no power cut leaves a copy that nobody knows.
@@ -103,7 +97,7 @@ export class UnfinishedDirectory implements Disposable {
       }
       throw cause;
     }
-    storage.syncDirectory(directoryOf(this.target));
+    storage.syncDirectory(dirname(this.target));
   }
 
   [Symbol.dispose](): void {
@@ -180,9 +174,9 @@ function removeNewborn(storage: Storage, place: string): void {
 
 /** Removes what killed makers of this very directory left. */
 function sweep(storage: Storage, target: string): void {
-  const parent = directoryOf(target);
+  const parent = dirname(target);
   if (storage.statusOrNull(parent)?.kind !== "directory") return;
-  const name = nameOf(target);
+  const name = basename(target);
   for (const other of storage.readDirectory(parent)) {
     const suffix = other.slice(name.length);
     if (other.startsWith(name) && PLACE_SUFFIX.test(suffix)) sweepOne(storage, target + suffix);
@@ -227,10 +221,6 @@ function removePlace(storage: Storage, place: string): void {
     // Empty without its marker, so that another sweeper may be faster.
     if (!hasCode(error, "ENOENT")) throw error;
   }
-}
-
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /** True where there is nothing under the name, or an empty directory. */

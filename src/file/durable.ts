@@ -4,15 +4,9 @@
  * step is an error; nothing is tried again.
  */
 
+import { dirname } from "node:path/posix";
 import { hasCode } from "./failures.ts";
 import type { Storage, StoredFile } from "./storage.ts";
-
-/** The directory part of a path; `.` where there is none. */
-export function directoryOf(path: string): string {
-  const slash = path.lastIndexOf("/");
-  if (slash === -1) return ".";
-  return slash === 0 ? "/" : path.slice(0, slash);
-}
 
 /** A path without the slashes at its end, so that another name can be made from it; `/` stays. */
 export function trimSlashes(path: string): string {
@@ -27,7 +21,7 @@ export function publishFile(
 ): void {
   file.sync();
   storage.rename(temporaryPath, path);
-  storage.syncDirectory(directoryOf(path));
+  storage.syncDirectory(dirname(path));
 }
 
 /** As `publishFile`, but by hard link: EEXIST where the name is taken, and nothing is replaced. */
@@ -39,14 +33,14 @@ export function publishNewFile(
   file.sync();
   storage.link(temporaryPath, path);
   storage.unlink(temporaryPath);
-  storage.syncDirectory(directoryOf(path));
+  storage.syncDirectory(dirname(path));
 }
 
 /** Makes a directory with its missing parents; each new entry is made durable in its parent. */
 export function makeDirectories(storage: Storage, path: string, mode: number): void {
   if (storage.statusOrNull(path)?.kind === "directory") return;
-  const parent = directoryOf(path);
-  if (parent !== path && parent !== "") {
+  const parent = dirname(path);
+  if (parent !== path) {
     if (storage.statusOrNull(parent)?.kind === "directory") syncName(storage, parent);
     else makeDirectories(storage, parent, mode);
   }
@@ -66,7 +60,7 @@ export function makeDirectories(storage: Storage, path: string, mode: number): v
  */
 export function syncName(storage: Storage, path: string): void {
   try {
-    storage.syncDirectory(directoryOf(path));
+    storage.syncDirectory(dirname(path));
   } catch (error) {
     if (!hasCode(error, "EACCES", "EPERM", "EINVAL", "EROFS")) throw error;
   }

@@ -5,14 +5,7 @@
 export { OsError } from "../../ffi/mod.ts";
 export { ignoreHangup, isHangupIgnored, selfTest as platformSelfTest } from "../../ffi/mod.ts";
 export { writerWithoutWaiting } from "../../ffi/mod.ts";
-export {
-  directoryOf,
-  makeDirectories,
-  publishFile,
-  publishNewFile,
-  syncName,
-  trimSlashes,
-} from "./durable.ts";
+export { makeDirectories, publishFile, publishNewFile, syncName, trimSlashes } from "./durable.ts";
 export {
   hasCode,
   isClosedToUs,

@@ -1,7 +1,8 @@
 /** What stands in the place of a directory and is none. */
 
+import { dirname } from "node:path/posix";
 import { FailedError } from "../base/errors.ts";
-import { directoryOf, trimSlashes } from "./durable.ts";
+import { trimSlashes } from "./durable.ts";
 import type { Storage } from "./storage.ts";
 
 /**
@@ -18,7 +19,7 @@ export function requireDirectory(storage: Storage, path: string): void {
         `${place} is not a directory: name another data directory, or move it away`,
       );
     }
-    const above = trimSlashes(directoryOf(place));
+    const above = trimSlashes(dirname(place));
     if (above === place) return;
     place = above;
   }

@@ -6,15 +6,9 @@
  * the locked file. If the history cannot be kept, the shell works without it.
  */
 
+import { dirname } from "node:path/posix";
 import { type Clock, systemClock } from "../base/clock.ts";
-import {
-  directoryOf,
-  leadsTo,
-  makeDirectories,
-  OsError,
-  type Storage,
-  type StoredFile,
-} from "../file/mod.ts";
+import { leadsTo, makeDirectories, OsError, type Storage, type StoredFile } from "../file/mod.ts";
 
 /** Lines that a shell loads. A file with twice as many is shortened to this number. */
 export const HISTORY_LINES_MAX = 1000;
@@ -66,7 +60,7 @@ export class History {
   async #withFile(work: (file: StoredFile) => void): Promise<void> {
     if (this.#path === null) return;
     try {
-      makeDirectories(this.#storage, directoryOf(this.#path), 0o700);
+      makeDirectories(this.#storage, dirname(this.#path), 0o700);
       for (let tries = 0; tries < LOCK_TRIES; tries++) {
         using file = this.#storage.open(this.#path, { access: "write", create: "missing" });
         if (file.tryFlock("exclusive") && leadsTo(this.#storage, this.#path, file.status())) {

@@ -9,8 +9,9 @@
  * 3. A call that throws `LockDeadlineError` or an error about names has changed nothing.
  */
 
+import { dirname } from "node:path/posix";
 import type { Clock } from "../base/clock.ts";
-import { directoryOf, hasCode, makeDirectories, type Storage } from "../file/mod.ts";
+import { hasCode, makeDirectories, type Storage } from "../file/mod.ts";
 import { Deadline } from "./deadline.ts";
 import {
   KeyExistsError,
@@ -243,8 +244,8 @@ export class Table {
     this.#refuseNoDirectory();
     makeDirectories(this.#storage, this.directory, DIRECTORY_MODE);
     // Another process may have made a directory and not yet, or never, synced its parent.
-    for (let path = this.directory; path !== this.#settings.root; path = directoryOf(path)) {
-      this.#storage.syncDirectory(directoryOf(path));
+    for (let path = this.directory; path !== this.#settings.root; path = dirname(path)) {
+      this.#storage.syncDirectory(dirname(path));
     }
     this.#syncParentOfRoot();
     sweepTemporaries(this.#storage, this.directory);
@@ -253,7 +254,7 @@ export class Table {
 
   #syncParentOfRoot(): void {
     try {
-      this.#storage.syncDirectory(directoryOf(this.#settings.root));
+      this.#storage.syncDirectory(dirname(this.#settings.root));
     } catch (error) {
       // This process may not read it, so it did not make the root: another user did, and earlier.
       if (!hasCode(error, "EACCES")) throw error;

@@ -1,5 +1,6 @@
 /** Where backup, restore and repair put what they make, and what they leave beside it: nothing. */
 
+import { dirname } from "node:path/posix";
 import {
   assert,
   assertEquals,
@@ -208,7 +209,7 @@ Deno.test("A backup goes on where what it sweeps is gone already", async () => {
     unlink(path) {
       inner.unlink(path);
       if (swept > 0 || !path.endsWith("/countd-partial")) return;
-      inner.removeDirectory(path.slice(0, path.lastIndexOf("/")));
+      inner.removeDirectory(dirname(path));
       swept++;
     },
   });

@@ -1,6 +1,7 @@
 /** Effects of the options of the clients, of `kv`, of `db` besides serving, and of looking after. */
+import { dirname } from "node:path/posix";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { directoryOf, systemStorage } from "../../src/file/mod.ts";
+import { systemStorage } from "../../src/file/mod.ts";
 import { startCountd } from "../support/process.ts";
 import { capture } from "./capture.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
@@ -185,7 +186,7 @@ function kvEffects(verb: string): Effects {
         const missing = `${data}-missing`;
         const { code } = await capture([...command, "--data", missing]);
         const makes = ["set", "create"].includes(verb);
-        const isThere = [...Deno.readDirSync(directoryOf(data))].length === 2;
+        const isThere = [...Deno.readDirSync(dirname(data))].length === 2;
         assertEquals([isThere, code === 0], [makes, makes || verb === "delete"]);
       }),
   };

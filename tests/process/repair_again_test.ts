@@ -1,5 +1,6 @@
 /** Repair at the command line: what it must not touch, and that one which was killed can be repeated. */
 
+import { dirname } from "node:path/posix";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { existsSync } from "@std/fs/exists";
 import { runCountd, startCountd } from "../support/process.ts";
@@ -140,7 +141,7 @@ function makeForeign(directory: string): void {
   ] as const;
   for (const [path, mode, text] of files) {
     const full = `${directory}/${path}`;
-    Deno.mkdirSync(full.slice(0, full.lastIndexOf("/")), { recursive: true });
+    Deno.mkdirSync(dirname(full), { recursive: true });
     Deno.writeTextFileSync(full, text);
     Deno.chmodSync(full, mode);
   }

@@ -1,5 +1,6 @@
 /** `countd kv …` as a script uses it. */
 
+import { dirname } from "node:path/posix";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { systemStorage } from "../../src/file/mod.ts";
 import { checkTables } from "../../src/tables/mod.ts";
@@ -78,7 +79,7 @@ Deno.test("kv exits 3 for what is not found, 1 for what exists, 2 for bad names,
     await fails(["set", "k", "v", "--lock-timeout", "0"], 2, /[Ll]ock.timeout/);
     await fails(["set", "k"], 2, /Argument VALUE is missing/);
     // Nothing of all this has made a data directory.
-    assertEquals([...Deno.readDirSync(data.slice(0, data.lastIndexOf("/")))], []);
+    assertEquals([...Deno.readDirSync(dirname(data))], []);
     assertEquals((await kv("create", "k", "v")).code, 0);
     await fails(["create", "k", "w"], 1, /exists already/);
     await fails(["get", "x"], 3, /not in the root table/);

@@ -1,5 +1,6 @@
 /** Which call waits for which lock. The other side of each lock is Deno's flock, or another program. */
 
+import { dirname } from "node:path/posix";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { BusyError } from "../../src/base/errors.ts";
@@ -240,7 +241,7 @@ async function withHeldKey(
   root: string,
   body: (release: () => void) => Promise<void>,
 ): Promise<void> {
-  const directory = root.slice(0, root.lastIndexOf("/"));
+  const directory = dirname(root);
   const set = oneCall(directory, { kind: "set", key: "k", value: "held" });
   await using client = startClient(directory, set, "stop@table.rename.before");
   await untilStopped(client);

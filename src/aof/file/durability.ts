@@ -6,8 +6,9 @@
  *      not write, and would call the next one good. The failure is kept for the life of the instance.
  */
 
+import { dirname } from "node:path/posix";
 import type { Clock } from "../../base/clock.ts";
-import { directoryOf, type Storage, syncName } from "../../file/mod.ts";
+import { type Storage, syncName } from "../../file/mod.ts";
 import type { Naming } from "./parts.ts";
 import { type Region, timed } from "./region.ts";
 import type { Stats, Timed } from "./stats.ts";
@@ -133,7 +134,7 @@ export class Durability {
   #syncName(): void {
     const { file } = this.#region;
     if (this.#naming === "ensured" || file === null || this.#storage === null) return;
-    if (this.#naming === "made") this.#storage.syncDirectory(directoryOf(file.path));
+    if (this.#naming === "made") this.#storage.syncDirectory(dirname(file.path));
     else syncName(this.#storage, file.path);
     this.#naming = "ensured";
   }

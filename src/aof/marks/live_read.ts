@@ -3,6 +3,7 @@
  * file is truncated, and touching a mapped byte behind its new end would end the process.
  */
 
+import { Buffer } from "node:buffer";
 import type { StoredFile } from "../../file/mod.ts";
 import { isZero } from "./bytes.ts";
 import type { Magic } from "./magic.ts";
@@ -34,7 +35,7 @@ export function readLive(file: StoredFile, magic: Magic): LiveRead {
       file.read(bytes.subarray(0, tail), 0);
       return { bytes, result };
     }
-    const isSame = last !== null && sameBytes(bytes, last.bytes);
+    const isSame = last !== null && Buffer.compare(bytes, last.bytes) === 0;
     const isFinished = outcome === RecoveryKind.Checkpoint && isZero(bytes, tail, bytes.length);
     last = { bytes, result };
     if (isFinished) file.read(bytes.subarray(0, checkpoint), 0);
@@ -55,12 +56,4 @@ function readUpToZeros(file: StoredFile, fileSize: number): Uint8Array {
   }
   const bytes = new Uint8Array(Math.min(end + CHUNK_BYTES, fileSize));
   return bytes.subarray(0, file.read(bytes, 0));
-}
-
-function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
-  if (left.length !== right.length) return false;
-  for (let index = 0; index < left.length; index++) {
-    if (left[index] !== right[index]) return false;
-  }
-  return true;
 }

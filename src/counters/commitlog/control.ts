@@ -10,11 +10,11 @@
  *  4. What is stored about a holder is for messages only; only the kernel knows whether a lock is held.
  */
 
+import { basename, dirname } from "node:path/posix";
 import { crc32 } from "node:zlib";
 import { assert } from "../../base/assert.ts";
 import { CorruptError, UsageError } from "../../base/errors.ts";
 import {
-  directoryOf,
   hasCode,
   OsError,
   publishFile,
@@ -130,8 +130,8 @@ export class Control implements Disposable {
    * daemons' lock: any other process that makes a control file now finds that there is one.
    */
   static sweep(storage: Storage, path: string): void {
-    const directory = directoryOf(path);
-    const name = path.slice(path.lastIndexOf("/") + 1);
+    const directory = dirname(path);
+    const name = basename(path);
     for (const other of storage.readDirectory(directory)) {
       if (!other.startsWith(name) || !TEMPORARY_SUFFIX.test(other.slice(name.length))) continue;
       storage.unlink(`${directory}/${other}`);
@@ -174,7 +174,7 @@ export class Control implements Disposable {
         keySize: view.getUint32(at.keySize.offset, true),
         logSize: Number(view.getBigUint64(at.logSize.offset, true)),
       };
-      const identity = hex(bytes.subarray(at.identity.offset, at.identity.offset + 16));
+      const identity = bytes.subarray(at.identity.offset, at.identity.offset + 16).toHex();
       return new Control(file, sizes, identity, self);
     } catch (error) {
       file.close();
@@ -256,7 +256,7 @@ export class Control implements Disposable {
 function makeFile(storage: Storage, path: string, sizes: DirectorySizes): string {
   checkDirectorySizes(sizes);
   const identity = crypto.getRandomValues(new Uint8Array(at.identity.size));
-  const temporaryPath = `${path}.new-${hex(identity)}`;
+  const temporaryPath = `${path}.new-${identity.toHex()}`;
   const bytes = new Uint8Array(CONTROL_BYTES);
   const view = new DataView(bytes.buffer);
   bytes.set(CONTROL_MAGIC, at.magic.offset);
@@ -302,8 +302,4 @@ export function checkDirectorySizes({ keyspaceSize, keySize, logSize }: Director
   if (logSize % 4096 !== 0) {
     throw new UsageError(`Invalid --log-size ${logSize}: it must be a multiple of 4096`);
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -5,6 +5,7 @@
  * first two apart, and the keyspace's full name is in the file.
  */
 
+import { Buffer } from "node:buffer";
 import { CorruptError } from "../../base/errors.ts";
 import { hasCode, type Storage } from "../../file/mod.ts";
 import { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
@@ -59,7 +60,7 @@ export function listKeyspaces(
       else if (!hasCode(error, "ENOENT")) throw error;
     }
   }
-  return entries.sort((a, b) => compareNames(a.name, b.name));
+  return entries.sort((a, b) => Buffer.compare(a.name, b.name));
 }
 
 /**
@@ -74,16 +75,6 @@ export function sweepKeyspaces(storage: Storage, directory: string): string[] {
     swept.push(`${directory}/${fileName}`);
   }
   return swept;
-}
-
-/** Below, at or above 0 as the left name sorts before, with or after the right one, byte by byte. */
-export function compareNames(left: Uint8Array, right: Uint8Array): number {
-  const common = Math.min(left.length, right.length);
-  for (let index = 0; index < common; index++) {
-    const order = left[index]! - right[index]!;
-    if (order !== 0) return order;
-  }
-  return left.length - right.length;
 }
 
 function fileNames(storage: Storage, directory: string): string[] {

@@ -1,10 +1,12 @@
 /** Finds every broken rule of keyspaces. Changes nothing. The numbers are those of README.md. */
 
+import { Buffer } from "node:buffer";
+import { basename } from "node:path/posix";
 import type { Storage } from "../../file/mod.ts";
 import { checkTreeFile, TreeReader, type Violation } from "../tree/mod.ts";
 import { CorruptError } from "../../base/errors.ts";
 import { printableName } from "../../base/printable.ts";
-import { compareNames, isTemporaryName } from "./catalog.ts";
+import { isTemporaryName } from "./catalog.ts";
 import { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
 
 /** The rules of `src/counters/tree` have the numbers 1 to 10. */
@@ -14,7 +16,7 @@ export const CHECK_FILE_NAME = 12;
 /** Checks the file of one keyspace. Throws `OsError` if it cannot be read. */
 export function check(storage: Storage, path: string): Violation[] {
   const violations = checkTreeFile(storage, path);
-  const fileName = path.slice(path.lastIndexOf("/") + 1);
+  const fileName = basename(path);
   // An unfinished keyspace is checked under its temporary name.
   if (isTemporaryName(fileName)) return violations;
   const expected = decodeKeyspaceName(fileName);
@@ -26,7 +28,7 @@ export function check(storage: Storage, path: string): Violation[] {
   if (name === null) return violations;
   const fits = expected === "hashed"
     ? encodeKeyspaceName(name) === fileName
-    : compareNames(expected, name) === 0;
+    : Buffer.compare(expected, name) === 0;
   if (fits) return violations;
   const message = `The file holds keyspace ${printableName(name)}, which has another file name`;
   return [...violations, { invariant: CHECK_OWN_NAME, path, offset: 0, message }];

@@ -12,7 +12,6 @@ export {
 } from "../tree/mod.ts";
 export { Aggregator, type AggregatorLimits, DEFAULT_AGGREGATOR_LIMITS } from "./aggregator.ts";
 export {
-  compareNames,
   isTemporaryName,
   type KeyspaceEntry,
   keyspacePath,

@@ -10,6 +10,7 @@
  * Invariant: a keyspace gets its name in the directory only after valid content is on disk.
  */
 
+import { Buffer } from "node:buffer";
 import { assert } from "../../base/assert.ts";
 import { CorruptError } from "../../base/errors.ts";
 import { printableName } from "../../base/printable.ts";
@@ -22,7 +23,7 @@ import {
   type StoredFile,
 } from "../../file/mod.ts";
 import { type AppliedGenerations, type ApplyResult, type Batch, TreeWriter } from "../tree/mod.ts";
-import { compareNames, keyspacePath, temporaryPath } from "./catalog.ts";
+import { keyspacePath, temporaryPath } from "./catalog.ts";
 
 /**
  * With a million counters, pages of 4, 8 and 16 KiB fold and answer equally fast, within 10 %. Each halving
@@ -78,7 +79,7 @@ export class KeyspaceWriter implements Disposable {
       : storage.open(temporary, { access: "write", create: "exclusive", mode: 0o600 });
     try {
       const tree = isNew ? TreeWriter.format(file, { name, pageSize }) : TreeWriter.open(file);
-      if (compareNames(tree.name, name) !== 0) throw foreignFile(path, tree.name, name);
+      if (Buffer.compare(tree.name, name) !== 0) throw foreignFile(path, tree.name, name);
       return new KeyspaceWriter(storage, file, { tree, path, temporary });
     } catch (error) {
       file.close();
@@ -218,7 +219,7 @@ function notRegular(path: string): CorruptError {
 
 /** The error for a file that has the name of one keyspace and holds another. */
 export function foreignFile(path: string, found: Uint8Array, wanted: Uint8Array): CorruptError {
-  assert(compareNames(found, wanted) !== 0, "A foreign file has another name");
+  assert(Buffer.compare(found, wanted) !== 0, "A foreign file has another name");
   return new CorruptError(
     `Keyspace file ${path} holds keyspace ${printableName(found)}, not ${printableName(wanted)}`,
     { path, offset: 0 },

@@ -4,10 +4,11 @@
  * name.
  */
 
+import { Buffer } from "node:buffer";
 import { assert } from "../../base/assert.ts";
 import { CorruptError } from "../../base/errors.ts";
 import { hasCode, leadsTo, type Storage } from "../../file/mod.ts";
-import { compareNames, COPY_BYTES_MIN, keyspacePath, KeyspaceReader } from "../keyspace/mod.ts";
+import { COPY_BYTES_MIN, keyspacePath, KeyspaceReader } from "../keyspace/mod.ts";
 import type { KeyspaceFile } from "./keyspace_view.ts";
 import type { BaseRanking } from "./base_ranking.ts";
 import type { PageBudget } from "./page_budget.ts";
@@ -78,7 +79,7 @@ export class StoredKeyspace implements KeyspaceFile {
       throw error;
     }
     this.#cacheBytes = cacheBytes;
-    if (compareNames(reader.name, this.#name) === 0) return reader;
+    if (Buffer.compare(reader.name, this.#name) === 0) return reader;
     this.#budget.giveBack(cacheBytes);
     reader.close();
     throw new CorruptError(`${this.#path} holds another keyspace: run countd check`, {

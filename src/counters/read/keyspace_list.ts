@@ -3,10 +3,11 @@
  * that is asked often, so every pending log is read for it and nothing is kept.
  */
 
+import { Buffer } from "node:buffer";
 import { CorruptError } from "../../base/errors.ts";
 import { type DataDirectory, HEAD_PAGE_BYTES } from "../commitlog/mod.ts";
 import { mapKey } from "../../base/map_key.ts";
-import { compareNames, listKeyspaces, SnapshotLostError } from "../keyspace/mod.ts";
+import { listKeyspaces, SnapshotLostError } from "../keyspace/mod.ts";
 import { StoredKeyspace } from "./keyspace_file.ts";
 import { TooManyChanges } from "./keyspace_view.ts";
 import { KeySums } from "./key_sums.ts";
@@ -60,9 +61,9 @@ export function listTotals(
   for (const { name } of listKeyspaces(storage, paths.keyspaces, refuse)) {
     names.set(nameKey(name), name);
   }
-  const sorted = [...names.values()].sort(compareNames);
+  const sorted = [...names.values()].sort(Buffer.compare);
   const rows = sorted
-    .filter((name) => compareNames(name, after) > 0)
+    .filter((name) => Buffer.compare(name, after) > 0)
     .slice(0, TOTALS_MAX)
     .map((name) => {
       const shares = pending.get(nameKey(name))?.shares;

@@ -3,6 +3,7 @@
  * cannot be opened. The result is a copy, or replaces the damaged files, which are kept in any case.
  */
 
+import { basename } from "node:path/posix";
 import { CorruptError, FailedError, NotFoundError } from "../../base/errors.ts";
 import { makeDirectories, type Storage, type StoredFile } from "../../file/mod.ts";
 import type { Entry } from "../format/entry.ts";
@@ -114,8 +115,7 @@ function lockWhole(storage: Storage, paths: DatabasePaths): LockedPair {
 
 function copyPaths(storage: Storage, paths: DatabasePaths, out: string): DatabasePaths {
   makeDirectories(storage, out, 0o700);
-  const nameOf = (path: string) => path.slice(path.lastIndexOf("/") + 1);
-  const written = { map: `${out}/${nameOf(paths.map)}`, log: `${out}/${nameOf(paths.log)}` };
+  const written = { map: `${out}/${basename(paths.map)}`, log: `${out}/${basename(paths.log)}` };
   for (const path of [written.map, written.log]) {
     if (storage.statusOrNull(path) !== null) {
       throw new FailedError(`${path} exists already: name another directory with --out`);

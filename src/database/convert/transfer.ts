@@ -1,13 +1,8 @@
 /** `countd db export` and `countd db import`: write and read the two JSON files of the original. */
 
+import { dirname } from "node:path/posix";
 import { CorruptError, FailedError, NotFoundError } from "../../base/errors.ts";
-import {
-  directoryOf,
-  makeDirectories,
-  publishNewFile,
-  type Storage,
-  type StoredFile,
-} from "../../file/mod.ts";
+import { makeDirectories, publishNewFile, type Storage, type StoredFile } from "../../file/mod.ts";
 import type { Database } from "../engine/database.ts";
 import { requireNotFailed } from "../files/failed_mark.ts";
 import { removeOnError } from "../files/remove_on_error.ts";
@@ -115,8 +110,8 @@ export function importDatabase(
   const values = map === null ? [] : parse(map, parseOriginalMap);
   const entries = log === null ? [] : parse(log, parseOriginalLog);
   const content = contentOfOriginal(values, entries);
-  makeDirectories(storage, directoryOf(paths.map), 0o700);
-  makeDirectories(storage, directoryOf(paths.log), 0o700);
+  makeDirectories(storage, dirname(paths.map), 0o700);
+  makeDirectories(storage, dirname(paths.log), 0o700);
   const held = lockPair(storage, paths);
   try {
     requireNotFailed(storage, paths.map);

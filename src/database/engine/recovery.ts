@@ -3,9 +3,10 @@
  * truncated, kept aside and reported. Damage is never skipped.
  */
 
+import { dirname } from "node:path/posix";
 import { CorruptError } from "../../base/errors.ts";
 import type { Events } from "../../base/events.ts";
-import { directoryOf, type Storage, type StoredFile } from "../../file/mod.ts";
+import { type Storage, type StoredFile } from "../../file/mod.ts";
 import { syncOrMarkFailed } from "../files/failed_mark.ts";
 import { FrameCursor } from "../format/frame.ts";
 import { removeOnError } from "../files/remove_on_error.ts";
@@ -226,7 +227,7 @@ function saveTornTail(storage: Storage, path: string, bytes: Uint8Array): string
     removeOnError(storage, [name], () => {
       file.write(bytes.slice(), 0);
       file.sync();
-      storage.syncDirectory(directoryOf(path));
+      storage.syncDirectory(dirname(path));
     });
     return name;
   }

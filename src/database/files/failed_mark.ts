@@ -3,8 +3,9 @@
  * is not opened until `countd db repair` has read every byte back.
  */
 
+import { dirname } from "node:path/posix";
 import { CorruptError } from "../../base/errors.ts";
-import { directoryOf, isSyncFailure, type Storage } from "../../file/mod.ts";
+import { isSyncFailure, type Storage } from "../../file/mod.ts";
 
 export function failedMarkPath(mapPath: string): string {
   return `${mapPath}.failed`;
@@ -16,7 +17,7 @@ export function markFailed(storage: Storage, mapPath: string, reason: string): v
     using file = storage.open(failedMarkPath(mapPath), { access: "write", create: "missing" });
     file.write(new TextEncoder().encode(reason + "\n"), 0);
     file.sync();
-    storage.syncDirectory(directoryOf(mapPath));
+    storage.syncDirectory(dirname(mapPath));
   } catch {
     // The process stops answering in any case.
   }
@@ -57,5 +58,5 @@ export function requireNotFailed(storage: Storage, mapPath: string): void {
 export function clearFailedMark(storage: Storage, mapPath: string): void {
   if (!isMarkedFailed(storage, mapPath)) return;
   storage.unlink(failedMarkPath(mapPath));
-  storage.syncDirectory(directoryOf(mapPath));
+  storage.syncDirectory(dirname(mapPath));
 }

@@ -4,8 +4,9 @@
  * filled. Files of any other content are left untouched.
  */
 
+import { dirname } from "node:path/posix";
 import { CorruptError, FailedError, NotFoundError, UsageError } from "../../base/errors.ts";
-import { directoryOf, hasCode, type Storage, type StoredFile, syncName } from "../../file/mod.ts";
+import { hasCode, type Storage, type StoredFile, syncName } from "../../file/mod.ts";
 import { DatabaseInUseError } from "../engine/errors.ts";
 import { syncOrMarkFailed } from "./failed_mark.ts";
 import { decodeLogHeader, decodeMapHeaders, looksLike, versionOf } from "../format/header.ts";
@@ -180,7 +181,7 @@ export function isUnfinished(
 
 /** Syncs the names: the process that renamed the files may have been killed before it did. */
 function syncNames(storage: Storage, paths: DatabasePaths): void {
-  const isOneDirectory = directoryOf(paths.map) === directoryOf(paths.log);
+  const isOneDirectory = dirname(paths.map) === dirname(paths.log);
   syncOrMarkFailed(storage, paths.map, () => {
     syncName(storage, paths.map);
     if (!isOneDirectory) syncName(storage, paths.log);

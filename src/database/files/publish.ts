@@ -4,7 +4,8 @@
  * leaves one new file in place and one under its hidden name; the next open completes the exchange.
  */
 
-import { directoryOf, isSameFile, type Storage } from "../../file/mod.ts";
+import { basename, dirname } from "node:path/posix";
+import { isSameFile, type Storage } from "../../file/mod.ts";
 import type { Entry } from "../format/entry.ts";
 import { applyEntry, Journal } from "../engine/journal.ts";
 import { EntryIndex } from "../engine/entry_index.ts";
@@ -34,7 +35,7 @@ export interface PairContent {
 
 /** The hidden name beside `path` under which its new file is written. */
 export function newPath(path: string): string {
-  const name = path.slice(path.lastIndexOf("/") + 1);
+  const name = basename(path);
   return `${path.slice(0, path.length - name.length)}.${name}.new`;
 }
 
@@ -74,7 +75,7 @@ export function newIdentity(): Identity {
 /** Renames a finished file from its hidden name to its final one. */
 export function moveIntoPlace(storage: Storage, path: string): void {
   storage.rename(newPath(path), path);
-  storage.syncDirectory(directoryOf(path));
+  storage.syncDirectory(dirname(path));
 }
 
 /** Writes both files and makes them durable under the given names. On an error neither is left. */
@@ -132,7 +133,7 @@ function writeBoth(
   mapFile.syncNow();
   mapFile.release();
   mapStored.sync();
-  for (const directory of new Set([directoryOf(paths.map), directoryOf(paths.log)])) {
+  for (const directory of new Set([dirname(paths.map), dirname(paths.log)])) {
     storage.syncDirectory(directory);
   }
 }
@@ -153,7 +154,7 @@ function keepUnderSuffix(storage: Storage, path: string, suffix: string): string
     const taken = storage.statusOrNull(name);
     if (taken === null) storage.link(path, name);
     else if (!isSameFile(taken, status)) continue;
-    storage.syncDirectory(directoryOf(path));
+    storage.syncDirectory(dirname(path));
     return [name];
   }
 }
