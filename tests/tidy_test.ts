@@ -241,12 +241,15 @@ Deno.test("An import against the map is found, also of a type and also in an exp
       'let a: import("../tree/mod.ts").T;',
       'import { open } from "../../ffi/mod.ts";',
       'import { a } from "npm:a";',
+      'import { a } from "string-width";',
       'import { a } from "../attic/a.ts";',
     ]
   ) {
     assertEquals(forbiddenImports(plant({ "src/aof/a.ts": text }), house).length, 1, text);
   }
   assertEquals(forbiddenImports(plant({ "src/attic/a.ts": "" }), house).length, 1);
+  const standIn = 'import "./b.ts"; import "deno-std/assert/mod.js"; import "a";';
+  assertEquals(forbiddenImports(plant({ "src/std/assert/a.ts": standIn }), house).length, 1);
 });
 
 Deno.test("An import past a door is found where there is a door", () => {
@@ -276,7 +279,8 @@ Deno.test("A ring of imports is found once, and a tree has none", () => {
 Deno.test("A file without a user is found, and a path in a string is a use", () => {
   const files = plant({
     "main.ts": 'import "./src/a.ts"; new Worker(new URL("src/worker.ts", import.meta.url));',
-    "src/a.ts": "",
+    "src/a.ts": '// @ts-types="./a.d.ts"\nimport { a } from "a";',
+    "src/a.d.ts": "",
     "src/worker.ts": "",
     "src/dead.ts": 'import "./a.ts";',
     "src/tried.ts": "",

@@ -1,5 +1,6 @@
 /** Writes answers: an aligned table, bare values, or JSON. */
 
+import stringWidth from "string-width";
 import { nameField, nameForOutput, printableName, toJson } from "../base/printable.ts";
 import type { Answer, Cell } from "./answer.ts";
 
@@ -83,7 +84,7 @@ async function renderTable({ columns, rows }: Rows, output: ShellOutput): Promis
   const begin = () => {
     if (held === null || held.length === 0) return;
     widths = columns.map((name, index) =>
-      Math.max(displayWidth(name), ...(held ?? []).map((row) => cellWidth(row[index] as Cell)))
+      Math.max(stringWidth(name), ...(held ?? []).map((row) => cellWidth(row[index] as Cell)))
     );
     if (columns.length > 1) {
       const head = tableLine(columns.map((name) => utf8.encode(name)), widths);
@@ -105,7 +106,7 @@ async function renderTable({ columns, rows }: Rows, output: ShellOutput): Promis
 function tableLine(row: readonly Cell[], widths: readonly number[]): string {
   const cells = row.map((cell, index) => {
     const shown = cellText(cell);
-    const fill = " ".repeat(Math.max(0, (widths[index] ?? 0) - displayWidth(shown)));
+    const fill = " ".repeat(Math.max(0, (widths[index] ?? 0) - stringWidth(shown)));
     return cell instanceof Uint8Array ? shown + fill : fill + shown;
   });
   return cells.join("  ").trimEnd() + "\n";
@@ -140,19 +141,5 @@ function cellText(cell: Cell): string {
 }
 
 function cellWidth(cell: Cell): number {
-  return displayWidth(cellText(cell));
-}
-
-/** Columns on a terminal, nearly: wide letters of East Asia and pictures take two. */
-export function displayWidth(text: string): number {
-  let width = 0;
-  for (const letter of text) {
-    if (/\p{Mn}|\p{Me}|\p{Cf}/u.test(letter)) continue;
-    width +=
-      /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u
-          .test(letter)
-        ? 2
-        : 1;
-  }
-  return width;
+  return stringWidth(cellText(cell));
 }

@@ -6,10 +6,12 @@ import { projectRoot } from "../tidy/project.ts";
 import { runProgram } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
-/** Runs a task of deno.json without any network, and with nothing downloaded before. */
+/** Runs a task of deno.json without any network, and with nothing downloaded but the npm packages. */
 async function runTask(task: string[], env: Record<string, string> = {}) {
   return await withTemporaryDirectory(async (directory) => {
     const output = `${directory}/countd`;
+    const { text } = await runProgram([Deno.execPath(), "info", "--json"]);
+    Deno.symlinkSync(JSON.parse(text).npmCache, `${directory}/npm`);
     const nowhere = "http://127.0.0.1:9";
     const ended = await runProgram(
       [Deno.execPath(), "task", ...task, "--output", output],

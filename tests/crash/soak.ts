@@ -8,7 +8,7 @@
  * seed repeats the run.
  */
 
-import { parseArgs } from "@std/cli";
+import { parseArgs } from "@std/cli/parse-args";
 import { Random } from "../support/random.ts";
 import { writeAct } from "../database/crash_plans.ts";
 import { type Act, databaseSubject } from "../database/crash_subject.ts";

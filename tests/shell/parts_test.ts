@@ -5,7 +5,7 @@ import { systemStorage } from "../../src/file/mod.ts";
 import type { Answer } from "../../src/shell/answer.ts";
 import { globMatcher } from "../../src/shell/glob.ts";
 import { History, HISTORY_LINES_MAX, historyPath } from "../../src/shell/history.ts";
-import { displayWidth, type Mode, render } from "../../src/shell/render.ts";
+import { type Mode, render } from "../../src/shell/render.ts";
 import { ReverseSearch } from "../../src/shell/reverse_search.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
@@ -122,8 +122,20 @@ Deno.test("A table of many rows is written while it is read", async () => {
   assert(firstAt <= 500, `the first row came after ${firstAt} were read`);
 });
 
-Deno.test("Wide letters and accents take the columns that a terminal gives them", () => {
-  assertEquals(["abc", "é", "e\u0301", "日本", "😀", ""].map(displayWidth), [3, 1, 1, 4, 2, 0]);
+Deno.test("Columns stay straight beside wide letters, accents, flags and joined pictures", async () => {
+  const widths = { abc: 3, "é": 1, "e\u0301": 1, "日本": 4, "😀": 2, "👩‍👩‍👧": 2, "🇩🇪": 2, "☀️": 2 };
+  const names = Object.keys(widths).map((text) => new TextEncoder().encode(text));
+  const rows = names.map((name) => [name, 7n]);
+  const written: Uint8Array[] = [];
+  const answer: Answer = { kind: "rows", listName: "x", columns: ["k", "v"], rows, fields: {} };
+  await rendered(answer, "table", true, written);
+  const lines = written.map((chunk) => new TextDecoder().decode(chunk)).join("").split("\n");
+  assertEquals(
+    lines.slice(1, -1),
+    Object.entries(widths).map(([text, width]) => {
+      return text + " ".repeat(4 - width) + "  7";
+    }),
+  );
 });
 
 Deno.test("History is kept in one file of mode 0600, without blank-led and repeated lines", async () => {

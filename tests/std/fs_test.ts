@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { ensureDirSync, existsSync, walkSync } from "@std/fs";
+import { ensureDirSync } from "@std/fs/ensure-dir";
+import { existsSync } from "@std/fs/exists";
+import { walkSync } from "@std/fs/walk";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
 Deno.test("A directory is made with its parents, and may be there already", async () => {

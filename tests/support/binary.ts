@@ -32,6 +32,7 @@ export async function placeBinary(directory: string): Promise<string> {
 function hashOfSources(): string {
   const files = [
     "deno.json",
+    "deno.lock",
     "main.ts",
     "tests/support/compile.ts",
     "tests/support/runtime_base.ts",

@@ -1,7 +1,7 @@
 /**
  * Makes the executable: `deno task compile [--target TARGET] [--output FILE]`.
  *
- * The runtime base comes from `DENORT_BIN` where that is set, else from Deno's own download, else, for
+ * The runtime base comes from `DENORT_BIN` if that is set, else from Deno's own download, else, for
  * the one target where that is possible, from the npm registry (see runtime_base.ts).
  */
 
@@ -23,7 +23,7 @@ export const PERMISSIONS: readonly string[] = [
   "--allow-ffi",
   // The executable starts itself, wherever it was copied to; a test shows that it starts nothing else.
   "--allow-run",
-  // `doctor` and `check` compare the owner of a file with who runs them.
+  // `doctor` and `check` compare the owner of a file with the user that runs them.
   "--allow-sys=uid",
   "--allow-env=COUNTD_*,NO_COLOR,TERM,HOME,XDG_STATE_HOME,NOTIFY_SOCKET,WATCHDOG_USEC",
 ];
@@ -35,7 +35,7 @@ export interface CompileOptions {
   readonly output?: string;
 }
 
-/** Where the base came from. Throws an Error in words where none is to be had. */
+/** Compiles, and returns where the base came from. Throws an Error in words if there is none. */
 export async function compile(options: CompileOptions = {}): Promise<string> {
   const target = options.target ?? Deno.build.target;
   const command = { target, output: resolve(options.output ?? `${projectRoot}countd`) };
@@ -58,15 +58,16 @@ export async function compile(options: CompileOptions = {}): Promise<string> {
   return `the npm registry (${RUNTIME_BASE.package} ${RUNTIME_BASE.packageVersion})`;
 }
 
-/** Undefined when it went well, else what the compiler said. */
+/** Runs the compiler. Returns undefined on success, else what the compiler said. */
 async function runCompile(
   { target, output }: { target: string; output: string },
   base: string | undefined,
 ): Promise<string | undefined> {
   const command = new Deno.Command(Deno.execPath(), {
     // Types are checked by `deno task ok`.
-    args: ["compile", "--no-check", "--quiet", "--target", target, "--output", output]
-      .concat(PERMISSIONS, V8_FLAGS, "main.ts"),
+    // Of the packages in the lock file, only those that the program imports are put in.
+    args: ["compile", "--no-check", "--quiet", "--exclude-unused-npm"]
+      .concat("--target", target, "--output", output, PERMISSIONS, V8_FLAGS, "main.ts"),
     cwd: projectRoot,
     env: base === undefined ? {} : { DENORT_BIN: base },
     stdout: "null",

@@ -113,7 +113,7 @@ function reachableProject(projectRoot: string): string {
     path = `${stageDirectory()}/project/`;
     Deno.mkdirSync(path);
     Deno.chmodSync(path, 0o755);
-    for (const part of ["deno.json", "main.ts", "src", "ffi"]) {
+    for (const part of ["deno.json", "deno.lock", "main.ts", "src", "ffi"]) {
       copyReadable(`${projectRoot}${part}`, `${path}${part}`);
     }
   }

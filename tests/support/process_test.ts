@@ -59,7 +59,9 @@ Deno.test("An ordinary command runs as a user that is not root, also from a clos
     // The project and the program both lie where only their owner may look.
     const project = `${directory}/project/`;
     for (const part of ["src", "ffi"]) Deno.mkdirSync(`${project}${part}`, { recursive: true });
-    Deno.writeTextFileSync(`${project}deno.json`, "{}");
+    for (const name of ["deno.json", "deno.lock"]) {
+      Deno.writeTextFileSync(`${project}${name}`, "{}");
+    }
     Deno.writeTextFileSync(`${project}main.ts`, "told");
     Deno.writeTextFileSync(`${project}src/part.ts`, "part");
     Deno.copyFileSync("/bin/cat", `${directory}/cat`);

@@ -147,7 +147,9 @@ export const rules: Readonly<Record<string, Rule>> = {
 
   "Files are named for what they own": (source) => {
     const parts = source.path.split("/");
-    const bad = parts.find((part) => DRAWERS.test(part) || !/^[a-z0-9_]+(?:\.ts)?$/.test(part));
+    const bad = parts.find((part) =>
+      DRAWERS.test(part) || !/^[a-z0-9_]+(?:(?:\.d)?\.ts)?$/.test(part)
+    );
     return bad === undefined ? [] : [`${source.path}: "${bad}" is no snake_case name of a thing`];
   },
 };

@@ -48,7 +48,7 @@ export interface SourceFile {
   readonly lineCount: number;
   readonly imports: readonly Import[];
   readonly exports: readonly Export[];
-  /** Files named in strings that end with `.ts`, such as a worker's: paths from the project root. */
+  /** Files named in strings that end with `.ts`, such as a worker's, and by `@ts-types`. */
   readonly mentions: readonly string[];
   /** How often each identifier stands in the file. */
   readonly identifiers: ReadonlyMap<string, number>;
@@ -115,6 +115,9 @@ export function readSource(path: string, text: string): SourceFile {
     }
     return low + 1;
   };
+  const mention = (file: string) => {
+    mentions.push(new URL(file, `file:///${path}`).pathname.slice(1), file);
+  };
   const addImport = (
     specifier: string,
     node: { range: Deno.lint.Range },
@@ -135,6 +138,8 @@ export function readSource(path: string, text: string): SourceFile {
         Program() {
           for (const comment of sourceCode.getAllComments()) {
             comments.push({ text: comment.value, line: lineOf(comment) });
+            const types = /^ @ts-types="(\.[^"]*)"$/.exec(comment.value)?.[1];
+            if (types !== undefined) mention(types);
           }
         },
         ImportDeclaration(node) {
@@ -182,7 +187,7 @@ export function readSource(path: string, text: string): SourceFile {
             strings.push({ text: node.value, line: lineOf(node) });
           }
           if (typeof node.value !== "string" || !/^[\w./-]+\.ts$/.test(node.value)) return;
-          mentions.push(new URL(node.value, `file:///${path}`).pathname.slice(1), node.value);
+          mention(node.value);
         },
         MemberExpression(node) {
           uses.push({ name: textOf(node), line: lineOf(node) });

@@ -1,6 +1,5 @@
 /** `countd db …`: the map-and-log database: serve, export, import, repair. */
 
-import { dirname } from "node:path/posix";
 import type { DatabasePaths } from "../../database/mod.ts";
 import type { Storage } from "../../file/mod.ts";
 import { runDaemon } from "../daemon.ts";
@@ -32,7 +31,9 @@ interface FileOptions {
   readonly log: string | undefined;
 }
 
-function pathsOf(options: FileOptions): DatabasePaths {
+async function pathsOf(options: FileOptions): Promise<DatabasePaths> {
+  // Every verb is loaded at every start, and a module of Node costs some milliseconds there.
+  const { dirname } = await import("node:path/posix");
   const map = options.db ?? `${options.data}/db/db.json`;
   const directory = dirname(map);
   return { map, log: options.log ?? (directory === "/" ? "/log" : `${directory}/log`) };
@@ -90,10 +91,10 @@ const serve = defineVerb({
     const { init } = await import("../../database/mod.ts");
     const { serveDatabase } = await import("../../database/http/mod.ts");
     const { makeDirectories } = await import("../../file/mod.ts");
-    const paths = pathsOf(options);
+    const paths = await pathsOf(options);
     const isInData = options.db === undefined;
     using _data = isInData ? await joinDirectory(storage, options.data) : null;
-    if (isInData) makeDirectories(storage, dirname(paths.map), 0o700);
+    if (isInData) makeDirectories(storage, `${options.data}/db`, 0o700);
     const settings = { ...options, verb: "db", data: isInData ? options.data : null };
     return await runDaemon(context, settings, async (daemon) => {
       const db = init(paths.map, paths.log, {
@@ -142,7 +143,7 @@ const exportVerb = defineVerb({
   ],
   async run({ options, positionals, storage, events, json, stdout }) {
     const { exportDatabase, init } = await import("../../database/mod.ts");
-    const paths = pathsOf(options);
+    const paths = await pathsOf(options);
     await using db = init(paths.map, paths.log, { storage, events, create: false });
     const done = exportDatabase(db, storage, positionals.outdir);
     if (json) stdout.json({ keys: String(done.keys), entries: String(done.entries) });
@@ -170,7 +171,7 @@ const importVerb = defineVerb({
   ],
   async run({ options, positionals, storage, json, stdout }) {
     const { importDatabase } = await import("../../database/mod.ts");
-    const done = importDatabase(storage, pathsOf(options), positionals.indir);
+    const done = importDatabase(storage, await pathsOf(options), positionals.indir);
     if (json) stdout.json({ keys: String(done.keys), entries: String(done.entries) });
     else stdout.line(`keys\t${done.keys}\nentries\t${done.entries}`);
     return EXIT_CODES.ok;
@@ -211,7 +212,7 @@ const repair = defineVerb({
     if (options.inPlace && options.out !== undefined) {
       throw new UsageError("Give either --out or --in-place");
     }
-    const paths = pathsOf(options);
+    const paths = await pathsOf(options);
     const out = options.inPlace ? null : options.out ?? `${paths.map}.repaired`;
     const report = repairDatabase(storage, paths, { out });
     if (json) {

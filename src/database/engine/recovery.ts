@@ -6,7 +6,7 @@
 import { dirname } from "node:path/posix";
 import { CorruptError } from "../../base/errors.ts";
 import type { Events } from "../../base/events.ts";
-import { type Storage, type StoredFile } from "../../file/mod.ts";
+import type { Storage, StoredFile } from "../../file/mod.ts";
 import { syncOrMarkFailed } from "../files/failed_mark.ts";
 import { FrameCursor } from "../format/frame.ts";
 import { removeOnError } from "../files/remove_on_error.ts";

@@ -1,1 +1,0 @@
-export { parseArgs } from "./parse_args.ts";
