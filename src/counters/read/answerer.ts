@@ -1,6 +1,6 @@
 /**
- * From requests to replies: pure of sockets. Requests come as bytes, replies go into a row buffer, and all
- * requests that are there at one time are answered as of one look at the logs.
+ * Answers requests, without sockets: requests come as bytes, replies go into a row buffer. All requests that
+ * are there at one time are answered as of one refresh.
  */
 
 import type { LoopSlice } from "../../net/mod.ts";
@@ -21,63 +21,63 @@ import {
   rowBytes,
 } from "../wire/mod.ts";
 import { TooManyChanges } from "./keyspace_view.ts";
-import type { OutputShare } from "./output_budget.ts";
+import type { OutputQuota } from "./output_budget.ts";
 import type { Overlay } from "./overlay.ts";
 import type { Reader } from "./reader.ts";
 import type { RowBuffer } from "./row_buffer.ts";
 
-/** What a list of keyspaces says in the place of the counters of a damaged one. */
+/** What a list of keyspaces says for a damaged one, in place of its number of counters. */
 const DAMAGED_COUNTERS = READ_ERROR_DAMAGED;
 
 /** Requests that came in together, and where their replies go. */
 export interface Batch {
   readonly input: ReceiveBuffer;
   readonly rows: RowBuffer;
-  readonly share: OutputShare;
-  /** What the connection has of the time of the event loop. */
+  readonly quota: OutputQuota;
+  /** The connection's slice of the time of the event loop. */
   readonly slice: LoopSlice;
-  /** The logs were looked at after the requests came in. */
-  hasLooked: boolean;
+  /** A refresh was made after the requests came in. */
+  hasRefreshed: boolean;
 }
 
-/** What a batch has left: "no room" when the first of its requests waits for other peers to take theirs. */
-export type Left = "nothing" | "more" | "no room";
+/** What is left of a batch. "no capacity": its first request waits until other peers take their replies. */
+export type Left = "nothing" | "more" | "no capacity";
 
-/** Answers that are given before the clock is read: that costs as much as a tenth of a small answer. */
+/** Answers that are given before the clock is read: a reading costs a tenth of a small answer. */
 const ANSWERS_UNTIMED = 32;
 
-/** A reply cannot be built yet: others must be sent before it. Its request stands, to be asked again. */
-class NotYet extends Error {
-  override readonly name = "NotYet";
+/** A reply cannot be built yet: others must be sent before it. Its request stays in the buffer. */
+class PostponedError extends Error {
+  override readonly name = "PostponedError";
 }
 
 export class Answerer {
   readonly #reader: Reader;
   readonly #request: RequestCursor;
-  readonly #onTrouble: (error: CorruptError | OsError) => void;
+  readonly #onFailure: (error: CorruptError | OsError) => void;
   readonly #answered: Metric;
   readonly #failed: Metric;
 
   constructor(
     reader: Reader,
     sizes: MessageSizes,
-    { metrics, onTrouble }: {
+    { metrics, onFailure }: {
       readonly metrics: Metrics;
-      /** Told of damage, and of what the system refuses, each time an answer meets it. */
-      readonly onTrouble: (error: CorruptError | OsError) => void;
+      /** Called with damage, and with what the system refuses, each time an answer meets it. */
+      readonly onFailure: (error: CorruptError | OsError) => void;
     },
   ) {
     this.#reader = reader;
     this.#request = new RequestCursor(sizes);
-    this.#onTrouble = onTrouble;
+    this.#onFailure = onFailure;
     this.#answered = metrics.counter("countd_requests_total", "answered");
     this.#failed = metrics.counter("countd_requests_total", "failed");
   }
 
   /**
    * Answers whole requests of a batch until none is left, its time is used up, `bytesMax` are filled, or
-   * there is no room for another reply. Unless nothing is left: to be called again when what is there is
-   * sent. What has to wait for a fold is awaited.
+   * the output budget has no capacity for another reply. Unless nothing is left, the caller sends the
+   * replies and calls again. An answer that has to wait for a fold is awaited.
    */
   async answerSome(batch: Batch, bytesMax: number): Promise<Left> {
     const { input, rows: out, slice } = batch;
@@ -90,28 +90,28 @@ export class Answerer {
         if (next < 0) return "nothing";
         const head = out.extend(REPLY_HEAD_BYTES);
         try {
-          if (!batch.hasLooked) this.#reader.look();
-          batch.hasLooked = true;
+          if (!batch.hasRefreshed) this.#reader.refresh();
+          batch.hasRefreshed = true;
           const waiting = this.#answer(bytes, batch, head);
           if (waiting !== null) {
             slice.end();
             await waiting;
             slice.begin();
-            // Requests may have come in meanwhile, and increments been accepted before them.
-            batch.hasLooked = false;
+            // Requests may have come in since, and increments may have been accepted before them.
+            batch.hasRefreshed = false;
           }
           this.#answered.value += 1;
         } catch (error) {
-          if (error instanceof NotYet) {
-            out.cut(head);
-            return head > 0 ? "more" : "no room";
+          if (error instanceof PostponedError) {
+            out.truncate(head);
+            return head > 0 ? "more" : "no capacity";
           }
           this.#fail(error, out, head);
-          batch.share.hold(out.length);
+          batch.quota.hold(out.length);
         }
         input.consume(next);
         const switchesNow = this.#reader.switches;
-        // Another keyspace may have cost a walk of the logs.
+        // The answer for another keyspace may have read all logs.
         const isTimed = switchesNow !== switches || answers % ANSWERS_UNTIMED === 0;
         switches = switchesNow;
         if (isTimed && slice.isUsedUp) return "more";
@@ -122,14 +122,14 @@ export class Answerer {
     }
   }
 
-  /** Answers the request at hand; a promise where that takes longer. */
+  /** Answers the current request; returns a promise if the answer takes longer. */
   #answer(bytes: Uint8Array, batch: Batch, head: number): Promise<void> | null {
     const request = this.#request;
     const out = batch.rows;
     if (request.kind === "keyspaces") return this.#answerKeyspaces(bytes, batch, head);
     if (request.kind === "invalid") {
       encodeReplyHead(out.view, head, { total: READ_ERROR_INVALID, rows: 0, bytes: 0 });
-      hold(batch);
+      reserve(batch);
       return null;
     }
     const { keyspaceStart, keyspaceLength } = request;
@@ -141,28 +141,28 @@ export class Answerer {
       this.#reader.ask(name, question);
     } catch (error) {
       if (!(error instanceof TooManyChanges)) throw error;
-      // What stands before it need not wait for the fold, nor keep room from others meanwhile.
-      if (head > 0) throw new NotYet();
+      // The replies before this one must neither wait for the fold nor use up the output budget.
+      if (head > 0) throw new PostponedError();
       return this.#reader.askAfterFold(name, (ranking) => {
         question(ranking);
-        hold(batch);
+        reserve(batch);
       });
     }
-    hold(batch);
+    reserve(batch);
     return null;
   }
 
-  // A question holds its own copy of what was asked: while it waits, the cursor reads the requests of
-  // other connections. The bytes of the request stay where they are until it is answered.
+  // A question keeps its own copy of the numbers of its request: while it waits, the cursor reads the
+  // requests of other connections. The bytes of the request stay in place until it is answered.
 
-  #pageQuestion({ rows: out, share }: Batch, head: number): (ranking: Overlay) => void {
+  #pageQuestion({ rows: out, quota }: Batch, head: number): (ranking: Overlay) => void {
     const { offset } = this.#request;
     const lengthWanted = Math.min(this.#request.length, REPLY_ROWS_MAX);
     const start = head + REPLY_HEAD_BYTES;
     return (ranking) => {
-      out.cut(start);
-      const { allowance } = share;
-      // One row more than can fit says as well as all of them that the reply is too large for now.
+      out.truncate(start);
+      const { allowance } = quota;
+      // One row more than can fit is enough to find that the reply is too large for now.
       const length = allowance === Infinity
         ? lengthWanted
         : Math.min(lengthWanted, Math.ceil((allowance - start) / rowBytes(0)) + 1);
@@ -177,7 +177,7 @@ export class Answerer {
     const keyEnd = keyStart + keyLength;
     const start = head + REPLY_HEAD_BYTES;
     return (ranking) => {
-      out.cut(start);
+      out.truncate(start);
       const total = ranking.total();
       const isThere = ranking.find(view, keyStart, keyEnd);
       if (isThere) {
@@ -194,7 +194,7 @@ export class Answerer {
 
   async #answerKeyspaces(bytes: Uint8Array, batch: Batch, head: number): Promise<void> {
     const { keyStart, keyLength } = this.#request;
-    if (head > 0) throw new NotYet();
+    if (head > 0) throw new PostponedError();
     const { total, rows } = await this.#reader.totals(bytes.slice(keyStart, keyStart + keyLength));
     const out = batch.rows;
     for (const { name, counters } of rows) {
@@ -204,26 +204,26 @@ export class Answerer {
     }
     const size = out.length - head - REPLY_HEAD_BYTES;
     encodeReplyHead(out.view, head, { total, rows: rows.length, bytes: size });
-    hold(batch);
+    reserve(batch);
   }
 
   #fail(error: unknown, out: RowBuffer, head: number): void {
     const code = errorCode(error);
     if (code === null) throw error;
-    if (error instanceof CorruptError || error instanceof OsError) this.#onTrouble(error);
+    if (error instanceof CorruptError || error instanceof OsError) this.#onFailure(error);
     this.#failed.value += 1;
-    out.cut(head + REPLY_HEAD_BYTES);
+    out.truncate(head + REPLY_HEAD_BYTES);
     encodeReplyHead(out.view, head, { total: code, rows: 0, bytes: 0 });
   }
 }
 
-/** Takes the room for what has just been built, or says that it has to be built again later. */
-function hold({ rows, share }: Batch): void {
-  if (rows.length > share.allowance) throw new NotYet();
-  share.hold(rows.length);
+/** Takes output budget for the reply that was just built, or throws: it is built again later. */
+function reserve({ rows, quota }: Batch): void {
+  if (rows.length > quota.allowance) throw new PostponedError();
+  quota.hold(rows.length);
 }
 
-/** The number that tells a client of an error; null for a bug, which ends the server. */
+/** The code that a client gets for an error; null for a bug, which ends the server. */
 function errorCode(error: unknown): number | null {
   if (error instanceof CorruptError) return READ_ERROR_DAMAGED;
   if (error instanceof BusyError) return READ_ERROR_AGAIN;

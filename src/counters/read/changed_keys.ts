@@ -1,12 +1,12 @@
 /**
- * The keys that the logs change, over a snapshot of the keyspace's file: their sums, what they have in the
- * base, what that makes now, and both orders.
+ * The keys that the logs change, over a snapshot of the keyspace's file (the base): their sums, their old
+ * values, their new values, and the order of each.
  *
  * Invariants:
- * 1. `byNew` (after `settle`) holds every changed key, in rank order of the new values; `byOld` (after
+ * 1. `byNew` (after `updateOrder`) holds every changed key, in rank order of the new values; `byOld` (after
  *    `lookUp`) those that the base has, in rank order of the old ones. Order: value descending, then
  *    key bytes ascending.
- * 2. A new value is base + sum, held at the limits of int64. A key whose sum is 0 is there all the same.
+ * 2. A new value is base + sum, clamped to int64. A key whose sum is 0 exists all the same.
  */
 
 import { assert } from "../../base/assert.ts";
@@ -16,11 +16,11 @@ import { KeySums } from "./key_sums.ts";
 
 export class ChangedKeys {
   readonly sums = new KeySums();
-  /** Changed keys that the base does not have; of those that were looked up. */
+  /** Changed keys, of those that were looked up, that the base does not have. */
   keysNotInBase = 0;
-  /** What `addTo` gave last, in two halves. */
-  heldHigh = 0;
-  heldLow = 0;
+  /** The last result of `addTo`, in two halves. */
+  clampedHigh = 0;
+  clampedLow = 0;
   byNew = new Uint32Array(0);
   byOld = new Uint32Array(0);
 
@@ -63,7 +63,7 @@ export class ChangedKeys {
     return this.#baseLow[index]!;
   }
 
-  /** The new value of a key, after `settle`. */
+  /** The new value of a key, after `updateOrder`. */
   newHigh(index: number): number {
     return this.#newHigh[index]!;
   }
@@ -72,12 +72,12 @@ export class ChangedKeys {
     return this.#newLow[index]!;
   }
 
-  /** Finds in the base what was added since the last time. */
+  /** Looks up in the base the keys that were added since the last call. */
   lookUp(): void {
     const { sums } = this;
     if (this.#lookedUp === sums.count) return;
     if (this.#newHigh.length < sums.count) this.#grow(sums.count);
-    // Noted only when all are found, so that a look that is broken off can be begun again.
+    // Stored only after the loop, so that a call that throws can be repeated.
     let missing = 0;
     for (let index = this.#lookedUp; index < sums.count; index++) {
       const isThere = this.#base.find(sums.keys, sums.keyStart[index]!, sums.keyEnd(index));
@@ -97,7 +97,7 @@ export class ChangedKeys {
   }
 
   /** Brings the order of the new values up to date. */
-  settle(): void {
+  updateOrder(): void {
     this.lookUp();
     if (this.#touched.length === 0) return;
     const touched = Uint32Array.from(this.#touched);
@@ -114,11 +114,11 @@ export class ChangedKeys {
     const hasBase = this.#hasBase[index] !== 0;
     const baseHigh = hasBase ? this.#baseHigh[index]! : 0;
     this.addTo(index, baseHigh, hasBase ? this.#baseLow[index]! : 0);
-    this.#newHigh[index] = this.heldHigh;
-    this.#newLow[index] = this.heldLow;
+    this.#newHigh[index] = this.clampedHigh;
+    this.#newLow[index] = this.clampedLow;
   }
 
-  /** base + sum in 96 bits, held at the limits of int64: then in `heldHigh` and `heldLow`. */
+  /** Adds base + sum in 96 bits, clamps it to int64, and stores it in `clampedHigh` and `clampedLow`. */
   addTo(index: number, baseHigh: number, baseLow: number): void {
     const { sums } = this;
     const lowSum = (sums.low[index]! >>> 0) + (baseLow >>> 0);
@@ -126,16 +126,16 @@ export class ChangedKeys {
     const top = (sums.top[index]! + (baseHigh >> 31) + (highSum > 0xffffffff ? 1 : 0)) | 0;
     const high = highSum | 0;
     const fits = top === high >> 31;
-    this.heldHigh = fits ? high : top < 0 ? -0x80000000 : 0x7fffffff;
-    this.heldLow = fits ? lowSum | 0 : top < 0 ? 0 : -1;
+    this.clampedHigh = fits ? high : top < 0 ? -0x80000000 : 0x7fffffff;
+    this.clampedLow = fits ? lowSum | 0 : top < 0 ? 0 : -1;
   }
 
-  /** How many changed keys stand before (value, key) with their new values. */
+  /** How many changed keys, with their new values, come before (value, key). */
   newBefore(high: number, low: number, key: DataView, start: number, end: number): number {
     return lowerBound(this.byNew, (index) => this.compareNew(index, high, low, key, start, end));
   }
 
-  /** How many of those that the base has stand before (value, key) with their old values. */
+  /** How many changed keys that the base has, with their old values, come before (value, key). */
   oldBefore(high: number, low: number, key: DataView, start: number, end: number): number {
     return lowerBound(this.byOld, (index) => {
       const order = compareRank(this.#baseHigh[index]!, this.#baseLow[index]!, high, low);
@@ -195,7 +195,7 @@ export class ChangedKeys {
   }
 }
 
-/** How many come before the place that `compare` (below 0: stands before it) looks for. */
+/** Binary search: how many elements of `order` come first, those for which `compare` is below 0. */
 function lowerBound(order: Uint32Array, compare: (index: number) => number): number {
   let low = 0;
   let high = order.length;

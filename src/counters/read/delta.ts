@@ -1,6 +1,6 @@
 /**
- * What one log adds to a keyspace. Each log has sums of its own beside those of the overlay, so that a log
- * that is folded can be taken out again without reading the others anew.
+ * The delta of one log: what it adds to a keyspace. Each log has sums of its own beside those of the
+ * overlay, so that a folded log can be taken out without reading the others again.
  */
 
 import { HEAD_PAGE_BYTES } from "../commitlog/mod.ts";
@@ -8,29 +8,29 @@ import { KeySums, type SumList } from "./key_sums.ts";
 import type { Overlay } from "./overlay.ts";
 
 export class Delta {
-  /** Frames below are in the sums. */
+  /** Frames below this offset are in the sums. */
   indexedTo = HEAD_PAGE_BYTES;
   /** Offset of a batch that is not made of whole records: nothing behind it is read. */
   brokenAt: number | null = null;
   /** Null when the log is read to its end. */
   #growing: KeySums | null = new KeySums();
   #sums: SumList = this.#growing!;
-  /** By number of a key in the sums: its number in the overlay + 1, or 0 where it is not there yet. */
+  /** By number of a key in the sums: its number in the overlay + 1, or 0 if the overlay has no such key. */
   #inOverlay = new Int32Array(64);
 
   constructor(readonly generation: bigint) {}
 
-  /** True where nothing can be added any more. */
+  /** True after `close`: nothing can be added any more. */
   get isClosed(): boolean {
     return this.#growing === null;
   }
 
-  /** Bytes of memory that the share needs. */
+  /** Bytes of memory that the delta needs. */
   get bytes(): number {
     return this.#sums.bytes + this.#sums.count * Int32Array.BYTES_PER_ELEMENT;
   }
 
-  /** Adds to the share and to the overlay, with one search for a key that both know. */
+  /** Adds to the delta and to the overlay, with one search for a key that both know. */
   add(
     overlay: Overlay,
     words: Int32Array,
@@ -44,7 +44,7 @@ export class Delta {
     overlay.increase(this.#numberIn(overlay, index), low, high, top);
   }
 
-  /** Adds the whole share to an overlay that has nothing of it. */
+  /** Adds the whole delta to an overlay that has nothing of it. */
   addAllTo(overlay: Overlay): void {
     this.#inOverlay.fill(0);
     const { low, high, top, count } = this.#sums;
@@ -54,7 +54,7 @@ export class Delta {
     }
   }
 
-  /** The log is sealed and read to its end: gives back the memory that only growing needs. */
+  /** Frees the memory that only growing needs. For a log that is sealed and read to its end. */
   close(): void {
     if (this.#growing === null) return;
     this.#sums = this.#growing.toList();

@@ -9,7 +9,7 @@
 import { assert } from "../../base/assert.ts";
 import { KeyedHash, PROBES_MAX } from "../../base/keyed_hash.ts";
 
-/** Sums by number of their key, for whom need not find a key. */
+/** Sums by number of their key, for callers that never search for a key. */
 export interface SumList {
   readonly count: number;
   readonly low: Int32Array;
@@ -17,14 +17,14 @@ export interface SumList {
   readonly top: Int32Array;
   readonly keyStart: Uint32Array;
   readonly keyLength: Uint16Array;
-  /** All keys; one begins at `keyStart` / 4. */
+  /** All keys; each begins at its `keyStart` / 4. */
   readonly words: Int32Array;
-  /** Memory that they need, at least. */
+  /** Memory that keys and sums need, at least. */
   readonly bytes: number;
 }
 
 const ENTRIES_MIN = 32;
-/** Of an entry without its key: three words of the sum, where the key begins and its length. */
+/** Size of an entry without its key: three words of the sum, the start of the key and its length. */
 const ENTRY_BYTES = 3 * 4 + 4 + 2;
 const KEY_WORDS_MIN = 4;
 
@@ -39,8 +39,8 @@ export class KeySums implements SumList {
 
   #count = 0;
   /**
-   * Open addressing, half full at most. A slot is two words: the hash, and the number + 1, or 0 where
-   * it is free. So a key that is not meant is passed by without a look at anything else.
+   * Open addressing, half full at most. A slot is two words: the hash, and the number + 1, or 0 if it is
+   * free. So a slot of another key is skipped without reading anything else.
    */
   #slots = new Int32Array(2 * 2 * ENTRIES_MIN);
   #words = new Int32Array(ENTRIES_MIN * KEY_WORDS_MIN);
@@ -76,7 +76,7 @@ export class KeySums implements SumList {
     return index;
   }
 
-  /** Number of a key, which it gets now (with the sum 0) where it had none. */
+  /** Number of a key. A new key gets the next number, with the sum 0. */
   numberOf(words: Int32Array, at: number, length: number): number {
     const hash = this.#hashOf(words, at, length);
     const index = this.#find(words, at, length, hash);
@@ -158,7 +158,7 @@ export class KeySums implements SumList {
     return index;
   }
 
-  /** Puts an entry into the first free slot; returns how many it passed by. */
+  /** Puts an entry into the first free slot; returns how many slots it skipped. */
   #place(index: number, hash: number): number {
     const slots = this.#slots;
     const mask = slots.length - 1;
@@ -200,7 +200,7 @@ export class KeySums implements SumList {
     return this.#hash.of(words, at, at + ((length + 3) >>> 2), length);
   }
 
-  /** Answers keys that were made to collide: they get other hashes, and so other slots. */
+  /** Defends against keys that were made to collide: all keys get other hashes, and so other slots. */
   #hashAnew(): void {
     if (!this.#hash.renew(this.#count)) return;
     this.#slots.fill(0);

@@ -1,7 +1,6 @@
 /**
- * The file of a keyspace, whether it exists already or not: a keyspace that only the logs know so far has
- * no file, and gets one while we look on. A file that was removed or replaced is given up for what has its
- * name.
+ * The file of a keyspace, which need not exist yet: a keyspace that only the logs know gets its file from a
+ * later fold. A file that was removed or replaced is closed, and the file that has its name now is opened.
  */
 
 import { Buffer } from "node:buffer";
@@ -14,7 +13,7 @@ import type { BaseRanking } from "./base_ranking.ts";
 import type { PageBudget } from "./page_budget.ts";
 import type { RowBuffer } from "./row_buffer.ts";
 
-/** Room asked for ahead of a copy; more is taken when rows are longer. */
+/** Bytes a row that are reserved before a copy; longer rows reserve more. */
 const ROW_BYTES_GUESS = 40;
 
 export class StoredKeyspace implements KeyspaceFile {
@@ -63,7 +62,7 @@ export class StoredKeyspace implements KeyspaceFile {
   [Symbol.dispose](): void {
     if (this.#reader === null) return;
     this.#reader.close();
-    this.#budget.giveBack(this.#cacheBytes);
+    this.#budget.release(this.#cacheBytes);
     this.#reader = null;
     this.#ranking = emptyRanking;
   }
@@ -74,13 +73,13 @@ export class StoredKeyspace implements KeyspaceFile {
     try {
       reader = KeyspaceReader.open(this.#storage, this.#path, { cacheBytes });
     } catch (error) {
-      this.#budget.giveBack(cacheBytes);
+      this.#budget.release(cacheBytes);
       if (hasCode(error, "ENOENT", "ENOTDIR")) return null;
       throw error;
     }
     this.#cacheBytes = cacheBytes;
     if (Buffer.compare(reader.name, this.#name) === 0) return reader;
-    this.#budget.giveBack(cacheBytes);
+    this.#budget.release(cacheBytes);
     reader.close();
     throw new CorruptError(`${this.#path} holds another keyspace: run countd check`, {
       path: this.#path,

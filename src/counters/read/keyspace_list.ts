@@ -1,6 +1,6 @@
 /**
- * Which keyspaces there are and how many counters each has, with what is not folded yet. Not a question
- * that is asked often, so every pending log is read for it and nothing is kept.
+ * Lists the keyspaces and how many counters each has, with what is not folded yet. The question is rare, so
+ * every pending log is read for it and nothing is kept.
  */
 
 import { Buffer } from "node:buffer";
@@ -17,12 +17,12 @@ import type { PageBudget } from "./page_budget.ts";
 import { RecordWalk } from "./record_walk.ts";
 import type { RowBuffer } from "./row_buffer.ts";
 
-/** Rows of one answer; whoever wants more asks again with the last name. */
+/** Rows of one answer; a caller that wants more asks again with the last name. */
 export const TOTALS_MAX = 1024;
 
 export interface KeyspaceTotal {
   readonly name: Uint8Array;
-  /** Null where the keyspace's file is damaged. */
+  /** Null if the keyspace's file is damaged. */
   readonly counters: number | null;
 }
 
@@ -38,13 +38,13 @@ export interface TotalsSources {
 /** What the logs hold of one keyspace, by slot. */
 interface Pending {
   readonly name: Uint8Array;
-  readonly shares: Map<number, { readonly generation: bigint; readonly sums: KeySums }>;
+  readonly deltas: Map<number, { readonly generation: bigint; readonly sums: KeySums }>;
 }
 
 /**
- * Keyspaces whose names follow `after`, as of the last look, at most `TOTALS_MAX`; and the number of all.
- * Throws `TooManyChanges` where the logs change more keys than may be held, and `CorruptError` where
- * damage keeps names from being known.
+ * Keyspaces whose names follow `after`, as of the last refresh of the logs, at most `TOTALS_MAX`; and the
+ * number of all. Throws `TooManyChanges` if the logs change more keys than may be held, and `CorruptError`
+ * if damage hides names.
  */
 export function listTotals(
   sources: TotalsSources,
@@ -53,7 +53,7 @@ export function listTotals(
   const { storage, paths } = sources.directory;
   const pending = new Map<string, Pending>();
   if (sources.watch !== null) readPending(sources.watch, sources.changedKeysMax, pending);
-  // Only now the files: a log that was folded meanwhile is in them.
+  // The files after the logs, as in Refresh: a log that was folded in between is in the files.
   const names = new Map(Array.from(pending, ([key, { name }]) => [key, name]));
   const refuse = (error: CorruptError): never => {
     throw error;
@@ -66,8 +66,8 @@ export function listTotals(
     .filter((name) => Buffer.compare(name, after) > 0)
     .slice(0, TOTALS_MAX)
     .map((name) => {
-      const shares = pending.get(nameKey(name))?.shares;
-      return { name, counters: countersOf(sources, name, shares) };
+      const deltas = pending.get(nameKey(name))?.deltas;
+      return { name, counters: countersOf(sources, name, deltas) };
     });
   return { total: sorted.length, rows };
 }
@@ -80,14 +80,14 @@ function readPending(watch: LogWatch, changedKeysMax: number, into: Map<string, 
     for (const { name, sums } of found) {
       const key = nameKey(name);
       let entry = into.get(key);
-      if (entry === undefined) into.set(key, entry = { name, shares: new Map() });
-      entry.shares.set(watched.slot, { generation: watched.capture!.generation, sums });
+      if (entry === undefined) into.set(key, entry = { name, deltas: new Map() });
+      entry.deltas.set(watched.slot, { generation: watched.capture!.generation, sums });
       keys += sums.count;
     }
   }
 }
 
-/** Everything that one log holds; nothing where it went into another use meanwhile. */
+/** Everything that one log holds; nothing if it is in another use by now. */
 function readLog(
   watched: WatchedLog,
   keysMax: number,
@@ -125,7 +125,7 @@ function readLog(
 function countersOf(
   { directory, block, budget }: TotalsSources,
   name: Uint8Array,
-  shares: Pending["shares"] | undefined,
+  deltas: Pending["deltas"] | undefined,
 ): number | null {
   const { storage, paths } = directory;
   using file = new StoredKeyspace(storage, paths.keyspaces, { name, budget });
@@ -133,7 +133,7 @@ function countersOf(
     try {
       file.refresh();
       const overlay = new Overlay(file.ranking, block);
-      for (const [slot, { generation, sums }] of shares ?? []) {
+      for (const [slot, { generation, sums }] of deltas ?? []) {
         if (file.applied(slot) < generation) overlay.addAll(sums);
       }
       return overlay.total();

@@ -1,16 +1,17 @@
 /**
- * One keyspace as it is now: its file, and the shares of the logs that the file has not applied
- * (Refresh, steps 1 to 3). A view exists only for a keyspace that somebody has asked for.
+ * One keyspace as it is now: a snapshot of its file, with the deltas of the logs that the file has not
+ * applied. `refresh` is Refresh, steps 1 to 3: see the README of this room. A view exists only for a
+ * keyspace that a caller has asked for.
  *
  * Invariants:
- * 1. The shares of all logs are read *before* the newest snapshot of the file is taken. A log that is
- *    folded in between is then in the snapshot, and its share is dropped by its mark: nothing is
- *    missed, nothing counted twice.
- * 2. A share belongs to one use (slot, generation) of a log. It is dropped when the file has applied it
- *    or the log is in another use: logs are recycled only when all their keyspaces have applied them.
- * 3. The overlay holds exactly the sums of the shares, over exactly the snapshot that is open.
- * 4. Damage in a log that the file has not applied is an error: it may hold a delta of this keyspace. A
- *    torn tail, above what was durable, is not.
+ * 1. The deltas of all logs are read *before* the newest snapshot of the file is taken. A log that is
+ *    folded in between is then in the snapshot, and its delta is dropped by its applied generation:
+ *    nothing is missed, nothing is counted twice.
+ * 2. A delta belongs to one use (slot, generation) of a log. It is dropped if the file has applied it or
+ *    the log is in another use: a log is recycled only after all its keyspaces have applied it.
+ * 3. The overlay holds exactly the sums of the deltas, over exactly the snapshot that is open.
+ * 4. Damage in a log that the file has not applied is an error, because the damaged part may hold a delta
+ *    of this keyspace. A torn tail, above the durable length, is not damage.
  */
 
 import type { Capture } from "../commitlog/mod.ts";
@@ -21,16 +22,16 @@ import { nameWords, RecordWalk, sameName, type SumTarget } from "./record_walk.t
 import type { RowBuffer } from "./row_buffer.ts";
 import { Delta } from "./delta.ts";
 
-/** A keyspace's file, or what stands for one that does not exist yet. */
+/** A keyspace's file, which need not exist yet. */
 export interface KeyspaceFile extends Disposable {
-  /** Takes the newest snapshot; false when it is the one at hand. */
+  /** Takes the newest snapshot; false if it is open already. */
   refresh(): boolean;
-  /** Greatest generation of a slot that is in the snapshot. */
+  /** Applied generation of a slot: the greatest one that is in the snapshot. */
   applied(slot: number): bigint;
   readonly ranking: BaseRanking;
 }
 
-/** The logs change more than a reader may hold: the answer has to wait for their fold. */
+/** Thrown if the logs change more keys than a reader may hold: the answer has to wait for their fold. */
 export class TooManyChanges extends Error {
   override readonly name = "TooManyChanges";
 }
@@ -41,8 +42,8 @@ export interface ViewOptions {
   /** Null reads the file alone. */
   readonly watch: LogWatch | null;
   readonly changedKeysMax: number;
-  /** Of the shares of all logs together. Logs that bring the same keys have a share each. */
-  readonly shareBytesMax: number;
+  /** Bound of the deltas of all logs together. Logs that bring the same keys have a delta each. */
+  readonly deltaBytesMax: number;
   /** Scratch memory of the overlay. */
   readonly block: RowBuffer;
 }
@@ -50,17 +51,17 @@ export interface ViewOptions {
 export class KeyspaceView implements Disposable {
   readonly #options: ViewOptions;
   readonly #nameWords: Int32Array;
-  readonly #shares = new Map<number, Delta>();
+  readonly #deltas = new Map<number, Delta>();
   readonly #walk: RecordWalk;
   readonly #target: SumTarget;
-  #shareBytes = 0;
+  #deltaBytes = 0;
   #filling: Delta | null = null;
   #overlay: Overlay;
-  /** The captures that this view has seen; −1 for none. */
+  /** Version of the captures that the deltas hold; −1 for none. */
   #seenVersion = -1;
-  /** The overlay no longer holds the sums of the shares over the open snapshot. */
+  /** The overlay no longer holds the sums of the deltas over the open snapshot. */
   #mustRebuild = false;
-  /** Set when the bound was passed: the shares were given up, only a newer snapshot can help. */
+  /** Set when the bound was exceeded: the deltas were dropped, and only a newer snapshot can help. */
   #isOverflowing = false;
 
   constructor(options: ViewOptions) {
@@ -77,7 +78,7 @@ export class KeyspaceView implements Disposable {
     });
   }
 
-  /** True where neither file nor logs have anything of the keyspace: somebody asked for any name. */
+  /** True if neither the file nor a log has a counter of the keyspace: its name may be made up. */
   get isEmpty(): boolean {
     return this.#options.file.ranking.total === 0 && this.changedKeys === 0;
   }
@@ -87,9 +88,9 @@ export class KeyspaceView implements Disposable {
     return this.#overlay.sums.count;
   }
 
-  /** Memory of the shares, which stand beside the overlay. */
-  get shareBytes(): number {
-    return this.#shareBytes;
+  /** Memory of the deltas, without that of the overlay. */
+  get deltaBytes(): number {
+    return this.#deltaBytes;
   }
 
   /** The ranking after `refresh`. */
@@ -98,31 +99,31 @@ export class KeyspaceView implements Disposable {
   }
 
   /**
-   * Brings the view up to date with the captures of the last `look`. Throws `TooManyChanges` past the
-   * bound, `CorruptError` for a damaged log, and what reading the file throws.
+   * Brings the view up to date with the captures of the last `LogWatch.refresh`. Throws `TooManyChanges`
+   * past the bound, `CorruptError` for a damaged log, and what reading the file throws.
    */
   refresh(): void {
     const { watch } = this.#options;
-    // When no capture has changed, no log was recycled: whatever the file has applied since is in the
-    // shares too, so the answer is the same and the file need not be asked.
+    // If no capture has changed, no log was recycled: whatever the file has applied since is in the deltas
+    // too. So the answer is the same, and steps 2 and 3 are not needed.
     if (watch !== null && this.#seenVersion === watch.version && !this.#isOverflowing) return;
     if (this.#isOverflowing && !this.#refreshFile()) throw new TooManyChanges();
     this.#seenVersion = -1;
-    if (watch !== null) this.#readShares(watch);
+    if (watch !== null) this.#readDeltas(watch);
     this.#refreshFile();
     this.#dropApplied();
-    this.#measureShares();
+    this.#measureDeltas();
     if (this.#mustRebuild) this.#rebuild();
     if (watch !== null) this.#seenVersion = watch.version;
   }
 
-  /** The snapshot is gone: the next refresh takes a new one. */
-  forget(): void {
+  /** Makes the next refresh do all steps: the snapshot is lost, or what was read of it is wrong. */
+  invalidate(): void {
     this.#seenVersion = -1;
     this.#mustRebuild = true;
   }
 
-  /** Logs, by slot and generation, that hold frames which the file may not have applied. */
+  /** Logs, by slot and generation, with frames that the file may not have applied. */
   pendingLogs(): Map<number, bigint> {
     const pending = this.#options.watch?.pendingLogs() ?? new Map<number, bigint>();
     for (const [slot, generation] of pending) {
@@ -132,13 +133,13 @@ export class KeyspaceView implements Disposable {
   }
 
   /**
-   * Takes the newest snapshot and strikes from `pending` what it has applied, and what has been
-   * recycled. When nothing is left the file alone holds everything that was accepted when `pending`
-   * was made: the view then answers from it, until the next refresh.
+   * Takes the newest snapshot, and removes from `pending` what it has applied and what has been recycled.
+   * If nothing is left, the file alone holds all increments that were accepted before `pending` was made.
+   * Then the view answers from the file until the next refresh.
    */
   isFolded(pending: Map<number, bigint>): boolean {
     const { file, watch } = this.#options;
-    // Before the snapshot is taken: a log that is recycled is in whatever snapshot comes after.
+    // Before the snapshot is taken: a log that is recycled by now is in every later snapshot.
     watch?.removeRecycled(pending);
     this.#refreshFile();
     for (const [slot, generation] of pending) {
@@ -154,7 +155,7 @@ export class KeyspaceView implements Disposable {
     this.#options.file[Symbol.dispose]();
   }
 
-  /** Takes the newest snapshot; false when it is the one at hand. */
+  /** Refresh, step 2: takes the newest snapshot; false if it is open already. */
   #refreshFile(): boolean {
     if (!this.#options.file.refresh()) return false;
     this.#mustRebuild = true;
@@ -162,102 +163,102 @@ export class KeyspaceView implements Disposable {
     return true;
   }
 
-  /** Step 1. */
-  #readShares(watch: LogWatch): void {
+  /** Refresh, step 1, for all logs; `watch` has made the captures. */
+  #readDeltas(watch: LogWatch): void {
     for (const watched of watch.logs) {
       const { slot, capture } = watched;
       const isNeeded = capture !== null && watched.isPending &&
         capture.generation > this.#options.file.applied(slot);
-      const share = this.#shares.get(slot);
-      if (share !== undefined && !(isNeeded && goesOn(share, capture))) this.#drop(slot);
-      if (isNeeded) this.#readShare(watched, capture);
+      const delta = this.#deltas.get(slot);
+      if (delta !== undefined && !(isNeeded && canGrow(delta, capture))) this.#drop(slot);
+      if (isNeeded) this.#readDelta(watched, capture);
     }
   }
 
-  /** Step 3. */
+  /** Refresh, step 3. */
   #dropApplied(): void {
-    for (const [slot, share] of this.#shares) {
-      if (this.#options.file.applied(slot) >= share.generation) this.#drop(slot);
+    for (const [slot, delta] of this.#deltas) {
+      if (this.#options.file.applied(slot) >= delta.generation) this.#drop(slot);
     }
   }
 
   #drop(slot: number): void {
-    this.#shares.delete(slot);
+    this.#deltas.delete(slot);
     this.#mustRebuild = true;
   }
 
-  /** Reads what is new in a log. */
-  #readShare(watched: WatchedLog, capture: Capture): void {
-    let share = this.#shares.get(watched.slot);
-    if (share === undefined) {
-      share = new Delta(capture.generation);
-      this.#shares.set(watched.slot, share);
+  /** Reads the new records of one log into its delta. */
+  #readDelta(watched: WatchedLog, capture: Capture): void {
+    let delta = this.#deltas.get(watched.slot);
+    if (delta === undefined) {
+      delta = new Delta(capture.generation);
+      this.#deltas.set(watched.slot, delta);
     }
-    this.#filling = share;
-    while (share.indexedTo < capture.limit) {
-      if (share.brokenAt !== null) return this.#refuseDamage(watched, capture, share.brokenAt);
+    this.#filling = delta;
+    while (delta.indexedTo < capture.limit) {
+      if (delta.brokenAt !== null) return this.#refuseDamage(watched, capture, delta.brokenAt);
       let brokenAt: number | null = null;
-      const next = watched.readSome(capture, share.indexedTo, (words, start, end) => {
+      const next = watched.readSome(capture, delta.indexedTo, (words, start, end) => {
         if (!this.#walk.batch(words, start, end)) brokenAt ??= start * 4;
       });
       if (!watched.isStill(capture)) {
-        // Recycled under our eyes: the snapshot that is taken next has all of it.
+        // Recycled during the reading: the snapshot that step 2 takes has all of it.
         return this.#drop(watched.slot);
       }
-      share.brokenAt = brokenAt;
+      delta.brokenAt = brokenAt;
       if (brokenAt !== null) continue;
-      if (next === share.indexedTo) {
+      if (next === delta.indexedTo) {
         if (watched.log.isDamagedAt(capture, next)) this.#refuseDamage(watched, capture, next);
         return;
       }
-      share.indexedTo = next;
-      this.#holdBound();
-      if (this.#shares.get(watched.slot) !== share) return;
+      delta.indexedTo = next;
+      this.#enforceBound();
+      if (this.#deltas.get(watched.slot) !== delta) return;
     }
-    if (capture.state === "sealed") share.close();
+    if (capture.state === "sealed") delta.close();
   }
 
-  /** Throws `CorruptError`, unless the file has applied the damaged log by now. */
+  /** Throws `CorruptError` unless the file has applied the damaged log by now. */
   #refuseDamage(watched: WatchedLog, { generation }: Capture, offset: number): void {
     this.#refreshFile();
     if (this.#options.file.applied(watched.slot) < generation) throw watched.damage(offset);
   }
 
-  /** Throws `TooManyChanges` where the shares, without what is folded by now, pass the bound. */
-  #holdBound(): void {
+  /** Throws `TooManyChanges` if the deltas, without those that are folded by now, exceed the bound. */
+  #enforceBound(): void {
     if (this.#isWithinBound()) return;
     this.#refreshFile();
     this.#dropApplied();
     if (this.#mustRebuild) this.#rebuild();
     if (this.#isWithinBound()) return;
-    // Given up, so that they take no memory while the answer waits.
+    // Dropped, so that they take no memory while the answer waits.
     this.#dropAll();
     this.#isOverflowing = true;
     throw new TooManyChanges();
   }
 
   #isWithinBound(): boolean {
-    const { changedKeysMax, shareBytesMax } = this.#options;
-    this.#measureShares();
-    return this.changedKeys <= changedKeysMax && this.shareBytes <= shareBytesMax;
+    const { changedKeysMax, deltaBytesMax } = this.#options;
+    this.#measureDeltas();
+    return this.changedKeys <= changedKeysMax && this.deltaBytes <= deltaBytesMax;
   }
 
-  #measureShares(): void {
-    this.#shareBytes = 0;
-    for (const share of this.#shares.values()) this.#shareBytes += share.bytes;
+  #measureDeltas(): void {
+    this.#deltaBytes = 0;
+    for (const delta of this.#deltas.values()) this.#deltaBytes += delta.bytes;
   }
 
   #dropAll(): void {
-    this.#shares.clear();
-    this.#shareBytes = 0;
+    this.#deltas.clear();
+    this.#deltaBytes = 0;
     this.#rebuild();
   }
 
-  /** The overlay anew from the shares, over the snapshot that is open now. */
+  /** Makes a new overlay from the deltas, over the snapshot that is open now. */
   #rebuild(): void {
     this.#overlay = this.#bareOverlay();
     this.#mustRebuild = false;
-    for (const share of this.#shares.values()) share.addAllTo(this.#overlay);
+    for (const delta of this.#deltas.values()) delta.addAllTo(this.#overlay);
   }
 
   #bareOverlay(): Overlay {
@@ -265,7 +266,7 @@ export class KeyspaceView implements Disposable {
   }
 }
 
-/** Whether a share is of this use of its log, and may take what the log holds beyond it. */
-function goesOn(share: Delta, { generation, limit }: Capture): boolean {
-  return share.generation === generation && (!share.isClosed || share.indexedTo >= limit);
+/** Whether a delta belongs to this use of its log, and can take the frames that it does not hold yet. */
+function canGrow(delta: Delta, { generation, limit }: Capture): boolean {
+  return delta.generation === generation && (!delta.isClosed || delta.indexedTo >= limit);
 }

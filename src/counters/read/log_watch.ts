@@ -1,12 +1,13 @@
 /**
- * All commit logs of a data directory as a reader sees them: Refresh, step 1. Slots are opened once and
- * kept; what each held at the last look is a capture. When nothing has changed a look costs two atomic
- * loads for each slot and one question for the file that the pool would make next.
+ * All commit logs of a data directory as a reader sees them: the captures of Refresh, step 1 (see the README
+ * of this room). Slots are opened once and kept; a capture is what a slot held at the last refresh. If
+ * nothing has changed, a refresh costs two atomic loads for each slot and one check whether the pool has a
+ * new file.
  *
  * Invariants:
- * 1. After `look`, every frame that was published before it lies below the limit of a capture, or its
- *    log has been recycled, which happens only when all of its keyspaces have applied it. A log of which
- *    this cannot be said, because it has lost its header or its length, ends `look` with `CorruptError`.
+ * 1. After `refresh`, every frame that was published before it is below the limit of a capture, or its log
+ *    has been recycled, which happens only after all of its keyspaces have applied it. If a log has lost its
+ *    header or its length, this cannot be known, and `refresh` throws `CorruptError`.
  * 2. `version` changes whenever a capture does.
  */
 
@@ -24,12 +25,12 @@ import {
   pathOfSlot,
 } from "../commitlog/mod.ts";
 
-/** Tries of a slot whose label refuses us while somebody holds it: its holder widens it soon. */
+/** Tries to open a slot whose mode forbids it while another process holds it: the holder widens it soon. */
 const OPEN_TRIES = 200;
 const OPEN_PAUSE_MS = 5;
 
 export class WatchedLog {
-  /** Null before the first look, and if no header tells what the log holds. */
+  /** Null before the first refresh, and if no header tells what the log holds. */
   capture: Capture | null = null;
   readonly #words: Int32Array;
   readonly #fence = new Int32Array(new SharedArrayBuffer(4));
@@ -46,13 +47,13 @@ export class WatchedLog {
     return this.log.slot;
   }
 
-  /** True where the log holds frames that some keyspace may not have applied. */
+  /** True if the log holds frames that some keyspace may not have applied. */
   get isPending(): boolean {
     return this.capture !== null && this.capture.state !== "free" &&
       this.capture.limit > HEAD_PAGE_BYTES;
   }
 
-  /** Visits batches of frames as ranges of words, about a MiB of them; returns where it came to. */
+  /** Visits batches of frames as ranges of words, about a MiB of them; returns the offset behind them. */
   readSome(
     capture: Capture,
     from: number,
@@ -64,11 +65,10 @@ export class WatchedLog {
     });
   }
 
-  /** True where the log is in the same use as at the capture: what was read is what was written. */
+  /** True if the log is in the same use as at the capture: what was read is what was written. */
   isStill(capture: Capture): boolean {
-    // What was read must have been read before this question is asked. An atomic load does not wait
-    // for the plain loads before it (ARM reorders them); an atomic store does, and no later atomic
-    // load overtakes it.
+    // All plain loads must be done before this check. An atomic load does not wait for the plain loads
+    // before it (ARM reorders them); an atomic store does, and no later atomic load overtakes it.
     Atomics.store(this.#fence, 0, 0);
     return this.log.isStill(capture);
   }
@@ -77,20 +77,20 @@ export class WatchedLog {
   captureNow(): Capture | null {
     const capture = this.log.capture();
     if (capture?.state !== "free" || damagedHeaderOffset(this.log.bytes) === null) return capture;
-    // A claim tells of its header before it writes a frame: after a claim the header is not lost.
+    // A claim counts its change before it writes a frame: if the count moved, the header is not lost.
     return this.isStill(capture) ? null : capture;
   }
 
-  /** The error for a part of the log that no answer may leave out. */
+  /** The error for damage in a part of the log that no answer may leave out. */
   damage(offset: number): CorruptError {
     return damagedLog(this.log.path, offset, `is damaged at byte ${offset}`);
   }
 }
 
-/** What cannot be read may be a part of any counter, so an answer without it could be wrong. */
+/** The error for a log that cannot be read: it may change any counter, so an answer could be wrong. */
 function damagedLog(path: string, offset: number, what: string): CorruptError {
   return new CorruptError(
-    `Commit log ${path} ${what} and may hold a part of any counter, so nothing is answered: run ` +
+    `Commit log ${path} ${what} and may hold increments of any counter, so nothing is answered: run ` +
       "countd repair",
     { path, offset },
   );
@@ -100,7 +100,7 @@ export class LogWatch implements Disposable {
   readonly #directory: DataDirectory;
   readonly #events: Events;
   readonly #logs = new Map<number, WatchedLog>();
-  /** Files under a slot's name that are no logs: left alone. */
+  /** Slots whose names lead to something that is not a file: left alone. */
   readonly #damaged = new Set<number>();
   #nextSlot = 0;
   #version = 0;
@@ -119,7 +119,7 @@ export class LogWatch implements Disposable {
     return this.#logs.values();
   }
 
-  /** Slot and generation of the logs that hold frames, as of the last look. */
+  /** Slot and generation of the logs that hold frames, as of the last refresh. */
   pendingLogs(): Map<number, bigint> {
     const pending = new Map<number, bigint>();
     for (const watched of this.#logs.values()) {
@@ -128,7 +128,7 @@ export class LogWatch implements Disposable {
     return pending;
   }
 
-  /** Takes out of `pending` what has been recycled by now: every keyspace has applied it. */
+  /** Removes from `pending` what has been recycled by now: every keyspace has applied it. */
   removeRecycled(pending: Map<number, bigint>): void {
     for (const [slot, generation] of pending) {
       const capture = this.#logs.get(slot)?.log.capture() ?? null;
@@ -138,10 +138,10 @@ export class LogWatch implements Disposable {
   }
 
   /**
-   * Brings every capture up to date. Throws `BusyError` where a slot cannot be opened for now, and
-   * `CorruptError` for a log of which nothing tells what it holds.
+   * Brings every capture up to date. Throws `BusyError` if a slot cannot be opened now, and
+   * `CorruptError` for a log whose content cannot be known.
    */
-  look(): void {
+  refresh(): void {
     this.#openNew();
     let lost: WatchedLog | null = null;
     for (const watched of this.#logs.values()) {
@@ -189,7 +189,10 @@ export class LogWatch implements Disposable {
       pause(OPEN_PAUSE_MS);
     }
     throw new BusyError(
-      `Cannot open commit log ${nameOfSlot(slot)}: its holder does not let it be read; try again`,
+      `Cannot open commit log ${
+        nameOfSlot(slot)
+      }: its mode forbids it while another process holds ` +
+        "it; try again",
     );
   }
 
@@ -201,7 +204,7 @@ export class LogWatch implements Disposable {
       if (status.size === sizes.logSize) return true;
       throw damagedLog(path, 0, `has ${status.size} bytes and not ${sizes.logSize}`);
     }
-    this.#events.report("warn", "file in the pool is no commit log, it is left alone", { path });
+    this.#events.report("warn", "not a commit log, left alone", { path });
     return false;
   }
 
@@ -215,7 +218,7 @@ export class LogWatch implements Disposable {
   }
 }
 
-/** Blocks this thread for a moment. */
+/** Blocks this thread. */
 function pause(delayMs: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delayMs);
 }

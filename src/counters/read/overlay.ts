@@ -1,10 +1,10 @@
 /**
- * The ranking of a keyspace with what is not folded yet: the base ranking of the file, the keys that
- * the logs change taken out of it, and the same keys put in again where their new values belong.
+ * The ranking of a keyspace with what is not folded yet. The keys that the logs change are taken out of the
+ * base ranking of the file, and put in again where their new values belong.
  *
- * Pure over a `BaseRanking` and sums. With C changed keys and n counters a page costs O(log C · log n)
- * and its rows; what a refresh brings costs a lookup in the base for each key that is new among the
- * changed, and a merge of the changed ones into their order.
+ * It knows a `BaseRanking` and sums, no file and no log. With C changed keys and n counters a page costs
+ * O(log C · log n) and its rows. After a refresh, each new changed key costs a lookup in the base, and the
+ * changed keys are merged into their order.
  */
 
 import { assert } from "../../base/assert.ts";
@@ -19,14 +19,14 @@ import { ChangedKeys } from "./changed_keys.ts";
 import type { KeySums } from "./key_sums.ts";
 import type { RowBuffer } from "./row_buffer.ts";
 
-/** Rows of the base that are read ahead at a time while changed keys are merged in. */
+/** Rows of the base that are read at a time, at least, while changed keys are merged in. */
 const BLOCK_ROWS_MIN = 32;
 
 export class Overlay {
   readonly #base: BaseRanking;
   readonly #block: RowBuffer;
   readonly #changed: ChangedKeys;
-  /** A key that is looked up, NUL padded to words. */
+  /** The key that is looked up, NUL padded to words. */
   readonly #keyWords = new Int32Array(NAME_SIZE_MAX / 4 + 1);
   readonly #keyBytes = new Uint8Array(this.#keyWords.buffer);
 
@@ -41,7 +41,7 @@ export class Overlay {
     this.#changed = new ChangedKeys(base);
   }
 
-  /** Sums of the changed keys; only to be read, and to give numbers to keys. */
+  /** Sums of the changed keys. Callers only read them, and get numbers for keys. */
   get sums(): KeySums {
     return this.#changed.sums;
   }
@@ -58,7 +58,7 @@ export class Overlay {
     this.increase(this.sums.numberOf(words, at, length), low, high, top);
   }
 
-  /** Adds to a key by its number in `sums`, for who knows it. */
+  /** Adds to a key by its number in `sums`, for a caller that knows it. */
   increase(index: number, low: number, high: number, top: number): void {
     this.#changed.increase(index, low, high, top);
   }
@@ -79,7 +79,7 @@ export class Overlay {
     return this.#base.total + this.#changed.keysNotInBase;
   }
 
-  /** Looks a key up: true where it is there, its count then in `foundHigh` and `foundLow`. */
+  /** Looks a key up: true if it exists; its count is then in `foundHigh` and `foundLow`. */
   find(key: DataView, start: number, end: number): boolean {
     const base = this.#base;
     const changed = this.#changed;
@@ -91,14 +91,14 @@ export class Overlay {
       return isInBase;
     }
     changed.addTo(index, isInBase ? base.foundHigh : 0, isInBase ? base.foundLow : 0);
-    this.foundHigh = changed.heldHigh;
-    this.foundLow = changed.heldLow;
+    this.foundHigh = changed.clampedHigh;
+    this.foundLow = changed.clampedLow;
     return true;
   }
 
-  /** Place from 0 of a counter that `find` has found. */
+  /** Rank, from 0, of the counter that `find` found last. */
   rankOfFound(key: DataView, start: number, end: number): number {
-    this.#changed.settle();
+    this.#changed.updateOrder();
     return this.#rowsBefore(this.foundHigh, this.foundLow, key, start, end);
   }
 
@@ -113,7 +113,7 @@ export class Overlay {
 
   #mergeRows(offset: number, rows: number, out: RowBuffer): void {
     const changed = this.#changed;
-    changed.settle();
+    changed.updateOrder();
     const keys = changed.sums.keys;
     const merge = this.#startAt(offset);
     let { next, removed } = merge;
@@ -172,8 +172,8 @@ export class Overlay {
   }
 
   /**
-   * Where a merge that begins with row `offset` of the result stands: the next changed key, how many
-   * rows were taken out of the base before, and the next row of the base.
+   * The state of a merge that begins with row `offset` of the result: the next changed key, how many
+   * changed rows of the base come before, and the next row of the base.
    */
   #startAt(offset: number): { next: number; removed: number; baseOffset: number } {
     const changed = this.#changed;
@@ -194,7 +194,7 @@ export class Overlay {
       else high = middle;
     }
     const next = low;
-    // Rows of the base that stay, before the offset; and then the removed ones among them.
+    // Unchanged rows of the base before the offset; then the changed ones among them.
     const kept = offset - next;
     low = 0;
     high = changed.byOld.length;
@@ -214,7 +214,7 @@ export class Overlay {
     return { next, removed: low, baseOffset: kept + low };
   }
 
-  /** Counters of the result that stand before (value, key). */
+  /** How many counters of the result come before (value, key). */
   #rowsBefore(high: number, low: number, key: DataView, start: number, end: number): number {
     const inBase = this.#base.rowsBefore(high, low, key, start, end);
     if (this.#changed.count === 0) return inBase;

@@ -1,6 +1,6 @@
 /**
- * Memory for the pages of the keyspaces that a reader has open. Most readers have one or two large
- * keyspaces, which get room to keep their pages; any number of others makes do with a little.
+ * Bounds the memory for cached pages of the keyspaces that a reader has open. The first two get a large
+ * cache, because most readers ask for one or two large keyspaces. All others get a small one.
  */
 
 const LARGE_MAX = 2;
@@ -10,14 +10,14 @@ const SMALL_BYTES = 1024 * 1024;
 export class PageBudget {
   #large = 0;
 
-  /** What a file that is being opened may take for its pages; to be given back when it is closed. */
+  /** Bytes that a file may use for its pages. The caller releases them when it closes the file. */
   take(): number {
     if (this.#large === LARGE_MAX) return SMALL_BYTES;
     this.#large++;
     return LARGE_BYTES;
   }
 
-  giveBack(bytes: number): void {
+  release(bytes: number): void {
     if (bytes === LARGE_BYTES) this.#large--;
   }
 }

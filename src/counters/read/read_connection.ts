@@ -1,15 +1,15 @@
-/** One connection of the read port: requests in, replies out, in order, until the peer goes. */
+/** One connection of the read port: requests in, replies out, in order, until the peer closes it. */
 
 import type { Clock } from "../../base/clock.ts";
 import { LoopSlice, type LoopTurn } from "../../net/mod.ts";
 import { cutConnection } from "../../net/mod.ts";
 import { type ForeignProtocol, foreignProtocol, ReceiveBuffer } from "../wire/mod.ts";
 import type { Answerer, Left } from "./answerer.ts";
-import { type OutputBudget, OutputShare } from "./output_budget.ts";
+import { type OutputBudget, OutputQuota } from "./output_budget.ts";
 import type { ReadMetrics } from "./read_metrics.ts";
 import { RowBuffer } from "./row_buffer.ts";
 
-/** Small for the many that ask little, large for the few that never stop. */
+/** Small for the many connections that ask little, large for the few that never stop. */
 const INPUT_BYTES_SMALL = 8 * 1024;
 const INPUT_BYTES_LARGE = 256 * 1024;
 /** Replies that may wait for the peer before its next request is answered. */
@@ -20,12 +20,12 @@ const OUTPUT_BYTES_START = 16 * 1024;
 export interface ConnectionEnvironment {
   readonly answerer: Answerer;
   readonly budget: OutputBudget;
-  readonly figures: ReadMetrics;
+  readonly metrics: ReadMetrics;
   readonly clock: Clock;
   readonly turn: LoopTurn;
-  /** Of the shortest request. */
+  /** Size of the shortest request. */
   readonly requestBytes: number;
-  /** Told of a connection that is closed because it speaks something else. */
+  /** Called for a connection that is closed because it speaks another protocol. */
   reportForeign(protocol: ForeignProtocol): void;
 }
 
@@ -33,50 +33,50 @@ export class ReadConnection {
   readonly #socket: Deno.TcpConn;
   readonly #environment: ConnectionEnvironment;
   readonly #out = new RowBuffer(OUTPUT_BYTES_START, OUTPUT_BYTES_MAX);
-  readonly #share: OutputShare;
+  readonly #quota: OutputQuota;
   readonly #slice: LoopSlice;
   #input = new ReceiveBuffer(new Uint8Array(INPUT_BYTES_SMALL));
-  /** When the write at hand began, or null. */
+  /** When the current write began, or null. */
   #writingSinceMs: number | null = null;
   #isClosed = false;
-  /** The first request is there: what follows need not be looked at for another protocol. */
+  /** The first request is whole: later input is not checked for another protocol. */
   #hasBegun = false;
-  /** From when something was read until all of it is answered and sent. */
+  /** True from a read until all of its requests are answered and sent. */
   #isAnswering = false;
   #isDraining = false;
 
   constructor(socket: Deno.TcpConn, environment: ConnectionEnvironment) {
     this.#socket = socket;
     this.#environment = environment;
-    this.#share = new OutputShare(environment.budget);
+    this.#quota = new OutputQuota(environment.budget);
     this.#slice = new LoopSlice(environment.clock, environment.turn);
   }
 
-  /** Since when the peer has taken nothing of what it asked for; null where nothing waits for it. */
+  /** Since when the peer has taken nothing of its replies; null if nothing waits for it. */
   get writingSinceMs(): number | null {
     return this.#writingSinceMs;
   }
 
-  /** Serves until the peer closes its sending side or goes away, or `close` is called. */
+  /** Serves until the peer closes its sending side or disconnects, or `close` is called. */
   async serve(): Promise<void> {
-    const { figures } = this.#environment;
+    const { metrics } = this.#environment;
     try {
       this.#socket.setNoDelay(true);
       while (!this.#isDraining) {
-        const room = this.#input.unused();
-        const count = await this.#socket.read(room);
+        const target = this.#input.unused();
+        const count = await this.#socket.read(target);
         if (count === null) return;
         this.#isAnswering = true;
         this.#input.received(count);
-        figures.bytesIn.value += count;
+        metrics.bytesIn.value += count;
         if (!this.#hasBegun && this.#isForeign()) return;
         await this.#answerAll();
-        // A read that filled the room may be followed by one that does not wait.
-        if (count < room.length) this.#slice.reset();
+        // After a read that filled the buffer the next one may not wait, so the slice goes on.
+        if (count < target.length) this.#slice.reset();
         this.#isAnswering = false;
-        this.#makeRoom(count === room.length);
+        this.#prepareInput(count === target.length);
       }
-      await this.#sayGoodbye();
+      await this.#endReplies();
     } catch (error) {
       if (!this.#isClosed && !isGone(error)) throw error;
     } finally {
@@ -84,13 +84,13 @@ export class ReadConnection {
     }
   }
 
-  /** Ends the connection when what was asked is answered and sent: at once where nothing is. */
+  /** Ends the connection when what was asked is answered and sent: at once if nothing was asked. */
   drain(): void {
     this.#isDraining = true;
     if (!this.#isAnswering && this.#input.length === 0) this.close();
   }
 
-  /** Ends the connection at once, whatever waits for its peer. */
+  /** Ends the connection at once, even if replies wait for its peer. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -99,16 +99,16 @@ export class ReadConnection {
   }
 
   /**
-   * Says that no reply will follow, and waits for the peer to go. Were the socket closed while requests
-   * of the peer are unread in it, the system would throw away what it has not sent yet.
+   * Shuts down the sending side, and reads until the peer closes. If the socket were closed while it
+   * holds unread requests, the system would discard replies that it has not sent yet.
    */
-  async #sayGoodbye(): Promise<void> {
+  async #endReplies(): Promise<void> {
     await this.#socket.closeWrite();
     let count: number | null = 0;
     while (count !== null) count = await this.#socket.read(this.#input.bytes);
   }
 
-  /** Whether the first bytes, up to the first request, are another protocol's. */
+  /** Whether the first bytes, up to the first request, belong to another protocol. */
   #isForeign(): boolean {
     const { reportForeign, requestBytes } = this.#environment;
     const { bytes, start, end } = this.#input;
@@ -124,9 +124,9 @@ export class ReadConnection {
     const batch = {
       input: this.#input,
       rows: out,
-      share: this.#share,
+      quota: this.#quota,
       slice: this.#slice,
-      hasLooked: false,
+      hasRefreshed: false,
     };
     let left: Left = "more";
     while (left !== "nothing" && !this.#isClosed) {
@@ -135,19 +135,19 @@ export class ReadConnection {
         await this.#send(out.filled());
       } finally {
         out.reset();
-        this.#share.hold(0);
+        this.#quota.hold(0);
       }
-      if (left === "no room") {
-        // Looked at again in the turn in which an answer is built: all that wait are told at once.
-        while (!budget.hasRoom) await budget.whenChanged();
-        batch.hasLooked = false;
+      if (left === "no capacity") {
+        // Checked in the turn in which the reply is built: `whenFreed` resolves for all at once.
+        while (!budget.hasCapacity) await budget.whenFreed();
+        batch.hasRefreshed = false;
       }
       await this.#slice.giveWay();
     }
   }
 
   async #send(bytes: Uint8Array): Promise<void> {
-    const { clock, figures } = this.#environment;
+    const { clock, metrics } = this.#environment;
     try {
       for (let sent = 0; sent < bytes.length;) {
         this.#writingSinceMs = clock.nowMs();
@@ -156,10 +156,11 @@ export class ReadConnection {
     } finally {
       this.#writingSinceMs = null;
     }
-    figures.bytesOut.value += bytes.length;
+    metrics.bytesOut.value += bytes.length;
   }
 
-  #makeRoom(wasFull: boolean): void {
+  /** Moves the partial request to the front of the buffer, which is made large if a read filled it. */
+  #prepareInput(wasFull: boolean): void {
     this.#input.moveToFront();
     if (!wasFull || this.#input.bytes.length === INPUT_BYTES_LARGE) return;
     const larger = new ReceiveBuffer(new Uint8Array(INPUT_BYTES_LARGE));
@@ -169,7 +170,7 @@ export class ReadConnection {
   }
 }
 
-/** The peer reset the connection, or it was closed under our hands. */
+/** Whether the peer reset the connection, or it was closed during a call. */
 function isGone(error: unknown): boolean {
   return error instanceof Deno.errors.ConnectionReset ||
     error instanceof Deno.errors.ConnectionAborted ||

@@ -1,4 +1,4 @@
-/** The figures of a read server. */
+/** Metrics of a read server. */
 
 import type { Metric, Metrics } from "../../base/metrics.ts";
 

@@ -1,5 +1,5 @@
 /**
- * `countd read`: pages, ranks and values over TCP. Holds no lock, so killing it harms nobody.
+ * `countd read`: pages, ranks and values over TCP. It holds no lock of a log, so killing it loses nothing.
  */
 
 import { acceptAll } from "../../net/mod.ts";
@@ -22,12 +22,12 @@ import { Reader } from "./reader.ts";
 
 /** How long a stop waits for peers that do not take their replies. */
 const DRAIN_MS = 2000;
-/** Different troubles that are reported; more of them would only fill the log. */
-const TROUBLES_MAX = 1000;
+/** Different failures that are reported; more of them would only fill the log. */
+const REPORTS_MAX = 1000;
 
 export interface ReadServerOptions {
   readonly hostname: string;
-  /** 0 takes a free one. */
+  /** 0 takes a free port. */
   readonly port: number;
   /** The option that names the port; `--port` if not given. */
   readonly portOption?: string;
@@ -49,21 +49,21 @@ export class ReadServer {
   readonly #environment: ReadEnvironment;
   readonly #listener: Deno.TcpListener;
   readonly #reader: Reader;
-  readonly #figures: ReadMetrics;
+  readonly #metrics: ReadMetrics;
   readonly #turn: LoopTurn;
-  /** What strangers cause. */
+  /** Events that peers cause; their number is limited. */
   readonly #rareEvents: RareEvents;
   readonly #shared: ConnectionEnvironment;
   readonly #connections = new Map<ReadConnection, Promise<void>>();
   readonly #failure = Promise.withResolvers<never>();
   readonly #accepting: Promise<void>;
   readonly #sweep: ReturnType<typeof setInterval>;
-  readonly #reportedTrouble = new Set<string>();
+  readonly #reported = new Set<string>();
   #stopped: Promise<void> | null = null;
 
   /**
-   * Listens and serves. The directory stays its owner's. Throws `FailedError` where the port is taken,
-   * `DirectoryFailedError` on a directory that is marked failed, `BusyError` while it is repaired.
+   * Listens and serves. The caller closes the directory. Throws `FailedError` if the port is taken,
+   * `DirectoryFailedError` if the directory is marked failed, and `BusyError` while it is repaired.
    */
   constructor(
     directory: DataDirectory,
@@ -77,16 +77,16 @@ export class ReadServer {
     this.#environment = environment;
     const { clock, events, metrics } = environment;
     this.#reader = new Reader(directory, { stale: options.stale, clock, events });
-    this.#figures = new ReadMetrics(metrics);
+    this.#metrics = new ReadMetrics(metrics);
     this.#turn = new LoopTurn(clock);
     this.#rareEvents = new RareEvents(events, clock);
     this.#shared = {
       answerer: new Answerer(this.#reader, directory.sizes, {
         metrics,
-        onTrouble: (error) => this.#reportTrouble(error),
+        onFailure: (error) => this.#reportFailure(error),
       }),
       budget: new OutputBudget(),
-      figures: this.#figures,
+      metrics: this.#metrics,
       clock,
       turn: this.#turn,
       requestBytes: requestLayout(directory.sizes).requestBytes,
@@ -99,7 +99,7 @@ export class ReadServer {
       turn: this.#turn,
       serve: (socket) => this.#serve(socket),
     });
-    this.#sweep = setInterval(() => this.#lookAround(), STALLED_LOOK_MS);
+    this.#sweep = setInterval(() => this.#checkRegularly(), STALLED_LOOK_MS);
     this.#failure.promise.catch(() => {});
   }
 
@@ -133,7 +133,7 @@ export class ReadServer {
   }
 
   #reportForeign(protocol: ForeignProtocol): void {
-    this.#figures.foreign.value += 1;
+    this.#metrics.foreign.value += 1;
     this.#rareEvents.report("warn", "connection closed: it does not speak countd's protocol", {
       port: "read",
       protocol,
@@ -143,7 +143,7 @@ export class ReadServer {
   #serve(socket: Deno.TcpConn): void {
     const { maxConnections } = this.#options;
     if (this.#connections.size >= maxConnections) {
-      this.#figures.overLimit.value += 1;
+      this.#metrics.overLimit.value += 1;
       this.#rareEvents.report("warn", "connection closed: too many", {
         max_connections: maxConnections,
       });
@@ -151,19 +151,20 @@ export class ReadServer {
       return;
     }
     const connection = new ReadConnection(socket, this.#shared);
-    this.#figures.connections.value += 1;
-    this.#figures.opened.value += 1;
+    this.#metrics.connections.value += 1;
+    this.#metrics.opened.value += 1;
     const served = connection.serve()
-      // What no reply can say (the disk refuses to be read, a bug) must not go on unseen.
+      // An error that no reply can report (a bug, for example) ends the server.
       .catch((error) => this.#failure.reject(error))
       .finally(() => {
         this.#connections.delete(connection);
-        this.#figures.connections.value -= 1;
+        this.#metrics.connections.value -= 1;
       });
     this.#connections.set(connection, served);
   }
 
-  #lookAround(): void {
+  /** Ends the server if the directory is marked failed, and closes connections that are stalled. */
+  #checkRegularly(): void {
     const mark = this.#directory.failedMark();
     if (mark !== null) {
       this.#failure.reject(new DirectoryFailedError(this.#directory.paths.data, mark));
@@ -171,17 +172,17 @@ export class ReadServer {
     closeStalled(this.#connections.keys(), {
       clock: this.#environment.clock,
       events: this.#rareEvents,
-      stalled: this.#figures.stalled,
+      stalled: this.#metrics.stalled,
     });
   }
 
-  /** Each kind of trouble once: clients ask again and again. */
-  #reportTrouble(error: CorruptError | OsError): void {
+  /** Reports each failure once, because clients ask again and again. */
+  #reportFailure(error: CorruptError | OsError): void {
     const isDamage = error instanceof CorruptError;
     const path = isDamage ? error.where.path : error.path;
     const place = isDamage ? `${path}:${error.where.offset}` : `${path}:${error.code}`;
-    if (this.#reportedTrouble.has(place) || this.#reportedTrouble.size >= TROUBLES_MAX) return;
-    this.#reportedTrouble.add(place);
+    if (this.#reported.has(place) || this.#reported.size >= REPORTS_MAX) return;
+    this.#reported.add(place);
     this.#environment.events.report("error", isDamage ? "damaged file" : "cannot read", {
       path,
       ...(isDamage ? { offset: error.where.offset } : {}),

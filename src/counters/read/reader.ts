@@ -1,8 +1,8 @@
 /**
- * Reads a data directory while others write, fold and recycle in it: the views of the keyspaces that are
- * asked for, over one watch of the logs. Takes no lock and changes nothing.
+ * Reads a data directory while other processes write, fold and recycle in it: the views of the keyspaces
+ * that are asked for, over one watch of the logs. It changes nothing.
  *
- * To ask is `look` and then any number of `ask`s: all of them are as fresh as the look.
+ * A caller calls `refresh` and then `ask` any number of times: all answers are as of that refresh.
  */
 
 import { BusyError } from "../../base/errors.ts";
@@ -20,18 +20,18 @@ import { PageBudget } from "./page_budget.ts";
 import { RowBuffer } from "./row_buffer.ts";
 import { ViewCache } from "./view_cache.ts";
 
-/** Changed keys that a reader holds for one keyspace; past them it waits for the fold. */
+/** Changed keys that a reader holds for one keyspace; beyond that it waits for a fold. */
 export const CHANGED_KEYS_MAX = 200_000;
 /**
- * Memory that the shares of the logs may take for one keyspace. Eight logs of the default size fit whatever
- * they hold, and some sixteen that all change as many short keys as may be.
+ * Memory that the deltas of the logs may take for one keyspace. Eight logs of the default size always fit,
+ * whatever they hold, and some sixteen if all change as many short keys as they can.
  */
-const SHARE_BYTES_MAX = 128 * 1024 * 1024;
-/** How long an answer waits for a fold before it is given up. */
+const DELTA_BYTES_MAX = 128 * 1024 * 1024;
+/** How long an answer waits for a fold before it is refused. */
 export const FOLD_WAIT_MS = 10_000;
 
 const FOLD_POLL_MS = 10;
-/** A snapshot is lost when two folds pass during one answer: that does not happen often in a row. */
+/** A snapshot is lost if two folds end during one answer, which does not happen often in a row. */
 const SNAPSHOT_TRIES = 100;
 
 export interface ReaderOptions {
@@ -40,7 +40,7 @@ export interface ReaderOptions {
   readonly clock: Clock;
   readonly events: Events;
   readonly changedKeysMax?: number;
-  readonly shareBytesMax?: number;
+  readonly deltaBytesMax?: number;
   readonly foldWaitMs?: number;
 }
 
@@ -52,7 +52,7 @@ export class Reader implements Disposable {
   readonly #budget = new PageBudget();
   readonly #block = new RowBuffer(16 * 1024, 1024 * 1024);
 
-  /** The directory stays its owner's. */
+  /** Does not close the directory. */
   constructor(directory: DataDirectory, options: ReaderOptions) {
     this.directory = directory;
     this.#options = options;
@@ -60,20 +60,20 @@ export class Reader implements Disposable {
     this.#views = new ViewCache((name) => this.#makeView(name));
   }
 
-  /** The moment from which answers are as fresh as they can be. */
-  look(): void {
-    this.#watch?.look();
+  /** Brings the captures of all logs up to date: later answers hold what was accepted before. */
+  refresh(): void {
+    this.#watch?.refresh();
   }
 
-  /** How often another keyspace was asked for than the time before: that may have cost a walk of the logs. */
+  /** How often another keyspace was asked for than before: such an answer may read all logs. */
   get switches(): number {
     return this.#views.switches;
   }
 
   /**
-   * Asks the ranking of a keyspace, as of the last look. `question` may be called again when the
-   * snapshot is overwritten meanwhile. Throws `TooManyChanges` where only `askAfterFold` helps, and
-   * `CorruptError` for a damaged file, and for a damaged log that may hold a delta of the keyspace.
+   * Calls `question` with the ranking of a keyspace, as of the last `refresh`; again if the snapshot was
+   * overwritten during the call. Throws `TooManyChanges` if only `askAfterFold` helps, and `CorruptError`
+   * for a damaged file, or for a damaged log that may hold a delta of the keyspace.
    */
   ask<T>(name: Uint8Array, question: (ranking: Overlay) => T): T {
     const view = this.#views.get(name);
@@ -82,31 +82,31 @@ export class Reader implements Disposable {
         view.refresh();
         return question(view.ranking);
       } catch (error) {
-        // Also after damage: what was read of the file before it was found is not to be built upon.
-        view.forget();
+        // Also after damage: what was read of the file before cannot be trusted.
+        view.invalidate();
         if (!(error instanceof SnapshotLostError)) throw error;
-        this.look();
+        this.refresh();
       }
     }
     throw new BusyError("Folds follow each other too fast to read a snapshot: try again");
   }
 
   /**
-   * As `ask`, where the logs change more keys than may be held: waits until everything that they hold
-   * now is folded and then asks the file alone, or until so much is folded that the rest may be held.
-   * Throws `BusyError` when that takes too long.
+   * As `ask`, if the logs change more keys than may be held: waits until everything that they hold now is
+   * folded, and then asks the file alone, or until so much is folded that the rest may be held. Throws
+   * `BusyError` if that takes too long.
    */
   async askAfterFold<T>(name: Uint8Array, question: (ranking: Overlay) => T): Promise<T> {
     const { clock, foldWaitMs = FOLD_WAIT_MS } = this.#options;
-    this.look();
+    this.refresh();
     const pending = this.#views.get(name).pendingLogs();
     for (const endMs = clock.nowMs() + foldWaitMs; clock.nowMs() <= endMs;) {
-      // Looked up each time: while we slept the view may have had to make room.
+      // Looked up each time: during the sleep the cache may have closed the view.
       const view = this.#views.get(name);
       try {
         return view.isFolded(pending) ? question(view.ranking) : this.ask(name, question);
       } catch (error) {
-        if (error instanceof SnapshotLostError) view.forget();
+        if (error instanceof SnapshotLostError) view.invalidate();
         else if (!(error instanceof TooManyChanges)) throw error;
       }
       await clock.sleep(FOLD_POLL_MS);
@@ -114,10 +114,10 @@ export class Reader implements Disposable {
     throw foldTooSlow();
   }
 
-  /** `look`, and `ask` or `askAfterFold`. */
+  /** `refresh`, and `ask` or `askAfterFold`. */
   async #askNow<T>(name: Uint8Array, question: (ranking: Overlay) => T): Promise<T> {
     try {
-      this.look();
+      this.refresh();
       return this.ask(name, question);
     } catch (error) {
       if (!(error instanceof TooManyChanges)) throw error;
@@ -133,13 +133,13 @@ export class Reader implements Disposable {
     checkKeyspaceName(keyspace, this.directory.sizes.keyspaceSize);
     const out = new RowBuffer(4096);
     return await this.#askNow(keyspace, (ranking) => {
-      out.cut(0);
+      out.truncate(0);
       const count = ranking.copyRows(offset, Math.min(length, REPLY_ROWS_MAX), out);
       return { total: ranking.total(), rows: [...decodeRows(out.filled(), count)] };
     });
   }
 
-  /** Rank and value of one key, or null where there is no such counter. */
+  /** Rank and value of one key, or null if the counter does not exist. */
   async key(
     keyspace: Uint8Array,
     key: Uint8Array,
@@ -152,7 +152,7 @@ export class Reader implements Disposable {
     });
   }
 
-  /** As `key`, but the value alone: the other changed keys need not be brought into order for it. */
+  /** As `key`, but the value alone, which does not need the order of the changed keys. */
   async value(keyspace: Uint8Array, key: Uint8Array): Promise<bigint | null> {
     const view = this.#viewOfKey(keyspace, key);
     return await this.#askNow(keyspace, (ranking) => {
@@ -167,7 +167,7 @@ export class Reader implements Disposable {
     return new DataView(key.buffer, key.byteOffset, key.byteLength);
   }
 
-  /** Keyspaces whose names follow `after` in byte order, some of them; none at the end. */
+  /** The next keyspaces whose names follow `after` in byte order; an empty list at the end. */
   async keyspaces(after: Uint8Array): Promise<readonly KeyspaceTotal[]> {
     return (await this.totals(after)).rows;
   }
@@ -184,7 +184,7 @@ export class Reader implements Disposable {
       block: this.#block,
       budget: this.#budget,
     };
-    this.look();
+    this.refresh();
     const pending = this.#watch?.pendingLogs() ?? new Map<number, bigint>();
     for (const endMs = clock.nowMs() + foldWaitMs; clock.nowMs() <= endMs;) {
       try {
@@ -192,14 +192,14 @@ export class Reader implements Disposable {
       } catch (error) {
         if (!(error instanceof TooManyChanges)) throw error;
       }
-      // Trying costs a walk through all logs, so it waits for some of them to be folded.
+      // Each try reads all logs, so the next one waits until some of them are folded.
       const before = pending.size;
       while (pending.size === before && clock.nowMs() <= endMs) {
         await clock.sleep(FOLD_POLL_MS);
         this.#watch!.removeRecycled(pending);
       }
       if (pending.size === 0) return listTotals({ ...sources, watch: null }, after);
-      this.look();
+      this.refresh();
     }
     throw foldTooSlow();
   }
@@ -219,7 +219,7 @@ export class Reader implements Disposable {
       }),
       watch: this.#watch,
       changedKeysMax: this.#options.changedKeysMax ?? CHANGED_KEYS_MAX,
-      shareBytesMax: this.#options.shareBytesMax ?? SHARE_BYTES_MAX,
+      deltaBytesMax: this.#options.deltaBytesMax ?? DELTA_BYTES_MAX,
       block: this.#block,
     });
   }
@@ -227,7 +227,7 @@ export class Reader implements Disposable {
 
 function foldTooSlow(): BusyError {
   return new BusyError(
-    "No fresh answer now: the logs change more keys than can be held and no worker has folded " +
+    "No fresh answer now: the logs change more keys than a reader can hold, and no worker has folded " +
       "them; try again, start countd worker, or read with --stale",
   );
 }

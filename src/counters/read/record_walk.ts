@@ -1,7 +1,7 @@
 /**
- * Reading record batches where they lie in a mapped log. Frames are verified before, but a log that is
- * being used anew may change under the reader's eyes: what is read then is thrown away afterwards, and
- * until then nothing here may trust a length or a number.
+ * Reads record batches in place, in a mapped log. Frames are verified before, but a log that is recycled may
+ * change during the reading. Its records are discarded afterwards; until then no length and no number may be
+ * trusted here.
  */
 
 import {
@@ -20,12 +20,12 @@ const INCREMENT_WORD = RECORD_INCREMENT_OFFSET / 4;
 const NAME_WORD = RECORD_NAME_OFFSET / 4;
 const NAME_LENGTH_SHIFT = RECORD_NAME_LENGTH_OFFSET * 8;
 
-/** Takes the records of one keyspace. `top` are the 32 bits above the increment's 64: its sign. */
+/** Takes the records of one keyspace. `top` is the 32 bits above the increment's 64: its sign. */
 export interface SumTarget {
   add(words: Int32Array, at: number, length: number, low: number, high: number, top: number): void;
 }
 
-/** Says for each keyspace of a batch who takes its records; null for nobody. */
+/** Chooses the target for the records of each keyspace of a batch; null leaves them out. */
 export interface TargetChooser {
   choose(words: Int32Array, at: number, length: number): SumTarget | null;
 }
@@ -38,7 +38,7 @@ export class RecordWalk {
     this.#chooser = chooser;
   }
 
-  /** Walks the batch in `words[start … end)`. Stops at anything that is no record, and returns false. */
+  /** Walks the batch in `words[start … end)`. Stops and returns false at bytes that are not a record. */
   batch(words: Int32Array, start: number, end: number): boolean {
     const targets = this.#targets;
     targets.length = 0;
@@ -74,7 +74,7 @@ export class RecordWalk {
   }
 }
 
-/** True where the name at `words[at]` is this one (both NUL padded). */
+/** Whether the name at `words[at]` is `name` (both NUL padded). */
 export function sameName(
   words: Int32Array,
   at: number,
@@ -89,7 +89,7 @@ export function sameName(
   return true;
 }
 
-/** A name as words, NUL padded, as names stand in records. */
+/** A name as words, NUL padded, as in records. */
 export function nameWords(name: Uint8Array): Int32Array<ArrayBuffer> {
   const words = new Int32Array((name.length + 3) >>> 2);
   new Uint8Array(words.buffer).set(name);

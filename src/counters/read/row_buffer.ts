@@ -1,4 +1,4 @@
-/** Replies in the making: a buffer that grows as rows come, and is used again for the next replies. */
+/** The buffer of replies: it grows as rows come, and is used again for the next replies. */
 
 import { ROW_KEY_LENGTH_OFFSET, ROW_KEY_OFFSET, ROW_VALUE_OFFSET } from "../wire/mod.ts";
 
@@ -9,7 +9,7 @@ export class RowBuffer {
   readonly #startBytes: number;
   readonly #keptBytes: number;
 
-  /** Starts with `startBytes`; `reset` keeps what it grew to up to `keptBytes`. */
+  /** Starts with `startBytes`; `reset` shrinks it to that again if it grew beyond `keptBytes`. */
   constructor(startBytes: number, keptBytes = 4 * startBytes) {
     this.#startBytes = startBytes;
     this.#keptBytes = keptBytes;
@@ -21,7 +21,7 @@ export class RowBuffer {
     return this.#length;
   }
 
-  /** The whole buffer; what counts lies below `length`. Changes when the buffer grows. */
+  /** The whole buffer, filled up to `length`. Another object after the buffer grew. */
   get bytes(): Uint8Array<ArrayBuffer> {
     return this.#bytes;
   }
@@ -34,7 +34,7 @@ export class RowBuffer {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** Makes room for `count` more bytes. */
+  /** Makes capacity for `count` more bytes. */
   reserve(count: number): void {
     const end = this.#length + count;
     if (end <= this.#bytes.length) return;
@@ -69,12 +69,12 @@ export class RowBuffer {
     }
   }
 
-  /** Back to `length` bytes, when what was begun behind it has to be begun again. */
-  cut(length: number): void {
+  /** Drops the bytes behind `length`, to build them again. */
+  truncate(length: number): void {
     this.#length = length;
   }
 
-  /** Empties the buffer, and gives back what one large reply made it grow to. */
+  /** Empties the buffer, and frees the memory that one large reply made it grow to. */
   reset(): void {
     this.#length = 0;
     if (this.#bytes.length <= this.#keptBytes) return;

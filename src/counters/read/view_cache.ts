@@ -1,20 +1,20 @@
 /**
- * The views of the keyspaces that were asked for last. What they hold is bounded: those that nobody has
- * asked for longest make room.
+ * The views of the keyspaces that were asked for last. What they hold is bounded: the least recently used
+ * views are closed.
  */
 
 import type { KeyspaceView } from "./keyspace_view.ts";
 
-/** A descriptor each, and pages: 254 MiB when all are as large as `PageBudget` lets them. */
+/** Each needs a descriptor, and pages: 254 MiB in all if each uses what `PageBudget` gives. */
 const VIEWS_MAX = 128;
 /** Changed keys that all views together hold, at some 150 bytes each. */
 const CHANGED_KEYS_MAX = 400_000;
-/** What the shares of all views together hold beside them. */
-const SHARE_BYTES_MAX = 256 * 1024 * 1024;
+/** Memory of the deltas of all views together, besides those keys. */
+const DELTA_BYTES_MAX = 256 * 1024 * 1024;
 
 export class ViewCache implements Disposable {
   readonly #make: (name: Uint8Array) => KeyspaceView;
-  /** The one that was asked for last stands last. */
+  /** In the order of their last use. */
   readonly #views = new Map<string, KeyspaceView>();
   #lastName = new Uint8Array(0);
   #lastView: KeyspaceView | null = null;
@@ -24,7 +24,7 @@ export class ViewCache implements Disposable {
     this.#make = make;
   }
 
-  /** How often another keyspace was asked for than the time before. */
+  /** How often another keyspace was asked for than before. */
   get switches(): number {
     return this.#switches;
   }
@@ -41,30 +41,30 @@ export class ViewCache implements Disposable {
       view = this.#make(name.slice());
     }
     this.#views.set(key, view);
-    this.#makeRoom();
+    this.#evictExcess();
     this.#lastName = name.slice();
     this.#lastView = view;
     return view;
   }
 
-  #makeRoom(): void {
+  #evictExcess(): void {
     if (this.#views.size > VIEWS_MAX) this.#evict((view) => view.isEmpty);
     let changedKeys = 0;
-    let shareBytes = 0;
+    let deltaBytes = 0;
     for (const view of this.#views.values()) {
       changedKeys += view.changedKeys;
-      shareBytes += view.shareBytes;
+      deltaBytes += view.deltaBytes;
     }
     this.#evict((view) => {
-      const isEnough = changedKeys <= CHANGED_KEYS_MAX && shareBytes <= SHARE_BYTES_MAX;
+      const isEnough = changedKeys <= CHANGED_KEYS_MAX && deltaBytes <= DELTA_BYTES_MAX;
       if (this.#views.size <= VIEWS_MAX && isEnough) return false;
       changedKeys -= view.changedKeys;
-      shareBytes -= view.shareBytes;
+      deltaBytes -= view.deltaBytes;
       return true;
     });
   }
 
-  /** Closes views, the longest unused first; never the one that was asked for last. */
+  /** Closes views, the least recently used first; never the one that was asked for last. */
   #evict(isToGo: (view: KeyspaceView) => boolean): void {
     let left = this.#views.size;
     for (const [key, view] of this.#views) {

@@ -9,7 +9,7 @@
  *   then recycle the logs that every keyspace they name has applied
  *
  * Invariants:
- *  1. A log's share is dropped per (keyspace, log) before anything is summed.
+ *  1. A log's entry is dropped per (keyspace, log) before anything is summed.
  *  2. A log is recycled only after sync B, and only when no keyspace that it names was left out or put off.
  *  3. A keyspace takes all records of a log or none: its mark says all.
  *  4. Whatever stops a fold, the keyspaces are as before or as after, each for itself.
@@ -39,7 +39,7 @@ export interface FoldResult {
   readonly keyspaces: number;
   readonly saturated: number;
   /** Logs that the next fold takes again: the file of a keyspace was removed or replaced. */
-  readonly putOff: number;
+  readonly deferred: number;
 }
 
 /** Thrown where the disk is too full for a fold of this size; nothing has changed. */
@@ -47,21 +47,21 @@ export class FoldTooLargeError extends Error {
   override readonly name = "FoldTooLargeError";
 }
 
-interface Share {
+interface KeyspaceLogs {
   readonly keyspace: Uint8Array;
-  readonly marks: Map<number, bigint>;
+  readonly generations: Map<number, bigint>;
 }
 
 /** A keyspace whose pages are written. */
 interface Written {
   readonly writer: KeyspaceWriter;
-  readonly marks: Map<number, bigint>;
+  readonly generations: Map<number, bigint>;
 }
 
 export class Fold {
   readonly #logs: SealedLog[] = [];
   /** By keyspace: the logs whose records are in the sums. */
-  readonly #shares = new Map<string, Share>();
+  readonly #logsOf = new Map<string, KeyspaceLogs>();
   /**
    * Keyspaces that were left out once are left out to the end of this fold. The wait for one that is set
    * aside may end between two frames of a log: were the later ones taken, their mark would cover the
@@ -70,8 +70,8 @@ export class Fold {
   readonly #refused = new Set<string>();
   /** Slots that name a keyspace which was left out. */
   readonly #blocked = new Set<number>();
-  /** Slots that name a keyspace whose file was removed or replaced since its marks were read. */
-  readonly #putOff = new Set<number>();
+  /** Slots that name a keyspace whose file was removed or replaced since its generations were read. */
+  readonly #deferred = new Set<number>();
   #records = 0;
   #saturated = 0;
   #taken = 0;
@@ -80,7 +80,7 @@ export class Fold {
     readonly directory: DataDirectory,
     readonly writers: KeyspaceWriters,
     readonly aggregator: Aggregator,
-    readonly aside: Quarantine,
+    readonly quarantine: Quarantine,
   ) {
     aggregator.clear();
   }
@@ -112,7 +112,7 @@ export class Fold {
     } catch (error) {
       log.release();
       if (!(error instanceof CorruptError)) throw error;
-      this.aside.addLog(log.slot, error);
+      this.quarantine.addLog(log.slot, error);
       return;
     }
     this.#logs.push(log);
@@ -127,7 +127,7 @@ export class Fold {
           path,
           offset: error.offset,
         });
-        this.aside.addLog(log.slot, damage);
+        this.quarantine.addLog(log.slot, damage);
       }
       throw error;
     }
@@ -137,18 +137,21 @@ export class Fold {
   /** Whether a keyspace still wants the records of a log. */
   #accepts(name: Uint8Array, { slot, generation }: LogIdentity): boolean {
     const key = nameKey(name);
-    const share = this.#shares.get(key);
-    if (share?.marks.get(slot) === generation) return true;
-    if (this.#refused.has(key) || this.aside.hasKeyspace(name)) return this.#refuse(key, slot);
+    const entry = this.#logsOf.get(key);
+    if (entry?.generations.get(slot) === generation) return true;
+    if (this.#refused.has(key) || this.quarantine.hasKeyspace(name)) return this.#refuse(key, slot);
     try {
       if (this.writers.applied(name, slot) >= generation) return false;
     } catch (error) {
       if (!isKeyspaceFailure(error)) throw error;
-      this.aside.addKeyspace(name, error);
+      this.quarantine.addKeyspace(name, error);
       return this.#refuse(key, slot);
     }
-    if (share !== undefined) share.marks.set(slot, generation);
-    else this.#shares.set(key, { keyspace: name.slice(), marks: new Map([[slot, generation]]) });
+    if (entry !== undefined) entry.generations.set(slot, generation);
+    else {this.#logsOf.set(key, {
+        keyspace: name.slice(),
+        generations: new Map([[slot, generation]]),
+      });}
     return true;
   }
 
@@ -163,30 +166,30 @@ export class Fold {
    * recycling. Throws `FoldTooLargeError` where the disk is full, and what a sync throws: then nobody may
    * trust the page cache any more.
    */
-  finish(): FoldResult {
+  applyAndRecycle(): FoldResult {
     const pinned = this.directory.control.isHeldElsewhere(directoryLocks.pin);
     const batches = new Map(
       this.aggregator.takeBatches().map((item) => [nameKey(item.keyspace), item.batch]),
     );
-    const shares = [...this.#shares.entries()];
+    const entries = [...this.#logsOf.entries()];
     let keyspaces = 0;
-    for (let first = 0; first < shares.length; first += GROUP_MAX) {
+    for (let first = 0; first < entries.length; first += GROUP_MAX) {
       const written: Written[] = [];
-      for (const [key, share] of shares.slice(first, first + GROUP_MAX)) {
+      for (const [key, entry] of entries.slice(first, first + GROUP_MAX)) {
         const batch = batches.get(key);
         // Without a sum there is nothing to apply, and its logs are through with this keyspace.
-        if (batch !== undefined) this.#writePages(share, { batch, pinned, written });
+        if (batch !== undefined) this.#writePages(entry, { batch, pinned, written });
       }
       keyspaces += this.#publish(written);
       this.writers.trim();
     }
-    const { recycled, putOff } = this.#recycle();
-    return { recycled, records: this.#records, keyspaces, saturated: this.#saturated, putOff };
+    const { recycled, deferred } = this.#recycle();
+    return { recycled, records: this.#records, keyspaces, saturated: this.#saturated, deferred };
   }
 
   /** Step 3 for one keyspace, which then is one of `written`. */
   #writePages(
-    { keyspace, marks }: Share,
+    { keyspace, generations }: KeyspaceLogs,
     { batch, pinned, written }: {
       readonly batch: Batch;
       readonly pinned: boolean;
@@ -196,11 +199,11 @@ export class Fold {
     let writer: KeyspaceWriter | null = null;
     try {
       writer = this.writers.get(keyspace);
-      if (hasAny(writer, marks)) return this.#putLogsOff(marks);
-      this.#saturated += writer.apply(batch, marks, { pinned }).saturated;
-      written.push({ writer, marks });
+      if (hasAny(writer, generations)) return this.#deferLogs(generations);
+      this.#saturated += writer.apply(batch, generations, { pinned }).saturated;
+      written.push({ writer, generations });
     } catch (error) {
-      if (isKeyspaceFailure(error)) return this.#leaveOut(keyspace, marks, error);
+      if (isKeyspaceFailure(error)) return this.#leaveOut(keyspace, generations, error);
       const others = written.map((each) => each.writer);
       for (const other of writer === null ? others : [...others, writer]) {
         if (other.isNew) this.writers.drop(other.name);
@@ -216,10 +219,10 @@ export class Fold {
     this.#syncAll(4, written.map(({ writer }) => writer), (writer) => writer.syncPages());
     const published: KeyspaceWriter[] = [];
     let isNew = false;
-    for (const { writer, marks } of written) {
+    for (const { writer, generations } of written) {
       if (!writer.isInPlace()) {
         this.writers.dropLost(writer);
-        this.#putLogsOff(marks);
+        this.#deferLogs(generations);
         continue;
       }
       isNew ||= writer.isNew;
@@ -231,14 +234,14 @@ export class Fold {
     return published.length;
   }
 
-  #putLogsOff(marks: Map<number, bigint>): void {
-    for (const slot of marks.keys()) this.#putOff.add(slot);
+  #deferLogs(generations: Map<number, bigint>): void {
+    for (const slot of generations.keys()) this.#deferred.add(slot);
   }
 
-  #leaveOut(keyspace: Uint8Array, marks: Map<number, bigint>, error: KeyspaceFailure): void {
-    this.aside.addKeyspace(keyspace, error);
+  #leaveOut(keyspace: Uint8Array, generations: Map<number, bigint>, error: KeyspaceFailure): void {
+    this.quarantine.addKeyspace(keyspace, error);
     this.writers.drop(keyspace);
-    for (const slot of marks.keys()) this.#blocked.add(slot);
+    for (const slot of generations.keys()) this.#blocked.add(slot);
   }
 
   #syncAll(
@@ -259,31 +262,31 @@ export class Fold {
     for (const writer of writers) if (writer.device !== fileSystem.device) sync(writer);
   }
 
-  #recycle(): { readonly recycled: number; readonly putOff: number } {
+  #recycle(): { readonly recycled: number; readonly deferred: number } {
     let recycled = 0;
-    let putOff = 0;
+    let deferred = 0;
     // One by one: where a log cannot be let go of, the others are still ours to give up.
     for (let log = this.#logs.shift(); log !== undefined; log = this.#logs.shift()) {
       if (this.#blocked.has(log.slot)) {
-        this.aside.addBlockedLog(log.slot);
+        this.quarantine.addBlockedLog(log.slot);
         log.release();
-      } else if (this.#putOff.has(log.slot)) {
+      } else if (this.#deferred.has(log.slot)) {
         log.release();
-        putOff++;
+        deferred++;
       } else {
-        this.aside.removeLog(log.slot);
+        this.quarantine.removeLog(log.slot);
         log.recycle();
         recycled++;
       }
     }
-    return { recycled, putOff };
+    return { recycled, deferred };
   }
 
   /**
    * Gives the logs back. A label that the system does not let us put right is no reason to keep the other
    * logs, nor to forget why the fold was given up: whoever takes the log next puts it right.
    */
-  giveUp(): void {
+  releaseLogs(): void {
     for (const log of this.#logs.splice(0)) {
       try {
         log.release();
@@ -295,8 +298,8 @@ export class Fold {
 }
 
 /** Whether a keyspace has one of these logs. Only if its file is another one than when it was asked first. */
-function hasAny(writer: KeyspaceWriter, marks: Map<number, bigint>): boolean {
-  for (const [slot, generation] of marks) {
+function hasAny(writer: KeyspaceWriter, generations: Map<number, bigint>): boolean {
+  for (const [slot, generation] of generations) {
     if (writer.applied(slot) >= generation) return true;
   }
   return false;

@@ -22,7 +22,7 @@ const GATHERED_KEYS_MAX = 150_000;
 /** Writers that have not been fast for so long have paused. */
 const PAUSE_MS = 40;
 /** A log that was sealed with less in it: its writer had nothing more to say. */
-const FULL_SHARE = 0.75;
+const FULL_RATIO = 0.75;
 
 /** What a fold has in hand. */
 export interface Gathered {
@@ -35,12 +35,12 @@ export interface Gathered {
 export class Gathering {
   readonly #directory: DataDirectory;
   readonly #clock: Clock;
-  readonly #heads = new Map<number, LogProbe>();
+  readonly #probes = new Map<number, LogProbe>();
   /** What each log that somebody writes held at the last look. */
   #tails = new Map<number, { readonly generation: bigint; readonly tail: number }>();
-  #looked = new Map<number, { readonly generation: bigint; readonly tail: number }>();
+  #seen = new Map<number, { readonly generation: bigint; readonly tail: number }>();
   #appended = 0;
-  #lookMs = 0;
+  #walkMs = 0;
   #fastMs = -Infinity;
   #sinceMs: number | null = null;
 
@@ -51,11 +51,11 @@ export class Gathering {
 
   /** A slot that somebody else holds, met on a walk through the pool. */
   observeActive(slot: number): void {
-    const capture = this.#head(slot)?.capture();
+    const capture = this.#probe(slot)?.capture();
     if (capture?.state !== "active") return;
     const { generation, limit: tail } = capture;
     this.#countAppended({ slot, generation }, tail);
-    this.#looked.set(slot, { generation, tail });
+    this.#seen.set(slot, { generation, tail });
   }
 
   /** A sealed log that the fold took on the walk: it was filled since the last look, or what was left. */
@@ -73,12 +73,12 @@ export class Gathering {
   paysToWait({ logs, keys, lastLength }: Gathered, slots: number): boolean {
     const nowMs = this.#clock.nowMs();
     const { logSize } = this.#directory.sizes;
-    const bytesPerMs = this.#appended / Math.max(1, nowMs - this.#lookMs);
-    this.#closeAllBut(this.#looked);
-    this.#tails = this.#looked;
-    this.#looked = new Map();
+    const bytesPerMs = this.#appended / Math.max(1, nowMs - this.#walkMs);
+    this.#closeAllBut(this.#seen);
+    this.#tails = this.#seen;
+    this.#seen = new Map();
     this.#appended = 0;
-    this.#lookMs = nowMs;
+    this.#walkMs = nowMs;
     if (bytesPerMs * GATHER_MS >= logSize) this.#fastMs = nowMs;
     if (logs === 0) {
       this.#sinceMs = null;
@@ -87,27 +87,27 @@ export class Gathering {
     this.#sinceMs ??= nowMs;
     const waits = nowMs - this.#sinceMs < GATHER_MS && nowMs - this.#fastMs < PAUSE_MS &&
       logs < Math.max(GATHERED_LOGS_MIN, slots / 2) && keys < GATHERED_KEYS_MAX &&
-      lastLength >= logSize * FULL_SHARE;
+      lastLength >= logSize * FULL_RATIO;
     if (!waits) this.#sinceMs = null;
     return waits;
   }
 
-  #head(slot: number): LogProbe | null {
-    const known = this.#heads.get(slot);
+  #probe(slot: number): LogProbe | null {
+    const known = this.#probes.get(slot);
     if (known !== undefined) return known;
-    let head: LogProbe | null;
+    let probe: LogProbe | null;
     try {
-      head = LogProbe.openProbe(this.#directory, slot);
+      probe = LogProbe.openProbe(this.#directory, slot);
     } catch (error) {
       // Not to see a writer only means not to wait for him.
       if (error instanceof OsError) return null;
       throw error;
     }
-    if (head === null) return null;
+    if (probe === null) return null;
     // The mapping is enough.
-    head.file.close();
-    this.#heads.set(slot, head);
-    return head;
+    probe.file.close();
+    this.#probes.set(slot, probe);
+    return probe;
   }
 
   close(): void {
@@ -115,10 +115,10 @@ export class Gathering {
   }
 
   #closeAllBut(kept: ReadonlyMap<number, unknown>): void {
-    for (const [slot, head] of this.#heads) {
+    for (const [slot, probe] of this.#probes) {
       if (kept.has(slot)) continue;
-      head.close();
-      this.#heads.delete(slot);
+      probe.close();
+      this.#probes.delete(slot);
     }
   }
 }

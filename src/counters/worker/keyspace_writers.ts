@@ -76,17 +76,17 @@ export class KeyspaceWriters {
   }
 
   /**
-   * Lets every open keyspace give the system back what it does not need while it rests. `onTrouble` is told
+   * Lets every open keyspace give the system back what it does not need while it rests. `onFailure` is told
    * of one where that fails, which is closed: to know what is free its branches are read.
    */
-  giveSpaceBack(onTrouble: (name: Uint8Array, error: unknown) => void): void {
+  releaseSpace(onFailure: (name: Uint8Array, error: unknown) => void): void {
     for (const writer of this.#open.values()) {
       try {
         if (writer.isInPlace()) writer.trim();
         else this.dropLost(writer);
       } catch (error) {
         this.drop(writer.name);
-        onTrouble(writer.name, error);
+        onFailure(writer.name, error);
       }
     }
   }

@@ -11,7 +11,7 @@ import { printableName } from "../../base/printable.ts";
 import { isClosedToUs, isReadFailure, type OsError } from "../../file/mod.ts";
 import { nameKey } from "./keyspace_writers.ts";
 
-const LOOK_AGAIN_MS = 30_000;
+const RETRY_MS = 30_000;
 
 /** What is wrong with one keyspace, so that the others can go on without it. */
 export type KeyspaceFailure = CorruptError | OsError;
@@ -24,7 +24,7 @@ export class Quarantine {
   readonly #logs = new Map<number, number>();
   readonly #keyspaces = new Map<string, number>();
   /** Sentences for people, and when they were last true. */
-  readonly #troubles = new Map<string, number>();
+  readonly #warnings = new Map<string, number>();
 
   constructor(readonly clock: Clock, readonly events: Events) {}
 
@@ -50,7 +50,7 @@ export class Quarantine {
       });
     }
     this.#logs.set(slot, this.clock.nowMs());
-    this.#troubles.set(`log ${slot} is set aside: ${error.message}`, this.clock.nowMs());
+    this.#warnings.set(`log ${slot} is set aside: ${error.message}`, this.clock.nowMs());
   }
 
   /** A sound log that names a keyspace that was set aside: it stays sealed. */
@@ -72,7 +72,7 @@ export class Quarantine {
     }
     this.#keyspaces.set(key, this.clock.nowMs());
     const sentence = `keyspace ${printableName(name)} is set aside: ${error.message}`;
-    this.#troubles.set(sentence, this.clock.nowMs());
+    this.#warnings.set(sentence, this.clock.nowMs());
   }
 
   /** A log that is folded after all. */
@@ -81,16 +81,16 @@ export class Quarantine {
   }
 
   /** What was left alone lately, for `countd status`. */
-  troubles(): string[] {
-    const recentMs = this.clock.nowMs() - 2 * LOOK_AGAIN_MS;
-    for (const [sentence, seenMs] of this.#troubles) {
-      if (seenMs < recentMs) this.#troubles.delete(sentence);
+  warnings(): string[] {
+    const recentMs = this.clock.nowMs() - 2 * RETRY_MS;
+    for (const [sentence, seenMs] of this.#warnings) {
+      if (seenMs < recentMs) this.#warnings.delete(sentence);
     }
-    return [...this.#troubles.keys()];
+    return [...this.#warnings.keys()];
   }
 
   #isFresh<Key>(map: Map<Key, number>, key: Key): boolean {
     const seenMs = map.get(key);
-    return seenMs !== undefined && this.clock.nowMs() - seenMs < LOOK_AGAIN_MS;
+    return seenMs !== undefined && this.clock.nowMs() - seenMs < RETRY_MS;
   }
 }

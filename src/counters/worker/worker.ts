@@ -46,21 +46,21 @@ const DISK_FULL_RETRY_MS = 500;
 export class Worker {
   readonly #writers: KeyspaceWriters;
   readonly #aggregator = new Aggregator();
-  readonly #aside: Quarantine;
+  readonly #quarantine: Quarantine;
   readonly #gathering: Gathering;
   /** A fold that waits for more logs. */
   #open: Fold | null = null;
   /** What it has taken so far, without the waiting. */
   #openMs = 0;
   /** False until a sync has made sure that the marks we read are on disk. */
-  #areMarksDurable = false;
+  #areGenerationsDurable = false;
   /** Looks go through the headers of all logs, whatever their labels say, until one has seen them all. */
   #isThorough = true;
   #logsMax = Infinity;
   /** The last fold was given up for want of space; a smaller one is tried next. */
   #wasTooLarge = false;
   /** The last fold has put logs off to the next one. */
-  #hasPutOff = false;
+  #hasDeferred = false;
   #isDiskFull = false;
 
   constructor(readonly directory: DataDirectory, readonly environment: Environment) {
@@ -69,9 +69,9 @@ export class Worker {
       directory.paths.keyspaces,
       environment.events,
     );
-    this.#aside = new Quarantine(environment.clock, environment.events);
+    this.#quarantine = new Quarantine(environment.clock, environment.events);
     this.#gathering = new Gathering(directory, environment.clock);
-    environment.metrics.warnings = () => this.#aside.troubles();
+    environment.metrics.warnings = () => this.#quarantine.warnings();
   }
 
   /**
@@ -99,7 +99,7 @@ export class Worker {
         if (worked || gathers) restsFromMs = clock.nowMs() + REST_MS;
         else if (clock.nowMs() >= restsFromMs) {
           restsFromMs = Infinity;
-          this.#giveSpaceBack();
+          this.#releaseSpace();
         }
         delayMs = worked || gathers ? POLL_MS_FIRST : Math.min(POLL_MS_LAST, delayMs * 2);
         const pauseMs = worked && !gathers ? 0 : delayMs;
@@ -131,7 +131,7 @@ export class Worker {
             `No space to fold the logs of ${this.directory.paths.data}: free some and try again`,
           );
         }
-        if (worked > 0 || this.#wasTooLarge || this.#hasPutOff) {
+        if (worked > 0 || this.#wasTooLarge || this.#hasDeferred) {
           await clock.sleep(0, signal);
           continue;
         }
@@ -147,9 +147,9 @@ export class Worker {
         await clock.sleep(POLL_MS_FIRST, signal);
       }
     });
-    if (this.#aside.logCount > 0) {
+    if (this.#quarantine.logCount > 0) {
       throw new CorruptError(
-        `${this.#aside.logCount} logs of ${this.directory.paths.data} are set aside: run countd ` +
+        `${this.#quarantine.logCount} logs of ${this.directory.paths.data} are set aside: run countd ` +
           `check, then countd repair`,
         { path: this.directory.paths.logs, offset: 0 },
       );
@@ -157,11 +157,11 @@ export class Worker {
   }
 
   /** Not while a backup reads older versions. */
-  #giveSpaceBack(): void {
+  #releaseSpace(): void {
     if (this.directory.control.isHeldElsewhere(directoryLocks.pin)) return;
-    this.#writers.giveSpaceBack((name, error) => {
+    this.#writers.releaseSpace((name, error) => {
       if (!isKeyspaceFailure(error)) throw error;
-      this.#aside.addKeyspace(name, error);
+      this.#quarantine.addKeyspace(name, error);
     });
   }
 
@@ -169,7 +169,7 @@ export class Worker {
   #heldSealedLog(): number | null {
     const { storage, control, paths } = this.directory;
     for (const slot of listSlots(storage, paths.logs).slots) {
-      if (this.#aside.hasLog(slot) || !control.isHeldElsewhere(slotLock(slot))) continue;
+      if (this.#quarantine.hasLog(slot) || !control.isHeldElsewhere(slotLock(slot))) continue;
       using log = LogReader.open(this.directory, slot);
       // Neither readable nor ours to widen: its label says sealed, and somebody holds it.
       if (log === null || log.capture()?.state === "sealed") return slot;
@@ -182,7 +182,7 @@ export class Worker {
     try {
       storage.reach("fold.1.before");
       makeDirectories(storage, paths.keyspaces, 0o700);
-      this.#makeMarksDurable();
+      this.#makeGenerationsDurable();
       storage.reach("fold.1.after");
       sweepKeyspaces(storage, paths.keyspaces);
       resolveLoneLockNames(this.directory);
@@ -190,7 +190,7 @@ export class Worker {
     } catch (error) {
       throw isSyncFailure(error) ? failDirectory(this.directory, error, this.environment) : error;
     } finally {
-      this.#open?.giveUp();
+      this.#open?.releaseLogs();
       this.#open = null;
       this.#gathering.close();
       this.#writers.close();
@@ -202,7 +202,7 @@ export class Worker {
    * Fold, step 1. A mark may have been published by a process that died before its sync: before a log is
    * dropped because of it, it must be on disk. The keyspaces may have a file system of their own.
    */
-  #makeMarksDurable(): void {
+  #makeGenerationsDurable(): void {
     const { storage, paths } = this.directory;
     const { fileSystem } = this.#writers;
     fileSystem.sync();
@@ -210,7 +210,7 @@ export class Worker {
       using around = storage.openFileSystem(paths.data);
       around.sync();
     }
-    this.#areMarksDurable = true;
+    this.#areGenerationsDurable = true;
   }
 
   /**
@@ -220,14 +220,14 @@ export class Worker {
   #foldAvailable({ gathers }: { readonly gathers: boolean }): number {
     const { clock } = this.environment;
     this.directory.refuseFailed();
-    if (!this.#areMarksDurable) this.#makeMarksDurable();
+    if (!this.#areGenerationsDurable) this.#makeGenerationsDurable();
     const startMs = clock.nowMs();
     const fold = this.#open ??
-      new Fold(this.directory, this.#writers, this.#aggregator, this.#aside);
+      new Fold(this.directory, this.#writers, this.#aggregator, this.#quarantine);
     this.#open = null;
     try {
       this.#wasTooLarge = false;
-      this.#hasPutOff = false;
+      this.#hasDeferred = false;
       const { recovered, isEnough } = this.#collect(fold);
       if (fold.logCount === 0) return recovered;
       this.#openMs += clock.nowMs() - startMs;
@@ -236,8 +236,8 @@ export class Worker {
         return recovered;
       }
       const finishMs = clock.nowMs();
-      const result = fold.finish();
-      this.#hasPutOff = result.putOff > 0;
+      const result = fold.applyAndRecycle();
+      this.#hasDeferred = result.deferred > 0;
       this.#writers.trim();
       this.#noteDiskFull(false);
       this.#logsMax *= 2;
@@ -245,9 +245,9 @@ export class Worker {
       this.#openMs = 0;
       return recovered + result.recycled;
     } catch (error) {
-      this.#areMarksDurable = false;
+      this.#areGenerationsDurable = false;
       this.#openMs = 0;
-      fold.giveUp();
+      fold.releaseLogs();
       // Some may be published and some not: the next fold reads them anew.
       this.#writers.dropAll();
       if (error instanceof BadRecordError) return 1; // set aside; the others are tried at once
@@ -275,7 +275,7 @@ export class Worker {
     for (const slot of slots) {
       isFull = this.#aggregator.isFull || fold.logCount >= this.#logsMax;
       if (isFull) break;
-      if (this.#aside.hasLog(slot)) continue;
+      if (this.#quarantine.hasLog(slot)) continue;
       const status = storage.statusOrNull(pathOfSlot(paths.logs, slot));
       if (status === null) continue;
       if (!thorough && status.mode === FREE_MODE && status.links === 1) continue;
@@ -295,7 +295,7 @@ export class Worker {
         recovered++;
       } catch (error) {
         if (!(error instanceof CorruptError)) throw error;
-        this.#aside.addLog(slot, error);
+        this.#quarantine.addLog(slot, error);
       }
     }
     // A walk that ended early, here or by an error, has not looked at the rest.

@@ -20,7 +20,7 @@ export class AnswerQueue {
   #pendingBytes = 0;
   #sending: Promise<void> | null = null;
   #isBroken = false;
-  #roomWanted = Promise.withResolvers<void>();
+  #belowBound = Promise.withResolvers<void>();
 
   constructor(
     readonly writer: LogWriter,
@@ -51,9 +51,9 @@ export class AnswerQueue {
   }
 
   /** Resolves when less than the bound is waiting. */
-  async whenRoom(): Promise<void> {
+  async whenBelowBound(): Promise<void> {
     while (this.#pendingBytes > PENDING_BYTES_MAX && !this.#isBroken) {
-      await this.#roomWanted.promise;
+      await this.#belowBound.promise;
     }
   }
 
@@ -80,7 +80,7 @@ export class AnswerQueue {
     try {
       await this.writer.whenDurable(first.position);
     } catch (error) {
-      this.#giveUp();
+      this.#discard();
       throw error;
     }
     const durable = this.writer.options.sync === "os" ? Infinity : this.writer.durablePosition;
@@ -96,21 +96,21 @@ export class AnswerQueue {
       await this.send(join(ready, bytes));
     } catch {
       // The peer went away: what it sent stays counted, nobody is there to be told.
-      return this.#giveUp();
+      return this.#discard();
     }
     this.#pendingBytes -= bytes;
     this.#wakeReader();
   }
 
-  #giveUp(): void {
+  #discard(): void {
     this.#isBroken = true;
     this.#groups.length = 0;
     this.#wakeReader();
   }
 
   #wakeReader(): void {
-    this.#roomWanted.resolve();
-    this.#roomWanted = Promise.withResolvers();
+    this.#belowBound.resolve();
+    this.#belowBound = Promise.withResolvers();
   }
 }
 

@@ -20,7 +20,7 @@ export class DurableQueue {
   }
 
   /** Everything up to `position` is durable. */
-  settle(position: number): void {
+  resolveUpTo(position: number): void {
     for (; this.#first < this.#waiters.length; this.#first++) {
       const waiter = this.#waiters[this.#first];
       if (waiter === undefined || waiter.position > position) break;

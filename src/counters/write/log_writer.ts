@@ -38,7 +38,7 @@ const IDLE_SEAL_MS = 20;
 const IDLE_SEAL_BYTES = 64 * 1024;
 const TICK_MS = 20;
 /** How often a writer looks whether the directory is marked failed, and whether its log has its name. */
-const LOOK_MS = 1000;
+const CHECK_MS = 1000;
 /** Logs whose last sync is still under way; more would only hold memory. */
 const SEALING_MAX = 4;
 
@@ -61,7 +61,7 @@ export class LogWriter {
   #position = 0;
   #lastAppendMs = 0;
   #lastSyncMs = 0;
-  #lastLookMs = 0;
+  #lastCheckMs = 0;
   #syncLoop: Promise<void> | null = null;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #stop = new AbortController();
@@ -81,7 +81,7 @@ export class LogWriter {
     this.#spaceWait = new SpaceWait(directory, environment);
     this.#spare = new SpareLog(pool, (error) => this.#fail(error));
     this.#lastSyncMs = environment.clock.nowMs();
-    this.#timer = setInterval(() => this.#look(() => this.#tick()), TICK_MS);
+    this.#timer = setInterval(() => this.#attempt(() => this.#tick()), TICK_MS);
     this.#onFailure.promise.catch(() => {});
   }
 
@@ -160,7 +160,7 @@ export class LogWriter {
       this.#fail(error);
       throw error;
     }
-    if (log.tail === tail) return log.capacityBytes >= ROOM_BYTES_MIN;
+    if (log.tail === tail) return log.capacityBytes >= CAPACITY_BYTES_MIN;
     if (this.#spaceWait.isWaiting) this.#spaceWait.end();
     const nowMs = this.environment.clock.nowMs();
     if (tail === HEAD_PAGE_BYTES) this.#active.firstAppendMs = nowMs;
@@ -213,7 +213,7 @@ export class LogWriter {
     const sealed = open.log.seal({ sync: this.options.sync !== "os" }).then(
       () => {
         this.#sealing.delete(open);
-        this.#settle();
+        this.#resolveDurable();
       },
       (error) => {
         this.#fail(error);
@@ -238,16 +238,16 @@ export class LogWriter {
 
   /** One sync after the other for as long as somebody waits; each covers all who wait when it starts. */
   #wantSync(): void {
-    this.#syncLoop ??= this.#syncUntilNobodyWaits();
+    this.#syncLoop ??= this.#syncWhileWaited();
   }
 
-  async #syncUntilNobodyWaits(): Promise<void> {
+  async #syncWhileWaited(): Promise<void> {
     try {
       do {
         // Lets the other connections of this turn of the loop join the group.
         await Promise.resolve();
         await this.#syncOnce();
-        this.#settle();
+        this.#resolveDurable();
       } while (this.#failure === null && (this.#durable.isWaited || this.#mustSyncAlways()));
     } catch (error) {
       this.#fail(error);
@@ -273,16 +273,16 @@ export class LogWriter {
     metrics.gauge("countd_last_sync_timestamp_seconds").value = clock.wallMs() / 1000;
   }
 
-  #settle(): void {
-    this.#durable.settle(this.durablePosition);
+  #resolveDurable(): void {
+    this.#durable.resolveUpTo(this.durablePosition);
   }
 
   #tick(): void {
     if (this.#failure !== null || this.#isStopping) return;
     const { log, firstAppendMs } = this.#active;
     const nowMs = this.environment.clock.nowMs();
-    if (nowMs - this.#lastLookMs >= LOOK_MS) {
-      this.#lastLookMs = nowMs;
+    if (nowMs - this.#lastCheckMs >= CHECK_MS) {
+      this.#lastCheckMs = nowMs;
       const mark = this.directory.failedMark();
       if (mark !== null) {
         return this.#fail(new DirectoryFailedError(this.directory.paths.data, mark));
@@ -302,14 +302,14 @@ export class LogWriter {
   /** Nobody is left who might send more: what is here need not wait for the clock to be handed over. */
   inputEnded(): void {
     if (this.#failure !== null || this.#isStopping || !this.#holdsEnough()) return;
-    this.#look(() => this.#handOver());
+    this.#attempt(() => this.#handOver());
   }
 
   /**
    * What nobody waits for. A look at the pool takes a descriptor: where there is none, the next tick looks
    * again. Anything else that goes wrong ends the writer.
    */
-  #look(what: () => void): void {
+  #attempt(what: () => void): void {
     try {
       what();
     } catch (error) {
@@ -382,10 +382,10 @@ export class LogWriter {
       this.#active.log.leaveForRecovery();
       spare?.leaveForRecovery();
     }
-    this.#settle();
+    this.#resolveDurable();
     if (this.#failure !== null) throw this.#failure;
   }
 }
 
 /** Room below which a log counts as full: the largest record with its keyspace fits in more. */
-const ROOM_BYTES_MIN = 1024;
+const CAPACITY_BYTES_MIN = 1024;

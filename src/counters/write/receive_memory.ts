@@ -40,7 +40,7 @@ export class ReceiveMemory {
   }
 
   /** A connection has ended. What a read may still store into must not be given to another one. */
-  giveBack(
+  release(
     memory: Uint8Array<ArrayBuffer>,
     { isReadInto }: { readonly isReadInto: boolean },
   ): void {

@@ -67,7 +67,7 @@ export class WriteConnection {
     try {
       if (await this.#readAll()) await this.#sendTotals();
     } finally {
-      this.#server.receiveMemory.giveBack(this.#memory, { isReadInto: this.#isReading });
+      this.#server.receiveMemory.release(this.#memory, { isReadInto: this.#isReading });
       this.close();
     }
   }
@@ -128,7 +128,7 @@ export class WriteConnection {
       } else {
         this.#slice.reset();
       }
-      await this.#answers.whenRoom();
+      await this.#answers.whenBelowBound();
     }
     return true;
   }

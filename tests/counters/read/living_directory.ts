@@ -134,7 +134,7 @@ export class LivingDirectory implements AsyncDisposable {
         if (taken.kind !== "sealed") continue;
         const fold = new Fold(directory, writers, new Aggregator(), aside);
         fold.add(taken.log);
-        fold.finish();
+        fold.applyAndRecycle();
         return slot;
       }
       return null;

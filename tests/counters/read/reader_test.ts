@@ -146,7 +146,7 @@ Deno.test("C45 Files in the pool that are no logs are reported and left alone", 
     using reader = new OpenReader(living, { events: reports });
     assertEquals(await reader.rows("ks"), [{ key: "k", value: 1n }]);
     assertEquals(await reader.rows("ks"), [{ key: "k", value: 1n }]);
-    assertEquals(events, ["file in the pool is no commit log, it is left alone"]);
+    assertEquals(events, ["not a commit log, left alone"]);
     Deno.removeSync(bad);
   });
 });
@@ -266,7 +266,7 @@ Deno.test("What was read from a log counts only while the log is in the same use
     await living.write([{ keyspace: "ks", key: "k", increment: 1n }]);
     using opened = living.openAgain();
     using watch = new LogWatch(opened, noEvents);
-    watch.look();
+    watch.refresh();
     const watched = [...watch.logs].find((log) => log.isPending)!;
     const capture = watched.capture!;
     assert(watched.isStill(capture), "Nothing has happened");
@@ -278,11 +278,11 @@ Deno.test("What was read from a log counts only while the log is in the same use
     living.claimNow(slot);
     assert(!watched.isStill(capture), "In a new generation anything may have been overwritten");
     const version = watch.version;
-    watch.look();
+    watch.refresh();
     assert(watch.version > version && watched.capture!.generation > capture.generation);
-    watch.look();
+    watch.refresh();
     const settled = watch.version;
-    watch.look();
+    watch.refresh();
     assertEquals(watch.version, settled);
   });
 });

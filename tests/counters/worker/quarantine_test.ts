@@ -77,7 +77,7 @@ Deno.test("A keyspace that a fold has refused once is refused to the end of that
             if (++frames === 1) meanwhile();
           }),
       }));
-      return one.finish().recycled;
+      return one.applyAndRecycle().recycled;
     };
     await sealLog(test, longKeys.map((key) => ["k", key, 1n] as const));
     await fold(test);

@@ -10,7 +10,7 @@ Deno.test("The large memory of a connection that ended goes to the next one", ()
   const first = memory.largerThan(memory.small())!;
   assertEquals([first.length, memory.largeInUse], [mebibyte, 1]);
   assertEquals(memory.largerThan(first), null);
-  memory.giveBack(first, { isReadInto: false });
+  memory.release(first, { isReadInto: false });
   assertEquals(memory.largeInUse, 0);
   assert(memory.largerThan(memory.small()) === first);
 });
@@ -18,7 +18,7 @@ Deno.test("The large memory of a connection that ended goes to the next one", ()
 Deno.test("Memory that a read may still store into is given to nobody", () => {
   const memory = new ReceiveMemory();
   const first = memory.largerThan(memory.small())!;
-  memory.giveBack(first, { isReadInto: true });
+  memory.release(first, { isReadInto: true });
   assertEquals(memory.largeInUse, 0);
   assert(memory.largerThan(memory.small()) !== first);
 });
@@ -30,8 +30,8 @@ Deno.test("Past 64 large pieces there are middling ones, and the 64 are to be ha
   const middling = memory.largerThan(memory.small())!;
   assertEquals(middling.length, mebibyte / 8);
   assertEquals(memory.largerThan(middling), null);
-  memory.giveBack(middling, { isReadInto: false });
-  for (const piece of large) memory.giveBack(piece, { isReadInto: false });
+  memory.release(middling, { isReadInto: false });
+  for (const piece of large) memory.release(piece, { isReadInto: false });
   assertEquals(memory.largeInUse, 0);
   assertEquals(memory.largerThan(middling)?.length, mebibyte);
 });
