@@ -46,10 +46,12 @@ Deno.test("status names a keyspace that the worker set aside", async () => {
     const path = `${data}/keyspaces/${"pages"}`;
     Deno.writeTextFileSync(path, "this is no keyspace");
     await using worker = startCountd(["worker", "--data", data]);
-    await worker.stderrLine(/keyspace set aside/);
+    await worker.stderrLine(/keyspace quarantined/);
     const troubles = await waitUntil("the worker's report", async () => {
       const status = await statusJson(data);
-      return status.troubles.some((one: string) => one.startsWith("keyspace pages is set aside"))
+      return status.troubles.some((one: string) =>
+          one.startsWith("keyspace pages is in quarantine")
+        )
         ? status.troubles
         : null;
     });

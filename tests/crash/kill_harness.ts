@@ -232,7 +232,7 @@ export class KillHarness implements AsyncDisposable {
       process.signal("SIGTERM");
       const { code, stderr } = await process.ended();
       assertEquals(code, 0, `${role} stopped: ${stderr}`);
-      const bug = /A bug in countd|quarantined|set aside|cannot be used/.exec(stderr);
+      const bug = /A bug in countd|quarantined|in quarantine|cannot be used/.exec(stderr);
       assertEquals(bug, null, `${role} said: ${stderr}`);
     }
     const once = await runCountd(["worker", "--once", `--data=${this.#data}`]);

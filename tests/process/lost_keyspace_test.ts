@@ -191,7 +191,7 @@ Deno.test("A keyspace that cannot be opened is set aside and told, and the other
       await obstruct(path);
       await using counted = new Counted(directory);
       await counted.send(1, ["a", "b"]);
-      await counted.says(new RegExp(`event="keyspace set aside" keyspace=a .*${reason}`));
+      await counted.says(new RegExp(`event="keyspace quarantined" keyspace=a .*${reason}`));
       // A log that does not name it is recycled.
       await counted.count(1, ["b"]);
       added += 2;

@@ -1,18 +1,18 @@
 /**
- * One fold: sealed logs into keyspaces. Steps are those of the protocol.
+ * One fold: sealed logs into keyspaces. It does steps 2 to 7 of Fold, in the README of this room.
  *
- *   2 lock and verify the logs, drop what a keyspace has already, sum per key
- *   3 new pages of every keyspace
+ *   2 lock and verify the logs, leave out what a keyspace has applied, sum per key
+ *   3 new pages of each keyspace
  *   4 sync A
- *   5 the older meta page of each that its name still leads to; new files get their names
+ *   5 the older meta block of each keyspace whose name still leads to its open file; names for new files
  *   6 sync B, with the directory
- *   then recycle the logs that every keyspace they name has applied
+ *   7 recycle the logs that every keyspace they name has applied
  *
  * Invariants:
- *  1. A log's entry is dropped per (keyspace, log) before anything is summed.
- *  2. A log is recycled only after sync B, and only when no keyspace that it names was left out or put off.
- *  3. A keyspace takes all records of a log or none: its mark says all.
- *  4. Whatever stops a fold, the keyspaces are as before or as after, each for itself.
+ *  1. What a keyspace has applied is left out, per (keyspace, log), before anything is summed.
+ *  2. A log is recycled only after sync B, and only if no keyspace that it names was left out or deferred.
+ *  3. A keyspace takes all records of a log or none: its applied generation says that it has all.
+ *  4. Whatever stops a fold, each keyspace is as before or as after it, independently of the others.
  */
 
 import { CorruptError } from "../../base/errors.ts";
@@ -28,9 +28,9 @@ import { BadRecordError } from "../wire/mod.ts";
 import { type KeyspaceWriters, nameKey } from "./keyspace_writers.ts";
 import { isKeyspaceFailure, type KeyspaceFailure, type Quarantine } from "./quarantine.ts";
 
-/** From so many files on one sync of the file system is cheaper than a sync of each. */
+/** Above this number of files one sync of the file system is cheaper than a sync of each. */
 const SYNC_EACH_MAX = 4;
-/** Keyspaces that are taken through the steps together. */
+/** Keyspaces that go through steps 3 to 6 together. */
 const GROUP_MAX = 128;
 
 export interface FoldResult {
@@ -38,15 +38,16 @@ export interface FoldResult {
   readonly records: number;
   readonly keyspaces: number;
   readonly saturated: number;
-  /** Logs that the next fold takes again: the file of a keyspace was removed or replaced. */
+  /** Logs that the next fold takes again, because the file of a keyspace was removed or replaced. */
   readonly deferred: number;
 }
 
-/** Thrown where the disk is too full for a fold of this size; nothing has changed. */
+/** Thrown if the disk is too full for a fold of this size. This group and later ones have not changed. */
 export class FoldTooLargeError extends Error {
   override readonly name = "FoldTooLargeError";
 }
 
+/** A keyspace, and the generations, by slot, of the logs whose records for it are in the sums. */
 interface KeyspaceLogs {
   readonly keyspace: Uint8Array;
   readonly generations: Map<number, bigint>;
@@ -60,17 +61,17 @@ interface Written {
 
 export class Fold {
   readonly #logs: SealedLog[] = [];
-  /** By keyspace: the logs whose records are in the sums. */
+  /** By the name of the keyspace. */
   readonly #logsOf = new Map<string, KeyspaceLogs>();
   /**
-   * Keyspaces that were left out once are left out to the end of this fold. The wait for one that is set
-   * aside may end between two frames of a log: were the later ones taken, their mark would cover the
-   * records that were refused before, and these would never be counted.
+   * Keyspaces that were left out once are left out to the end of this fold. The quarantine of one may end
+   * between two frames of a log. If the later frames were taken, the applied generation would cover the
+   * records that were left out before, and these would never be counted.
    */
   readonly #refused = new Set<string>();
   /** Slots that name a keyspace which was left out. */
   readonly #blocked = new Set<number>();
-  /** Slots that name a keyspace whose file was removed or replaced since its generations were read. */
+  /** Slots that name a keyspace whose file was removed or replaced during this fold. */
   readonly #deferred = new Set<number>();
   #records = 0;
   #saturated = 0;
@@ -94,15 +95,15 @@ export class Fold {
     return this.#logs.at(-1)?.length ?? 0;
   }
 
-  /** Logs that were taken, also after the fold was given up. */
+  /** Logs that were taken, also after `releaseLogs`. */
   get takenCount(): number {
     return this.#taken;
   }
 
   /**
-   * Step 2 for one log, which this fold then owns. A damaged log is put back and set aside. Throws
-   * `BadRecordError` where a frame that verifies holds no proper records: the sums are then worthless
-   * and the fold must be given up.
+   * Fold, step 2, for one log, which this fold then owns. A damaged log is released into quarantine. Throws
+   * `BadRecordError` if a frame that verifies holds bytes that are not records: the sums are then wrong,
+   * and the caller must abort the fold.
    */
   add(log: SealedLog): void {
     const { storage } = this.directory;
@@ -123,10 +124,13 @@ export class Fold {
     } catch (error) {
       if (error instanceof BadRecordError) {
         const { path } = log.held;
-        const damage = new CorruptError(`${path} holds no proper records: ${error.message}`, {
-          path,
-          offset: error.offset,
-        });
+        const damage = new CorruptError(
+          `${path} holds bytes that are not records: ${error.message}`,
+          {
+            path,
+            offset: error.offset,
+          },
+        );
         this.quarantine.addLog(log.slot, damage);
       }
       throw error;
@@ -134,7 +138,7 @@ export class Fold {
     storage.reach("fold.2.after");
   }
 
-  /** Whether a keyspace still wants the records of a log. */
+  /** Whether a keyspace has not applied a log and can take its records. */
   #accepts(name: Uint8Array, { slot, generation }: LogIdentity): boolean {
     const key = nameKey(name);
     const entry = this.#logsOf.get(key);
@@ -162,9 +166,9 @@ export class Fold {
   }
 
   /**
-   * Steps 3 to 6, a group of keyspaces at a time so that the open files stay bounded, and then the
-   * recycling. Throws `FoldTooLargeError` where the disk is full, and what a sync throws: then nobody may
-   * trust the page cache any more.
+   * Fold, steps 3 to 7. Steps 3 to 6 take a group of keyspaces at a time, so that the open files stay
+   * bounded. Throws `FoldTooLargeError` if the disk is full, and what a sync throws: then the page cache
+   * cannot be trusted any more.
    */
   applyAndRecycle(): FoldResult {
     const pinned = this.directory.control.isHeldElsewhere(directoryLocks.pin);
@@ -177,7 +181,7 @@ export class Fold {
       const written: Written[] = [];
       for (const [key, entry] of entries.slice(first, first + GROUP_MAX)) {
         const batch = batches.get(key);
-        // Without a sum there is nothing to apply, and its logs are through with this keyspace.
+        // Without a sum there is nothing to apply.
         if (batch !== undefined) this.#writePages(entry, { batch, pinned, written });
       }
       keyspaces += this.#publish(written);
@@ -187,7 +191,7 @@ export class Fold {
     return { recycled, records: this.#records, keyspaces, saturated: this.#saturated, deferred };
   }
 
-  /** Step 3 for one keyspace, which then is one of `written`. */
+  /** Fold, step 3, for one keyspace, which is then one of `written`. */
   #writePages(
     { keyspace, generations }: KeyspaceLogs,
     { batch, pinned, written }: {
@@ -214,7 +218,7 @@ export class Fold {
     }
   }
 
-  /** Steps 4 to 6. Returns the number of keyspaces that were published. */
+  /** Fold, steps 4 to 6. Returns the number of keyspaces that were published. */
   #publish(written: readonly Written[]): number {
     this.#syncAll(4, written.map(({ writer }) => writer), (writer) => writer.syncPages());
     const published: KeyspaceWriter[] = [];
@@ -234,6 +238,7 @@ export class Fold {
     return published.length;
   }
 
+  /** Leaves logs to the next fold, which reads the applied generations of the file that is there now. */
   #deferLogs(generations: Map<number, bigint>): void {
     for (const slot of generations.keys()) this.#deferred.add(slot);
   }
@@ -258,14 +263,15 @@ export class Fold {
     storage.reach(`fold.${step}.before`);
     fileSystem.sync();
     storage.reach(`fold.${step}.after`);
-    // A link, or a mount that came later, may lead to another file system.
+    // A symbolic link, or a later mount, may lead to another file system.
     for (const writer of writers) if (writer.device !== fileSystem.device) sync(writer);
   }
 
+  /** Fold, step 7. */
   #recycle(): { readonly recycled: number; readonly deferred: number } {
     let recycled = 0;
     let deferred = 0;
-    // One by one: where a log cannot be let go of, the others are still ours to give up.
+    // One by one: if a log cannot be released, `releaseLogs` still finds the others.
     for (let log = this.#logs.shift(); log !== undefined; log = this.#logs.shift()) {
       if (this.#blocked.has(log.slot)) {
         this.quarantine.addBlockedLog(log.slot);
@@ -283,8 +289,9 @@ export class Fold {
   }
 
   /**
-   * Gives the logs back. A label that the system does not let us put right is no reason to keep the other
-   * logs, nor to forget why the fold was given up: whoever takes the log next puts it right.
+   * Releases the logs of an aborted fold, sealed as they were. If the system refuses to correct a label, the
+   * other logs are released all the same, and the error that aborted the fold is kept. The process that
+   * takes the log next corrects its label.
    */
   releaseLogs(): void {
     for (const log of this.#logs.splice(0)) {
@@ -297,7 +304,7 @@ export class Fold {
   }
 }
 
-/** Whether a keyspace has one of these logs. Only if its file is another one than when it was asked first. */
+/** Whether a keyspace has applied one of these logs: only if its file was replaced during the fold. */
 function hasAny(writer: KeyspaceWriter, generations: Map<number, bigint>): boolean {
   for (const [slot, generation] of generations) {
     if (writer.applied(slot) >= generation) return true;

@@ -1,6 +1,6 @@
 /**
- * The fold lease: one process folds, the others stand by and take over when it dies. It is a kernel lock
- * on `DATA/control`, so it cannot be forgotten and is never stolen.
+ * The fold lease: one process folds, the others stand by and take over when it ends. It is a kernel lock on
+ * `DATA/control`: the kernel releases it with the process, and no other process can take it before.
  */
 
 import type { Clock } from "../../base/clock.ts";
@@ -16,7 +16,7 @@ export function tryTakeLease({ control }: DataDirectory): boolean {
 }
 
 /**
- * Waits for the lease. False where the signal came first. Throws `BusyError`, naming the holder, after
+ * Waits for the lease. False if the signal fired first. Throws `BusyError`, naming the holder, after
  * `timeoutMs`.
  */
 export async function takeLease(

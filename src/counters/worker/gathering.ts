@@ -1,7 +1,7 @@
 /**
- * When a fold had better wait for more logs. While writers fill log after log, one fold of four costs
- * little more than each of four folds, for they bring the same keys; and nobody waits for it, because
- * readers see what is in the logs. So logs are summed as they come, and applied together.
+ * Decides when a fold should wait for more logs. While writers fill log after log, one fold of four logs
+ * costs little more than a fold of one, because they bring the same keys. Readers do not wait for folds,
+ * because they see what is in the logs. So logs are summed as they come, and applied together.
  */
 
 import type { Clock } from "../../base/clock.ts";
@@ -15,20 +15,21 @@ import { OsError } from "../../file/mod.ts";
 
 /** A fold waits no longer than this after its first log. */
 const GATHER_MS = 500;
-/** Nor with more logs than this, or half the pool: writers want them back. */
+/** Nor with more logs than this, or half the pool: writers need them. */
 const GATHERED_LOGS_MIN = 4;
-/** Nor with so many different keys: readers hold all that are not folded. */
+/** Nor with so many different keys: readers hold all keys that are not folded. */
 const GATHERED_KEYS_MAX = 150_000;
 /** Writers that have not been fast for so long have paused. */
 const PAUSE_MS = 40;
-/** A log that was sealed with less in it: its writer had nothing more to say. */
+/** Part of its size that a log has when it is sealed as full. With less, its writer has paused. */
 const FULL_RATIO = 0.75;
 
-/** What a fold has in hand. */
+/** What a fold holds so far. */
 export interface Gathered {
   readonly logs: number;
+  /** Different keys in its sums. */
   readonly keys: number;
-  /** Bytes of the log that came last. */
+  /** Bytes of the log that was added last. */
   readonly lastLength: number;
 }
 
@@ -36,7 +37,7 @@ export class Gathering {
   readonly #directory: DataDirectory;
   readonly #clock: Clock;
   readonly #probes = new Map<number, LogProbe>();
-  /** What each log that somebody writes held at the last look. */
+  /** Tails of the active logs at the last walk through the pool, and at this one. */
   #tails = new Map<number, { readonly generation: bigint; readonly tail: number }>();
   #seen = new Map<number, { readonly generation: bigint; readonly tail: number }>();
   #appended = 0;
@@ -49,7 +50,7 @@ export class Gathering {
     this.#clock = clock;
   }
 
-  /** A slot that somebody else holds, met on a walk through the pool. */
+  /** A slot that another process holds, found on the walk. */
   observeActive(slot: number): void {
     const capture = this.#probe(slot)?.capture();
     if (capture?.state !== "active") return;
@@ -58,7 +59,7 @@ export class Gathering {
     this.#seen.set(slot, { generation, tail });
   }
 
-  /** A sealed log that the fold took on the walk: it was filled since the last look, or what was left. */
+  /** A sealed log that the fold took on the walk: the rest of it was filled since the last walk. */
   observeSealed(identity: LogIdentity, length: number): void {
     this.#countAppended(identity, length);
   }
@@ -69,7 +70,7 @@ export class Gathering {
     this.#appended += tail - (isSame ? before.tail : HEAD_PAGE_BYTES);
   }
 
-  /** After the walk: true where the fold that has `gathered` so much should wait for another one. */
+  /** After the walk: whether the fold that has `gathered` so much should wait for another log. */
   paysToWait({ logs, keys, lastLength }: Gathered, slots: number): boolean {
     const nowMs = this.#clock.nowMs();
     const { logSize } = this.#directory.sizes;
@@ -99,7 +100,7 @@ export class Gathering {
     try {
       probe = LogProbe.openProbe(this.#directory, slot);
     } catch (error) {
-      // Not to see a writer only means not to wait for him.
+      // Missing a writer only means not to wait for it.
       if (error instanceof OsError) return null;
       throw error;
     }

@@ -11,7 +11,7 @@ import { keyspacePath, KeyspaceWriter } from "../keyspace/mod.ts";
 
 const OPEN_MAX = 128;
 
-/** A key for maps, whatever the bytes are. */
+/** Bytes as a text with one character a byte: a key for maps, whatever the bytes are. */
 export function nameKey(name: Uint8Array): string {
   return mapKey(String.fromCharCode(...name));
 }
@@ -28,8 +28,9 @@ export class KeyspaceWriters {
   ) {}
 
   /**
-   * The file system of the keyspaces. It is open before the first page is written, and stays open until
-   * `close`: a new descriptor is not told of an error that another one was told of.
+   * The file system of the keyspaces, for `syncfs`. It is open before the first page is written, and stays
+   * open until `close`, which is as long as the fold lease is held. The kernel reports a failed write once
+   * to each descriptor that was open: a new one would not hear of it.
    */
   get fileSystem(): OpenFileSystem {
     return this.#openFileSystem();
@@ -40,8 +41,8 @@ export class KeyspaceWriters {
   }
 
   /**
-   * Generation of a slot that a keyspace has applied; 0 for a keyspace that does not exist, which is not
-   * made for the question. Throws `CorruptError` for a damaged one. Not between apply and publish.
+   * Applied generation of a slot in a keyspace; 0 if the keyspace does not exist, and then no file is made.
+   * Throws `CorruptError` for a damaged one. Not to be called between apply and publish.
    */
   applied(name: Uint8Array, slot: number): bigint {
     const isOpen = this.#open.has(nameKey(name));
@@ -54,8 +55,8 @@ export class KeyspaceWriters {
   }
 
   /**
-   * The writer of what has the keyspace's name now, between two transactions. Throws `CorruptError` for a
-   * damaged keyspace.
+   * The writer of the file that has the keyspace's name now, between two transactions. Throws
+   * `CorruptError` for a damaged keyspace.
    */
   get(name: Uint8Array): KeyspaceWriter {
     const writer = this.#open.get(nameKey(name));
@@ -66,7 +67,7 @@ export class KeyspaceWriters {
   #writer(name: Uint8Array): KeyspaceWriter {
     const key = nameKey(name);
     let writer = this.#open.get(key);
-    // The name may be a view of a log that is let go before the keyspace is.
+    // Copied, because the name may be a view of a log that is released before the keyspace is closed.
     if (writer === undefined) {
       this.#openFileSystem();
       writer = KeyspaceWriter.open(this.storage, this.directory, name.slice());
@@ -76,8 +77,8 @@ export class KeyspaceWriters {
   }
 
   /**
-   * Lets every open keyspace give the system back what it does not need while it rests. `onFailure` is told
-   * of one where that fails, which is closed: to know what is free its branches are read.
+   * Returns free space of every open keyspace to the system. To find what is free, its branches are read. If
+   * that fails, the keyspace is closed and `onFailure` is called.
    */
   releaseSpace(onFailure: (name: Uint8Array, error: unknown) => void): void {
     for (const writer of this.#open.values()) {
@@ -91,24 +92,24 @@ export class KeyspaceWriters {
     }
   }
 
-  /** Closes one, so that the next `get` reads its file anew. */
+  /** Closes a keyspace, so that the next `get` reads its file again. */
   drop(name: Uint8Array): void {
     const key = nameKey(name);
     this.#open.get(key)?.close();
     this.#open.delete(key);
   }
 
-  /** As `drop`, for a file that has lost its name, or its content. */
+  /** As `drop`, for a file that has lost its name, or its content. Reports it. */
   dropLost(writer: KeyspaceWriter): void {
     const { name, path } = writer;
-    this.events.report("warn", "keyspace file was removed or replaced: its name is opened anew", {
+    this.events.report("warn", "keyspace file was removed or replaced: its name is opened again", {
       keyspace: printableName(name),
       path,
     });
     this.drop(name);
   }
 
-  /** Closes the longest unused ones. Not between apply and publish. */
+  /** Closes the least recently used ones. Not to be called between apply and publish. */
   trim(): void {
     for (const [key, writer] of this.#open) {
       if (this.#open.size <= OPEN_MAX) return;
@@ -117,7 +118,7 @@ export class KeyspaceWriters {
     }
   }
 
-  /** Closes all keyspaces, so that each is read anew. */
+  /** Closes all keyspaces, so that each is read again. */
   dropAll(): void {
     for (const writer of this.#open.values()) writer.close();
     this.#open.clear();

@@ -1,7 +1,7 @@
 /**
- * What the folds of this process leave alone: damaged logs, keyspaces that are damaged, that the disk
- * cannot read or that this user may not open, and logs that name such a keyspace. Kept in memory only: each worker finds the damage
- * itself, and a repair is noticed by looking again now and then.
+ * What the folds of this process leave alone: damaged logs; keyspaces that are damaged, that the disk cannot
+ * read or that this user may not open; and logs that name such a keyspace. It is kept in memory only: each
+ * worker finds the damage itself, and a repair is noticed because everything is tried again after 30 s.
  */
 
 import type { Clock } from "../../base/clock.ts";
@@ -13,7 +13,7 @@ import { nameKey } from "./keyspace_writers.ts";
 
 const RETRY_MS = 30_000;
 
-/** What is wrong with one keyspace, so that the others can go on without it. */
+/** A failure of one keyspace, after which the others can go on. */
 export type KeyspaceFailure = CorruptError | OsError;
 
 export function isKeyspaceFailure(error: unknown): error is KeyspaceFailure {
@@ -23,7 +23,7 @@ export function isKeyspaceFailure(error: unknown): error is KeyspaceFailure {
 export class Quarantine {
   readonly #logs = new Map<number, number>();
   readonly #keyspaces = new Map<string, number>();
-  /** Sentences for people, and when they were last true. */
+  /** Sentences for people, and when each was last true. */
   readonly #warnings = new Map<string, number>();
 
   constructor(readonly clock: Clock, readonly events: Events) {}
@@ -42,7 +42,7 @@ export class Quarantine {
 
   addLog(slot: number, error: CorruptError): void {
     if (!this.#logs.has(slot)) {
-      this.events.report("error", "log set aside", {
+      this.events.report("error", "log quarantined", {
         slot,
         path: error.where.path,
         offset: error.where.offset,
@@ -50,13 +50,13 @@ export class Quarantine {
       });
     }
     this.#logs.set(slot, this.clock.nowMs());
-    this.#warnings.set(`log ${slot} is set aside: ${error.message}`, this.clock.nowMs());
+    this.#warnings.set(`log ${slot} is in quarantine: ${error.message}`, this.clock.nowMs());
   }
 
-  /** A sound log that names a keyspace that was set aside: it stays sealed. */
+  /** A sound log that names a keyspace in quarantine: it stays sealed. */
   addBlockedLog(slot: number): void {
     if (!this.#logs.has(slot)) {
-      this.events.report("warn", "log waits for a keyspace that is set aside", { slot });
+      this.events.report("warn", "log waits for a keyspace in quarantine", { slot });
     }
     this.#logs.set(slot, this.clock.nowMs());
   }
@@ -64,23 +64,23 @@ export class Quarantine {
   addKeyspace(name: Uint8Array, error: KeyspaceFailure): void {
     const key = nameKey(name);
     if (!this.#keyspaces.has(key)) {
-      this.events.report("error", "keyspace set aside", {
+      this.events.report("error", "keyspace quarantined", {
         keyspace: printableName(name),
         ...(error instanceof CorruptError ? error.where : { path: error.path }),
         reason: error.message,
       });
     }
     this.#keyspaces.set(key, this.clock.nowMs());
-    const sentence = `keyspace ${printableName(name)} is set aside: ${error.message}`;
+    const sentence = `keyspace ${printableName(name)} is in quarantine: ${error.message}`;
     this.#warnings.set(sentence, this.clock.nowMs());
   }
 
-  /** A log that is folded after all. */
+  /** Takes out a log that is folded. */
   removeLog(slot: number): void {
     this.#logs.delete(slot);
   }
 
-  /** What was left alone lately, for `countd status`. */
+  /** What was left alone in the last minute, for `countd status`. */
   warnings(): string[] {
     const recentMs = this.clock.nowMs() - 2 * RETRY_MS;
     for (const [sentence, seenMs] of this.#warnings) {

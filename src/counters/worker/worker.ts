@@ -1,6 +1,6 @@
 /**
- * `countd worker`: takes the fold lease, recovers what the dead left, and folds sealed logs for as long as
- * there are any. What a fold does is in `fold.ts`; here is when.
+ * `countd worker`: takes the fold lease, recovers the logs of dead writers, and folds sealed logs. `fold.ts`
+ * is one fold; this file decides when to fold, and how much at a time.
  */
 
 import type { Clock } from "../../base/clock.ts";
@@ -35,12 +35,12 @@ export interface Environment {
   readonly metrics: Metrics;
 }
 
-/** Between two looks at the pool: soon after work and while a fold gathers, seldom when nothing happens. */
+/** Pause between two walks through the pool: short after work and while a fold gathers, then longer. */
 const POLL_MS_FIRST = 10;
 const POLL_MS_LAST = 100;
-/** After so long without a fold the keyspaces give back the space of their older versions. */
+/** After so long without a fold the keyspaces return the space of their older versions to the system. */
 const REST_MS = 1000;
-/** While the disk is too full for even one log. */
+/** Pause between two tries while the disk is too full for even one log. */
 const DISK_FULL_RETRY_MS = 500;
 
 export class Worker {
@@ -50,16 +50,16 @@ export class Worker {
   readonly #gathering: Gathering;
   /** A fold that waits for more logs. */
   #open: Fold | null = null;
-  /** What it has taken so far, without the waiting. */
+  /** Time that it has used so far, without the waiting. */
   #openMs = 0;
-  /** False until a sync has made sure that the marks we read are on disk. */
+  /** False until a sync has made sure that the applied generations that are read are on disk. */
   #areGenerationsDurable = false;
-  /** Looks go through the headers of all logs, whatever their labels say, until one has seen them all. */
+  /** Walks read the headers of all logs, whatever their labels say, until one walk has read them all. */
   #isThorough = true;
   #logsMax = Infinity;
-  /** The last fold was given up for want of space; a smaller one is tried next. */
+  /** The last fold was aborted for lack of space; a smaller one is tried next. */
   #wasTooLarge = false;
-  /** The last fold has put logs off to the next one. */
+  /** The last fold has deferred logs to the next one. */
   #hasDeferred = false;
   #isDiskFull = false;
 
@@ -75,8 +75,8 @@ export class Worker {
   }
 
   /**
-   * Folds until the signal comes. Stands by while another process holds the lease. `onReady` is told when
-   * it has the lease, or stands by. Throws `DirectoryFailedError` on a directory that is marked failed.
+   * Folds until the signal fires. Waits while another process holds the lease. Calls `onReady` once it has
+   * the lease or waits for it. Throws `DirectoryFailedError` on a directory that is marked failed.
    */
   async run(signal: AbortSignal, onReady: () => void = () => {}): Promise<void> {
     const { clock, events } = this.environment;
@@ -110,7 +110,7 @@ export class Worker {
 
   /**
    * Recovers every log without a living holder, folds and recycles until no sealed log remains. Throws
-   * `BusyError` where the lease cannot be had in time or the disk is full, `CorruptError` where something
+   * `BusyError` if the lease cannot be taken in time or the disk is full, and `CorruptError` if something
    * damaged remains.
    */
   async runOnce({ signal, lockTimeoutMs }: {
@@ -135,7 +135,7 @@ export class Worker {
           await clock.sleep(0, signal);
           continue;
         }
-        // A reader that opens a log, or a writer that is just letting go of one, holds it for a moment.
+        // A reader that opens a log, or a writer that is releasing one, holds it for a moment.
         const held = this.#heldSealedLog();
         if (held === null) break;
         if (clock.nowMs() >= deadlineMs) {
@@ -149,8 +149,8 @@ export class Worker {
     });
     if (this.#quarantine.logCount > 0) {
       throw new CorruptError(
-        `${this.#quarantine.logCount} logs of ${this.directory.paths.data} are set aside: run countd ` +
-          `check, then countd repair`,
+        `${this.#quarantine.logCount} logs of ${this.directory.paths.data} are in quarantine: run ` +
+          `countd check, then countd repair`,
         { path: this.directory.paths.logs, offset: 0 },
       );
     }
@@ -165,13 +165,13 @@ export class Worker {
     });
   }
 
-  /** A slot that is sealed and could not be taken, or null. Those set aside do not count. */
+  /** A slot that is sealed and could not be taken, or null. Those in quarantine do not count. */
   #heldSealedLog(): number | null {
     const { storage, control, paths } = this.directory;
     for (const slot of listSlots(storage, paths.logs).slots) {
       if (this.#quarantine.hasLog(slot) || !control.isHeldElsewhere(slotLock(slot))) continue;
       using log = LogReader.open(this.directory, slot);
-      // Neither readable nor ours to widen: its label says sealed, and somebody holds it.
+      // The mode forbids reading and cannot be changed: the log is sealed, and another process holds it.
       if (log === null || log.capture()?.state === "sealed") return slot;
     }
     return null;
@@ -199,8 +199,9 @@ export class Worker {
   }
 
   /**
-   * Fold, step 1. A mark may have been published by a process that died before its sync: before a log is
-   * dropped because of it, it must be on disk. The keyspaces may have a file system of their own.
+   * Fold, step 1. An applied generation may have been published by a process that ended before its sync. It
+   * must be on disk before a log is recycled because of it. The keyspaces may be on a file system of their
+   * own.
    */
   #makeGenerationsDurable(): void {
     const { storage, paths } = this.directory;
@@ -214,7 +215,7 @@ export class Worker {
   }
 
   /**
-   * One fold of what is there, unless it gathers and more is about to come: then it stays open. Returns
+   * One fold of the logs that are there. If it gathers and more logs will come soon, it stays open. Returns
    * the number of logs that were recycled or recovered.
    */
   #foldAvailable({ gathers }: { readonly gathers: boolean }): number {
@@ -235,23 +236,23 @@ export class Worker {
         this.#open = fold;
         return recovered;
       }
-      const finishMs = clock.nowMs();
+      const applyMs = clock.nowMs();
       const result = fold.applyAndRecycle();
       this.#hasDeferred = result.deferred > 0;
       this.#writers.trim();
       this.#noteDiskFull(false);
       this.#logsMax *= 2;
-      this.#note(result, this.#openMs + clock.nowMs() - finishMs);
+      this.#note(result, this.#openMs + clock.nowMs() - applyMs);
       this.#openMs = 0;
       return recovered + result.recycled;
     } catch (error) {
       this.#areGenerationsDurable = false;
       this.#openMs = 0;
       fold.releaseLogs();
-      // Some may be published and some not: the next fold reads them anew.
+      // Some may be published and some not: the next fold reads them again.
       this.#writers.dropAll();
-      if (error instanceof BadRecordError) return 1; // set aside; the others are tried at once
-      // So many logs may wait that a process cannot have them all open: fewer at a time will do.
+      if (error instanceof BadRecordError) return 1; // in quarantine; the others are tried at once
+      // So many logs may wait that a process cannot have them all open: fewer are taken next time.
       const holdsTooMuch = isOutOfResources(error) && fold.takenCount > 1;
       const isTooLarge = error instanceof FoldTooLargeError || isDiskFull(error) || holdsTooMuch;
       if (!isTooLarge) throw error;
@@ -263,8 +264,8 @@ export class Worker {
   }
 
   /**
-   * Takes sealed logs, and those of the dead, until the sums are large enough. `isEnough` where it does not
-   * pay to wait for more.
+   * Walks through the pool: recovers the logs of dead writers and adds sealed logs, until the sums are large
+   * enough. `isEnough` says that waiting for more logs does not pay.
    */
   #collect(fold: Fold): { readonly recovered: number; readonly isEnough: boolean } {
     const { storage, control, paths } = this.directory;
@@ -298,7 +299,7 @@ export class Worker {
         this.#quarantine.addLog(slot, error);
       }
     }
-    // A walk that ended early, here or by an error, has not looked at the rest.
+    // A walk that ended early, here or by an error, has not read the other headers.
     if (!isFull) this.#isThorough = false;
     const gathered = {
       logs: fold.logCount,
@@ -323,7 +324,7 @@ export class Worker {
     metrics.histogram("countd_fold_seconds").observe(durationMs / 1000);
     metrics.counter("countd_saturated_total").value += saturated;
     if (saturated > 0) {
-      events.report("warn", "counters held at the limit of 64 bits", { counters: saturated });
+      events.report("warn", "counters clamped to 64 bits", { counters: saturated });
     }
     events.report("info", "folded", {
       logs: recycled,

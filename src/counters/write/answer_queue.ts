@@ -1,13 +1,13 @@
 /**
- * What one connection still has to be told, in order: answers that wait for their position to be durable,
- * and the bytes that the socket has not taken yet. Bounded: past `PENDING_BYTES_MAX` the connection is read
- * no further.
+ * The answers of one connection that are not sent yet, in order: those that wait for their position to be
+ * durable, and the bytes that the socket has not taken. Bounded: beyond `PENDING_BYTES_MAX` the connection
+ * is not read.
  */
 
 import { encodeAnswers } from "../wire/mod.ts";
 import type { LogWriter } from "./log_writer.ts";
 
-/** Output that one connection may leave waiting. */
+/** Answers that may wait before the connection is no longer read. */
 export const PENDING_BYTES_MAX = 2 ** 20;
 
 interface Group {
@@ -24,33 +24,33 @@ export class AnswerQueue {
 
   constructor(
     readonly writer: LogWriter,
-    /** Sends all of the bytes; rejects where the peer is gone or stuck. */
+    /** Sends all of the bytes; rejects if the connection is closed. */
     readonly send: (bytes: Uint8Array) => Promise<void>,
   ) {}
 
-  /** True where the peer no longer takes answers: there is no point in reading on. */
+  /** True if the peer can no longer get answers: it is not read any more. */
   get isBroken(): boolean {
     return this.#isBroken;
   }
 
-  /** Answers for `count` messages whose records end at `position`. */
+  /** Adds answers for `count` messages whose records end at `position`. */
   addAnswers(verdicts: Uint8Array, count: number, position: number): void {
     const target = new Uint8Array(count * 3);
     encodeAnswers(verdicts, { first: 0, count }, { target, offset: 0 });
     this.add(target, position);
   }
 
-  /** Bytes that may be sent once `position` is durable. */
+  /** Adds bytes that may be sent once `position` is durable. */
   add(bytes: Uint8Array, position: number): void {
     this.#groups.push({ position, bytes });
     this.#pendingBytes += bytes.length;
     if (this.#sending !== null || this.#isBroken) return;
     this.#sending = this.#sendAll();
-    // Who waits in `whenSent` is told of a failure; where nobody does, the writer itself has told.
+    // `whenSent` rejects for its callers. Without one, the writer itself has reported the failure.
     this.#sending.catch(() => {});
   }
 
-  /** Resolves when less than the bound is waiting. */
+  /** Resolves when no more than the bound is waiting. */
   async whenBelowBound(): Promise<void> {
     while (this.#pendingBytes > PENDING_BYTES_MAX && !this.#isBroken) {
       await this.#belowBound.promise;
@@ -70,12 +70,12 @@ export class AnswerQueue {
         await this.#sendReady(this.#groups[0]);
       }
     } finally {
-      // In the same turn as the last look: a group that comes later begins a round of its own.
+      // Cleared in the same turn as the last check, so a later group starts a new round.
       this.#sending = null;
     }
   }
 
-  /** Waits for the first group and sends it with all that are durable by then. */
+  /** Waits until the first group is durable, and sends it with all others that are durable by then. */
   async #sendReady(first: Group): Promise<void> {
     try {
       await this.writer.whenDurable(first.position);
@@ -95,7 +95,7 @@ export class AnswerQueue {
     try {
       await this.send(join(ready, bytes));
     } catch {
-      // The peer went away: what it sent stays counted, nobody is there to be told.
+      // The connection is closed: what its peer sent stays counted, and no answer can reach it.
       return this.#discard();
     }
     this.#pendingBytes -= bytes;

@@ -1,11 +1,11 @@
-/** Claiming a log when there may be none. */
+/** Claims a log, and waits if there is none. */
 
 import type { ActiveLog, LogPool } from "../commitlog/mod.ts";
 import { isDiskFull, isOutOfResources } from "../../file/mod.ts";
 import type { Environment } from "./log_writer_options.ts";
 import { SpaceWait, type WaitReason } from "./space_wait.ts";
 
-/** A claimed log, as soon as there is one. Throws what `SpaceWait.pause` throws. */
+/** Claims a log as soon as one can be claimed. Throws what `SpaceWait.pause` throws. */
 export async function claimOrWait(
   pool: LogPool,
   { signal, ...environment }: Environment & { readonly signal?: AbortSignal },

@@ -1,4 +1,4 @@
-/** Who waits for which position to be durable. Positions are asked for in rising order. */
+/** Promises that wait until a position is durable. Positions are added in rising order. */
 
 interface Waiter {
   readonly position: number;
@@ -8,7 +8,7 @@ interface Waiter {
 
 export class DurableQueue {
   readonly #waiters: Waiter[] = [];
-  /** Waiters before this index are settled; they are dropped in one go. */
+  /** Waiters before this index are resolved; they are removed together. */
   #first = 0;
 
   get isWaited(): boolean {
@@ -19,7 +19,7 @@ export class DurableQueue {
     return new Promise((resolve, reject) => this.#waiters.push({ position, resolve, reject }));
   }
 
-  /** Everything up to `position` is durable. */
+  /** Resolves what waits for `position` or less. */
   resolveUpTo(position: number): void {
     for (; this.#first < this.#waiters.length; this.#first++) {
       const waiter = this.#waiters[this.#first];
@@ -32,7 +32,7 @@ export class DurableQueue {
     }
   }
 
-  /** Nothing more will become durable. */
+  /** Rejects all: nothing more will become durable. */
   reject(error: unknown): void {
     for (const waiter of this.#waiters.splice(this.#first)) waiter.reject(error);
     this.#waiters.length = 0;

@@ -1,16 +1,16 @@
 /**
- * The writing end of the pool: one active log, one spare, and when to sync, to seal and to wait.
+ * The writing end of the pool: it has one active log and one spare, and decides when to sync, seal and wait.
  *
  * A position is the number of bytes appended since the start, over all logs. A position is durable when
  * every log before it and its own log up to it are.
  *
  * Invariants:
  *  1. Appends go to one log at a time, so positions and logs have the same order.
- *  2. A log is sealed only when another one is in hand, or when the writer stops.
- *  3. After a sync that failed nothing is answered any more: the directory is marked and every wait is
- *     rejected.
- *  4. The same holds for a log that has lost its name, which leaves no mark. It is looked for after each
- *     sync, each second, and before a seal.
+ *  2. A log is sealed only if another one is claimed, or if the writer stops.
+ *  3. After a sync that failed nothing is answered any more: the directory is marked failed and every wait
+ *     is rejected.
+ *  4. The same holds after the log has lost its name, but the directory is not marked. The name is checked
+ *     after each sync, each second, and before a seal.
  */
 
 import { assert } from "../../base/assert.ts";
@@ -33,13 +33,13 @@ import type { Environment, LogWriterOptions } from "./log_writer_options.ts";
 import { SpaceWait } from "./space_wait.ts";
 import { SpareLog } from "./spare_log.ts";
 
-/** Where input pauses this long, a log that holds enough is handed to a waiting worker. */
+/** If input pauses this long, a log that holds enough is sealed for a waiting worker. */
 const IDLE_SEAL_MS = 20;
 const IDLE_SEAL_BYTES = 64 * 1024;
 const TICK_MS = 20;
-/** How often a writer looks whether the directory is marked failed, and whether its log has its name. */
+/** How often a writer checks whether the directory is marked failed, and whether its log has its name. */
 const CHECK_MS = 1000;
-/** Logs whose last sync is still under way; more would only hold memory. */
+/** Logs whose last sync is still running; more would only hold memory. */
 const SEALING_MAX = 4;
 
 interface OpenLog {
@@ -54,7 +54,7 @@ export class LogWriter {
   readonly #spare: SpareLog;
   readonly #sealing = new Map<OpenLog, Promise<void>>();
   #rotation: Promise<void> | null = null;
-  /** For space in the log at hand; its last append found none. */
+  /** Waits for disk space for the active log; its last append found none. */
   readonly #spaceWait: SpaceWait;
   #isOutOfSpace = false;
   readonly #durable = new DurableQueue();
@@ -86,8 +86,8 @@ export class LogWriter {
   }
 
   /**
-   * Recovers what the dead left, makes the pool, and claims the first log. Waits for room where the pool
-   * is full. Throws `DirectoryFailedError` on a directory that is marked failed.
+   * Makes the pool, recovers the logs of dead writers, and claims the first log. Waits if the pool is full.
+   * Throws `DirectoryFailedError` on a directory that is marked failed.
    */
   static async start(
     directory: DataDirectory,
@@ -119,7 +119,7 @@ export class LogWriter {
     }
   }
 
-  /** Rejects when a sync fails; never resolves. */
+  /** Rejects with what ends the writer: a sync that failed, for example. Never resolves. */
   get failed(): Promise<never> {
     return this.#onFailure.promise;
   }
@@ -129,7 +129,7 @@ export class LogWriter {
     return this.#position;
   }
 
-  /** After a failure what it was then: a log that failed is given up and says nothing any more. */
+  /** Everything before it is durable. After a failure it no longer changes. */
   get durablePosition(): number {
     if (this.#durableAtFailure !== null) return this.#durableAtFailure;
     for (const open of [...this.#sealing.keys(), this.#active]) {
@@ -139,8 +139,8 @@ export class LogWriter {
   }
 
   /**
-   * Appends once. False where the log or the disk is full: then `await rotate()` and call again. Throws the
-   * failure where there was one.
+   * Appends one frame. False if the log or the disk is full: then `await rotate()` and call again. After a
+   * failure it throws the failure.
    */
   append(filler: BatchFiller): boolean {
     if (this.#failure !== null) throw this.#failure;
@@ -151,7 +151,7 @@ export class LogWriter {
     try {
       log.append(filler);
     } catch (error) {
-      // All of the log is allocated, but on a file system that never writes in place this may happen.
+      // The log is allocated, but a file system that never writes in place may still find no space.
       if (isDiskFull(error)) {
         filler.rollBack();
         this.#isOutOfSpace = true;
@@ -171,8 +171,8 @@ export class LogWriter {
   }
 
   /**
-   * Takes the spare (or waits until there is a log) and hands the full one over; where it was the disk that
-   * was full, waits for space and keeps the log.
+   * Takes the spare, or waits for a log, and seals the full one. If the disk was full, it waits for space
+   * instead and keeps the log.
    */
   async rotate(): Promise<void> {
     this.#rotation ??= (this.#isOutOfSpace ? this.#waitForSpace() : this.#rotateOnce())
@@ -199,7 +199,7 @@ export class LogWriter {
     this.#seal(full);
   }
 
-  /** A wait that a stop may end; what else ends it ends the writer. */
+  /** Awaits what `stop` may abort. Any other error ends the writer. */
   async #orFail<Value>(wait: Promise<Value>): Promise<Value> {
     try {
       return await wait;
@@ -225,8 +225,8 @@ export class LogWriter {
   }
 
   /**
-   * Resolves when everything up to `position` is durable (at once with `sync: os`, which promises
-   * nothing). Rejects when a sync fails.
+   * Resolves when everything up to `position` is durable; at once with `sync: os`, which promises nothing.
+   * Rejects if a sync fails.
    */
   whenDurable(position: number): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
@@ -236,7 +236,7 @@ export class LogWriter {
     return wait;
   }
 
-  /** One sync after the other for as long as somebody waits; each covers all who wait when it starts. */
+  /** Syncs again and again while promises wait; a sync covers all that wait when it starts. */
   #wantSync(): void {
     this.#syncLoop ??= this.#syncWhileWaited();
   }
@@ -244,7 +244,7 @@ export class LogWriter {
   async #syncWhileWaited(): Promise<void> {
     try {
       do {
-        // Lets the other connections of this turn of the loop join the group.
+        // Lets the other connections of this turn of the loop join the group commit.
         await Promise.resolve();
         await this.#syncOnce();
         this.#resolveDurable();
@@ -252,7 +252,7 @@ export class LogWriter {
     } catch (error) {
       this.#fail(error);
     } finally {
-      // In the same turn as the last look at who waits: who comes later begins a loop of his own.
+      // Cleared in the same turn as the last check, so a later waiter starts a new loop.
       this.#syncLoop = null;
     }
   }
@@ -299,15 +299,15 @@ export class LogWriter {
     }
   }
 
-  /** Nobody is left who might send more: what is here need not wait for the clock to be handed over. */
+  /** The last connection has ended: a log that holds enough is sealed at once, not after a pause. */
   inputEnded(): void {
     if (this.#failure !== null || this.#isStopping || !this.#holdsEnough()) return;
     this.#attempt(() => this.#handOver());
   }
 
   /**
-   * What nobody waits for. A look at the pool takes a descriptor: where there is none, the next tick looks
-   * again. Anything else that goes wrong ends the writer.
+   * Runs what no caller awaits. To look at the pool takes a descriptor: if there is none, the next tick
+   * tries again. Any other error ends the writer.
    */
   #attempt(what: () => void): void {
     try {
@@ -321,17 +321,17 @@ export class LogWriter {
     return this.#active.log.tail - HEAD_PAGE_BYTES >= IDLE_SEAL_BYTES;
   }
 
-  /** Seals the log that is begun, where a worker waits for it and there is another log to go on with. */
+  /** Seals a log that is not full, if a worker is there to fold it and another log can be taken. */
   #handOver(): void {
     if (this.#rotation !== null) return;
     this.#spare.replenish();
-    if (this.#spare.isInHand && this.#workerWaits() && this.pool.hasFreeSlot()) {
-      // What goes wrong in there is kept as the failure.
+    if (this.#spare.isInHand && this.#hasWorker() && this.pool.hasFreeSlot()) {
+      // An error in there is kept as the failure.
       this.rotate().catch(() => {});
     }
   }
 
-  #workerWaits(): boolean {
+  #hasWorker(): boolean {
     return this.directory.control.isHeldElsewhere(directoryLocks.fold);
   }
 
@@ -352,7 +352,7 @@ export class LogWriter {
     clearInterval(this.#timer);
   }
 
-  /** If a name is missing, the log at hand may have lost its own too: then that is what is told. */
+  /** If a name is missing, the active log may have lost its name too: then that is the cause to report. */
   #causeOf(error: unknown): unknown {
     if (!hasCode(error, "ENOENT")) return error;
     try {
@@ -364,8 +364,8 @@ export class LogWriter {
   }
 
   /**
-   * Makes everything durable, seals what is begun, and gives the spare back. After a failure it leaves
-   * the logs to recovery.
+   * Makes everything durable, seals the active log, and releases the spare. After a failure it leaves the
+   * logs to recovery. Throws the failure.
    */
   async stop(): Promise<void> {
     this.#isStopping = true;
@@ -387,5 +387,5 @@ export class LogWriter {
   }
 }
 
-/** Room below which a log counts as full: the largest record with its keyspace fits in more. */
+/** With less capacity than this a log counts as full: the largest record with its keyspace fits in it. */
 const CAPACITY_BYTES_MIN = 1024;

@@ -1,4 +1,4 @@
-/** What a writer is told, and what it needs of the world around it. */
+/** The options and the environment of a writer. */
 
 import type { Clock } from "../../base/clock.ts";
 import type { Events } from "../../base/events.ts";
@@ -9,10 +9,10 @@ export type SyncMode = "always" | "interval" | "os";
 export interface LogWriterOptions {
   readonly sync: SyncMode;
   readonly syncIntervalMs: number;
-  /** Slots made at the first start, and the bytes that all may take. */
+  /** Slots made at the first start, and the bytes that all slots together may take. */
   readonly logs: number;
   readonly backlogBytes: number;
-  /** Age at which a log is handed to the worker although it is not full. */
+  /** Age at which a log is sealed although it is not full. */
   readonly sealAfterMs: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Between a connection's bytes and a log's: write messages go in, a record batch comes out, in place.
- * One filler serves all connections of a writer, because appends never overlap.
+ * Turns write messages into a record batch, straight into the frame of a log. One filler serves all
+ * connections of a writer, because appends never overlap.
  */
 
 import type { BatchFiller } from "../commitlog/mod.ts";
@@ -11,10 +11,10 @@ export class MessageFiller implements BatchFiller {
   #source = new Uint8Array(0);
   #next = 0;
   #end = 0;
-  /** Of the state, before the last `fill`. */
+  /** The refusals before the last `fill`. */
   readonly #refusalsBefore = { emptyKeyspace: 0, keyspaceAfterNul: 0, keyAfterNul: 0 };
 
-  /** Messages since `begin`. */
+  /** Numbers of messages since `begin`. */
   accepted = 0;
   refused = 0;
 
@@ -22,7 +22,7 @@ export class MessageFiller implements BatchFiller {
     this.#state = new CompactState(sizes);
   }
 
-  /** The whole messages of `source[start … end)` are to be appended. */
+  /** Sets the source: the whole messages of `source[start … end)`. */
   begin(source: Uint8Array<ArrayBuffer>, start: number, end: number): void {
     this.#source = source;
     this.#next = start;
@@ -70,7 +70,7 @@ export class MessageFiller implements BatchFiller {
     this.#next = state.sourceNext;
     this.accepted += state.accepted;
     this.refused += state.refused;
-    // Definitions without a record would be a batch that says nothing.
+    // Definitions without a record would be an empty batch.
     return state.records === 0 ? start : state.targetNext;
   }
 

@@ -1,18 +1,18 @@
 /**
- * The memory that connections read into: little for the many that say little, much for the few that never
- * stop, because a read costs what it costs. A large piece outlives its connection and goes to the next
- * one: memory outside the heap is freed when the collector comes around to it, which for a client that
- * connects again every second means tens of mebibytes of leisure.
+ * The memory that connections read into: a small piece for the many that send little, a large one for the
+ * few that never stop, because each read has a fixed cost. A large piece is kept for the next connection:
+ * memory outside the heap is freed only when the collector runs. For a client that connects again every
+ * second, tens of mebibytes would wait for it.
  */
 
 import { assert } from "../../base/assert.ts";
 
 const SMALL_BYTES = 32 * 1024;
 const LARGE_BYTES = 1024 * 1024;
-/** Connections that may have a large piece at one time; the others do with a middling one. */
+/** Connections that may have a large piece at one time; the others get a middling one. */
 const LARGE_MAX = 64;
 const MIDDLING_BYTES = 128 * 1024;
-/** Large pieces that are kept while nobody uses them. */
+/** Large pieces that are kept while no connection uses them. */
 const SPARE_MAX = 8;
 
 export class ReceiveMemory {
@@ -24,12 +24,12 @@ export class ReceiveMemory {
     return this.#largeInUse;
   }
 
-  /** What a connection begins with. */
+  /** The piece that a connection begins with. */
   small(): Uint8Array<ArrayBuffer> {
     return new Uint8Array(SMALL_BYTES);
   }
 
-  /** More than `memory`, for a connection that has filled it; null where there is no more to be had. */
+  /** A larger piece than `memory`, for a connection that has filled it; null if it gets no larger one. */
   largerThan(memory: Uint8Array): Uint8Array<ArrayBuffer> | null {
     if (memory.length >= LARGE_BYTES) return null;
     if (this.#largeInUse === LARGE_MAX) {
@@ -39,13 +39,13 @@ export class ReceiveMemory {
     return this.#spare.pop() ?? new Uint8Array(LARGE_BYTES);
   }
 
-  /** A connection has ended. What a read may still store into must not be given to another one. */
+  /** Takes the piece of a connection that has ended. It is not used again if a read may still fill it. */
   release(
     memory: Uint8Array<ArrayBuffer>,
     { isReadInto }: { readonly isReadInto: boolean },
   ): void {
     if (memory.length < LARGE_BYTES) return;
-    assert(this.#largeInUse > 0, "Large memory comes back once");
+    assert(this.#largeInUse > 0, "A large piece is released once");
     this.#largeInUse--;
     if (!isReadInto && this.#spare.length < SPARE_MAX) this.#spare.push(memory);
   }

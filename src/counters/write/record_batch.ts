@@ -1,10 +1,10 @@
-/** Increments of this process as records of a log: what the embedded engine appends. */
+/** Turns increments of this process into records of a log, for the embedded engine. */
 
 import { mapKey } from "../../base/map_key.ts";
 import { BATCH_KEYSPACES_MAX, encodeCounter, encodeDefinition, recordBytes } from "../wire/mod.ts";
 import type { BatchFiller } from "../commitlog/mod.ts";
 
-/** One addition to one counter. Names are checked before. */
+/** One addition to one counter. The caller has checked the names. */
 export interface Increment {
   readonly keyspace: Uint8Array;
   readonly key: Uint8Array;
@@ -15,7 +15,7 @@ export interface Increment {
 /** Fills one frame after the other, until all increments are in a log. */
 export class RecordBatch implements BatchFiller {
   readonly #increments: readonly Increment[];
-  /** First increment of the last frame, and the first one that no frame has yet. */
+  /** First increment of the last frame, and the first one that is in no frame yet. */
   #from = 0;
   #next = 0;
 

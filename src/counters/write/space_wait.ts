@@ -1,15 +1,15 @@
 /**
- * Waiting for room: says why, once, and that it is over. Nothing is dropped meanwhile, because the sockets
- * are not read.
+ * Waits for a log or for disk space, and reports once why, and once that it is over. No input is dropped,
+ * because the sockets are not read.
  */
 
 import type { DataDirectory } from "../commitlog/mod.ts";
 import type { Environment } from "./log_writer_options.ts";
 
-/** How often it is tried again. */
+/** Pause between two tries. */
 const RETRY_MS = 50;
 
-/** What a writer says when it has to wait. */
+/** Events that say why a writer waits. */
 const sentences = {
   disk: "disk full: sockets are not read until space returns",
   backlog: "backlog full: sockets are not read until a worker has folded a log",
@@ -24,14 +24,14 @@ export class SpaceWait {
 
   constructor(readonly directory: DataDirectory, readonly environment: Environment) {}
 
-  /** From the first pause until `end`. */
+  /** True from the first pause until `end`. */
   get isWaiting(): boolean {
     return this.#isWaiting;
   }
 
   /**
-   * Waits until it is time to try again. Throws the signal's reason when it fires first, and
-   * `DirectoryFailedError` where the directory is marked failed: then nobody makes room any more.
+   * Waits until it is time to try again. Throws the signal's reason if it fires first, and
+   * `DirectoryFailedError` if the directory is marked failed: then no worker recycles a log any more.
    */
   async pause(reason: WaitReason, signal?: AbortSignal): Promise<void> {
     const { clock, events, metrics } = this.environment;
@@ -45,7 +45,7 @@ export class SpaceWait {
     this.directory.refuseFailed();
   }
 
-  /** There is room again. Says so where there was a pause. */
+  /** Ends the wait, and reports it if there was a pause. */
   end(): void {
     if (!this.#isWaiting) return;
     this.#isWaiting = false;

@@ -1,4 +1,4 @@
-/** A log that is claimed ahead, so that a full one is replaced without waiting for the disk. */
+/** A log that is claimed before it is needed, so that a full one is replaced without waiting for the disk. */
 
 import type { ActiveLog, LogPool } from "../commitlog/mod.ts";
 import { isDiskFull, isOutOfResources } from "../../file/mod.ts";
@@ -7,11 +7,11 @@ export class SpareLog {
   readonly #pool: LogPool;
   readonly #onFailure: (error: unknown) => void;
   #claim: Promise<ActiveLog | null>;
-  /** What became of the claim: null while it goes on, and where none could be had. */
+  /** The claimed log: null during the claim, and if no log could be claimed. */
   #inHand: ActiveLog | null = null;
   #isClaiming = false;
 
-  /** Claims one at once. `onFailure` is told what does not pass by itself. */
+  /** Claims a log at once. `onFailure` is called with errors that do not pass by themselves. */
   constructor(pool: LogPool, onFailure: (error: unknown) => void) {
     this.#pool = pool;
     this.#onFailure = onFailure;
@@ -22,7 +22,7 @@ export class SpareLog {
     return this.#inHand !== null;
   }
 
-  /** The spare when its claim is over; null where none could be had. Who takes it calls `claimNext`. */
+  /** The spare, when its claim is over; null if no log could be claimed. The caller then calls `claimNext`. */
   claimed(): Promise<ActiveLog | null> {
     return this.#claim;
   }
@@ -31,7 +31,7 @@ export class SpareLog {
     this.#claim = this.#claimOne();
   }
 
-  /** Claims again where there was none to be had. Throws `OsError` where the pool cannot be looked at. */
+  /** Claims again if no log could be claimed before. Throws `OsError` if the pool cannot be read. */
   replenish(): void {
     if (this.isInHand || this.#isClaiming) return;
     if (this.#pool.hasFreeSlot()) this.claimNext();
@@ -46,7 +46,7 @@ export class SpareLog {
       this.#inHand = claimed;
       return claimed;
     } catch (error) {
-      // What passes is waited for when the log is needed.
+      // A lack of space or descriptors may pass; `claimOrWait` waits for that when the log is needed.
       if (!isDiskFull(error) && !isOutOfResources(error)) this.#onFailure(error);
       return null;
     } finally {

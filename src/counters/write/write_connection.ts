@@ -25,7 +25,7 @@ export interface ConnectionEnvironment {
   readonly metrics: WriteMetrics;
   readonly receiveMemory: ReceiveMemory;
   readonly turn: LoopTurn;
-  /** Told of a connection that is closed because it speaks something else. */
+  /** Called for a connection that is closed because it speaks another protocol. */
   reportForeign(protocol: ForeignProtocol): void;
 }
 
@@ -37,7 +37,7 @@ export class WriteConnection {
   #memory: Uint8Array<ArrayBuffer>;
   #splitter: MessageSplitter;
   #isReading = false;
-  /** The first message is there: what follows need not be looked at for another protocol. */
+  /** The first message is whole: later input is not checked for another protocol. */
   #hasBegun = false;
   #writingSinceMs: number | null = null;
   #accepted = 0n;
@@ -57,12 +57,12 @@ export class WriteConnection {
     this.#slice = new LoopSlice(server.writer.environment.clock, server.turn);
   }
 
-  /** Since when the peer has taken nothing of its answers; null where nothing waits for it. */
+  /** Since when the peer has taken nothing of its answers; null if nothing waits for it. */
   get writingSinceMs(): number | null {
     return this.#writingSinceMs;
   }
 
-  /** Serves until the peer closes its sending side, goes away, or `drain` is called. */
+  /** Serves until the peer closes its sending side or disconnects, or `drain` is called. */
   async serve(): Promise<void> {
     try {
       if (await this.#readAll()) await this.#sendTotals();
@@ -72,7 +72,7 @@ export class WriteConnection {
     }
   }
 
-  /** Ends the connection at once, whatever waits for its peer. */
+  /** Ends the connection at once, even if answers wait for its peer. */
   close(): void {
     try {
       if (this.#writingSinceMs !== null) cutConnection(this.#connection);
@@ -82,29 +82,29 @@ export class WriteConnection {
     }
   }
 
-  /** Reads no further; what was read is answered, with the totals. */
+  /** Stops reading; what was read is answered, with the totals. */
   drain(): void {
     this.#isDraining = true;
     this.#endRead();
   }
 
-  /** Null at the end of the input, or of the patience with it. */
-  #read(room: Uint8Array): Promise<number | null> {
+  /** Null at the end of the input, or once the connection drains. */
+  #read(target: Uint8Array): Promise<number | null> {
     return new Promise((resolve, reject) => {
       this.#endRead = () => resolve(null);
       this.#isReading = true;
-      this.#connection.read(room).finally(() => this.#isReading = false).then(resolve, reject);
+      this.#connection.read(target).finally(() => this.#isReading = false).then(resolve, reject);
     });
   }
 
-  /** Reads to the end; false when it is no client of ours. */
+  /** Reads to the end; false if the peer speaks another protocol. */
   async #readAll(): Promise<boolean> {
     const { metrics } = this.#server;
     while (!this.#isDraining && !this.#answers.isBroken) {
-      const room = this.#splitter.unused();
+      const target = this.#splitter.unused();
       let count: number | null;
       try {
-        count = await this.#read(room);
+        count = await this.#read(target);
       } catch {
         // Reset by the peer.
         return true;
@@ -122,7 +122,7 @@ export class WriteConnection {
       this.#slice.begin();
       await this.#accept();
       this.#slice.end();
-      if (count === room.length) {
+      if (count === target.length) {
         await this.#slice.giveWay();
         this.#growBuffer();
       } else {
@@ -133,7 +133,7 @@ export class WriteConnection {
     return true;
   }
 
-  /** Whether the first bytes, up to the first message, are another protocol's. */
+  /** Whether the first bytes, up to the first message, belong to another protocol. */
   #isForeign(): boolean {
     const { bytes, start, end, wholeEnd } = this.#splitter;
     this.#hasBegun = wholeEnd > start;
@@ -142,7 +142,7 @@ export class WriteConnection {
     return protocol !== null;
   }
 
-  /** Appends every whole message that is there, waiting for logs where it must. */
+  /** Appends all whole messages that are there, and waits for logs if it must. */
   async #accept(): Promise<void> {
     const { writer, filler, acknowledges } = this.#server;
     const splitter = this.#splitter;
@@ -150,7 +150,7 @@ export class WriteConnection {
       const first = splitter.start;
       filler.begin(splitter.bytes, first, splitter.wholeEnd);
       filler.wantsVerdicts = acknowledges;
-      const hasRoom = writer.append(filler);
+      const hasCapacity = writer.append(filler);
       const { accepted, refused } = filler;
       if (accepted + refused > 0) {
         splitter.consume(filler.next);
@@ -162,7 +162,7 @@ export class WriteConnection {
           this.#answers.addAnswers(filler.verdicts, accepted + refused, this.#position);
         }
       }
-      if (!hasRoom) await writer.rotate();
+      if (!hasCapacity) await writer.rotate();
     }
   }
 
@@ -178,7 +178,7 @@ export class WriteConnection {
     this.#splitter = larger;
   }
 
-  /** Accepted and refused, after every answer, when all that was accepted is durable. */
+  /** Sends the numbers accepted and refused, after all answers, when all that was accepted is durable. */
   async #sendTotals(): Promise<void> {
     const totals = encodeTotals({ accepted: this.#accepted, refused: this.#refused });
     this.#answers.add(totals, this.#position);

@@ -1,4 +1,4 @@
-/** The figures of a writer. */
+/** Metrics of a write server. */
 
 import type { Metric, Metrics } from "../../base/metrics.ts";
 import type { MessageFiller } from "./message_filler.ts";
@@ -36,7 +36,7 @@ export class WriteMetrics {
     this.metrics.counter("countd_rejected_total", "key-after-nul").value = keyAfterNul;
   }
 
-  /** A message that never became whole. */
+  /** Counts a message whose end never came. */
   refusePartial(): void {
     this.refused.value += 1;
     this.metrics.counter("countd_rejected_total", "partial-message").value += 1;

@@ -21,7 +21,7 @@ const DRAIN_MS = 5000;
 
 export interface WriteServerOptions extends LogWriterOptions {
   readonly hostname: string;
-  /** 0 takes a free one. */
+  /** 0 takes a free port. */
   readonly port: number;
   /** The option that names the port; `--port` if not given. */
   readonly portOption?: string;
@@ -37,7 +37,7 @@ export class WriteServer {
   readonly metrics: WriteMetrics;
   readonly receiveMemory = new ReceiveMemory();
   readonly turn: LoopTurn;
-  /** What strangers cause. */
+  /** Events that peers cause; their number is limited. */
   readonly #rareEvents: RareEvents;
   readonly #connections = new Map<WriteConnection, Promise<void>>();
   readonly #sweep: ReturnType<typeof setInterval>;
@@ -63,15 +63,15 @@ export class WriteServer {
       serve: (socket) => this.#serve(socket),
     });
     this.#sweep = setInterval(() => this.#closeStalled(), STALLED_LOOK_MS);
-    // Without a word: what is not durable is not answered, and the totals would be an answer.
+    // Drained without totals: these would acknowledge increments that are not durable.
     writer.failed.catch(() => {
       for (const connection of this.#connections.keys()) connection.drain();
     });
   }
 
   /**
-   * Starts the writer and listens. Throws `FailedError` where the port is taken, `DirectoryFailedError`
-   * on a directory that is marked failed.
+   * Starts the writer and listens. Throws `FailedError` if the port is taken, `DirectoryFailedError` on a
+   * directory that is marked failed.
    */
   static async start(
     directory: DataDirectory,
@@ -102,12 +102,12 @@ export class WriteServer {
     return this.#connections.size;
   }
 
-  /** Rejects when the writer must end; never resolves. */
+  /** Rejects with what ends the writer; never resolves. */
   get failed(): Promise<never> {
     return this.writer.failed;
   }
 
-  /** Counts and reports a connection that is closed because it speaks something else. */
+  /** Counts and reports a connection that is closed because it speaks another protocol. */
   reportForeign(protocol: ForeignProtocol): void {
     this.metrics.foreign.value += 1;
     this.#rareEvents.report("warn", "connection closed: it does not speak countd's protocol", {
@@ -147,8 +147,8 @@ export class WriteServer {
   }
 
   /**
-   * Stops cleanly: accepts nothing new, answers what was read, seals the logs. Throws the failure that
-   * ended the writer, if there was one.
+   * Stops: accepts nothing new, answers what was read, and seals the log. Throws the failure that ended the
+   * writer, if there was one.
    */
   async stop(): Promise<void> {
     clearInterval(this.#sweep);

@@ -126,7 +126,7 @@ Deno.test("A keyspace that the disk cannot read is set aside, and the others are
       await sealLog(test, [["bad", "a", 1n], ["good", "a", 1n]]);
       for (let worker = 0; worker < 2; worker++) {
         await sealLog(test, [["good", "a", 1n]]);
-        await assertRejects(() => fold(test, storage), CorruptError, "set aside");
+        await assertRejects(() => fold(test, storage), CorruptError, "in quarantine");
       }
     }
     assertEquals([counters(test, "bad"), counters(test, "good")], [["a 1"], ["a 7"]]);
@@ -156,7 +156,7 @@ Deno.test("A worker that finds a damaged branch while it rests sets the keyspace
     const running = new Worker(test.open(), environment).run(stop.signal);
     await Promise.race([
       running,
-      waitUntil("the keyspace to be set aside", () => names.includes("keyspace set aside")),
+      waitUntil("the keyspace to be set aside", () => names.includes("keyspace quarantined")),
     ]);
     await sealLog(test, [["other", "a", 1n]]);
     await waitUntil("the others to be folded", () => counters(test, "other").length > 0);
