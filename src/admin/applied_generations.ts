@@ -1,7 +1,8 @@
 /**
- * What the keyspaces say of the commit logs: each keeps, for every slot, the greatest generation that is
- * in its counters. A log that is used again at or below such a mark is taken for one that is counted
- * already, so it must never be there, nor be missing, for then it would be made anew from nothing.
+ * Compares the commit logs with the applied generations of the keyspaces: each keyspace keeps, for every
+ * slot, the greatest generation that is in its counters. A fold takes a log at or below its applied
+ * generation for one that is counted already. So no log may be below one, or be missing, because a missing
+ * one would be made again from generation 0.
  */
 
 import { CorruptError } from "../base/errors.ts";
@@ -21,9 +22,9 @@ import {
 } from "../counters/keyspace/mod.ts";
 
 /** Number of the rule in the README of the commit logs. */
-const MARKS_RULE = 12;
+const APPLIED_RULE = 12;
 
-/** The greatest mark of each slot in any keyspace that can be read; a slot without a mark is left out. */
+/** The greatest applied generation of each slot in any keyspace that can be read; never 0. */
 export function greatestGenerations(storage: Storage, keyspaces: string): Map<number, bigint> {
   const greatest = new Map<number, bigint>();
   for (const { path } of listKeyspaces(storage, keyspaces)) {
@@ -33,30 +34,32 @@ export function greatestGenerations(storage: Storage, keyspaces: string): Map<nu
         if (generation > (greatest.get(slot) ?? 0n)) greatest.set(slot, generation);
       }
     } catch (error) {
-      // Damage has a rule of its own; a file that is folded into faster than it is read has none.
+      // Damage is reported by another rule. A file that changes faster than it can be read is not damage.
       if (!(error instanceof CorruptError || error instanceof SnapshotLostError)) throw error;
     }
   }
   return greatest;
 }
 
-/** Every slot whose log is missing, or of an earlier use than a keyspace speaks of. Looks only. */
+/** Every slot whose log is missing, or has a lower generation than a keyspace has applied. Only reads. */
 export function checkAppliedGenerations(directory: DataDirectory): Violation[] {
   const { storage, paths } = directory;
   const violations: Violation[] = [];
-  // First the marks: a claim raises the log before any fold can raise them.
+  // Applied generations first: a claim raises the generation of a log before a fold can raise these.
   for (const [slot, mark] of greatestGenerations(storage, paths.keyspaces)) {
     const path = pathOfSlot(paths.logs, slot);
     const found = generationOf(directory, slot);
     if (found === "unknown" || (found !== "missing" && found >= mark)) continue;
     const what = found === "missing" ? "is missing" : `has generation ${found}`;
     violations.push({
-      invariant: MARKS_RULE,
+      invariant: APPLIED_RULE,
       path,
       offset: 0,
       message:
         `The log ${what}, and generation ${mark} is in a keyspace: what is written to it would ` +
-        `not be counted; run countd repair${found === "missing" ? "" : fate(directory, slot)}`,
+        `not be counted; run countd repair${
+          found === "missing" ? "" : repairEffect(directory, slot)
+        }`,
     });
   }
   return violations;
@@ -64,13 +67,13 @@ export function checkAppliedGenerations(directory: DataDirectory): Violation[] {
 
 function generationOf(directory: DataDirectory, slot: number): bigint | "missing" | "unknown" {
   const { storage, paths } = directory;
-  using head = LogProbe.openProbe(directory, slot);
-  if (head !== null) return head.capture()?.generation ?? "unknown";
+  using probe = LogProbe.openProbe(directory, slot);
+  if (probe !== null) return probe.capture()?.generation ?? "unknown";
   return storage.statusOrNull(pathOfSlot(paths.logs, slot)) === null ? "missing" : "unknown";
 }
 
-/** What a repair does with the increments in a log below a mark, in words; nothing where it has none. */
-function fate(directory: DataDirectory, slot: number): string {
+/** What a repair does with the increments in such a log, in words; nothing if the log has none. */
+function repairEffect(directory: DataDirectory, slot: number): string {
   using reader = LogReader.open(directory, slot);
   const capture = reader?.capture();
   if (!reader || !capture || capture.state === "free") return "";

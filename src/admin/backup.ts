@@ -1,11 +1,11 @@
 /**
  * `countd backup`: a copy of a data directory while everything runs.
  *
- * What it promises: every increment that was answered (or stored in a log) before the backup began is in
- * it exactly once; one that came meanwhile is in it once or not at all. Each key of a table is as it was
- * at some moment meanwhile; so is the database as a whole.
+ * What it promises: every increment that was answered (or stored in a log) before the backup began is in it
+ * exactly once; one that comes during the backup is in it once or not at all. Each key of a table is as it
+ * was at some moment of the backup; so is the database as a whole.
  *
- * Order: pin (no page of a keyspace is used again), logs, keyspaces, tables, database, manifest, check.
+ * Order: pin (keeps the pages of keyspaces from reuse), logs, keyspaces, tables, database, manifest, check.
  * It is made in a place of its own (`unfinished_directory.ts`) and appears under its name only when it is
  * whole and verified.
  */
@@ -41,7 +41,7 @@ export interface BackupReport {
   readonly files: number;
   readonly bytes: number;
   readonly keyspaces: number;
-  /** Increments in logs that no fold has seen yet. */
+  /** Increments in logs that are not folded yet. */
   readonly unfoldedRecords: number;
   readonly tableKeys: number;
   readonly database: boolean;
@@ -51,9 +51,9 @@ const LOCK_TIMEOUT_MS = 5000;
 const DATABASE_ATTEMPTS_MAX = 20;
 
 /**
- * Throws `FailedError` where `directory` is not empty or becomes so, `CorruptError` where something is
- * damaged (run check) or would be left out, `DirectoryFailedError` after a failed sync, `OsError`. Nothing appears under its
- * name then.
+ * Makes a backup in `directory`. Throws `FailedError` if `directory` is not empty at the beginning or at the
+ * end, `CorruptError` if something is damaged (run check) or would be left out, `DirectoryFailedError` after
+ * a failed sync, and `OsError`. Then `directory` is as before.
  */
 export async function backup(
   storage: Storage,
@@ -62,7 +62,7 @@ export async function backup(
   options: BackupOptions,
 ): Promise<BackupReport> {
   using made = UnfinishedDirectory.begin(storage, directory, "back up");
-  // Open before the first write, so that no error of one is missed.
+  // Open before the first write, so that `sync` reports every write that failed.
   using fileSystem = storage.openFileSystem(made.path);
   const counts = await copyAll(storage, data, made.path, options);
   const manifest = writeManifest(storage, made.path, options.clock.wallMs());
@@ -92,7 +92,7 @@ async function copyAll(
   return { keyspaces, unfoldedRecords, tableKeys: tableKeys ?? 0, database };
 }
 
-/** Throws `CorruptError` naming all that the backup would leave out: a copy must not look whole. */
+/** Throws `CorruptError`, naming all that the backup would leave out: a partial copy must not look whole. */
 function refuseLeavingOut(storage: Storage, data: string): void {
   const paths = leftOutPaths(storage, data);
   const [first] = paths;
@@ -116,7 +116,7 @@ async function copyCounters(
   directory.refuseFailed();
   const { control, sizes } = directory;
   if (!control.tryLock(directoryLocks.pin, "shared")) {
-    throw new BusyError(`The pin of ${data} is held: try again`);
+    throw new BusyError(`The pin of ${data} is locked by another process: try again`);
   }
   const to = directoryPaths(partial);
   makePlace(storage, to.logs);
@@ -131,7 +131,7 @@ async function copyCounters(
   return { keyspaces, unfoldedRecords };
 }
 
-/** Null where there are no tables. Each key is read under its shared lock. */
+/** Copies each key under its shared lock. Null if the directory has no tables. */
 async function copyTables(
   storage: Storage,
   data: string,
@@ -156,8 +156,8 @@ async function copyTables(
 }
 
 /**
- * The map first, then the log, which is the truth: the map's snapshot never speaks of more than the log
- * that is copied after it. A copy that does not check was overtaken by its owner, and is made again.
+ * Copies the map first, then the log, which decides: the map's snapshot never holds more than the log that
+ * is copied after it. If a copy does not check, the database changed during it, and it is made again.
  */
 async function copyDatabase(
   storage: Storage,
@@ -168,11 +168,11 @@ async function copyDatabase(
   const from = databasePaths(data);
   const to = databasePaths(partial);
   const files = [from.map, from.log].map((path) => storage.statusOrNull(path));
-  // Empty files are what a first start leaves that was cut short: there is no database yet.
+  // A first start that was cut short leaves empty files: there is not yet a database.
   if (files.every((status) => status === null || status.size === 0)) return false;
   const missing = [from.map, from.log].find((_, index) => files[index] === null);
   if (missing !== undefined) {
-    throw new CorruptError(`${missing} is missing, and its other half is there: run countd check`, {
+    throw new CorruptError(`${missing} is missing, and the other file is there: run countd check`, {
       path: missing,
       offset: 0,
     });

@@ -1,15 +1,15 @@
 /**
- * The keyspaces of a backup: each the newest snapshot of its file, copied while the pin keeps its pages
- * from being used again.
+ * Copies the keyspaces of a backup: each the newest snapshot of its file, while the pin keeps its pages from
+ * reuse.
  *
- * A log that was captured as generation g may be recycled, claimed and folded as g + 1 while keyspaces
- * are copied. Then a copy says "g + 1 is in here", and a restored log of generation g would be below
- * that mark, and so would be the writes that follow. But then every keyspace on the disk has g: so those
- * that were copied without it are copied again, and the log's copy becomes a free one of the higher
+ * A log that was captured as generation g may be recycled, claimed and folded as g + 1 while keyspaces are
+ * copied. Then a keyspace's copy has applied g + 1, and a restored log of generation g would be below that,
+ * and so would the writes that follow. But then every keyspace on the disk has applied g. So the keyspaces
+ * that were copied without it are copied again, and the copy of the log becomes a free log of the higher
  * generation.
  *
- * A log that the pool got meanwhile has no copy, and what is in a keyspace's copy of it is there by its
- * mark. `restore` makes such a log, above that mark.
+ * A log that the pool got during the backup has no copy, but a keyspace's copy may have applied it. `restore`
+ * makes such a log, with that generation.
  */
 
 import type { Clock } from "../base/clock.ts";
@@ -30,7 +30,7 @@ const ATTEMPTS_MAX = 20;
 
 /**
  * Copies the keyspaces, and adjusts the logs' copies to them. Returns the number of keyspaces. Throws
- * `CorruptError` for a damaged keyspace, and for a log below the mark of one: it was not overtaken.
+ * `CorruptError` for a damaged keyspace, and for a log that is below an applied generation by itself.
  */
 export async function copyKeyspaces(
   directory: DataDirectory,
@@ -39,12 +39,12 @@ export async function copyKeyspaces(
 ): Promise<number> {
   const { storage, paths } = directory;
   const source = paths.keyspaces;
-  /** For each copied file the generation of each log that is in it. */
+  /** For each copied file its applied generations, in the order of `logs`. */
   const copied = new Map<string, readonly bigint[]>();
-  const settled = new Set<LogCopy>();
+  const emptied = new Set<LogCopy>();
   const greatest = (index: number) => {
     let found = 0n;
-    for (const marks of copied.values()) found = max(found, marks[index] ?? 0n);
+    for (const generations of copied.values()) found = max(found, generations[index] ?? 0n);
     return found;
   };
   while (true) {
@@ -55,12 +55,12 @@ export async function copyKeyspaces(
       copied.set(name, logs.map(({ slot }) => reader.applied(slot)));
     }
     const overtaken = [...logs.entries()].filter(([index, log]) =>
-      !settled.has(log) && greatest(index) > log.generation
+      !emptied.has(log) && greatest(index) > log.generation
     );
     if (overtaken.length === 0) break;
-    for (const [, log] of overtaken) settled.add(log);
-    for (const [name, marks] of copied) {
-      if (overtaken.every(([index, log]) => (marks[index] ?? 0n) >= log.generation)) continue;
+    for (const [, log] of overtaken) emptied.add(log);
+    for (const [name, generations] of copied) {
+      if (overtaken.every(([index, log]) => (generations[index] ?? 0n) >= log.generation)) continue;
       storage.unlink(`${target}/${name}`);
       copied.delete(name);
     }
@@ -76,7 +76,7 @@ function max(left: bigint, right: bigint): bigint {
   return left > right ? left : right;
 }
 
-/** A copy that does not check was overtaken by commits, or the original is damaged. */
+/** Copies one. If the copy does not check, commits overtook it, or the original is damaged. */
 function copyOne(storage: Storage, from: string, to: string): void {
   for (let attempt = 1;; attempt++) {
     copyFile(storage, { from, to });

@@ -1,7 +1,7 @@
 /**
- * What a backup would leave out without a word, because no name of countd leads to it: it copies
- * keyspaces by their names and tables key by key. What a process that was killed leaves, and
- * what recovery and repair put aside (`cut-…`, `repair-saved`, `.torn-…`), is no part of a backup.
+ * Finds what a backup would leave out silently, because no name of countd leads to it: a backup copies
+ * keyspaces by their names and tables key by key. What a killed process leaves, and what recovery and repair
+ * keep aside (`cut-…`, `repair-saved`, `.torn-…`), does not belong to a backup.
  */
 
 import { directoryPaths } from "../counters/commitlog/mod.ts";
@@ -9,7 +9,7 @@ import { decodeKeyspaceName } from "../counters/keyspace/mod.ts";
 import { unreachablePaths } from "../tables/mod.ts";
 import type { Storage } from "../file/mod.ts";
 
-/** Paths of all of it, in order. Throws `OsError`. */
+/** The paths, in order. Throws `OsError`. */
 export function leftOutPaths(storage: Storage, data: string): string[] {
   const { keyspaces, tables } = directoryPaths(data);
   return [
@@ -18,7 +18,7 @@ export function leftOutPaths(storage: Storage, data: string): string[] {
   ];
 }
 
-/** Files whose names no keyspace has. A hidden one is in the making, or came with the file system. */
+/** Files whose names no keyspace has. Hidden ones are unfinished, or belong to the file system. */
 function foreignKeyspaces(storage: Storage, keyspaces: string): string[] {
   if (storage.statusOrNull(keyspaces)?.kind !== "directory") return [];
   return storage.readDirectory(keyspaces).sort()

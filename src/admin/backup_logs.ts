@@ -1,7 +1,7 @@
 /**
- * The logs of a backup: what each held at one moment, as a log at rest of its own. Taken before the
- * keyspaces, so that a log that is folded meanwhile is in the copy of its keyspace by its mark, and
- * one that is not is in its own copy: each increment once.
+ * Copies the logs of a backup: what each held at one moment, as a log that nothing writes. They are copied
+ * before the keyspaces. So a log that is folded in between is in its own copy and in that of its keyspace,
+ * whose applied generation leaves it out; a log that is not is in its own copy alone: each increment once.
  */
 
 import type { Clock } from "../base/clock.ts";
@@ -25,7 +25,7 @@ import {
   scanLog,
 } from "../counters/commitlog/mod.ts";
 
-/** A copy of a log, written; its file is short of the zeros that follow, which `restore` adds. */
+/** The copy of a log. Its file is without the zeros that follow the frames, which `restore` adds. */
 export interface LogCopy {
   readonly slot: number;
   readonly path: string;
@@ -38,8 +38,8 @@ const RETRY_MS = 10;
 const ATTEMPTS_MAX = 1000;
 
 /**
- * Copies every log into the directory `target`, one at a time. Throws `CorruptError` for a damaged log: a
- * backup of damage would only look like one.
+ * Copies every log into the directory `target`, one at a time. Throws `CorruptError` for a damaged log: its
+ * copy would not be a backup.
  */
 export async function copyLogs(
   directory: DataDirectory,
@@ -70,9 +70,9 @@ export async function copyLogs(
 }
 
 /**
- * Makes a copy a free log of a later generation, for what it held is in every keyspace. That is so where
- * the log itself went on to that generation since. Throws `CorruptError` where it did not: then nothing
- * speaks of what it holds, though a keyspace has the mark.
+ * Makes a copy a free log of a later generation, because what it held is in every keyspace. That is certain
+ * if the log itself has reached that generation by now. Throws `CorruptError` if it has not: then a keyspace
+ * has applied a generation that the log never had.
  */
 export async function emptyCopy(
   directory: DataDirectory,
@@ -99,7 +99,7 @@ export async function emptyCopy(
   copy.records = 0;
 }
 
-/** Of the log itself; null where it is gone. */
+/** The generation of the log itself; null if the log is gone. */
 async function generationNow(
   directory: DataDirectory,
   slot: number,
@@ -107,8 +107,8 @@ async function generationNow(
 ): Promise<bigint | null> {
   const path = pathOfSlot(directory.paths.logs, slot);
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    using head = LogProbe.openProbe(directory, slot);
-    const capture = head?.capture();
+    using probe = LogProbe.openProbe(directory, slot);
+    const capture = probe?.capture();
     if (capture) return capture.generation;
     if (directory.storage.statusOrNull(path) === null) return null;
     await clock.sleep(RETRY_MS);
@@ -138,7 +138,7 @@ async function captureLog(
   throw cannotRead(pathOfSlot(directory.paths.logs, slot));
 }
 
-/** Null where the log was put to another use meanwhile, or has no header that can be read. */
+/** Null if the log is in another use by now, or is being claimed. */
 function tryCapture(reader: LogReader, slot: number): Held | null {
   const capture = reader.capture();
   if (capture === null) {

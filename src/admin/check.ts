@@ -1,6 +1,6 @@
 /**
- * `countd check`: every broken rule of a data directory, noun by noun. Looks only, and may run while
- * daemons work: what they are in the middle of is looked at again before it counts as broken.
+ * `countd check`: finds every broken rule of a data directory, noun by noun. It only reads, and may run while
+ * daemons work: what they may be changing is checked again before it counts as broken.
  */
 
 import { BusyError, CorruptError, NotFoundError } from "../base/errors.ts";
@@ -27,7 +27,7 @@ import { type Noun, ofNoun, type Violation } from "./violation.ts";
 
 export interface CheckReport {
   readonly violations: readonly Violation[];
-  /** What a process that was killed left behind, and the next one puts right: nothing is broken. */
+  /** What a killed process left behind and the next one corrects: nothing is broken. */
   readonly leftovers: readonly Violation[];
   readonly checked: {
     readonly logs: number;
@@ -35,24 +35,24 @@ export interface CheckReport {
     readonly tables: boolean;
     readonly db: boolean;
   };
-  /** What could not be looked at, one sentence each. */
+  /** What could not be checked, one sentence each. */
   readonly notChecked: readonly string[];
 }
 
-/** How often something is looked at again that a daemon may have been changing meanwhile. */
-const LOOKS_MAX = 5;
+/** How often something is checked that a daemon may be changing. */
+const ATTEMPTS_MAX = 5;
 
-/** Rules about labels and unfinished logs, and about a database in the making (READMEs of those rooms). */
+/** Rules about labels, unfinished logs and an unfinished database (numbers of the READMEs of those rooms). */
 const LEFTOVER_RULES: Partial<Record<Noun, readonly number[]>> = {
   logs: [9, 10],
   db: [UNFINISHED_RULE],
 };
 
-/** Where the failed mark's rule stands in the README of the commit logs. */
+/** Number of the failed mark's rule in the README of the commit logs. */
 const FAILED_MARK_RULE = 11;
 
 /**
- * Checks a whole data directory. Throws `NotFoundError` where there is none, `OsError` where it cannot be
+ * Checks a whole data directory. Throws `NotFoundError` if it does not exist, and `OsError` if it cannot be
  * read. Damage is reported, never thrown.
  */
 export function checkDirectory(
@@ -96,7 +96,7 @@ export function checkDirectory(
   };
 }
 
-/** Any of the parts will do: a directory that lost its control file is still one to be looked at. */
+/** One part is enough: a directory that lost its control file is still checked. */
 function isDataDirectory(storage: Storage, data: string): boolean {
   const { control, logs, keyspaces, tables, db } = directoryPaths(data);
   return [control, logs, keyspaces, tables, db].some((path) => storage.statusOrNull(path) !== null);
@@ -141,22 +141,22 @@ function listSlotsOrNone({ storage, paths }: DataDirectory): number {
     : listSlots(storage, paths.logs).slots.length;
 }
 
-/** With no daemon at work the labels count too; with some, only what stays broken does. */
+/** Labels are checked only if no daemon works, because daemons change them. */
 function checkLogs(directory: DataDirectory): Violation[] {
   const { control } = directory;
   const labels = !control.isHeldElsewhere(directoryLocks.daemon);
-  const look =
+  const find =
     () => [...checkCommitLogs(directory, { labels }), ...checkAppliedGenerations(directory)];
-  return ofNoun("logs", lasting(look));
+  return ofNoun("logs", persistent(find));
 }
 
-/** What several looks agree on: a log may be recycled and claimed while it is read. */
-function lasting<T extends { readonly path: string; readonly offset: number }>(
-  look: () => readonly T[],
+/** What several checks find: a log may be recycled and claimed during a check. */
+function persistent<T extends { readonly path: string; readonly offset: number }>(
+  find: () => readonly T[],
 ): readonly T[] {
-  let found = look();
-  for (let again = 1; again < LOOKS_MAX && found.length > 0; again++) {
-    const now = look();
+  let found = find();
+  for (let again = 1; again < ATTEMPTS_MAX && found.length > 0; again++) {
+    const now = find();
     const same = found.filter((one) =>
       now.some((other) => other.path === one.path && other.offset === one.offset)
     );
@@ -166,7 +166,7 @@ function lasting<T extends { readonly path: string; readonly offset: number }>(
   return found;
 }
 
-/** Returns the number of keyspaces. Pinned meanwhile, so that no page of a snapshot is reused. */
+/** Returns the number of keyspaces. Takes the pin, so that no page of a snapshot is reused. */
 function checkKeyspaces(
   storage: Storage,
   data: string,
@@ -190,7 +190,7 @@ function checkKeyspaces(
 }
 
 function checkOneKeyspace(storage: Storage, path: string): ReturnType<typeof checkKeyspace> {
-  for (let looks = 1;; looks++) {
+  for (let attempt = 1;; attempt++) {
     try {
       return checkKeyspace(storage, path);
     } catch (error) {
@@ -198,7 +198,7 @@ function checkOneKeyspace(storage: Storage, path: string): ReturnType<typeof che
         return [{ invariant: 1, path, offset: error.where.offset, message: error.message }];
       }
       if (!(error instanceof SnapshotLostError)) throw error;
-      if (looks === LOOKS_MAX) {
+      if (attempt === ATTEMPTS_MAX) {
         throw new BusyError(
           `Keyspace ${path} changes faster than it can be checked: try again when less is written`,
           { cause: error },
@@ -211,7 +211,7 @@ function checkOneKeyspace(storage: Storage, path: string): ReturnType<typeof che
 function checkTablesOf(storage: Storage, data: string, violations: Violation[]): boolean {
   const { tables } = directoryPaths(data);
   if (storage.statusOrNull(tables) === null) return false;
-  violations.push(...ofNoun("tables", lasting(() => checkTables(storage, tables))));
+  violations.push(...ofNoun("tables", persistent(() => checkTables(storage, tables))));
   return true;
 }
 
@@ -232,7 +232,7 @@ function checkDatabaseOf(
   }
 }
 
-/** The report without the failed mark itself, for whoever is about to remove it. */
+/** The violations without the failed mark itself, for a caller that is about to remove it. */
 export function withoutFailedMark(violations: readonly Violation[]): Violation[] {
   return violations.filter(({ noun, invariant }) =>
     noun !== "logs" || invariant !== FAILED_MARK_RULE

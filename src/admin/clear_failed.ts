@@ -1,8 +1,8 @@
 /**
- * `countd check --clear-failed`: after a sync that failed, the page cache may show bytes that are not on
- * the disk and that the kernel believes it has written. Reading them back proves nothing. So every file
- * is checked, then each of its bytes is written once more in its place and synced: what was checked is
- * then what is on the disk. Only then the mark goes.
+ * `countd check --clear-failed`: after a sync that failed, the page cache may show bytes that are not on the
+ * disk, and that the kernel takes for written. To read them back proves nothing. So every file is checked,
+ * then each of its bytes is written again in its place and synced: what was checked is then on the disk. Only
+ * after that the mark is removed.
  */
 
 import { BusyError, CorruptError } from "../base/errors.ts";
@@ -18,15 +18,15 @@ import { checkDirectory, type CheckReport, withoutFailedMark } from "./check.ts"
 const CHUNK_BYTES = 1024 * 1024;
 
 export interface Cleared extends CheckReport {
-  /** False where there was no mark. */
+  /** False if the directory was not marked failed. */
   readonly wasMarked: boolean;
-  /** Bytes that were written and synced once more. */
+  /** Bytes that were written and synced again. */
   readonly rewrittenBytes: number;
 }
 
 /**
- * Throws `BusyError` while a daemon lives, `CorruptError` where a file is damaged (the mark then stays),
- * `OsError` where the disk fails again.
+ * Throws `BusyError` while a daemon runs, `CorruptError` if a file is damaged (the mark then stays), and
+ * `OsError` if the disk fails again.
  */
 export function clearFailed(
   storage: Storage,
@@ -34,7 +34,7 @@ export function clearFailed(
   options: { readonly self: Holder },
 ): Cleared {
   using directory = DataDirectory.open(storage, data, options);
-  using _alone = aloneWith(directory, "cleared");
+  using _alone = lockOutDaemons(directory, "cleared");
   const report = checkDirectory(storage, data, options);
   const violations = withoutFailedMark(report.violations);
   if (violations.length > 0) {
@@ -55,8 +55,8 @@ export function clearFailed(
   return { ...report, violations, wasMarked: true, rewrittenBytes };
 }
 
-/** Holds the daemons' lock alone. Throws `BusyError` naming what may be done while a daemon lives. */
-export function aloneWith(directory: DataDirectory, what: string): Disposable {
+/** Takes the daemons' lock exclusively. Throws `BusyError` while a daemon runs; `what` completes it. */
+export function lockOutDaemons(directory: DataDirectory, what: string): Disposable {
   const { control, paths } = directory;
   if (!control.tryLock(directoryLocks.daemon)) {
     throw new BusyError(
@@ -77,7 +77,7 @@ function rewriteAll(storage: Storage, directory: string): number {
   return bytes;
 }
 
-/** Writes every byte of a file in its place once more and syncs it; the label stays. */
+/** Writes every byte of a file again in its place and syncs it; the mode stays. */
 function rewrite(storage: Storage, path: string): number {
   const { mode, size } = storage.status(path);
   storage.chmod(path, 0o600);

@@ -1,4 +1,4 @@
-/** Copying files and trees of files from one place to another, on the same storage. */
+/** Copies, sums, lists and removes files and trees of files, on one storage. */
 
 import { crc32 } from "node:zlib";
 import { hasCode, makeDirectories, type Storage, type StoredFile } from "../file/mod.ts";
@@ -11,7 +11,7 @@ export interface CopiedFile {
   readonly checksum: number;
 }
 
-/** Copies the first `length` bytes of a file (all of it when not given) into a new file, and syncs it. */
+/** Copies the first `length` bytes of a file (by default all of it) into a new file, and syncs it. */
 export function copyFile(
   storage: Storage,
   { from, to, length = Infinity }: {
@@ -51,8 +51,8 @@ export function copyOpenFile(
 }
 
 /**
- * Opens a file for reading whose mode may refuse its own owner, as that of a sealed log does. Only such a
- * mode is widened, and only while the file is opened.
+ * Opens a file for reading whose mode may forbid that even to its owner, as that of a sealed log does. Only
+ * such a mode is widened, and only while the file is opened.
  */
 export function openWhateverTheMode(storage: Storage, path: string): StoredFile {
   try {
@@ -105,8 +105,8 @@ export function directoriesBelow(storage: Storage, directory: string, below = ""
 }
 
 /**
- * Removes a directory with everything in it, or a file; what is not there is gone already. A symbolic link
- * is removed itself, and what it leads to stays: `rmdir` never follows one, and says ENOTDIR of it.
+ * Removes a directory with everything in it, or a file, if it exists. Of a symbolic link only the link is
+ * removed: `rmdir` never follows one, and fails with ENOTDIR.
  */
 export function removeTree(storage: Storage, path: string): void {
   try {

@@ -1,14 +1,14 @@
 /**
- * What a living daemon says of itself, for `countd status`: one file in `DATA/run` for each daemon,
- * named after its verb and process, rewritten in place when its figures change (twice a second at
- * most) and removed at a clean stop.
+ * The report of a running daemon, for `countd status`: one file in `DATA/run` for each daemon, named after
+ * its verb and process. It is rewritten in place when its metrics change (twice a second at most) and
+ * removed at a clean stop.
  *
  * Invariants:
- *  1. The daemon holds `flock` on its file while it lives; a file without a holder is stale. In two
- *     containers two daemons may have the same number: the second one's file has a number behind it.
+ *  1. The daemon holds `flock` on its file while it runs; a file without a holder is stale. Daemons in two
+ *     containers may have the same process number: the name of the second file gets a number behind it.
  *  2. The file has `REPORT_BYTES`, allocated when it is made: a full disk cannot stop a report.
- *  3. The content is one JSON object, padded with blanks. Reports are for people and tools: nothing
- *     of the data depends on them, they are never synced, and one that cannot be read is left out.
+ *  3. The content is one JSON object, padded with blanks. Reports are for people and tools: no data depends
+ *     on them, they are never synced, and one that cannot be read is left out.
  */
 import type { Clock } from "../base/clock.ts";
 import type { DaemonState, Metrics, MetricsSnapshot } from "../base/metrics.ts";
@@ -23,19 +23,19 @@ export interface DaemonReport {
   readonly startedMs: number;
   readonly updatedMs: number;
   readonly figures: MetricsSnapshot;
-  /** What somebody should look at, one sentence each, cut short where there is much. */
+  /** Warnings, one sentence each; limited in number and length. */
   readonly troubles: readonly string[];
 }
 
-const TROUBLES_MAX = 20;
-const TROUBLE_CHARACTERS_MAX = 300;
+const WARNINGS_MAX = 20;
+const WARNING_CHARACTERS_MAX = 300;
 
 export const REPORT_BYTES = 16_384;
 const REPORT_EVERY_MS = 500;
-/** A daemon with nothing new to say writes this seldom, so that it lets a disk sleep. */
+/** A daemon whose metrics do not change writes only this often, so that a disk can sleep. */
 const REPEAT_EVERY_MS = 10_000;
 
-/** A report without its end (the writer was in the middle of it) is read again this often. */
+/** How often a report is read if its end is missing, because it is being written. */
 const READ_ATTEMPTS = 5;
 
 export function runDirectory(data: string): string {
@@ -49,8 +49,8 @@ export interface ReporterOptions {
 }
 
 /**
- * The report of this process, kept up until it is disposed. Where it cannot be written (the data
- * directory is not there yet, the disk is full), it is tried again: a daemon does its work without one.
+ * Keeps the report of this process until it is disposed. If it cannot be written (the data directory does
+ * not exist yet, the disk is full), it is tried again: a daemon works without a report.
  */
 export class DaemonReporter implements Disposable {
   readonly #storage: Storage;
@@ -82,8 +82,8 @@ export class DaemonReporter implements Disposable {
       state: metrics.state,
       startedMs: this.#startedMs,
       figures: metrics.snapshot(),
-      troubles: metrics.warnings().slice(0, TROUBLES_MAX)
-        .map((sentence) => sentence.slice(0, TROUBLE_CHARACTERS_MAX)),
+      troubles: metrics.warnings().slice(0, WARNINGS_MAX)
+        .map((sentence) => sentence.slice(0, WARNING_CHARACTERS_MAX)),
     };
     const text = toJson(facts);
     const nowMs = clock.nowMs();
@@ -99,11 +99,11 @@ export class DaemonReporter implements Disposable {
     }
   }
 
-  /** Also removes the reports of the dead. Null while the data directory has nothing in it. */
+  /** Opens the report, and removes stale ones. Null while the data directory is empty. */
   #open(): StoredFile | null {
     const storage = this.#storage;
     if (storage.statusOrNull(this.#directory) === null) {
-      // A worker may wait for a restore, which wants its place empty.
+      // A worker may wait for a restore, which needs an empty directory.
       if (storage.readDirectory(this.#data).length === 0) return null;
       makeRunDirectory(storage, this.#directory);
     }
@@ -125,7 +125,7 @@ export class DaemonReporter implements Disposable {
   }
 }
 
-/** The reports of all daemons that live, by verb and process. Makes and changes nothing. */
+/** The reports of all running daemons, by verb and process. Only reads. */
 export function readReports(storage: Storage, data: string): DaemonReport[] {
   const directory = runDirectory(data);
   if (storage.statusOrNull(directory) === null) return [];
@@ -145,7 +145,7 @@ function makeRunDirectory(storage: Storage, directory: string): void {
   }
 }
 
-/** The first file of this name that no living daemon has, locked. */
+/** Opens and locks the first file of this name that no running daemon holds. */
 function openOwn(storage: Storage, path: string): StoredFile {
   for (let number = 1;; number++) {
     const file = tryOpenOwn(storage, number === 1 ? path : `${path}-${number}`);
@@ -153,7 +153,7 @@ function openOwn(storage: Storage, path: string): StoredFile {
   }
 }
 
-/** Null where somebody else holds the file. */
+/** Null if another process holds the file. */
 function tryOpenOwn(storage: Storage, path: string): StoredFile | null {
   while (true) {
     const file = storage.open(path, { access: "write", create: "missing" });
@@ -162,7 +162,7 @@ function tryOpenOwn(storage: Storage, path: string): StoredFile | null {
         file.close();
         return null;
       }
-      // Whoever cleans up may just have removed it.
+      // Another daemon that removes stale files may just have removed it.
       if (leadsTo(storage, path, file.status())) {
         file.allocate(0, REPORT_BYTES);
         return file;
@@ -184,7 +184,7 @@ function removeStale(storage: Storage, directory: string): void {
         storage.unlink(path);
       }
     } catch (error) {
-      // Somebody else removed it first.
+      // Another process removed it first.
       if (!(error instanceof OsError)) throw error;
     }
   }
@@ -193,14 +193,14 @@ function removeStale(storage: Storage, directory: string): void {
 function writeReport(file: StoredFile, report: DaemonReport): void {
   const bytes = new Uint8Array(REPORT_BYTES).fill(0x20);
   const { written } = new TextEncoder().encodeInto(toJson(report), bytes);
-  // One that did not fit would lack its end.
+  // A report that does not fit would lack its end.
   if (written < REPORT_BYTES) file.write(bytes, 0);
 }
 
 function readLiving(storage: Storage, path: string): DaemonReport | null {
   try {
     using file = storage.open(path, { access: "read" });
-    // A shared lock for a moment: granted means that nobody writes this report any more.
+    // A shared lock for a moment: if it is granted, no daemon keeps this report any more.
     if (file.tryFlock("shared")) return null;
     const bytes = new Uint8Array(REPORT_BYTES);
     for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {

@@ -1,6 +1,6 @@
 /**
- * What tells that a directory is a data directory. Other programs have directories named `logs`, `db` or
- * `tables`, and files named `control`, so a name alone is no sign of it. Looks only.
+ * Tells whether a directory is a data directory. Other programs have directories named `logs`, `db` or
+ * `tables`, and files named `control`, so a name alone does not tell. Only reads.
  */
 
 import { CorruptError, UsageError } from "../base/errors.ts";
@@ -20,7 +20,7 @@ export function databasePaths(data: string): DatabasePaths {
   return { map: `${db}/db.json`, log: `${db}/log` };
 }
 
-/** True if something of countd lies in the directory, damaged or not. Throws `OsError`. */
+/** True if the directory holds something of countd, damaged or not. Throws `OsError`. */
 export function holdsData(storage: Storage, data: string, self: Holder): boolean {
   const { map, log } = databasePaths(data);
   return hasControl(storage, data, self) || holdsCounters(storage, directoryPaths(data)) ||
@@ -46,10 +46,10 @@ function hasControl(storage: Storage, data: string, self: Holder): boolean {
     using directory = DataDirectory.openOrNull(storage, data, { self });
     return directory !== null;
   } catch (error) {
-    // Of another format: the next opening says so.
+    // It has another format: the next opening reports that.
     if (error instanceof UsageError) return true;
     if (!(error instanceof CorruptError)) throw error;
-    // Damaged, or a file of another program: the directories beside it tell.
+    // It is damaged, or a file of another program: the directories beside it decide.
     return [logs, keyspaces].every((path) => storage.statusOrNull(path)?.kind === "directory");
   }
 }

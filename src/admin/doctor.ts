@@ -1,6 +1,6 @@
 /**
- * Looks at the machine, the user and the place of a data directory, and says what to do. What it
- * tries out it tries in a directory of its own, which it takes away again.
+ * Examines the machine, the user and the place of a data directory, and says what to do. Its tests use a
+ * directory of their own, which is removed at the end.
  */
 import { dirname } from "node:path/posix";
 import type { Clock } from "../base/clock.ts";
@@ -16,11 +16,11 @@ import {
 import { judgeFileSystem, mountOf, readKernelFile } from "./mounts.ts";
 
 export interface Finding {
-  /** What was looked at, one word. */
+  /** What was examined, in one or two words. */
   readonly check: string;
   readonly level: "ok" | "warning" | "problem";
   readonly message: string;
-  /** What to do; empty where nothing is to be done. */
+  /** What to do; empty if there is nothing to do. */
   readonly advice: string;
 }
 
@@ -34,8 +34,8 @@ const FREE_FRACTION_WANTED = 0.05;
 const PROBE_BYTES = 65536;
 
 /**
- * Every finding, in a fixed order. `directory` need not exist yet: then the nearest directory above it
- * that does is looked at, and nothing of the data directory is made.
+ * Every finding, in a fixed order. `directory` need not exist yet: then the nearest directory above it is
+ * examined. No part of the data directory is made.
  */
 export function examine(
   storage: Storage,
@@ -81,7 +81,7 @@ function nearestDirectory(storage: Storage, directory: string): string {
 function platform(place: string, writable: Finding): Finding {
   const name = `${Deno.build.os} ${Deno.build.arch}`;
   if (writable.level === "problem") {
-    return finding("platform", "ok", `${name}; not tried out, for ${place} cannot be written`);
+    return finding("platform", "ok", `${name}; not tested, because ${place} cannot be written`);
   }
   const wrong = platformSelfTest(place);
   if (wrong.length === 0) return finding("platform", "ok", `${name}, libc as expected`);
@@ -100,10 +100,10 @@ function location(
   const check = "directory";
   const status = storage.statusOrNull(directory);
   if (status === null) {
-    return finding(check, "ok", `${directory} does not exist yet; looked at ${place} instead`);
+    return finding(check, "ok", `${directory} does not exist yet; ${place} was examined instead`);
   }
   if (status.kind !== "directory") {
-    return finding(check, "problem", `${directory} is no directory`, "name another with --data");
+    return finding(check, "problem", `${directory} is not a directory`, "name another with --data");
   }
   const mode = status.mode.toString(8).padStart(4, "0");
   if (status.owner !== user) {
@@ -125,7 +125,7 @@ function location(
   return finding(check, "ok", `${directory} belongs to user ${user}, mode ${mode}`);
 }
 
-/** Makes a directory of its own in `place`, runs `body` in it, and takes it away again. */
+/** Makes a directory in `place`, runs `body` in it, and removes it. */
 function withProbe<T>(
   storage: Storage,
   place: string,
@@ -165,7 +165,7 @@ function tryOut(storage: Storage, place: string, clock: Clock): Finding {
 
 function adviceFor(error: OsError, place: string): string {
   if (error.code === "EACCES" || error.code === "EPERM") {
-    return `run as the user who owns ${place}, or name another directory with --data`;
+    return `run as the owner of ${place}, or name another directory with --data`;
   }
   if (error.code === "EROFS") return "mount the file system for writing";
   if (error.code === "ENOSPC" || error.code === "EDQUOT") return "free some space";
@@ -209,7 +209,7 @@ function fileSystem(storage: Storage, place: string): Finding {
   }
 }
 
-/** Symbolic links resolved, for mount points are compared by name. */
+/** The path with symbolic links resolved, because mount points are compared by name. */
 function realPath(path: string): string {
   try {
     return Deno.realPathSync(path);
@@ -244,7 +244,7 @@ function locksAndLinks(storage: Storage, place: string, clock: Clock): Finding {
     : finding(check, "problem", wrong.join("; "), "put the data directory on a local disk");
 }
 
-/** Nothing where there is no data directory yet. */
+/** An empty list if the data directory does not exist yet. */
 function dataDirectory(storage: Storage, directory: string): Finding[] {
   const check = "data";
   try {
@@ -257,11 +257,11 @@ function dataDirectory(storage: Storage, directory: string): Finding[] {
     }
     const { keyspaceSize, keySize, logSize } = data.sizes;
     const sizes = `logs of ${logSize} bytes, names up to ${keyspaceSize} and ${keySize} bytes`;
-    const strangers = [data.paths.logs, data.paths.keyspaces]
+    const foreign = [data.paths.logs, data.paths.keyspaces]
       .flatMap((path) => storage.readDirectory(path).map((name) => `${path}/${name}`))
       .filter((path) => ownerDiffers(storage, path, data.control.file.status().owner));
-    if (strangers.length === 0) return [finding(check, "ok", sizes)];
-    const message = `${strangers.length} files belong to another user, such as ${strangers[0]}`;
+    if (foreign.length === 0) return [finding(check, "ok", sizes)];
+    const message = `${foreign.length} files belong to another user, such as ${foreign[0]}`;
     const advice = "give all files of the directory to one user (chown -R)";
     return [finding(check, "problem", message, advice)];
   } catch (error) {
@@ -270,7 +270,7 @@ function dataDirectory(storage: Storage, directory: string): Finding[] {
   }
 }
 
-/** False also for a file that is gone meanwhile: the other name of a log comes and goes. */
+/** False also for a file that was removed in between: the lock name of a log comes and goes. */
 function ownerDiffers(storage: Storage, path: string, owner: number): boolean {
   const status = storage.statusOrNull(path);
   return status !== null && status.owner !== owner;
@@ -292,7 +292,7 @@ function descriptors(storage: Storage): Finding {
   );
 }
 
-/** The soft limit of open files in the text of `/proc/self/limits`; null where it does not stand. */
+/** The soft limit of open files in the text of `/proc/self/limits`; null if it is missing. */
 export function openFilesLimit(text: string): number | null {
   const soft = /^Max open files\s+(\d+|unlimited)\s/m.exec(text)?.[1];
   if (soft === undefined) return null;

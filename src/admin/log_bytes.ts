@@ -1,6 +1,6 @@
 /**
- * Getting at the bytes of a log in order to look at it: an append-only file, or a commit log, whose
- * label may refuse its own owner.
+ * Opens a log to inspect it: an append-only file, or a commit log, whose mode may forbid reading even to its
+ * owner.
  */
 
 import { basename, dirname } from "node:path/posix";
@@ -23,8 +23,8 @@ export interface OpenedLog {
 }
 
 /**
- * Opens a log for reading, and leaves its mode as it is. Throws `NotFoundError` where there is none,
- * `BusyError` where its label refuses us while somebody holds it.
+ * Opens a log for reading, and leaves its mode as it is. Throws `NotFoundError` if it does not exist, and
+ * `BusyError` if its mode forbids reading while another process holds it.
  */
 export function openLog(storage: Storage, path: string, self: Holder): OpenedLog {
   const status = storage.statusOrNull(path);
@@ -39,7 +39,7 @@ export function openLog(storage: Storage, path: string, self: Holder): OpenedLog
   }
 }
 
-/** By the way of readers (the slot's byte is held while the mode is wide), or null where it is no slot. */
+/** Opens it as a reader does (the slot's lock is held while the mode is wide); null if it is not a slot. */
 function openSlot(storage: Storage, path: string, self: Holder): OpenedLog | null {
   const place = slotOf(path);
   if (place === null) return null;
@@ -49,7 +49,7 @@ function openSlot(storage: Storage, path: string, self: Holder): OpenedLog | nul
     if (pathOfSlot(directory.paths.logs, place.slot) !== path) return null;
     const reader = LogReader.open(directory, place.slot);
     if (reader === null) {
-      throw new BusyError(`Cannot look into ${path}: it is being taken by somebody; try again`);
+      throw new BusyError(`Cannot read ${path}: another process is locking it; try again`);
     }
     return {
       file: reader.file,
@@ -64,7 +64,7 @@ function openSlot(storage: Storage, path: string, self: Holder): OpenedLog | nul
   }
 }
 
-/** The data directory and slot that a path of the form DATA/logs/0000000000 speaks of, or null. */
+/** The data directory and slot of a path of the form DATA/logs/0000000000, or null. */
 export function slotOf(path: string): { readonly data: string; readonly slot: number } | null {
   const logs = dirname(path);
   const name = basename(path);
@@ -72,7 +72,7 @@ export function slotOf(path: string): { readonly data: string; readonly slot: nu
   return { data: dirname(logs), slot: Number(name) };
 }
 
-/** The header of a commit log, or null where the file is none. */
+/** The header of a commit log, or null if the file has none. */
 export function commitLogHeader(file: StoredFile): LogHeader | null {
   const head = new Uint8Array(HEAD_PAGE_BYTES);
   return file.read(head, 0) < HEAD_PAGE_BYTES ? null : newestHeader(head)?.header ?? null;

@@ -1,4 +1,4 @@
-/** What stands in one log file: an append-only file or a commit log. Changes nothing. */
+/** Inspects one log file: an append-only file or a commit log. Changes nothing. */
 
 import { inspect, RecoveryKind } from "../aof/mod.ts";
 import {
@@ -17,9 +17,9 @@ export type LogOutcome = "Empty" | "Tail" | "Checkpoint" | "Corrupted";
 interface CommonInspection {
   readonly path: string;
   readonly outcome: LogOutcome;
-  /** Where the data ends; for Corrupted where it stops to make sense. */
+  /** Where the data ends; for Corrupted, where valid data ends. */
   readonly tail: bigint;
-  /** Offset of the last checkpoint mark, 0 where there is none. */
+  /** Offset of the last checkpoint mark; 0 if there is none. */
   readonly checkpoint: bigint;
   readonly fileSize: bigint;
   /** Bytes that the file takes on disk. */
@@ -33,24 +33,24 @@ export interface AofInspection extends CommonInspection {
   /** Bytes of data. */
   readonly size: bigint;
   readonly state: "appendable" | "finished" | "read-only" | "damaged";
-  /** Offsets of the mark behind the data and of the last checkpoint mark, null where none stands. */
+  /** Offsets of the mark behind the data and of the last checkpoint mark; null if there is none. */
   readonly tailMark: bigint | null;
   readonly checkpointMark: bigint | null;
-  /** Bytes of a write that was cut off or is under way. */
+  /** Bytes of a write that was cut off or is in progress. */
   readonly pendingBytes: bigint | null;
   readonly pageSize: bigint;
-  /** From the side file; null where the file is not shared. */
+  /** From the side file; null if the file is not shared. */
   readonly upperSize: bigint | null;
   readonly publishedSize: bigint | null;
 }
 
 export interface CommitLogInspection extends CommonInspection {
   readonly kind: "commit log";
-  /** Null where no header is valid. */
+  /** Null if no header is valid. */
   readonly slot: bigint | null;
   readonly generation: bigint | null;
   readonly state: LogState | "damaged";
-  /** What the header says of it: the end of the frames, and how far it was durable. */
+  /** What the header says: the end of the frames. */
   readonly sealedLength: bigint | null;
   readonly durable: bigint;
   readonly frames: bigint;
@@ -59,7 +59,7 @@ export interface CommitLogInspection extends CommonInspection {
 
 export type LogInspection = AofInspection | CommitLogInspection;
 
-/** Throws `NotFoundError`, `BusyError`, `OsError` where the file cannot be read. */
+/** Throws `NotFoundError`, `BusyError` or `OsError` if the file cannot be read. */
 export function inspectLog(storage: Storage, path: string, self: Holder): LogInspection {
   const log = openLog(storage, path, self);
   try {

@@ -1,6 +1,6 @@
 /**
- * The content of one log file, now or as it comes: the bytes of an append-only file, the records of a
- * commit log. Takes no lock and changes nothing.
+ * Gives the content of one log file, once or as it grows: the bytes of an append-only file, the records of a
+ * commit log. Changes nothing.
  */
 
 import { Aof, ErrCorrupted, inspect, RecoveryKind } from "../aof/mod.ts";
@@ -18,20 +18,20 @@ import type { Storage, StoredFile } from "../file/mod.ts";
 import { RecordCursor } from "../counters/wire/mod.ts";
 import { commitLogHeader, openLog, slotOf } from "./log_bytes.ts";
 
-/** Where the content goes. The bytes are good during the call only. */
+/** Takes the content. The bytes are valid during the call only. */
 export interface TailSink {
-  /** Bytes of an append-only file, as they stand. */
+  /** Bytes of an append-only file, unchanged. */
   data(bytes: Uint8Array): void;
   /** A record of a commit log. */
   record(keyspace: Uint8Array, key: Uint8Array, increment: bigint): void;
-  /** Everything that stands now was given. */
+  /** Called when all content of this moment was given. */
   caughtUp(): void;
 }
 
-/** Between two looks at what another process has appended. */
+/** Pause between two checks for what another process has appended. */
 const POLL_MS = 20;
 
-/** Gives what stands in a log. Throws `NotFoundError`, `BusyError`, `CorruptError`, `OsError`. */
+/** Gives the content of a log. Throws `NotFoundError`, `BusyError`, `CorruptError`, `OsError`. */
 export function readLog(storage: Storage, path: string, { self, sink }: {
   readonly self: Holder;
   readonly sink: TailSink;
@@ -104,8 +104,8 @@ function giveRecords(bytes: Uint8Array, { start, end, sink }: {
 }
 
 /**
- * Gives what stands and what is appended, until the file is finished (a commit log: sealed) or `signal`
- * fires. Throws as `readLog`, and `RefusedError` where nobody publishes how far the file is written.
+ * Gives the content and what is appended, until the file is finished (a commit log: sealed) or `signal`
+ * fires. Throws as `readLog`, and `RefusedError` if no process publishes how far the file is written.
  */
 export async function followLog(storage: Storage, path: string, options: {
   readonly self: Holder;
@@ -162,8 +162,8 @@ function openFollowed(storage: Storage, path: string, clock: Clock): Aof {
   } catch (error) {
     if (!(error instanceof NotFoundError)) throw error;
     throw new RefusedError(
-      `${path} is not shared: no ${path}.size says how far it is written, and a mark may stand in ` +
-        "its data; read it without --follow",
+      `${path} is not shared: no ${path}.size says how far it is written, and its data may contain ` +
+        "bytes like a mark; read it without --follow",
       { cause: error },
     );
   }
@@ -178,14 +178,14 @@ async function followCommitLog(storage: Storage, path: string, { self, sink, clo
   const place = slotOf(path);
   if (place === null) {
     throw new RefusedError(
-      `${path} is a commit log outside of a data directory: nobody writes to it; read it without ` +
+      `${path} is a commit log outside of a data directory: no process writes to it; read it without ` +
         "--follow",
     );
   }
   using directory = DataDirectory.open(storage, place.data, { self });
   using reader = LogReader.open(directory, place.slot);
   if (reader === null) {
-    throw new BusyError(`Cannot look into ${path}: it is being taken by somebody; try again`);
+    throw new BusyError(`Cannot read ${path}: another process is locking it; try again`);
   }
   let generation: bigint | null = null;
   let offset = HEAD_PAGE_BYTES;
@@ -195,7 +195,7 @@ async function followCommitLog(storage: Storage, path: string, { self, sink, clo
       throw new CorruptError(`${path} has no valid header`, { path, offset: 0 });
     }
     generation ??= capture.generation;
-    // Taken for another use: this one was sealed and folded, its end is not here any more.
+    // In another use: the use that was followed was sealed and folded, and its end is gone.
     if (capture.generation !== generation) return;
     if (capture.state !== "free") offset = readFrames(reader, capture, { offset, sink });
     sink.caughtUp();
@@ -204,7 +204,7 @@ async function followCommitLog(storage: Storage, path: string, { self, sink, clo
   }
 }
 
-/** Copies the frames before they are given, so that a log taken for another use gives nothing wrong. */
+/** Copies the frames before they are given: bytes of another use of the log are never given. */
 function readFrames(
   reader: LogReader,
   capture: NonNullable<ReturnType<LogReader["capture"]>>,

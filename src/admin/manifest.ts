@@ -1,7 +1,7 @@
 /**
- * `backup.json`: what a backup consists of. Written last: a directory without it is no backup.
+ * `backup.json`, the list of what a backup consists of. Written last: a directory without it is not a backup.
  *
- * Invariant: every file of the backup but this one stands in it, with size and checksum.
+ * Invariant: it lists every file of the backup but itself, with size and checksum.
  */
 
 import { CorruptError, NotFoundError } from "../base/errors.ts";
@@ -25,7 +25,7 @@ export interface Manifest {
   readonly files: readonly ManifestFile[];
 }
 
-/** Lists what lies in `directory` and writes the manifest there, durably. */
+/** Lists the files in `directory` and writes the manifest there, durably. */
 export function writeManifest(storage: Storage, directory: string, createdMs: number): Manifest {
   const files = filesBelow(storage, directory)
     .map((path) => ({ path, ...checksumOf(storage, `${directory}/${path}`) }));
@@ -41,11 +41,11 @@ export function writeManifest(storage: Storage, directory: string, createdMs: nu
   return manifest;
 }
 
-/** Throws `NotFoundError` where there is no backup, `CorruptError` where the manifest makes no sense. */
+/** Throws `NotFoundError` if the manifest is missing, and `CorruptError` if it is damaged. */
 export function readManifest(storage: Storage, directory: string): Manifest {
   const path = `${directory}/${MANIFEST_NAME}`;
   if (storage.statusOrNull(path) === null) {
-    throw new NotFoundError(`No backup at ${directory}: there is no ${MANIFEST_NAME}`);
+    throw new NotFoundError(`No backup at ${directory}: ${MANIFEST_NAME} is missing`);
   }
   using file = storage.open(path, { access: "read" });
   const bytes = new Uint8Array(file.status().size);
@@ -81,7 +81,7 @@ function isFile(value: unknown): value is ManifestFile {
     !path.startsWith("/") && path.split("/").every((part) => part !== "" && part !== "..");
 }
 
-/** Reads every file back. Throws `CorruptError` naming the first that is not as it was. */
+/** Reads every file back. Throws `CorruptError`, naming the first one that has changed. */
 export function verifyManifest(storage: Storage, directory: string, manifest: Manifest): void {
   for (const { path, bytes, checksum } of manifest.files) {
     const full = `${directory}/${path}`;

@@ -1,4 +1,4 @@
-/** The door of looking after a data directory and an installation. */
+/** Checks, repairs, copies and inspects a data directory and an installation. */
 
 export { backup, type BackupOptions, type BackupReport } from "./backup.ts";
 export { checkDirectory, type CheckReport } from "./check.ts";

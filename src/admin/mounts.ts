@@ -12,13 +12,13 @@ export interface Mount {
 /** Bytes of `/proc/self/mountinfo` that are read at most. */
 const MOUNTINFO_BYTES_MAX = 4 * 2 ** 20;
 
-/** The mount that holds an absolute path without symbolic links; null where the system tells none. */
+/** The mount that holds an absolute path without symbolic links; null if the system does not tell. */
 export function mountOf(storage: Storage, path: string): Mount | null {
   const text = readKernelFile(storage, "/proc/self/mountinfo", MOUNTINFO_BYTES_MAX);
   return text === null ? null : findMount(parseMountinfo(text), path);
 }
 
-/** The text of a file that the kernel makes up (its size says nothing); null where it is missing. */
+/** The text of a file of `/proc` (its size is not known before); null if it does not exist. */
 export function readKernelFile(storage: Storage, path: string, bytesMax: number): string | null {
   if (storage.statusOrNull(path) === null) return null;
   using file = storage.open(path, { access: "read" });
@@ -76,8 +76,8 @@ const NETWORK = [
 ];
 
 /**
- * Network and shared file systems: locks and mappings of two machines do not see each other, and a
- * sync may mean little. FUSE may be anything behind a name; what is not known is said to be so.
+ * Judges a type of file system. On network and shared ones, locks and mappings of two machines do not see
+ * each other, and a sync may mean little. FUSE may hide anything, so an unknown name is `unknown`.
  */
 export function judgeFileSystem(type: string): FileSystemVerdict {
   const plain = type.replace(/^fuse(blk)?\./, "");
@@ -87,7 +87,7 @@ export function judgeFileSystem(type: string): FileSystemVerdict {
   return NETWORK.includes(plain) || networkFuse ? "network" : "unknown";
 }
 
-/** Spaces and backslashes in a mount point stand as `\040`, `\134`. */
+/** Decodes a mount point, in which spaces and backslashes are `\040` and `\134`. */
 function unescapeOctal(text: string): string {
   return text.replace(
     /\\([0-7]{3})/g,

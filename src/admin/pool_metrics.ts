@@ -1,6 +1,6 @@
 /**
- * Keeps the figures about the pool of commit logs in a daemon's metrics: slots by state, and how far
- * folding is behind. Looked up by timer, so that a scrape finds them in memory.
+ * Keeps the metrics of the pool of commit logs for a daemon: slots by state, and how far folding is behind.
+ * A timer updates them, so that a scrape finds them in memory.
  */
 import type { Clock } from "../base/clock.ts";
 import { CountdError } from "../base/errors.ts";
@@ -27,11 +27,11 @@ export class PoolMetrics implements AsyncDisposable {
     const { clock } = this.environment;
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      // The directory may not be there yet, or be out of reach for a while.
+      // The directory may not exist yet, or may be unreachable for a while.
       using directory = this.#open();
       if (directory !== null) {
         using survey = new PoolSurvey(directory, clock);
-        while (!signal.aborted && await this.#look(survey)) await clock.sleep(EVERY_MS, signal);
+        while (!signal.aborted && await this.#update(survey)) await clock.sleep(EVERY_MS, signal);
       }
       await clock.sleep(EVERY_MS, signal);
     }
@@ -48,7 +48,7 @@ export class PoolMetrics implements AsyncDisposable {
     }
   }
 
-  async #look(survey: PoolSurvey): Promise<boolean> {
+  async #update(survey: PoolSurvey): Promise<boolean> {
     const { metrics } = this.environment;
     try {
       const { logs, backlog } = await survey.take();

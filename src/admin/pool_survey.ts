@@ -1,7 +1,6 @@
 /**
- * What is in the pool of commit logs, without touching it: logs by state, and what waits to be folded.
- * A survey may be taken again and again: slots are opened once, and of a log that is being written only
- * the new frames are read.
+ * Surveys the pool of commit logs without changing it: logs by state, and what waits to be folded. A survey
+ * may be repeated: slots are opened once, and of an active log only the new frames are read.
  */
 import type { Clock } from "../base/clock.ts";
 import {
@@ -15,7 +14,7 @@ import {
   newestHeader,
 } from "../counters/commitlog/mod.ts";
 
-/** Commit logs by state; `unreadable` ones have no valid header, or could not be opened just now. */
+/** Commit logs by state; `unreadable` ones have no valid header, or could not be opened now. */
 export type LogCounts = Readonly<Record<LogState | "unfinished" | "unreadable", number>>;
 
 /** What is in the logs and not yet folded. */
@@ -23,17 +22,17 @@ export interface Backlog {
   readonly records: number;
   readonly bytes: number;
   /**
-   * Age of the oldest record that waits, at most: a log says when it was claimed, not when its first
-   * record came. 0 where none waits. For display.
+   * Upper bound of the age of the oldest record that waits: a log says when it was claimed, not when its
+   * first record came. 0 if none waits. For display.
    */
   readonly seconds: number;
 }
 
-/** Shortly after a log changed hands its label may refuse a reader: it is tried again this often. */
+/** Shortly after a log was locked or released its mode may forbid reading: so many tries are made. */
 const OPEN_ATTEMPTS = 20;
 const OPEN_RETRY_MS = 5;
 
-/** How far a log that is being written was read. */
+/** How far an active log was read. */
 interface Progress {
   readonly generation: bigint;
   readonly offset: number;
@@ -111,7 +110,7 @@ export class PoolSurvey implements Disposable {
   }
 }
 
-/** What the header of a log that nobody writes says. */
+/** What waits in a log that is not active, by its header. */
 function waitingOf(reader: LogReader): { records: number; bytes: number } {
   const header = newestHeader(reader.bytes.subarray(0, HEAD_PAGE_BYTES))?.header;
   if (header?.state !== "sealed") return { records: 0, bytes: 0 };

@@ -1,11 +1,11 @@
 /**
- * `countd repair`: makes a data directory whole again as far as its bytes allow. Works on a copy unless it
- * is told to take the place; what is replaced is kept in `repair-saved` in either case.
+ * `countd repair`: repairs a damaged data directory as far as its bytes allow. It works on a copy, or in place
+ * if it is told so; in both cases what is replaced is kept in `repair-saved`.
  *
  *   control    made again with the sizes that the logs show; names up to 256 bytes
  *   logs       good frames from before and behind the damage, as a sealed log
- *   keyspaces  every counter that either of its two orders still has, with the same marks
- *   tables     modes put right; what no call can reach is set aside
+ *   keyspaces  every counter that either of its two orders still has, with the same applied generations
+ *   tables     modes corrected; what no call can reach is moved to `repair-saved`
  *   db         by the database's own repair
  */
 
@@ -40,7 +40,7 @@ import { UnfinishedDirectory } from "./unfinished_directory.ts";
 import type { Violation } from "./violation.ts";
 
 export interface RepairReport {
-  /** The directory that is whole now. */
+  /** The directory that was repaired, or the repaired copy. */
   readonly directory: string;
   readonly actions: readonly RepairAction[];
   /** What is still broken. */
@@ -53,13 +53,13 @@ export interface RepairOptions {
   readonly out: string | null;
 }
 
-/** Numbers of the rules of tables (README of that room) and what repair does about them. */
+/** Number of the rule about modes in the README of tables; such files are corrected, others moved. */
 const TABLE_MODE_RULE = 3;
 
 /**
- * Looks what `place` is before anything of it is changed or copied. Throws `NotFoundError` if it is no data
- * directory, `RefusedError` if it is a backup, `BusyError` while a daemon lives, `FailedError` if
- * `options.out` is not empty or becomes so, `OsError`.
+ * Checks what `place` is before any of it is changed or copied. Throws `NotFoundError` if it is not a data
+ * directory, `RefusedError` if it is a backup, `BusyError` while a daemon runs, `FailedError` if `options.out`
+ * is not empty at the beginning or at the end, and `OsError`.
  */
 export function repair(storage: Storage, place: string, options: RepairOptions): RepairReport {
   const { self, out } = options;
@@ -74,7 +74,7 @@ export function repair(storage: Storage, place: string, options: RepairOptions):
   using alone = takeAlone(storage, data, self);
   if (out === null) return repairPlace(storage, data, { self, isAlone: alone !== null });
   using made = UnfinishedDirectory.begin(storage, out, "repair");
-  // Open before the first write, so that no error of one is missed.
+  // Open before the first write, so that `sync` reports every write that failed.
   using fileSystem = storage.openFileSystem(made.path);
   copyTree(storage, data, made.path);
   const report = repairPlace(storage, made.path, { self, isAlone: false });
@@ -83,7 +83,7 @@ export function repair(storage: Storage, place: string, options: RepairOptions):
   return movedReport(report, made.path, made.target);
 }
 
-/** A report of what was done in `from`, when it has its name `to`. */
+/** The report of a repair in `from`, with the paths after it was renamed to `to`. */
 function movedReport(report: RepairReport, from: string, to: string): RepairReport {
   const moved = (path: string) => path.replace(from, to);
   return {
@@ -104,7 +104,7 @@ function copyTree(storage: Storage, from: string, to: string): void {
     const source = `${from}/${path}`;
     const status = storage.status(source);
     const { mode } = status;
-    // The second name of a log that was held is a label, not a file.
+    // The lock name of a log that was held is a second name, not another file.
     const plainPath = source.replace(/\/lock-([0-9]{10})$/, "/$1");
     if (plainPath !== source && leadsTo(storage, plainPath, status)) continue;
     using file = openWhateverTheMode(storage, source);
@@ -139,7 +139,7 @@ function repairKeyspaces(context: RepairContext): void {
   for (const name of storage.readDirectory(keyspaces).sort()) {
     const path = `${keyspaces}/${name}`;
     if (storage.statusOrNull(path)?.kind !== "file" || decodeKeyspaceName(name) === null) {
-      context.setAside("keyspaces", path, "no keyspace, set aside");
+      context.moveToSaved("keyspaces", path, "not a keyspace: moved away");
       continue;
     }
     if (isSound(storage, path)) continue;
@@ -165,7 +165,7 @@ function repairKeyspace(context: RepairContext, path: string, scratch: string): 
     const built = rebuildKeyspace(storage, path, scratch);
     if (basename(built.path) !== basename(path)) {
       const what = `holds keyspace ${printableName(built.name)}, which has another file name`;
-      context.setAside("keyspaces", path, `${what}: set aside`);
+      context.moveToSaved("keyspaces", path, `${what}: moved away`);
       return;
     }
     const lost = Math.max(0, built.expected - built.counters);
@@ -174,7 +174,7 @@ function repairKeyspace(context: RepairContext, path: string, scratch: string): 
     }, `saved ${built.counters} of ${built.expected} counters, ${lost} lost`);
   } catch (error) {
     if (!(error instanceof CountdError)) throw error;
-    context.setAside("keyspaces", path, `nothing could be saved (${error.message}): set aside`);
+    context.moveToSaved("keyspaces", path, `nothing could be saved (${error.message}): moved away`);
   }
 }
 
@@ -187,7 +187,7 @@ function repairTables(context: RepairContext): void {
     if (invariant === TABLE_MODE_RULE) {
       storage.chmod(path, 0o600);
       context.note("tables", path, "mode set to 0600");
-    } else context.setAside("tables", path, `${message}: set aside`);
+    } else context.moveToSaved("tables", path, `${message}: moved away`);
   }
 }
 

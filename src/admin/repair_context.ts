@@ -1,6 +1,6 @@
 /**
- * What every part of a repair works with: nothing is changed before its original is saved, and everything
- * that is done is reported.
+ * What every part of a repair uses: the original is saved before anything is changed, and every action is
+ * reported.
  */
 
 import { basename, dirname } from "node:path/posix";
@@ -15,19 +15,19 @@ export interface RepairAction {
   readonly noun: Noun;
   readonly path: string;
   readonly what: string;
-  /** Where the original lies now; null where nothing had to be kept. */
+  /** Path of the original now; null if nothing had to be kept. */
   readonly saved: string | null;
 }
 
 /**
- * In front of the name of a file that is to take the place of a damaged one. A keyspace in the making has
- * it too: no user's name begins with a dot, and folds, check and backup pass over it.
+ * Prefix of the name of a file that will replace a damaged one. An unfinished keyspace has it too: no
+ * user's name begins with a dot, and folds, check and backup ignore it.
  */
 const TEMPORARY_PREFIX = ".new-";
 
 export class RepairContext {
   readonly actions: RepairAction[] = [];
-  /** The directory in which keyspaces are made anew. */
+  /** The directory in which keyspaces are made again. */
   readonly scratch: string;
   readonly #saved: string;
 
@@ -36,7 +36,7 @@ export class RepairContext {
     this.#saved = freeName(storage, `${data}/repair-saved`);
   }
 
-  /** Removes what a repair that was killed has left half made. Only while daemons are kept out. */
+  /** Removes what a killed repair has left unfinished. Only while daemons are locked out. */
   sweep(): void {
     const { control, logs, keyspaces } = directoryPaths(this.data);
     removeTree(this.storage, this.scratch);
@@ -50,8 +50,8 @@ export class RepairContext {
   }
 
   /**
-   * Puts a new file in the place of a damaged one, which is kept. `make` writes it under a temporary
-   * name and leaves it there.
+   * Replaces a damaged file by a new one, and keeps the damaged one. `make` writes the new file under a
+   * temporary name and leaves it there.
    */
   replace(noun: Noun, path: string, make: (temporaryPath: string) => void, what: string): void {
     const temporaryPath = `${dirname(path)}/${TEMPORARY_PREFIX}${basename(path)}`;
@@ -71,8 +71,8 @@ export class RepairContext {
     this.actions.push({ noun, path, what, saved });
   }
 
-  /** Moves something out of the way that has no place here. */
-  setAside(noun: Noun, path: string, what: string): void {
+  /** Moves a file that does not belong here to `repair-saved`. */
+  moveToSaved(noun: Noun, path: string, what: string): void {
     const saved = this.#placeFor(path);
     this.storage.rename(path, saved);
     this.storage.syncDirectory(dirname(saved));
@@ -84,7 +84,7 @@ export class RepairContext {
     this.actions.push({ noun, path, what, saved: null });
   }
 
-  /** A second name for the original, durable before the first one leads elsewhere. */
+  /** Gives the original a second name, durable before the first name leads elsewhere; null if there is none. */
   keep(path: string): string | null {
     if (this.storage.statusOrNull(path) === null) return null;
     const saved = this.#placeFor(path);
@@ -101,7 +101,7 @@ export class RepairContext {
   }
 }
 
-/** `name`, or `name-2`, `name-3` … where earlier repairs have saved something. */
+/** `name`, or `name-2`, `name-3` … if earlier repairs have saved something. */
 function freeName(storage: Storage, name: string): string {
   if (storage.statusOrNull(name) === null) return name;
   for (let number = 2;; number++) {

@@ -1,7 +1,7 @@
 /**
- * Repair of the control file, and of what hangs on it: the lock that keeps daemons out while a repair runs.
- * A lock lies on the file and not on its name, so a file that takes the place of a damaged one is locked
- * before it has the name, and the damaged one stays locked as well.
+ * Repairs the control file, and takes the lock on it that keeps daemons out during a repair. A lock is on the
+ * file and not on its name, so a file that replaces a damaged one is locked before it has the name, and the
+ * damaged one stays locked as well.
  */
 
 import { BusyError, CorruptError } from "../base/errors.ts";
@@ -19,12 +19,12 @@ import {
   pathOfSlot,
 } from "../counters/commitlog/mod.ts";
 import { hasCode, type Storage } from "../file/mod.ts";
-import { aloneWith } from "./clear_failed.ts";
+import { lockOutDaemons } from "./clear_failed.ts";
 import type { RepairContext } from "./repair_context.ts";
 
 /**
- * Keeps daemons out, also by a control file that is damaged; null where there is none to lock. Throws
- * `BusyError` while a daemon lives.
+ * Keeps daemons out, even if the control file is damaged; null if the control file is missing. Throws
+ * `BusyError` while a daemon runs.
  */
 export function takeAlone(storage: Storage, data: string, self: Holder): Disposable | null {
   try {
@@ -38,10 +38,10 @@ export function takeAlone(storage: Storage, data: string, self: Holder): Disposa
   }
 }
 
-/** Closes the directory with the lock. */
+/** Takes the daemons' lock; to dispose it closes the directory too. */
 function holdAlone(directory: DataDirectory): Disposable {
   try {
-    aloneWith(directory, "repaired");
+    lockOutDaemons(directory, "repaired");
     return directory;
   } catch (error) {
     directory.close();
@@ -57,9 +57,9 @@ function inUse(data: string, cause: unknown): BusyError {
 }
 
 /**
- * Makes a control file again that is damaged or missing. Returns the lock of the file that is there then;
- * null where there is none, or `isAlone` says that it is held already. Throws `BusyError` where a daemon
- * has made a missing one meanwhile.
+ * Makes a damaged or missing control file again. Returns the lock of the file that is there then; null if
+ * there is none, or if `isAlone` says that the lock is held already. Throws `BusyError` if a daemon has made
+ * a missing file in between.
  */
 export function repairControl(
   context: RepairContext,
@@ -116,7 +116,7 @@ function likelyLogSize(storage: Storage, logs: string): number {
     const { slots, unfinished } = listSlots(storage, logs);
     const paths = [
       ...slots.map((slot) => pathOfSlot(logs, slot)),
-      // A log that lost its plain name may be among them.
+      // One of these may be a log that lost its plain name.
       ...unfinished.map((slot) => lockPathOfSlot(logs, slot)),
     ];
     for (const path of paths) {

@@ -1,14 +1,15 @@
 /**
- * Repair of commit logs: what can be saved of a damaged one becomes a sealed log at rest, which the next
- * worker folds as any other.
+ * Repairs commit logs: what can be saved of a damaged log becomes a sealed log, which the next worker folds as
+ * any other.
  *
- * The generation is what keeps increments from being counted twice or not at all: the new log never has
- * one that a keyspace has applied already unless it is the very log that was applied: then each keyspace
- * takes what it does not have yet.
+ * The generation keeps increments from being counted twice or not at all. The new log has a generation that a
+ * keyspace has applied only if it is the very log that was applied: then each keyspace takes what it does not
+ * have yet.
  *
- * A log below a mark is an old copy, whose increments are all counted, or one that was made anew after a
- * removal, whose increments are not: nothing in it tells which. It is kept, and not counted, for whoever
- * knows where it came from can still add what is missing, and nobody could find what is there twice.
+ * A log below an applied generation is an old copy, whose increments are all counted, or a log that was made
+ * again after a removal, whose increments are not. Nothing in it tells which. It is kept and not counted:
+ * its increments can still be added by hand if its origin is known, but increments that are counted twice
+ * cannot be found any more.
  */
 
 import {
@@ -34,10 +35,10 @@ import { CountdError } from "../base/errors.ts";
 import { makePlace, openWhateverTheMode } from "./copy_files.ts";
 import type { RepairContext } from "./repair_context.ts";
 
-/** More logs than a pool has as a rule: a larger gap is one that a stray name makes. */
+/** More logs than a pool usually has: a larger gap comes from a stray name. */
 const GAP_FILLED_MAX = 1024;
 
-/** Uses that a log whose header is lost may have seen since a keyspace last spoke of it. */
+/** Uses above the applied generation that are tried for a log whose header is lost. */
 const GENERATIONS_TRIED = 64n;
 
 interface Found {
@@ -45,27 +46,27 @@ interface Found {
   readonly places: readonly FramePlace[];
   /** Bytes of frames that could not be used; without a header only those before the last good frame. */
   readonly lostBytes: number;
-  /** False where no header tells what the log was, and how long. */
+  /** False if no header tells the state and the length of the log. */
   readonly hasHeader: boolean;
-  /** What is left out because it may be in the counters already. */
+  /** Increments that are left out because they may be in the counters already. */
   readonly uncounted: { readonly generation: bigint; readonly records: number } | null;
 }
 
-/** `marks`: the greatest generation of each slot that is in any keyspace. */
+/** `appliedGenerations`: the greatest one of each slot in any keyspace. */
 export function repairLogs(
   directory: DataDirectory,
   context: RepairContext,
-  marks: ReadonlyMap<number, bigint>,
+  appliedGenerations: ReadonlyMap<number, bigint>,
 ): void {
   const { storage } = context;
   const { paths, sizes } = directory;
   makePlace(storage, paths.logs);
   repairNames(directory, context);
   const named = listSlots(storage, paths.logs).slots;
-  const slots = new Set([...named, ...marks.keys(), ...missingSlots(named)]);
+  const slots = new Set([...named, ...appliedGenerations.keys(), ...missingSlots(named)]);
   for (const slot of slots) {
     const path = pathOfSlot(paths.logs, slot);
-    const applied = marks.get(slot) ?? 0n;
+    const applied = appliedGenerations.get(slot) ?? 0n;
     const bytes = readWhole(context, path);
     if (bytes !== null && bytes.length === sizes.logSize && isSound(bytes, slot, applied)) continue;
     const content = bytes ?? new Uint8Array(0);
@@ -89,8 +90,8 @@ export function repairLogs(
 }
 
 /**
- * A log that lost its plain name gets it back. If another file has the name, that one stays, because nothing
- * tells whether both hold the same increments: the log is kept, and not counted.
+ * Gives a log that lost its plain name this name again. If another file has the name, that file stays, because
+ * nothing tells whether both hold the same increments: the log is kept and not counted.
  */
 function repairNames(directory: DataDirectory, context: RepairContext): void {
   const { logs } = directory.paths;
@@ -100,14 +101,14 @@ function repairNames(directory: DataDirectory, context: RepairContext): void {
     const lockPath = lockPathOfSlot(logs, slot);
     if (isReplaced) {
       const what =
-        "set aside: another file has the plain name of this log, and what is in this one was " +
+        "moved away: another file has the plain name of this log, and what is in this one was " +
         "not counted, because it may be in the other as well";
-      context.setAside("logs", lockPath, what);
+      context.moveToSaved("logs", lockPath, what);
     } else {
       context.note(
         "logs",
         pathOfSlot(logs, slot),
-        "its plain name was missing and leads to it again",
+        "its plain name was missing and was made again",
       );
     }
   }
@@ -135,7 +136,7 @@ function readWhole({ storage }: RepairContext, path: string): Uint8Array | null 
   return bytes;
 }
 
-/** Good frames with proper records, from before and behind the damage. */
+/** Finds the good frames with whole records, before and behind the damage. */
 function saveFrames(bytes: Uint8Array, slot: number, applied: bigint): Found {
   const newest = bytes.length < 4096 ? null : newestHeader(bytes.slice(0, 4096))?.header ?? null;
   const isOwn = newest !== null && newest.slot === slot;
@@ -151,10 +152,10 @@ function saveFrames(bytes: Uint8Array, slot: number, applied: bigint): Found {
     };
   }
   const hasHeader = header !== null;
-  // The use that a keyspace speaks of may be the latest one, and another keyspace may not have it yet.
+  // The applied use may be the latest one, and another keyspace may not have applied it yet.
   const tried = { first: max(applied, 1n), last: applied + GENERATIONS_TRIED };
-  // Where the older header copy is whole, it tells the use. It is not looked for then: it may be far above
-  // every mark, for a use that ends empty leaves none.
+  // If the older header copy is whole, it tells the use, and no search is needed. A search could miss it: the
+  // use may be far above every applied generation, because an empty use is never applied.
   const generation = isLost
     ? newest.generation + 1n
     : header?.generation ?? findLatestGeneration(bytes, slot, tried);
@@ -167,7 +168,7 @@ function saveFrames(bytes: Uint8Array, slot: number, applied: bigint): Found {
   const isBelow = generation !== null && generation < applied && good.length > 0;
   const records = good.reduce((sum, place) => sum + (properRecords(bytes, place) ?? 0), 0);
   return {
-    // Where no use was found: above everything that may have been written here.
+    // If no use was found: above everything that may have been written here.
     generation: generation === null ? applied + GENERATIONS_TRIED : max(generation, applied),
     places: isBelow ? [] : good,
     lostBytes,
@@ -176,7 +177,7 @@ function saveFrames(bytes: Uint8Array, slot: number, applied: bigint): Found {
   };
 }
 
-/** In words: what came of a log, and what nobody can tell. */
+/** Describes what was saved of a log, and what is unknown. */
 function describe(found: Found, records: number, isMissing: boolean): string {
   if (isMissing) return "made again, free: it was missing, and what it held is unknown";
   const damage = `${found.lostBytes} bytes of damage were left out`;
@@ -194,7 +195,7 @@ function describe(found: Found, records: number, isMissing: boolean): string {
     `where it is not yet in; ${damage}, and as its header is lost, what followed is unknown`;
 }
 
-/** Increments of a frame; null where it does not consist of whole records. */
+/** Number of increments of a frame; null if it does not consist of whole records. */
 function properRecords(bytes: Uint8Array, { offset, length }: FramePlace): number | null {
   try {
     return checkBatch(bytes, offset + 32, offset + length);

@@ -1,6 +1,6 @@
 /**
- * `countd restore`: a data directory out of a backup. The backup is read back first, file by file; the
- * directory is made in a place of its own, checked, and appears under its name only when it is whole.
+ * `countd restore`: makes a data directory from a backup. The backup is read and verified first, file by file.
+ * The directory is made in a place of its own, checked, and gets its name only when it is whole.
  */
 
 import { dirname } from "node:path/posix";
@@ -23,7 +23,7 @@ import { copyFile, makePlace } from "./copy_files.ts";
 import { readManifest, verifyManifest } from "./manifest.ts";
 import { UnfinishedDirectory } from "./unfinished_directory.ts";
 
-/** Nothing waits here: no key is read or written. */
+/** Never used: no key is read or written here. */
 const TABLE_OPTIONS = { lockTimeoutMs: 1000 };
 
 export interface RestoreReport {
@@ -34,8 +34,8 @@ export interface RestoreReport {
 }
 
 /**
- * Throws `FailedError` where `directory` is not empty or becomes so, `NotFoundError` where there is no
- * backup, and `CorruptError` where it is damaged. Nothing appears under its name then.
+ * Throws `FailedError` if `directory` is not empty at the beginning or at the end, `NotFoundError` if the
+ * backup does not exist, and `CorruptError` if it is damaged. Then `directory` is as before.
  */
 export function restore(
   storage: Storage,
@@ -45,7 +45,7 @@ export function restore(
 ): RestoreReport {
   const manifest = readManifest(storage, source);
   using made = UnfinishedDirectory.begin(storage, directory, "restore");
-  // Open before the first write, so that no error of one is missed.
+  // Open before the first write, so that `sync` reports every write that failed.
   using fileSystem = storage.openFileSystem(made.path);
   verifyManifest(storage, source, manifest);
   let bytes = 0;
@@ -68,8 +68,8 @@ export function restore(
 }
 
 /**
- * A table is a directory, and one without keys has no file that the manifest could list: the backup's own
- * directories say which there are.
+ * Makes the tables. A table is a directory, and one without keys has no file that the manifest could list, so
+ * the directories of the backup are read.
  */
 function makeTables(storage: Storage, source: string, data: string): void {
   const from = directoryPaths(source).tables;
@@ -81,15 +81,16 @@ function makeTables(storage: Storage, source: string, data: string): void {
 }
 
 /**
- * A log is as long as all logs, all of it allocated, and labelled by its state. A backup holds none of the
- * logs that the pool got while it was made, but its keyspaces may have their marks: made here above these,
- * for the first use of one that a writer made anew would be below them, and folds would drop it.
+ * Completes the logs: each gets the length of all logs, is allocated, and is labelled by its state. A backup
+ * has no copy of a log that the pool got while it was made, but its keyspaces may have applied it. Such a log
+ * is made here with that generation. If a writer made it, its first use would be below, and folds would leave
+ * it out.
  */
 function completeLogs(storage: Storage, data: string, self: Holder): void {
   using directory = DataDirectory.openOrNull(storage, data, { self });
   if (directory === null) return;
   const { logs, keyspaces } = directoryPaths(data);
-  // The manifest lists files alone, so that there may be nothing to make these for.
+  // The manifest lists only files, so no file may have made these.
   for (const path of [logs, keyspaces]) makePlace(storage, path);
   const { logSize } = directory.sizes;
   for (const [slot, generation] of greatestGenerations(storage, keyspaces)) {

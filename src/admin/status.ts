@@ -1,6 +1,6 @@
 /**
- * How a data directory stands: logs by state, what waits to be folded, who folds, which daemons live and
- * what they count. Reads only; takes no lock beyond what opening a log of another label needs.
+ * The state of a data directory: logs by state, what waits to be folded, which process folds, which daemons
+ * run and what they count. Only reads; it takes a lock only to open a log whose mode forbids reading.
  */
 import type { Clock } from "../base/clock.ts";
 import { CorruptError } from "../base/errors.ts";
@@ -19,18 +19,18 @@ export interface Status {
   readonly directory: string;
   readonly format: number;
   readonly sizes: DirectorySizes;
-  /** Set where a sync failed: no daemon serves this directory any more. */
+  /** Set if a sync failed: no daemon serves this directory any more. */
   readonly failed: FailedMark | null;
   readonly logs: LogCounts;
   readonly backlog: Backlog;
-  /** Who folds, such as `pid 123`; null where nobody does. */
+  /** The process that folds, such as `pid 123`; null if none does. */
   readonly foldHolder: string | null;
   readonly keyspaces: KeyspaceCounts;
-  /** What somebody should look at, one sentence each: what daemons set aside, and damage seen here. */
+  /** Warnings, one sentence each: what daemons have in quarantine, and damage that was found now. */
   readonly troubles: readonly string[];
   readonly space: { readonly freeBytes: number; readonly totalBytes: number };
   readonly daemons: readonly DaemonReport[];
-  /** Sums over the daemons that live, each since its start. */
+  /** Sums of the metrics of the running daemons, each since its start. */
   readonly figures: LiveMetrics;
 }
 
@@ -45,7 +45,7 @@ export interface LiveMetrics {
   readonly refused: number;
   readonly refusedByReason: Readonly<Record<string, number>>;
   readonly recoveredByKind: Readonly<Record<string, number>>;
-  /** Wall time of the last sync that succeeded; null where no living daemon has synced yet. */
+  /** Wall time of the last sync that succeeded; null if no running daemon has synced yet. */
   readonly lastSyncMs: number | null;
   /** True while a daemon waits for free space. */
   readonly diskFull: boolean;
@@ -70,11 +70,11 @@ export async function statusOf(directory: DataDirectory, clock: Clock): Promise<
     troubles: [...daemons.flatMap(({ troubles }) => troubles), ...damage],
     space: storage.space(paths.data),
     daemons,
-    figures: sumFigures(daemons),
+    figures: sumMetrics(daemons),
   };
 }
 
-/** Opens every keyspace for its total; a file that cannot be read is told, not thrown. */
+/** Opens every keyspace for its total; damage is returned, not thrown. */
 function surveyKeyspaces(
   { storage, paths }: DataDirectory,
 ): { keyspaces: KeyspaceCounts; damage: string[] } {
@@ -94,7 +94,7 @@ function surveyKeyspaces(
   return { keyspaces: { count: entries.length, counters }, damage };
 }
 
-function sumFigures(daemons: readonly DaemonReport[]): LiveMetrics {
+function sumMetrics(daemons: readonly DaemonReport[]): LiveMetrics {
   const sums = (name: string) => {
     const byLabel: Record<string, number> = {};
     for (const { figures } of daemons) {

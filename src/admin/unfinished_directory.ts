@@ -1,16 +1,16 @@
 /**
- * A directory while it is being made. It grows in a place of its own, beside the name that it is to get:
+ * A directory while it is being made, in a place of its own beside the name that it will get:
  *
  *     DIR.partial-0123456789abcdef/    16 random digits
- *       countd-partial                 the marker: an empty file, under `flock` for as long as its maker lives
+ *       countd-partial                 the marker: an empty file, under `flock` while its maker runs
  *       copy/                          what becomes DIR, by one rename
  *
  * Invariants
- * - A place belongs to the one who made it: nobody else writes into it, or removes anything of it, while
- *   its marker is held.
- * - What a killed maker left (a marker that nobody holds, or a directory of such a name with nothing in
- *   it) is removed by the next one who makes DIR. What else has such a name is somebody else's, and stays.
- * - DIR appears whole, and never in the place of something that is not an empty directory.
+ * - A place belongs to the process that made it: no other process writes into it, or removes anything of it,
+ *   while its marker is held.
+ * - What a killed process left (a marker that no process holds, or an empty directory of such a name) is
+ *   removed by the next process that makes DIR. Anything else with such a name stays.
+ * - DIR appears whole, and replaces nothing but an empty directory.
  */
 
 import { basename, dirname } from "node:path/posix";
@@ -23,31 +23,31 @@ const COPY_NAME = "copy";
 const RANDOM_BYTES = 8;
 const PLACE_SUFFIX = new RegExp(`^\\.partial-[0-9a-f]{${2 * RANDOM_BYTES}}$`);
 
-/** How often a maker starts again when a sweeper caught its place in the moment before the lock. */
-const BIRTHS_MAX = 100;
+/** How often a place is made again if another process removes it in the moment before it is locked. */
+const ATTEMPTS_MAX = 100;
 
-/** Removed at the end of its scope, unless it was published. */
+/** The directory is removed at the end of its scope, unless it was published. */
 export class UnfinishedDirectory implements Disposable {
-  /** The name that it is to get, without slashes at its end. */
+  /** The name that it will get, without slashes at its end. */
   readonly target: string;
-  /** Where it is made: an empty directory of mode 0700 at first. */
+  /** Where it is made: an empty directory of mode 0700 in the beginning. */
   readonly path: string;
   readonly #storage: Storage;
   readonly #place: string;
   readonly #marker: StoredFile;
 
-  private constructor(storage: Storage, target: string, born: Born) {
+  private constructor(storage: Storage, target: string, locked: LockedPlace) {
     this.#storage = storage;
-    this.#place = born.place;
-    this.#marker = born.marker;
+    this.#place = locked.place;
+    this.#marker = locked.marker;
     this.target = target;
-    this.path = `${born.place}/${COPY_NAME}`;
+    this.path = `${locked.place}/${COPY_NAME}`;
   }
 
   /**
    * Removes what killed makers of `directory` left, and begins a new one. `task` completes the message
-   * "Cannot … into DIR". Throws `FailedError` where `directory` is not empty, `UsageError` where it is
-   * not called by a name of its own, `OsError`.
+   * "Cannot … into DIR". Throws `FailedError` if `directory` is not empty, `UsageError` if it is a path such
+   * as `.` that has no name, and `OsError`.
    */
   static begin(storage: Storage, directory: string, task: string): UnfinishedDirectory {
     const target = trimSlashes(directory);
@@ -56,12 +56,12 @@ export class UnfinishedDirectory implements Disposable {
       throw new FailedError(`Cannot ${task} into ${target}: it is not empty`);
     }
     if (["", ".", ".."].includes(basename(target))) {
-      throw new UsageError(`Cannot ${task} into ${target}: call the directory by its name`);
+      throw new UsageError(`Cannot ${task} into ${target}: give the directory a name of its own`);
     }
     makePlace(storage, dirname(target));
-    const unfinished = new UnfinishedDirectory(storage, target, bear(storage, target));
+    const unfinished = new UnfinishedDirectory(storage, target, createLocked(storage, target));
     try {
-      // The marker is durable first, so that no power cut leaves a copy that nobody knows.
+      // The marker is durable first, so that no power cut leaves a copy without a marker.
       storage.syncDirectory(unfinished.#place);
       storage.makeDirectory(unfinished.path, 0o700);
       return unfinished;
@@ -72,8 +72,8 @@ export class UnfinishedDirectory implements Disposable {
   }
 
   /**
-   * Gives it its name, durably; what it holds is durable already. Throws `FailedError` where somebody
-   * else put something there meanwhile, or took the place away.
+   * Gives the directory its name, durably; its content is durable already. Throws `FailedError` if another
+   * process has put something there, or has removed the place.
    */
   publish(): void {
     const storage = this.#storage;
@@ -86,7 +86,7 @@ export class UnfinishedDirectory implements Disposable {
       storage.rename(this.path, this.target);
     } catch (cause) {
       if (hasCode(cause, "ENOTEMPTY", "EEXIST")) {
-        const what = "somebody else put something there meanwhile; see what it is";
+        const what = "another process has put something there; look at it";
         throw new FailedError(`Cannot make ${this.target}: ${what}, or give another name`, {
           cause,
         });
@@ -104,38 +104,40 @@ export class UnfinishedDirectory implements Disposable {
     try {
       removePlace(this.#storage, this.#place);
     } catch {
-      // The call fails for its own reason, or is done; the rest is swept once its lock is gone.
+      // The call has failed for its own reason, or is done; the next maker removes the rest.
     } finally {
       this.#marker.close();
     }
   }
 }
 
-interface Born {
+interface LockedPlace {
   readonly place: string;
   readonly marker: StoredFile;
 }
 
-/** A new place whose marker is ours. */
-function bear(storage: Storage, target: string): Born {
-  for (let births = 0; births < BIRTHS_MAX; births++) {
+/** Makes a new place and locks its marker. */
+function createLocked(storage: Storage, target: string): LockedPlace {
+  for (let attempts = 0; attempts < ATTEMPTS_MAX; attempts++) {
     const digits = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)).toHex();
     const place = `${target}.partial-${digits}`;
-    if (!isMade(storage, place)) continue;
+    if (!tryMake(storage, place)) continue;
     let marker: StoredFile | null;
     try {
       marker = markOrNull(storage, place);
     } catch (error) {
-      removeNewborn(storage, place);
+      removeIncomplete(storage, place);
       throw error;
     }
     if (marker !== null) return { place, marker };
   }
-  throw new BusyError(`Cannot keep a directory beside ${target}: others remove it; try again`);
+  throw new BusyError(
+    `Cannot keep a directory beside ${target}: another process removes it; try again`,
+  );
 }
 
-/** False where a sweeper was faster, who may remove the place before its mode is looked at. */
-function isMade(storage: Storage, place: string): boolean {
+/** Makes the place; false if a sweep of another process removed it before its mode was checked. */
+function tryMake(storage: Storage, place: string): boolean {
   try {
     storage.makeDirectory(place, 0o700);
     return true;
@@ -145,7 +147,7 @@ function isMade(storage: Storage, place: string): boolean {
   }
 }
 
-/** Null where a sweeper was faster, who removes the place then. */
+/** Makes and locks the marker; null if a sweep of another process removes the place. */
 function markOrNull(storage: Storage, place: string): StoredFile | null {
   const path = `${place}/${MARKER_NAME}`;
   let marker: StoredFile | null = null;
@@ -162,13 +164,13 @@ function markOrNull(storage: Storage, place: string): StoredFile | null {
   }
 }
 
-/** Takes back what a disk without space, or without locks, let us make. */
-function removeNewborn(storage: Storage, place: string): void {
+/** Removes what was made before the disk refused the rest: it has no space, or no locks. */
+function removeIncomplete(storage: Storage, place: string): void {
   try {
     removeTree(storage, `${place}/${MARKER_NAME}`);
     storage.removeDirectory(place);
   } catch {
-    // The call fails for its own reason; the next start sweeps the place.
+    // The call has failed for its own reason; the next maker removes the place.
   }
 }
 
@@ -185,7 +187,7 @@ function sweep(storage: Storage, target: string): void {
 
 function sweepOne(storage: Storage, place: string): void {
   try {
-    // Removes nothing but an empty directory, and tells one that is not from a link to one (ENOTDIR).
+    // Removes only an empty directory; of a link to one it fails with ENOTDIR.
     storage.removeDirectory(place);
     return;
   } catch (error) {
@@ -194,7 +196,7 @@ function sweepOne(storage: Storage, place: string): void {
   const path = `${place}/${MARKER_NAME}`;
   let marker: StoredFile;
   try {
-    // Another user's place lets nobody look inside: it is theirs to sweep.
+    // The place of another user cannot be read: that user's next call removes it.
     if (storage.statusOrNull(path)?.kind !== "file") return;
     marker = storage.open(path, { access: "write" });
   } catch (error) {
@@ -202,7 +204,7 @@ function sweepOne(storage: Storage, place: string): void {
     throw error;
   }
   try {
-    // A free lock means that the maker is gone: a living one has it, or looks again after taking it.
+    // A free lock means that the maker has ended: a running one has it, or checks the name after it locks.
     if (!marker.tryFlock("exclusive") || !leadsTo(storage, path, marker.status())) return;
     removePlace(storage, place);
   } finally {
@@ -210,7 +212,7 @@ function sweepOne(storage: Storage, place: string): void {
   }
 }
 
-/** The marker goes last: who is stopped before, leaves a place that is known for what it is. */
+/** Removes the marker last: a process that is killed before leaves a place that is known by its marker. */
 function removePlace(storage: Storage, place: string): void {
   removeTree(storage, `${place}/${COPY_NAME}`);
   storage.syncDirectory(place);
@@ -218,12 +220,12 @@ function removePlace(storage: Storage, place: string): void {
   try {
     storage.removeDirectory(place);
   } catch (error) {
-    // Empty without its marker, so that another sweeper may be faster.
+    // Without its marker it was empty, so another process may have removed it.
     if (!hasCode(error, "ENOENT")) throw error;
   }
 }
 
-/** True where there is nothing under the name, or an empty directory. */
+/** True if the name leads to nothing, or to an empty directory. */
 function isVacant(storage: Storage, path: string): boolean {
   const status = storage.statusOrNull(path);
   return status === null ||

@@ -1,4 +1,4 @@
-/** A broken rule of a data directory, of whichever noun. */
+/** A broken rule of a data directory, of any noun. */
 
 import type { Violation as NounViolation } from "../counters/keyspace/mod.ts";
 

@@ -1,6 +1,6 @@
 /**
- * `countd serve`: writer and reader in one process, the worker beside them in its own, all on one data
- * directory. Stopping goes down the walk of the data: write, worker, read.
+ * `countd serve`: writer and reader in this process, the worker in a process of its own, all on one data
+ * directory. They are stopped in the order of the data: write, worker, read.
  */
 
 import type { Storage } from "../file/mod.ts";
@@ -19,7 +19,7 @@ export interface ServeOptions {
   readonly wanted: Partial<DirectorySizes>;
   readonly write: WriteServerOptions;
   readonly read: ReadServerOptions;
-  /** What this program is called with to be `countd worker … --until-stdin-ends`. */
+  /** Arguments that make this program `countd worker … --until-stdin-ends`. */
   readonly workerArgs: readonly string[];
 }
 
@@ -28,11 +28,11 @@ export class Serve {
     readonly write: WriteServer,
     readonly read: ReadServer,
     readonly worker: WorkerProcess,
-    /** One opening each: locks belong to an opening, and neither may take the other's for its own. */
+    /** One opening for each server: locks belong to an opening, so neither has the locks of the other. */
     readonly directories: readonly DataDirectory[],
   ) {}
 
-  /** Throws as the two servers do; nothing is left running then. */
+  /** Throws as the two servers do; then nothing is left running. */
   static async start(
     storage: Storage,
     options: ServeOptions,
@@ -71,7 +71,7 @@ export class Serve {
     return Promise.race([this.write.failed, this.read.failed]);
   }
 
-  /** Stops all three, also when one of them fails on the way; the first failure is thrown. */
+  /** Stops all three, even if one of them fails; then throws the first failure. */
   async stop(): Promise<void> {
     const failures: unknown[] = [];
     for (const part of [this.write, this.worker, this.read]) {

@@ -1,7 +1,6 @@
 /**
- * The worker as a process of its own, kept alive: started again with back-off when it dies. It is told to
- * end by the closing of its standard input, which the kernel does even when we are killed, so that no
- * orphan stays behind.
+ * The worker as a process of its own, started again with back-off when it dies. It ends when its standard
+ * input is closed, which the kernel does even if this process is killed. So no orphan is left.
  */
 
 import type { Clock } from "../base/clock.ts";
@@ -10,13 +9,13 @@ import type { Metrics } from "../base/metrics.ts";
 
 const RESTART_MS_FIRST = 100;
 const RESTART_MS_LAST = 10_000;
-/** A worker that lived this long starts the back-off anew. */
+/** After a worker that ran this long the back-off starts from its first delay. */
 const HEALTHY_MS = 30_000;
-/** How long a worker may take for its last fold before it is ended. */
+/** How long a worker may take for its last fold before it is killed. */
 const STOP_MS = 30_000;
 
 export interface WorkerProcessOptions {
-  /** What this program is called with to be `countd worker … --until-stdin-ends`. */
+  /** Arguments that make this program `countd worker … --until-stdin-ends`. */
   readonly args: readonly string[];
 }
 
@@ -39,7 +38,7 @@ export class WorkerProcess {
     this.#kept = this.#keepAlive();
   }
 
-  /** Process id of the worker that runs now, or null between two. */
+  /** Process id of the worker that runs now, or null if none runs. */
   get pid(): number | null {
     return this.#child?.pid ?? null;
   }
@@ -51,7 +50,8 @@ export class WorkerProcess {
       const startMs = clock.nowMs();
       const end = await this.#runOnce();
       if (this.#isStopping) return;
-      // A terminal asks the whole group to stop. The writer may still bring something to fold.
+      // A terminal signals the whole process group, so the worker may have ended without a fault. It is
+      // started again, because the writer may still seal a log to fold.
       if (signal.aborted && !(end instanceof Error) && end.code === 0) continue;
       metrics.counter("countd_restarts_total").value += 1;
       if (clock.nowMs() - startMs > HEALTHY_MS) delayMs = RESTART_MS_FIRST;
@@ -72,7 +72,7 @@ export class WorkerProcess {
     }
   }
 
-  /** How the worker ended, or why none could be started: no process, memory or descriptor to be had. */
+  /** How the worker ended, or why none could be started: too many processes, no memory, no descriptor. */
   async #runOnce(): Promise<Deno.CommandStatus | Error> {
     try {
       this.#child = new Deno.Command(Deno.execPath(), {
@@ -80,7 +80,7 @@ export class WorkerProcess {
         stdin: "piped",
         stdout: "null",
         stderr: "inherit",
-        // These two belong to us: the worker must not take our port, nor speak for us to systemd.
+        // These two are for this process: the worker must not take its port, nor notify systemd for it.
         env: { COUNTD_METRICS_PORT: "", NOTIFY_SOCKET: "" },
       }).spawn();
     } catch (error) {
@@ -93,7 +93,7 @@ export class WorkerProcess {
     }
   }
 
-  /** Lets the worker finish its fold, then returns; one that hangs is ended. */
+  /** Waits until the worker has ended its last fold; a worker that hangs is killed. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#stop.abort();
@@ -104,7 +104,7 @@ export class WorkerProcess {
         try {
           child.kill("SIGKILL");
         } catch {
-          // It ended in this moment.
+          // It has just ended by itself.
         }
       }, STOP_MS);
       await child.status;

@@ -127,7 +127,7 @@ Deno.test("An ordinary user is told of a directory that he cannot write", async 
     const { code, text } = await runCountd(["doctor", "--data", place], { as: "ordinary" });
     assertEquals(code, 1, text);
     assertStringIncludes(text, "EACCES");
-    assertStringIncludes(text, "do: run as the user who owns");
+    assertStringIncludes(text, "do: run as the owner of");
     if (runningAsRoot()) assertEquals(Deno.statSync(place).uid, ORDINARY_ID);
     Deno.chmodSync(place, 0o700);
   });

@@ -121,7 +121,7 @@ Deno.test("Two backups into one directory keep out of each other's way, and one 
   await judgeCopy(disk, oracle);
   const refused = await second;
   assert(refused instanceof FailedError, String(refused));
-  assertStringIncludes(refused.message, "/copy: somebody else put something there");
+  assertStringIncludes(refused.message, "/copy: another process has put something there");
   assertEquals(namesBeside(disk), ["copy", "data", "judged"]);
 });
 
@@ -310,7 +310,7 @@ Deno.test("A directory that is not called by a name of its own is refused before
       () => repair(systemStorage(), `${directory}/data`, toCopy),
       UsageError,
     );
-    assertStringIncludes(error.message, "call the directory by its name");
+    assertStringIncludes(error.message, "give the directory a name of its own");
     assertEquals([...Deno.readDirSync(directory)].length, 2);
   });
 });

@@ -131,7 +131,7 @@ class Load {
       const capacity = client.capacity();
       const part = block.subarray(at, at + capacity.length);
       capacity.set(part);
-      client.took(part.length);
+      client.added(part.length);
       // Counted before it leaves: a message that was cut off may have arrived.
       connection.attempted += part.length / messagesOf.bytes;
       await client.flush();

@@ -1,4 +1,4 @@
-/** A connection to one of the ports, with errors that say where it led. */
+/** Connects to one of the ports, and sends and reads, with errors that name the server. */
 
 import { systemClock } from "../../base/clock.ts";
 import { ConnectError } from "../../base/errors.ts";

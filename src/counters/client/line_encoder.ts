@@ -41,7 +41,7 @@ export class LineEncoder {
   readonly #reportMalformed: (line: number, reason: string) => void;
   /** The beginning of a line whose end has not arrived. */
   readonly #partial: ReceiveBuffer;
-  /** The line that has begun is longer than any good one. */
+  /** The partial line is longer than any good one. */
   #isOverlong = false;
   /** The target of this call, as bytes and as a view. */
   #out = new Uint8Array(0);

@@ -1,4 +1,4 @@
-/** `load`: a stream of lines goes to the write port as fast as both sides allow. */
+/** `load`: sends a stream of lines to the write port as fast as both sides allow. */
 
 import type { MessageSizes, WriteTotals } from "../wire/mod.ts";
 import { LineEncoder } from "./line_encoder.ts";
@@ -28,7 +28,7 @@ export async function loadLines(
   for await (const chunk of input) {
     for (let rest = chunk; rest.length > 0; rest = rest.subarray(encoder.taken)) {
       encoder.encode(rest, client.capacity());
-      client.took(encoder.given);
+      client.added(encoder.given);
       // The buffer is full when something is left of the chunk.
       if (encoder.taken < rest.length) await client.flush();
     }
@@ -38,7 +38,7 @@ export async function loadLines(
     hooks.progress(bytes, encoder.lines);
   }
   encoder.end(client.capacity());
-  client.took(encoder.given);
+  client.added(encoder.given);
   const totals = await client.finish();
   return {
     accepted: totals.accepted,

@@ -34,7 +34,7 @@ export class Progress {
     this.#nextMs = this.#startMs + REDRAW_MS;
   }
 
-  /** Cheap to call often: draws only when it is time. */
+  /** Draws the bar if it is time. Cheap to call often. */
   update(state: ProgressState): void {
     const nowMs = this.#clock.nowMs();
     if (nowMs < this.#nextMs) return;
@@ -55,10 +55,10 @@ export function progressText(state: ProgressState, elapsedMs: number): string {
   const perSecond = elapsedMs > 0 ? Math.round((state.lines * 1000) / elapsedMs) : 0;
   const counts = `${grouped(state.lines)} lines  ${grouped(perSecond)}/s`;
   if (state.bytesTotal === null || state.bytesTotal === 0) return counts;
-  const share = Math.min(1, state.bytes / state.bytesTotal);
-  const full = Math.floor(share * BAR_CELLS);
+  const fraction = Math.min(1, state.bytes / state.bytesTotal);
+  const full = Math.floor(fraction * BAR_CELLS);
   const bar = "#".repeat(full) + "-".repeat(BAR_CELLS - full);
-  return `[${bar}] ${String(Math.floor(share * 100)).padStart(3)}%  ${counts}`;
+  return `[${bar}] ${String(Math.floor(fraction * 100)).padStart(3)}%  ${counts}`;
 }
 
 function grouped(count: number): string {

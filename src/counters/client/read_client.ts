@@ -196,8 +196,8 @@ export class ReadClient implements Disposable {
     }
     if (code === READ_ERROR_AGAIN) {
       return new BusyError(
-        `No fresh answer from ${server} now: the logs hold much that no worker has folded; ` +
-          "try again, or start a worker",
+        `No fresh answer from ${server} now: the logs hold more than it can keep in memory, and no worker ` +
+          "has folded them; try again, or start a worker",
       );
     }
     return new RefusedError(

@@ -1,4 +1,4 @@
-/** How long a server may be silent: it neither takes nor sends a byte. */
+/** Limits the silence of a server: the time in which it neither takes nor sends a byte. */
 
 import { type Clock, systemClock } from "../../base/clock.ts";
 
@@ -29,18 +29,18 @@ export class Silence {
   }
 
   /**
-   * The result of `work`, which waits for the server. Throws what `error` makes if the server is silent for
-   * too long; `work` is then left alone.
+   * Returns the result of `work`, which waits for the server. Throws what `error` makes if the server is
+   * silent for too long; `work` goes on by itself then.
    */
   async during<T>(work: Promise<T>, error: () => Error): Promise<T> {
     this.end();
     const { promise, reject } = Promise.withResolvers<never>();
-    const look = () => {
+    const check = () => {
       const leftMs = this.#lastMs + this.boundMs - this.#clock.nowMs();
       if (leftMs <= 0) return reject(error());
-      timer = setTimeout(look, leftMs);
+      timer = setTimeout(check, leftMs);
     };
-    let timer = setTimeout(look, this.boundMs);
+    let timer = setTimeout(check, this.boundMs);
     try {
       return await Promise.race([work, promise]);
     } finally {

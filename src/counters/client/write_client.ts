@@ -106,7 +106,7 @@ export class WriteClient implements Disposable {
   }
 
   /** Take so many bytes of whole messages that were encoded into `capacity()`. */
-  took(messageBytes: number): void {
+  added(messageBytes: number): void {
     this.#pendingBytes += messageBytes;
     assert(this.#pendingBytes <= this.#pending.length, "Encoded messages fit the capacity");
     assert(this.#pendingBytes % this.#encoder.messageBytes === 0, "Messages are whole");
@@ -147,8 +147,8 @@ export class WriteClient implements Disposable {
       throw new ConnectError(
         `${
           addressText(this.#peer.address)
-        } ended the connection without its totals: which of the ` +
-          `${this.#sentMessages} messages count is not known`,
+        } ended the connection without its totals: it is not known which of the ` +
+          `${this.#sentMessages} messages count`,
         { cause: this.#readError },
       );
     }
@@ -162,7 +162,7 @@ export class WriteClient implements Disposable {
     this.#connection.close();
   }
 
-  /** Throws `ConnectError` for a server that takes and sends nothing, such as one whose disk is full. */
+  /** Throws `ConnectError` if the server takes and sends nothing, for example because its disk is full. */
   async #inTime<T>(work: Promise<T>): Promise<T> {
     const { address, silence } = this.#peer;
     return await silence.during(work, () => {
@@ -173,9 +173,8 @@ export class WriteClient implements Disposable {
       return new ConnectError(
         `${addressText(address)} took and sent nothing for ${
           showSeconds(silence.boundMs)
-        } and is ` +
-          `given up: of ${this.#begunMessages} messages ${answered}, and which of the others count ` +
-          "is not known; is this the write port of a server, and has its disk space",
+        }: of ${this.#begunMessages} messages ${answered}, and it is not known which of the others ` +
+          "count; check that this is the write port of a server, and that its disk is not full",
       );
     });
   }
