@@ -55,7 +55,7 @@ Deno.test("Backup under load holds all that was answered before it, once, and ch
   });
 });
 
-Deno.test("Check and repair on real files: exit 6 and a line, then whole again", async () => {
+Deno.test("Check on damaged files exits 6 with a line, and repair makes them whole again", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     await using writer = startWriter(data);
@@ -88,7 +88,7 @@ Deno.test("Check and repair on real files: exit 6 and a line, then whole again",
     await foldEverything(`${data}.repaired`);
     const saved = storedCounters(`${data}.repaired`);
     assert(saved.size >= 500, `only ${saved.size} of 1000 were saved`);
-    assert(saved.size < 1000, "the damaged frame was not believed");
+    assert(saved.size < 1000, "the damaged frame was left out");
     for (const [key, count] of saved) assertEquals(count, 1n, key);
     assertSound(`${data}.repaired`);
     const inPlace = await runCountd(["repair", "--in-place", `--data=${data}`]);

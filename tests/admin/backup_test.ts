@@ -17,7 +17,7 @@ const options = { self: someHolder, clock: stillClock };
 const COPY = "/copy";
 const SECOND = "/second";
 
-/** Keyspaces with counters, logs that wait for a fold, and an oracle that knows them. */
+/** Keyspaces with counters, logs that wait for a fold, and an oracle of both. */
 async function ground(): Promise<{ disk: SimulatedDisk; oracle: CounterOracle }> {
   const disk = new SimulatedDisk();
   const pool = await openPool(disk.process("prepare"));
@@ -48,7 +48,7 @@ Deno.test("Backup holds what is folded and what is still in the logs", async () 
   await judgeCopy(disk, oracle);
 });
 
-Deno.test("Backup is right when a fold and the next use of each log fall into any moment of it", async () => {
+Deno.test("Backup is right if a fold and the next use of each log happen at any moment of it", async () => {
   const quiet = await ground();
   const before = quiet.disk.operations;
   await backup(quiet.disk.process("backup"), DATA, COPY, options);
@@ -92,7 +92,7 @@ Deno.test("What is written to a restored directory counts, in every log", async 
   await backup(disk.process("backup"), DATA, COPY, options);
   const storage = disk.process("restorer");
   restore(storage, COPY, SECOND, { self: someHolder });
-  // In the place of the first one, so that the helpers above write to it.
+  // In place of the first one, so that the helpers above write to it.
   storage.rename(DATA, "/first");
   storage.rename(SECOND, DATA);
   foldAll(storage);
@@ -104,9 +104,10 @@ Deno.test("What is written to a restored directory counts, in every log", async 
 });
 
 // Story: the pool grew while a backup ran, and the new log was folded before its keyspace was copied. The
-// copy had the keyspace's mark of a log that it did not have. The restored pool made that log anew, from
-// generation 0, so its next use stood below the mark, and folds dropped what had been answered.
-Deno.test("What is written to a restored directory counts, also in a log that the pool got during the backup", async () => {
+// copy of the keyspace had applied a log of which the backup had no copy. The restored pool made that log
+// again from generation 0. Its next use was below the applied generation, and folds left out what had been
+// answered.
+Deno.test("What is written to a restored directory counts, also in a log made during the backup", async () => {
   const disk = new SimulatedDisk();
   (await openPool(disk.process("prepare"), 3)).directory.close();
   const storage = disk.process("writer");
@@ -137,7 +138,7 @@ Deno.test("What is written to a restored directory counts, also in a log that th
   assertEquals(checkDirectory(restorer, DATA, options).violations, []);
 });
 
-Deno.test("Backup takes tables and the database along", async () => {
+Deno.test("Backup has the tables and the database", async () => {
   const disk = new SimulatedDisk({ mappingReserveBytes: 1024 * 1024 });
   const storage = disk.process("user");
   storage.makeDirectory(DATA, 0o700);
@@ -147,7 +148,7 @@ Deno.test("Backup takes tables and the database along", async () => {
   await tables.table("a/b").set("other", new TextEncoder().encode("thing"));
   const db = init(`${DATA}/db/db.json`, `${DATA}/db/log`, { storage, syncIntervalMs: 1e9 });
   await db.write("x", "hello");
-  // The owner is alive and has the database open.
+  // The owner is running and has the database open.
   const report = await backup(disk.process("backup"), DATA, COPY, options);
   assertEquals([report.tableKeys, report.database, report.keyspaces], [2, true, 0]);
   await db.close();
@@ -160,9 +161,9 @@ Deno.test("Backup takes tables and the database along", async () => {
   assertEquals(checkDirectory(storage, SECOND, options).violations, []);
 });
 
-// The last key of a table was deleted, and the table backed up and restored: `kv keys` had said "no keys"
-// (exit 0), and now said "not found" (3). The manifest lists files, and such a table has none.
-Deno.test("A table without keys is a table without keys after a restore", async () => {
+// Story: the last key of a table was deleted, and the table backed up and restored. `kv keys` had said "no
+// keys" (exit 0), and then said "not found" (3). The manifest lists files, and such a table has none.
+Deno.test("A table without keys is still there after a restore", async () => {
   const storage = new SimulatedDisk().process("user");
   const tables = new TableRoot(storage, `${DATA}/tables`, { lockTimeoutMs: 1000 });
   for (const name of ["jobs", "a/b", "a/b.tbl/c"]) {
@@ -217,7 +218,7 @@ Deno.test("Restore refuses a backup with any byte changed, cut or missing, and m
     if (!path.endsWith("backup.json")) {
       assertThrows(() => restore(storage, COPY, SECOND, options), CorruptError, path);
     } else {
-      // A letter of the manifest may be a digit of a size, a name, or only the version.
+      // A byte of the manifest may belong to a size or a name, or only to the version.
       try {
         restore(storage, COPY, SECOND, options);
         storage.rename(SECOND, `/ok-${offset}`);
@@ -247,10 +248,10 @@ Deno.test("Backup refuses a damaged log and names it", async () => {
   assertEquals(storage.readDirectory("/"), ["data"]);
 });
 
-// Story: a log was removed and made anew, from generation 0, and increments were answered in it. Its copy
-// stood below the keyspaces' marks, which was taken for a log that was folded and used again meanwhile: the
-// backup got an empty log in its place, without a word, and what was restored had lost them.
-Deno.test("Backup refuses a log below a mark of its keyspaces, and names it", async () => {
+// Story: a log was removed and made again from generation 0, and increments were answered in it. Its copy was
+// below the applied generations, and was taken for a log that was folded and used again during the backup.
+// The backup silently got an empty log in its place, and the restored directory had lost the increments.
+Deno.test("Backup refuses a log below an applied generation of its keyspaces, and names it", async () => {
   const { disk, oracle } = await ground();
   const storage = disk.process("user");
   foldAll(storage);
@@ -267,7 +268,7 @@ Deno.test("Backup refuses a log below a mark of its keyspaces, and names it", as
   );
   assertEquals(refused.where.path, path);
   assertEquals(storage.readDirectory("/"), ["data"]);
-  // As the advice says: then the backup holds all but what the repair could not count.
+  // As the message says: then the backup holds all but what the repair could not count.
   oracle.batches.at(-1)!.acknowledged = false;
   assertEquals(repair(storage, DATA, { ...options, out: null }).remaining, []);
   await backup(storage, DATA, COPY, options);

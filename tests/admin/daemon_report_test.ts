@@ -1,4 +1,4 @@
-/** The reports of daemons: who writes them, who cleans up, and what a full disk does to them. */
+/** The reports of daemons: when they are written and removed, and what a full disk does to them. */
 import { assertEquals } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
 import { Metrics } from "../../src/base/metrics.ts";
@@ -27,7 +27,7 @@ async function withReports(body: (data: string) => void | Promise<void>): Promis
   });
 }
 
-Deno.test("A report is there while its daemon lives, and gone after it", async () => {
+Deno.test("A report exists while its daemon runs, and is removed at its end", async () => {
   await withReports(async (data) => {
     const storage = systemStorage();
     const clock = clockAt(1_000);
@@ -78,10 +78,10 @@ Deno.test("Two daemons of one directory have a report each", async () => {
 });
 
 /**
- * Two containers that share a data directory: in each the daemon is process 1. The second one tried for
- * the same file for ever, without a pause, and never said that it serves.
+ * Story: two containers shared a data directory, and in each the daemon was process 1. The second one tried
+ * to lock the same file forever, without a pause, and never reported that it serves.
  */
-Deno.test("A daemon with the number of another living one has a report of its own", async () => {
+Deno.test("A daemon with the process number of another running one has a report of its own", async () => {
   await withReports((data) => {
     const storage = systemStorage();
     using _first = start(storage, data, "write");
@@ -121,7 +121,7 @@ Deno.test("A daemon without a directory or without space reports as soon as it c
     assertEquals(readReports(disk, data), []);
     Deno.mkdirSync(data);
     isFull = false;
-    // While the directory is empty a restore may want it.
+    // While the directory is empty a restore may need it.
     await systemClock.sleep(600);
     assertEquals([...Deno.readDirSync(data)], []);
     Deno.writeTextFileSync(`${data}/control`, "");

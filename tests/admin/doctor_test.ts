@@ -29,7 +29,7 @@ Deno.test("On a good directory the doctor finds nothing wrong and leaves nothing
   });
 });
 
-Deno.test("Of a data directory the doctor tells sizes, the failed mark, damage and strangers", async () => {
+Deno.test("The doctor reports sizes, the failed mark, damage and foreign files of a data directory", async () => {
   await withUnfolded((data) => {
     assertEquals(examineAt(data).get("data"), {
       check: "data",
@@ -60,11 +60,11 @@ Deno.test("Of a data directory the doctor tells sizes, the failed mark, damage a
   });
 });
 
-Deno.test("Of a directory that does not exist yet the doctor looks at the one above", async () => {
+Deno.test("If the directory does not exist yet the doctor examines the one above", async () => {
   await withTemporaryDirectory((directory) => {
     const findings = examineAt(`${directory}/a/b/c`);
     assertEquals(findings.get("directory")?.level, "ok");
-    assertStringIncludes(findings.get("directory")?.message ?? "", `looked at ${directory}`);
+    assertStringIncludes(findings.get("directory")?.message ?? "", `${directory} was examined`);
     assertEquals([...Deno.readDirSync(directory)], []);
   });
 });
@@ -86,7 +86,7 @@ Deno.test("A directory of another user is a problem with its remedy", async () =
   });
 });
 
-Deno.test("A file in the place of the directory is a problem", async () => {
+Deno.test("A file in place of the directory is a problem", async () => {
   await withTemporaryDirectory((directory) => {
     Deno.writeTextFileSync(`${directory}/file`, "");
     const findings = examineAt(`${directory}/file`);
@@ -111,7 +111,7 @@ Deno.test("countd doctor exits 0 on a good place, and answers in JSON", async ()
   });
 });
 
-Deno.test("countd doctor exits 1 where it must not run, and says what to do", async () => {
+Deno.test("countd doctor exits 1 on a bad place, and says what to do", async () => {
   if (Deno.build.os !== "linux") return;
   const { code, text } = await runCountd(["doctor", "--data", "/proc"]);
   assertEquals(code, 1);
@@ -119,7 +119,7 @@ Deno.test("countd doctor exits 1 where it must not run, and says what to do", as
   assertStringIncludes(text, "do: name a directory on a local file system with --data");
 });
 
-Deno.test("An ordinary user is told of a directory that he cannot write", async () => {
+Deno.test("The doctor reports a directory that an ordinary user cannot write", async () => {
   await withTemporaryDirectory(async (directory) => {
     const place = `${directory}/closed`;
     Deno.mkdirSync(place, { mode: 0o500 });
@@ -186,7 +186,7 @@ Deno.test("The mount of a path is the longest one above it, and the last of equa
   assertEquals(findMount([], "/"), null);
 });
 
-Deno.test("Network file systems are told from local ones, from memory and from unknown ones", () => {
+Deno.test("Network, local, memory and unknown file systems are told apart", () => {
   for (const type of ["nfs", "nfs4", "cifs", "9p", "fuse.sshfs", "fuse.glusterfs", "ceph"]) {
     assertEquals(judgeFileSystem(type), "network", type);
   }
@@ -199,7 +199,7 @@ Deno.test("Network file systems are told from local ones, from memory and from u
   }
 });
 
-Deno.test("What this machine says of its mounts can be read", () => {
+Deno.test("The mounts of this machine can be read", () => {
   if (Deno.build.os !== "linux") return;
   const root = mountOf(systemStorage(), "/");
   assertEquals(root?.mountPoint, "/");

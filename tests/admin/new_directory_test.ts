@@ -26,7 +26,7 @@ import { withTemporaryDirectory } from "../support/temporary.ts";
 
 const options = { self: someHolder, clock: stillClock };
 
-/** Counters in keyspaces and in logs, and the oracle that knows them. */
+/** Counters in keyspaces and in logs, and the oracle of both. */
 async function ground(): Promise<{ disk: SimulatedDisk; oracle: CounterOracle }> {
   const disk = new SimulatedDisk();
   const oracle = new CounterOracle();
@@ -34,7 +34,7 @@ async function ground(): Promise<{ disk: SimulatedDisk; oracle: CounterOracle }>
   return { disk, oracle };
 }
 
-/** What a backup at /copy holds, when it is restored and folded. */
+/** The counters of a backup at /copy after it is restored and folded. */
 async function judgeCopy(disk: SimulatedDisk, oracle: CounterOracle): Promise<void> {
   const storage = disk.process("judge");
   restore(storage, "/copy", "/judged", options);
@@ -44,7 +44,7 @@ async function judgeCopy(disk: SimulatedDisk, oracle: CounterOracle): Promise<vo
   assertEquals(checkDirectory(storage, "/judged", options).violations, []);
 }
 
-/** Runs `body` once, when a process is about to do something that `when` accepts. */
+/** Runs `body` once, before the first operation that `when` accepts. */
 function once(
   disk: SimulatedDisk,
   when: Partial<DiskEvent>,
@@ -63,9 +63,9 @@ function namesBeside(disk: SimulatedDisk): string[] {
   return disk.process("look").readDirectory("/").sort();
 }
 
-// `countd backup /backups/monday/` wrote into `/backups/monday/.partial`, inside of what it was to become:
-// everything was copied, and then no rename could put a directory into the place of the one that holds it.
-Deno.test("Backup, restore and repair take a directory that is named with slashes at its end", async () => {
+// Story: `countd backup /backups/monday/` wrote into `/backups/monday/.partial`, inside of its target.
+// Everything was copied, and then no rename could put a directory in place of the one that holds it.
+Deno.test("Backup, restore and repair accept a directory with slashes at the end of its name", async () => {
   await withUnfolded(async (data) => {
     const made = await capture(["backup", `${data}-copy/`, "--data", `${data}/`]);
     assertEquals(made.code, 0, made.stderr);
@@ -85,9 +85,9 @@ Deno.test("Backup, restore and repair take a directory that is named with slashe
   });
 });
 
-// `countd repair` ran out of space in the middle of its copy and left it: the disk was full then for the
-// daemons too, and a second try had no more space than the first.
-Deno.test("A repaired copy that the disk has no room for leaves nothing and gives its space back", async () => {
+// Story: `countd repair` ran out of space in the middle of its copy and left the copy. Then the disk was full
+// for the daemons too, and a second try had no more space than the first.
+Deno.test("A repaired copy that does not fit on the disk leaves nothing and frees its space", async () => {
   // From no space at all to almost enough.
   for (const kilobytes of [300, 304, 380, 460, 540]) {
     const disk = new SimulatedDisk({ sizeBytes: kilobytes * 1024 });
@@ -102,10 +102,10 @@ Deno.test("A repaired copy that the disk has no room for leaves nothing and give
   }
 });
 
-// Both called their copy DIR.partial. The second one removed what the first had copied and began again under
-// the same name; the first went on by name, listed and verified what little was there, and renamed it: exit 0
-// with a backup of nothing.
-Deno.test("Two backups into one directory keep out of each other's way, and one of them is made, whole", async () => {
+// Story: both called their copy DIR.partial. The second one removed what the first had copied and began again
+// under the same name. The first one went on by name, listed and verified what little was there, and renamed
+// it: exit 0 with a backup of nothing.
+Deno.test("Of two backups into one directory one is made, whole, and the other fails", async () => {
   const { disk, oracle } = await ground();
   let second: Promise<unknown> = Promise.resolve();
   const clock = {
@@ -125,8 +125,8 @@ Deno.test("Two backups into one directory keep out of each other's way, and one 
   assertEquals(namesBeside(disk), ["copy", "data", "judged"]);
 });
 
-// DIR.partial was removed with all that was in it, whosever it was.
-Deno.test("What somebody else has beside a backup stays, also under a name like those that countd uses", async () => {
+// Story: DIR.partial was removed with all that was in it, also if another program had made it.
+Deno.test("Other files beside a backup stay, also under a name like those that countd uses", async () => {
   const { disk } = await ground();
   const storage = disk.process("user");
   const places = ["/copy.partial", "/copy.partial-0123456789abcdef", "/copies.partial-0"];
@@ -156,7 +156,7 @@ Deno.test("What a killed backup left is removed by the next one into that direct
   await judgeCopy(disk, oracle);
 });
 
-Deno.test("A backup whose place is swept in the moment before its lock begins in another one", async () => {
+Deno.test("If the place of a backup is removed just before it is locked, the backup uses another", async () => {
   const marker = /^\/copy\.partial-[0-9a-f]{16}\/countd-partial$/;
   for (const kind of ["create", "lock"]) {
     const { disk, oracle } = await ground();
@@ -165,7 +165,7 @@ Deno.test("A backup whose place is swept in the moment before its lock begins in
     disk.observer = (event) => {
       if (event.kind !== kind || event.when !== "before" || !marker.test(event.path)) return;
       disk.observer = null;
-      // Sweeps, and finds then that there is nothing to back up.
+      // Removes the place, and then finds nothing to back up.
       sweeping = assertRejects(() => backup(sweeper, "/none", "/copy", options), NotFoundError);
       assertEquals(sweeper.statusOrNull(event.path), null, "the place was swept");
     };
@@ -177,8 +177,8 @@ Deno.test("A backup whose place is swept in the moment before its lock begins in
   }
 });
 
-// The place of a backup was swept after its `mkdir` and before its mode was looked at: ENOENT, exit 1.
-Deno.test("A backup whose place is swept while it is being made begins in another one", async () => {
+// Story: the place of a backup was removed after its `mkdir` and before its mode was checked: ENOENT, exit 1.
+Deno.test("If the place of a backup is removed while it is made, the backup uses another", async () => {
   const { disk, oracle } = await ground();
   const inner = disk.process("backup");
   let swept = 0;
@@ -197,8 +197,8 @@ Deno.test("A backup whose place is swept while it is being made begins in anothe
   await judgeCopy(disk, oracle);
 });
 
-// A sweeper removes the marker and then the place, which another one takes for a newborn in between.
-Deno.test("A backup goes on where what it sweeps is gone already", async () => {
+// One process removes the marker and then the place; in between another takes the place for a new one.
+Deno.test("A backup goes on if another process removes what it is about to remove", async () => {
   const { disk, oracle } = await ground();
   const killed = disk.process("killed");
   once(disk, { point: "backup.rename.before" }, () => killed.kill());
@@ -219,9 +219,9 @@ Deno.test("A backup goes on where what it sweeps is gone already", async () => {
   await judgeCopy(disk, oracle);
 });
 
-// In a directory that a group shares, a killed backup of one user stopped every later one of that name by
-// another: nobody else may look into its place of mode 0700, and EACCES was an error there.
-Deno.test("A backup passes by what a killed backup of another user left", async () => {
+// Story: in a directory that a group shares, a killed backup of one user stopped every later one of that name
+// by another user. Its place has mode 0700, no other user may read it, and EACCES was an error there.
+Deno.test("A backup ignores what a killed backup of another user left", async () => {
   const { disk, oracle } = await ground();
   const killed = disk.process("killed");
   once(disk, { point: "backup.rename.before" }, () => killed.kill());
@@ -241,10 +241,10 @@ Deno.test("A backup passes by what a killed backup of another user left", async 
   await judgeCopy(disk, oracle);
 });
 
-Deno.test("What came under the name meanwhile is not replaced by a backup, a restore or a repair", async () => {
+Deno.test("A backup, a restore or a repair does not replace what got the name in between", async () => {
   const { disk } = await ground();
   const user = disk.process("user");
-  const storage = disk.process("care");
+  const storage = disk.process("admin");
   await backup(storage, DATA, "/good", options);
   const calls: Record<string, () => unknown> = {
     "/copy": () => backup(storage, DATA, "/copy", options),
@@ -262,7 +262,7 @@ Deno.test("What came under the name meanwhile is not replaced by a backup, a res
   assertEquals(namesBeside(disk), ["copy", "data", "good", "second", "third"]);
 });
 
-Deno.test("A backup that lost its place says so, and gives its name to nothing that it has not made", async () => {
+Deno.test("A backup that lost its place reports it, and publishes nothing that it has not made", async () => {
   const { disk } = await ground();
   const user = disk.process("user");
   once(disk, { point: "backup.rename.before" }, () => {
@@ -276,14 +276,14 @@ Deno.test("A backup that lost its place says so, and gives its name to nothing t
   assertEquals(user.statusOrNull("/copy"), null);
 });
 
-// A link inside of DIR.partial was taken for the directory that it led to, which was emptied.
-Deno.test("Sweeping and removing never reach through a link", async () => {
+// Story: a link inside of DIR.partial was taken for the directory that it led to, which was emptied.
+Deno.test("Nothing is ever removed through a link", async () => {
   await withTemporaryDirectory(async (directory) => {
     const [copy, home] = [`${directory}/copy`, `${directory}/home`];
     await capture(["kv", "set", "k", "v", "--data", `${directory}/data`]);
     Deno.mkdirSync(home);
     Deno.writeTextFileSync(`${home}/thesis`, "x");
-    // A killed backup's place, into which somebody put links; and a link in the place of one.
+    // The place of a killed backup, with links in it; and a link with the name of such a place.
     const rest = `${copy}.partial-0123456789abcdef`;
     Deno.mkdirSync(`${rest}/copy/tables`, { recursive: true });
     Deno.writeTextFileSync(`${rest}/countd-partial`, "");
@@ -300,7 +300,7 @@ Deno.test("Sweeping and removing never reach through a link", async () => {
   });
 });
 
-Deno.test("A directory that is not called by a name of its own is refused before anything is copied", async () => {
+Deno.test("A directory without a name of its own is refused before anything is copied", async () => {
   await withTemporaryDirectory((directory) => {
     Deno.mkdirSync(`${directory}/data`);
     Deno.mkdirSync(`${directory}/data/tables`);

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { METRICS } from "../../src/base/metrics.ts";
 
-Deno.test("The README of care lists every figure with its type, label and meaning", () => {
+Deno.test("The README of admin lists every metric with its type, label and meaning", () => {
   const text = Deno.readTextFileSync(new URL("../../src/admin/README.md", import.meta.url));
   const listed = text.split("\n").filter((line) => line.startsWith("| `countd_"))
     .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));

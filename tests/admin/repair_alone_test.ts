@@ -1,4 +1,4 @@
-/** Whom a repair keeps out of a data directory whose control file is damaged or missing. */
+/** A repair keeps daemons out of a data directory whose control file is damaged or missing. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { BusyError, CorruptError } from "../../src/base/errors.ts";
@@ -20,7 +20,7 @@ import { SimulatedDisk } from "../support/simulated_disk.ts";
 const options = { self: someHolder };
 const inPlace = { ...options, out: null };
 const CONTROL = `${DATA}/control`;
-/** A byte that the checksum covers and that says nothing. */
+/** A byte that the checksum covers and that has no meaning. */
 const RESERVED_BYTE = 20;
 
 function flip(storage: Storage, path: string, offset: number): void {
@@ -46,10 +46,10 @@ function during(disk: SimulatedDisk, point: string, act: () => void): void {
   };
 }
 
-// Story: one byte of the control file was damaged while a writer lived. Repair could not open the file, so
-// it locked nothing, and made a new one. Locks lie on files: a worker on the new one took the log of the
-// living writer for a dead one's, folded and freed it, and what the writer went on answering was lost.
-Deno.test("Repair is refused while a daemon lives, also where the control file is damaged", async () => {
+// Story: one byte of the control file was damaged while a writer ran. Repair could not open the file, so it
+// locked nothing, and made a new one. Locks are on files: a worker with the new one took the writer's log for
+// that of a dead writer, folded and freed it, and what the writer answered afterwards was lost.
+Deno.test("Repair is refused while a daemon runs, also if the control file is damaged", async () => {
   const disk = new SimulatedDisk();
   const pool = await openPool(disk.process("writer"));
   pool.directory.joinDaemons();
@@ -76,9 +76,9 @@ Deno.test("Repair is refused while a daemon lives, also where the control file i
   await foldAndJudge(storage, oracle);
 });
 
-// Story: with the control file made again and not locked, a daemon that was started in the middle of a
-// repair joined, and folded into a keyspace whose content repair had taken already: it was lost.
-Deno.test("Nobody joins while a repair runs that makes the control file again", async () => {
+// Story: the control file was made again and not locked. A daemon that was started in the middle of the repair
+// could join, and folded into a keyspace that repair had already read: those increments were lost.
+Deno.test("No daemon joins while a repair runs that makes the control file again", async () => {
   for (const damage of ["damaged", "missing"]) {
     const { disk, oracle } = await damageGround(3);
     const storage = disk.process("repair");
@@ -114,7 +114,7 @@ Deno.test("Nobody joins while a repair runs that makes the control file again", 
   }
 });
 
-Deno.test("Repair gives way to a daemon that makes a missing control file meanwhile", async () => {
+Deno.test("Repair is refused if a daemon makes the missing control file in between", async () => {
   const { disk, oracle } = await damageGround(1);
   const storage = disk.process("repair");
   storage.rename(CONTROL, "/control");
@@ -126,7 +126,7 @@ Deno.test("Repair gives way to a daemon that makes a missing control file meanwh
   await foldAndJudge(storage, oracle);
 });
 
-Deno.test("Nobody joins by a control file that was replaced since it was opened", async () => {
+Deno.test("No daemon joins by a control file that was replaced since it was opened", async () => {
   const { disk } = await damageGround(1);
   using late = DataDirectory.open(disk.process("daemon"), DATA, options);
   const storage = disk.process("repair");
@@ -137,8 +137,8 @@ Deno.test("Nobody joins by a control file that was replaced since it was opened"
   next.joinDaemons();
 });
 
-// Story: the mark of a failed sync went with the damaged file, and daemons trusted the page cache again.
-Deno.test("Repair of a damaged control file keeps the mark of a failed sync", async () => {
+// Story: the failed mark was lost with the damaged file, and daemons trusted the page cache again.
+Deno.test("Repair of a damaged control file keeps the failed mark", async () => {
   const { disk, oracle } = await damageGround(1);
   const storage = disk.process("repair");
   {
@@ -155,8 +155,8 @@ Deno.test("Repair of a damaged control file keeps the mark of a failed sync", as
   await foldAndJudge(storage, oracle);
 });
 
-// Story: the control file was removed under living daemons, and a writer that was started made a new one. Its
-// locks kept nobody out of the logs that the others wrote, and took those for logs of the dead.
+// Story: the control file was removed while daemons ran, and a new writer made a new one. Its locks did not
+// protect the logs that the others wrote, and these were taken for logs of dead writers.
 Deno.test("A missing control file beside logs or keyspaces is not made by a daemon, only by repair", async () => {
   const { disk, oracle } = await damageGround(1);
   const storage = disk.process("writer");
@@ -172,8 +172,8 @@ Deno.test("A missing control file beside logs or keyspaces is not made by a daem
   await foldAndJudge(storage, oracle);
 });
 
-Deno.test("A first start beside a foreign name in the place of the keyspaces makes the control file", () => {
-  // A file system that is mounted there brings `lost+found`, an image `.gitkeep`.
+Deno.test("A first start with a foreign name among the keyspaces makes the control file", () => {
+  // A file system that is mounted there has `lost+found`, an image has `.gitkeep`.
   const disk = new SimulatedDisk();
   const storage = disk.process("writer");
   for (const path of [DATA, `${DATA}/keyspaces`, `${DATA}/keyspaces/lost+found`]) {
@@ -185,14 +185,14 @@ Deno.test("A first start beside a foreign name in the place of the keyspaces mak
   assert(storage.statusOrNull(CONTROL) !== null);
 });
 
-Deno.test("A data directory that somebody else makes in the same moment is not taken for a remainder", async () => {
+Deno.test("A data directory that another process is making is not taken for a damaged one", async () => {
   const disk = new SimulatedDisk();
   (await openPool(disk.process("first"))).directory.close();
   const second = disk.process("second");
   let looks = 0;
   const late = overridden(second, {
     statusOrNull(path: string) {
-      // The first look came before the other one had made anything.
+      // The first check was before the other process had made anything.
       if (path === CONTROL && looks++ === 0) return null;
       return second.statusOrNull(path);
     },

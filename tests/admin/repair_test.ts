@@ -1,4 +1,4 @@
-/** Repair: what it saves, what it says of it, and whom it keeps out meanwhile. */
+/** Repair: what it saves, what it reports, and that it keeps daemons out. */
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { CorruptError } from "../../src/base/errors.ts";
@@ -29,7 +29,7 @@ const options = { self: someHolder };
 const inPlace = { ...options, out: null };
 const LOGS = `${DATA}/logs`;
 
-/** Two logs, free again after three uses; everything is in the keyspaces "one" and "two". */
+/** Two logs, free again after three uses; both keyspaces, "one" and "two", have applied all. */
 async function foldedGround(): Promise<{ disk: SimulatedDisk; oracle: CounterOracle }> {
   const disk = new SimulatedDisk();
   (await openPool(disk.process("prepare"))).directory.close();
@@ -42,7 +42,7 @@ async function foldedGround(): Promise<{ disk: SimulatedDisk; oracle: CounterOra
   return { disk, oracle };
 }
 
-/** As the next worker leaves it: everything is counted, and nothing is broken. */
+/** Folds as the next worker does: everything is counted, and no rule is broken. */
 async function foldAndJudge(storage: Storage, oracle: CounterOracle): Promise<void> {
   using directory = DataDirectory.open(storage, DATA, options);
   await foldOnce(directory);
@@ -50,8 +50,8 @@ async function foldAndJudge(storage: Storage, oracle: CounterOracle): Promise<vo
   assertEquals(checkDirectory(storage, DATA, options).violations, []);
 }
 
-// Story: somebody removed a log that the keyspaces speak of. The pool made it anew, from generation 0, its
-// next uses stood below the marks, and folds dropped them as counted already; check found nothing.
+// Story: a log that keyspaces had applied was removed. The pool made it again from generation 0, its next uses
+// were below the applied generations, and folds left them out as counted; check found nothing.
 Deno.test("Check names a log that was removed, and what is written after a repair counts", async () => {
   const { disk, oracle } = await foldedGround();
   const storage = disk.process("user");
@@ -67,7 +67,7 @@ Deno.test("Check names a log that was removed, and what is written after a repai
   await foldAndJudge(storage, oracle);
 });
 
-Deno.test("Repair makes the directory of logs again where it was removed", async () => {
+Deno.test("Repair makes the directory of logs again if it was removed", async () => {
   const { disk, oracle } = await foldedGround();
   const storage = disk.process("user");
   storage.rename(LOGS, "/gone");
@@ -78,7 +78,7 @@ Deno.test("Repair makes the directory of logs again where it was removed", async
   await foldAndJudge(storage, oracle);
 });
 
-/** What check and repair say where the log of slot 1 holds `records` increments below a mark. */
+/** What check and repair report if the log of slot 1, with `records`, is below an applied generation. */
 function assertNotCounted(storage: Storage, records: number): void {
   const path = pathOfSlot(LOGS, 1);
   const found = checkDirectory(storage, DATA, options).violations;
@@ -96,10 +96,10 @@ function assertNotCounted(storage: Storage, records: number): void {
   assertMatch(report.actions[0]!.what, what);
 }
 
-// Story: `cp -a` of a living directory took a log before it was folded and the keyspaces after its next use.
-// Check broke off at rule 12 and sent to repair, which took the log for one made anew, lifted it above the
-// marks, and the next fold counted all of it a second time.
-Deno.test("Repair counts nothing again of an old copy of a log beside newer keyspaces", async () => {
+// Story: `cp -a` of a directory in use copied a log before it was folded, and the keyspaces after its next use.
+// Check stopped at rule 12 and advised repair. That took the log for one that was made again, and gave it a
+// generation above the applied ones. The next fold counted all of it a second time.
+Deno.test("Repair does not count an old copy of a log beside newer keyspaces again", async () => {
   const disk = new SimulatedDisk();
   (await openPool(disk.process("prepare"))).directory.close();
   const storage = disk.process("user");
@@ -119,7 +119,7 @@ Deno.test("Repair counts nothing again of an old copy of a log beside newer keys
   await foldAndJudge(storage, oracle);
 });
 
-Deno.test("Repair keeps what was written to a log that was removed and made anew, and does not count it", async () => {
+Deno.test("Repair keeps and does not count what was written to a log that was removed and made again", async () => {
   const { disk, oracle } = await foldedGround();
   const storage = disk.process("user");
   const path = pathOfSlot(LOGS, 1);
@@ -137,7 +137,7 @@ Deno.test("Repair keeps what was written to a log that was removed and made anew
   await foldAndJudge(storage, oracle);
 });
 
-/** Two logs that keyspace "one" has and "two" has not, as a fold killed between two meta pages leaves. */
+/** Two logs that keyspace "one" has applied and "two" has not, as a kill in Fold, step 5, leaves. */
 async function halfFoldedGround(): Promise<{ disk: SimulatedDisk; oracle: CounterOracle }> {
   const { disk, oracle } = await foldedGround();
   const storage = disk.process("writer");
@@ -172,10 +172,10 @@ function overwrite(
 
 const lostHead = { offset: 0, bytes: new Uint8Array(1024).fill(0x5a) };
 
-// Story: a fold was killed between the meta pages of two keyspaces, then the head page of its log could
-// not be read. Only generations above the mark were looked for, and the log was replaced by an empty one:
-// the second keyspace never got what was in it, and the report spoke of 0 bytes of damage.
-Deno.test("Repair saves what is in a log without a header and not yet in all of its keyspaces", async () => {
+// Story: a fold was killed between the meta blocks of two keyspaces (Fold, step 5), then the header page of its
+// log could not be read. Only generations above the applied one were tried, and the log was replaced by an
+// empty one. The second keyspace never got its increments, and the report said 0 bytes of damage.
+Deno.test("Repair saves a log without a header that not all of its keyspaces have applied", async () => {
   const { disk, oracle } = await halfFoldedGround();
   const storage = disk.process("user");
   overwrite(storage, pathOfSlot(LOGS, 0), lostHead);
@@ -187,7 +187,7 @@ Deno.test("Repair saves what is in a log without a header and not yet in all of 
   await foldAndJudge(storage, oracle);
 });
 
-Deno.test("Repair of a log without a header counts nothing again that was folded everywhere", async () => {
+Deno.test("Repair of a log without a header counts nothing again that all keyspaces have applied", async () => {
   const { disk, oracle } = await foldedGround();
   const storage = disk.process("user");
   overwrite(storage, pathOfSlot(LOGS, 0), lostHead);
@@ -197,10 +197,10 @@ Deno.test("Repair of a log without a header counts nothing again that was folded
   await foldAndJudge(storage, oracle);
 });
 
-Deno.test("Repair of a log without a header takes its latest use, not what an earlier one left behind it", async () => {
+Deno.test("Repair of a log without a header takes its latest use, not the rest of an earlier one", async () => {
   const { disk, oracle } = await foldedGround();
   const storage = disk.process("user");
-  // A use that was longer, and whose frames behind the cut nobody was promised.
+  // A longer use, with frames behind the truncation point that were never acknowledged.
   const torn = oracle.copy();
   fillFreeLogs(storage, torn, ["one", "two"], 3);
   for (const slot of [0, 1]) {
@@ -215,7 +215,7 @@ Deno.test("Repair of a log without a header takes its latest use, not what an ea
   await foldAndJudge(storage, oracle);
 });
 
-Deno.test("Repair says that it cannot tell what a log held of which nothing is left", async () => {
+Deno.test("Repair reports that the content of a log is unknown if nothing of it is left", async () => {
   const { disk } = await foldedGround();
   const storage = disk.process("user");
   const all = { offset: 0, bytes: new Uint8Array(LOG_BYTES).fill(0x5a) };
@@ -229,10 +229,10 @@ Deno.test("Repair says that it cannot tell what a log held of which nothing is l
   ]);
 });
 
-// Story: a writer died, and the newest header of its log was damaged. The other copy said free, of the use
-// before: recovery labelled the log so, the next writer claimed it, and what it held was gone. Check found
+// Story: a writer died, and the newest header of its log was damaged. The other copy said free, from the use
+// before: recovery labelled the log free, the next writer claimed it, and its records were lost. Check found
 // nothing, and a backup had an empty log.
-Deno.test("A log whose newest header is damaged is not taken for a free one, and repair saves it", async () => {
+Deno.test("A log whose newest header is damaged is not taken for a free log, and repair saves it", async () => {
   for (const earlierUses of [0, 1, 2]) {
     const disk = new SimulatedDisk();
     const writer = disk.process("writer");
@@ -268,9 +268,9 @@ Deno.test("A log whose newest header is damaged is not taken for a free one, and
   }
 });
 
-// Story: a writer that stops without input frees its logs, so generations rise and no keyspace hears of it.
-// After 64 such uses the newest header of a log was damaged: its use was looked for just above the mark, not
-// found, and what had been answered was replaced by an empty log.
+// Story: a writer that stops without input frees its logs, so generations rise and no keyspace applies them.
+// After 64 such uses the newest header of a log was damaged. Its use was searched just above the applied
+// generation and not found, and the log was replaced by an empty one.
 Deno.test("Repair saves a log whose newest header is damaged after many uses that ended empty", async () => {
   const disk = new SimulatedDisk();
   const writer = disk.process("writer");

@@ -1,4 +1,4 @@
-/** What status says at each stage of the walk of the data. */
+/** What status reports at each stage of the data. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { PoolSurvey } from "../../src/admin/mod.ts";
 import { clockAt } from "../support/fixed_clock.ts";
@@ -28,7 +28,7 @@ Deno.test("Before a fold the backlog counts the records, after it the keyspaces 
   });
 });
 
-Deno.test("status names who folds, and nobody when that one is gone", async () => {
+Deno.test("status names the process that folds, and none after it has ended", async () => {
   await withUnfolded(async (data) => {
     assertEquals((await statusJson(data)).foldHolder, null);
     await using worker = startCountd(["worker", "--data", data]);
@@ -36,15 +36,15 @@ Deno.test("status names who folds, and nobody when that one is gone", async () =
     assertEquals((await statusJson(data)).foldHolder, `pid ${worker.pid}`);
     await worker.kill();
     assertEquals((await statusJson(data)).foldHolder, null);
-    // It may have died in the middle of a fold: the next one puts the labels right.
+    // It may have died in the middle of a fold: the next worker corrects the labels.
     assertEquals((await runCountd(["worker", "--once", "--data", data])).code, 0);
   });
 });
 
-Deno.test("status names a keyspace that the worker set aside", async () => {
+Deno.test("status names a keyspace that the worker has in quarantine", async () => {
   await withUnfolded(async (data) => {
     const path = `${data}/keyspaces/${"pages"}`;
-    Deno.writeTextFileSync(path, "this is no keyspace");
+    Deno.writeTextFileSync(path, "this is not a keyspace");
     await using worker = startCountd(["worker", "--data", data]);
     await worker.stderrLine(/keyspace quarantined/);
     const troubles = await waitUntil("the worker's report", async () => {
@@ -57,7 +57,7 @@ Deno.test("status names a keyspace that the worker set aside", async () => {
     });
     assert(troubles !== null);
     assertEquals(await worker.stop(), 0);
-    // Without a daemon status still sees that the file is no keyspace.
+    // Without a daemon status still finds that the file is not a keyspace.
     const { code, stdout } = await capture(["status", "--data", data]);
     assertEquals(code, 0);
     assertStringIncludes(stdout, "trouble\t");
@@ -67,7 +67,7 @@ Deno.test("status names a keyspace that the worker set aside", async () => {
   });
 });
 
-Deno.test("A survey taken again reads only what is new, and ages a log from when it was empty", async () => {
+Deno.test("A repeated survey reads only new frames, and knows a log's age from when it was empty", async () => {
   await withDataDirectory(async ({ directory }) => {
     const pool = poolOn(directory);
     await pool.prepare();
@@ -78,7 +78,7 @@ Deno.test("A survey taken again reads only what is new, and ages a log from when
     clock.advance(10_000);
     log.append(batchOf([["pages", "a", 1n]]));
     const first = await survey.take();
-    // Claimed an hour ago by the clock on the wall, but seen empty ten seconds ago.
+    // Claimed an hour ago by the wall clock, but seen empty ten seconds ago.
     assertEquals([first.backlog.records, first.backlog.seconds], [1, 10]);
     log.append(batchOf([["pages", "b", 1n], ["pages", "c", 1n]]));
     clock.advance(5000);
@@ -92,7 +92,7 @@ Deno.test("A survey taken again reads only what is new, and ages a log from when
   });
 });
 
-Deno.test("A survey that comes late knows a log's age only from its claim", async () => {
+Deno.test("A first survey knows a log's age only from its claim", async () => {
   await withDataDirectory(async ({ directory }) => {
     const pool = poolOn(directory);
     await pool.prepare();

@@ -12,7 +12,7 @@ Deno.test("A worker that cannot be started is reported and tried again, and serv
   const report = (_level: string, event: string, fields?: EventFields) => {
     events.push(`${event}: ${fields?.["reason"] ?? fields?.["exit_code"]}`);
   };
-  // An argument with a NUL is one that the system starts no process with.
+  // The system refuses to start a process with a NUL in an argument.
   let args = ["eval", "\0"];
   const metrics = new Metrics();
   const worker = new WorkerProcess({
@@ -29,7 +29,7 @@ Deno.test("A worker that cannot be started is reported and tried again, and serv
   assertEquals(worker.pid, null);
 });
 
-Deno.test("A worker that ends because all were asked to stop is no dead one, and one folds what is left", async () => {
+Deno.test("A worker that ends because all must stop did not die, and the next one folds the rest", async () => {
   const events: string[] = [];
   const report = (_level: string, event: string) => void events.push(event);
   const metrics = new Metrics();

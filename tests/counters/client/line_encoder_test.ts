@@ -15,7 +15,7 @@ interface Encoded {
   readonly lines: number;
 }
 
-/** Encodes `chunks` through a target of `room` bytes. */
+/** Encodes `chunks` into targets of `room` bytes. */
 function encodeAll(chunks: Uint8Array[], sizes: MessageSizes, room: number): Encoded {
   const malformed: number[] = [];
   const reasons: string[] = [];
@@ -49,7 +49,7 @@ function bytesOf(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
-/** What the lines mean, said with strings and BigInt. */
+/** The plain model of the encoder, with strings and BigInt. */
 function readPlainly(text: string, sizes: MessageSizes): Omit<Encoded, "reasons"> {
   const messages: PlainMessage[] = [];
   const malformed: number[] = [];

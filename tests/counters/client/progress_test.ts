@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { Progress, progressText } from "../../../src/counters/client/mod.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 
-Deno.test("Progress shows the share of the bytes, the lines and the pace", () => {
+Deno.test("Progress shows the part of the bytes that is sent, the lines, and the lines a second", () => {
   const state = { bytes: 50, bytesTotal: 100, lines: 1_200_000 };
   assertEquals(
     progressText(state, 2000),

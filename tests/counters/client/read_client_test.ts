@@ -1,4 +1,4 @@
-/** The client of the read port beside servers that are none, and callers that do not wait. */
+/** The client of the read port with servers of other protocols, and with calls that overlap. */
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { ConnectError } from "../../../src/base/errors.ts";
@@ -8,9 +8,9 @@ import { counters, withServer } from "../read/served_directory.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-// The story: a request sent to the write port is a piece of a message there, so the server waits for the
-// rest, and the client waited for ever for a reply.
-Deno.test("A server that says nothing is given up, and the message asks what port it is", async () => {
+// Story: a request sent to the write port is a part of a message there, so the server waits for the rest,
+// and the client waited forever for a reply.
+Deno.test("If a server is silent the client stops waiting, and its message asks what port it is", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const accepted = listener.accept();
   const address = listener.addr as Deno.NetAddr;
@@ -19,7 +19,7 @@ Deno.test("A server that says nothing is given up, and the message asks what por
   await assertRejects(() => client.value(bytes("ks"), bytes("k")), ConnectError, "the read port");
 });
 
-Deno.test("Questions that overlap are asked in turn, and each gets its own answer", async () => {
+Deno.test("Requests that overlap are sent one by one, and each gets its own reply", async () => {
   await withServer(async (living, { address }) => {
     await living.write(counters("ks", 50));
     const ranking = living.ranking("ks");

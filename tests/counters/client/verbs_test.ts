@@ -31,7 +31,7 @@ async function withServers(
   });
 }
 
-Deno.test("A directory that is named on the command line is read, whatever server the environment names", async () => {
+Deno.test("A directory on the command line is read, whatever server the environment names", async () => {
   await withServers(async ({ data, toWrite, toRead, stopWriting }) => {
     assertEquals((await runCountd(["incr", "ks", "a", ...toWrite])).code, 0);
     const env = { COUNTD_CONNECT: toRead[1] };
@@ -87,7 +87,7 @@ Deno.test("incr adds, get, rank, top and keyspaces answer the same from director
   });
 });
 
-Deno.test("load sends lines, reports malformed ones by number, and ends with accepted and refused", async () => {
+Deno.test("load sends lines, reports malformed ones by number, and prints accepted and refused", async () => {
   await withServers(async ({ data, toWrite }) => {
     const lines = [
       "ks\ta",
@@ -134,7 +134,7 @@ Deno.test("load and incr understand a server that answers every message", async 
   }, ["--ack"]);
 });
 
-Deno.test("Clients of servers with other sizes name the sizes, and other sizes are found out", async () => {
+Deno.test("A client names the sizes of its server, and wrong sizes are detected", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     const sizes = ["--keyspace-size", "10", "--key-size", "30"];
@@ -150,10 +150,10 @@ Deno.test("Clients of servers with other sizes name the sizes, and other sizes a
     // Refused before anything is sent.
     assertEquals((await runCountd(["incr", "ks", `${key}k`, ...toWrite, ...sizes])).code, 2);
     assertEquals((await runCountd(["get", "ks", `${key}k`, "--data", data])).code, 2);
-    // 520 bytes are ten messages of 48 and a piece: nothing but noise, which the totals tell.
+    // 520 bytes are ten messages of 48 and a part: the server takes noise, and the totals show it.
     const wrong = await runCountd(["incr", "ks", "k", ...toWrite]);
     assert(wrong.code !== 0, "Messages of other sizes do not count as sent");
-    // A data directory made with other sizes is refused, and a reader that names them too.
+    // A writer that names other sizes than the data directory is refused, and so is a reader.
     const refused = await runCountd(["read", "--data", data, "--key-size", "31", "--port", "0"]);
     assertEquals(refused.code, 2);
     assertEquals(await reader.stop(), 0);

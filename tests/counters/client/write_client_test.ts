@@ -33,7 +33,7 @@ async function readToEnd(connection: Deno.TcpConn): Promise<number> {
 Deno.test("A client reads answers while it sends, so that neither side waits for the other", async () => {
   const messages = 40_000;
   await withPeer(async (connection) => {
-    // Reads no further while its answers are not taken: as a server with --ack does.
+    // Stops reading while its answers are not taken, as a server with --ack does.
     const buffer = new Uint8Array(520 * 100);
     let pending = 0;
     for (let left = messages * 520; left > 0;) {
@@ -62,7 +62,7 @@ Deno.test("A client reads answers while it sends, so that neither side waits for
   });
 });
 
-Deno.test("A connection that ends without totals is an error that says what is not known", async () => {
+Deno.test("If a connection ends without totals the error says what is not known", async () => {
   for (const farewell of ["", "WIN", "0123456789abcdef"]) {
     await withPeer(async (connection) => {
       await readToEnd(connection);
@@ -71,12 +71,12 @@ Deno.test("A connection that ends without totals is an error that says what is n
       using client = await WriteClient.connect(address, DEFAULT_SIZES);
       await client.increment(text.encode("ks"), text.encode("k"), 1n);
       const error = await assertRejects(() => client.finish(), ConnectError);
-      assertEquals(/which of the 1 messages count is not known/.test(error.message), true);
+      assertEquals(/it is not known which of the 1 messages count/.test(error.message), true);
     });
   }
 });
 
-Deno.test("A server that falls silent is given up, with what it acknowledged until then", async () => {
+Deno.test("If a server falls silent the client stops waiting, and says what was acknowledged", async () => {
   const { promise: over, resolve } = Promise.withResolvers<void>();
   await withPeer(async (connection) => {
     await connection.read(new Uint8Array(5 * 520));
@@ -98,7 +98,7 @@ Deno.test("A server that falls silent is given up, with what it acknowledged unt
   });
 });
 
-Deno.test("A client that waits for its own input gives no server up", async () => {
+Deno.test("A client that waits for its own input does not blame the server", async () => {
   await withPeer(async (connection) => {
     await readToEnd(connection);
     await connection.write(encodeTotals({ accepted: 2n, refused: 0n }));
@@ -113,8 +113,8 @@ Deno.test("A client that waits for its own input gives no server up", async () =
   });
 });
 
-// The story: a send that went on was overtaken by increments that filled its memory anew. Some arrived
-// twice and some never, and the totals agreed.
+// Story: increments filled the memory of a send that had not ended. Some arrived twice and some never, and
+// the totals agreed.
 Deno.test("Increments that overlap arrive once each", async () => {
   const messages = 20_000;
   const seen = new Map<string, number>();

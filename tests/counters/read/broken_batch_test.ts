@@ -1,4 +1,4 @@
-/** A frame with a right checksum around something that is no batch of records. */
+/** A frame with a right checksum around bytes that are not a batch of records. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { type BatchFiller, nameOfSlot } from "../../../src/counters/commitlog/mod.ts";
@@ -12,7 +12,7 @@ const noRecords: BatchFiller = {
   rollBack() {},
 };
 
-Deno.test("A frame that holds no proper records is damage to every reading verb", async () => {
+Deno.test("A frame that holds bytes that are not records is damage to every reading verb", async () => {
   await withDataDirectory(async (test) => {
     const pool = poolOn(test.directory);
     await pool.prepare();

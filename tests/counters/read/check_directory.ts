@@ -1,4 +1,4 @@
-/** Holds a data directory at rest to the invariants of its nouns. */
+/** Checks the invariants of a data directory that no process uses. */
 
 import { assertEquals } from "@std/assert";
 import {
@@ -9,7 +9,7 @@ import {
 import { systemStorage } from "../../../src/file/mod.ts";
 import { checkKeyspaces } from "../../../src/counters/keyspace/mod.ts";
 
-/** Fails where a rule is broken. With `labels` also modes and lock names: no daemon is at work. */
+/** Fails if a rule is broken. With `labels` also by modes and lock names, if no daemon works. */
 export function assertWholeDirectory(data: string, { labels = true } = {}): void {
   const storage = systemStorage();
   using directory = DataDirectory.open(storage, data, { self: describeSelf(storage) });

@@ -1,4 +1,4 @@
-/** More changed keys than a reader may hold: its answers wait for the fold, and not longer than needed. */
+/** More changed keys than a reader may hold: its answers wait for a fold, and not longer than needed. */
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { BusyError, CorruptError } from "../../../src/base/errors.ts";
@@ -28,7 +28,7 @@ Deno.test("Past the bound of changed keys an answer waits for the fold, or is re
     await assertRejects(() => hasty.keyspaces(new Uint8Array(0)), BusyError);
     assertEquals(await hasty.rows("other"), []);
 
-    // Several wait at once, for an active log too; what comes after them need not be waited for.
+    // Several answers wait at once, for an active log too; increments that come later do not hold them up.
     const waiting = [patient.rows("even"), patient.rows("odd", 10, 5), patient.rows("even")];
     const list = listed(patient);
     const expected = [
@@ -47,9 +47,9 @@ Deno.test("Past the bound of changed keys an answer waits for the fold, or is re
   });
 });
 
-Deno.test("A backlog of logs that bring the same keys is waited for when what is held for them passes its bound", async () => {
-  // What a log adds is kept for each log by itself, and only the different keys were counted: 256 logs with
-  // the same 150,000 keys were held as 38 million sums, some gigabytes.
+Deno.test("An answer waits for a fold if the deltas of logs with the same keys take too much memory", async () => {
+  // Story: each log has a delta, and only the different keys were counted. 256 logs with the same 150,000
+  // keys were held as 38 million sums, some gigabytes.
   await withTemporaryDirectory(async (directory) => {
     await using living = await LivingDirectory.open(`${directory}/data`);
     const bounds = { changedKeysMax: 2000, shareBytesMax: 100_000 };
@@ -73,7 +73,7 @@ Deno.test("A backlog of logs that bring the same keys is waited for when what is
   });
 });
 
-Deno.test("Views make room when their shares take too much memory together, the longest unused first", () => {
+Deno.test("If the deltas of all views take too much memory, the least recently used views are closed", () => {
   const closed: string[] = [];
   const views = new ViewCache((name) => {
     const shareBytes = latin1Text(name).startsWith("large") ? 100 * 1024 * 1024 : 1000;

@@ -1,6 +1,6 @@
 /**
- * A storage that lets something happen in the middle of somebody's work: after the nth call that looks at
- * the disk (reads, opens, questions about files), whoever makes it.
+ * A storage that calls a function after the nth call that reads the disk (reads, opens, status), in the
+ * middle of any work.
  */
 
 import type { Storage, StoredFile } from "../../../src/file/mod.ts";
@@ -10,7 +10,7 @@ export class Interruption {
   #at = Infinity;
   #happen: () => void = () => {};
 
-  /** `happen` is called after the nth call from now on, once. */
+  /** Calls `happen` once, after the nth call from now on. */
   after(nth: number, happen: () => void): void {
     this.calls = 0;
     this.#at = nth;

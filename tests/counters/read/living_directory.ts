@@ -1,6 +1,6 @@
 /**
- * A data directory that lives in one process, step by step: write, seal, fold, read, each when the test
- * says so. Beside it a model of what every counter must be.
+ * A data directory in one process, step by step: write, seal, fold and read, each when the test asks for it.
+ * A model has the value that every counter must have.
  */
 
 import { assertEquals } from "@std/assert";
@@ -41,7 +41,7 @@ export class LivingDirectory implements AsyncDisposable {
   readonly #encoder: WriteMessageEncoder;
   #active: ActiveLog | null = null;
   readonly #claims: Promise<ActiveLog>[] = [];
-  /** What every counter must be. */
+  /** The value that every counter must have. */
   readonly model = new Map<string, Map<string, bigint>>();
 
   private constructor(
@@ -62,7 +62,7 @@ export class LivingDirectory implements AsyncDisposable {
     });
   }
 
-  /** `storage` is the system's unless a simulated disk is given. */
+  /** `storage`: the file system, or a simulated disk. */
   static async open(
     path: string,
     { logs = 4, storage = systemStorage(), ...sizes }:
@@ -74,7 +74,7 @@ export class LivingDirectory implements AsyncDisposable {
     return living;
   }
 
-  /** Another opening, as another process has one. */
+  /** Another opening, as another process has it. */
   openAgain(storage: Storage = this.storage): DataDirectory {
     return DataDirectory.open(storage, this.path, { self: describeSelf(storage) });
   }
@@ -112,7 +112,7 @@ export class LivingDirectory implements AsyncDisposable {
     this.#active = null;
   }
 
-  /** Folds what is sealed. */
+  /** Folds the sealed logs. */
   async fold(): Promise<void> {
     using directory = this.openAgain();
     const metrics = new Metrics();
@@ -121,8 +121,8 @@ export class LivingDirectory implements AsyncDisposable {
   }
 
   /**
-   * Folds the lowest sealed log and recycles it, without giving anybody a turn: for tests that let it
-   * happen in the middle of something. Returns its slot, or null where no log is sealed.
+   * Folds the lowest sealed log and recycles it, in one turn of the event loop: for tests that do it in the
+   * middle of an answer. Returns its slot, or null if no log is sealed.
    */
   foldOneNow(): number | null {
     using directory = this.openAgain();

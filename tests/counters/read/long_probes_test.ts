@@ -1,6 +1,6 @@
 /**
- * A table in which keys were made to meet takes other secrets. The keys are chosen here with the table's
- * own secrets, which cannot be had from outside: here the source of random numbers is known at first.
+ * A table takes other secrets if keys collide more than by chance. The keys are chosen with the table's own
+ * secrets, which a peer cannot know: here the source of random numbers is known in the beginning.
  */
 
 import { assertEquals } from "@std/assert";
@@ -11,7 +11,7 @@ import { BatchKeyspaces } from "../../../src/counters/wire/mod.ts";
 import { recordBatch } from "../keyspace/keyspace_fixture.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 
-/** Enough to meet in a table of 4,096 slots, as long as it is at most half full. */
+/** Enough keys of one slot for long probes in a table of 4,096 slots that is at most half full. */
 const KEYS = 1500;
 const SLOT_MASK = 4095;
 const KEY_WORDS = 4;
@@ -48,7 +48,7 @@ function meetingKeys(hash: KeyedHash, random: Random): Int32Array {
   return keys;
 }
 
-/** Gives a new table keys that meet in it, in two parts; the second must make it draw secrets anew. */
+/** Adds keys that collide to a new table, in two parts; the second must make it draw new secrets. */
 function assertTakesNewSecrets<Table>(
   make: () => Table,
   use: (table: Table, keys: Int32Array, from: number, to: number) => void,
@@ -66,7 +66,7 @@ function assertTakesNewSecrets<Table>(
   return table;
 }
 
-Deno.test("Sums of a log take new secrets when keys meet, and keep every sum", () => {
+Deno.test("Sums of a log take new secrets when keys collide, and keep every sum", () => {
   assertTakesNewSecrets(() => new KeySums(), (sums, keys, from, to) => {
     for (let key = from; key < to; key++) sums.add(keys, key * KEY_WORDS, 16, key, 0, 0);
     for (let key = 0; key < to; key++) {
@@ -76,7 +76,7 @@ Deno.test("Sums of a log take new secrets when keys meet, and keep every sum", (
   });
 });
 
-Deno.test("Keyspaces of a batch take new secrets when names meet, and keep their numbers", () => {
+Deno.test("Keyspaces of a batch take new secrets when names collide, and keep their numbers", () => {
   assertTakesNewSecrets(() => new BatchKeyspaces(), (names, keys, from, to) => {
     for (let key = from; key < to; key++) {
       assertEquals(names.find(keys, key * KEY_WORDS, 16), -1);
@@ -86,7 +86,7 @@ Deno.test("Keyspaces of a batch take new secrets when names meet, and keep their
   });
 });
 
-Deno.test("Sums of a fold take new secrets when keys meet, and keep every sum", () => {
+Deno.test("Sums of a fold take new secrets when keys collide, and keep every sum", () => {
   const bytesOf = (keys: Int32Array, key: number) =>
     new Uint8Array(keys.buffer, key * KEY_WORDS * 4, KEY_WORDS * 4);
   let all: Int32Array = new Int32Array();

@@ -33,7 +33,7 @@ export function modelList(living: LivingDirectory): [string, number][] {
     .sort(([left], [right]) => left < right ? -1 : 1);
 }
 
-/** Changes the first byte of a text in a log, and gives back how to mend it. */
+/** Changes the first byte of a text in a log; returns a function that restores it. */
 export function damage(path: string, text: string): () => void {
   const mode = Deno.statSync(path).mode! & 0o777;
   Deno.chmodSync(path, 0o600);

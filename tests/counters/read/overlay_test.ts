@@ -39,13 +39,13 @@ function overlayOn(counters: Record<string, bigint>): Overlay {
   return new Overlay(new PlainBase(new Map(Object.entries(counters))), new RowBuffer(64));
 }
 
-Deno.test("C21 An increment that is not folded yet overtakes", () => {
+Deno.test("An increment that is not folded yet overtakes", () => {
   const overlay = overlayOn({ a: 10n, b: 5n });
   add(overlay, "b", 10n);
   assertEquals(page(overlay, 0, 10), [{ key: "b", value: 15n }, { key: "a", value: 10n }]);
 });
 
-Deno.test("C22 A decrement that is not folded yet keeps one row", () => {
+Deno.test("A decrement that is not folded yet keeps one row", () => {
   const overlay = overlayOn({ a: 10n, b: 5n, c: 1n });
   add(overlay, "a", -7n);
   add(overlay, "b", -1n);
@@ -57,7 +57,7 @@ Deno.test("C22 A decrement that is not folded yet keeps one row", () => {
   assertEquals(find(overlay, "c"), { value: 1n, rank: 2 });
 });
 
-Deno.test("C25 C26 Sums to zero stay, negative values rank last", () => {
+Deno.test("Counters with the sum zero stay, and negative values rank last", () => {
   const overlay = overlayOn({ a: 5n, m: 0n });
   add(overlay, "a", -5n);
   add(overlay, "new", 3n);
@@ -71,7 +71,7 @@ Deno.test("C25 C26 Sums to zero stay, negative values rank last", () => {
   ]);
 });
 
-Deno.test("C35 A value is held at the limits of 64 bits, and sums beyond them come back exact", () => {
+Deno.test("A value is clamped to 64 bits, and is exact again when the sum comes back into them", () => {
   const overlay = overlayOn({ top: INT64_MAX, bottom: INT64_MIN });
   add(overlay, "top", 1n);
   add(overlay, "bottom", INT64_MIN);
@@ -116,7 +116,7 @@ Deno.test("The overlay equals the plain sum of base and changes at every page, k
         values.set(key, exact > INT64_MAX ? INT64_MAX : exact < INT64_MIN ? INT64_MIN : exact);
       }
       const expected = inRankOrder(Array.from(values, ([key, value]) => ({ key, value })));
-      // Keys may be asked before anything has brought the order up to date.
+      // Keys may be asked for before a call has brought the order up to date.
       for (const key of random.shuffle([...keys, "absent"]).slice(0, 5)) {
         const rank = expected.findIndex((row) => row.key === key);
         const found = rank < 0 ? null : { value: expected[rank]!.value, rank };

@@ -1,4 +1,4 @@
-/** A ranking held in memory, sorted again for every question: what `BaseRanking` means, said plainly. */
+/** The plain model of `BaseRanking`: a ranking in memory, sorted again for every question. */
 
 import type { BaseRanking } from "../../../src/counters/read/base_ranking.ts";
 import type { RowBuffer } from "../../../src/counters/read/row_buffer.ts";

@@ -16,7 +16,7 @@ import { latin1Bytes } from "./plain_base.ts";
 import { RequestSocket } from "./request_socket.ts";
 import { counters, encoder, page, rowsOf, withServer } from "./served_directory.ts";
 
-Deno.test("C40 A range gives its rows, fewer at the end, none behind it", async () => {
+Deno.test("A range gives its rows, fewer at the end, and none behind the end", async () => {
   await withServer(async (living, server) => {
     await living.write(counters("ks", 5));
     const all = living.ranking("ks");
@@ -36,7 +36,7 @@ Deno.test("C40 A range gives its rows, fewer at the end, none behind it", async 
   });
 });
 
-Deno.test("C41 An unknown keyspace answers 0, 0, 0", async () => {
+Deno.test("An unknown keyspace is answered with 0, 0, 0", async () => {
   await withServer(async (_, server) => {
     using socket = await RequestSocket.connect(server.address);
     await socket.send(page("absent", 0, 10));
@@ -170,7 +170,7 @@ Deno.test("Pipelined requests in any segmentation are answered in order, as the 
   });
 });
 
-Deno.test("A request that is cut off, and noise, harm nobody else", async () => {
+Deno.test("A request that is cut off, and noise, do not harm other connections", async () => {
   const random = new Random(seedForTest("noise on the read port"));
   await withServer(async (living, server) => {
     await living.write(counters("ks", 5));
@@ -257,7 +257,7 @@ Deno.test("More connections than allowed are accepted and closed", async () => {
   }, { options: { maxConnections: 1 }, events: { report: (_, event) => events.push(event) } });
 });
 
-Deno.test("A port in use is told, with what to do", async () => {
+Deno.test("A port in use is reported, with what to do", async () => {
   await withServer((living, server) => {
     using directory = living.openAgain();
     const { port } = server.address;
@@ -276,7 +276,7 @@ Deno.test("A port in use is told, with what to do", async () => {
   });
 });
 
-Deno.test("On a directory that is marked failed a server ends, and does not start", async () => {
+Deno.test("A server ends if the directory is marked failed, and does not start on such a directory", async () => {
   await withTemporaryDirectory(async (path) => {
     const living = await LivingDirectory.open(`${path}/data`);
     using directory = living.openAgain();

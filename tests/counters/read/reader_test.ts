@@ -22,7 +22,7 @@ async function assertReads(reader: OpenReader, living: LivingDirectory, random: 
     for (let tries = 0; tries < 3 && expected.length > 0; tries++) {
       const rank = random.below(expected.length);
       const { key, value } = expected[rank]!;
-      // The value first: it must not need the order that the rank brings about.
+      // The value first: it must not need the order of the changed keys, which the rank makes.
       assertEquals(await reader.value(latin1Bytes(keyspace), latin1Bytes(key)), value);
       assertEquals(await reader.key(latin1Bytes(keyspace), latin1Bytes(key)), { rank, value });
     }
@@ -31,7 +31,7 @@ async function assertReads(reader: OpenReader, living: LivingDirectory, random: 
   }
 }
 
-Deno.test("A reader sees each increment at once, and only once, through writing, sealing, folding and reuse", async () => {
+Deno.test("A reader sees each increment at once and once, through writing, sealing, folding and reuse", async () => {
   const random = new Random(seedForTest("living directory"));
   const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 30 : 3;
   for (let round = 0; round < rounds; round++) {
@@ -114,7 +114,7 @@ Deno.test("Logs that the pool adds later are seen", async () => {
   });
 });
 
-Deno.test("C41 Reading what is not there answers nothing and makes nothing", async () => {
+Deno.test("A read of what does not exist answers nothing and makes nothing", async () => {
   await withTemporaryDirectory(async (directory) => {
     await using living = await LivingDirectory.open(`${directory}/data`);
     await living.write([{ keyspace: "ks", key: "k", increment: 1n }]);
@@ -135,7 +135,7 @@ Deno.test("C41 Reading what is not there answers nothing and makes nothing", asy
   });
 });
 
-Deno.test("C45 Files in the pool that are no logs are reported and left alone", async () => {
+Deno.test("Files in the pool that are not logs are reported and left alone", async () => {
   await withTemporaryDirectory(async (directory) => {
     await using living = await LivingDirectory.open(`${directory}/data`);
     await living.write([{ keyspace: "ks", key: "k", increment: 1n }]);
@@ -151,7 +151,7 @@ Deno.test("C45 Files in the pool that are no logs are reported and left alone", 
   });
 });
 
-Deno.test("A torn tail of a sealed log is left out, damage below what was durable is an error of every answer", async () => {
+Deno.test("A torn tail is left out, and damage below the durable length is an error of every answer", async () => {
   for (const sync of [false, true]) {
     await withTemporaryDirectory(async (directory) => {
       await using living = await LivingDirectory.open(`${directory}/data`);
@@ -180,7 +180,7 @@ Deno.test("A torn tail of a sealed log is left out, damage below what was durabl
   }
 });
 
-Deno.test("Many keyspaces and keys of other keyspaces do not get in each other's way", async () => {
+Deno.test("Many keyspaces with many keys do not disturb each other", async () => {
   await withTemporaryDirectory(async (directory) => {
     await using living = await LivingDirectory.open(`${directory}/data`, { logSize: 2 ** 20 });
     const random = new Random(seedForTest("many keyspaces"));
@@ -201,9 +201,9 @@ Deno.test("Many keyspaces and keys of other keyspaces do not get in each other's
       }
       assertEquals(await listed(reader), modelList(living));
     }
-    // Any number of names that are nobody's takes the place of none that is somebody's.
+    // Any number of names that do not exist evicts no view of a keyspace that exists.
     for (let index = 0; index < 300; index++) {
-      assertEquals(await reader.rows(`nobody-${index}`), []);
+      assertEquals(await reader.rows(`unknown-${index}`), []);
       assertEquals(await reader.rows("ks-1"), living.ranking("ks-1"));
     }
     const after = latin1Bytes("ks-298");
@@ -214,7 +214,7 @@ Deno.test("Many keyspaces and keys of other keyspaces do not get in each other's
   });
 });
 
-Deno.test("Reads stay whole while a fold runs beside them", async () => {
+Deno.test("Pages are whole and in order while a fold runs", async () => {
   await withTemporaryDirectory(async (directory) => {
     await using living = await LivingDirectory.open(`${directory}/data`);
     using reader = new OpenReader(living);
@@ -227,7 +227,7 @@ Deno.test("Reads stay whole while a fold runs beside them", async () => {
         const rows = await reader.rows("ks", 0, 5000);
         const sum = rows.reduce((total, { value }) => total + value, 0n);
         // Every round adds one to each key, in order; so values differ by one at most.
-        assert(sum >= before, "A sum never goes back");
+        assert(sum >= before, "A sum never falls");
         before = sum;
         const values = rows.map(({ value }) => value);
         assertEquals(
@@ -274,7 +274,7 @@ Deno.test("What was read from a log counts only while the log is in the same use
     await living.seal();
     assert(watched.isStill(capture), "More frames and a seal leave what was read");
     const slot = living.foldOneNow()!;
-    assert(watched.isStill(capture), "Nobody writes into a log that is merely free");
+    assert(watched.isStill(capture), "No process writes into a log that is free");
     living.claimNow(slot);
     assert(!watched.isStill(capture), "In a new generation anything may have been overwritten");
     const version = watch.version;

@@ -33,14 +33,14 @@ export class RequestSocket implements Disposable {
     await this.#connection.closeWrite();
   }
 
-  /** Some bytes, or null at the end. */
+  /** Reads some bytes; null at the end. */
   async some(): Promise<Uint8Array | null> {
     const bytes = new Uint8Array(65_536);
     const count = await within("bytes of the server", this.#connection.read(bytes));
     return count === null ? null : bytes.subarray(0, count);
   }
 
-  /** Exactly `count` bytes. */
+  /** Reads exactly `count` bytes. */
   async bytes(count: number): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = new Uint8Array(count);
     for (let filled = 0; filled < count;) {

@@ -1,6 +1,6 @@
 /**
- * Folds, recycling and new generations at every point of an answer. What happens in the middle changes
- * nothing of what was accepted before, so the answer must be the same wherever it happens.
+ * Folds, recycling and new generations at every point of an answer (Refresh, steps 1 to 3). None of them
+ * changes what was accepted before, so the answer must be the same wherever they happen.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -19,7 +19,7 @@ function round(keyspace: string, step: number) {
   return KEYS.map((key, index) => ({ keyspace, key, increment: BigInt(1 + (index * step) % 7) }));
 }
 
-/** A directory with something folded, and three sealed logs over the same keys. */
+/** A directory with folded counters, and three sealed logs with the same keys. */
 async function prepare(storage: Storage): Promise<LivingDirectory> {
   const living = await LivingDirectory.open("/data", { logSize: 2 ** 17, logs: 4, storage });
   await living.write(round("ks", 1));
@@ -46,7 +46,7 @@ async function ask(reader: Reader, what: "page" | "key" | "list"): Promise<Parti
   return { list: list.map(({ name, counters }) => [latin1Text(name), counters]) };
 }
 
-/** What may happen in between, without anybody else having a turn. */
+/** What may happen in the middle of an answer, in one turn of the event loop. */
 const happenings: Record<string, (living: LivingDirectory) => void> = {
   "one fold": (living) => living.foldOneNow(),
   "a fold, and its log in a new generation": (living) => {
@@ -68,13 +68,13 @@ for (const [name, happen] of Object.entries(happenings)) {
         for (let isBeyond = false; !isBeyond; points++) {
           isBeyond = !(await answersSame(what, { warm, point: points + 1, happen }));
         }
-        assert(points > 1, "There is a middle to interrupt");
+        assert(points > 1, "The answer has points to interrupt");
       }
     }
   });
 }
 
-/** False where the answer was over before the point was reached. */
+/** False if the answer ended before the point was reached. */
 async function answersSame(
   what: "page" | "key" | "list",
   { warm, point, happen }: {
@@ -99,7 +99,7 @@ async function answersSame(
   interruption.after(point, () => happen(living));
   assertEquals(await ask(reader, what), expected[what], `${what}, point ${point}`);
   const hasHappened = interruption.hasHappened;
-  // And whatever happened, the next answer stands as well.
+  // And whatever happened, the next answer is right as well.
   assertEquals(await ask(reader, what), expected[what], `${what} after ${point}`);
   return hasHappened;
 }

@@ -1,4 +1,4 @@
-/** A data directory that lives in this process with a read server on it, and requests to it. */
+/** A data directory in this process with a read server on it, and requests to it. */
 
 import { type Clock, systemClock } from "../../../src/base/clock.ts";
 import { type Events, noEvents } from "../../../src/base/events.ts";
@@ -26,7 +26,7 @@ export function rowsOf({ body, rows }: Reply): PlainRow[] {
   return [...decodeRows(body, rows)].map(({ key, value }) => ({ key: latin1Text(key), value }));
 }
 
-/** A directory that lives in this process and a server on it. */
+/** A directory in this process and a server on it. */
 export async function withServer(
   body: (
     living: LivingDirectory,

@@ -8,7 +8,7 @@ import { RequestSocket } from "./request_socket.ts";
 import { counters, page, withServer } from "./served_directory.ts";
 
 const longRows = 40_000;
-/** Of a reply with all long rows. */
+/** Rows of a reply in which all keys are long. */
 const longReplyBytes = longRows * (10 + 250);
 /** Large enough for them. */
 const logSize = 2 ** 24;
@@ -27,7 +27,7 @@ async function foldLongRows(living: LivingDirectory): Promise<void> {
   await living.fold();
 }
 
-Deno.test("A peer that takes no replies is cut off after 30 s, and the others are served meanwhile", async () => {
+Deno.test("A peer that takes no replies is cut off after 30 s, and until then the others are served", async () => {
   let nowMs = 0;
   const clock: Clock = { ...systemClock, nowMs: () => nowMs };
   await withServer(async (living, server, metrics) => {
@@ -41,15 +41,15 @@ Deno.test("A peer that takes no replies is cut off after 30 s, and the others ar
     using other = await RequestSocket.connect(server.address);
     await other.send(page("ks", 0, 1));
     assertEquals((await other.reply()).rows, 1);
-    await waitUntil("the replies to stand still", async () => {
+    await waitUntil("the replies to stop", async () => {
       const before = metrics.counter("countd_bytes_total", "out").value;
       await new Promise((resolve) => setTimeout(resolve, 50));
       return before > 0 && metrics.counter("countd_bytes_total", "out").value === before;
     });
     nowMs = 31_000;
-    // Counting it is not enough: once the write to it waited on for as long as the peer lived, held its
-    // place and its share of the output, and was counted anew each second.
-    await waitUntil("the stuck one to be gone", () => {
+    // Story: it was counted, but the write to it waited as long as the peer lived. It kept its place and its
+    // part of the output budget, and was counted again each second.
+    await waitUntil("the stalled connection to be closed", () => {
       return metrics.gauge("countd_connections").value === 1;
     });
     nowMs = 62_000;
@@ -65,7 +65,7 @@ Deno.test("A server stops although a peer takes no replies", async () => {
     await living.write(counters("ks", 4000));
     using stuck = await RequestSocket.connect(server.address);
     for (let index = 0; index < 400; index++) await stuck.send(page("ks", 0, 4000));
-    await waitUntil("the replies to stand still", async () => {
+    await waitUntil("the replies to stop", async () => {
       const before = metrics.counter("countd_bytes_total", "out").value;
       await systemClock.sleep(100);
       return before > 0 && metrics.counter("countd_bytes_total", "out").value === before;
@@ -75,9 +75,9 @@ Deno.test("A server stops although a peer takes no replies", async () => {
   });
 });
 
-Deno.test("Peers that ask for the most at one moment wait for each other, and all are answered", async () => {
-  // Each asked whether there was room for replies, got its turn later, and built 10 MB: the 64 MiB that all
-  // together may hold were no bound for those that asked together.
+Deno.test("Peers that ask for large pages at once wait for each other, and all are answered", async () => {
+  // Story: each connection checked the output budget, got its turn later, and built 10 MB. So the 64 MiB for
+  // all together were not a bound for those that checked together.
   await withServer(async (living, server, metrics) => {
     await foldLongRows(living);
     const peers = 16;
@@ -103,12 +103,12 @@ Deno.test("Peers that ask for the most at one moment wait for each other, and al
   }, { logSize });
 });
 
-Deno.test("A server that stops sends whole what it has answered, and closes at once who asks nothing", async () => {
-  // A reply was cut off in its middle by a clean stop: its request counted as answered when the reply was
-  // built, long before it was sent.
+Deno.test("A server that stops sends its replies whole, and closes idle connections at once", async () => {
+  // Story: a clean stop cut a reply off in its middle, because its request counted as answered when the reply
+  // was built, long before it was sent.
   const clock: Clock = {
     ...systemClock,
-    // The stop must not become impatient on a busy machine.
+    // The stop must not reach its time limit on a busy machine.
     sleep: (timeMs, signal) => systemClock.sleep(30 * timeMs, signal),
   };
   await withServer(async (living, server, metrics) => {
@@ -124,7 +124,7 @@ Deno.test("A server that stops sends whole what it has answered, and closes at o
     many.set(page("ks", 0, longRows));
     await eager.send(many);
     const answered = metrics.counter("countd_requests_total", "answered");
-    await waitUntil("both long replies to be on their way", () => answered.value === 2);
+    await waitUntil("both long replies to be begun", () => answered.value === 2);
     const stopping = server.stop();
     assertEquals(await idle.some(), null);
     assertEquals((await busy.reply()).body.length, longReplyBytes);
@@ -136,7 +136,7 @@ Deno.test("A server that stops sends whole what it has answered, and closes at o
       bytes += some.length;
     }
     assertEquals(bytes % (24 + 10 + 250), 0, "whole replies");
-    assert(bytes < many.length, "some were not asked in time");
+    assert(bytes < many.length, "some requests were not read before the stop");
     eager[Symbol.dispose]();
     await stopping;
   }, { logSize, clock });

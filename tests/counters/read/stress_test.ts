@@ -15,7 +15,7 @@ import { latin1Bytes, latin1Text } from "./plain_base.ts";
 
 const SHARED = latin1Bytes("shared");
 
-/** The reading half that clients and the reader in this process have in common. */
+/** The reading methods that clients and the reader in this process have in common. */
 interface Source {
   page(
     keyspace: Uint8Array,
@@ -24,7 +24,7 @@ interface Source {
   key(keyspace: Uint8Array, key: Uint8Array): Promise<{ value: bigint } | null>;
 }
 
-/** One who writes to keys of his own, waits for WIN, and must then find exactly what he wrote. */
+/** A client that writes to keys of its own, waits for WIN, and must then read exactly what it wrote. */
 class Owner {
   readonly own = new Map<string, bigint>();
   /** What all owners together were promised, and what they sent. */
@@ -71,7 +71,7 @@ class Owner {
     return bytes;
   }
 
-  /** Reads one of the own keys, and now and then all of them. */
+  /** Reads one of its own keys, and now and then all of them. */
   async readBack(source: Source): Promise<void> {
     const [key, value] = this.random.pick([...this.own]);
     const found = await source.key(latin1Bytes("own"), latin1Bytes(key));
@@ -86,7 +86,7 @@ class Owner {
   }
 }
 
-/** Every page is whole, in order, without doubles, and never behind what was promised before it. */
+/** Every page is whole, in order, without duplicates, and has all that was acknowledged before. */
 async function watch(source: Source, isOver: () => boolean): Promise<number> {
   let before = 0n;
   let reads = 0;
@@ -129,7 +129,7 @@ async function tormentWorkers(
   }
 }
 
-Deno.test("Whoever was answered WIN reads exactly what he wrote, while two write, workers die and logs are reused", async () => {
+Deno.test("A client reads what it was answered WIN for, while two write, workers die and logs are reused", async () => {
   const random = new Random(seedForTest("read stress"));
   const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 3000 : 60;
   await withTemporaryDirectory(async (directory) => {
@@ -202,9 +202,9 @@ function failure(watching: Promise<number>[]): Promise<never> {
   });
 }
 
-Deno.test("An ordinary user reads sealed logs that no label lets him open", async () => {
+Deno.test("An ordinary user reads sealed logs whose mode forbids it", async () => {
   await withTemporaryDirectory(async (directory) => {
-    // The ordinary user has to get at his own directory.
+    // The ordinary user needs access to the directory.
     Deno.chmodSync(directory, 0o777);
     const data = `${directory}/data`;
     const as = { as: "ordinary" } as const;
@@ -215,7 +215,7 @@ Deno.test("An ordinary user reads sealed logs that no label lets him open", asyn
     assertEquals(Deno.statSync(`${data}/logs/0000000000`).mode! & 0o777, 0o200);
     const top = await runCountd(["top", "ks", "--data", data], as);
     assertEquals([top.code, top.text, top.stderr], [0, "5\tk\n", ""]);
-    // The label is as it was.
+    // The mode is as it was.
     assertEquals(Deno.statSync(`${data}/logs/0000000000`).mode! & 0o777, 0o200);
     assertEquals((await runCountd(["worker", "--once", "--data", data], as)).code, 0);
     const get = await runCountd(["get", "ks", "k", "--data", data, "--stale"], as);

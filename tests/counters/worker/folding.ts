@@ -46,7 +46,7 @@ export async function fold(
   return events;
 }
 
-/** Where the file of a keyspace is. */
+/** Path of the file of a keyspace. */
 export function pathOf({ directory }: TestDirectory, keyspace: string): string {
   return keyspacePath(directory.paths.keyspaces, new TextEncoder().encode(keyspace));
 }
@@ -64,7 +64,7 @@ export function counters(test: TestDirectory, keyspace: string): string[] {
   });
 }
 
-/** A worker test ends with every check there is. */
+/** Checks everything; each test of the worker ends with it. */
 export async function withFolds(
   body: (test: TestDirectory) => Promise<void>,
   options: { readonly checks?: boolean } = {},

@@ -41,7 +41,7 @@ function valueOf({ storage, directory }: TestDirectory, key: string): bigint | n
   return reader.get(new TextEncoder().encode(key));
 }
 
-Deno.test("A fold waits for more only while writers are fast, have logs to spare, and bring the same keys", async () => {
+Deno.test("A fold waits only while writers are fast, have free logs, and bring the same keys", async () => {
   await withDataDirectory(async (test) => {
     const clock = clockAt(0);
     const pool = poolOn(test.directory, { clock });
@@ -49,16 +49,16 @@ Deno.test("A fold waits for more only while writers are fast, have logs to spare
     const active = await claim(pool);
     const gathering = new Gathering(test.open(), clock);
     const gathered = { logs: 1, keys: 100, lastLength: smallLogSize };
-    /** Whether it pays after ten milliseconds in which the writer appends, or does not. */
+    /** Whether waiting pays after ten milliseconds in which the writer appends, or does not. */
     const pays = (appends: boolean, but: Partial<typeof gathered> = {}) => {
       if (appends) active.append(someRecords);
       clock.advance(10);
       gathering.observeActive(active.slot);
       return gathering.paysToWait({ ...gathered, ...but }, 4);
     };
-    assertEquals(pays(false), false, "nobody has written yet");
+    assertEquals(pays(false), false, "no writer has appended yet");
     assertEquals(pays(true), true);
-    assertEquals(pays(true, { logs: 4 }), false, "writers want their logs back");
+    assertEquals(pays(true, { logs: 4 }), false, "writers need their logs");
     assertEquals(pays(true, { keys: 150_000 }), false, "readers hold that many keys");
     assertEquals(pays(true, { lastLength: 10_000 }), false, "the last log was not full");
     assertEquals(pays(true, { logs: 0 }), false, "there is nothing to fold");
@@ -73,9 +73,9 @@ Deno.test("A fold waits for more only while writers are fast, have logs to spare
   });
 });
 
-Deno.test("Logs that were filled while the worker folded tell of a fast writer too", async () => {
-  // The log at hand is often just begun when a fold ends: by its bytes alone the writer seemed slow, and
-  // the logs that it had filled meanwhile were folded one by one.
+Deno.test("Logs that were filled during a fold show a fast writer too", async () => {
+  // Story: the active log is often just begun when a fold ends. By its bytes alone the writer seemed slow,
+  // and the logs that it had filled during the fold were folded one by one.
   await withDataDirectory((test) => {
     const clock = clockAt(0);
     const gathering = new Gathering(test.open(), clock);
@@ -123,12 +123,12 @@ Deno.test("Logs that a fold gathers are in the counters when the writer pauses, 
     await waitUntil("everything is folded", () => valueOf(test, "key-7") === batches);
     stop.abort();
     await running;
-    // On a busy machine the writer may seem to pause, and a fold then waits for nobody.
+    // On a busy machine the writer may seem to pause, and then a fold does not wait.
     assertEquals(folds.reduce((sum, logs) => sum + logs, 0), 3, `${folds}`);
   });
 });
 
-Deno.test("A worker that is stopped while it gathers gives its logs back", async () => {
+Deno.test("A worker that is stopped while it gathers releases its logs", async () => {
   await withDataDirectory(async (test) => {
     const pool = poolOn(test.open(), { logs: 8 });
     await pool.prepare();

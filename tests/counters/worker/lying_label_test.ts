@@ -1,6 +1,6 @@
 /**
- * Logs whose label lies, as a power cut may leave them: what a log holds is synced by its claim and its
- * seal, its mode is not, and so a sealed log may be labelled free.
+ * Logs with a wrong label, as a power cut may leave them: the content of a log is synced by its claim and its
+ * seal, but its mode is not, so a sealed log may be labelled free.
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -57,10 +57,10 @@ function count({ storage, directory }: TestDirectory): bigint | null {
   return reader.get(encoder.encode("k"));
 }
 
-// Story: a new worker looks into every log, whatever its label says, but it did so in its first walk only.
-// Where that one ended early, because no more logs could be opened, the later walks believed the labels:
-// a sealed log behind the end was passed over, and `worker --once` said that all was folded.
-Deno.test("A sealed log that is labelled free is folded although the first walk did not reach it", async () => {
+// Story: a new worker reads the header of every log, whatever its label says, but it did so in its first walk
+// only. If that walk ended early, because no more logs could be opened, the later walks believed the labels.
+// A sealed log behind the end was skipped, and `worker --once` said that all was folded.
+Deno.test("A sealed log that is labelled free is folded, also if the first walk did not reach it", async () => {
   await withDataDirectory(async (test) => {
     await sealLogs(test, [one, one, one, one]);
     // No more than two logs open at once.
@@ -86,7 +86,7 @@ Deno.test("A sealed log that is labelled free is folded although the first walk 
   });
 });
 
-Deno.test("A sealed log that is labelled free is folded although the first walk met no proper records", async () => {
+Deno.test("A sealed log that is labelled free is folded, also if the first walk met broken records", async () => {
   await withDataDirectory(async (test) => {
     const bad: BatchFiller = {
       filledRecords: 1,

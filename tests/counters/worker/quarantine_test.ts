@@ -1,4 +1,4 @@
-/** What a fold leaves alone: nothing is lost by it, and nothing else waits for it. */
+/** What is in quarantine: nothing of it is lost, and nothing else waits for it. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CorruptError } from "../../../src/base/errors.ts";
@@ -30,7 +30,7 @@ const longKeys = Array.from({ length: 120 }, (_, at) => {
   return `${number.padEnd(200, "x")}${number}`;
 });
 
-/** Spoils the pages that `isHit`, a byte of each; gives back how to mend them, whatever else has changed. */
+/** Damages a byte of each page that `isHit`; returns a function that restores only these bytes. */
 function damagePages(path: string, isHit: (page: Uint8Array) => boolean): () => void {
   const whole = Deno.readFileSync(path);
   const hits: number[] = [];
@@ -54,17 +54,17 @@ function isKeyLeafWith(key: string): (page: Uint8Array) => boolean {
   return (page) => page[kindOffset] === keyLeafKind && decoder.decode(page).includes(key);
 }
 
-Deno.test("A keyspace that a fold has refused once is refused to the end of that fold", async () => {
-  // A leaf was bad, so the keyspace was set aside for 30 s. They ended while a fold walked a log: the first
-  // frame's records were refused, those of the second were taken, and the keyspace was published with the
-  // mark of the whole log. The log was put back, met again, and dropped as applied: the increments of its
-  // first frame were lost for good.
+Deno.test("A keyspace that a fold has left out once is left out to the end of that fold", async () => {
+  // Story: a leaf was damaged, so the keyspace was in quarantine for 30 s. They ended while a fold read a log:
+  // the records of the first frame were left out, those of the second were taken, and the keyspace was
+  // published with the generation of the whole log. The next fold left out the log as applied: the increments
+  // of its first frame were lost for good.
   await withFolds(async (test) => {
     const clock = clockAt(0);
     const aside = new Quarantine(clock, noEvents);
     const writers = new KeyspaceWriters(test.storage, test.directory.paths.keyspaces);
-    /** Folds one log; `meanwhile` happens after its first frame. Returns the number of recycled logs. */
-    const foldLog = (slot: number, meanwhile = () => {}): number => {
+    /** Folds one log; calls `between` after its first frame. Returns the number of recycled logs. */
+    const foldLog = (slot: number, between = () => {}): number => {
       const taken = SealedLog.take(test.directory, slot);
       assert(taken.kind === "sealed", taken.kind);
       const { log } = taken;
@@ -74,7 +74,7 @@ Deno.test("A keyspace that a fold has refused once is refused to the end of that
         forEachBatch: (visit) =>
           log.forEachBatch((bytes, start, end) => {
             visit(bytes, start, end);
-            if (++frames === 1) meanwhile();
+            if (++frames === 1) between();
           }),
       }));
       return one.applyAndRecycle().recycled;
@@ -85,10 +85,10 @@ Deno.test("A keyspace that a fold has refused once is refused to the end of that
     const blocked = await sealLog(test, [["k", longKeys[119]!, 1n]]);
     assertEquals(foldLog(blocked), 0);
 
-    // Another log comes just before the 30 s are over; they end between its two frames.
+    // Another log is folded just before the 30 s end; they end between its two frames.
     clock.advance(29_999);
     const slot = await sealLog(test, [["k", longKeys[0]!, 10n]], [["k", longKeys[1]!, 10n]]);
-    assertEquals(foldLog(slot, () => clock.advance(2)), 0, "the log is put back");
+    assertEquals(foldLog(slot, () => clock.advance(2)), 0, "the log is released");
     clock.advance(60_000);
     assertEquals(foldLog(slot), 1, "its leaf is good");
     mend();
@@ -103,9 +103,9 @@ Deno.test("A keyspace that a fold has refused once is refused to the end of that
   });
 });
 
-Deno.test("A keyspace that the disk cannot read is set aside, and the others are folded", async () => {
-  // One bad sector under a page (EIO) ended the worker, and each one after it: no keyspace was folded any
-  // more until the backlog was full and the writers stopped.
+Deno.test("A keyspace that the disk cannot read is put in quarantine, and the others are folded", async () => {
+  // Story: one bad sector under a page (EIO) ended the worker, and each worker after it. No keyspace was folded
+  // any more, until the backlog was full and the writers stopped.
   await withFolds(async (test) => {
     await sealLog(test, [["bad", "a", 1n], ["good", "a", 1n]]);
     await fold(test);
@@ -135,9 +135,9 @@ Deno.test("A keyspace that the disk cannot read is set aside, and the others are
   });
 });
 
-Deno.test("A worker that finds a damaged branch while it rests sets the keyspace aside and goes on", async () => {
-  // A log was in the keyspace already, so that only the keyspace's head was read. When the worker rested it
-  // walked the branches to give free pages back, and died of the damage.
+Deno.test("A worker that finds a damaged branch while it rests puts the keyspace in quarantine", async () => {
+  // Story: the keyspace had applied the log, so only its meta blocks were read. When the worker rested it read
+  // the branches to return free pages, and ended because of the damage.
   await withFolds(async (test) => {
     const slot = await sealLog(test, longKeys.map((key) => ["k", key, 1n] as const));
     const sealed = HeldLog.take(test.directory, slot)!;
@@ -156,7 +156,7 @@ Deno.test("A worker that finds a damaged branch while it rests sets the keyspace
     const running = new Worker(test.open(), environment).run(stop.signal);
     await Promise.race([
       running,
-      waitUntil("the keyspace to be set aside", () => names.includes("keyspace quarantined")),
+      waitUntil("the keyspace to be in quarantine", () => names.includes("keyspace quarantined")),
     ]);
     await sealLog(test, [["other", "a", 1n]]);
     await waitUntil("the others to be folded", () => counters(test, "other").length > 0);

@@ -1,4 +1,4 @@
-/** Folds: each log once in each keyspace, whatever stands in the way. */
+/** Folds: each log once in each keyspace, whatever fails. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { BusyError, CorruptError } from "../../../src/base/errors.ts";
@@ -25,7 +25,7 @@ import { Faults, faultyStorage } from "../../support/faulty_storage.ts";
 import { waitUntil } from "../../support/wait.ts";
 import { counters, fold, pathOf, sealLog, withFolds } from "./folding.ts";
 
-Deno.test("C20 C21 C22 C23 counters stand by count and then by key, one row each", async () => {
+Deno.test("Counters are ordered by count and then by key, one row each", async () => {
   await withFolds(async (test) => {
     await sealLog(test, [["k", "c", 1n], ["k", "a", 10n], ["k", "b", 5n]]);
     await fold(test);
@@ -43,7 +43,7 @@ Deno.test("C20 C21 C22 C23 counters stand by count and then by key, one row each
   });
 });
 
-Deno.test("C25 C26 a counter that sums to zero stays, a negative one is a counter", async () => {
+Deno.test("A counter whose sum is zero stays, and a count may be negative", async () => {
   await withFolds(async (test) => {
     await sealLog(test, [["k", "a", 5n], ["k", "a", -5n], ["n", "x", -3n]]);
     await fold(test);
@@ -52,7 +52,7 @@ Deno.test("C25 C26 a counter that sums to zero stays, a negative one is a counte
   });
 });
 
-Deno.test("C35 C36 counts are exact, and held at the limits of 64 bits", async () => {
+Deno.test("Counts are exact, and clamped to 64 bits", async () => {
   await withFolds(async (test) => {
     const most = 2n ** 63n - 1n;
     await sealLog(test, [["k", "exact", 9007199254740993n], ["k", "high", most], ["k", "x", 1n]]);
@@ -70,7 +70,7 @@ Deno.test("C35 C36 counts are exact, and held at the limits of 64 bits", async (
   });
 });
 
-Deno.test("C28 a log that is in its keyspaces already is recycled and not counted again", async () => {
+Deno.test("A log that its keyspaces have applied is recycled and not counted again", async () => {
   await withFolds(async (test) => {
     const slot = await sealLog(test, [["k", "a", 1n], ["l", "b", 2n]]);
     await fold(test);
@@ -87,7 +87,7 @@ Deno.test("C28 a log that is in its keyspaces already is recycled and not counte
   });
 });
 
-Deno.test("C27 a fold that stops between two keyspaces goes on with the other one alone", async () => {
+Deno.test("After a fold that stopped between two keyspaces only the other one gets the log", async () => {
   await withFolds(async (test) => {
     for (let failing = 1; failing <= 12; failing++) {
       await sealLog(test, [["k", "a", 1n], ["l", "b", 1n]]);
@@ -120,7 +120,7 @@ Deno.test("A failed sync in a fold marks the directory; nothing is folded or rec
   }, { checks: false });
 });
 
-Deno.test("A full disk makes folds smaller; not even one log has room: try again", async () => {
+Deno.test("A full disk makes folds smaller, and if not even one log fits, the exit says try again", async () => {
   await withFolds(async (test) => {
     for (let count = 0; count < 3; count++) {
       await sealLog(test, [["k", "a", 1n], ["k", `own ${count}`, 1n]]);
@@ -169,7 +169,7 @@ Deno.test("A log that names hundreds of keyspaces is folded with few files open"
   });
 });
 
-Deno.test("C29 a damaged keyspace is set aside: its log stays, the others are folded", async () => {
+Deno.test("A damaged keyspace is put in quarantine: its log stays, the others are folded", async () => {
   await withFolds(async (test) => {
     await sealLog(test, [["good", "a", 1n], ["bad", "b", 1n]]);
     await fold(test);
@@ -187,7 +187,7 @@ Deno.test("C29 a damaged keyspace is set aside: its log stays, the others are fo
   }, { checks: false });
 });
 
-Deno.test("A log with damage in the middle is set aside alone", async () => {
+Deno.test("A log with damage in the middle is put in quarantine alone", async () => {
   await withFolds(async (test) => {
     const pool = poolOn(test.directory);
     await pool.prepare();
@@ -206,7 +206,7 @@ Deno.test("A log with damage in the middle is set aside alone", async () => {
   }, { checks: false });
 });
 
-Deno.test("One lease: a second folder gives up in time and names the holder", async () => {
+Deno.test("There is one fold lease: a second worker stops waiting in time and names the holder", async () => {
   await withFolds(async (test) => {
     assert(test.directory.control.tryLock(directoryLocks.fold));
     const error = await assertRejects(() => fold(test), BusyError);
@@ -216,7 +216,7 @@ Deno.test("One lease: a second folder gives up in time and names the holder", as
   });
 });
 
-Deno.test("A sealed log whose byte somebody holds for a moment is waited for, not passed over", async () => {
+Deno.test("A sealed log that another process locks for a moment is waited for, not skipped", async () => {
   await withFolds(async (test) => {
     const slot = await sealLog(test, [["k", "a", 1n]]);
     const { control } = test.directory;
@@ -230,7 +230,7 @@ Deno.test("A sealed log whose byte somebody holds for a moment is waited for, no
   });
 });
 
-Deno.test("No room for a name, of a log or of a new keyspace, is waited for like no room for pages", async () => {
+Deno.test("A lack of space for a name, of a log or a keyspace, is treated like one for pages", async () => {
   await withFolds(async (test) => {
     for (const kind of ["link", "rename"] as const) {
       await sealLog(test, [[kind, "a", 1n]]);
@@ -245,7 +245,7 @@ Deno.test("No room for a name, of a log or of a new keyspace, is waited for like
   });
 });
 
-Deno.test("C39 the log of a living writer is left to it", async () => {
+Deno.test("The log of a living writer is left to it", async () => {
   await withFolds(async (test) => {
     const writing = test.open();
     const pool = poolOn(writing);
@@ -260,9 +260,9 @@ Deno.test("C39 the log of a living writer is left to it", async () => {
   });
 });
 
-Deno.test("A worker that rests gives the space of older versions back", async () => {
+Deno.test("A worker that rests returns the space of older versions to the system", async () => {
   await withFolds(async (test) => {
-    // Dense folds of one keyspace write it anew each time.
+    // Folds of many keys of one keyspace write it again each time.
     const records = Array.from({ length: 200 }, (_, at) => ["k", `${at}`.padEnd(250), 1n] as const);
     for (let round = 0; round < 12; round++) {
       await sealLog(test, records);
@@ -286,7 +286,7 @@ Deno.test("A worker that rests gives the space of older versions back", async ()
   });
 });
 
-Deno.test("C38 an idle worker holds no log", async () => {
+Deno.test("An idle worker holds no log", async () => {
   await withFolds(async (test) => {
     await sealLog(test, [["k", "a", 1n]]);
     using directory = DataDirectory.open(test.storage, test.data, {
@@ -338,9 +338,9 @@ Deno.test("More logs than a process may open are folded a few at a time", async 
   });
 });
 
-Deno.test("A log that cannot be let go of does not keep the others of its fold", async () => {
-  // The second of three logs was folded and its lock name could not be removed. The third one stayed locked
-  // for as long as the worker lived: neither writers nor this worker could use it.
+Deno.test("A log that cannot be released does not hold up the others of its fold", async () => {
+  // Story: the second of three logs was folded, and its lock name could not be removed. The third one stayed
+  // locked as long as the worker lived: neither writers nor this worker could use it.
   const modes = ({ storage, data }: TestDirectory) =>
     storage.readDirectory(`${data}/logs`).sort().map((name) =>
       `${name} ${storage.status(`${data}/logs/${name}`).mode.toString(8)}`
@@ -350,8 +350,8 @@ Deno.test("A log that cannot be let go of does not keep the others of its fold",
     const cases: readonly ((faults: Faults) => void)[] = [
       // While they are recycled.
       (faults) => faults.failAt("unlink", 2, "ENOSPC"),
-      // While they are given up: all four are labelled when they are looked into, the free one once more,
-      // and then the first that is given back.
+      // While they are released after an error: all four are labelled when they are taken, the free one once
+      // more, and then the first that is released.
       (faults) => {
         faults.failAt("allocate", 1, "ENOSPC");
         faults.failAt("chmod", 6, "EIO");

@@ -28,7 +28,7 @@ interface FaultyServer extends Disposable {
   readonly metrics: Metrics;
 }
 
-/** A server whose writes fail where `faults` says so, with its first log and its spare in hand. */
+/** A server whose writes fail when `faults` says so, with its first log and its spare claimed. */
 async function startFaulty({ storage, data }: TestDirectory): Promise<FaultyServer> {
   const faults = new Faults();
   const self = describeSelf(storage);
@@ -44,7 +44,7 @@ async function startFaulty({ storage, data }: TestDirectory): Promise<FaultyServ
 const diskFull = "disk full: sockets are not read until space returns";
 
 // Story: on a file system that never writes in place, the disk may be full for bytes that were allocated
-// long ago. The writer then took ENOSPC for a broken log and ended, with every connection.
+// long before. The writer took ENOSPC for a broken log and ended, with every connection.
 for (const code of ["ENOSPC", "EDQUOT", "EFBIG"]) {
   Deno.test(`A frame that meets a full disk (${code}) is written when space returns, once`, async () => {
     await withDataDirectory(async (test) => {
@@ -102,7 +102,7 @@ Deno.test("A writer that waits for space syncs what it has, and can be stopped",
     assertEquals(writer.append(later), false);
     const waiting = writer.rotate();
     waiting.catch(() => {});
-    assertEquals([writer.append(later), faults.failed], [false, 1], "nobody tries meanwhile");
+    assertEquals([writer.append(later), faults.failed], [false, 1], "no other append is tried");
     await writer.whenDurable(writer.position);
     await writer.stop();
     await assertRejects(() => waiting);

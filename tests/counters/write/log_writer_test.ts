@@ -1,4 +1,4 @@
-/** When a writer syncs, seals, waits, and when it must stop for good. */
+/** When a writer syncs, seals and waits, and when it must end. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Clock, systemClock } from "../../../src/base/clock.ts";
@@ -32,7 +32,7 @@ const large = batchOf(
   Array.from({ length: 150 }, (_, index) => ["ks", `${index}`.padEnd(256, "x"), 1n] as const),
 );
 
-/** A writer whose disk fails where `faults` says so. */
+/** A writer whose disk fails when `faults` says so. */
 async function startFaulty(
   test: TestDirectory,
   options: Partial<typeof serverOptions> = {},
@@ -59,7 +59,7 @@ async function append(writer: LogWriter, filler: typeof one): Promise<void> {
   }
 }
 
-Deno.test("An answer waits for its sync, and one sync serves all who wait", async () => {
+Deno.test("An answer waits for its sync, and one sync serves all that wait", async () => {
   await withDataDirectory(async (test) => {
     const { writer, faults, close } = await startFaulty(test);
     await append(writer, one);
@@ -86,7 +86,7 @@ Deno.test("With sync os nothing waits and nothing is synced but the claim", asyn
   });
 });
 
-Deno.test("By timer everything is on disk after the interval without anybody asking", async () => {
+Deno.test("With sync interval everything is on disk after the interval, also if no answer waits", async () => {
   await withDataDirectory(async (test) => {
     const { writer, close } = await startFaulty(test, { syncIntervalMs: 20 });
     await append(writer, one);
@@ -158,10 +158,10 @@ Deno.test("Too many open files make a writer wait, not fail", async () => {
   });
 });
 
-// Story: a worker waited and a log grew old, so the writer's timer looked whether another log was free.
-// That opens a directory; without a descriptor for it the error came out of the timer, and ended the
-// process in the middle of its answers. The end of all input made the same look.
-Deno.test("A look at the pool that finds no descriptor is made again, and any other error is kept", async () => {
+// Story: a worker waited and a log grew old, so the writer's timer checked whether another log was free. That
+// opens a directory. Without a descriptor for it the error came out of the timer, and ended the process in
+// the middle of its answers. The end of all input made the same check.
+Deno.test("A check of the pool that finds no descriptor is repeated, and any other error ends it", async () => {
   await withDataDirectory(async (test) => {
     const { writer, faults, close } = await startFaulty(test, { sealAfterMs: 30 });
     const mode = () => test.storage.status(`${test.data}/logs/0000000000`).mode;
@@ -169,7 +169,7 @@ Deno.test("A look at the pool that finds no descriptor is made again, and any ot
     await waitUntil("the claim of a spare", () => faults.count("link") >= 6);
     faults.failFrom("read directory", 1, "EMFILE");
     for (let count = 0; count < 2; count++) await append(writer, large);
-    await waitUntil("looks by the timer", () => faults.failed > 2);
+    await waitUntil("checks by the timer", () => faults.failed > 2);
     const before = faults.failed;
     writer.inputEnded();
     assertEquals(faults.failed, before + 1);
@@ -184,13 +184,13 @@ Deno.test("A look at the pool that finds no descriptor is made again, and any ot
   }, { wanted: { logSize: 2 * smallLogSize } });
 });
 
-Deno.test("A log is handed to a waiting worker when input pauses or it grows old", async () => {
+Deno.test("A log is sealed for a waiting worker when input pauses or the log grows old", async () => {
   await withDataDirectory(async (test) => {
     const { writer, close } = await startFaulty(test, { sealAfterMs: 30 });
     const mode = () => test.storage.status(`${test.data}/logs/0000000000`).mode;
     await append(writer, one);
     await systemClock.sleep(200);
-    assertEquals(mode(), 0o600, "nobody folds, so nothing is sealed early");
+    assertEquals(mode(), 0o600, "no worker folds, so nothing is sealed early");
     assert(test.directory.control.tryLock(directoryLocks.fold));
     await waitUntil("the sealed log", () => mode() === 0o200);
     await writer.stop();
@@ -198,7 +198,7 @@ Deno.test("A log is handed to a waiting worker when input pauses or it grows old
   });
 });
 
-Deno.test("Two openings of one directory in one process keep each other out", async () => {
+Deno.test("Two openings of one directory in one process have locks of their own", async () => {
   await withDataDirectory(async (test) => {
     const first = await startFaulty(test, { logs: 2 });
     const second = await startFaulty(test, { logs: 2 });
@@ -216,7 +216,7 @@ Deno.test("Two openings of one directory in one process keep each other out", as
   });
 });
 
-Deno.test("A writer that waits for room still syncs by timer", async () => {
+Deno.test("A writer that waits for a log still syncs by timer", async () => {
   await withDataDirectory(async (test) => {
     const limits = { logs: 2, backlogBytes: 2 * smallLogSize, syncIntervalMs: 300 };
     const { writer, events, close } = await startFaulty(test, limits);
@@ -231,7 +231,7 @@ Deno.test("A writer that waits for room still syncs by timer", async () => {
   });
 });
 
-Deno.test("A writer that waits for room ends when the directory is marked failed", async () => {
+Deno.test("A writer that waits for a log ends when the directory is marked failed", async () => {
   await withDataDirectory(async (test) => {
     const limits = { logs: 2, backlogBytes: 2 * smallLogSize };
     const { writer, events, close } = await startFaulty(test, limits);
@@ -239,7 +239,7 @@ Deno.test("A writer that waits for room ends when the directory is marked failed
     const third = append(writer, large);
     third.catch(() => {});
     await waitUntil("the wait", () => events.some((event) => event.startsWith("backlog full")));
-    // Another one that would have to wait, from its first log on.
+    // Another writer that would have to wait, from its first log on.
     const other = startFaulty(test, limits);
     other.catch(() => {});
     test.directory.markFailed("a worker's sync failed", 0);
@@ -251,7 +251,7 @@ Deno.test("A writer that waits for room ends when the directory is marked failed
   }, { checks: false });
 });
 
-Deno.test("A log whose sync failed is not durable to one who was just told that its neighbour is", async () => {
+Deno.test("A log whose sync failed does not become durable by the sync of the next log", async () => {
   await withDataDirectory(async (test) => {
     const inner = faultyStorage(systemStorage(), new Faults());
     /** By log: the sync that is held up. */
@@ -279,7 +279,7 @@ Deno.test("A log whose sync failed is not durable to one who was just told that 
     await append(writer, large);
     const first = writer.position;
     holds = true;
-    // Rotates: the first log's last sync is under way, and the next spare's claim waits.
+    // Rotates: the first log's last sync is running, and the claim of the next spare waits.
     await append(writer, large);
     await waitUntil("the spare's claim", () => held.has("2"));
     held.get("2")?.resolve();
@@ -295,7 +295,7 @@ Deno.test("A log whose sync failed is not durable to one who was just told that 
   }, { checks: false });
 });
 
-Deno.test("A log that somebody else is adding for ever is not waited for without end", async () => {
+Deno.test("A writer does not wait without end for a log that another process is adding", async () => {
   await withDataDirectory(async (test) => {
     const { control } = test.directory;
     const stop = new AbortController();
@@ -335,7 +335,7 @@ Deno.test("A log that somebody else is adding for ever is not waited for without
   });
 });
 
-Deno.test("A writer that waits for somebody's new log can be stopped", async () => {
+Deno.test("A writer that waits for another process's new log can be stopped", async () => {
   await withDataDirectory(async (test) => {
     const { control } = test.directory;
     assert(control.tryLock(directoryLocks.growth));

@@ -15,7 +15,7 @@ Deno.test("The large memory of a connection that ended goes to the next one", ()
   assert(memory.largerThan(memory.small()) === first);
 });
 
-Deno.test("Memory that a read may still store into is given to nobody", () => {
+Deno.test("Memory that a read may still fill is not used again", () => {
   const memory = new ReceiveMemory();
   const first = memory.largerThan(memory.small())!;
   memory.release(first, { isReadInto: true });
@@ -23,7 +23,7 @@ Deno.test("Memory that a read may still store into is given to nobody", () => {
   assert(memory.largerThan(memory.small()) !== first);
 });
 
-Deno.test("Past 64 large pieces there are middling ones, and the 64 are to be had again later", () => {
+Deno.test("Beyond 64 large pieces there are middling ones, and large ones again after a release", () => {
   const memory = new ReceiveMemory();
   const large = Array.from({ length: 64 }, () => memory.largerThan(memory.small())!);
   assertEquals(new Set(large).size, 64);

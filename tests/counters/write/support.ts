@@ -73,7 +73,7 @@ export class RawClient implements Disposable {
     }
   }
 
-  /** Exactly so many bytes, as text. */
+  /** Reads exactly so many bytes, as text. */
   async receive(count: number): Promise<string> {
     return new TextDecoder().decode(await this.receiveBytes(count));
   }
@@ -89,7 +89,7 @@ export class RawClient implements Disposable {
     return bytes;
   }
 
-  /** Closes the sending side and gives what comes until the end: text, then the totals. */
+  /** Closes the sending side and reads to the end: text, then the totals. */
   async finish(): Promise<{ answers: string; accepted: bigint; refused: bigint }> {
     await this.connection.closeWrite();
     const chunks: number[] = [];

@@ -1,4 +1,4 @@
-/** The write port as a client sees it: answers, totals, order, and who is turned away. */
+/** The write port as a client sees it: answers, totals, order, and connections that are closed. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Clock, systemClock } from "../../../src/base/clock.ts";
@@ -16,7 +16,7 @@ import { waitUntil } from "../../support/wait.ts";
 import { WriteConnection } from "../../../src/counters/write/write_connection.ts";
 import { messageBytes, messages, RawClient, startServer } from "./support.ts";
 
-Deno.test("C03 C04 one message is answered WIN and rests as it was sent, sign and all", async () => {
+Deno.test("A message is answered WIN, and its record is as it was sent, with the sign", async () => {
   await withDataDirectory(async ({ directory, open }) => {
     const server = await startServer(open());
     using client = await RawClient.connect(server);
@@ -29,7 +29,7 @@ Deno.test("C03 C04 one message is answered WIN and rests as it was sent, sign an
   });
 });
 
-Deno.test("C05 a message in two parts is one record and one answer", async () => {
+Deno.test("A message in two parts becomes one record and one answer", async () => {
   await withDataDirectory(async ({ directory, open }) => {
     const server = await startServer(open());
     using client = await RawClient.connect(server);
@@ -44,7 +44,7 @@ Deno.test("C05 a message in two parts is one record and one answer", async () =>
   });
 });
 
-Deno.test("C06 pipelined messages are answered in order, NAY where one breaks a rule", async () => {
+Deno.test("Pipelined messages are answered in order, with NAY for one that breaks a rule", async () => {
   await withDataDirectory(async ({ directory, open }) => {
     const metrics = new Metrics();
     const server = await startServer(open(), {}, { metrics });
@@ -64,7 +64,7 @@ Deno.test("C06 pipelined messages are answered in order, NAY where one breaks a 
   });
 });
 
-Deno.test("C07 a piece of a message counts as one refused, and the next client is unharmed", async () => {
+Deno.test("A part of a message counts as one refused, and does not harm the next client", async () => {
   await withDataDirectory(async ({ directory, open }) => {
     const server = await startServer(open());
     using short = await RawClient.connect(server);
@@ -80,7 +80,7 @@ Deno.test("C07 a piece of a message counts as one refused, and the next client i
   });
 });
 
-Deno.test("C08 halves of messages from two clients never mix", async () => {
+Deno.test("Halves of messages from two clients never mix", async () => {
   await withDataDirectory(async ({ directory, open }) => {
     const server = await startServer(open());
     using left = await RawClient.connect(server);
@@ -102,7 +102,7 @@ Deno.test("C08 halves of messages from two clients never mix", async () => {
   });
 });
 
-Deno.test("C10 full logs are sealed, the next is filled, and nothing is lost on the way", async () => {
+Deno.test("Full logs are sealed, the next is filled, and nothing is lost on the way", async () => {
   await withDataDirectory(async ({ directory, open, storage, data }) => {
     const server = await startServer(open(), { logs: 4 });
     using client = await RawClient.connect(server);
@@ -172,7 +172,7 @@ Deno.test("A stop answers what was read, with the totals, and closes", async () 
   });
 });
 
-Deno.test("After a sync that failed nobody is answered any more, and the server must end", async () => {
+Deno.test("After a sync that failed no message is answered any more, and the server must end", async () => {
   await withDataDirectory(async ({ storage, data }) => {
     const faults = new Faults();
     const failing = faultyStorage(storage, faults);
@@ -253,8 +253,8 @@ Deno.test("A connection says since when its peer takes no answers, until it take
 });
 
 /**
- * The story: closing a connection did not end the write to it, which waited on for as long as the peer
- * lived. It held its place, and was counted and reported anew each second.
+ * Story: closing a connection did not end the write to it, which waited as long as the peer lived. It kept
+ * its place, and was counted and reported again each second.
  */
 Deno.test("A peer that takes no answers for half a minute is cut off once, and is gone", async () => {
   await withDataDirectory(async ({ open }) => {
@@ -266,13 +266,13 @@ Deno.test("A peer that takes no answers for half a minute is cut off once, and i
     // Ten bytes a message, all refused: three bytes of answer each, more than the sockets hold.
     const sent = stuck.send(new Uint8Array(64 * 2 ** 20)).catch(() => {});
     const bytesOut = metrics.counter("countd_bytes_total", "out");
-    await waitUntil("the answers to stand still", async () => {
+    await waitUntil("the answers to stop", async () => {
       const before = bytesOut.value;
       await systemClock.sleep(200);
       return before > 0 && bytesOut.value === before;
     });
     nowMs = 31_000;
-    await waitUntil("it to be gone", () => server.connectionCount === 0);
+    await waitUntil("the connection to be closed", () => server.connectionCount === 0);
     assertEquals(metrics.counter("countd_connections_total", "stalled").value, 1);
     await sent;
     using other = await RawClient.connect(server);
@@ -281,7 +281,7 @@ Deno.test("A peer that takes no answers for half a minute is cut off once, and i
   }, { wanted: { keyspaceSize: 1, keySize: 1 } });
 });
 
-Deno.test("Connections past the bound are closed, and counted", async () => {
+Deno.test("Connections beyond the limit are closed and counted", async () => {
   await withDataDirectory(async ({ open }) => {
     const metrics = new Metrics();
     const server = await startServer(open(), { maxConnections: 2 }, { metrics });
@@ -299,7 +299,7 @@ Deno.test("Connections past the bound are closed, and counted", async () => {
   });
 });
 
-Deno.test("A port in use is said so, with what to do, and no log is claimed", async () => {
+Deno.test("A port in use is reported, with what to do, and no log is claimed", async () => {
   await withDataDirectory(async ({ open, storage, data }) => {
     const server = await startServer(open());
     const before = storage.readDirectory(`${data}/logs`).sort();
