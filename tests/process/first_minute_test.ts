@@ -78,6 +78,6 @@ Deno.test("Clients give up a server that takes and sends nothing for 30 s", asyn
   }
   assertStringIncludes(
     ends[0]?.stderr ?? "",
-    "of 1 messages none was answered, and which of the others count is not known",
+    "of 1 messages none was answered, and it is not known which of the others count",
   );
 });

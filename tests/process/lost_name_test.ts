@@ -203,7 +203,7 @@ Deno.test("repair gives a log its plain name back, in a copy and in its place", 
     const out = `${temporary}/out`;
     const copied = await runCountd(["repair", "--data", data, "--out", out]);
     assertEquals(copied.code, 0, copied.stderr);
-    assertMatch(copied.text, /its plain name was missing and leads to it again/);
+    assertMatch(copied.text, /its plain name was missing and was made again/);
     const inPlace = await runCountd(["repair", "--data", data, "--in-place"]);
     assertEquals(inPlace.code, 0, inPlace.stderr);
     for (const repaired of [out, data]) {

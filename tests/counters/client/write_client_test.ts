@@ -89,7 +89,7 @@ Deno.test("If a server falls silent the client stops waiting, and says what was 
     }
     const error = await assertRejects(() => client.finish(), ConnectError);
     assertEquals(
-      /took and sent nothing for 0\.3 s.*of 5 messages 2 were acknowledged and 1 refused, and which of the others count is not known/
+      /took and sent nothing for 0\.3 s.*of 5 messages 2 were acknowledged and 1 refused, and it is not known which of the others count/
         .test(error.message),
       true,
       error.message,

@@ -52,7 +52,7 @@ Deno.test("An answer waits for a fold if the deltas of logs with the same keys t
   // keys were held as 38 million sums, some gigabytes.
   await withTemporaryDirectory(async (directory) => {
     await using living = await LivingDirectory.open(`${directory}/data`);
-    const bounds = { changedKeysMax: 2000, shareBytesMax: 100_000 };
+    const bounds = { changedKeysMax: 2000, deltaBytesMax: 100_000 };
     using patient = new OpenReader(living, { ...bounds, foldWaitMs: 60_000 });
     using hasty = new OpenReader(living, { ...bounds, foldWaitMs: 20 });
     const keys = counters("ks", 1000);
@@ -76,9 +76,9 @@ Deno.test("An answer waits for a fold if the deltas of logs with the same keys t
 Deno.test("If the deltas of all views take too much memory, the least recently used views are closed", () => {
   const closed: string[] = [];
   const views = new ViewCache((name) => {
-    const shareBytes = latin1Text(name).startsWith("large") ? 100 * 1024 * 1024 : 1000;
+    const deltaBytes = latin1Text(name).startsWith("large") ? 100 * 1024 * 1024 : 1000;
     const close = () => void closed.push(latin1Text(name));
-    const view = { isEmpty: false, changedKeys: 10, shareBytes, [Symbol.dispose]: close };
+    const view = { isEmpty: false, changedKeys: 10, deltaBytes, [Symbol.dispose]: close };
     return view as unknown as KeyspaceView;
   });
   const ask = (name: string) => void views.get(latin1Bytes(name));
