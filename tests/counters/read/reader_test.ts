@@ -260,6 +260,7 @@ Deno.test("Pages are whole and in order while a fold runs", async () => {
   });
 });
 
+// Refresh, step 1.
 Deno.test("What was read from a log counts only while the log is in the same use", async () => {
   await withTemporaryDirectory(async (directory) => {
     await using living = await LivingDirectory.open(`${directory}/data`);

@@ -63,7 +63,7 @@ Deno.test("A keyspace that a fold has left out once is left out to the end of th
     const clock = clockAt(0);
     const aside = new Quarantine(clock, noEvents);
     const writers = new KeyspaceWriters(test.storage, test.directory.paths.keyspaces);
-    /** Folds one log; calls `between` after its first frame. Returns the number of recycled logs. */
+    /** Folds one log; calls `between` after its first frame (Fold, step 2). Returns the number of recycled logs. */
     const foldLog = (slot: number, between = () => {}): number => {
       const taken = SealedLog.take(test.directory, slot);
       assert(taken.kind === "sealed", taken.kind);

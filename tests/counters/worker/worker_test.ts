@@ -74,7 +74,7 @@ Deno.test("A log that its keyspaces have applied is recycled and not counted aga
   await withFolds(async (test) => {
     const slot = await sealLog(test, [["k", "a", 1n], ["l", "b", 2n]]);
     await fold(test);
-    // As after a crash between sync B and recycling, or a lost "free": the header says sealed again.
+    // As after a crash between Fold, steps 6 and 7, or a lost "free": the header says sealed again.
     const held = HeldLog.take(test.directory, slot);
     assert(held !== null);
     const header = held.header();
@@ -106,7 +106,7 @@ Deno.test("A failed sync in a fold marks the directory; nothing is folded or rec
   await withFolds(async (test) => {
     const slot = await sealLog(test, [["k", "a", 1n]]);
     const faults = new Faults();
-    faults.failAt("sync", 2, "EIO"); // the first one is that of a new lease
+    faults.failAt("sync", 2, "EIO"); // the first one is that of Fold, step 1
     await assertRejects(
       () => fold(test, faultyStorage(systemStorage(), faults)),
       DirectoryFailedError,
