@@ -1,4 +1,4 @@
-/** What `deno task compile` says where it cannot make the executable. */
+/** Messages of `deno task compile` when it cannot make the executable. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { existsSync } from "@std/fs/exists";
@@ -40,7 +40,7 @@ for (
   });
 }
 
-Deno.test("A runtime base that is none is refused by trying out what was made with it", async () => {
+Deno.test("A false runtime base is refused, because the executable made with it does not run", async () => {
   const ended = await runTask(["compile"], { DENORT_BIN: "/bin/true" });
   assertEquals(ended.code, 1);
   assertStringIncludes(ended.stderr, "Cannot compile with DENORT_BIN=/bin/true");

@@ -1,6 +1,6 @@
 /**
- * The daemons of the compiled executable as real processes, killed and started again, and the verbs
- * that look after what they leave. See verbs_test.ts.
+ * The daemons of the compiled executable as real processes, killed and restarted, and the verbs that
+ * administer their data. See verbs_test.ts.
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
@@ -16,7 +16,7 @@ async function addressOf(daemon: CountdProcess, role?: string): Promise<string> 
   return `${host}:${port}`;
 }
 
-/** write, worker and read on one directory, and what should be counted. */
+/** write, worker and read on one directory, and the expected counts. */
 class Counters {
   readonly #expected = new Map<string, bigint>();
 
@@ -27,7 +27,7 @@ class Counters {
     this.#expected.set(key, (this.#expected.get(key) ?? 0n) + increment);
   }
 
-  /** Many lines at once, as `load` takes them. */
+  /** Sends many lines at once with `load`. */
   async load(address: string, lines: readonly [key: string, increment: bigint][]): Promise<void> {
     const stdin = lines.map(([key, increment]) => `pages\t${key}\t${increment}\n`).join("");
     const answer = await this.countd.answer(["load", "--connect", address], { stdin });
@@ -117,7 +117,7 @@ export function testDaemons(): void {
       await counters.assertTop("--connect", reader);
       await server.kill();
     }
-    // The lease is free again only when the worker that served is gone too.
+    // The lease is free only after the worker of serve has ended too.
     await countd.answer(["worker", "--once", "--lock-timeout", "30s", ...DATA]);
     await using server = serve();
     await counters.add(await addressOf(server, "write"), "/a", 4n);

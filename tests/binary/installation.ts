@@ -1,4 +1,4 @@
-/** The compiled executable, installed for one user in a directory that holds nothing else. */
+/** The compiled executable, installed for one user in a directory of its own. */
 
 import { assertEquals } from "@std/assert";
 import { placeBinary } from "../support/binary.ts";
@@ -12,18 +12,18 @@ import {
 } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
-/** One user with the executable and a directory of its own, which is also where it works. */
+/** One user, with the executable in a working directory of its own. */
 export class Installation {
   constructor(readonly binary: string, readonly directory: string, readonly as: RunAs) {}
 
-  /** Words that name a verb, of everything that was run: `kv`, `kv set`. */
+  /** The verbs of all commands that were run: `kv`, `kv set`. */
   static readonly verbsRun = new Set<string>();
 
   #options(options: RunOptions): RunOptions {
     return { cwd: this.directory, ...options, binary: this.binary, as: this.as };
   }
 
-  /** Starts a verb; the test waits for what it says. */
+  /** Starts a verb; the test waits for its output. */
   start(...args: string[]): CountdProcess {
     remember(args);
     return startCountd(args, this.#options({}));
@@ -34,7 +34,7 @@ export class Installation {
     return await runCountd(args, { ...this.#options(options), ...options });
   }
 
-  /** What a command that ends with 0 prints. */
+  /** Returns the output of a command, which must exit with 0. */
   async answer(args: string[], options: RunOptions & { stdin?: string } = {}): Promise<string> {
     const ended = await this.run(args, options);
     assertEquals(ended.code, 0, `${args.join(" ")}: ${ended.stderr}`);
@@ -55,7 +55,7 @@ function theBinary(): Promise<string> {
   return placed;
 }
 
-/** `body` as the user of the tests, and, when that is root, as an ordinary user too. */
+/** Registers `body` as the user of the tests and, if that is root, as an ordinary user too. */
 export function testBinary(name: string, body: (countd: Installation) => Promise<void>): void {
   for (const as of runningAsRoot() ? ["self", "ordinary"] as const : ["self"] as const) {
     const who = as === "ordinary" ? ", as an ordinary user" : "";

@@ -1,6 +1,6 @@
 /**
- * Recovering the runtime base, on a small executable that is laid out as `deno compile` lays one out:
- * the original comes back byte for byte, and anything else is refused. (The real one is recovered
+ * Recovers the runtime base of a small executable with the layout of `deno compile`: the base comes back
+ * byte for byte, and anything else is refused. (The real one is recovered
  * and run by tests/binary/verbs_test.ts.)
  */
 
@@ -40,7 +40,7 @@ function makeBase(random: Random, contentBytes: number): Uint8Array<ArrayBuffer>
   return file;
 }
 
-/** As `deno compile` does it: tables moved behind the base, with the note between them. */
+/** Appends as `deno compile` does: tables moved behind the base, with the note between them. */
 function append(base: Uint8Array, note: Uint8Array): Uint8Array<ArrayBuffer> {
   const programs = Math.ceil(base.length / 4096) * 4096;
   const programCount = PROGRAMS + 2;
@@ -62,7 +62,7 @@ function append(base: Uint8Array, note: Uint8Array): Uint8Array<ArrayBuffer> {
   return file;
 }
 
-Deno.test("What deno compile appended comes off, and the base is as it was", () => {
+Deno.test("What deno compile appended is removed, and the base is as before", () => {
   const random = new Random(seedForTest("runtime base"));
   const seen = new Set<number>();
   for (let round = 0; round < 50; round++) {
@@ -70,7 +70,7 @@ Deno.test("What deno compile appended comes off, and the base is as it was", () 
     seen.add(base.length % 4096);
     assertEquals(recoverRuntimeBase(append(base, random.bytes(random.between(1, 5000)))), base);
   }
-  // Also where the base ends just before, at, and just behind a page.
+  // Also if the base ends just before, at, or just behind a page.
   for (const beyond of [-1, 0, 1]) {
     const base = makeBase(random, 3 * 4096 + beyond - 64 - PROGRAMS * 56 - SECTIONS * 64);
     assertEquals(base.length % 4096, (4096 + beyond) % 4096);

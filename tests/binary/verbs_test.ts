@@ -1,7 +1,7 @@
 /**
- * Every verb of the compiled executable, run for real: it lies alone in a directory, the sources are
- * not there, and its permissions are the ones that were baked in. As the user of the tests, and, when
- * that is root, as an ordinary user too.
+ * Runs every verb of the compiled executable. It is alone in a directory, without the sources, and has
+ * the permissions that were compiled in. It runs as the user of the tests and, if that is root, as an
+ * ordinary user too.
  */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
@@ -42,7 +42,7 @@ testBinary("keeps keys in tables", async (countd) => {
 
 testDaemons();
 
-Deno.test("No verb of the executable was left out above", () => {
+Deno.test("The tests above run every verb of the executable", () => {
   const missing = VERBS
     .flatMap((entry) =>
       isGroup(entry) ? entry.verbs.map(({ name }) => `${entry.name} ${name}`) : [entry.name]

@@ -1,4 +1,4 @@
-/** Runs a command line inside the test process and keeps what it said. */
+/** Runs a command line inside the test process and captures its output. */
 import { systemClock } from "../../src/base/clock.ts";
 import type { ExitCode } from "../../src/cli/exit_codes.ts";
 import type { Sink } from "../../src/cli/output.ts";

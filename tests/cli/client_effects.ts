@@ -1,4 +1,4 @@
-/** Effects of the options of the clients, of `kv`, of `db` besides serving, and of looking after. */
+/** Effects of the options of the clients, of `kv`, `db export` and its like, and of administration. */
 import { dirname } from "node:path/posix";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { systemStorage } from "../../src/file/mod.ts";
@@ -15,7 +15,7 @@ const readers: Readonly<Record<string, readonly string[]>> = {
   keyspaces: [],
 };
 
-/** What they answer about `withUnfolded`. */
+/** Their answers about the data of `withUnfolded`. */
 const answers: Readonly<Record<string, string>> = {
   top: "30\ta\n20\tb\n10\tc\n",
   get: "30\n",
@@ -37,7 +37,7 @@ async function waits(
 ): Promise<string> {
   const port = freePort();
   const words = command(`127.0.0.1:${port}`);
-  // Not to wait is the default where an address is named.
+  // With an address, the default is not to wait.
   assertEquals((await capture(words)).code, 4);
   const answer = capture([...words, "--wait", "60s"]);
   await using daemon = startCountd([verb, "--data", data, "--port", String(port)]);

@@ -1,4 +1,4 @@
-/** Effects of the options that daemons share: ports, figures, event lines, sizes, logs. */
+/** Effects of the options that daemons share: ports, metrics, event lines, sizes, logs. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { runCountd, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
@@ -20,7 +20,7 @@ import {
   write,
 } from "./effect_support.ts";
 
-/** What every daemon has. */
+/** The options of every daemon. */
 function common(daemon: Daemon): Effects {
   const { verb } = daemon;
   return {
@@ -43,7 +43,7 @@ function common(daemon: Daemon): Effects {
       await withTemporaryDirectory(async (directory) => {
         const data = `${directory}/elsewhere`;
         await using process = startCountd([...verb.split(" "), "--data", data, ...daemon.args]);
-        // Some make it, others wait for it and say so.
+        // Some daemons make it, others wait for it and report that.
         await waitUntil(
           "the directory or a word about it",
           () => exists(data) || process.stderrLines.some((line) => line.includes(data)),
@@ -68,7 +68,7 @@ function maxConnections(daemon: Daemon): Effects {
   };
 }
 
-/** A port that somebody else has is refused by name. */
+/** The error for a port in use names the option. */
 function port(daemon: Daemon, option: string): Effects {
   return {
     [`${daemon.verb} --${option}`]: () =>
@@ -86,7 +86,7 @@ function port(daemon: Daemon, option: string): Effects {
   };
 }
 
-/** Sizes are stored when a directory is made; other ones are refused afterwards. */
+/** Sizes are stored when a directory is made; different sizes are refused afterwards. */
 function sizes(daemon: Daemon): Effects {
   const shown = (option: string, value: string) => async () => {
     await withUnfolded(async (data) => {

@@ -1,4 +1,4 @@
-/** What every daemon has around its work, in real processes: notices, figures, event lines, report. */
+/** Notices, metrics, event lines and reports of daemons, in real processes. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { parsePrometheus } from "../support/prometheus.ts";
 import { runCountd, runProgram, startCountd } from "../support/process.ts";
@@ -20,7 +20,7 @@ function collectLines(child: Deno.ChildProcess): string[] {
   return lines;
 }
 
-Deno.test("A daemon tells systemd that it is ready, that it lives, and that it stops", async () => {
+Deno.test("A daemon notifies systemd that it is ready, that it is alive, and that it stops", async () => {
   if (Deno.build.os !== "linux") return;
   await withTemporaryDirectory(async (directory) => {
     const path = `${directory}/notify`;
@@ -73,7 +73,7 @@ Deno.test("A daemon serves although its service manager does not listen", async 
   });
 });
 
-Deno.test("--metrics-port serves figures that a strict parser takes, health and readiness", async () => {
+Deno.test("--metrics-port serves metrics that a strict parser accepts, health and readiness", async () => {
   await withTemporaryDirectory(async (directory) => {
     const args = ["write", "--data", `${directory}/data`, "--port", "0", "--metrics-port", "0"];
     await using daemon = await startCountd(args);
@@ -106,7 +106,7 @@ Deno.test("--metrics-port serves figures that a strict parser takes, health and 
   });
 });
 
-Deno.test("serve shows the figures of its worker with its own, and how far folding is", async () => {
+Deno.test("serve shows the metrics of its worker with its own, and the progress of folding", async () => {
   await withTemporaryDirectory(async (directory) => {
     const ports = ["--write-port", "0", "--read-port", "0", "--metrics-port", "0"];
     const args = ["serve", "--data", `${directory}/data`, ...ports, "--seal-after", "10ms"];
@@ -128,7 +128,7 @@ Deno.test("serve shows the figures of its worker with its own, and how far foldi
   });
 });
 
-/** What the Prometheus project itself says of the figures. */
+/** Checks the metrics with the tool of the Prometheus project. */
 async function checkByPromtool(url: string): Promise<void> {
   const { code } = await runProgram(["sh", "-c", "command -v promtool"]);
   if (code !== 0) return console.log("not run: needs promtool");
@@ -169,7 +169,7 @@ Deno.test("--log-format json makes every line on stderr one JSON object", async 
   });
 });
 
-Deno.test("With --log-format json the end of a daemon that fails is a line of JSON too", async () => {
+Deno.test("With --log-format json the failure of a daemon is a line of JSON too", async () => {
   await withTemporaryDirectory(async (directory) => {
     Deno.writeTextFileSync(`${directory}/control`, "x".repeat(16_384));
     const args = ["write", "--data", directory, "--port", "0", "--log-format", "json"];
@@ -181,7 +181,7 @@ Deno.test("With --log-format json the end of a daemon that fails is a line of JS
   });
 });
 
-Deno.test("status shows living daemons and what they count, and forgets them when they end", async () => {
+Deno.test("status shows running daemons and their counts, and forgets them when they end", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     await using daemon = await startCountd(["write", "--data", data, "--port", "0"]);
@@ -202,7 +202,7 @@ Deno.test("status shows living daemons and what they count, and forgets them whe
     const after = JSON.parse((await runCountd(["status", "--data", data, "--json"])).text);
     assertEquals([after.daemons, after.accepted], [[], "0"]);
     assertEquals(after.backlog.records, "5");
-    // The next daemon takes the report of the dead away.
+    // The next daemon removes the report of the dead one.
     await using next = await startCountd(["write", "--data", data, "--port", "0"]);
     await next.listening();
     assertEquals([...Deno.readDirSync(`${data}/run`)].map(({ name }) => name), [

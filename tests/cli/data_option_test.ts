@@ -1,4 +1,4 @@
-/** `--data` that names something else than a directory. */
+/** `--data` with a path that is not a directory. */
 import { assertEquals } from "@std/assert";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { capture } from "./capture.ts";
@@ -20,9 +20,9 @@ const verbs: readonly (readonly string[])[] = [
   ["db", "--port", "0"],
 ];
 
-// write told that the name "exists already (EEXIST)", status that there was nothing and to start write
-// first, which then told that it exists; read waited for ever for what could not come.
-Deno.test("A file in the place of the data directory, or on the way to it, is told as one", async () => {
+// Story: write failed because the name "exists already (EEXIST)"; status found nothing and advised to start
+// write first; read waited for ever.
+Deno.test("A file in place of the data directory, or of a parent, is reported as such", async () => {
   await withTemporaryDirectory(async (directory) => {
     const file = `${directory}/file`;
     Deno.writeTextFileSync(file, "kept");
@@ -42,7 +42,7 @@ Deno.test("A file in the place of the data directory, or on the way to it, is to
   });
 });
 
-Deno.test("A name in which nothing stands yet is missing, not wrong", async () => {
+Deno.test("A data directory that does not exist yet is missing, not wrong", async () => {
   await withTemporaryDirectory(async (directory) => {
     for (const verb of [["status"], ["check"], ["kv", "keys"]]) {
       const { code, stderr } = await capture([...verb, "--data", `${directory}/no/such`]);

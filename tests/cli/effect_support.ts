@@ -1,4 +1,4 @@
-/** What the tests of options share: a directory with increments in its logs, and ways to look. */
+/** What the tests of options share: a directory with unfolded increments, and ways to inspect it. */
 import { assertEquals } from "@std/assert";
 import { DataDirectory, describeSelf } from "../../src/counters/commitlog/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
@@ -62,8 +62,8 @@ export async function withUnfolded(
   });
 }
 
-/** What `status --json` says of a data directory. */
-// deno-lint-ignore no-explicit-any -- the answer is looked at field by field
+/** Returns the answer of `status --json`. */
+// deno-lint-ignore no-explicit-any -- the answer is checked field by field
 export async function statusJson(data: string): Promise<any> {
   const { code, stdout } = await capture(["status", "--data", data, "--json"]);
   assertEquals(code, 0);
@@ -81,7 +81,7 @@ export function valueIn(samples: readonly Sample[], name: string): number {
   return samples.find((sample) => sample.name === name)?.value ?? 0;
 }
 
-/** A daemon, what it needs to start on a free port, and the line that says that it serves. */
+/** A daemon, its arguments for a free port, and the line that announces that it serves. */
 export interface Daemon {
   readonly verb: string;
   readonly args: readonly string[];
@@ -110,7 +110,7 @@ export const db: Daemon = {
   ready: /listening on (\S+):(\d+)/,
 };
 
-/** Starts a daemon on a directory with increments, waits until it serves, looks, and stops it. */
+/** Starts a daemon on a directory with increments, waits until it serves, runs a check, and stops it. */
 export async function start(
   { verb, args, ready }: Daemon,
   more: readonly string[],
@@ -123,7 +123,7 @@ export async function start(
   });
 }
 
-/** True where there is something at the path. */
+/** Tells whether the path exists. */
 export function exists(path: string): boolean {
   try {
     return Deno.statSync(path) !== null;

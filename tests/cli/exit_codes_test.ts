@@ -1,4 +1,4 @@
-/** Each exit code, one by one: which error becomes which code, and how it is told. */
+/** Each exit code: which errors lead to it, and how they are reported. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { AssertionError } from "../../src/base/assert.ts";
 import {
@@ -63,9 +63,9 @@ Deno.test("Errors of the network become exit codes", () => {
   assertEquals(failureOf(new Deno.errors.ConnectionRefused("x")).code, 4);
 });
 
-// The errors of the runtime carry the errno as ours do; without a look at it a directory in the place of a
-// file was a bug in countd, with a stack.
-Deno.test("Errors of the runtime become exit codes by their errno, and tell its name", async () => {
+// Story: the errno in errors of the runtime was ignored, and a directory in place of a file was reported
+// as a bug in countd, with a stack.
+Deno.test("Errors of the runtime become exit codes by their errno, and name it", async () => {
   const cases: [() => unknown, number, string][] = [
     [() => Deno.readFileSync("/"), 1, "Is a directory (EISDIR)"],
     [() => Deno.openSync("/dev/null/x"), 1, "Not a directory (ENOTDIR)"],
@@ -88,11 +88,11 @@ Deno.test("Errors of the runtime become exit codes by their errno, and tell its 
   });
 });
 
-Deno.test("An errno without a name is no bug of ours", () => {
+Deno.test("An errno without a name is not reported as a bug", () => {
   assertEquals(failureOf(new OsError("open", "/some/file", "errno 4711")).stack, undefined);
 });
 
-Deno.test("A code of the runtime that is no errno leaves a bug a bug", () => {
+Deno.test("An error with another code of the runtime is reported as a bug", () => {
   const bug = Object.assign(new TypeError("closed"), { code: "ERR_INVALID_STATE" });
   assertStringIncludes(failureOf(bug).message, "A bug in countd");
 });
@@ -106,7 +106,7 @@ async function thrownBy(fail: () => unknown): Promise<unknown> {
   throw new Error("It was to fail");
 }
 
-Deno.test("A bug is told as one, with the place where it happened", () => {
+Deno.test("A bug is reported as a bug, with its stack", () => {
   for (const bug of [new AssertionError("a < b"), new TypeError("undefined"), "thrown text"]) {
     const failure = failureOf(bug);
     assertEquals(failure.code, 1);
@@ -119,7 +119,7 @@ Deno.test("The meanings in the help cover every exit code once", () => {
   assertEquals(EXIT_CODE_MEANINGS.map(([code]) => code), Object.values(EXIT_CODES));
 });
 
-Deno.test("No verb, an unknown verb and an unknown verb of a group are usage", async () => {
+Deno.test("No verb, an unknown verb and an unknown verb of a group are usage errors", async () => {
   for (
     const [texts, message] of [
       [[], "countd: No verb is named; see countd --help\n"],
@@ -146,7 +146,7 @@ Deno.test("With --json an error is one object on stdout and nothing on stderr", 
   assertEquals(JSON.parse(wrong.stdout).error.name, "usage");
 });
 
-Deno.test("After -- the word --json asks for nothing", async () => {
+Deno.test("After -- the word --json has no effect", async () => {
   const { code, stdout } = await capture(["config", "nothing", "--", "--json"]);
   assertEquals([code, stdout], [2, ""]);
 });

@@ -1,17 +1,17 @@
-/** Every exit code as a shell sees it: from a real process, with what it says where. */
+/** Every exit code as a shell sees it: from a real process, with its output. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { runCountd, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { small, withDaemon, withUnfolded } from "./effect_support.ts";
 
-Deno.test("0: what was asked is done, and stdout holds data alone", async () => {
+Deno.test("Exit code 0: the command succeeded, and stdout holds data alone", async () => {
   await withUnfolded(async (data) => {
     const { code, text, stderr } = await runCountd(["get", "pages", "a", "--data", data]);
     assertEquals([code, text, stderr], [0, "30\n", ""]);
   });
 });
 
-Deno.test("1: a port that is in use, and a key that exists", async () => {
+Deno.test("Exit code 1: a port is in use, or a key exists", async () => {
   await withDaemon("write", small, async ({ address, data }) => {
     const port = address.split(":")[1] as string;
     const { code, text, stderr } = await runCountd(["write", "--data", data, "--port", port]);
@@ -25,7 +25,7 @@ Deno.test("1: a port that is in use, and a key that exists", async () => {
   });
 });
 
-Deno.test("2: an unknown option, a bad number, a missing argument, a name that is not allowed", async () => {
+Deno.test("Exit code 2: an unknown option, a bad number, a missing argument, or an invalid name", async () => {
   for (
     const [args, word] of [
       [["write", "--unknown"], "--unknown"],
@@ -43,7 +43,7 @@ Deno.test("2: an unknown option, a bad number, a missing argument, a name that i
   }
 });
 
-Deno.test("2: a data directory that was made with other sizes", async () => {
+Deno.test("Exit code 2: a data directory was made with other sizes", async () => {
   await withUnfolded(async (data) => {
     const args = ["write", "--data", data, "--port", "0", "--key-size", "9"];
     const { code, stderr } = await runCountd(args);
@@ -52,7 +52,7 @@ Deno.test("2: a data directory that was made with other sizes", async () => {
   });
 });
 
-Deno.test("3: no data directory, keyspace, counter, table or key; nothing is printed or made", async () => {
+Deno.test("Exit code 3: a data directory, keyspace, counter, table or key is missing; nothing is made", async () => {
   await withUnfolded(async (data) => {
     for (
       const args of [
@@ -74,14 +74,14 @@ Deno.test("3: no data directory, keyspace, counter, table or key; nothing is pri
   });
 });
 
-Deno.test("4: nobody listens", async () => {
+Deno.test("Exit code 4: no server listens", async () => {
   for (const args of [["incr", "pages", "a"], ["top", "pages"]]) {
     const { code, text } = await runCountd([...args, "--connect", "127.0.0.1:1"]);
     assertEquals([code, text], [4, ""]);
   }
 });
 
-Deno.test("5: a line of load that is refused", async () => {
+Deno.test("Exit code 5: a line of load is refused", async () => {
   await withDaemon("write", small, async ({ address }) => {
     const lines = "pages\ta\nno tab here\npages\tb\t2\n";
     const args = ["load", "--connect", address];
@@ -91,7 +91,7 @@ Deno.test("5: a line of load that is refused", async () => {
   });
 });
 
-Deno.test("6: a damaged control file", async () => {
+Deno.test("Exit code 6: the control file is damaged", async () => {
   await withTemporaryDirectory(async (directory) => {
     Deno.writeTextFileSync(`${directory}/control`, "x".repeat(16_384));
     for (const verb of ["status", "write", "worker"]) {
@@ -102,7 +102,7 @@ Deno.test("6: a damaged control file", async () => {
   });
 });
 
-Deno.test("75: another worker folds", async () => {
+Deno.test("Exit code 75: another worker folds", async () => {
   await withUnfolded(async (data) => {
     await using holder = startCountd(["worker", "--data", data]);
     await holder.stderrLine(/worker ready/);

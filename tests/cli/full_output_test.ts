@@ -1,4 +1,4 @@
-/** Streams that take nothing: a full disk behind stderr or stdout, or a reader that is gone. */
+/** Streams that accept nothing: stderr or stdout on a full disk, or with a reader that is gone. */
 import { assertEquals } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Sink } from "../../src/cli/output.ts";
@@ -9,7 +9,7 @@ import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";
 import { ArraySink } from "./capture.ts";
 
-/** What the system says of a file on a full disk, and of a terminal that hung up. */
+/** The errors of a file on a full disk, and of a terminal that hung up. */
 const failures = [
   Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" }),
   Object.assign(new Error("Input/output error (os error 5)"), { code: "EIO" }),
@@ -37,14 +37,14 @@ function run(words: readonly string[], streams: { stdout: Sink; stderr: Sink }) 
   });
 }
 
-/** A command line of `countd` with its streams where a shell puts them. */
+/** Runs a command line of `countd` with redirections of a shell. */
 function redirected(args: readonly string[], redirection: string): string[] {
   return ["sh", "-c", `exec "$@" ${redirection}`, "sh", ...countdCommand(args)];
 }
 
-// The message went to a disk that was full, the failure to write it came out of the report of the first
-// failure, and the process ended with 1: who looked at the code saw another mistake.
-Deno.test("A message that stderr does not take changes no exit code", async () => {
+// Story: the message could not be written to a full disk. That second failure decided the exit code, 1, so
+// that a script saw the wrong failure.
+Deno.test("A message that cannot be written to stderr does not change the exit code", async () => {
   for (const error of failures) {
     for (const [words, code] of [[["config", "nothing"], 3], [["nothing"], 2]] as const) {
       const stdout = new ArraySink();
@@ -54,8 +54,8 @@ Deno.test("A message that stderr does not take changes no exit code", async () =
   }
 });
 
-// The remark about a damaged file or a refused line is written before the end of the command.
-Deno.test("A remark that stderr does not take leaves the data on stdout whole", async () => {
+// A remark about a damaged file or a refused line is written while the command still runs.
+Deno.test("A remark that cannot be written to stderr leaves the data on stdout whole", async () => {
   await withTemporaryDirectory(async (directory) => {
     const good = { stdout: new ArraySink(), stderr: new ArraySink() };
     await run(["kv", "set", "k", "v", "--data", directory], good);
@@ -70,14 +70,14 @@ Deno.test("A remark that stderr does not take leaves the data on stdout whole", 
   });
 });
 
-Deno.test("A stdout that takes no JSON of an error keeps its exit code, and stderr tells it", async () => {
+Deno.test("An error whose JSON cannot be written to stdout keeps its exit code and goes to stderr", async () => {
   const stdout = new FailingSink(failures[0] as Error);
   const stderr = new ArraySink();
   assertEquals(await run(["config", "nothing", "--json"], { stdout, stderr }), 3);
   assertEquals(stderr.text, "countd: No verb nothing; see countd --help\n");
 });
 
-// /dev/full gives ENOSPC to every write, as the disk does where the log file of a daemon lies.
+// /dev/full fails every write with ENOSPC, like a log file on a full disk.
 Deno.test("A daemon whose log file is on a full disk stays up and stops cleanly", async () => {
   if (Deno.build.os !== "linux") return;
   for (const format of ["logfmt", "json"]) {
@@ -94,7 +94,7 @@ Deno.test("A daemon whose log file is on a full disk stays up and stops cleanly"
   }
 });
 
-Deno.test("Data that stdout does not take is told as such, and a full disk exits with 75", async () => {
+Deno.test("Data that cannot be written to stdout is reported, and a full disk exits with 75", async () => {
   const full = "countd: Cannot write stdout: No space left on device (ENOSPC): the disk is full; " +
     "free some space and try again";
   for (const [index, code, message] of [[0, 75, full], [2, 0, ""]] as const) {
@@ -108,8 +108,8 @@ Deno.test("Data that stdout does not take is told as such, and a full disk exits
   assertEquals([code, stderr], [75, full]);
 });
 
-// A directory in the place of stdin was "a bug in countd", with a stack.
-Deno.test("An input that cannot be read is told by its name", async () => {
+// Story: a directory in place of stdin was reported as a bug in countd, with a stack.
+Deno.test("The error about an input that cannot be read names the input", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = ["--data", `${directory}/data`];
     for (
@@ -132,7 +132,7 @@ Deno.test("An input that cannot be read is told by its name", async () => {
   });
 });
 
-Deno.test("A command that cannot tell what is missing exits with 3 all the same", async () => {
+Deno.test("A command that cannot report what is missing still exits with 3", async () => {
   if (Deno.build.os !== "linux") return;
   await withTemporaryDirectory(async (directory) => {
     const args = ["get", "nope", "x", "--data", `${directory}/none`];

@@ -1,6 +1,6 @@
 /**
- * Plays the service manager: listens on the datagram socket that the argument names and prints every
- * notice as a line. A process of its own, for Deno offers such sockets only behind a flag.
+ * Acts as the service manager: listens on the datagram socket in its argument and prints each notice as
+ * a line. It is a process of its own, because Deno offers such sockets only behind a flag.
  */
 const path = Deno.args[0] as string;
 const socket = Deno.listenDatagram({ transport: "unixpacket", path });

@@ -1,6 +1,6 @@
 /**
- * Every option has an effect, and none is without a test: the table of verbs is walked, and each
- * option must stand in a list of effects, or name the test elsewhere that shows its effect.
+ * Every option has an effect, and a test that shows it. Each option in the table of verbs must be in a
+ * list of effects, or in the list of tests elsewhere.
  */
 import { assert, assertEquals } from "@std/assert";
 import { commandsOf } from "../../src/cli/kit/commands.ts";
@@ -13,7 +13,7 @@ import { storeEffects } from "./store_effects.ts";
 import { workEffects } from "./work_effects.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
-/** Tests elsewhere: the option, the file below `tests/`, and how the test's name begins. */
+/** Tests elsewhere: the option, the file below `tests/`, and the beginning of the test's name. */
 const shownElsewhere: Readonly<Record<string, readonly [string, string]>> = {
   "config --data": ["cli/verbs_test.ts", "config shows the sizes that a data directory keeps"],
   "systemd --binary": ["cli/verbs_test.ts", "systemd takes another executable, place and user"],
@@ -23,7 +23,7 @@ const shownElsewhere: Readonly<Record<string, readonly [string, string]>> = {
 
 const effects = { ...daemonEffects, ...clientEffects, ...storeEffects, ...workEffects };
 
-Deno.test("Every option in the table has a test of its effect, and every such test an option", () => {
+Deno.test("Every option in the table has a test of its effect, and every such test has an option", () => {
   const options = commandsOf(VERBS).flatMap(({ path, verb }) =>
     Object.keys(verb.options).map((key) => `${path.join(" ")} --${optionName(key)}`)
   );
@@ -36,14 +36,14 @@ Deno.test("Every option in the table has a test of its effect, and every such te
   }
 });
 
-Deno.test("--json makes the answer of every verb that has it one object, also when it fails", async () => {
+Deno.test("Every verb with --json answers with one object, also when it fails", async () => {
   for (const { path, verb } of commandsOf(VERBS)) {
     if (!verb.answersJson) continue;
     await withTemporaryDirectory(async (directory) => {
       const words = Object.values(verb.positionals)
         .filter(({ presence }) => presence === "required")
         .map(() => "word");
-      // Nothing is there, and nobody listens on the reserved port.
+      // The directory does not exist, and no server listens on the reserved port.
       const args = [...path, ...words, "--json"];
       if ("data" in verb.options) args.push("--data", `${directory}/missing`);
       else if ("connect" in verb.options) args.push("--connect", "127.0.0.1:1");

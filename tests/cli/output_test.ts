@@ -11,7 +11,7 @@ const clock = {
   sleep: async () => {},
 };
 
-Deno.test("Output to a pipe is gathered, and all of it comes in order", () => {
+Deno.test("Output to a pipe is buffered, and all of it comes in order", () => {
   const sink = new ArraySink();
   const output = new Output(sink, false);
   let expected = "";
@@ -31,7 +31,7 @@ Deno.test("Output to a terminal comes at once", () => {
   assertEquals(sink.text, "prompt> ");
 });
 
-Deno.test("A sink that takes a byte at a time gets everything", () => {
+Deno.test("A sink that accepts one byte at a time gets everything", () => {
   const bytes: number[] = [];
   const output = new Output({
     writeSync: (chunk) => {
@@ -45,7 +45,7 @@ Deno.test("A sink that takes a byte at a time gets everything", () => {
   assertEquals(bytes, [97, 98, 99]);
 });
 
-Deno.test("A sink that takes nothing for a while is waited for", () => {
+Deno.test("Output waits for a sink that accepts nothing for a while", () => {
   const taken: number[] = [];
   let refusals = 3;
   const output = new Output({
@@ -73,13 +73,13 @@ Deno.test("Names go byte for byte into a pipe and printable onto a terminal", ()
   assertEquals(terminal.text, "\\x1bA\\xff");
 });
 
-Deno.test("Colour only on a terminal and without NO_COLOR", () => {
+Deno.test("Colour is used only on a terminal and without NO_COLOR", () => {
   assertEquals(new Output(new ArraySink(true), false).hasColor, true);
   assertEquals(new Output(new ArraySink(true), true).hasColor, false);
   assertEquals(new Output(new ArraySink(false), false).hasColor, false);
 });
 
-Deno.test("A reader that went away is told as BrokenPipe, every time", () => {
+Deno.test("Every write throws BrokenPipe after the reader has gone", () => {
   const sink = {
     writeSync: () => {
       throw new Deno.errors.BrokenPipe("gone");
@@ -92,9 +92,9 @@ Deno.test("A reader that went away is told as BrokenPipe, every time", () => {
   noEvents.report("info", "nothing");
 });
 
-// "disk full" was told to a log file on that very disk: the writer took ENOSPC of the line for a failure
-// of its own and ended, where it was to wait for space.
-Deno.test("An event that stderr does not take is lost, and the next is tried again", () => {
+// Story: the event "disk full" went to a log file on the same disk. The writer took the ENOSPC of that line
+// for a failure of its own and ended, although it should have waited for space.
+Deno.test("An event that cannot be written to stderr is lost, and the next one is tried", () => {
   const kept = new ArraySink();
   let error: Error | null = null;
   const sink = new MessageSink({
@@ -117,7 +117,7 @@ Deno.test("An event that stderr does not take is lost, and the next is tried aga
   assertEquals(kept.text, 'time=2026-01-02T03:04:05.006Z level=info event="space again"\n');
 });
 
-Deno.test("A stderr that takes nothing just now is waited for, not passed over", () => {
+Deno.test("A command waits for a stderr that accepts nothing now, and loses nothing", () => {
   let refusals = 2;
   const kept = new ArraySink();
   const sink = new MessageSink({
@@ -131,7 +131,7 @@ Deno.test("A stderr that takes nothing just now is waited for, not passed over",
   assertEquals(kept.text.includes('"said"'), true);
 });
 
-Deno.test("Lines that a daemon's stderr does not take are counted, told once, and stay whole", () => {
+Deno.test("Lines that the stderr of a daemon does not accept are counted and reported once", () => {
   let room = 0;
   let taken = "";
   const sink = new MessageSink(new ArraySink());

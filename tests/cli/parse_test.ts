@@ -1,4 +1,4 @@
-/** Words in, typed values out: where a value comes from, and what is refused with which words. */
+/** Parsing of arguments: the origin of values, and the messages about bad ones. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../src/base/errors.ts";
 import { nameArgument, optionalInt64Argument } from "../../src/cli/kit/argument.ts";
@@ -76,7 +76,7 @@ Deno.test("An empty variable counts as none", () => {
   assertEquals(parsed.options["data"], "./here");
 });
 
-Deno.test("A flag and a one-off option do not listen to the environment", () => {
+Deno.test("A flag and a one-off option ignore the environment", () => {
   const parsed = parse(["ks"], { COUNTD_FOLLOW: "1", COUNTD_COMMAND: "rm" });
   assertEquals(parsed.options["follow"], false);
   assertEquals(parsed.options["command"], undefined);
@@ -104,7 +104,7 @@ Deno.test("Sizes, times and addresses are read with their units", () => {
   });
 });
 
-Deno.test("Whatever is wrong is refused in words that name the option", () => {
+Deno.test("The message about a bad option names it", () => {
   const cases: [string[], string][] = [
     [["ks", "--nothing"], "Unknown option --nothing; see countd sample --help"],
     [["ks", "-x"], "Unknown option -x; see countd sample --help"],
@@ -149,16 +149,16 @@ Deno.test("Whatever is wrong is refused in words that name the option", () => {
   for (const [texts, message] of cases) assertEquals(refusal(texts), message);
 });
 
-Deno.test("A bad value from the environment is refused in words that name the variable", () => {
+Deno.test("The message about a bad value from the environment names the variable", () => {
   assertEquals(
     refusal(["ks"], { COUNTD_PORT: "http" }),
     'Environment variable COUNTD_PORT must be a whole number, not "http"',
   );
-  // What the command line overrides is not even looked at.
+  // A variable that the command line overrides is not checked.
   assertEquals(parse(["ks", "--port", "5"], { COUNTD_PORT: "http" }).options["port"], 5);
 });
 
-Deno.test("--help wins over everything that is wrong after it", () => {
+Deno.test("--help wins over any mistake after it", () => {
   assertEquals(parse(["--help", "--nothing"]).help, true);
 });
 

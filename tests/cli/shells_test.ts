@@ -1,4 +1,4 @@
-/** The completions and the man page, in the programs that they are made for. */
+/** The completions and the man page, in the programs that read them. */
 import { assert, assertEquals } from "@std/assert";
 import { completionFor } from "../../src/cli/kit/completion.ts";
 import { manPage } from "../../src/cli/kit/man_page.ts";
@@ -11,7 +11,7 @@ import { withTemporaryDirectory } from "../support/temporary.ts";
 const example = { command: "countd feed", meaning: "a sample: it's [all]" };
 const run = () => Promise.resolve(0 as const);
 
-/** Small, but with every kind of option, and texts that shells take for something else. */
+/** A small table with every kind of option, and with characters that are special in shells. */
 const sample: VerbTable = [
   defineVerb({
     name: "feed",
@@ -50,7 +50,7 @@ async function output(command: string, args: string[], stdin = ""): Promise<stri
     env: { LC_ALL: "C.UTF-8", MANWIDTH: "80", MANPAGER: "cat", TERM: "dumb" },
   }).spawn();
   const writer = child.stdin.getWriter();
-  // A program that ends without reading its input is judged by its exit code.
+  // If a program ends without reading its input, its exit code decides.
   await writer.write(new TextEncoder().encode(stdin)).then(() => writer.close()).catch(() => {});
   const { code, stdout, stderr } = await child.output();
   const errors = new TextDecoder().decode(stderr);
@@ -67,7 +67,7 @@ async function isInstalled(program: string): Promise<boolean> {
   return success;
 }
 
-/** Words that a shell offers for a command line whose last word is being typed. */
+/** Returns the words that a shell offers for the last word of a command line. */
 type Offer = (words: string[]) => Promise<string[]>;
 
 async function assertOffers(offer: Offer): Promise<void> {
@@ -82,7 +82,7 @@ async function assertOffers(offer: Offer): Promise<void> {
   assertEquals(await offer(["feed", "-m", "s"]), ["slow"]);
 }
 
-Deno.test("bash loads the completion and offers what fits", async () => {
+Deno.test("bash loads the completion and offers what matches", async () => {
   if (!await isInstalled("bash")) return;
   await withTemporaryDirectory(async (directory) => {
     const script = `${directory}/countd.bash`;
@@ -101,7 +101,7 @@ Deno.test("bash loads the completion and offers what fits", async () => {
   });
 });
 
-Deno.test("fish loads the completion and offers what fits", async () => {
+Deno.test("fish loads the completion and offers what matches", async () => {
   if (!await isInstalled("fish")) return;
   await withTemporaryDirectory(async (directory) => {
     const script = `${directory}/countd.fish`;
@@ -126,7 +126,7 @@ Deno.test("fish loads the completion and offers what fits", async () => {
   });
 });
 
-Deno.test("zsh loads the completion and offers what fits", async () => {
+Deno.test("zsh loads the completion and offers what matches", async () => {
   if (!await isInstalled("zsh")) return;
   await withTemporaryDirectory(async (directory) => {
     Deno.writeTextFileSync(`${directory}/_countd`, completionFor("zsh", sample));
@@ -139,7 +139,7 @@ Deno.test("zsh loads the completion and offers what fits", async () => {
   });
 });
 
-/** Types a line into a zsh of its own and asks it to write down what it would insert. */
+/** Types a line into a new zsh and returns what its completion would insert. */
 const zshCapture = `
 zmodload zsh/zpty
 zpty -b shell zsh -f -i

@@ -1,4 +1,4 @@
-/** Effects of the options of `shell`, `db` besides serving, and `check`. */
+/** Effects of the options of `shell`, `check`, and of `db` except `db serve`. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { DataDirectory, describeSelf } from "../../src/counters/commitlog/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
@@ -22,7 +22,7 @@ async function withShell(
   });
 }
 
-/** Sends through a server whose names have at most 8 bytes. */
+/** Sends to a server whose names have at most 8 bytes. */
 function shellSize(option: string, command: string): () => Promise<void> {
   return () =>
     withShell((shell) =>
@@ -88,7 +88,7 @@ const shellEffects: Effects = {
   "shell --key-size": shellSize("--key-size", "incr pages nine-long"),
 };
 
-/** A database with one key, made from the two files of the original below `directory`. */
+/** Makes a database with one key from the two files of mmapd below `directory`. */
 async function importInto(directory: string, ...options: string[]): Promise<Captured> {
   const input = `${directory}/input`;
   Deno.mkdirSync(input, { recursive: true });
@@ -96,7 +96,7 @@ async function importInto(directory: string, ...options: string[]): Promise<Capt
   return await capture(["db", "import", input, ...options]);
 }
 
-/** Where `options` put a database, `db export` with the same ones finds it. */
+/** Imports a database with `options`; `db export` with the same options must find it. */
 function importAndExport(place: (directory: string) => string[], file: string) {
   return async () => {
     await withTemporaryDirectory(async (directory) => {
@@ -121,7 +121,7 @@ const byLog = importAndExport(
   "entries",
 );
 
-/** Repairs a sound database: the pair lands where the options say. */
+/** Repairs a sound database; the pair must be where the options say. */
 function repairs(
   look: (directory: string, repair: (...options: string[]) => Promise<Captured>) => Promise<void>,
 ): () => Promise<void> {
@@ -208,7 +208,7 @@ const careEffects: Effects = {
     }),
 };
 
-/** Copies a directory of increments and makes another one of the copy. */
+/** Backs up a directory of increments and restores the copy to another one. */
 async function backsUp(): Promise<void> {
   await withUnfolded(async (data) => {
     const [copy, second] = [`${data}/../copy`, `${data}/../second`];
@@ -230,7 +230,7 @@ const logEffects: Effects = {
       const send = (key: string) => capture(["incr", "pages", key, "--connect", address]);
       assertEquals((await send("first")).code, 0);
       await following.stdoutLine(/^pages\tfirst\t1$/);
-      // What comes later is printed too; without --follow the same file ends here.
+      // What is appended later is printed too; without --follow the output ends here.
       assertEquals((await send("second")).code, 0);
       await following.stdoutLine(/^pages\tsecond\t1$/);
       const { code, stdout } = await capture(["log", "tail", path]);

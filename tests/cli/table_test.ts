@@ -1,4 +1,4 @@
-/** What is made from the table of verbs agrees with the table, and the table with itself. */
+/** The table of verbs is consistent, and help, man page and completions agree with it. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { commandsOf, prefixOf } from "../../src/cli/kit/commands.ts";
 import { completionFor, SHELLS } from "../../src/cli/kit/completion.ts";
@@ -11,7 +11,7 @@ import { capture } from "./capture.ts";
 
 const commands = commandsOf(VERBS);
 
-/** The words of an example after `countd`, without redirections and what stands before or after. */
+/** Returns the words of an example after `countd`, without redirections and other commands. */
 function exampleWords(command: string): string[] | null {
   const match = /(?:^|[|(&;=]\s*|[A-Z_]+=\S+ )countd ([^|<>)&]*)/.exec(command);
   if (match === null) return null;
@@ -19,7 +19,7 @@ function exampleWords(command: string): string[] | null {
   return words.map((word) => word.replace(/^(['"])(.*)\1$/, "$2"));
 }
 
-Deno.test("Every verb has one name, one line of summary, and two examples that it understands", () => {
+Deno.test("Every verb has a unique name, a summary of one line, and two examples that it accepts", () => {
   const names = VERBS.map(({ name }) => name);
   assertEquals(names.length, new Set(names).size);
   for (const { path, verb } of commands) {
@@ -33,13 +33,13 @@ Deno.test("Every verb has one name, one line of summary, and two examples that i
       assert(words !== null, `${name}: no countd in ${example.command}`);
       assertEquals(words.slice(0, 1), path.slice(0, 1), example.command);
       const given = path[1] === words[1] ? words.slice(path.length) : words.slice(1);
-      // Throws where the example names an option or argument that is none.
+      // Throws if the example has an unknown option or argument.
       parseVerb(verb, given, { prefix: "", environment: () => undefined });
     }
   }
 });
 
-Deno.test("Every option has a meaning, and a name means the same kind of value everywhere", () => {
+Deno.test("Every option has a summary, and the same name has the same kind of value everywhere", () => {
   const kinds = new Map<string, boolean>();
   for (const { path, verb } of commands) {
     for (const [key, option] of Object.entries(verb.options)) {
@@ -53,11 +53,11 @@ Deno.test("Every option has a meaning, and a name means the same kind of value e
   }
 });
 
-Deno.test("A default is a value that its own option takes", () => {
+Deno.test("A default is a value that its own option accepts", () => {
   for (const { path, verb } of commands) {
     for (const [key, option] of Object.entries(verb.options)) {
       if (option.isFlag || option.default === undefined) continue;
-      // A default may be told in words, such as "the root table".
+      // A default may be a description, such as "the root table".
       if (option.defaultText?.includes(" ")) continue;
       const name = `countd ${path.join(" ")} --${optionName(key)}`;
       assertEquals(option.parse(option.defaultText as string), option.default, name);
@@ -116,7 +116,7 @@ Deno.test("The man page and every completion name every verb and every option", 
   }
 });
 
-Deno.test("--version tells countd, Deno, V8 and the format, one a line", async () => {
+Deno.test("--version prints the versions of countd, Deno, V8 and the format, one a line", async () => {
   const { code, stdout, stderr } = await capture(["--version"]);
   assertEquals([code, stderr], [0, ""]);
   const { deno, v8 } = Deno.version;

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { runCountd, runProgram } from "../support/process.ts";
 import { small, withDaemon } from "./effect_support.ts";
 
-/** Runs a command on a terminal of its own; null where that cannot be had. */
+/** Runs a command on a terminal of its own; null if there can be none. */
 async function onTerminal(args: readonly string[]): Promise<string | null> {
   const { code } = await runProgram(["sh", "-c", "command -v script"]);
   if (code !== 0) {

@@ -6,7 +6,7 @@ import { withUnfolded } from "./effect_support.ts";
 import { runCountd, runProgram } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
-Deno.test("config shows the default and where a value came from", async () => {
+Deno.test("config shows the default and the origin of a value", async () => {
   const plain = await capture(["config", "write"]);
   assertEquals(plain.code, 0);
   assertStringIncludes(plain.stdout, "write\t--port\t48879\tdefault\n");
@@ -16,7 +16,7 @@ Deno.test("config shows the default and where a value came from", async () => {
   assertStringIncludes(set.stdout, "write\t--sync\tos\tenvironment COUNTD_SYNC\n");
 });
 
-Deno.test("config of one verb shows that verb alone, and of all verbs every one with options", async () => {
+Deno.test("config shows one verb alone, or every verb with options", async () => {
   const one = await capture(["config", "doctor"]);
   assertEquals(one.stdout, "doctor\t--data\t./countd-data\tdefault\n");
   const all = await capture(["config", "--json"]);
@@ -50,14 +50,14 @@ Deno.test("config refuses what a verb would refuse, and an unknown verb", async 
   assertEquals((await capture(["config", "nothing"])).code, 3);
 });
 
-Deno.test("config shows what the real environment says", async () => {
+Deno.test("config shows values from the real environment", async () => {
   const { code, text } = await runCountd(["config", "doctor"], {
     env: { COUNTD_DATA: "/some/where" },
   });
   assertEquals([code, text], [0, "doctor\t--data\t/some/where\tenvironment COUNTD_DATA\n"]);
 });
 
-Deno.test("config tells variables that no verb knows", async () => {
+Deno.test("config reports variables that no verb knows", async () => {
   if (Deno.build.os !== "linux") return;
   const env = { COUNTD_SYNC: "os", COUNTD_SYNK: "os", COUNTD_FAULT: "" };
   const { code, text, stderr } = await runCountd(["config", "write"], { env });
@@ -65,7 +65,7 @@ Deno.test("config tells variables that no verb knows", async () => {
   assertStringIncludes(text, "--sync\tos\tenvironment COUNTD_SYNC\n");
 });
 
-Deno.test("systemd prints a unit for each daemon, and serve where none is named", async () => {
+Deno.test("systemd prints a unit for each daemon, and that of serve by default", async () => {
   for (const name of UNITS) {
     const { code, stdout } = await capture(["systemd", name]);
     assertEquals(code, 0);
@@ -135,7 +135,7 @@ Deno.test("systemd itself accepts the units", async () => {
   });
 });
 
-/** systemd's own measure of what a unit leaves open, from 0 (nothing) to 10. */
+/** Returns systemd's own measure of what a unit leaves exposed, from 0 (nothing) to 10. */
 async function checkHardening(file: string): Promise<void> {
   const command = ["systemd-analyze", "security", "--offline=true", "--threshold=25", file];
   const { code, text, stderr } = await runProgram(command);
@@ -156,7 +156,7 @@ Deno.test("Help and versions need nothing of the machine but the environment", a
   }
 });
 
-Deno.test("Output into a pipe that nobody reads ends quietly", async () => {
+Deno.test("A command ends quietly if the reader of its pipe is gone", async () => {
   const main = new URL("../../main.ts", import.meta.url).pathname;
   const binary = Deno.env.get("COUNTD_TEST_BINARY");
   const command = binary

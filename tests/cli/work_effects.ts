@@ -1,4 +1,4 @@
-/** Effects of options on what a daemon does: acknowledging, syncing, sealing, folding, files. */
+/** Effects of options on the work of daemons: acknowledging, syncing, sealing, folding, files. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { runCountd, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
@@ -21,7 +21,7 @@ import {
   write,
 } from "./effect_support.ts";
 
-/** Sends one increment and waits for what the server answers before it closes. */
+/** Sends one increment and returns what the server answers before the connection is closed. */
 async function sendOne(address: string, key = "a"): Promise<Uint8Array> {
   const [hostname = "", port = ""] = address.split(":");
   const connection = await Deno.connect({ hostname, port: Number(port) });
@@ -36,7 +36,7 @@ async function sendOne(address: string, key = "a"): Promise<Uint8Array> {
   return new Uint8Array(await new Response(connection.readable).arrayBuffer());
 }
 
-/** Syncs of the logs so far, of a writer that has taken one increment and said so. */
+/** Returns the number of log syncs of a writer that has acknowledged one increment. */
 async function syncsAfterOne(options: readonly string[]): Promise<number> {
   let syncs = -1;
   await withDaemon("write", [...small, "--metrics-port", "0", ...options], async (serving) => {
@@ -58,7 +58,7 @@ const writeEffects: Effects = {
     assert(await syncsAfterOne(["--sync", "always"]) >= 1);
   },
   "write --sync-interval": async () => {
-    // Nobody waits for an answer, so only the timer can sync.
+    // No client waits for an answer, so only the timer can sync.
     await syncedByTimer(write, "write", pushOne);
   },
   "write --seal-after": () =>
@@ -111,7 +111,7 @@ const workerEffects: Effects = {
     }),
 };
 
-/** Asks a server for the top of `pages`. */
+/** Returns what `countd top pages` prints about a server. */
 async function topAt(hostname: string, port: string): Promise<string> {
   const { stdout } = await capture(["top", "pages", "--connect", `${hostname}:${port}`]);
   return stdout;
@@ -131,7 +131,7 @@ const staleEffects: Effects = {
       const reading = await process.listening("read");
       await sendOne(`${writing.host}:${writing.port}`);
       assertEquals(await topAt(reading.host, String(reading.port)), "");
-      // The increment is there for those who ask the logs too.
+      // A reader that also reads the logs finds the increment.
       const { stdout } = await capture(["top", "pages", "--data", data]);
       assertEquals(stdout, "1\ta\n");
       assertEquals(await process.stop(), 0);
@@ -139,7 +139,7 @@ const staleEffects: Effects = {
   },
 };
 
-/** `serve` passes these on to the same writer; what they do there is shown by `write`. */
+/** `serve` passes these to the same writer; `write` shows their effects in detail. */
 const serveEffects: Effects = {
   "serve --ack": () =>
     start({ ...serve, ready: /write listening on (\S+):(\d+)/ }, ["--ack"], async (_, match) => {
@@ -185,10 +185,10 @@ async function noSyncsOfServe(options: readonly string[]): Promise<void> {
   });
 }
 
-/** Longer than the default interval: what an hour's interval must not do in this time. */
+/** Longer than the default interval. With an interval of an hour there must be no sync in this time. */
 const longerThanDefaultMs = 1500;
 
-/** With a short interval there is a sync soon; with an hour's there is none in the default's time. */
+/** With a short interval a sync comes soon; with one of an hour none comes in the default time. */
 async function syncedByTimer(
   daemon: Daemon,
   kind: "write" | "serve" | "db",

@@ -1,11 +1,11 @@
-/** Backup, and the copy of repair, at the command line: a copy is whole, or there is none. */
+/** Backup, and the copy of repair, at the command line: a copy is whole or is not made. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { existsSync } from "@std/fs/exists";
 import { runCountd, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
-/** Runs a script of the shell: the runtime has no way to names that are not UTF-8. */
+/** Runs a script of sh, because the runtime cannot use names that are not UTF-8. */
 function shell(script: string): string {
   const { success, stdout, stderr } = new Deno.Command("sh", { args: ["-ec", script] })
     .outputSync();
@@ -26,7 +26,7 @@ async function assertSound(data: string): Promise<void> {
   assertEquals([check.code, check.text], [0, ""], check.stderr);
 }
 
-// Story: each of these was missing in the copy, and the backup ended with 0.
+// Story: each of these was missing in the copy, although the backup exited with 0.
 Deno.test("A backup names what it would leave out of tables and keyspaces, and makes nothing", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
@@ -44,7 +44,7 @@ Deno.test("A backup names what it would leave out of tables and keyspaces, and m
       mkdir "$(printf 'r\\351sum\\351.tbl')" && printf value > "$(printf 'r\\351sum\\351.tbl')"/k.kv
       printf value > '${data}/keyspaces/Visits'
     `);
-    // No data, or not finished: these may be left out.
+    // Files without data, or unfinished ones, may be left out.
     shell(`cd '${tables}' && : > .gitkeep && : > motd.kv1234567890 && mkdir lost+found`);
     const left = [
       `${tables}/${long}`,
@@ -104,14 +104,14 @@ Deno.test("The copy of a repair has every file, also of a name that is not UTF-8
     assertEquals(shell(`grep -rl needle '${data}.repaired' | wc -l`).trim(), "2");
     assertEquals(shell(`grep -rl needle '${data}' | wc -l`).trim(), "2");
     await assertSound(`${data}.repaired`);
-    // And all of it can be removed again by what makes copies.
+    // The code that makes copies can remove all of it again.
     const again = await runCountd(["repair", "--data", data, "--out", `${temporary}/none/.`]);
     assertEquals(again.code, 2, again.stderr);
     assert(!existsSync(`${temporary}/none`));
   });
 });
 
-Deno.test("A backup names the half of a database, and holds a log that has only its lock name left", async () => {
+Deno.test("A backup names half of a database, and includes a log of which only the lock name is left", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     const copy = `${temporary}/copy`;

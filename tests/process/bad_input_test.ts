@@ -1,4 +1,4 @@
-/** Bad input at the command line: what went wrong, where and what to do; and nothing is lost or made. */
+/** Bad input at the command line: the message says what is wrong, where and what to do; nothing is lost. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { existsSync } from "@std/fs/exists";
@@ -7,7 +7,7 @@ import { runCountd, type RunOptions, startCountd } from "../support/process.ts";
 import { giveToOrdinaryUser } from "../support/ordinary_user.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
-/** A command that must end with this code and say this on stderr, with nothing on stdout. */
+/** Asserts that a command ends with this code and message, and with nothing on stdout. */
 async function assertRefused(
   args: readonly string[],
   expected: { readonly code: number; readonly says: string },
@@ -18,7 +18,7 @@ async function assertRefused(
   assertStringIncludes(stderr, expected.says);
 }
 
-Deno.test("Options that cannot be right are refused by name before anything is made", async () => {
+Deno.test("Impossible options are refused by name before anything is made", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     const write = ["write", "--data", data, "--port", "0"];
@@ -64,7 +64,7 @@ Deno.test("A directory made with other sizes is refused and unharmed", async () 
     await assertRefused(["incr", "ks", "k".repeat(65), ...sizes], { code: 2, says: "65" });
     assertEquals((await runCountd(["get", "ks", "k", "--data", data])).text, "3\n");
     assertEquals(await writer.stop(), 0);
-    // Not given, the stored sizes hold.
+    // Without options the stored sizes are used.
     await using again = startCountd(["write", "--data", data, "--port", "0"]);
     await again.listening();
     assertEquals(await again.stop(), 0);
@@ -72,7 +72,7 @@ Deno.test("A directory made with other sizes is refused and unharmed", async () 
   });
 });
 
-Deno.test("A port in use ends the second process with 1 and leaves the first at work", async () => {
+Deno.test("A port in use ends the second process with 1 and does not disturb the first", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     await using writer = startCountd(["write", "--data", data, "--port", "0"]);
@@ -94,7 +94,7 @@ Deno.test("A port in use ends the second process with 1 and leaves the first at 
   });
 });
 
-Deno.test("A second worker stands by; --once gives up with 75 after its patience", async () => {
+Deno.test("A second worker waits; --once exits with 75 after the lock timeout", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     await using writer = startCountd(["write", "--data", data, "--port", "0"]);
@@ -117,7 +117,7 @@ Deno.test("A second worker stands by; --once gives up with 75 after its patience
   });
 });
 
-Deno.test("A directory that cannot be written is said so, and nothing else happens", async () => {
+Deno.test("A directory that cannot be written is reported, and nothing else happens", async () => {
   await withTemporaryDirectory(async (directory) => {
     Deno.mkdirSync(`${directory}/closed`);
     giveToOrdinaryUser(directory);
@@ -131,7 +131,7 @@ Deno.test("A directory that cannot be written is said so, and nothing else happe
   });
 });
 
-Deno.test("C41 reading what is not there prints nothing, makes nothing, and exits 3", async () => {
+Deno.test("Reading what does not exist prints nothing, makes nothing, and exits 3", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     const verbs = [["top", "ks"], ["get", "ks", "k"], ["rank", "ks", "k"], ["keyspaces"]];
@@ -153,7 +153,7 @@ Deno.test("C41 reading what is not there prints nothing, makes nothing, and exit
   });
 });
 
-Deno.test("C30 C31 hostile and confusing keyspace names are ordinary keyspaces", async () => {
+Deno.test("Hostile and confusing names are ordinary keyspaces", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     const names = ["../esc", "..", "/etc/x", "0000000001", "lock-0000000009", "a/b", "A/B", "a b"];
@@ -175,7 +175,7 @@ Deno.test("C30 C31 hostile and confusing keyspace names are ordinary keyspaces",
   });
 });
 
-Deno.test("Bad lines of load are named and counted, and the good ones are all there", async () => {
+Deno.test("Bad lines of load are named and counted, and all good ones are stored", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     await using writer = startCountd(["write", "--data", data, "--port", "0"]);

@@ -1,4 +1,4 @@
-/** What check, repair and the next start say to what a first start left that was cut short. */
+/** check, repair and the next start, after a first start that was killed. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { runCountd, startCountd } from "../support/process.ts";
@@ -18,8 +18,8 @@ async function assertSound(data: string): Promise<void> {
   assert(!check.stderr.includes("left behind"), check.stderr);
 }
 
-// Story: check called it damage and sent to repair, though the next start simply went on with it.
-Deno.test("Directories of a first start that was cut short are no damage to check", async () => {
+// Story: check reported damage and advised to repair, although the next start just continued with it.
+Deno.test("check does not report the directories of a killed first start as damage", async () => {
   for (const made of [["logs"], ["logs", "keyspaces"]]) {
     await withTemporaryDirectory(async (temporary) => {
       const data = `${temporary}/data`;
@@ -34,7 +34,7 @@ Deno.test("Directories of a first start that was cut short are no damage to chec
   }
 });
 
-Deno.test("Empty files of a database whose first start was cut short are no damage to check", async () => {
+Deno.test("check does not report the empty files of a killed first start of a database as damage", async () => {
   for (const made of [["db.json"], ["db.json", "log"]]) {
     await withTemporaryDirectory(async (temporary) => {
       const data = `${temporary}/data`;
@@ -49,7 +49,7 @@ Deno.test("Empty files of a database whose first start was cut short are no dama
   }
 });
 
-Deno.test("A database that was killed between its two names is no damage to check", async () => {
+Deno.test("check does not report a database that was killed between its two names as damage", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     const killed = await runCountd(["db", "--data", data, "--port=0"], {

@@ -1,6 +1,6 @@
 /**
- * A commit log that is damaged below what was durable may hold a part of any counter: nothing is answered
- * without it. A torn tail is no damage.
+ * A commit log with damage below its durable length may hold a part of any counter, so no question is
+ * answered without it. A torn tail does not count as damage.
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
@@ -15,7 +15,7 @@ const FIRST_LOG = "/logs/0000000000";
 
 type Increment = readonly [keyspace: string, key: string, count: number];
 
-/** A stopped writer's data: a frame for each increment, all in the first log. */
+/** Makes the data of a stopped writer: a frame for each increment, all in the first log. */
 async function writeIncrements(
   data: string,
   increments: readonly Increment[],
@@ -33,7 +33,7 @@ async function writeIncrements(
   else assertEquals(await writer.stop(), 0);
 }
 
-/** Changes the bytes of a file where it lies, whatever its mode, and gives back how to mend it. */
+/** Changes the bytes of a file in place, whatever its mode, and returns a function that undoes it. */
 function change(path: string, edit: (bytes: Uint8Array<ArrayBuffer>) => void): () => void {
   const mode = Deno.statSync(path).mode! & 0o777;
   const write = (bytes: Uint8Array) => {
@@ -50,7 +50,7 @@ function change(path: string, edit: (bytes: Uint8Array<ArrayBuffer>) => void): (
   return () => write(before);
 }
 
-/** Offset of the last place where a text lies. */
+/** Returns the offset of the last occurrence of a text. */
 function find(bytes: Uint8Array, text: string): number {
   const at = new TextDecoder("latin1").decode(bytes).lastIndexOf(text);
   assert(at >= HEAD_PAGE_BYTES, `${text} lies in a frame`);
@@ -70,7 +70,7 @@ const QUESTIONS = [
   ["keyspaces"],
 ];
 
-/** Every verb that reads exits with 6 and says `says`, as text and as JSON; so does the shell. */
+/** Asserts that every verb that reads, and the shell, exits with 6 and the message `says`. */
 async function assertNoAnswer(source: readonly string[], says: string): Promise<void> {
   for (const question of QUESTIONS) {
     const plain = await runCountd([...question, ...source]);
@@ -89,7 +89,7 @@ async function assertCheckNames(data: string, path: string): Promise<void> {
   assertStringIncludes(text, path);
 }
 
-/** The total of the reply to a request for ten rows, and to one for a key. */
+/** Returns the totals in the replies to a request for ten rows and to one for a key. */
 async function rawTotals(port: number, keyspace: string, key: string): Promise<bigint[]> {
   const text = new TextEncoder();
   const page = new Uint8Array(272);
@@ -116,7 +116,7 @@ async function rawTotals(port: number, keyspace: string, key: string): Promise<b
   return totals;
 }
 
-Deno.test("One flipped byte below the durable length of a sealed log: no reading verb answers, until repair has run", async () => {
+Deno.test("A flipped byte below the durable length of a sealed log stops all answers until repair has run", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     await writeIncrements(data, [["visits", "/", 271], ["visits", "/", 1000], ["other", "k", 5]]);
@@ -153,7 +153,7 @@ Deno.test("One flipped byte below the durable length of a sealed log: no reading
   });
 });
 
-Deno.test("A flipped byte in the log of a killed writer is damage if a later frame tells that it was durable", async () => {
+Deno.test("A flipped byte in the log of a killed writer is damage if a later frame shows it was durable", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     await writeIncrements(data, [["visits", "/first", 1], ["visits", "/later", 2]], "kill");
@@ -170,7 +170,7 @@ Deno.test("A flipped byte in the log of a killed writer is damage if a later fra
   });
 });
 
-Deno.test("The torn tail of a killed writer's log is no damage", async () => {
+Deno.test("A torn tail in the log of a killed writer does not count as damage", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     await writeIncrements(data, [["visits", "/first", 1], ["visits", "/torn", 2]], "kill");
@@ -193,7 +193,7 @@ Deno.test("A log that has lost its header or its length is not left out of an an
     await writeIncrements(data, [["visits", "/", 7]], "kill");
     const path = data + FIRST_LOG;
     const zeroCopies = (bytes: Uint8Array) => bytes.fill(0, 0, 2 * HEADER_COPY_BYTES);
-    // The copy that a claim stores last is the second one: without it the log looks free.
+    // A claim stores the second copy last: without it the log looks free.
     const zeroNewest = (bytes: Uint8Array) =>
       bytes.fill(0, HEADER_COPY_BYTES, 2 * HEADER_COPY_BYTES);
     for (const edit of [zeroCopies, zeroNewest]) {
@@ -221,7 +221,7 @@ Deno.test("A log that has lost its header or its length is not left out of an an
   });
 });
 
-Deno.test("A damaged log that a keyspace has applied already does not keep that keyspace from answering", async () => {
+Deno.test("A keyspace answers although a log that it has already applied is damaged", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     await writeIncrements(data, [["good", "k", 7], ["stuck", "k", 8]]);
@@ -244,7 +244,7 @@ Deno.test("A damaged log that a keyspace has applied already does not keep that 
   });
 });
 
-Deno.test("A list of keyspaces ends with 6 if a damaged file alone knows the name of one", async () => {
+Deno.test("A list of keyspaces exits with 6 if the name of one is only in a damaged file", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     const long = "n".repeat(256);

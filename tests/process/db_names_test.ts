@@ -1,11 +1,11 @@
-/** Names of files that a user may give a database, and those that it needs for itself. */
+/** Names that a user may give to the files of a database, and names that it reserves. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { existsSync } from "@std/fs/exists";
 import { runCountd, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
-// Story: a log `l` was put in place through `l.new`, and that was the map of the same database.
+// Story: the log `l` was published through `l.new`, which was the map of the same database.
 Deno.test("A database whose map is called like its log and .new keeps its map", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const names = ["--db", "l.new", "--log", "l"];
@@ -27,7 +27,7 @@ Deno.test("A database whose map is called like its log and .new keeps its map", 
     const repaired = await runCountd(["db", "repair", ...names, "--in-place"], options);
     assertEquals(repaired.code, 0, repaired.stderr);
     assertMatch(repaired.text, /^keys\t1$/m);
-    // The export has a file of its own for each of its two, too.
+    // The export, too, uses two distinct temporary files.
     Deno.mkdirSync(`${temporary}/dump`);
     Deno.writeTextFileSync(`${temporary}/dump/db.json.new`, "mine");
     const exported = await runCountd(["db", "export", "dump", ...names], options);

@@ -1,7 +1,6 @@
 /**
- * Keyspaces on a disk that fails, or loses its power: a file system of its own, whose blocks lie in a
- * memory that can be taken away (every write is then an error) and copied (what a power cut
- * leaves).
+ * Keyspaces on a disk that fails or loses its power. The disk is a file system of its own, whose blocks are
+ * in memory. That memory can be withdrawn, so that every write fails, and copied, as a power cut leaves it.
  */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
@@ -22,7 +21,7 @@ async function hasRun(...command: string[]): Promise<boolean> {
 class FailingDisk {
   private constructor(readonly memory: string, readonly place: string) {}
 
-  /** A new disk, mounted on `place`; null if this machine cannot have one. */
+  /** Mounts a new disk on `place`; null if this machine does not support it. */
   static async mount(memory: string, place: string): Promise<FailingDisk | null> {
     Deno.mkdirSync(memory);
     if (!await hasRun("mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", memory)) return null;
@@ -48,7 +47,7 @@ class FailingDisk {
     return await hasRun("mount", "-o", "loop,errors=continue", this.image, this.place);
   }
 
-  /** From now on no block can be written: there is no memory for one any more. */
+  /** Makes every write of a block fail, for want of memory. */
   async fail(): Promise<void> {
     assertEquals(
       await hasRun("fallocate", "--punch-hole", "--length", `${SIZE}`, this.image),
@@ -62,21 +61,21 @@ class FailingDisk {
     }
   }
 
-  /** Blocks can be written again. Those that could not are lost. */
+  /** Makes blocks writable again. Blocks that failed before are lost. */
   mend(): void {
     Deno.removeSync(`${this.memory}/filler`);
   }
 
-  /** What is on the disk now, without what the system has in its memory. */
+  /** Returns what is on the disk now, without the cache of the system. */
   blocks(): Uint8Array {
     return Deno.readFileSync(this.image);
   }
 
-  /** The disk after the computer's next start, with these blocks. */
+  /** Mounts the disk with these blocks, as after a restart of the machine. */
   async restart(blocks: Uint8Array): Promise<void> {
     assertEquals(await hasRun("umount", this.place), true);
     using file = Deno.createSync(this.image);
-    // Zeros take no memory.
+    // Zeros need no memory.
     for (let at = 0; at < blocks.length; at += 4096) {
       const block = blocks.subarray(at, at + 4096);
       if (block.every((byte) => byte === 0)) continue;
@@ -111,7 +110,7 @@ async function withFailingKeyspaces(
   });
 }
 
-/** Adds to the counter `k` of each keyspace, through a writer that has ended afterwards. */
+/** Adds to the counter `k` of each keyspace, through a writer that then ends. */
 async function count(data: string, increment: number): Promise<void> {
   await using writer = startCountd(["write", "--data", data, "--port", "0"]);
   const { port } = await writer.listening();
@@ -130,7 +129,7 @@ async function assertCounted(data: string, value: number): Promise<void> {
   assertEquals(checked.code, 0, checked.text + checked.stderr);
 }
 
-Deno.test("A fold finds the write error of its pages that another process was told of before it", async () => {
+Deno.test("A fold detects a write error of its pages that was already reported to another process", async () => {
   await withFailingKeyspaces(async (data, disk) => {
     // A new keyspace is synced by itself before it gets its name, so it takes a second fold.
     await count(data, 5);
@@ -152,7 +151,7 @@ Deno.test("A fold finds the write error of its pages that another process was to
     assertEquals(code, 6, stderr);
     assertStringIncludes(stderr, "marked failed");
 
-    // The disk is replaced: the new increments are still in the logs.
+    // The disk is replaced, and the new increments are still in the logs.
     await disk.restart(blocks);
     const cleared = await runCountd(["check", "--clear-failed", "--data", data]);
     assertEquals(cleared.code, 0, cleared.stderr);
@@ -161,7 +160,7 @@ Deno.test("A fold finds the write error of its pages that another process was to
   });
 });
 
-Deno.test("A worker that takes over makes what a dead one published durable on the disk of the keyspaces", async () => {
+Deno.test("A worker that takes over makes durable what a dead one has published", async () => {
   await withFailingKeyspaces(async (data, disk) => {
     await count(data, 5);
     assertEquals((await runCountd(["worker", "--once", "--data", data])).code, 0);
@@ -170,7 +169,7 @@ Deno.test("A worker that takes over makes what a dead one published durable on t
       env: { COUNTD_FAULT: "kill@fold.6.before" },
     });
     assertEquals(dead.signal, "SIGKILL", dead.stderr);
-    // It finds the logs applied, and recycles them.
+    // The worker finds the logs applied, and recycles them.
     assertEquals((await runCountd(["worker", "--once", "--data", data])).code, 0);
     await disk.restart(disk.blocks());
     await assertCounted(data, 7);

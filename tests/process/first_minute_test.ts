@@ -1,11 +1,11 @@
-/** What a newcomer meets first: a server that is not there yet, or a port that another program has. */
+/** First mistakes of a new user: the server is not running yet, or another program uses its port. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { checkData } from "../support/check_data.ts";
 import { runCountd, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
-/** A port of this machine that a program has. */
+/** Listens on a port of this machine. */
 function takenPort(): Deno.TcpListener {
   return Deno.listen({ hostname: "127.0.0.1", port: 0 });
 }
@@ -14,7 +14,7 @@ function portOf(listener: Deno.TcpListener): string {
   return String((listener.addr as Deno.NetAddr).port);
 }
 
-Deno.test("A client that waits finds a server that starts after it", async () => {
+Deno.test("A client that waits finds a server that is started later", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     let port: string;
@@ -35,7 +35,7 @@ Deno.test("A client that waits finds a server that starts after it", async () =>
   });
 });
 
-Deno.test("The advice for a port that is in use names the option that the verb has", async () => {
+Deno.test("The advice about a port in use names the option of the verb", async () => {
   using listener = takenPort();
   const port = portOf(listener);
   for (
@@ -61,14 +61,14 @@ Deno.test("The advice for a port that is in use names the option that the verb h
   }
 });
 
-// One wait of 30 s for all three: the bound is not for the user to set.
-Deno.test("Clients give up a server that takes and sends nothing for 30 s", async () => {
+// One wait of 30 s for all three, because the limit is not an option.
+Deno.test("Clients give up on a server that neither reads nor sends for 30 s", async () => {
   using listener = takenPort();
   const address = `127.0.0.1:${portOf(listener)}`;
   const connect = ["--connect", address];
   const ends = await Promise.all([
     runCountd(["incr", "pages", "/", ...connect]),
-    // Not acknowledged, and more than the buffers of the system take.
+    // More than the buffers of the system hold, and never acknowledged.
     runCountd(["load", ...connect], { stdin: "pages\t/\n".repeat(60_000) }),
     runCountd(["get", "pages", "/", ...connect]),
   ]);

@@ -1,4 +1,4 @@
-/** What speaks HTTP or TLS to a binary port is turned away, and no client of countd with it. */
+/** Binary ports turn away HTTP and TLS, but never a client of countd. */
 
 import { assert, assertEquals } from "@std/assert";
 import { type CountdProcess, runCountd, startCountd } from "../support/process.ts";
@@ -17,7 +17,7 @@ import {
 const hostname = "127.0.0.1";
 const ASK_MS = 10_000;
 
-/** Runs `body` beside `countd serve`; ends with `check`. */
+/** Runs `body` beside `countd serve`, and `countd check` at the end. */
 async function withServe(
   options: readonly string[],
   body: (serve: CountdProcess, ports: { write: number; read: number }) => Promise<void>,
@@ -36,7 +36,7 @@ async function withServe(
   });
 }
 
-/** Sends `bytes`, and returns what the server says before it closes the connection by itself. */
+/** Sends `bytes`, and returns what the server sends before it closes the connection itself. */
 async function answerTo(port: number, bytes: Uint8Array): Promise<string> {
   using connection = await Deno.connect({ hostname, port });
   await sendAll(connection, bytes).catch(() => {});
@@ -47,7 +47,7 @@ async function restOf(connection: Deno.TcpConn): Promise<string> {
   const buffer = new Uint8Array(4096);
   let answer = "";
   while (true) {
-    // It is reset when the server did not read everything.
+    // The connection is reset if the server has not read everything.
     const count = await connection.read(buffer).catch(() => null);
     if (count === null) return answer;
     answer += new TextDecoder().decode(buffer.subarray(0, count));
@@ -56,13 +56,13 @@ async function restOf(connection: Deno.TcpConn): Promise<string> {
 
 const text = (value: string) => new TextEncoder().encode(value);
 
-Deno.test("Real clients of HTTP and TLS are turned away from both ports, and count for nothing", async () => {
+Deno.test("Both ports turn away real clients of HTTP and TLS, and count nothing of them", async () => {
   await withServe([], async (serve, { write, read }) => {
     for (const port of [write, read]) {
       for (
         const [init, path] of [
           [{}, ""],
-          // Long enough to be messages: this made counters.
+          // Long enough to be messages: once this made counters.
           [{ method: "POST", body: "x".repeat(5000) }, "set"],
           [{}, "x".repeat(2000)],
         ] as const
@@ -76,7 +76,7 @@ Deno.test("Real clients of HTTP and TLS are turned away from both ports, and cou
         .then(() => "a handshake", () => "refused");
       assertEquals(await within("the end of TLS", tls, { deadlineMs: ASK_MS }), "refused");
     }
-    // A line a second at most, and it says how many were left out.
+    // At most one line a second, with the number of those left out.
     const pattern = /does not speak countd's protocol.*protocol=(?:HTTP|TLS)/;
     await serve.stderrLine(pattern);
     const lines = serve.stderrLines.filter((line) => pattern.test(line));
@@ -89,7 +89,7 @@ Deno.test("Real clients of HTTP and TLS are turned away from both ports, and cou
   });
 });
 
-Deno.test("HTTP is known whatever its target, its pieces and the widths of names are", async () => {
+Deno.test("HTTP is recognised with any target, any segments and any name sizes", async () => {
   for (const widths of [[], ["--keyspace-size", "8", "--key-size", "8"]]) {
     await withServe(widths, async (_, { write, read }) => {
       for (const port of [write, read]) {
@@ -104,7 +104,7 @@ Deno.test("HTTP is known whatever its target, its pieces and the widths of names
         ) assertEquals(await answerTo(port, text(head)), "", head);
         using connection = await Deno.connect({ hostname, port });
         connection.setNoDelay(true);
-        // In pieces that are no message yet: it is known at the end of its line, not before.
+        // In pieces shorter than a message, it is recognised at the end of its first line.
         for (const piece of ["GE", "T ", "/a H", "TTP/1.1\r\n"]) {
           await sendAll(connection, text(piece));
         }
@@ -115,7 +115,7 @@ Deno.test("HTTP is known whatever its target, its pieces and the widths of names
   }
 });
 
-Deno.test("No message of countd is taken for HTTP or TLS, whatever its names and numbers are", async () => {
+Deno.test("No message of countd is mistaken for HTTP or TLS, whatever its names and numbers are", async () => {
   await withServe([], async (_, { write, read }) => {
     const names = [
       "GET",
@@ -128,7 +128,7 @@ Deno.test("No message of countd is taken for HTTP or TLS, whatever its names and
       const bytes = increment(name, "GET / HTTP/1.1\r\n", 1n);
       assertEquals(await sendIncrements(write, [bytes]), 1n);
     }
-    // Increments whose bytes are "GET / HT", "GET /abc", and the begin of a TLS record.
+    // Increments whose bytes are "GET / HT", "GET /abc", and the beginning of a TLS record.
     for (const first of ["GET / HT", "GET /abc", "\x16\x03\x01\x02\x00\x01\x00\x01"]) {
       const bytes = increment("numbers", "key", 1n);
       bytes.set(text(first));

@@ -1,5 +1,5 @@
 /**
- * A peer that never pauses, as a process of its own.
+ * A client that never pauses, as a process of its own.
  *
  *     deno run -A greedy_peer.ts PORT increments|ranks|unknown CONNECTIONS
  *
@@ -9,7 +9,7 @@
 import { increment, joined, pageRequest, rankRequest, sendAll } from "./plain_messages.ts";
 
 const [port, what, connections] = Deno.args;
-/** As many as fill what a server reads at a time. */
+/** Enough messages to fill one read of a server. */
 const AT_ONCE = 1000;
 const BATCHES = 8;
 

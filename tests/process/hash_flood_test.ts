@@ -1,7 +1,7 @@
 /**
- * Names that were made to meet in one slot of a table cost what random names of the same length cost, on
- * the write port, in a fold and in a read of unfolded logs. What is measured is compared with random names
- * in the same test; tables in which the names do meet need a hundred times as long.
+ * Names that are made to collide in a hash table cost no more than random names of the same length: on the
+ * write port, in a fold and in a read of unfolded logs. Each test measures both. If the names did collide,
+ * they would take a hundred times as long.
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
@@ -23,12 +23,12 @@ const NUMBERS = 65_000;
 
 type Names = (index: number) => Uint8Array;
 
-/** Names of the same length, no byte of them NUL. */
+/** Random names of the same length, without NUL. */
 function randomNames(random: Random): Names {
   return () => random.bytes(COLLIDING_NAME_BYTES).map((byte) => byte || 1);
 }
 
-/** An increment of each name, as a key of `pages` or as a keyspace of its own. */
+/** Makes an increment for each name, as a key of `pages` or as a keyspace. */
 function messages(names: Names, field: "key" | "keyspace"): Uint8Array {
   const encoder = new WriteMessageEncoder({ keyspaceSize: 256, keySize: 256 });
   const bytes = new Uint8Array(COLLIDING_NAMES * encoder.messageBytes);
@@ -62,7 +62,7 @@ async function send(port: number, bytes: Uint8Array): Promise<number> {
   return performance.now() - start;
 }
 
-/** Milliseconds of a run of countd that must succeed and print what `pattern` says. */
+/** Runs countd, which must succeed and print `pattern`; returns the milliseconds. */
 async function timed(args: readonly string[], pattern: RegExp): Promise<number> {
   const start = performance.now();
   const { code, text, stderr } = await runCountd(args);
@@ -78,7 +78,7 @@ function assertAlike(what: string, colliding: number, random: readonly number[])
   assert(colliding <= TIMES_AT_MOST * most, said);
 }
 
-/** Milliseconds that a command takes on a directory whose logs hold an increment of each key. */
+/** Runs a command on a directory whose logs hold an increment of each key; returns the milliseconds. */
 async function overUnfolded(
   names: Names,
   command: readonly string[],
@@ -95,7 +95,7 @@ async function overUnfolded(
   });
 }
 
-/** The same with colliding keys, and before and after it with random ones: the machine may do other work. */
+/** Measures random keys before and after colliding ones, because the machine may do other work. */
 async function assertKeysAlike(command: readonly string[], pattern: RegExp): Promise<void> {
   const random = randomNames(new Random(seedForTest(`${command[0]} of a flood`)));
   const before = await overUnfolded(random, command, pattern);

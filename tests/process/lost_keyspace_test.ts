@@ -1,4 +1,4 @@
-/** Files of keyspaces that somebody removes, replaces or closes while a server runs. */
+/** Files of keyspaces that are removed, replaced or made unreadable while a server runs. */
 
 import { assertEquals } from "@std/assert";
 import { giveToOrdinaryUser } from "../support/ordinary_user.ts";
@@ -6,7 +6,7 @@ import { type CountdProcess, runCountd, runProgram, startCountd } from "../suppo
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";
 
-/** A data directory that a server of the ordinary user counts into. */
+/** A data directory with a server that runs as the ordinary user. */
 class Counted implements AsyncDisposable {
   readonly data: string;
   readonly #server: CountdProcess;
@@ -25,7 +25,7 @@ class Counted implements AsyncDisposable {
     return `${this.data}/keyspaces/${keyspace}`;
   }
 
-  /** Adds to the counter `k` of each keyspace, and waits until a fold has taken it. */
+  /** Adds to the counter `k` of each keyspace, and waits until it is folded. */
   async count(increment: number, keyspaces: readonly string[]): Promise<void> {
     await this.send(increment, keyspaces);
     await this.folded();
@@ -46,7 +46,7 @@ class Counted implements AsyncDisposable {
     this.#folds = this.#server.stderrLines.filter((line) => pattern.test(line)).length;
   }
 
-  /** What the read port says of the counter `k`. */
+  /** Returns the value of the counter `k` from the read port. */
   async ask(keyspace: string): Promise<string> {
     const { port } = await this.#server.listening("read");
     return (await runCountd(["get", keyspace, "k", "--connect", `127.0.0.1:${port}`])).text;
@@ -64,7 +64,7 @@ class Counted implements AsyncDisposable {
     await this.#server[Symbol.asyncDispose]();
   }
 
-  /** Folds what is left, and compares. */
+  /** Folds the rest, and compares the counters. */
   async assertCounts(expected: Readonly<Record<string, number>>): Promise<void> {
     const once = await runCountd(["worker", "--once", "--data", this.data], { as: "ordinary" });
     assertEquals(once.code, 0, once.stderr);
@@ -86,7 +86,7 @@ async function withCounted(
   });
 }
 
-Deno.test("What is counted after a keyspace file was removed goes into a new file", async () => {
+Deno.test("Increments after the removal of a keyspace file go into a new file", async () => {
   await withCounted(async (counted) => {
     await counted.count(5, ["a", "b"]);
     assertEquals(await counted.ask("a"), "5\n");
@@ -98,7 +98,7 @@ Deno.test("What is counted after a keyspace file was removed goes into a new fil
   });
 });
 
-Deno.test("What is counted after an older keyspace file took the place of one is added to the older one", async () => {
+Deno.test("Increments after a keyspace file is replaced by an older one are added to the older one", async () => {
   await withCounted(async (counted, directory) => {
     await counted.count(5, ["a", "b"]);
     const older = `${directory}/older`;
@@ -113,7 +113,7 @@ Deno.test("What is counted after an older keyspace file took the place of one is
   });
 });
 
-Deno.test("A keyspace file that changes hands between the pages of a fold and its publishing loses nothing", async () => {
+Deno.test("A keyspace file whose owner changes before a fold publishes it loses nothing", async () => {
   await withTemporaryDirectory(async (directory) => {
     const counted = new Counted(directory);
     const kept = (keyspace: string) => `${directory}/${keyspace}.kept`;
@@ -150,7 +150,7 @@ Deno.test("A keyspace file that changes hands between the pages of a fold and it
   });
 });
 
-Deno.test("A server whose directory of keyspaces was removed makes it anew and counts on", async () => {
+Deno.test("A server whose directory of keyspaces is removed makes a new one and continues to count", async () => {
   await withCounted(async (counted) => {
     await counted.count(5, ["a", "b"]);
     Deno.removeSync(`${counted.data}/keyspaces`, { recursive: true });
@@ -160,7 +160,7 @@ Deno.test("A server whose directory of keyspaces was removed makes it anew and c
   });
 });
 
-/** What an ordinary user cannot open as a file, by what a log of events says of it. */
+/** Paths that an ordinary user cannot open as a file, by the text of the event. */
 const obstacles: readonly [string, (path: string) => Promise<unknown> | void][] = [
   ["permission denied", (path) => {
     Deno.copyFileSync(`${path}.kept`, path);
@@ -177,7 +177,7 @@ const obstacles: readonly [string, (path: string) => Promise<unknown> | void][] 
   }],
 ];
 
-Deno.test("A keyspace that cannot be opened is set aside and told, and the others are folded", async () => {
+Deno.test("A keyspace that cannot be opened is quarantined and reported, and the others are folded", async () => {
   await withTemporaryDirectory(async (directory) => {
     {
       await using counted = new Counted(directory);

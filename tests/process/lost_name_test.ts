@@ -1,4 +1,4 @@
-/** Logs whose names are removed or replaced, under a living writer and after its death. */
+/** Logs whose names are removed or replaced, while their writer runs and after its death. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { runCountd, startCountd } from "../support/process.ts";
@@ -18,7 +18,7 @@ function message(keyspace: string, key: string, increment: bigint): Uint8Array {
   return bytes;
 }
 
-/** The next answer of three bytes, or null if the connection ends without it. */
+/** Reads the next answer of three bytes; null if the connection ends before it. */
 async function answer(connection: Deno.TcpConn): Promise<string | null> {
   const bytes = new Uint8Array(3);
   for (let read = 0; read < bytes.length;) {
@@ -29,7 +29,7 @@ async function answer(connection: Deno.TcpConn): Promise<string | null> {
   return new TextDecoder().decode(bytes);
 }
 
-/** The answer to one increment of 1; null if the server is gone before it. */
+/** Returns the answer to one increment of 1; null if the server is gone before it. */
 async function increment(connection: Deno.TcpConn): Promise<string | null> {
   try {
     const bytes = message("visits", "/", 1n);
@@ -40,7 +40,7 @@ async function increment(connection: Deno.TcpConn): Promise<string | null> {
   return await answer(connection);
 }
 
-/** Names of the logs that a writer holds, by their lock names: `0000000000`. */
+/** Lists the logs that a writer holds, such as `0000000000`, by their lock names. */
 function heldLogs(data: string): string[] {
   return [...Deno.readDirSync(`${data}/logs`)].map(({ name }) => name)
     .filter((name) => name.startsWith("lock-")).map((name) => name.slice("lock-".length)).sort();
@@ -57,7 +57,7 @@ async function assertSound(data: string): Promise<void> {
   assertMatch(check.stderr, /no broken rules$/, check.text);
 }
 
-/** A directory with two answered increments in a log whose writer was killed, and its plain name gone. */
+/** Makes a directory with two answered increments in the log of a killed writer, without its plain name. */
 async function loseName(data: string): Promise<string> {
   await using writer = startCountd(["write", "--port", "0", ...serveOptions(data)]);
   const { port } = await writer.listening();
@@ -71,7 +71,7 @@ async function loseName(data: string): Promise<string> {
   return log;
 }
 
-Deno.test("A writer whose log is removed answers nothing more, exits with 6, and loses no answered increment", async () => {
+Deno.test("A writer whose log is removed stops answering, exits with 6, and loses no answered increment", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     await using writer = startCountd(["write", "--port", "0", ...serveOptions(data)]);
@@ -91,13 +91,13 @@ Deno.test("A writer whose log is removed answers nothing more, exits with 6, and
     await using next = startCountd(["write", "--port", "0", ...serveOptions(data)]);
     await next.listening();
     assertEquals(await next.stop(), 0);
-    // The second increment was not answered: it may count.
+    // The second increment was not answered, so it may count or not.
     assert(["1", "2"].includes(await countOf(data)), await countOf(data));
     await assertSound(data);
   });
 });
 
-Deno.test("A writer that syncs for nobody notices a removed log by itself and exits with 6", async () => {
+Deno.test("An idle writer notices a removed log and exits with 6", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     await using writer = startCountd(["write", "--data", data, "--port", "0", "--sync", "os"]);
@@ -108,7 +108,7 @@ Deno.test("A writer that syncs for nobody notices a removed log by itself and ex
   });
 });
 
-Deno.test("A writer whose lock name alone is removed goes on", async () => {
+Deno.test("A writer continues if only its lock name is removed", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     await using writer = startCountd(["write", "--port", "0", ...serveOptions(data)]);
@@ -124,7 +124,7 @@ Deno.test("A writer whose lock name alone is removed goes on", async () => {
   });
 });
 
-Deno.test("serve whose data directory is removed acknowledges nothing more, exits with 6, and says why", async () => {
+Deno.test("serve stops acknowledging when its data directory is removed, exits with 6, and says why", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     const ports = ["--write-port", "0", "--read-port", "0", "--metrics-port", "0"];
@@ -146,7 +146,7 @@ Deno.test("serve whose data directory is removed acknowledges nothing more, exit
   });
 });
 
-Deno.test("A log with a lock name alone is named by check, counted by readers and kept in a backup", async () => {
+Deno.test("A log with only a lock name is named by check, counted by readers and kept in a backup", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     const log = await loseName(data);
@@ -165,7 +165,7 @@ Deno.test("A log with a lock name alone is named by check, counted by readers an
   });
 });
 
-Deno.test("The next writer gives a log its plain name back and recovers it", async () => {
+Deno.test("The next writer restores the plain name of a log and recovers it", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     const log = await loseName(data);
@@ -182,7 +182,7 @@ Deno.test("The next writer gives a log its plain name back and recovers it", asy
   });
 });
 
-Deno.test("A worker alone gives a log its plain name back and folds it", async () => {
+Deno.test("A worker alone restores the plain name of a log and folds it", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     await loseName(data);
@@ -194,7 +194,7 @@ Deno.test("A worker alone gives a log its plain name back and folds it", async (
   });
 });
 
-Deno.test("repair gives a log its plain name back, in a copy and in its place", async () => {
+Deno.test("repair restores the plain name of a log, in a copy and in place", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     const log = await loseName(data);
@@ -221,7 +221,7 @@ Deno.test("A log whose plain name was given to another file is left alone, and k
     const log = await loseName(data);
     const lock = `${data}/logs/lock-${log}`;
     const { ino } = Deno.statSync(lock);
-    // A free log as a copy of another time may bring it.
+    // A free log, as from an older copy of the directory.
     const [free] = ["0000000002", "0000000003"];
     const bytes = Deno.readFileSync(`${data}/logs/${free}`);
     Deno.writeFileSync(`${data}/logs/${log}`, bytes, { mode: 0o600 });

@@ -1,6 +1,6 @@
 /**
- * What one peer does costs no other client more than a second. The aim is a second on a machine that has
- * nothing else to do; a test allows twice as much. Before this was so, each wait took from 3 to 30 s.
+ * No peer can delay another client by more than a second. The aim is a second on an idle machine; a test
+ * allows two. Story: each of these waits took from 3 to 30 s.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -11,12 +11,12 @@ import { askPage, increment, pageRequest, sendAll, sendIncrements } from "./plai
 
 const AIM_MS = 1000;
 const ALLOWED_MS = 2 * AIM_MS;
-/** How long the good client asks while the other peer is at it. */
+/** How long the good client sends requests while the other peer works. */
 const ASKING_MS = 3000;
 const ASK_EVERY_MS = 10;
 const hostname = "127.0.0.1";
 
-/** The longest that `ask` took, asked again and again for a while. */
+/** Repeats `ask` for a while and returns its longest time. */
 async function worstWait(what: string, ask: () => Promise<void>): Promise<void> {
   let worstMs = 0;
   const endMs = performance.now() + ASKING_MS;
@@ -45,7 +45,7 @@ function startGreedyPeer(
   return startProgram([Deno.execPath(), "run", "--quiet", "-A", path, ...args]);
 }
 
-/** Connects and resets at once, without a word. */
+/** Connects and resets at once, without sending anything. */
 function connectAndReset(port: number): Promise<void> {
   return new Promise((resolve) => {
     const socket = connect(port, hostname, () => socket.resetAndDestroy());
@@ -54,20 +54,20 @@ function connectAndReset(port: number): Promise<void> {
   });
 }
 
-/** `check` finds nothing, when all daemons have ended. */
+/** Asserts that `check` finds nothing after all daemons have ended. */
 async function assertSound(data: string): Promise<void> {
   const { code, text, stderr } = await runCountd(["check", "--data", data]);
   assertEquals(code, 0, text + stderr);
 }
 
-Deno.test("Connections that are reset before they are accepted hold no client, and fill no log", async () => {
+Deno.test("Connections that are reset before they are accepted delay no client, and fill no log", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     const ports = ["--write-port", "0", "--read-port", "0"];
     await using serve = startCountd(["serve", "--data", data, ...ports]);
     const write = (await serve.listening("write")).port;
     const read = (await serve.listening("read")).port;
-    // While it accepts nothing, so that every reset comes before.
+    // The server is stopped, so that every reset comes before its accept.
     serve.signal("SIGSTOP");
     for (const port of [write, read]) {
       await Promise.all(Array.from({ length: 100 }, () => connectAndReset(port)));
@@ -89,7 +89,7 @@ Deno.test("Connections that are reset before they are accepted hold no client, a
   });
 });
 
-Deno.test("Six peers that take none of their long pages hold no small answer", async () => {
+Deno.test("Six peers that do not read their long pages delay no small answer", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     const rows = 65_536;
@@ -117,7 +117,7 @@ Deno.test("Six peers that take none of their long pages hold no small answer", a
         stuck.push(connection);
         await sendAll(connection, pageRequest("long", rows));
       }
-      // Also pages that are small only because there are not as many rows as were asked for.
+      // Also pages that are small only because the keyspace has fewer rows than requested.
       const small = [["small", 1], ["small", rows], ["long", 100], ["unknown", rows]] as const;
       const requests = small.map(([name, length]) => pageRequest(name, length));
       await worstWait("a reader of small pages", async () => {
@@ -134,11 +134,11 @@ Deno.test("Six peers that take none of their long pages hold no small answer", a
   });
 });
 
-Deno.test("A peer that asks for unknown keyspaces without end holds no other reader", async () => {
+Deno.test("A peer that asks for unknown keyspaces without end delays no other reader", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     await using write = startCountd(["write", "--data", data, "--port", "0"]);
-    // No worker folds them: a keyspace that is asked for the first time costs a walk through all of them.
+    // No worker folds the logs, so the first request for a keyspace reads all of them.
     const increments = Array.from(
       { length: 10_000 },
       (_, at) => increment("good", `${at % 9}`, 1n),
@@ -161,7 +161,7 @@ Deno.test("A peer that asks for unknown keyspaces without end holds no other rea
   });
 });
 
-Deno.test("Peers that write, and ask for ranks, without end hold neither reader nor writer of serve", async () => {
+Deno.test("Peers that write and ask for ranks without end delay no other client of serve", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     const ports = ["--write-port", "0", "--read-port", "0"];

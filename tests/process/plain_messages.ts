@@ -1,8 +1,8 @@
-/** Messages of both ports with the default widths, made without the program's own encoders. */
+/** Messages of both ports with the default sizes, made without the program's own encoders. */
 
 const text = new TextEncoder();
 
-/** An increment for the write port. */
+/** Makes an increment for the write port. */
 export function increment(keyspace: string, key: string, value: bigint): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(520);
   new DataView(bytes.buffer).setBigInt64(0, value, true);
@@ -11,7 +11,7 @@ export function increment(keyspace: string, key: string, value: bigint): Uint8Ar
   return bytes;
 }
 
-/** A request for rows of a keyspace. */
+/** Makes a request for rows of a keyspace. */
 export function pageRequest(keyspace: string, length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(272);
   bytes.set(text.encode(keyspace));
@@ -19,7 +19,7 @@ export function pageRequest(keyspace: string, length: number): Uint8Array<ArrayB
   return bytes;
 }
 
-/** A request for the rank of a key. */
+/** Makes a request for the rank of a key. */
 export function rankRequest(keyspace: string, key: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(528);
   bytes.set(text.encode(keyspace));
@@ -45,7 +45,7 @@ export async function sendAll(connection: Deno.TcpConn, bytes: Uint8Array): Prom
   for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
 }
 
-/** Reads exactly so many bytes. */
+/** Reads exactly this number of bytes. */
 export async function receive(connection: Deno.TcpConn, count: number): Promise<DataView> {
   const bytes = new Uint8Array(count);
   for (let filled = 0; filled < count;) {
@@ -67,7 +67,7 @@ export async function sendIncrements(
   return (await receive(connection, 16)).getBigInt64(0, true);
 }
 
-/** Asks for one page, and returns how many counters there are and how many rows came. */
+/** Asks for one page, and returns the number of counters and of rows. */
 export async function askPage(
   connection: Deno.TcpConn,
   request: Uint8Array,

@@ -1,6 +1,6 @@
 /**
- * The acceptance test that the original only sketched: random parts whose sums equal the key's own
- * number, over many connections, cut anywhere, two writers and two workers on one directory.
+ * The acceptance test that the first countd only sketched. Random parts, whose sum is the number of the
+ * key, are sent over many connections in random segments, to two writers and two workers.
  */
 
 import { assertEquals } from "@std/assert";
@@ -21,7 +21,7 @@ interface Part {
   readonly increment: bigint;
 }
 
-/** Parts that sum to the key's number: a few of them, some negative. Key 0 has none. */
+/** Makes a few parts, some negative, whose sum is the number of the key. Key 0 has none. */
 function partsOf(random: Random): Part[] {
   const parts: Part[] = [];
   for (let keyspace = 0; keyspace < keyspaces; keyspace++) {
@@ -77,7 +77,7 @@ async function send(port: number, bytes: Uint8Array, random: Random): Promise<bi
   return [view.getBigInt64(0, true), view.getBigInt64(8, true)];
 }
 
-Deno.test("C43 C13 random parts over 8 connections, 2 writers and 2 workers sum exactly", async () => {
+Deno.test("Random parts over 8 connections, 2 writers and 2 workers sum exactly", async () => {
   const random = new Random(seedForTest("random sums"));
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
@@ -111,7 +111,7 @@ Deno.test("C43 C13 random parts over 8 connections, 2 writers and 2 workers sum 
   });
 });
 
-/** After n rounds key i of every keyspace stands at n·i: all of them, in their order. */
+/** Asserts that after n rounds key i of every keyspace has the value n·i, in the right order. */
 async function assertSums(data: string, round: number, ...more: string[]): Promise<void> {
   const expected = Array.from({ length: keys - 1 }, (_, index) => keys - 1 - index)
     .map((key) => `${key * round}\t${key}\n`).join("");

@@ -1,4 +1,4 @@
-/** Repair at the command line: what it must not touch, and that one which was killed can be repeated. */
+/** Repair at the command line: what it must not touch, and repeating a repair that was killed. */
 
 import { dirname } from "node:path/posix";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
@@ -8,7 +8,7 @@ import { withTemporaryDirectory } from "../support/temporary.ts";
 
 /** Counters of each keyspace, with the values 1, 2, 3 … */
 const COUNTERS = 200;
-/** In the middle of a page of such a keyspace; each counter is still in the other order. */
+/** An offset in the middle of a page of one order; the other order still has each counter. */
 const DAMAGED_OFFSET = 24 * 1024 + 100;
 
 /** A data directory with these keyspaces, all folded. */
@@ -56,7 +56,7 @@ function names(directory: string): string[] {
 }
 
 // Story: the repaired file was made under the name X.repaired, and the keyspace of that name was unlinked.
-Deno.test("A repair of one keyspace leaves the keyspace alone that is called like it and .repaired", async () => {
+Deno.test("A repair of one keyspace does not touch another with the same name and .repaired", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     const keyspaces = ["visits", "visits.repaired"];
@@ -69,14 +69,14 @@ Deno.test("A repair of one keyspace leaves the keyspace alone that is called lik
   });
 });
 
-// Story: what the killed repair had left was taken for a keyspace, and the next one exited with 3.
-Deno.test("A repair that is killed at any of its points ends well when it is repeated", async () => {
+// Story: a file that a killed repair had left was taken for a keyspace, and the next repair exited with 3.
+Deno.test("A repair that was killed at any point succeeds when it is repeated", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     const keyspaces = ["downloads", "visits"];
     await makeData(data, keyspaces);
     for (const keyspace of keyspaces) damage(`${data}/keyspaces/${keyspace}`, DAMAGED_OFFSET);
-    // A log that is folded, free, and has lost its header.
+    // A log that is folded and free, without its header.
     damage(`${data}/logs/0000000000`, 0);
     damage(`${data}/logs/0000000000`, 512);
     const places = [
@@ -106,7 +106,7 @@ Deno.test("A repair that is killed at any of its points ends well when it is rep
   });
 });
 
-Deno.test("What a killed repair leaves disturbs neither a worker, nor a backup, nor check", async () => {
+Deno.test("The files of a killed repair disturb neither a worker, nor a backup, nor check", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     await makeData(data, ["visits"]);
@@ -128,7 +128,7 @@ Deno.test("What a killed repair leaves disturbs neither a worker, nor a backup, 
   });
 });
 
-/** Files as other programs have them, some under names that countd uses too. */
+/** Files of other programs, some under names that countd uses too. */
 function makeForeign(directory: string): void {
   const files = [
     ["control", 0o640, "Source: something\n"],
@@ -147,7 +147,7 @@ function makeForeign(directory: string): void {
   }
 }
 
-/** Each path with its mode, size and the time of its last change, of its mode too. */
+/** Lists each path with its mode, size and the times of its last changes. */
 function inventory(directory: string): string {
   const args = [directory, "-printf", "%P %y %m %s %C@ %n\n"];
   const { success, stdout } = new Deno.Command("find", { args }).outputSync();
@@ -156,7 +156,7 @@ function inventory(directory: string): string {
 }
 
 // Story: repair set every file of the wrong directory to 0600 for a moment, and copied all of them.
-Deno.test("A repair of a directory that is none of countd's is refused before anything is touched", async () => {
+Deno.test("A repair of a directory of another program is refused before anything is touched", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const wrong = `${temporary}/etc`;
     Deno.mkdirSync(wrong);
@@ -171,7 +171,7 @@ Deno.test("A repair of a directory that is none of countd's is refused before an
   });
 });
 
-Deno.test("A repair whose control file lost all of its bytes still knows the data directory", async () => {
+Deno.test("A repair recognises a data directory whose control file is all zeros", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     await makeData(data, ["visits"]);

@@ -1,4 +1,4 @@
-/** The main job: a real access log in, the shell's own answer out, at every stage of its way. */
+/** The main use: a real access log, counted as sort and uniq count it, at every stage of the data. */
 
 import { assert, assertEquals } from "@std/assert";
 import {
@@ -14,7 +14,7 @@ import { withTemporaryDirectory } from "../support/temporary.ts";
 
 const columns = Object.keys(sampleColumns) as SampleColumn[];
 
-/** `value TAB key` lines as `sort | uniq -c | sort` counts them; keys that are too long left out. */
+/** Returns the lines `value TAB key` of `sort | uniq -c | sort`, without keys that are too long. */
 async function countedByShell(column: SampleColumn): Promise<string> {
   const field = sampleColumns[column];
   const script = `awk 'length($${field}) <= 256 { print $${field} }' | sort | uniq -c | ` +

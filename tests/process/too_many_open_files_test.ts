@@ -1,4 +1,4 @@
-/** Peers that take every descriptor of a daemon, on a port that speaks HTTP, do not end it. */
+/** A daemon survives peers that use up its descriptors through a port that speaks HTTP. */
 
 import { assertEquals } from "@std/assert";
 import { countdCommand, runCountd, startProgram } from "../support/process.ts";
@@ -6,7 +6,7 @@ import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";
 
 const hostname = "127.0.0.1";
-/** More than a daemon needs for itself, fewer than the peers open. */
+/** More descriptors than a daemon needs for itself, fewer than the peers open. */
 const DESCRIPTORS = 100;
 const PEERS = 200;
 
@@ -53,7 +53,7 @@ async function takeDescriptors(
   assertEquals(code, 0, text);
 }
 
-Deno.test("The port of db answers again when peers give back the descriptors that they took", async () => {
+Deno.test("The port of db answers again when peers release its descriptors", async () => {
   await withTemporaryDirectory(async (data) => {
     await takeDescriptors(["db", "--data", data, "--port", "0"], {
       data,
@@ -63,7 +63,7 @@ Deno.test("The port of db answers again when peers give back the descriptors tha
   });
 });
 
-Deno.test("The port of the figures answers again when peers give back what they took, and ends no writer", async () => {
+Deno.test("The metrics port answers again when peers release its descriptors, and the writer survives", async () => {
   await withTemporaryDirectory(async (data) => {
     await takeDescriptors(["write", "--data", data, "--port", "0", "--metrics-port", "0"], {
       data,

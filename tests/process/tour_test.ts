@@ -1,6 +1,6 @@
 /**
- * The transcript in README is run as it stands, so that it stays true. It gets nothing that a reader would
- * not have: the usual ports are free because it runs on a network of its own.
+ * Runs the transcript in README unchanged, so that it stays true. It has nothing that a reader lacks: the
+ * default ports are free because it runs on a network of its own.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -13,7 +13,7 @@ interface Step {
   readonly expected: string;
 }
 
-/** The `console` blocks of a Markdown text: a command after each `$ `, its output below. */
+/** Parses the `console` blocks of a Markdown text: a command after each `$ `, its output below. */
 function stepsOf(markdown: string): Step[] {
   const steps: Step[] = [];
   for (const block of markdown.matchAll(/```console\n([\s\S]*?)```/g)) {
@@ -30,7 +30,7 @@ function wrapperOf(root: string): string {
   return `#!/bin/sh\nexec "${Deno.execPath()}" run --quiet -A "${root}main.ts" "$@"\n`;
 }
 
-/** One bash for all steps, so that jobs and `$?` work; a line of marks follows each step's output. */
+/** Uses one bash for all steps, so that jobs and `$?` work; a separator follows the output of a step. */
 function scriptOf(steps: readonly Step[]): string {
   return [
     ...steps.flatMap(({ command }) => [command, "status=$?", "echo -----", "(exit $status)"]),
@@ -38,16 +38,16 @@ function scriptOf(steps: readonly Step[]): string {
   ].join("\n");
 }
 
-/** Where `ip` is, also if the path of an ordinary user does not say so. */
+/** The path of `ip`, even if the PATH of an ordinary user does not have it. */
 const SYSTEM_PATH = 'PATH="$PATH:/usr/sbin:/sbin"';
 
-/** `command` on a network that has nothing but the loopback device. */
+/** Wraps `command` so that it runs on a network with nothing but the loopback device. */
 function onOwnNetwork(command: readonly string[]): string[] {
   const script = `(${SYSTEM_PATH}; ip link set lo up) && exec "$@"`;
   return ["unshare", "-rn", "sh", "-c", script, "sh", ...command];
 }
 
-/** Why there can be no network of its own; null if there can. */
+/** Returns why a network of its own is impossible; null if it is possible. */
 async function missing(): Promise<string | null> {
   for (const program of ["unshare", "ip"]) {
     const { code } = await runProgram(["sh", "-c", `${SYSTEM_PATH}; command -v ${program}`]);

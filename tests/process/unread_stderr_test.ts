@@ -1,4 +1,4 @@
-/** Daemons whose stderr leads to a program that does not read. */
+/** Daemons whose stderr is connected to a program that does not read. */
 
 import { assert, assertEquals } from "@std/assert";
 import { checkData } from "../support/check_data.ts";
@@ -7,7 +7,7 @@ import { countdCommand, runCountd, runProgram, startProgram } from "../support/p
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";
 
-/** A pipe with a name, of which the test decides when it is full and when it is read. */
+/** A named pipe, which the test fills and reads. */
 class Pipe implements Disposable {
   readonly #keeper: Deno.FsFile;
 
@@ -28,7 +28,7 @@ class Pipe implements Disposable {
     assert(/unavailable/.test(stderr), stderr);
   }
 
-  /** Everything that is in the pipe, without what filled it. */
+  /** Reads everything in the pipe, without the bytes that filled it. */
   async drain(): Promise<string> {
     const { text } = await runProgram([
       ...["dd", `if=${this.path}`, "bs=65536", "iflag=nonblock", "status=none"],
@@ -41,13 +41,13 @@ class Pipe implements Disposable {
   }
 }
 
-/** `countd ARGS…` with its stderr in the pipe. The shell opens it as the user of the tests. */
+/** Starts `countd ARGS…` with the pipe as stderr. The shell opens it as the user of the tests. */
 function startInto(pipe: Pipe, args: readonly string[], as: RunAs) {
   const command = countdCommand(args, { as });
   return startProgram(["sh", "-c", `exec "$@" 2>"$0"`, pipe.path, ...command]);
 }
 
-/** A directory that the daemon may write to, and a pipe that is none of its own if users differ. */
+/** A directory that the daemon may write to, and a pipe that may belong to another user. */
 async function withPipe(
   as: RunAs,
   body: (world: { readonly pipe: Pipe; readonly data: string }) => Promise<void>,
@@ -71,17 +71,17 @@ function hasReport(data: string, name: string): boolean {
   }
 }
 
-/** So that each load brings several logs. */
+/** So small that each load fills several logs. */
 const small = ["--log-size", "65536"];
 const serveArgs = ["serve", "--write-port", "0", "--read-port", "0"];
 
-/** The pipe belongs to root and the daemon does not, as under a supervisor that gives up its rights. */
+/** The pipe belongs to root and the daemon does not, as under a supervisor that drops its rights. */
 const users: readonly RunAs[] = runningAsRoot() ? ["self", "ordinary"] : ["self"];
 
 for (const as of users) {
   const user = as === "ordinary" ? ", as another user" : "";
 
-  Deno.test(`A server counts and folds while nobody reads its stderr, and tells what was lost${user}`, async () => {
+  Deno.test(`A server works while its stderr is not read, and reports what was lost${user}`, async () => {
     await withPipe(as, async ({ pipe, data }) => {
       await using server = startInto(pipe, [...serveArgs, ...small, "--data", data], as);
       let said = "";
@@ -91,7 +91,7 @@ for (const as of users) {
           /write listening on 127\.0\.0\.1:(\d+)/.exec(said)?.[1];
       });
       await pipe.fill();
-      // More than a pipe holds: each log that is sealed or folded is a line.
+      // More than a pipe holds: each sealed or folded log writes a line.
       for (let round = 1; round <= 3; round++) {
         const stdin = "pages\t/\n".repeat(2000);
         const load = ["load", "--connect", `127.0.0.1:${port}`];
@@ -115,7 +115,7 @@ for (const as of users) {
   for (const [verb, ...args] of [serveArgs, ["worker"], ["write", "--port", "0"]]) {
     Deno.test(`${verb} starts and stops with a stderr that was full before${user}`, async () => {
       await withPipe(as, async ({ pipe, data }) => {
-        // A worker waits for a directory that is not there.
+        // A worker waits for a directory that does not exist.
         const make = ["shell", "-c", "incr pages /", "--data", data];
         assertEquals((await runCountd(make, { as })).code, 0);
         await pipe.fill();
@@ -127,7 +127,7 @@ for (const as of users) {
   }
 }
 
-/** Makes stderr one end of a pair of sockets that is full, whose other end reads nothing. */
+/** Makes stderr one end of a full pair of sockets, whose other end does not read. */
 const INTO_FULL_SOCKET = `
 import os, socket, sys
 near, far = socket.socketpair()

@@ -1,4 +1,4 @@
-/** Increments of the shell that go into the data directory themselves. */
+/** Increments that the shell itself writes to the data directory. */
 
 import { assertEquals } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
@@ -7,8 +7,8 @@ import { recordsOf, takeSealed, withDataDirectory } from "../support/data_direct
 import { Faults, faultyStorage } from "../support/faulty_storage.ts";
 import { waitUntil } from "../support/wait.ts";
 
-// Story: an increment whose frame met a full disk had been given to the log already. Taken for appended, it
-// would have been answered and never counted.
+// Story: an increment had already been passed to the log when its frame met a full disk. It would have been
+// answered as appended, and never counted.
 Deno.test("An increment that meets a full disk is answered when it is in the log, and is there once", async () => {
   await withDataDirectory(async (test) => {
     const faults = new Faults();

@@ -32,7 +32,7 @@ Deno.test("A long answer ends at Ctrl-C, and the next command runs", async () =>
       isTerminal: false,
       hasColor: false,
       write(content: string | Uint8Array) {
-        // As a key that is pressed comes: when the event loop gets its turn.
+        // Like a pressed key, this arrives when the event loop runs.
         if (lines === 0) setTimeout(() => session.interrupt(), 0);
         if (content === "\n") lines++;
       },

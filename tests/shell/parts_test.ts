@@ -9,7 +9,7 @@ import { type Mode, render } from "../../src/shell/render.ts";
 import { ReverseSearch } from "../../src/shell/reverse_search.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
-Deno.test("Patterns fit as in a shell", () => {
+Deno.test("Patterns match as in a shell", () => {
   const cases: [pattern: string, fits: string[], others: string[]][] = [
     ["*", ["", "a", "a\nb", "😀"], []],
     ["job-*", ["job-", "job-1"], ["job", "ajob-1"]],
@@ -33,7 +33,7 @@ Deno.test("Patterns fit as in a shell", () => {
     for (const name of fits) assert(matches(name), `${pattern} fits ${JSON.stringify(name)}`);
     for (const name of others) assert(!matches(name), `${pattern} does not fit ${name}`);
   }
-  // A pattern that makes careless matchers run for ages.
+  // A pattern on which a naive matcher takes exponential time.
   assert(!globMatcher("*a".repeat(40) + "b")("a".repeat(242)));
 });
 
@@ -88,7 +88,7 @@ Deno.test("Answers come out byte for byte on a pipe, safe on a terminal, typed i
   assertEquals(await rendered(none, "json", false), [0, '{"keys":[]}\n']);
   assertEquals(await rendered(none, "table", true), [0, ""]);
   assertEquals(await rendered({ kind: "done" }, "json", false), [null, ""]);
-  // What fails in the middle leaves no half of a JSON object before its error.
+  // A failure in the middle leaves no partial JSON object before its error.
   const failing: Answer = {
     ...none,
     rows: (function* () {
@@ -155,14 +155,14 @@ Deno.test("History is kept in one file of mode 0600, without blank-led and repea
     assertEquals((Deno.statSync(`${directory}/state/countd`).mode ?? 0) & 0o7777, 0o700);
     assertEquals((await open()).lines, ["a", "b", "d"]);
 
-    // A history that others could read is closed to them.
+    // A history that other users could read is made private.
     Deno.chmodSync(path, 0o644);
     await first.add("e");
     assertEquals((Deno.statSync(path).mode ?? 0) & 0o7777, 0o600);
   });
 });
 
-Deno.test("A long history is cut down, and shells that append meanwhile lose nothing", async () => {
+Deno.test("A long history is shortened, and shells that append at the same time lose nothing", async () => {
   await withTemporaryDirectory(async (directory) => {
     const path = `${directory}/history`;
     const many = Array.from({ length: 2 * HISTORY_LINES_MAX }, (_, index) => `line ${index}`);
@@ -187,7 +187,7 @@ Deno.test("A long history is cut down, and shells that append meanwhile lose not
   });
 });
 
-Deno.test("A shell whose history cannot be kept works all the same", async () => {
+Deno.test("A shell works although its history cannot be kept", async () => {
   await withTemporaryDirectory(async (directory) => {
     Deno.writeTextFileSync(`${directory}/file`, "");
     for (const path of [null, `${directory}/file/countd/history`]) {
@@ -205,7 +205,7 @@ Deno.test("A shell whose history cannot be kept works all the same", async () =>
   assertEquals(place({}), null);
 });
 
-Deno.test("Reverse search shows the newest line that fits, then older and different ones", () => {
+Deno.test("Reverse search shows the newest match, then older and different ones", () => {
   const search = new ReverseSearch(["set a 1", "get b", "get a", "get a", "keys"]);
   assertEquals([search.match, search.prompt], [null, "(reverse-i-search)'': "]);
   search.type("get");

@@ -49,7 +49,7 @@ Deno.test("Binary values go in by escapes and come out byte for byte", async () 
   });
 });
 
-Deno.test("A script stops at its first error with the exit code of it", async () => {
+Deno.test("A script stops at its first error, with the exit code of that error", async () => {
   await withData(async (shell, data) => {
     const cases: [script: string, code: number, message: RegExp][] = [
       ["get missing", 3, /^countd: Key "missing" is not in the root table$/],
@@ -60,7 +60,7 @@ Deno.test("A script stops at its first error with the exit code of it", async ()
       ["frobnicate", 2, /^countd: Unknown command "frobnicate"; see \.help$/],
       ["get", 2, /^countd: Usage: get KEY$/],
       ["get a b", 2, /^countd: Usage: get KEY$/],
-      ['set a "b', 2, /does not end/],
+      ['set a "b', 2, /is not closed/],
       [".mode pretty", 2, /must be one of table, json, raw/],
       ["incr k c x", 2, /N must be a whole number/],
       ["incr k c 9223372036854775808", 2, /N must be between/],
@@ -103,7 +103,7 @@ Deno.test("A locked key ends a script with 75 after the lock timeout", async () 
   });
 });
 
-Deno.test("Reading commands make nothing, and leave words stop the script", async () => {
+Deno.test("Commands that read make nothing, and quit or exit stops the script", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     for (const script of ["tables", "keys", "each", "delete x", "use t", "exit; frobnicate"]) {
@@ -164,7 +164,7 @@ Deno.test("With --connect increments go to a running writer, and reads may ask a
     ]);
     assertEquals([code, text], [0, "2\t/x\n1\t/y\n2\n1\npages\t2\n"], stderr);
     assertEquals([...Deno.readDirSync(directory)].map(({ name }) => name), ["data"]);
-    // Its own log beside that of the running writer.
+    // The shell has a log of its own beside that of the running writer.
     const own = await runCountd([
       "shell",
       "--data",
@@ -186,7 +186,7 @@ Deno.test("With --connect increments go to a running writer, and reads may ask a
   });
 });
 
-Deno.test("A reader that goes away ends the shell quietly", async () => {
+Deno.test("The shell ends quietly when its reader goes away", async () => {
   await withData(async (shell, data) => {
     await shell(["-c", "set a 1"]);
     await using process = startCountd(["shell", "--data", data, "--keep-going"]);
@@ -197,7 +197,7 @@ Deno.test("A reader that goes away ends the shell quietly", async () => {
   });
 });
 
-/** `countd shell … | head -n 1` with more output than a pipe holds; the exit code is the shell's. */
+/** Runs `countd shell … | head -n 1` with more output than a pipe holds; returns the exit code of countd. */
 async function runPipeline(data: string) {
   const command = countdCommand(["shell", "--data", data]).map(quoted).join(" ");
   const script = `yes keys | head -n 100000 | ${command} | head -n 1; exit \${PIPESTATUS[2]}`;

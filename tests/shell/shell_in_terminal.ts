@@ -14,7 +14,7 @@ interface Place {
   readonly history: string;
 }
 
-/** Runs a shell in a terminal; when the test is over its tables must be sound. */
+/** Runs a shell in a terminal; at the end of the test its tables must be sound. */
 export async function withShell(
   body: (terminal: Terminal, place: Place) => Promise<void>,
   options: { columns?: number; rows?: number; words?: string[]; setUp?: string[] } = {},
@@ -45,7 +45,7 @@ export async function withShell(
   });
 }
 
-/** The shell is gone, and the terminal reads lines again. */
+/** Asserts that the shell has ended and the terminal reads lines again. */
 export async function assertLeft(terminal: Terminal, code: number): Promise<void> {
   await waitUntil("the shell to leave", async () => {
     const [left, mode] = (await terminal.lines()).slice(-2);
@@ -53,7 +53,7 @@ export async function assertLeft(terminal: Terminal, code: number): Promise<void
   });
 }
 
-/** The process whose data directory this is: no other has it on its command line. */
+/** Finds the process that has this data directory on its command line. */
 export function shellPid(data: string): number {
   for (const { name } of Deno.readDirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
@@ -61,7 +61,7 @@ export function shellPid(data: string): number {
       const words = Deno.readTextFileSync(`/proc/${name}/cmdline`).split("\0");
       if (words.includes("shell") && words.includes(data) && words[0] !== "sh") return Number(name);
     } catch {
-      // Ended meanwhile.
+      // The process has ended.
     }
   }
   throw new Error(`No shell runs on ${data}`);

@@ -3,7 +3,7 @@
 import { runProgram } from "../support/process.ts";
 import { waitUntil } from "../support/wait.ts";
 
-/** True where tmux is there; else says so, as every test with a peer does. */
+/** Tells whether tmux is installed; if not, prints that the test did not run. */
 export function tmuxIsInstalled(): boolean {
   try {
     if (new Deno.Command("tmux", { args: ["-V"] }).outputSync().success) return true;
@@ -15,7 +15,7 @@ export function tmuxIsInstalled(): boolean {
 }
 
 export interface TerminalOptions {
-  /** Keeps the socket; must be short, for the system bounds the path of a socket. */
+  /** The directory of the socket; its path must be short, because the system limits paths of sockets. */
   readonly directory: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly columns?: number;
@@ -29,7 +29,7 @@ export class Terminal implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Runs a command line of sh; the window stays when it ends. */
+  /** Runs a command line of sh; the window stays open when it ends. */
   static async open(commandLine: string, options: TerminalOptions): Promise<Terminal> {
     const terminal = new Terminal(options);
     const { columns = 80, rows = 40, env = {} } = options;
@@ -40,12 +40,12 @@ export class Terminal implements AsyncDisposable {
     return terminal;
   }
 
-  /** Types text as it is; readline takes what comes at once for a paste. */
+  /** Types text literally; readline treats text that comes at once as a paste. */
   async type(text: string): Promise<void> {
     await this.#tmux("send-keys", "-l", text);
   }
 
-  /** Presses keys by their names in tmux, such as `Enter`, `Tab`, `C-c`. */
+  /** Presses keys, given by their names in tmux, such as `Enter`, `Tab`, `C-c`. */
   async press(...keys: string[]): Promise<void> {
     for (const key of keys) await this.#tmux("send-keys", key);
   }
@@ -54,13 +54,13 @@ export class Terminal implements AsyncDisposable {
     await this.#tmux("resize-window", "-x", String(columns), "-y", String(rows));
   }
 
-  /** The lines that are shown and those that have scrolled away, without blank lines at the end. */
+  /** Returns the visible lines and those that have scrolled away, without blank lines at the end. */
   async lines(): Promise<string[]> {
     const { text } = await this.#tmux("capture-pane", "-p", "-S", "-1000");
     return text.trimEnd().split("\n");
   }
 
-  /** Waits until the last lines of the screen are these. Blanks at the end of a line do not count. */
+  /** Waits until the screen ends with these lines. Trailing blanks are ignored. */
   async shows(...expected: string[]): Promise<void> {
     let shown: string[] = [];
     try {
@@ -82,8 +82,8 @@ export class Terminal implements AsyncDisposable {
 
   async #tmux(...args: string[]) {
     const socket = `${this.#options.directory}/tmux`;
-    // The server keeps the environment of its first client: a plain one. Without SHELL it would run the
-    // window's command by the user's login shell, and that of an account like nobody ends at once.
+    // The server keeps the environment of its first client, so that gets a plain one. Without SHELL, tmux
+    // would use the login shell of the user, and that of some system accounts ends at once.
     const env = { TERM: "xterm-256color", TMUX: "", LC_ALL: "C.UTF-8", SHELL: "/bin/sh" };
     const ended = await runProgram(["tmux", "-u", "-S", socket, "-f", "/dev/null", ...args], {
       env,
@@ -93,7 +93,7 @@ export class Terminal implements AsyncDisposable {
   }
 }
 
-/** One word of sh. */
+/** Quotes a text as one word of sh. */
 export function quoted(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }

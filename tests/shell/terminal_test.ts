@@ -50,7 +50,7 @@ Deno.test("At a terminal answers are aligned, counted, and safe to look at", asy
   });
 });
 
-Deno.test("History comes back with the arrows, in the next shell too, but for lines after a blank", async () => {
+Deno.test("The arrows bring history back, also in the next shell, except lines that begin with a blank", async () => {
   await withShell(async (terminal, { history }) => {
     for (const line of ["set a 1", "set b 2", "set b 2", " set secret 3", "get a"]) {
       await terminal.type(line);
@@ -70,7 +70,7 @@ Deno.test("History comes back with the arrows, in the next shell too, but for li
   });
 });
 
-Deno.test("A shell begins with the history of earlier ones, and two append side by side", async () => {
+Deno.test("A shell loads the history of earlier ones, and two shells append to it at the same time", async () => {
   if (!tmuxIsInstalled()) return;
   await withTemporaryDirectory(async (directory) => {
     const env = { XDG_STATE_HOME: `${directory}/state` };
@@ -102,7 +102,7 @@ Deno.test("A shell begins with the history of earlier ones, and two append side 
   });
 });
 
-Deno.test("Ctrl-R finds the newest line that holds what is typed, then older ones", async () => {
+Deno.test("Ctrl-R finds the newest line that contains what is typed, then older ones", async () => {
   await withShell(async (terminal) => {
     for (const line of ["set apple 1", "set banana 2", "get apple", "keys"]) {
       await terminal.type(line);
@@ -169,7 +169,7 @@ Deno.test("Tab completes commands, tables, keys, keyspaces, counters and setting
     await completes(".help ran", ".help rank");
     await completes("get nothing-like-it", "get nothing-like-it");
     await waitUntil("the candidates", async () => {
-      // Two Tabs that come in one piece are taken for a paste: then again.
+      // Two Tabs that arrive together count as a paste: try again.
       await terminal.press("C-u");
       await terminal.type("get ap");
       await terminal.press("Tab", "Tab");
@@ -250,7 +250,7 @@ Deno.test("A line that is wider than the terminal can be edited, also after a re
   }, { columns: 70, rows: 30 });
 });
 
-Deno.test("Ctrl-Z gives the terminal back, and fg goes on with the same line", async () => {
+Deno.test("Ctrl-Z restores the terminal, and fg continues with the same line", async () => {
   if (!tmuxIsInstalled()) return;
   await withTemporaryDirectory(async (directory) => {
     const command = countdCommand(["shell", "--data", `${directory}/data`]).map(quoted).join(" ");
@@ -305,7 +305,7 @@ Deno.test("The shell ends when its terminal goes away", async () => {
   });
 });
 
-Deno.test("quit, exit and \\q leave, and nothing behind them on the line runs", async () => {
+Deno.test("quit, exit and \\q leave, and nothing after them on the line runs", async () => {
   for (const word of [".quit", "exit", "\\q"]) {
     await withShell(async (terminal, { data }) => {
       await terminal.type(`set a 1; ${word}; set b 2`);
@@ -317,7 +317,7 @@ Deno.test("quit, exit and \\q leave, and nothing behind them on the line runs", 
   }
 });
 
-Deno.test("Increments of a shell at a prompt are there for others at once", async () => {
+Deno.test("Other processes see the increments of a shell at a prompt at once", async () => {
   await withShell(async (terminal, { data }) => {
     await terminal.type("incr pages /index.html 9007199254740993");
     await terminal.press("Enter");

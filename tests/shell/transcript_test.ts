@@ -1,4 +1,4 @@
-/** The transcript that README shows is what a shell does, letter for letter. */
+/** A shell prints exactly the transcript in README. */
 
 import { assert, assertEquals } from "@std/assert";
 import { withShell } from "./shell_in_terminal.ts";
@@ -6,7 +6,7 @@ import { withShell } from "./shell_in_terminal.ts";
 const transcript = Deno.readTextFileSync(new URL("transcript.txt", import.meta.url));
 const prompt = /^(countd(?::\S+)?>) (.+)$/;
 
-Deno.test("The transcript of the shell is true", async () => {
+Deno.test("A shell prints what the transcript shows", async () => {
   const lines = transcript.trimEnd().split("\n");
   assert(lines.filter((line) => prompt.test(line)).length > 5);
   await withShell(async (terminal) => {
@@ -27,7 +27,7 @@ function promptIn(line: string | undefined): [line: string, prompt: string, comm
   return prompt.exec(line ?? "") as unknown as [string, string, string];
 }
 
-Deno.test("README shows the transcript as it stands", () => {
+Deno.test("README shows the whole transcript unchanged", () => {
   const readme = Deno.readTextFileSync(new URL("../../README.md", import.meta.url));
   assert(readme.includes("```text\n" + transcript + "```\n"));
 });

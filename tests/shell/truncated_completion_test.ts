@@ -1,4 +1,4 @@
-/** Tab in a keyspace with more counters than are looked through for it. */
+/** Tab in a keyspace with more counters than the completion searches. */
 
 import { assertEquals } from "@std/assert";
 import { checkData } from "../support/check_data.ts";
@@ -6,7 +6,7 @@ import { runCountd, startCountd } from "../support/process.ts";
 import { waitUntil } from "../support/wait.ts";
 import { withShell } from "./shell_in_terminal.ts";
 
-/** As many as are looked through, and each larger than the one that is not. */
+/** As many counters as are searched, each larger than the one that is not. */
 const LARGE = Array.from({ length: 1000 }, (_, index) => `key-01${String(index).padStart(4, "0")}`);
 const SMALL = "key-000007";
 
@@ -20,7 +20,7 @@ async function loadCounters(data: string): Promise<void> {
   assertEquals(await writer.stop(), 0);
 }
 
-Deno.test("Tab inserts nothing that only the counters it looked through have in common", async () => {
+Deno.test("Tab does not insert a beginning that only the searched counters share", async () => {
   await withShell(async (terminal, { data }) => {
     await loadCounters(data);
     await terminal.type("count few ke");
@@ -29,12 +29,12 @@ Deno.test("Tab inserts nothing that only the counters it looked through have in 
     await terminal.press("C-c");
     for (const typed of ["key-0", "key-01000", "key-010999"]) {
       await waitUntil(`the candidates of ${typed}`, async () => {
-        // Two Tabs that come in one piece are taken for a paste: then again.
+        // Two Tabs that arrive together count as a paste: try again.
         await terminal.press("C-u");
         await terminal.type(`count pages ${typed}`);
         await terminal.press("Tab", "Tab");
         const lines = await terminal.lines();
-        // The last candidate says that there are more, and the line is as it was typed.
+        // The last candidate shows that there are more, and the line is as it was typed.
         return lines.some((line) => line.trimEnd().endsWith(` ${typed}…`)) &&
           lines.at(-1)!.trimEnd() === `countd> count pages ${typed}`;
       }, { deadlineMs: 30_000 });

@@ -7,7 +7,7 @@ function texts(line: string): string[][] {
   return parseLine(line).map((words) => words.map(({ bytes }) => new TextDecoder().decode(bytes)));
 }
 
-Deno.test("Blanks part words, semicolons and line ends part commands", () => {
+Deno.test("Blanks separate words, semicolons and line ends separate commands", () => {
   assertEquals(texts("set a 1"), [["set", "a", "1"]]);
   assertEquals(texts("  set\t a   1  \r"), [["set", "a", "1"]]);
   assertEquals(texts("set a 1;get a ; keys\ntables"), [["set", "a", "1"], ["get", "a"], ["keys"], [
@@ -31,9 +31,9 @@ Deno.test("Escapes give any byte", () => {
   assertEquals(command?.[2]?.bytes, new TextEncoder().encode("'\\\\n"));
 });
 
-Deno.test("What cannot be read is refused and named", () => {
+Deno.test("The message about a bad line names the mistake", () => {
   for (const line of ['set "a', "set 'a", 'set a "b\\', 'set "a\\"']) {
-    assertThrows(() => parseLine(line), UnfinishedError, "does not end");
+    assertThrows(() => parseLine(line), UnfinishedError, "is not closed");
   }
   assertThrows(() => parseLine('set "\\q"'), UsageError, "Unknown escape \\q");
   assertThrows(() => parseLine('set "\\xg0"'), UsageError, "Unknown escape \\x");
