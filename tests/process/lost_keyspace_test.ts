@@ -113,7 +113,7 @@ Deno.test("Increments after a keyspace file is replaced by an older one are adde
   });
 });
 
-Deno.test("A keyspace file whose owner changes before a fold publishes it loses nothing", async () => {
+Deno.test("A keyspace file that is replaced before a fold publishes it loses nothing", async () => {
   await withTemporaryDirectory(async (directory) => {
     const counted = new Counted(directory);
     const kept = (keyspace: string) => `${directory}/${keyspace}.kept`;
