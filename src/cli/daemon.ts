@@ -16,7 +16,7 @@ export interface Daemon {
    * last announcement at the start, such as `listening on HOST:PORT`.
    */
   ready(message: string): void;
-  /** Serves the metrics of a child process with those of the daemon; `pid` is null while it is not running. */
+  /** Serves the metrics of a child process with its own; `pid` returns null while it is not running. */
   adopt(pid: () => number | null): void;
 }
 

@@ -125,17 +125,17 @@ export function isGroup(entry: Verb | VerbGroup): entry is VerbGroup {
   return "verbs" in entry;
 }
 
-/** `logSize` → `log-size`. */
+/** Spells the key of an option for the command line: `logSize` → `log-size`. */
 export function optionName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => "-" + letter.toLowerCase());
 }
 
-/** `logSize` → `COUNTD_LOG_SIZE`. */
+/** Spells the key of an option for the environment: `logSize` → `COUNTD_LOG_SIZE`. */
 export function environmentName(key: string): string {
   return "COUNTD_" + optionName(key).replaceAll("-", "_").toUpperCase();
 }
 
-/** `keyspaceName` → `KEYSPACE-NAME`, the form of arguments in usage lines. */
+/** Spells the key of an argument for usage lines: `dir` → `DIR`. */
 export function positionalName(key: string): string {
   return optionName(key).toUpperCase();
 }

@@ -72,7 +72,7 @@ export const tableCommands: readonly Command[] = [
   {
     name: "use",
     parameters: [{ name: "TABLE", kind: "table", isOptional: true }],
-    summary: "work in a table, which need not exist; without TABLE, in the root table",
+    summary: "work in a table, new or existing; without TABLE, in the root table",
     run(session, [table]) {
       const name = textOfName(table ?? new Uint8Array(0));
       if (name === null) throw new InvalidTableError("Invalid table: it is not valid UTF-8");

@@ -88,8 +88,8 @@ function readerEffects(verb: string): Effects {
       withServer({}, async (address) => {
         const { code, stdout } = await ask("--connect", address);
         assertEquals([code, stdout], [0, answers[verb]]);
-        const nobody = await ask("--connect", `127.0.0.1:${freePort()}`);
-        assertEquals([nobody.code, nobody.stdout], [4, ""]);
+        const failed = await ask("--connect", `127.0.0.1:${freePort()}`);
+        assertEquals([failed.code, failed.stdout], [4, ""]);
       }),
     [`${verb} --wait`]: () =>
       withUnfolded(async (data) => {

@@ -65,7 +65,7 @@ Deno.test("A daemon serves although its service manager does not listen", async 
     await using daemon = await startCountd(
       ["write", "--data", `${directory}/data`, "--port", "0"],
       {
-        env: { NOTIFY_SOCKET: `${directory}/nobody` },
+        env: { NOTIFY_SOCKET: `${directory}/missing` },
       },
     );
     await daemon.listening();
@@ -82,7 +82,7 @@ Deno.test("--metrics-port serves metrics that a strict parser accepts, health an
     await send(host, port, 3);
     const url = `http://${address}`;
     await checkByPromtool(`${url}/metrics`);
-    const families = await waitUntil("three increments in the figures", async () => {
+    const families = await waitUntil("three increments in the metrics", async () => {
       const response = await fetch(`${url}/metrics`);
       assertMatch(response.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
       const parsed = parsePrometheus(await response.text());
@@ -115,7 +115,7 @@ Deno.test("serve shows the metrics of its worker with its own, and the progress 
     const [, address] = await daemon.stderrLine(/^metrics on (\S+)$/);
     const { host, port } = await daemon.listening("write");
     await send(host, port, 7);
-    await waitUntil("the worker's figures", async () => {
+    await waitUntil("the metrics of the worker", async () => {
       const text = await (await fetch(`http://${address}/metrics`)).text();
       const families = parsePrometheus(text);
       const valueOf = (name: string) => families.get(name)?.samples[0]?.value;

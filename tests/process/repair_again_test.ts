@@ -171,7 +171,7 @@ Deno.test("A repair of a directory of another program is refused before anything
   });
 });
 
-Deno.test("A repair recognises a data directory whose control file is all zeros", async () => {
+Deno.test("A repair recognises a data directory although the start of its control file is damaged", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     await makeData(data, ["visits"]);

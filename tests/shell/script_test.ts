@@ -197,7 +197,7 @@ Deno.test("The shell ends quietly when its reader goes away", async () => {
   });
 });
 
-/** Runs `countd shell … | head -n 1` with more output than a pipe holds; returns the exit code of countd. */
+/** Runs `countd shell … | head -n 1` with more output than a pipe holds; returns its exit code. */
 async function runPipeline(data: string) {
   const command = countdCommand(["shell", "--data", data]).map(quoted).join(" ");
   const script = `yes keys | head -n 100000 | ${command} | head -n 1; exit \${PIPESTATUS[2]}`;

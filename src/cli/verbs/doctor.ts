@@ -8,7 +8,7 @@ const CHECK_WIDTH = 13;
 
 export const doctor = defineVerb({
   name: "doctor",
-  summary: "examine the machine and the place of the data directory, and give advice",
+  summary: "examine the machine and the data directory, and give advice",
   details: [
     "Examines the platform, the directory and the owners of its files, the failed mark, the file " +
     "system, kernel locks, hard links, the limit of open files, and the free space. Its own test " +
