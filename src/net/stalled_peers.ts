@@ -7,7 +7,7 @@ import type { Metric } from "../base/metrics.ts";
 /** A peer that takes nothing for this long is cut off. */
 export const STALLED_MS = 30_000;
 /** How often a server looks for such peers. */
-export const STALLED_LOOK_MS = 1000;
+export const STALLED_SWEEP_MS = 1000;
 
 /** A connection as far as this is concerned. */
 export interface Answering {

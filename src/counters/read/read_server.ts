@@ -10,7 +10,7 @@ import { listenTcp } from "../../net/mod.ts";
 import { LoopTurn } from "../../net/mod.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import { RareEvents } from "../../base/rare_events.ts";
-import { closeStalled, STALLED_LOOK_MS } from "../../net/mod.ts";
+import { closeStalled, STALLED_SWEEP_MS } from "../../net/mod.ts";
 import { type DataDirectory, DirectoryFailedError } from "../commitlog/mod.ts";
 import type { OsError } from "../../file/mod.ts";
 import { type ForeignProtocol, requestLayout } from "../wire/mod.ts";
@@ -99,7 +99,7 @@ export class ReadServer {
       turn: this.#turn,
       serve: (socket) => this.#serve(socket),
     });
-    this.#sweep = setInterval(() => this.#checkRegularly(), STALLED_LOOK_MS);
+    this.#sweep = setInterval(() => this.#checkRegularly(), STALLED_SWEEP_MS);
     this.#failure.promise.catch(() => {});
   }
 

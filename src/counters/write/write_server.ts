@@ -6,7 +6,7 @@ import { acceptAll } from "../../net/mod.ts";
 import { listenTcp } from "../../net/mod.ts";
 import { LoopTurn } from "../../net/mod.ts";
 import { RareEvents } from "../../base/rare_events.ts";
-import { closeStalled, STALLED_LOOK_MS } from "../../net/mod.ts";
+import { closeStalled, STALLED_SWEEP_MS } from "../../net/mod.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
 import { type ForeignProtocol, writeMessageBytes } from "../wire/mod.ts";
 import { LogWriter } from "./log_writer.ts";
@@ -62,7 +62,7 @@ export class WriteServer {
       turn: this.turn,
       serve: (socket) => this.#serve(socket),
     });
-    this.#sweep = setInterval(() => this.#closeStalled(), STALLED_LOOK_MS);
+    this.#sweep = setInterval(() => this.#closeStalled(), STALLED_SWEEP_MS);
     // Drained without totals: these would acknowledge increments that are not durable.
     writer.failed.catch(() => {
       for (const connection of this.#connections.keys()) connection.drain();
