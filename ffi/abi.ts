@@ -1,9 +1,9 @@
 /**
  * Numbers and struct layouts of each platform, in one table. Constants are those of the C headers;
- * offsets are bytes. A platform that is not listed is refused in words, never guessed.
+ * offsets are bytes. An unlisted platform is refused with a message; its numbers are never guessed.
  *
- * `verified` says whether the row was ever run (`selfTest` in `self_test.ts`); the rest is from the
- * headers alone.
+ * `verified` says whether the row was ever run (`selfTest` in `self_test.ts`). The other rows are taken
+ * from the headers alone.
  */
 
 /** Where the fields of `struct stat` lie, and how wide they are. */
@@ -64,15 +64,15 @@ export interface Abi {
   readonly F_UNLCK: number;
   readonly F_OFD_GETLK: number;
   readonly F_OFD_SETLK: number;
-  /** Null where fdatasync already reaches the medium. */
+  /** Null if fdatasync already reaches the medium. */
   readonly F_FULLFSYNC: number | null;
-  /** Null where `posix_fallocate` exists. */
+  /** Null if `posix_fallocate` exists. */
   readonly F_PREALLOCATE: number | null;
   readonly LOCK_SH: number;
   readonly LOCK_EX: number;
   readonly LOCK_NB: number;
   readonly LOCK_UN: number;
-  /** `FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE`, or null where there is no `fallocate`. */
+  /** `FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE`, or null if the platform lacks `fallocate`. */
   readonly PUNCH_HOLE: number | null;
   readonly SIGXFSZ: number;
   readonly stat: StatLayout;
@@ -300,7 +300,7 @@ export const abis: Readonly<Record<string, Abi>> = {
   },
 };
 
-/** The row for a platform. Throws a plain `Error` in words for one that is not in the table. */
+/** The row for a platform. Throws a plain `Error` with a message for one that is not in the table. */
 export function abiOf(os: string, arch: string): Abi {
   const abi = abis[`${os}-${arch}`];
   if (abi === undefined) {

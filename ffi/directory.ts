@@ -1,4 +1,4 @@
-/** Names of a directory, a buffer full at a time, so that its size does not matter. */
+/** Reads the names of a directory one buffer at a time, so that memory does not grow with its size. */
 
 import { checkRetrying } from "./errno.ts";
 import { libc } from "./libc.ts";
@@ -8,14 +8,14 @@ import { textOfBytes } from "./path.ts";
 const LENGTH_OFFSET = 16;
 const NAME_OFFSET = 19;
 
-/** True where a directory can be read in batches: glibc 2.30 or later. */
+/** True if a directory can be read in batches: glibc 2.30 or later. */
 export function hasDirectoryBatches(): boolean {
   return libc().call.getdents64 !== null;
 }
 
 /**
- * The next names of an open directory without `.` and `..`; null at its end. `into` is used up, and
- * should hold some tens of KiB. Names that are not UTF-8 are written as `path.ts` says.
+ * The next names of an open directory without `.` and `..`; null at its end. `into` is the scratch buffer;
+ * it should hold some tens of KiB. Names that are not UTF-8 are encoded as `path.ts` says.
  */
 export function readNames(
   descriptor: number,

@@ -1,6 +1,4 @@
-/**
- * The one way in which an errno becomes an exception.
- */
+/** Turns an errno into an exception: no other file here does. */
 
 import { libc } from "./libc.ts";
 
@@ -64,8 +62,8 @@ export function errnoName(number: number): string {
 }
 
 /**
- * Passes a result through, or throws the `OsError` that errno names where it is −1. Must be called in
- * the same function as the call, at once: anything between may change errno.
+ * Returns `result`, or throws the `OsError` of errno if it is −1. Call it in the same function as the
+ * system call and right after it: any other call may change errno.
  */
 export function check(result: number | bigint, syscall: string, path: string): number {
   const number = Number(result);

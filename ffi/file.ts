@@ -1,5 +1,5 @@
 /**
- * Descriptors, names and their metadata. Each function is one system call, finished when a signal
+ * Descriptors, names and their metadata. Each function is one system call, repeated if a signal
  * interrupts it, and throws `OsError`.
  */
 
@@ -31,7 +31,7 @@ export function open(path: string, flags: OpenFlags, mode = 0): number {
   );
 }
 
-/** Never tried again: after EINTR the descriptor is gone on Linux. */
+/** Closes once, whatever the result: after EINTR the descriptor is already gone on Linux. */
 export function close(descriptor: number): void {
   libc().call.close(descriptor);
 }
@@ -50,37 +50,37 @@ export interface Status {
 
 export function stat(path: string): Status {
   const { abi, call } = libc();
-  const room = statusRoom(abi);
+  const statusBuffer = statusBufferOf(abi);
   const name = cString(path, "stat");
   const symbol = call.statInode64 ?? call.stat;
   if (!symbol) throw new OsError("stat", path, "ENOSYS");
-  check(symbol(name, room.bytes), "stat", path);
-  return readStatus(room.view, abi);
+  check(symbol(name, statusBuffer.bytes), "stat", path);
+  return readStatus(statusBuffer.view, abi);
 }
 
 export function fstat(descriptor: number, path: string): Status {
   const { abi, call } = libc();
-  const room = statusRoom(abi);
+  const statusBuffer = statusBufferOf(abi);
   const symbol = call.fstatInode64 ?? call.fstat;
   if (!symbol) throw new OsError("fstat", path, "ENOSYS");
-  check(symbol(descriptor, room.bytes), "fstat", path);
-  return readStatus(room.view, abi);
+  check(symbol(descriptor, statusBuffer.bytes), "fstat", path);
+  return readStatus(statusBuffer.view, abi);
 }
 
-/** What `stat` writes to, the same each time: a read of a small value is made of few more than these. */
-interface Room {
+/** The buffer that every `stat` writes to. One for each call would slow the read of a small value. */
+interface StatusBuffer {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly view: DataView<ArrayBuffer>;
 }
 
-let room: Room | null = null;
+let statusBuffer: StatusBuffer | null = null;
 
-function statusRoom({ stat: { size } }: Abi): Room {
-  if (room === null) {
+function statusBufferOf({ stat: { size } }: Abi): StatusBuffer {
+  if (statusBuffer === null) {
     const bytes = new Uint8Array(size);
-    room = { bytes, view: new DataView(bytes.buffer) };
+    statusBuffer = { bytes, view: new DataView(bytes.buffer) };
   }
-  return room;
+  return statusBuffer;
 }
 
 function readStatus(view: DataView, { stat: layout }: Abi): Status {
@@ -100,7 +100,7 @@ function readStatus(view: DataView, { stat: layout }: Abi): Status {
   };
 }
 
-/** A 64-bit number without a detour by way of BigInt; exact below 2^53. */
+/** Reads a 64-bit number without BigInt; exact below 2^53. */
 function readSigned(view: DataView, offset: number): number {
   return view.getInt32(offset + 4, true) * 2 ** 32 + view.getUint32(offset, true);
 }
@@ -146,7 +146,7 @@ export function ftruncate(descriptor: number, size: number, path: string): void 
   checkRetrying(() => call.ftruncate(descriptor, BigInt(size)), "ftruncate", path);
 }
 
-/** Allocates the range on disk; the file grows to its end where it is shorter. */
+/** Allocates the range on disk. A file that is shorter grows to the end of the range. */
 export function allocate(descriptor: number, offset: number, length: number, path: string): void {
   const { abi, call } = libc();
   if (!call.posix_fallocate) return preallocateApple(descriptor, offset + length, path, abi);
@@ -172,7 +172,7 @@ function preallocateApple(descriptor: number, end: number, path: string, abi: Ab
   ftruncate(descriptor, end, path);
 }
 
-/** Punches a hole; false where the file system or the platform cannot. */
+/** Punches a hole; false if the file system or the platform cannot. */
 export function deallocate(descriptor: number, offset: number, length: number): boolean {
   const { abi, call } = libc();
   if (!call.fallocate || abi.PUNCH_HOLE === null) return false;

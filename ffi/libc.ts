@@ -1,6 +1,6 @@
 /**
- * libc: the only `Deno.dlopen` of the project, opened on the first call. Beside each symbol stands its
- * C prototype. 64-bit offsets are `i64`, sizes `usize`; nothing is narrowed.
+ * libc: the only `Deno.dlopen` of the project, opened on the first call. The comment above each symbol is
+ * its C prototype. 64-bit offsets are `i64`, sizes `usize`; nothing is narrowed.
  */
 
 import { type Abi, abiOf } from "./abi.ts";
@@ -123,7 +123,7 @@ export interface Libc {
 
 let opened: Libc | null = null;
 
-/** libc of this platform, opened on the first call. Throws in words where the platform is unknown. */
+/** libc of this platform, opened on the first call. Throws with a message for an unknown platform. */
 export function libc(): Libc {
   if (opened !== null) return opened;
   const abi = abiOf(Deno.build.os, Deno.build.arch);

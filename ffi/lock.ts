@@ -1,8 +1,12 @@
 /**
- * Kernel locks. Open-file-description byte ranges (`F_OFD_SETLK`): they belong to the open
- * description, so another descriptor in the same process is kept out too, closing a different
- * descriptor drops nothing, and death releases them. And whole-file `flock(2)`. On Linux the two
- * families do not see each other. Nothing here ever waits.
+ * Kernel locks that never wait, of two families:
+ *
+ * - Open-file-description locks on byte ranges (`F_OFD_SETLK`). They belong to the open description: a
+ *   second descriptor in the same process is refused too, closing another descriptor drops nothing, and
+ *   the end of the process releases them.
+ * - `flock(2)` on the whole file.
+ *
+ * On Linux the two families do not see each other.
  */
 
 import { errnoName, OsError } from "./errno.ts";
@@ -24,7 +28,7 @@ function flockStruct(type: RangeLockType, start: number, length: number): Uint8A
   return bytes;
 }
 
-/** Sets or clears a range lock; false where another description holds a conflicting one. */
+/** Sets or clears a range lock; false if another description holds a conflicting one. */
 export function setRangeLock(
   descriptor: number,
   type: RangeLockType,
@@ -40,7 +44,7 @@ export function setRangeLock(
   return result !== -1;
 }
 
-/** True where a lock of another description would refuse `type`. */
+/** True if a lock of another description conflicts with a lock of this `type`. */
 export function rangeLockConflicts(
   descriptor: number,
   type: "shared" | "exclusive",
@@ -53,7 +57,7 @@ export function rangeLockConflicts(
   return answer !== abi.F_UNLCK;
 }
 
-/** flock(2) without waiting; false where another description holds a conflicting one. */
+/** flock(2) without waiting; false if another description holds a conflicting one. */
 export function tryFlock(
   descriptor: number,
   kind: "shared" | "exclusive",

@@ -1,4 +1,4 @@
-/** What the C library does with memory that is given back. */
+/** Tunes how the C library keeps freed memory. */
 
 import { libc } from "./libc.ts";
 
@@ -6,9 +6,9 @@ import { libc } from "./libc.ts";
 const M_MMAP_THRESHOLD = -3;
 
 /**
- * Blocks of `bytes` and more go back to the system as soon as they are freed. By itself glibc raises that
- * bound, up to 32 MiB, with each larger block that is freed, and keeps those below it. False where the C
- * library has no such option.
+ * Blocks of `bytes` and more go back to the system as soon as they are freed. By default glibc raises
+ * that threshold, up to 32 MiB, each time a larger block is freed, and keeps all blocks below it. False if
+ * the C library has no such option.
  */
 export function returnBlocksFrom(bytes: number): boolean {
   return libc().call.mallopt?.(M_MMAP_THRESHOLD, bytes) === 1;

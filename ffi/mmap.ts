@@ -1,13 +1,13 @@
 /**
  * Shared mappings of files. A view must never outlive its mapping, so `unmap` detaches the buffer
- * before it gives the memory back: every typed array that was made from it has length 0 from then on,
- * and a late access finds `undefined` instead of memory that is gone.
+ * before it unmaps the memory: every typed array over it has length 0 from then on, and a late access
+ * finds `undefined` instead of unmapped memory.
  */
 
 import { check, errnoName, OsError } from "./errno.ts";
 import { libc } from "./libc.ts";
 
-/** Bytes of a page. Taken as the larger of what the supported platforms use where it matters. */
+/** Bytes of a page on this platform. */
 export const PAGE_SIZE_BYTES = Deno.build.os === "darwin" && Deno.build.arch === "aarch64"
   ? 16_384
   : 4_096;
@@ -51,13 +51,13 @@ export class MappedMemory {
     return this.#buffer;
   }
 
-  /** msync and wait. The range must be whole pages. */
+  /** msync that waits for the disk. The range must be whole pages. */
   flush(offset: number, length: number): void {
     const { abi, call } = libc();
     check(call.msync(this.#at(offset), BigInt(length), abi.MS_SYNC), "msync", this.path);
   }
 
-  /** Cuts every view off, then gives the memory back. A second call does nothing. */
+  /** Detaches every view, then unmaps the memory. A second call does nothing. */
   unmap(): void {
     if (this.#address === null) return;
     const address = this.#address;

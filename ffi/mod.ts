@@ -1,5 +1,5 @@
 /**
- * libc as countd needs it, and no countd word inside. Only `src/file` imports this room.
+ * libc as countd needs it, without any concept of countd. Only `src/file` and `src/net` import this room.
  */
 
 export { type Abi, abiOf, abis } from "./abi.ts";

@@ -1,8 +1,8 @@
 /**
  * A path as C wants it: bytes and a closing NUL.
  *
- * A name on the disk is any bytes, and a path of this program is text. A byte that is no part of valid
- * UTF-8 is the lone surrogate U+DC00 plus the byte, as in Python (PEP 383): text and bytes say the same.
+ * A name on the disk is any bytes, and a path of this program is text. A byte outside valid UTF-8 becomes
+ * the lone surrogate U+DC00 plus the byte, as in Python (PEP 383), so bytes survive the way there and back.
  */
 
 import { OsError } from "./errno.ts";
@@ -11,11 +11,11 @@ const encoder = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 const ESCAPE_START = 0xdc00;
-/** Bytes below are always valid UTF-8, so no surrogate speaks of them. */
+/** Bytes below are always valid UTF-8, so no surrogate encodes them. */
 const ESCAPED_MIN = 0x80;
 const ESCAPED_MAX = 0xff;
 
-/** Throws `OsError` EINVAL for a path that C would cut short (NUL) or that no bytes can say. */
+/** Throws `OsError` EINVAL for a path that contains NUL, where C would end it, or that no bytes encode. */
 export function cString(path: string, syscall: string): Uint8Array<ArrayBuffer> {
   if (path.includes("\0")) throw new OsError(syscall, JSON.stringify(path), "EINVAL");
   if (path.isWellFormed()) return encoder.encode(path + "\0");

@@ -1,6 +1,6 @@
 /**
- * Tries the table of `abi.ts` against the running system before anything is trusted to it: a wrong
- * offset or constant must be a refusal at the start, not a lock that is no lock.
+ * Tests the table of `abi.ts` against the running system before any data depends on it: a wrong offset or
+ * constant must be refused at the start, and not become a lock that keeps no process out.
  */
 
 import {
@@ -19,8 +19,8 @@ import { rangeLockConflicts, setRangeLock, tryFlock } from "./lock.ts";
 import { MappedMemory, PAGE_SIZE_BYTES } from "./mmap.ts";
 
 /**
- * Runs in a directory of its own below `directory` and leaves nothing behind. Returns what is wrong,
- * one sentence each; an empty list means that the platform is as the table says.
+ * Runs in a temporary directory below `directory` and removes it. Returns one sentence for each problem;
+ * an empty list means that the platform matches the table.
  */
 export function selfTest(directory: string): string[] {
   const wrong: string[] = [];
@@ -62,7 +62,7 @@ export function selfTest(directory: string): string[] {
     setRangeLock(first, "none", range);
     expect(setRangeLock(second, "exclusive", range), "a released range stays locked");
     expect(tryFlock(first, "exclusive", path), "flock refuses a free file");
-    expect(!tryFlock(second, "shared", path), "flock lets two in");
+    expect(!tryFlock(second, "shared", path), "flock allows two conflicting locks");
   } finally {
     close(first);
     close(second);

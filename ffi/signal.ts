@@ -1,4 +1,4 @@
-/** What has to be said to the C library about signals. */
+/** Signals that the process ignores. */
 
 import { check } from "./errno.ts";
 import { libc } from "./libc.ts";
@@ -7,12 +7,12 @@ import { libc } from "./libc.ts";
 const SIGHUP = 1;
 const SIG_IGN = 1n;
 
-/** More than `struct sigaction` has anywhere; the handler is its first field. */
+/** More bytes than `struct sigaction` has on any platform; the handler is its first field. */
 const SIGACTION_BYTES = 256;
 
 /**
- * Ignores SIGXFSZ, so that growing a file past `RLIMIT_FSIZE` fails with EFBIG instead of ending the
- * process.
+ * Ignores SIGXFSZ, so that growing a file past its resource limit (RLIMIT_FSIZE) fails with EFBIG instead
+ * of ending the process.
  */
 export function ignoreFileSizeSignal(): void {
   const { abi, call } = libc();

@@ -1,4 +1,4 @@
-/** Datagrams to a Unix socket: all that the service manager's notice needs. */
+/** Sends datagrams to a Unix socket: all that a notice to the service manager needs. */
 
 import { check, OsError } from "./errno.ts";
 import { close } from "./file.ts";
@@ -15,8 +15,8 @@ const FAMILY_BYTES = 2;
 const PATH_BYTES_MAX = 108;
 
 /**
- * Sends one datagram. A path that begins with `@` names a socket in the abstract space, where a NUL
- * stands in the place of the `@` and none at the end.
+ * Sends one datagram. A path that begins with `@` names a socket in the abstract namespace: a NUL replaces
+ * the `@`, and no NUL ends the name.
  */
 export function sendDatagram(path: string, message: Uint8Array<ArrayBuffer>): void {
   if (Deno.build.os !== "linux") throw new OsError("sendto", path, "EOPNOTSUPP");

@@ -1,8 +1,8 @@
 /**
- * Writing to a stream that another process reads, without waiting for that process.
+ * Writes to a stream that another process reads, without waiting for that process.
  *
- * `O_NONBLOCK` is never set on the descriptor itself: it belongs to the open file description, which
- * other processes share, and would change their writes too.
+ * `O_NONBLOCK` is never set on the descriptor itself: the flag belongs to the open file description, which
+ * other processes share, so it would change their writes too.
  */
 
 import { check, errnoName, OsError } from "./errno.ts";
@@ -33,7 +33,7 @@ const POLLOUT = 4;
 /** What a pipe that polls writable takes without waiting (PIPE_BUF, of Linux and of Apple). */
 const PIECE_BYTES = Deno.build.os === "linux" ? 4096 : 512;
 
-/** A function that writes to the descriptor and never waits for a reader. Files are written as ever. */
+/** Makes a function that writes to the descriptor and never waits for a reader. Writes to files may wait. */
 export function writerWithoutWaiting(descriptor: number): WriteNow {
   const kind = fstat(descriptor, "").mode & S_IFMT;
   const isStream = kind === S_IFIFO || kind === S_IFCHR || kind === S_IFSOCK;
@@ -47,8 +47,8 @@ export function writerWithoutWaiting(descriptor: number): WriteNow {
 }
 
 /**
- * An open file description of our own for a pipe or a terminal. Null if there is none to be had: the
- * pipe was made by another user, or has no reader.
+ * Opens a pipe or a terminal again, for an open file description that no other process shares. Null if
+ * that fails: another user made the pipe, or it has no reader.
  */
 function openAnew(descriptor: number): number | null {
   const { abi, call } = libc();
@@ -56,7 +56,7 @@ function openAnew(descriptor: number): number | null {
   const flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | abi.O_CLOEXEC;
   const opened = call.open(cString(path, "open"), flags, 0);
   if (opened < 0) return null;
-  // Something else may be mounted on /proc.
+  // The path may lead to another file if something is mounted on /proc.
   const [before, after] = [fstat(descriptor, ""), fstat(opened, path)];
   if (before.device === after.device && before.inode === after.inode) return opened;
   close(opened);
@@ -73,7 +73,7 @@ function send(descriptor: number, bytes: Uint8Array<ArrayBuffer>): number {
   return takenBy(() => libc().call.sendto(descriptor, bytes, length, flags, null, 0), "sendto");
 }
 
-/** Bytes that a call took: 0 if it would have waited. */
+/** Returns the bytes that a call took; 0 if it would have waited. */
 function takenBy(call: () => number | bigint, syscall: string): number {
   while (true) {
     const taken = Number(call());
@@ -84,7 +84,7 @@ function takenBy(call: () => number | bigint, syscall: string): number {
   }
 }
 
-/** True if a write of one piece would not wait, be it that it fails. */
+/** True if a write of one piece would not wait, whether it succeeds or fails. */
 function isWritable(descriptor: number): boolean {
   const entry = new DataView(new ArrayBuffer(POLLFD_BYTES));
   entry.setInt32(0, descriptor, true);

@@ -1,6 +1,6 @@
 /**
- * Assertions hold what this code itself promises. What the world does (a bad file, a full disk, a
- * wrong argument) is never asserted: it is thrown as one of the classes in `errors.ts`.
+ * Assertions check what this code itself promises. Conditions of the world (a bad file, a full disk, a
+ * wrong argument) are never asserted: they are thrown as one of the classes in `errors.ts`.
  */
 
 /** A broken promise of this code: a bug, never a condition of the world. */

@@ -1,30 +1,31 @@
 /**
- * A hash of names whose collisions cannot be made without its secrets: for tables that hold what
- * strangers send.
+ * A hash of names for tables that hold what strangers send: without its secrets, no peer can choose names
+ * that collide.
  *
- * It is NH, the hash of UMAC (RFC 4418, section 5.2), over 32-bit words: a secret is added to each
- * word, the halves of the result are multiplied, and the products are summed; twice, with the secrets
- * shifted by one word. So what a difference between two names does to a sum always depends on a
- * secret: two names have both sums in common for about one choice of secrets in 2^30. A chain of xor,
- * shift and multiplication by a constant has no such bound: there a difference in the top bit of a
- * word and one in the next word cancel each other under every seed. Secrets that follow from each
- * other would not do either: sums of many differences would then be few.
+ * It is NH, the hash of UMAC (RFC 4418, section 5.2), over 32-bit words. A secret is added to each word,
+ * the halves of the result are multiplied, and the products are summed. This is done twice, the second
+ * time with the secrets shifted by one word. So the effect of a difference between two names always
+ * depends on a secret: two names have both sums in common for about one choice of secrets in 2^30.
  *
- * The bound holds for names that are chosen without knowledge of the secrets. Tables therefore also
- * watch their probes: see `renew`.
+ * A chain of xor, shift and multiplication by a constant has no such bound: a difference in the top bit of
+ * a word and one in the next word cancel each other under every seed. Secrets that are derived from each
+ * other would not do either: many differences would then have the same sums.
+ *
+ * The bound is valid for names that are chosen without knowledge of the secrets. Tables therefore also
+ * watch the length of their probes: see `renew`.
  */
 
 /** The longest name that may be hashed has 256 bytes. */
 const WORDS_MAX = 64;
 
 /**
- * Slots that a new key may have to pass by. In a table that is at most 70 % full chance alone needs
- * more for one key in 10^20.
+ * Slots that a new key may have to pass. In a table that is at most 70 % full, chance alone exceeds this
+ * for one key in 10^20.
  */
 export const PROBES_MAX = 1024;
 
 export class KeyedHash {
-  /** The second sum takes for each word the secret of the next. */
+  /** For each word the second sum takes the secret of the next word. */
   readonly #secrets = crypto.getRandomValues(new Int32Array(WORDS_MAX + 1));
   #keysAtRenewal = 0;
 
@@ -42,7 +43,7 @@ export class KeyedHash {
       first = (first + Math.imul(one & 0xffff, one >>> 16)) | 0;
       second = (second + Math.imul(other & 0xffff, other >>> 16)) | 0;
     }
-    // Tables use the low bits: each of them comes to depend on all bits of both sums.
+    // Tables use the low bits: mix, so that each of them depends on all bits of both sums.
     let hash = (((first << 16) | (first >>> 16)) + second) | 0;
     hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
     return hash ^ (hash >>> 16);
@@ -50,8 +51,8 @@ export class KeyedHash {
 
   /**
    * The hashes of many names, as `of` gives them: each begins at `starts[i]`, and its length in bytes is
-   * in the bits `lengthMask` of `numbers[i]`. For the hottest loop: all is written out here, because
-   * the compiler would leave a call for each name.
+   * `numbers[i] & lengthMask`. This is the hottest loop, so nothing is called from it: the compiler would
+   * not inline a call for each name.
    */
   ofEach(
     words: Int32Array,
@@ -85,9 +86,9 @@ export class KeyedHash {
   }
 
   /**
-   * Takes new secrets, for a table of so many keys in which a key lies more than `PROBES_MAX` slots
-   * from its own; every hash is another then. Refuses (false) until the table has twice the keys that
-   * it had the last time: so this costs no more than growing does, even if it should not help.
+   * Takes new secrets, which change every hash, for a table of this many keys in which a key is more than
+   * `PROBES_MAX` slots from its own. Refuses (false) until the table has twice the keys that it had the
+   * last time: so this never costs more than growth does, even if it does not help.
    */
   renew(keys: number): boolean {
     if (keys < 2 * this.#keysAtRenewal) return false;

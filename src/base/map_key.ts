@@ -1,7 +1,7 @@
 /**
- * Keys for maps that hold what strangers name. V8 hashes texts with a secret of the process, but a
- * decimal number below 2^32 by the number itself: 60,000 multiples of 65,536 have so few hashes that a
- * map of them takes seconds. A sign in front makes any such number a text like others.
+ * Keys for maps that hold names of strangers. V8 hashes texts with a secret of the process, but a decimal
+ * number below 2^32 by the number itself. 60,000 multiples of 65,536 have so few hashes that a map of them
+ * takes seconds. A sign in front makes such a number a text like any other.
  */
 
 const SIGN = ":";

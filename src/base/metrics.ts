@@ -1,7 +1,7 @@
 /**
- * Figures of one daemon. The verbs keep them with plain additions; who shows them (Prometheus text,
- * a status line) only reads. Every name stands in the table below with its meaning; label values are
- * fixed words, never keys or keyspaces, so the number of series is bounded by the program.
+ * The metrics of one daemon. The verbs keep them with plain additions; exporters (Prometheus text, a status
+ * line) only read them. The table below has every name with its meaning. Label values are fixed words,
+ * never keys or keyspaces, so the program bounds the number of series.
  *
  *     const metrics = new Metrics();
  *     const accepted = metrics.counter("countd_increments_total", "accepted");
@@ -12,13 +12,13 @@ import { assert } from "./assert.ts";
 interface Definition {
   readonly type: "counter" | "gauge" | "histogram";
   readonly help: string;
-  /** Name of the one label; absent where the figure has none. */
+  /** Name of the one label; absent if the metric has none. */
   readonly label?: string;
   /** Upper bounds of a histogram's buckets, ascending. */
   readonly buckets?: readonly number[];
 }
 
-/** Seconds, from a fast disk's sync to a fold that somebody should look at. */
+/** Bounds in seconds, from the sync of a fast disk to a fold so slow that it needs attention. */
 const SECONDS_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
 
 export const METRICS = {
@@ -75,7 +75,7 @@ export const METRICS = {
   countd_fold_lag_records: { type: "gauge", help: "Records that are not folded yet." },
   countd_saturated_total: {
     type: "counter",
-    help: "Counters that were held at the limit of 64 bits.",
+    help: "Counters that were clamped at the limit of 64 bits.",
   },
   countd_recovered_total: {
     type: "counter",
@@ -104,12 +104,12 @@ type LabelOf<Name extends MetricName> = (typeof METRICS)[Name] extends { label: 
   ? [label: string]
   : [];
 
-/** A figure that verbs change by `value += n` (counter) or `value = n` (gauge). */
+/** A metric that verbs change by `value += n` (counter) or `value = n` (gauge). */
 export class Metric {
   value = 0;
 }
 
-/** How often a measure was at most each bound; `observe` takes the unit of the name. */
+/** Counts measures by the bucket that they fall into; `observe` takes the unit of the name. */
 export class Histogram {
   readonly #bounds: readonly number[];
   readonly #counts: Float64Array;
@@ -117,7 +117,7 @@ export class Histogram {
 
   constructor(bounds: readonly number[]) {
     this.#bounds = bounds;
-    // One more than the bounds: what is above all of them.
+    // One bucket more than the bounds, for measures above all of them.
     this.#counts = new Float64Array(bounds.length + 1);
   }
 
@@ -138,24 +138,24 @@ export class Histogram {
   }
 }
 
-/** Figures at one moment, as plain data: name → label value (empty where there is none) → value. */
+/** Metrics at one moment, as plain data: name → label value (empty for a metric without a label) → value. */
 export type MetricsSnapshot = Readonly<Record<string, Readonly<Record<string, SnapshotValue>>>>;
 export type SnapshotValue = number | { readonly sum: number; readonly counts: readonly number[] };
 
-/** What a daemon says about itself when somebody asks whether it lives and serves. */
+/** The state that a daemon reports to health checks. */
 export type DaemonState = "starting" | "ready" | "stopping" | "failed";
 
 export class Metrics {
   readonly #series = new Map<MetricName, Map<string, Metric | Histogram>>();
   readonly #lookups: (() => void)[] = [];
 
-  /** Set by the daemon as it comes up, serves, stops or fails. */
+  /** The daemon sets it as it starts, serves, stops or fails. */
   state: DaemonState = "starting";
 
-  /** What somebody should look at, one sentence each. Set by the daemon. */
+  /** Conditions that need attention, one sentence each. Set by the daemon. */
   warnings: () => readonly string[] = () => [];
 
-  /** The counter of that name (and label value); the same one for the same arguments. */
+  /** The counter of that name and label value: the same object for the same arguments. */
   counter<Name extends NameOf<"counter">>(name: Name, ...label: LabelOf<Name>): Metric {
     return this.#find(name, label[0], () => new Metric()) as Metric;
   }
@@ -169,18 +169,18 @@ export class Metrics {
     return this.#find(name, undefined, () => new Histogram(buckets)) as Histogram;
   }
 
-  /** Lets `lookup` set figures that are kept elsewhere, in memory, whenever figures are asked for. */
+  /** Calls `lookup` before each snapshot, to set metrics that are kept elsewhere in memory. */
   lookUp(lookup: () => void): void {
     this.#lookups.push(lookup);
   }
 
-  /** All figures now. */
+  /** All metrics now. */
   snapshot(): MetricsSnapshot {
     for (const lookup of this.#lookups) lookup();
     const names = [...this.#series].map(([name, series]) => {
-      const values = [...series].map(([label, figure]) => {
-        if (!(figure instanceof Histogram)) return [label, figure.value];
-        return [label, { sum: figure.sum, counts: figure.counts }];
+      const values = [...series].map(([label, metric]) => {
+        if (!(metric instanceof Histogram)) return [label, metric.value];
+        return [label, { sum: metric.sum, counts: metric.counts }];
       });
       return [name, Object.fromEntries(values)];
     });

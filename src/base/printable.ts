@@ -1,12 +1,12 @@
 /**
- * Names are bytes. On a pipe they are written as they are; on a terminal the bytes that could move
- * the cursor or are no text show as `\xNN`; in JSON a name that is no UTF-8 stands as base64.
+ * Shows names, which are any bytes. A pipe gets the bytes as they are. On a terminal, bytes that could move
+ * the cursor or are not text become `\xNN`. In JSON a name that is not UTF-8 is written as base64.
  */
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const utf8 = new TextEncoder();
 
-/** The text of a name, or null where its bytes are not UTF-8. */
+/** The text of a name, or null if its bytes are not UTF-8. */
 export function textOfName(name: Uint8Array): string | null {
   try {
     return strict.decode(name);
@@ -37,12 +37,12 @@ export function printableName(name: Uint8Array): string {
 }
 
 /**
- * A path on one line for people: a control character, and a byte that is not UTF-8 (in a path a lone
- * surrogate, see `src/file`), becomes `\xNN`.
+ * A path as one line for people. A control character becomes `\xNN`, and so does a byte that is not UTF-8
+ * (in a path a lone surrogate, see `ffi/path.ts`).
  */
 export function printablePath(path: string): string {
   return path.replace(
-    // deno-lint-ignore no-control-regex -- these are what must not reach a terminal
+    // deno-lint-ignore no-control-regex -- control characters are what must not reach a terminal
     /[\x00-\x1f\x7f\ud800-\udfff]/gu,
     (letter) => "\\x" + (letter.charCodeAt(0) & 0xff).toString(16).padStart(2, "0"),
   );
@@ -53,7 +53,7 @@ export function nameForOutput(name: Uint8Array, toTerminal: boolean): Uint8Array
   return toTerminal ? utf8.encode(printableName(name)) : name;
 }
 
-/** `{ key: "text" }`, or `{ keyBase64: "…" }` where the name is not UTF-8. */
+/** `{ key: "text" }`, or `{ keyBase64: "…" }` if the name is not UTF-8. */
 export function nameField(field: string, name: Uint8Array): Record<string, string> {
   const text = textOfName(name);
   return text === null ? { [field + "Base64"]: name.toBase64() } : { [field]: text };

@@ -1,7 +1,7 @@
 /**
- * Durable publish: the one order in which a finished file becomes visible under its name and stays
- * there after a power cut: sync the file, give it the name, sync the directory. A failure of any
- * step is an error; nothing is tried again.
+ * Durable publish: a finished file becomes visible under its name, and stays there after a power cut. The
+ * order is always the same: sync the file, give it the name, sync the directory. A failed step is an error
+ * and is not tried again.
  */
 
 import { dirname } from "node:path/posix";
@@ -24,7 +24,7 @@ export function publishFile(
   storage.syncDirectory(dirname(path));
 }
 
-/** As `publishFile`, but by hard link: EEXIST where the name is taken, and nothing is replaced. */
+/** As `publishFile`, but by hard link: EEXIST if the name is taken, and nothing is replaced. */
 export function publishNewFile(
   storage: Storage,
   file: StoredFile,
@@ -47,16 +47,16 @@ export function makeDirectories(storage: Storage, path: string, mode: number): v
   try {
     storage.makeDirectory(path, mode);
   } catch (error) {
-    // Somebody else may have made it meanwhile.
+    // Another process may have created it first.
     if (storage.statusOrNull(path)?.kind !== "directory") throw error;
   }
   storage.syncDirectory(parent);
 }
 
 /**
- * Makes the name of `path` durable in its parent, for one who did not make it himself: its maker may have
- * been killed before he synced it. A parent that we may not look into was not written to by one of us
- * either, and one on a file system that knows no sync of directories never will be.
+ * Syncs the parent directory of a file that another process may have created: that process may have been
+ * killed before its sync. A parent that cannot be read is skipped: no countd of this user wrote to it. So
+ * is a parent on a file system without syncs of directories.
  */
 export function syncName(storage: Storage, path: string): void {
   try {

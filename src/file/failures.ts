@@ -1,6 +1,6 @@
 /**
- * Errors of the system by what has to be done about them: wait, leave one file alone, or never trust what
- * was written again.
+ * Sorts errors of the system by what has to be done about them: wait, leave one file alone, or never again
+ * trust what was written.
  */
 
 import { OsError } from "../../ffi/mod.ts";
@@ -22,27 +22,27 @@ export function isDiskFull(error: unknown): error is OsError {
   return hasCode(error, ...FULL_CODES) && !isSyncFailure(error);
 }
 
-/** True where a sync failed: what was written before it may be lost, and the kernel forgets that. */
+/** True if a sync failed: earlier writes may be lost, and a second sync would not report it. */
 export function isSyncFailure(error: unknown): error is OsError {
   return error instanceof OsError && SYNC_CALLS.includes(error.syscall);
 }
 
-/** True where the process or the system has too many files open, or too little memory, for now. */
+/** True if the process or the system has too many files open, or too little memory, for now. */
 export function isOutOfResources(error: unknown): error is OsError {
   return hasCode(error, ...SCARCE_CODES);
 }
 
 /**
- * True if a call that reads meets a bad sector or damage of the file system: trouble of that one file. EIO
- * of a write or a sync is another matter: then nobody knows what is on disk.
+ * True if a call that reads meets a bad sector or damage of the file system: only that one file is affected.
+ * EIO of a write or a sync is excluded: after it, the state on disk is unknown.
  */
 export function isReadFailure(error: unknown): error is OsError {
   return hasCode(error, ...READ_CODES) && READ_CALLS.includes(error.syscall);
 }
 
 /**
- * True if one file cannot be opened because of what it is or who owns it. ELOOP is told before, by the
- * look at the name; EACCES of such a look is trouble of the whole directory.
+ * True if one file cannot be opened because of its kind or its owner. ELOOP comes from the `stat` before
+ * the open. EACCES of that `stat` is excluded: it concerns the whole directory.
  */
 export function isClosedToUs(error: unknown): error is OsError {
   if (!hasCode(error, ...CLOSED_CODES)) return false;

@@ -1,10 +1,10 @@
-/** Which file a name leads to, by device and inode. */
+/** Tells which file a name leads to, by device and inode. */
 
 import type { FileStatus, Storage } from "./storage.ts";
 
 /**
- * What tells one file from another. Only a file that is open, or mapped, keeps its own: the numbers of
- * one that is gone are given to the next.
+ * What tells one file from another. It is reliable only while the file is open or mapped: the numbers of a
+ * deleted file are given to a new one.
  */
 export type FileIdentity = Pick<FileStatus, "device" | "inode">;
 
@@ -12,7 +12,7 @@ export function isSameFile(one: FileIdentity, other: FileIdentity): boolean {
   return one.inode === other.inode && one.device === other.device;
 }
 
-/** True where the name leads to this very file, which is open meanwhile. */
+/** True if the name leads to this very file. The caller keeps the file open during the call. */
 export function leadsTo(storage: Storage, path: string, file: FileIdentity): boolean {
   const named = storage.statusOrNull(path);
   return named !== null && isSameFile(named, file);

@@ -1,5 +1,6 @@
 /**
- * Files as the operating system gives them, behind one seam. The only room that imports `ffi/`.
+ * Files as the operating system gives them, behind one seam (`Storage`). Of `ffi/`, files and locks are
+ * used here alone; `net` takes the sockets.
  */
 
 export { OsError } from "../../ffi/mod.ts";

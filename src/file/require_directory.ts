@@ -1,4 +1,4 @@
-/** What stands in the place of a directory and is none. */
+/** Refuses a path at which something else than a directory exists. */
 
 import { dirname } from "node:path/posix";
 import { FailedError } from "../base/errors.ts";
@@ -6,9 +6,9 @@ import { trimSlashes } from "./durable.ts";
 import type { Storage } from "./storage.ts";
 
 /**
- * Throws `FailedError` where something else stands in the place of a directory, or on the way to it. A
- * directory, and nothing at all, are let pass: to the system both are ENOTDIR, ENOENT or EEXIST, which
- * tell nobody that a name is wrong.
+ * Throws `FailedError` if the path, or a part of it, is something else than a directory. A directory passes,
+ * and so does a missing one. Without this check the errors of the system would not say that a name is
+ * wrong: they are ENOTDIR, ENOENT or EEXIST.
  */
 export function requireDirectory(storage: Storage, path: string): void {
   for (let place = trimSlashes(path);;) {

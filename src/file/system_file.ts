@@ -1,4 +1,4 @@
-/** A descriptor of the running system behind `StoredFile`. */
+/** `StoredFile` over a descriptor of the running system. */
 
 import * as ffi from "../../ffi/mod.ts";
 import { OsError } from "../../ffi/mod.ts";
@@ -29,7 +29,7 @@ export function fileStatus(status: ffi.Status): FileStatus {
 export class SystemFile implements StoredFile {
   #descriptor: number;
   readonly #fault: FaultPlan | null;
-  /** Syncs on other threads: the descriptor stays open until they are through. */
+  /** Syncs that run on other threads: the descriptor stays open until they end. */
   #syncsInFlight = 0;
   #mustCloseWhenSynced = false;
 

@@ -1,4 +1,4 @@
-/** A descriptor of the running system behind `OpenFileSystem`. */
+/** `OpenFileSystem` over a descriptor of the running system. */
 
 import * as ffi from "../../ffi/mod.ts";
 import { OsError } from "../../ffi/mod.ts";

@@ -1,4 +1,4 @@
-/** A mapping of the running system behind `Mapping`. */
+/** `Mapping` over mapped memory of the running system. */
 
 import { type MappedMemory, OsError, PAGE_SIZE_BYTES } from "../../ffi/mod.ts";
 import type { Mapping } from "./storage.ts";

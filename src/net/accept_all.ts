@@ -4,21 +4,21 @@ import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
 import type { LoopTurn } from "./loop_turn.ts";
 
-/** Errors that last: accepting again at once would only fail again. */
+/** Errors that last for a while: accepting again at once would only fail again. */
 const SCARCITY = new Set(["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"]);
 const SCARCITY_PAUSE_MS = 100;
-/** Connections that are accepted before others get their turn. */
+/** Connections to accept before other work gets a turn of the event loop. */
 const AT_ONCE_MAX = 64;
 
 export interface Accepting {
   readonly clock: Clock;
-  /** Told of each connection that could not be accepted, so it has to bound its lines. */
+  /** Gets an event for each connection that could not be accepted, so it must limit its lines. */
   readonly events: Events;
   readonly turn: LoopTurn;
   serve(connection: Deno.TcpConn): void;
 }
 
-/** Resolves when the listener is closed. */
+/** Accepts connections and passes each to `serve`. Resolves when the listener is closed. */
 export async function acceptAll(
   listener: Deno.TcpListener,
   { clock, events, turn, serve }: Accepting,
@@ -36,7 +36,7 @@ export async function acceptAll(
     } catch (error) {
       if (error instanceof Deno.errors.BadResource) return "closed";
       events.report("warn", "connection not accepted", { reason: String(error) });
-      // Any other error concerns one peer, such as one that is gone again: the next need not wait for it.
+      // Any other error concerns one peer, such as one that has gone away: accept the next at once.
       if (SCARCITY.has((error as { readonly code?: string }).code ?? "")) {
         await clock.sleep(SCARCITY_PAUSE_MS);
       }

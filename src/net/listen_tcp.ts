@@ -2,7 +2,7 @@
 
 import { BusyError, type CountdError, FailedError } from "../base/errors.ts";
 
-/** What to do where too many files are open, in the process or in the whole system. */
+/** Advice if too many files are open, in the process or in the whole system. */
 const adviceOfScarcity: Readonly<Record<string, string>> = {
   EMFILE: "raise the limit (ulimit -n, LimitNOFILE=)",
   ENFILE: "raise the limit of the system (fs.file-max)",
@@ -15,7 +15,7 @@ export interface ListenAddress {
   readonly portOption?: string;
 }
 
-/** Throws as `listenError` says where the port is taken or cannot be had. */
+/** Listens; throws as `listenError` says if the port is taken or the address cannot be used. */
 export function listenTcp(address: ListenAddress): Deno.TcpListener {
   const { hostname, port } = address;
   try {
@@ -26,8 +26,8 @@ export function listenTcp(address: ListenAddress): Deno.TcpListener {
 }
 
 /**
- * What everybody who listens throws for what the runtime throws then: `BusyError` where the process or the
- * system has too many files open, else `FailedError`.
+ * Maps an error of the runtime's listen call to one of countd: `BusyError` if the process or the system
+ * has too many files open, else `FailedError`.
  */
 export function listenError(
   cause: unknown,
@@ -42,7 +42,7 @@ export function listenError(
   }
   const reason = cause instanceof Error ? cause.message : String(cause);
   const message = `Cannot listen on ${hostname} port ${port}: ${reason}`;
-  // Descriptors come back when others give them up: a service manager is to try again.
+  // Other processes release descriptors sooner or later: the service manager should try again.
   const advice = adviceOfScarcity[(cause as { readonly code?: string } | null)?.code ?? ""];
   return advice === undefined
     ? new FailedError(message, { cause })

@@ -1,16 +1,16 @@
 /**
- * Lets an event loop ask the system what came in, although one connection has more work at hand.
+ * Lets the event loop check all sockets for input, although one connection has more work to do.
  *
- * The runtime looks at its sockets when nothing else is left to do, or after 61 rounds of other work. A
- * read of a socket that always has bytes is other work, and so are `setImmediate` and message channels:
- * other connections waited for seconds. `setTimeout` waits for a look, but for 2 ms beside it. A byte that
- * the process sends to itself is seen by the next look, together with everything that others have sent,
- * and costs some 20 µs (all measured with Deno 2.9.4).
+ * The runtime checks its sockets when it has no other work, or after 61 rounds of other work. A read of a
+ * socket that always has bytes is such work, and so are `setImmediate` and message channels: other
+ * connections waited for seconds. `setTimeout` waits for a check, but takes 2 ms longer. A byte that the
+ * process sends to itself arrives with the next check, together with all input of other connections, and
+ * costs some 20 µs (all measured with Deno 2.9.4).
  */
 
 import type { Clock } from "../base/clock.ts";
 
-/** How long one connection may work before others get their turn. */
+/** How long one connection may work before other connections get a turn. */
 const SLICE_MS = 5;
 
 /** Both ends of a connection of the process with itself. */
@@ -19,20 +19,21 @@ interface Pair {
   readonly far: Deno.TcpConn;
 }
 
+/** Gives other connections a turn of the event loop. One for each server. */
 export class LoopTurn implements Disposable {
   readonly #clock: Clock;
   readonly #byte = new Uint8Array(1);
-  readonly #room = new Uint8Array(16);
+  readonly #received = new Uint8Array(16);
   #pair: Pair | null = null;
   #turn: Promise<void> | null = null;
   #isClosed = false;
 
-  /** Opens sockets only when the first turn is asked for: most daemons never need one. */
+  /** Opens no socket before the first turn: most daemons never need one. */
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Resolves when everything that came in until now has been handed on. All that wait share a turn. */
+  /** Resolves when all input up to now has been delivered. Concurrent calls share one turn. */
   next(): Promise<void> {
     return this.#turn ??= this.#next();
   }
@@ -40,11 +41,11 @@ export class LoopTurn implements Disposable {
   async #next(): Promise<void> {
     try {
       const { near, far } = this.#pair ??= await this.#open();
-      // The read first: were the byte there already, no look would be needed to get it.
-      const [count] = await Promise.all([far.read(this.#room), near.write(this.#byte)]);
+      // Read before writing: a byte that is already there would be read without a check of the sockets.
+      const [count] = await Promise.all([far.read(this.#received), near.write(this.#byte)]);
       if (count === null) this.#close();
     } catch {
-      // No descriptor to be had, or the server stops: slower, but a turn as well.
+      // No descriptor is free, or the server stops: a timer is slower, but gives a turn as well.
       this.#close();
       await this.#clock.sleep(0);
     } finally {
@@ -85,7 +86,7 @@ function closePair({ near, far }: Pair): void {
   far.close();
 }
 
-/** The time that one connection has worked since others last had their turn. */
+/** The time that one connection has worked since other connections last had a turn. */
 export class LoopSlice {
   readonly #clock: Clock;
   readonly #turn: LoopTurn;
@@ -97,27 +98,27 @@ export class LoopSlice {
     this.#turn = turn;
   }
 
-  /** Work begins. */
+  /** Starts the time of a piece of work. */
   begin(): void {
     this.#startMs = this.#clock.nowMs();
   }
 
-  /** Whether the work that has begun is to be cut. Reads the clock, so it is not for every record. */
+  /** True if the current work should stop here. Reads the clock: too slow to ask for every record. */
   get isUsedUp(): boolean {
     return this.#workedMs + this.#clock.nowMs() - this.#startMs >= SLICE_MS;
   }
 
-  /** Work ends, or waits for something. */
+  /** Stops the time: the work ends, or waits for something. */
   end(): void {
     this.#workedMs += this.#clock.nowMs() - this.#startMs;
   }
 
-  /** Others had their turn: what is read next has to be waited for. */
+  /** Begins a new slice, after other connections had a turn: the next read has to wait for its bytes. */
   reset(): void {
     this.#workedMs = 0;
   }
 
-  /** Lets others have their turn, if the slice is used up. */
+  /** Gives other connections a turn if the slice is used up. */
   async giveWay(): Promise<void> {
     if (this.#workedMs < SLICE_MS) return;
     this.#workedMs = 0;

@@ -1,7 +1,7 @@
 /**
- * The figures of a daemon over HTTP: `/metrics` in Prometheus text, `/healthz` (it lives) and `/readyz`
- * (it serves). Answers come from values that the daemon keeps anyway: a scrape touches no disk. A
- * request that names an unknown host or comes from a foreign page is refused (`base/web_origin.ts`).
+ * Serves the metrics of a daemon over HTTP: `/metrics` in Prometheus text, `/healthz` (it lives) and
+ * `/readyz` (it serves). Answers come from values in memory: a scrape touches no disk. A request that names
+ * an unknown host or comes from a foreign page is refused (`web_origin.ts`).
  */
 import { systemClock } from "../base/clock.ts";
 import { listenError } from "./listen_tcp.ts";
@@ -17,13 +17,13 @@ export interface MetricsServer extends AsyncDisposable {
 
 export interface MetricsServerOptions {
   readonly hostname: string;
-  /** 0 takes a free one. */
+  /** 0 takes a free port. */
   readonly port: number;
-  /** Figures of others that are added to those of this daemon, from memory. */
+  /** Metrics of other processes of the same daemon, from memory; they are merged into the answer. */
   readonly others?: () => readonly MetricsSnapshot[];
 }
 
-/** Throws as `listenTcp` where the port is taken or cannot be had. */
+/** Serves until it is disposed. Throws as `listenTcp` if the port is taken or cannot be used. */
 export function serveMetrics(
   metrics: Metrics,
   { hostname, port, others = () => [] }: MetricsServerOptions,
@@ -53,7 +53,7 @@ function listen(
       clock: systemClock,
       onListen: () => {},
       handler,
-      // The runtime's own would print a stack among the lines of the daemon.
+      // The default of the runtime would print a stack among the events of the daemon.
       onError: () => new Response("internal error\n", { status: 500 }),
     });
   } catch (cause) {
@@ -86,6 +86,6 @@ function answer(
   }
 }
 
-function stateAnswer(metrics: Metrics, good: boolean): Response {
-  return new Response(metrics.state + "\n", { status: good ? 200 : 503 });
+function stateAnswer(metrics: Metrics, isGood: boolean): Response {
+  return new Response(metrics.state + "\n", { status: isGood ? 200 : 503 });
 }

@@ -1,9 +1,9 @@
-/** Figures as Prometheus text, format version 0.0.4. */
+/** Metrics as Prometheus text, format version 0.0.4. */
 import { METRICS, type MetricsSnapshot, type SnapshotValue } from "../base/metrics.ts";
 
 /**
- * Renders snapshots of processes that work as one daemon: counters and histograms are added up, of
- * gauges the greatest counts. Names that the table of metrics does not have are left out.
+ * Renders snapshots of processes that work as one daemon. Counters and histograms are added up; of gauges
+ * the greatest value is taken. Names that the table of metrics does not have are left out.
  */
 export function prometheusText(snapshots: readonly MetricsSnapshot[]): string {
   const lines: string[] = [];

@@ -1,22 +1,22 @@
-/** Peers that ask and do not take the answers: they are cut off, or their output would wait for ever. */
+/** Disconnects peers that stop reading their answers: the memory for them would be held for ever. */
 
 import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
 import type { Metric } from "../base/metrics.ts";
 
-/** A peer that takes nothing for this long is cut off. */
+/** A peer that reads nothing for this long is disconnected. */
 export const STALLED_MS = 30_000;
-/** How often a server looks for such peers. */
+/** How often a server checks for such peers. */
 export const STALLED_SWEEP_MS = 1000;
 
-/** A connection as far as this is concerned. */
+/** What the check has to know of a connection. */
 export interface Answering {
-  /** Since when the peer has taken nothing of what waits for it; null where nothing does. */
+  /** Since when the peer has read nothing of the bytes that wait for it; null if no bytes wait. */
   readonly writingSinceMs: number | null;
   close(): void;
 }
 
-/** Closes the connections whose peers have taken nothing for `STALLED_MS`; counts and reports each. */
+/** Closes the connections whose peers have read nothing for `STALLED_MS`; counts and reports each. */
 export function closeStalled(
   connections: Iterable<Answering>,
   { clock, events, stalled }: {
@@ -30,7 +30,7 @@ export function closeStalled(
     const sinceMs = connection.writingSinceMs;
     if (sinceMs === null || nowMs - sinceMs < STALLED_MS) continue;
     stalled.value += 1;
-    events.report("warn", "connection closed: it takes no answers", {
+    events.report("warn", "connection closed: the peer reads no answers", {
       stalled_ms: Math.round(nowMs - sinceMs),
     });
     connection.close();

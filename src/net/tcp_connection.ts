@@ -1,11 +1,10 @@
-/** TCP connections, as far as the runtime does not end them. */
+/** Ends TCP connections that the runtime alone cannot end. */
 
 import { shutdownConnection } from "../../ffi/mod.ts";
 
 /**
- * Closes a connection to which a write waits for its peer, and ends that write. `close` alone leaves
- * both to the peer: as long as it takes nothing and lives, the write waits and the descriptor is held
- * (measured with Deno 2.9.4).
+ * Closes a connection whose write waits for the peer, and ends that write. With `close` alone the write
+ * waits, and holds the descriptor, as long as the peer lives and reads nothing (measured with Deno 2.9.4).
  */
 export function cutConnection(connection: Deno.TcpConn): void {
   shutdownConnection(connection.localAddr, connection.remoteAddr);

@@ -46,7 +46,7 @@ interface Rounds {
   readonly id: string;
   readonly work: string;
   readonly against: string;
-  /** Least ratio of plain to ours, or null where only the figure is asked for. */
+  /** Least ratio of plain to ours, or null if only the figure is asked for. */
   readonly goal: number | null;
   /** Bytes of one record (or of one piece read), and how many a round has. */
   readonly unit: string;

@@ -19,7 +19,7 @@ export class LmdbClient {
     this.#requests = process.stdin.getWriter();
   }
 
-  /** A peer whose database is filled; null where LMDB cannot be had. `count` increments are a round. */
+  /** A peer whose database is filled; null if LMDB cannot be had. `count` increments are a round. */
   static async start(
     directory: string,
     { counters, count }: { readonly counters: number; readonly count: number },

@@ -5,7 +5,7 @@ import { KEY_BYTES, writeKey } from "./fold_workload.ts";
 const REPLY_WAIT_MS = 120_000;
 const PIPELINE = 1000;
 
-/** Bytes for each member of a sorted set with 16-byte members; null where there is no redis-server. */
+/** Bytes for each member of a sorted set with 16-byte members; null if there is no redis-server. */
 export async function redisBytesPerMember(
   directory: string,
   members: number,

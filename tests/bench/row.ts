@@ -15,7 +15,7 @@ export interface BenchRow {
   /** The measured figure, such as "21.3×". */
   readonly result: string;
   readonly goal: string;
-  /** Null where nothing is asked but the figure. */
+  /** Null if nothing is asked but the figure. */
   readonly met: boolean | null;
 }
 

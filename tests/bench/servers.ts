@@ -49,7 +49,7 @@ export async function startRedis(
   return { port, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
-/** True where the program is found. */
+/** True if the program is found. */
 export async function hasProgram(name: string): Promise<boolean> {
   const { success } = await new Deno.Command("sh", {
     args: ["-c", `command -v ${name}`],

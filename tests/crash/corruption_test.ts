@@ -45,7 +45,7 @@ function cutAt(storage: Storage, path: string, size: number): void {
   storage.chmod(path, mode);
 }
 
-/** Runs the worker; true where it went through, false where it reported damage. Nothing else is fine. */
+/** Runs the worker; true if it went through, false where it reported damage. Nothing else is fine. */
 async function foldReports(storage: Storage): Promise<boolean> {
   try {
     using directory = DataDirectory.open(storage, DATA, options);

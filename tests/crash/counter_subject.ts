@@ -50,7 +50,7 @@ export const stillClock: Clock = {
 export interface Fold {
   fold(directory: DataDirectory): void | Promise<void>;
   totals(storage: Storage): Totals;
-  /** Throws where what is stored breaks a rule of its own. */
+  /** Throws if what is stored breaks a rule of its own. */
   check?(storage: Storage): void;
 }
 
@@ -166,7 +166,7 @@ class WriterSession {
     throw new Error("no free log");
   }
 
-  /** False where the log has no more room. */
+  /** False if the log has no more room. */
   async #append(keyspaces: readonly string[]): Promise<boolean> {
     const active = await this.#claimed();
     const batch = this.oracle.send(keyspaces);

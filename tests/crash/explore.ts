@@ -30,7 +30,7 @@ export interface Subject<Oracle> {
   work(disk: SimulatedDisk, oracle: Oracle): void | Promise<void>;
   /** A start after a crash. May be crashed and started again. */
   recover(disk: SimulatedDisk, oracle: Oracle): void | Promise<void>;
-  /** Throws where something is lost, doubled or broken. */
+  /** Throws if something is lost, doubled or broken. */
   verify(disk: SimulatedDisk, oracle: Oracle): void | Promise<void>;
 }
 

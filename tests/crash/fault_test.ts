@@ -175,7 +175,7 @@ function fillUp(path: string): void {
   }
 }
 
-/** Mounts a small tmpfs for root; false where that is not possible. */
+/** Mounts a small tmpfs for root; false if that is not possible. */
 async function mountSmall(path: string): Promise<boolean> {
   Deno.mkdirSync(path);
   const options = ["-t", "tmpfs", "-o", "size=6m", "tmpfs", path];

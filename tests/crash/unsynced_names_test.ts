@@ -38,7 +38,7 @@ function newDisk(): SimulatedDisk {
   return disk;
 }
 
-/** The disk after the maker was killed before its operation `index`; null where it has no such one. */
+/** The disk after the maker was killed before its operation `index`; null if it has no such one. */
 async function killMaker(index: number): Promise<SimulatedDisk | null> {
   const disk = newDisk();
   const first = disk.operations;

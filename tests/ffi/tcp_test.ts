@@ -4,7 +4,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { shutdownConnection } from "../../ffi/mod.ts";
 import { waitUntil, within } from "../support/wait.ts";
 
-/** Null where the machine has no such address. */
+/** Null if the machine has no such address. */
 function listenOrNull(hostname: string): Deno.TcpListener | null {
   try {
     return Deno.listen({ hostname, port: 0 });

@@ -26,5 +26,5 @@ Deno.test("A peer that takes none of its answers for half a minute is cut off, c
   clock.advance(1);
   look();
   assertEquals([closed, stalled.value], [["early"], 1]);
-  assertEquals(said, ["connection closed: it takes no answers"]);
+  assertEquals(said, ["connection closed: the peer reads no answers"]);
 });

@@ -71,7 +71,7 @@ export class Faults {
     this.#rules = [];
   }
 
-  /** Throws where the call that is about to be made shall fail. */
+  /** Throws if the call that is about to be made shall fail. */
   pass(kind: FailingKind, path: string): void {
     const count = this.count(kind) + 1;
     this.#counts.set(kind, count);

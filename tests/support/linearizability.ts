@@ -15,7 +15,7 @@ export interface Call {
   readonly process: number;
   readonly kind: CallKind;
   readonly key: string;
-  /** What a writing call wrote, or what `get` found; null where there is none. */
+  /** What a writing call wrote, or what `get` found; null if there is none. */
   readonly value: string | null;
   /**
    * `absent`: get, update found no key. `exists`: create found one. `unchanged`: the call failed and
@@ -116,7 +116,7 @@ function takeEffect(
   return [...after.values()];
 }
 
-/** The value after a call, or undefined where it could not have ended as it did. */
+/** The value after a call, or undefined if it could not have ended as it did. */
 function effect(call: Call, value: string | null): string | null | undefined {
   if (call.outcome === "absent") return value === null ? null : undefined;
   if (call.outcome === "exists") return value === null ? undefined : value;

@@ -27,7 +27,7 @@ export const RUNTIME_BASE = {
 
 /**
  * The path of the verified base in `cacheDirectory`, fetched and recovered when it is not there.
- * Throws an Error where the registry gives anything but the pinned bytes.
+ * Throws an Error if the registry gives anything but the pinned bytes.
  */
 export async function fetchRuntimeBase(cacheDirectory: string): Promise<string> {
   const path = `${cacheDirectory}/denort-${RUNTIME_BASE.denoVersion}`;
