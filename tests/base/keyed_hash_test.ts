@@ -1,6 +1,6 @@
 /**
- * Names of one pattern have about as many hashes as random names, and no long probes in a table. What is
- * counted are hashes and slots, never time.
+ * Names of one pattern have about as many hashes as random names, and no long probes in a table. The tests
+ * count hashes and slots, never time.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -14,7 +14,7 @@ import { Random, seedForTest } from "../support/random.ts";
 
 const NAME_WORDS = COLLIDING_NAME_BYTES / 4;
 
-/** Longest of all ways from a name's own slot to the free one, in a table that is half full. */
+/** The longest way from a name's own slot to a free one, in a table that is half full. */
 function longestProbe(hashes: Int32Array): number {
   const mask = 2 ** Math.ceil(Math.log2(hashes.length) + 1) - 1;
   const taken = new Uint8Array(mask + 1);
@@ -83,7 +83,7 @@ Deno.test("Names that differ by one or two bits of two words have hashes of thei
   const hashes = hashesOf(64 * 64, 2, (name, index) => {
     const one = index >>> 6;
     const other = index & 63;
-    // Each pair once: the other half of the square counts in the last words.
+    // Each pair once: the other half of the square is covered by the last words.
     if (other >= one) bits(name, one);
     if (other > one) bits(name, other);
     if (other < one) name[1] = index;

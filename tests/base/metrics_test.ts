@@ -4,7 +4,7 @@ import { Histogram, METRICS, Metrics } from "../../src/base/metrics.ts";
 import { prometheusText } from "../../src/net/prometheus_text.ts";
 import { parsePrometheus } from "../support/prometheus.ts";
 
-Deno.test("A figure asked for twice is the same one", () => {
+Deno.test("A metric that is asked for twice is the same object", () => {
   const metrics = new Metrics();
   metrics.counter("countd_increments_total", "accepted").value += 2;
   metrics.counter("countd_increments_total", "accepted").value += 3;
@@ -26,7 +26,7 @@ Deno.test("A label value is a fixed word, never something that a user sent", () 
   }
 });
 
-Deno.test("A strict parser reads the rendered figures back, with every value", () => {
+Deno.test("A strict parser reads the rendered metrics back, with every value", () => {
   const metrics = new Metrics();
   metrics.counter("countd_rejected_total", "empty-keyspace").value = 2;
   metrics.gauge("countd_connections").value = 7;
@@ -45,7 +45,7 @@ Deno.test("A strict parser reads the rendered figures back, with every value", (
   assertEquals(families.get("countd_fsync_seconds")?.type, "histogram");
 });
 
-Deno.test("Of processes that work as one, counters add up and of gauges the greatest counts", () => {
+Deno.test("Counters of cooperating processes are added up, and of gauges the greatest is taken", () => {
   const [one, other] = [new Metrics(), new Metrics()];
   for (const [metrics, factor] of [[one, 1], [other, 2]] as const) {
     metrics.counter("countd_recovered_total", "torn").value = factor;
@@ -54,7 +54,7 @@ Deno.test("Of processes that work as one, counters add up and of gauges the grea
     metrics.histogram("countd_fold_seconds").observe(factor);
   }
   other.counter("countd_fold_records_total").value = 7;
-  // What comes from another process went through JSON.
+  // Metrics of another process arrive as JSON.
   const theirs = JSON.parse(JSON.stringify(other.snapshot()));
   const families = parsePrometheus(
     prometheusText([one.snapshot(), theirs, { unknown: { "": 1 } }]),
@@ -70,7 +70,7 @@ Deno.test("Of processes that work as one, counters add up and of gauges the grea
   assertEquals(families.has("unknown"), false);
 });
 
-Deno.test("Names follow the customs of Prometheus, and no label is open-ended", () => {
+Deno.test("Names follow the conventions of Prometheus, and label values are bounded", () => {
   for (const [name, definition] of Object.entries(METRICS)) {
     assert(/^countd_[a-z_]+$/.test(name), name);
     assertEquals(definition.type === "counter", name.endsWith("_total"), name);

@@ -10,7 +10,7 @@ import { Random, seedForTest } from "../support/random.ts";
 
 const utf8 = new TextEncoder();
 
-Deno.test("A terminal shows control bytes and bytes that are no UTF-8 as \\xNN, and nothing else", () => {
+Deno.test("A terminal shows control bytes and bytes that are not UTF-8 as \\xNN, and nothing else", () => {
   const cases: [Uint8Array, string][] = [
     [utf8.encode("plain / name"), "plain / name"],
     [utf8.encode("ünï…😀\u0085"), "ünï…😀\u0085"],
@@ -47,7 +47,7 @@ Deno.test("A pipe gets the bytes as they are", () => {
   assertEquals(nameForOutput(name, true), utf8.encode("\\x1b\\xff\\x0a"));
 });
 
-Deno.test("In JSON a name that is no UTF-8 stands as base64, and counts stand as strings", () => {
+Deno.test("JSON has a name that is not UTF-8 as base64, and counts as strings", () => {
   assertEquals(nameField("key", utf8.encode("a")), { key: "a" });
   assertEquals(nameField("key", Uint8Array.of(0xff, 0x00)), { keyBase64: "/wA=" });
   assertEquals(

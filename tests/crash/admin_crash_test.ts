@@ -1,4 +1,4 @@
-/** Repair, clearing a mark, backup and restore are crashed at every point, and begun again. */
+/** Repair, clearing a failed mark, backup and restore: crashed at every point, and started again. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { FailedError } from "../../src/base/errors.ts";
@@ -52,7 +52,7 @@ function subject(
     signature: () => "",
     async prepare(disk, oracle) {
       const waiting = await fillDisk(disk, oracle, 2);
-      // What is damaged below is the first batch of the first log.
+      // The damage below hits the first batch of the first log.
       if (parts.damage && waiting[0]) waiting[0].acknowledged = false;
       parts.damage?.(disk.process("damage"));
     },
@@ -83,7 +83,7 @@ Deno.test("Repair in place survives a crash at every point and a second try", as
   assert(explored.points > 40, `${explored.points} points`);
 });
 
-Deno.test("Clearing the mark of a failed sync survives a crash at every point", async () => {
+Deno.test("Clearing the failed mark survives a crash at every point", async () => {
   await explore(
     subject("clear", {
       work(disk) {
@@ -99,7 +99,7 @@ Deno.test("Clearing the mark of a failed sync survives a crash at every point", 
   );
 });
 
-Deno.test("Backup and restore survive a crash at every point: a copy is whole or not there", async () => {
+Deno.test("Backup and restore survive a crash at every point: a copy is complete or absent", async () => {
   await explore(
     subject("backup and restore", {
       data: "/second",
@@ -110,7 +110,7 @@ Deno.test("Backup and restore survive a crash at every point: a copy is whole or
         }
         if (!exists(storage, "/second")) restore(storage, "/copy", "/second", options);
       },
-      // The next try finds what the last one left, whatever it finds under the name.
+      // The next attempt starts with whatever the last one left under the name.
       async look(storage) {
         const again = () => backup(storage, DATA, "/copy", { ...options, clock: stillClock });
         await assertRejects(again, FailedError, "not empty");

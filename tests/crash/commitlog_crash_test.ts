@@ -1,4 +1,4 @@
-/** The protocol of the commit logs on the simulated disk, under the shortest fold there is. */
+/** The protocol of the commit logs on the simulated disk, with the shortest fold that is possible. */
 
 import { assert } from "@std/assert";
 import { Random, seedForTest } from "../support/random.ts";
@@ -64,7 +64,7 @@ Deno.test("Commit logs survive a crash at every point while the pool grows", asy
   await explore(subject, { doubleEvery: isLong ? 29 : 149 });
 });
 
-Deno.test("C19 a slot that was left half made is made again, whatever crashes meanwhile", async () => {
+Deno.test("A slot that a crash left unfinished is made again, also over crashes in between", async () => {
   const subject = counterSubject("half-made slot", {
     steps: () => [append("one"), seal, append("two"), seal, append("one"), sync],
     fold,

@@ -1,7 +1,7 @@
 /**
  * Broken files: every byte of the control file and of a log flipped, files cut at many lengths, and a
- * data directory with any byte of any file changed. Nothing may crash, hang or lie: a wrong count is
- * never shown, and what is lost is said.
+ * data directory with any byte of any file changed. Nothing may crash or hang, a wrong count is never
+ * shown, and every loss is reported.
  */
 
 import { crc32 } from "node:zlib";
@@ -45,7 +45,7 @@ function cutAt(storage: Storage, path: string, size: number): void {
   storage.chmod(path, mode);
 }
 
-/** Runs the worker; true if it went through, false where it reported damage. Nothing else is fine. */
+/** Runs the worker; true if it succeeded, false if it reported damage. Any other end is a failure. */
 async function foldReports(storage: Storage): Promise<boolean> {
   try {
     using directory = DataDirectory.open(storage, DATA, options);
@@ -57,14 +57,14 @@ async function foldReports(storage: Storage): Promise<boolean> {
   }
 }
 
-/** The oracle without a promise about some batches: they may be there once, or not at all. */
+/** The oracle without a promise about some batches: each may be stored once, or not at all. */
 function without(oracle: CounterOracle, batches: readonly SentBatch[]): CounterOracle {
   const copy = oracle.copy();
   for (const { number } of batches) copy.batches[number]!.acknowledged = false;
   return copy;
 }
 
-Deno.test("Every byte of the control file flipped: refused or harmless, and check says so", async () => {
+Deno.test("Every byte of the control file flipped: refused or harmless, and check reports it", async () => {
   const { disk, oracle } = await damageGround();
   const path = `${DATA}/control`;
   for (let offset = 0; offset < 4096 + 512; offset += offset < 64 || isLong ? 1 : 7) {
@@ -77,7 +77,7 @@ Deno.test("Every byte of the control file flipped: refused or harmless, and chec
     try {
       isSaid = checkDirectory(storage, DATA, options).violations.length > 0;
     } catch (error) {
-      // Another format version is no damage: it is refused by name.
+      // Another format version is not damage: the refusal names it.
       assert(error instanceof CountdError, String(error));
       isSaid = true;
     }
@@ -85,8 +85,8 @@ Deno.test("Every byte of the control file flipped: refused or harmless, and chec
   }
 });
 
-// Story: repair was once refused as "use the countd that made it" after one bit of the format number had
-// flipped; the checksum tells a damaged number from a file of another countd.
+// Repair once refused with "use the countd that made it" after one bit of the format number had flipped.
+// The checksum distinguishes a damaged number from a file of another countd.
 Deno.test("A flipped format number is damage and repaired, another format is refused by name", async () => {
   const { disk, oracle } = await damageGround();
   const path = `${DATA}/control`;
@@ -147,7 +147,7 @@ Deno.test("Every byte of a sealed log flipped: its batches are counted, or misse
   assert(damaged > 100, `${damaged} flips did damage`);
 });
 
-Deno.test("A log of any other length is left alone and reported, the others go on", async () => {
+Deno.test("A log of any other length is left alone and reported, and the others are folded", async () => {
   const { disk, oracle, waiting } = await damageGround(2);
   const path = `${DATA}/logs/${nameOfSlot(1)}`;
   for (const size of [0, 1, 512, 4095, 4096, 4200, LOG_BYTES - 1, LOG_BYTES + 1]) {
@@ -159,7 +159,7 @@ Deno.test("A log of any other length is left alone and reported, the others go o
   }
 });
 
-Deno.test("Repair of a directory with any one byte changed loses at most the frame it hit", async () => {
+Deno.test("Repair of a directory with any one byte changed loses at most the frame that has it", async () => {
   const random = new Random(seedForTest("repair"));
   const { disk, oracle, waiting } = await damageGround(3);
   const files = [...disk.files()].filter(([, inode]) => inode.size > 0);
@@ -181,10 +181,10 @@ Deno.test("Repair of a directory with any one byte changed loses at most the fra
     if (report.actions.length > 0) repaired++;
     storage.rename(DATA, "/original");
     storage.rename("/repaired", DATA);
-    // A byte in the failed mark is a mark that is damaged: it goes the way of every mark.
+    // A changed byte in the failed mark damages the mark: it is cleared like every failed mark.
     clearFailed(storage, DATA, options);
     assert(await foldReports(storage), story);
-    // A byte in a frame takes this batch; the others of the same log are saved.
+    // A changed byte in a frame loses its batch; the other batches of the log are saved.
     const expected = isLog && report.actions.length > 0 ? without(oracle, waiting) : oracle;
     const totals = keyspaceTotals(storage);
     try {
@@ -227,7 +227,7 @@ Deno.test("Repair in place keeps the original of everything that it replaces", a
   assertEquals(again.actions, []);
 });
 
-Deno.test("Repair makes a lost control file again", async () => {
+Deno.test("Repair makes a lost control file anew", async () => {
   const { disk, oracle } = await damageGround(3);
   const storage = disk.process("test");
   storage.unlink(`${DATA}/control`);

@@ -1,7 +1,7 @@
 /**
- * What must be true of counters whatever crashed. Every batch of increments leaves, in each keyspace
- * that it names, a counter of its own (which must be 0 or 1) and a share of one common sum. So a
- * batch that was lost, counted twice, or counted in half is seen, and seen by name.
+ * What must be true of counters after any crash. Every batch of increments adds two values to each keyspace
+ * that it names: a counter of its own, which must be 0 or 1, and a part of one common sum. So a batch that
+ * was lost, counted twice, or counted in half is detected, and the message names it.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -13,19 +13,19 @@ export interface SentBatch {
   acknowledged: boolean;
 }
 
-/** Counter values by keyspace and key, as they are found. */
+/** Counter values by keyspace and key, as they are stored. */
 export type Totals = ReadonlyMap<string, ReadonlyMap<string, bigint>>;
 
 export class CounterOracle {
   batches: SentBatch[] = [];
 
-  /** Says that a batch is about to be written; its value is told by its number alone. */
+  /** Records that a batch is about to be written; its number alone determines its value. */
   send(keyspaces: readonly string[]): SentBatch {
     const number = this.batches.length;
     const batch: SentBatch = {
       number,
       keyspaces,
-      // Beyond 2^53, so that a count kept as a double shows.
+      // Beyond 2^53, so that a count kept as a double is detected.
       value: 2n ** 54n + BigInt(number) * 1_000_003n + 1n,
       acknowledged: false,
     };
@@ -39,7 +39,7 @@ export class CounterOracle {
     return copy;
   }
 
-  /** Throws unless the totals are some set of whole batches that holds every acknowledged one. */
+  /** Throws unless the totals are a set of complete batches that includes every acknowledged one. */
   judge(totals: Totals): void {
     const sums = new Map<string, bigint>();
     const counters = new Map<string, number>();
@@ -69,7 +69,7 @@ export class CounterOracle {
 
 export const SUM_KEY = "sum";
 
-/** Long, so that most frames cross a sector and can be torn. */
+/** Long enough that most frames cross a sector and can be torn. */
 export function keyOfBatch(batch: SentBatch): string {
   return `batch-${batch.number}-`.padEnd(250, "x");
 }

@@ -1,6 +1,6 @@
 /**
- * Writers and folds over the commit logs on the simulated disk. The fold is given: the short one of
- * these tests, or the worker's own.
+ * Writers and folds over the commit logs on the simulated disk. The caller chooses the fold: the short one
+ * of these tests, or the worker's own.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -39,18 +39,18 @@ export const smallSizes: DirectorySizes = { keyspaceSize: 256, keySize: 256, log
 
 export const someHolder: Holder = { pid: 1, startTicks: 1n, bootId: "test" };
 
-/** Time stands still: nothing on the simulated disk needs to be waited for. */
+/** A clock that never moves: nothing on the simulated disk takes time. */
 export const stillClock: Clock = {
   nowMs: () => 0,
   wallMs: () => 0,
   sleep: () => Promise.resolve(),
 };
 
-/** How sealed logs get into the keyspaces, and what is in them then. */
+/** Brings sealed logs into the keyspaces, and reads what is then in them. */
 export interface Fold {
   fold(directory: DataDirectory): void | Promise<void>;
   totals(storage: Storage): Totals;
-  /** Throws if what is stored breaks a rule of its own. */
+  /** Throws if the stored data breaks a rule of its own. */
   check?(storage: Storage): void;
 }
 
@@ -71,15 +71,15 @@ export interface CounterWork {
   readonly steps: (random: Random | null) => readonly WriterStep[];
   readonly fold: Fold;
   readonly random?: Random;
-  /** The data directory is made by the work itself, so that making it is crashed too. */
+  /** The work itself makes the data directory, so that making it is crashed too. */
   readonly fromNothing?: boolean;
-  /** What else lies in the data directory before the work. */
+  /** Puts other files into the data directory before the work. */
   readonly litter?: (storage: Storage) => void;
   /** Slots that are made at the first start; 2 when not given. */
   readonly logs?: number;
-  /** Planted: a claim that uses the last generation again. */
+  /** Planted: a claim uses the last generation again. */
   readonly keepGeneration?: boolean;
-  /** Planted: answers without waiting for the disk. */
+  /** Planted: batches are acknowledged without waiting for the disk. */
   readonly acknowledgeBeforeSync?: boolean;
   /** Planted: a storage between the code under test and the disk. */
   readonly plant?: (storage: Storage) => Storage;
@@ -166,7 +166,7 @@ class WriterSession {
     throw new Error("no free log");
   }
 
-  /** False if the log has no more room. */
+  /** False if the log is full. */
   async #append(keyspaces: readonly string[]): Promise<boolean> {
     const active = await this.#claimed();
     const batch = this.oracle.send(keyspaces);
@@ -209,7 +209,7 @@ class WriterSession {
   }
 }
 
-/** Opens the data directory as a daemon does, makes and recovers the pool. */
+/** Opens the data directory as a daemon does, then makes and recovers the pool. */
 export async function openPool(
   storage: Storage,
   logs = 2,
@@ -262,7 +262,7 @@ export function counterSubject(name: string, work: CounterWork): Subject<Counter
     async recover(disk, _oracle) {
       const storage = planted(disk.process("worker"));
       const directory = work.fromNothing
-        // A daemon that finds a directory half made finishes it.
+        // A daemon that finds an unfinished directory completes it.
         ? (await openPool(storage, work.logs)).directory
         : DataDirectory.open(storage, DATA, { self: someHolder });
       await work.fold.fold(directory);
@@ -279,7 +279,7 @@ export function counterSubject(name: string, work: CounterWork): Subject<Counter
   };
 }
 
-/** C18: the number of each log is usable again, and what is written there next counts. */
+/** Checks that every slot can be used again, and that what is written there next counts. */
 async function useEverySlotAgain(
   disk: SimulatedDisk,
   oracle: CounterOracle,
@@ -304,7 +304,7 @@ function verifyPool(storage: Storage, least: number): void {
   const { slots, unfinished } = listSlots(storage, directory.paths.logs);
   assert(slots.length >= least, "the slots are there");
   const names = storage.readDirectory(directory.paths.logs).filter((name) => !/^cut-/.test(name));
-  // A slot that was being made is finished by whoever needs it next.
+  // A slot that was being made is completed by the next process that needs it.
   assertEquals(
     names.length,
     slots.length + unfinished.length,

@@ -1,4 +1,4 @@
-/** A data directory on the simulated disk with something in every file, to be damaged. */
+/** A data directory on the simulated disk with data in every file, for tests that damage it. */
 
 import { DataDirectory, HeldLog, listSlots } from "../../src/counters/commitlog/mod.ts";
 import { FrameCodec, LogBytes } from "../../src/counters/commitlog/frame.ts";
@@ -71,7 +71,7 @@ export async function damageGround(
   return { disk: disk.twin(), oracle, waiting };
 }
 
-/** The same on a disk that is there; returns the batches that wait in logs. */
+/** Does the same on an existing disk; returns the batches that wait in logs. */
 export async function fillDisk(
   disk: SimulatedDisk,
   oracle: CounterOracle,

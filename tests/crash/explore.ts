@@ -1,10 +1,10 @@
 /**
- * Crashing a piece of work at every point at which it touches the disk, and its recovery too.
+ * Crashes a piece of work, and its recovery, at every point at which it touches the disk.
  *
- * The work runs once to count its persistence operations. Then it runs again for each operation,
- * before and after it, and stops there; the disk that is left is every one of several power cuts and
- * the one that a SIGKILL leaves. On each of them recovery runs, and must satisfy the oracle; and
- * recovery is itself stopped at its own points in the same way (a double crash) before it may finish.
+ * The work runs once to count its persistence operations. Then it runs again for each operation, and stops
+ * before or after it. The disk that is left is that of each of several power cuts, or that of a SIGKILL.
+ * On each of these disks recovery runs and must satisfy the oracle. Recovery itself is stopped at its own
+ * points in the same way (a double crash) before it may finish.
  */
 
 import type { Random } from "../support/random.ts";
@@ -16,19 +16,19 @@ import {
   SimulatedDisk,
 } from "../support/simulated_disk.ts";
 
-/** Work, recovery and what must be true afterwards. `Oracle` lives outside the disk. */
+/** Work, recovery and what must be true afterwards. `Oracle` is kept outside the disk. */
 export interface Subject<Oracle> {
   readonly name: string;
   readonly disk?: DiskOptions;
   newOracle(): Oracle;
   copyOracle(oracle: Oracle): Oracle;
-  /** Equal for oracles that allow the same. */
+  /** Equal for oracles that allow the same disks. */
   signature(oracle: Oracle): string;
-  /** Ground on which the work stands; never crashed, all of it durable when it is done. */
+  /** Prepares the disk for the work; never crashed, and durable when it is done. */
   prepare(disk: SimulatedDisk, oracle: Oracle): void | Promise<void>;
-  /** At most a few operations. Tells the oracle what it is about to do, and what was acknowledged. */
+  /** A few operations at most. Tells the oracle what it is about to do, and what was acknowledged. */
   work(disk: SimulatedDisk, oracle: Oracle): void | Promise<void>;
-  /** A start after a crash. May be crashed and started again. */
+  /** A start after a crash. May be crashed and run again. */
   recover(disk: SimulatedDisk, oracle: Oracle): void | Promise<void>;
   /** Throws if something is lost, doubled or broken. */
   verify(disk: SimulatedDisk, oracle: Oracle): void | Promise<void>;
@@ -39,9 +39,9 @@ export interface Explored {
   readonly points: number;
   /** Different disks on which recovery ran. */
   readonly images: number;
-  /** Disks that were left out because an equal one had been seen, with an equal oracle. */
+  /** Disks that were skipped because an equal disk with an equal oracle had been seen. */
   readonly repeated: number;
-  /** Disks on which recovery ran again after it was stopped itself. */
+  /** Disks on which recovery ran again after it had been stopped itself. */
   readonly doubleImages: number;
   /** Every fault point that the work and its recoveries reached. */
   readonly reached: ReadonlySet<string>;
@@ -50,9 +50,9 @@ export interface Explored {
 export interface ExploreOptions {
   /** Power cuts at each moment, besides the kill that loses nothing. */
   readonly cuts?: readonly Cut[];
-  /** Of all (image, moment of recovery) pairs every so many-th is crashed twice; 0 for none. */
+  /** Of all pairs of image and moment of recovery, every n-th is crashed twice; 0 for none. */
   readonly doubleEvery?: number;
-  /** Stops only at operations that this accepts; at all when not given. */
+  /** Stops only at operations that this accepts; at all if not given. */
   readonly at?: (event: DiskEvent) => boolean;
 }
 
@@ -62,7 +62,7 @@ interface Image<Oracle> {
   readonly story: string;
 }
 
-/** Runs every single crash, and a share of the double ones. Throws with the story of the first failure. */
+/** Runs every single crash, and some of the double ones. Throws with the story of the first failure. */
 export async function explore<Oracle>(
   subject: Subject<Oracle>,
   options: ExploreOptions = {},
@@ -115,7 +115,7 @@ class Explorer<Oracle> {
     for (const { index, when } of moments) await this.#stopWork(index, when);
   }
 
-  /** A disk with the ground on it, whose operations count from 0 again. */
+  /** A prepared disk whose operations count from 0 again. */
   async #ground(): Promise<{ disk: SimulatedDisk; oracle: Oracle }> {
     const disk = new SimulatedDisk(this.#subject.disk);
     const oracle = this.#subject.newOracle();
@@ -140,7 +140,7 @@ class Explorer<Oracle> {
     for (const image of images) await this.#recoverFrom(image);
   }
 
-  /** Runs something until an operation, and gives the disks that could be found afterwards. */
+  /** Runs something until an operation, and returns the disks that could be left afterwards. */
   async #stop(
     disk: SimulatedDisk,
     oracle: Oracle,
@@ -198,7 +198,7 @@ class Explorer<Oracle> {
     }
   }
 
-  /** Recovery that is allowed to end, and the oracle's judgement. */
+  /** Runs recovery to its end, and asks the oracle. */
   async #finish(image: Image<Oracle>): Promise<void> {
     try {
       await this.#subject.recover(image.disk, image.oracle);
@@ -214,12 +214,12 @@ class Explorer<Oracle> {
   }
 }
 
-/** Disks that differ in the random digits of a directory that is being made behave the same. */
+/** Removes the random digits in the name of an unfinished directory: disks that differ in them are equal. */
 function withoutChance(digest: string): string {
   return digest.replaceAll(/\.partial-[0-9a-f]{16}/g, ".partial-");
 }
 
-/** Runs work that may be stopped by a crash of its disk; any other error passes through. */
+/** Runs work that a crash of its disk may stop; any other error passes through. */
 export async function untilCrash(
   disk: SimulatedDisk,
   run: () => void | Promise<void>,
@@ -234,8 +234,8 @@ export async function untilCrash(
 }
 
 /**
- * Runs `body` while promises of stopped programs, which nobody awaits any more, may be rejected: what a
- * dead process still had to do is nobody's failure.
+ * Runs `body`, and ignores rejected promises of stopped programs in between: nothing awaits them any more,
+ * and unfinished work of a dead process is not a failure.
  */
 export async function amongTheDead<T>(body: () => Promise<T>): Promise<T> {
   const ignore = (event: PromiseRejectionEvent) => {
@@ -250,8 +250,8 @@ export async function amongTheDead<T>(body: () => Promise<T>): Promise<T> {
 }
 
 /**
- * One life after the other on the same disk: each is stopped at a random operation by a random cut
- * or a kill, and the last is allowed to end. Gives the number of crashes.
+ * Runs one life after the other on the same disk: each is stopped at a random operation by a random cut or
+ * a kill, and the last may end. Returns the number of crashes.
  */
 export async function randomLives<Oracle>(
   subject: Subject<Oracle>,

@@ -1,4 +1,4 @@
-/** Faults of real daemons: a disk that fails or is full, holders that are stopped, no descriptors left. */
+/** Faults of real daemons: a failing or full disk, stopped holders of locks, no free descriptors. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
@@ -23,7 +23,7 @@ for (const nth of [6, 7, 8, 10]) {
     await withTemporaryDirectory(async (directory) => {
       const data = `${directory}/data`;
       {
-        // The pool is made by a writer without faults.
+        // A writer without faults makes the pool.
         await using maker = startWriter(data);
         await maker.listening();
         assertEquals(await maker.stop(), 0);
@@ -77,7 +77,7 @@ Deno.test("A sync that fails in the worker marks the directory, and a living wri
   });
 });
 
-Deno.test("check --clear-failed with a living daemon is refused, exit 75", async () => {
+Deno.test("check --clear-failed beside a running daemon is refused with exit 75", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     await using writer = startWriter(data);
@@ -89,7 +89,7 @@ Deno.test("check --clear-failed with a living daemon is refused, exit 75", async
   });
 });
 
-Deno.test("A stopped writer (SIGSTOP) keeps its log, others write and fold, nothing is lost", async () => {
+Deno.test("A stopped writer (SIGSTOP) keeps its log while others write and fold, and nothing is lost", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     await using first = startWriter(data);
@@ -101,7 +101,7 @@ Deno.test("A stopped writer (SIGSTOP) keeps its log, others write and fold, noth
     const sentSecond = await sendOnes(port, { prefix: "b", count: 3000, keyspaces });
     assertEquals(sentSecond.acknowledged, 3000);
     assertEquals(await second.stop(), 0);
-    // The stopped writer's log is held: it stays as it is, and the fold goes round it.
+    // The stopped writer holds its log: the fold leaves it as it is and takes the others.
     await foldEverything(data);
     assertOnes(storedCounters(data), { prefix: "b", sent: sentSecond, keyspaces });
     first.signal("SIGCONT");
@@ -117,7 +117,7 @@ Deno.test("A stopped writer (SIGSTOP) keeps its log, others write and fold, noth
   });
 });
 
-Deno.test("A stopped worker (SIGSTOP) keeps the lease: another gives up in time, exit 75, and folds after it", async () => {
+Deno.test("A stopped worker (SIGSTOP) keeps the lease: another one ends with 75, and folds later", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     await using writer = startWriter(data);
@@ -137,9 +137,9 @@ Deno.test("A stopped worker (SIGSTOP) keeps the lease: another gives up in time,
   });
 });
 
-// Story: a writer without a spare looks at the pool by its timer, which lists a directory. Where that
-// found no descriptor left, the error came out of the timer and ended the process.
-Deno.test("Opens that fail for want of descriptors cost no increment that was answered, and no writer", async () => {
+// A writer without a spare checks the pool by a timer, which lists a directory. With no descriptor left,
+// the error once came out of the timer and ended the process.
+Deno.test("Opens that fail without free descriptors lose no answered increment and end no writer", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     {
@@ -147,12 +147,12 @@ Deno.test("Opens that fail for want of descriptors cost no increment that was an
       await maker.listening();
       assertEquals(await maker.stop(), 0);
     }
-    // From the claim of the first spare on: in claims, in looks at the pool and in its own report.
+    // From the claim of the first spare on: in claims, in checks of the pool and in the writer's report.
     const fault = Array.from({ length: 60 }, (_, at) => `EMFILE@open#${at + 13}`).join(",");
     await using writer = startWriter(data, { fault, args: ["--seal-after=20ms"] });
     const { port } = await writer.listening();
     const few = await sendOnes(port, { prefix: "a", count: 10, keyspaces });
-    // The log grows old: time for the timer's looks.
+    // The writer does nothing for a while: the timer checks the pool.
     await systemClock.sleep(200);
     const many = await sendOnes(port, { prefix: "b", count: 5000, keyspaces });
     assertEquals([few.acknowledged, many.acknowledged], [10, 5000]);
@@ -165,7 +165,7 @@ Deno.test("Opens that fail for want of descriptors cost no increment that was an
   });
 });
 
-/** Takes all the space there is. */
+/** Fills the disk. */
 function fillUp(path: string): void {
   const chunk = new Uint8Array(4096);
   try {
@@ -182,10 +182,10 @@ async function mountSmall(path: string): Promise<boolean> {
   return (await new Deno.Command("mount", { args: options, stderr: "null" }).output()).success;
 }
 
-Deno.test("A full disk: the writer says so, loses nothing that it answered, and goes on when space returns", async () => {
+Deno.test("On a full disk a writer reports it, loses no answered increment, and resumes with space", async () => {
   await withTemporaryDirectory(async (directory) => {
     const disk = `${directory}/disk`;
-    // Only root mounts: the run as root covers this, the next test stands for it elsewhere.
+    // Only root may mount. The next test covers an ordinary user.
     if (!runningAsRoot()) return;
     if (!await mountSmall(disk)) return console.log("not run: needs mount");
     try {
@@ -221,7 +221,7 @@ Deno.test("A full disk: the writer says so, loses nothing that it answered, and 
   });
 });
 
-Deno.test("A quota by RLIMIT_FSIZE below the size of a log is an error at the start and not a crash", async () => {
+Deno.test("A limit on file sizes (RLIMIT_FSIZE) below the size of a log is an error, not a crash", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     giveToOrdinaryUser(directory);

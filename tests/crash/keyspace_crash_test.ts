@@ -1,4 +1,4 @@
-/** Commit logs and keyspace files together: every step of the fold, crashed once and twice. */
+/** Commit logs and keyspace files together: every step of Fold, crashed once and twice. */
 
 import { assert } from "@std/assert";
 import { Random, seedForTest } from "../support/random.ts";
@@ -16,7 +16,7 @@ import { amongTheDead, explore, randomLives } from "./explore.ts";
 import { keyspaceFold, keyspaceTotals } from "./keyspace_fold.ts";
 import { workerFold } from "./worker_fold.ts";
 
-/** The steps one by one, as DESIGN has them, and the worker that is shipped. */
+/** The steps of Fold one by one, and the worker as it is shipped. */
 const folds: Readonly<Record<string, Fold>> = {
   "the bare fold": { fold: keyspaceFold, totals: keyspaceTotals },
   "the worker": workerFold,
@@ -58,7 +58,7 @@ const workloads: Readonly<Record<string, readonly WriterStep[]>> = {
 };
 
 for (const [who, fold] of Object.entries(folds)) {
-  // The bare fold is there to tell a fault of the keyspaces from one of the worker.
+  // The bare fold shows whether a fault lies in the keyspaces or in the worker.
   const count = isLong || fold === workerFold ? Infinity : 2;
   for (const [name, steps] of Object.entries(workloads).slice(0, count)) {
     Deno.test(`Keyspaces survive a crash at every point of ${who}: ${name}`, async () => {

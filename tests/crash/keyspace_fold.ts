@@ -1,4 +1,4 @@
-/** The fold of DESIGN's protocol over real keyspace files, step by step, without a worker around it. */
+/** The steps of Fold over real keyspace files, without a worker around them. */
 
 import { assertEquals } from "@std/assert";
 import {
@@ -22,7 +22,7 @@ import { DATA } from "./counter_subject.ts";
 const PAGE_SIZE = 4096;
 const decoder = new TextDecoder();
 
-/** Folds every sealed log, and the logs of the dead after recovery. */
+/** Folds every sealed log, and after recovery the logs of dead writers. */
 export function keyspaceFold(directory: DataDirectory): void {
   const { storage, paths, control } = directory;
   if (!control.holds(directoryLocks.fold)) {
@@ -53,7 +53,7 @@ function foldLogs(
   logs: readonly SealedLog[],
   writers: Map<string, KeyspaceWriter>,
 ): void {
-  const marks = new Map<string, Map<number, bigint>>();
+  const applied = new Map<string, Map<number, bigint>>();
   const aggregator = new Aggregator();
   for (const log of logs) {
     log.verify();
@@ -67,10 +67,10 @@ function foldLogs(
             pageSize: PAGE_SIZE,
           });
           writers.set(text, writer);
-          marks.set(text, new Map());
+          applied.set(text, new Map());
         }
         if (writer.applied(slot) >= generation) return false;
-        marks.get(text)?.set(slot, generation);
+        applied.get(text)?.set(slot, generation);
         return true;
       })
     );
@@ -79,7 +79,7 @@ function foldLogs(
   for (const { keyspace, batch } of aggregator.takeBatches()) {
     const text = decoder.decode(keyspace);
     const writer = writers.get(text) as KeyspaceWriter;
-    writer.apply(batch, marks.get(text) ?? new Map());
+    writer.apply(batch, applied.get(text) ?? new Map());
     changed.push(writer);
   }
   for (const writer of changed) writer.syncPages();

@@ -1,7 +1,7 @@
 /**
  * Real processes on a real disk, killed with SIGKILL at random moments and at named points, and started
- * again, while the oracle (`load_process.ts`) goes on. After some cycles everything is stopped, folded
- * and compared with what the oracle knows:
+ * again, while the oracle (`load_process.ts`) continues. After some cycles everything is stopped, folded
+ * and compared with the counts of the oracle:
  *
  *     per counter: acknowledged ≤ stored ≤ sent; stored = sent for connections that got their totals
  */
@@ -29,7 +29,7 @@ export type Role = "write" | "worker" | "read";
 
 export const roles: readonly Role[] = ["write", "worker", "read"];
 
-/** Points at which each role is told to kill itself, now and then. */
+/** Points at which a daemon of each role is sometimes told to kill itself. */
 const points: Readonly<Record<Role, readonly string[]>> = {
   write: [
     "claim.1.before",
@@ -84,13 +84,13 @@ const points: Readonly<Record<Role, readonly string[]>> = {
   read: [],
 };
 
-export interface KillFigures {
-  /** Times that daemons were killed (several at once count once), and daemons that were. */
+export interface KillCounts {
+  /** Cycles with a kill (several kills at once count once), and killed daemons. */
   cycles: number;
   kills: number;
   /** Kills that happened at a named point. */
   pointKills: number;
-  /** Increments that were compared with what is stored. */
+  /** Increments that were compared with the stored counts. */
   conserved: number;
   reads: number;
   verifications: number;
@@ -104,7 +104,7 @@ export interface KillHarnessOptions {
 }
 
 export class KillHarness implements AsyncDisposable {
-  readonly figures: KillFigures = {
+  readonly counts: KillCounts = {
     cycles: 0,
     kills: 0,
     pointKills: 0,
@@ -142,7 +142,7 @@ export class KillHarness implements AsyncDisposable {
     }
   }
 
-  /** `fault` is an order of `COUNTD_FAULT`; a daemon so armed may die before it is ready. */
+  /** `fault` is an order of `COUNTD_FAULT`; a daemon with an order may die before it is ready. */
   #spawn(role: Role, fault: string | null): CountdProcess {
     const { logSize = 256 * 1024 } = this.options;
     const args: Record<Role, readonly string[]> = {
@@ -168,7 +168,7 @@ export class KillHarness implements AsyncDisposable {
   }
 
   async #startAll(those: readonly Role[]): Promise<void> {
-    // The directory is made by the writer; the others wait for it by themselves.
+    // The writer makes the directory; the others wait for it.
     for (const role of those) this.#spawn(role, null);
     for (const role of those) await this.#ready(role);
   }
@@ -187,7 +187,7 @@ export class KillHarness implements AsyncDisposable {
   /** Lets the load run for a random time, kills some daemons, and starts them again. */
   async cycle(): Promise<void> {
     const { random } = this.options;
-    this.figures.cycles++;
+    this.counts.cycles++;
     const victims = random.pick<readonly Role[]>([
       ["write"],
       ["write"],
@@ -200,14 +200,14 @@ export class KillHarness implements AsyncDisposable {
     await new Promise((resolve) => setTimeout(resolve, random.between(0, 250)));
     for (const role of victims) this.#daemons.get(role)?.signal("SIGKILL");
     for (const role of victims) await this.#daemons.get(role)?.kill();
-    this.figures.kills += victims.length;
+    this.counts.kills += victims.length;
     if (random.chance(0.15)) this.#checkMeanwhile();
     const armed = victims.filter((role) => points[role].length > 0 && random.chance(0.4));
     await Promise.all(armed.map((role) => this.#dieAtPoint(role)));
     await this.#startAll(victims);
   }
 
-  /** Starts a daemon that kills itself at a named point; one that never gets there is killed. */
+  /** Starts a daemon that kills itself at a named point; one that never reaches it is killed. */
   async #dieAtPoint(role: Role): Promise<void> {
     const { random } = this.options;
     const order = `kill@${random.pick(points[role])}#${random.pick([1, 1, 2, 3, 10])}`;
@@ -216,15 +216,15 @@ export class KillHarness implements AsyncDisposable {
     const ended = process.ended({ deadlineMs: 60_000 });
     const patience = new Promise((resolve) => setTimeout(resolve, random.between(800, 1500)));
     await Promise.race([ended, Promise.all([ready, patience])]);
-    if (process.over) this.figures.pointKills++;
+    if (process.over) this.counts.pointKills++;
     await process.kill();
     await ready;
     const { signal } = await ended;
     assertEquals(signal, "SIGKILL", `${role} armed with ${order} ended by itself`);
-    this.figures.kills++;
+    this.counts.kills++;
   }
 
-  /** Stops everything properly, folds, and compares with the oracle. Then goes on when told so. */
+  /** Stops everything in order, folds, and compares with the oracle. Continues if told so. */
   async verify(options: { resume: boolean }): Promise<void> {
     const report = await this.#pauseLoad();
     for (const role of roles) {
@@ -240,8 +240,8 @@ export class KillHarness implements AsyncDisposable {
     this.#check();
     this.#compare(report);
     assertEquals(report.violations, []);
-    this.figures.reads = report.reads;
-    this.figures.verifications++;
+    this.counts.reads = report.reads;
+    this.counts.verifications++;
     if (!options.resume) return;
     await this.#startAll(roles);
     await this.#order({ resume: true });
@@ -253,7 +253,7 @@ export class KillHarness implements AsyncDisposable {
     return JSON.parse(line) as LoadReport;
   }
 
-  /** With some daemons dead and others at work, nothing is broken either. */
+  /** Checks that nothing is broken, also while some daemons are dead and others work. */
   #checkMeanwhile(): void {
     const storage = systemStorage();
     try {
@@ -299,7 +299,7 @@ export class KillHarness implements AsyncDisposable {
       assert(least <= value && value <= most, what);
       assertEquals(value % increment, 0n, what);
     }
-    this.figures.conserved = messages;
+    this.counts.conserved = messages;
   }
 
   #readTotals(): Map<string, bigint> {

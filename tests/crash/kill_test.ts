@@ -14,10 +14,10 @@ Deno.test("Increments are conserved over SIGKILL of writers, workers and readers
       await harness.cycle();
       if (cycle % 50 === 0) await harness.verify({ resume: cycle < cycles });
     }
-    const { figures } = harness;
-    console.log(JSON.stringify(figures));
-    assert(figures.kills >= cycles);
-    assert(figures.conserved > 0);
-    assert(figures.pointKills > 0);
+    const { counts } = harness;
+    console.log(JSON.stringify(counts));
+    assert(counts.kills >= cycles);
+    assert(counts.conserved > 0);
+    assert(counts.pointKills > 0);
   });
 });

@@ -1,7 +1,6 @@
 /**
- * What the load of the kill cycles consists of: message `index` of a connection goes to counter
- * `index mod COUNTERS` with the increment of that counter, so that a number of messages alone says
- * what every counter must hold.
+ * The load of the kill cycles: message `index` of a connection goes to counter `index mod COUNTERS` with
+ * the increment of that counter. So the number of messages alone determines the value of every counter.
  */
 
 import { type MessageSizes, writeMessageBytes } from "../../src/counters/wire/mod.ts";
@@ -9,7 +8,7 @@ import { type MessageSizes, writeMessageBytes } from "../../src/counters/wire/mo
 /** Short names, so that the load is many messages and not many bytes. */
 export const sizes: MessageSizes = { keyspaceSize: 8, keySize: 16 };
 
-/** The last one is the connection's own. */
+/** The last counter belongs to the connection alone. */
 export const COUNTERS = 97;
 
 export function counterOf(index: number, connection: number): { keyspace: string; key: string } {
@@ -17,7 +16,7 @@ export function counterOf(index: number, connection: number): { keyspace: string
   return { keyspace: ["one", "two", "three"][index % 3] as string, key: `key-${index}` };
 }
 
-/** Odd and far apart: sums pass 2^53 soon and no double holds them, but int64 does. */
+/** Odd and far apart: sums soon pass 2^53, so a double cannot hold them, but an int64 can. */
 export function incrementOf(index: number): bigint {
   if (index === COUNTERS - 1) return 1n;
   return index % 5 === 0 ? 2n ** 38n + 2n * BigInt(index) + 1n : BigInt(index) + 1n;
@@ -29,8 +28,8 @@ export function messagesOf(counter: number, messages: number): number {
 }
 messagesOf.bytes = writeMessageBytes(sizes);
 
-/** Number of the connection, messages acknowledged, messages that may have left, certain? */
-export type Share = readonly [
+/** Number of the connection, messages acknowledged, messages that may have left, and if this is certain. */
+export type ConnectionLoad = readonly [
   connection: number,
   acknowledged: number,
   attempted: number,
@@ -38,7 +37,7 @@ export type Share = readonly [
 ];
 
 export interface LoadReport {
-  readonly connections: readonly Share[];
+  readonly connections: readonly ConnectionLoad[];
   readonly reads: number;
   readonly violations: readonly string[];
 }
@@ -46,7 +45,7 @@ export interface LoadReport {
 export interface LoadOrder {
   readonly writePort?: number;
   readonly readPort?: number;
-  /** Ends every connection properly and reports. */
+  /** Ends every connection in order and reports. */
   readonly pause?: boolean;
   readonly resume?: boolean;
 }

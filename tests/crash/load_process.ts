@@ -1,8 +1,8 @@
 /**
  * The oracle of the kill cycles: a process of its own, outside the data directory, which is never killed.
- * It loads the writers, counts what it sent and what was answered, and asks the reader meanwhile
- * whether every counter lies between the two. It is told by lines of JSON on stdin where the servers
- * are, and answers by lines of JSON on stdout.
+ * It loads the writers, and counts what it sent and what was answered. All the while it asks the reader
+ * whether every counter lies between the two. Lines of JSON on stdin tell it where the servers are; it
+ * answers by lines of JSON on stdout.
  *
  *     deno run -A tests/crash/load_process.ts SEED CONNECTIONS
  */
@@ -12,25 +12,25 @@ import { TextLineStream } from "./text_lines.ts";
 import { ReadClient, WriteClient } from "../../src/counters/client/mod.ts";
 import { Random } from "../support/random.ts";
 import {
+  type ConnectionLoad,
   counterOf,
   COUNTERS,
   incrementOf,
   type LoadOrder,
   type LoadReport,
   messagesOf,
-  type Share,
   sizes,
 } from "./load_plan.ts";
 import { WriteMessageEncoder } from "../../src/counters/wire/mod.ts";
 
 const encoder = new TextEncoder();
-/** Messages that are encoded at once; a multiple of the number of counters. */
+/** Messages that are encoded at a time; a multiple of the number of counters. */
 const BLOCK_MESSAGES = COUNTERS * 40;
 
 class Connection {
   attempted = 0;
   acknowledged = 0;
-  /** Set when the server told its totals: then nothing is uncertain. */
+  /** Set when the server has sent its totals: then nothing is uncertain. */
   exact = false;
   constructor(readonly number: number) {}
 }
@@ -82,7 +82,7 @@ class Load {
 
   #report(): LoadReport {
     return {
-      connections: this.#connections.map((each): Share => [
+      connections: this.#connections.map((each): ConnectionLoad => [
         each.number,
         each.acknowledged,
         each.attempted,
@@ -140,7 +140,7 @@ class Load {
     }
   }
 
-  /** Lower and upper bound of one of the common counters at this moment. */
+  /** Lower and upper bound of one of the common counters now. */
   #bounds(counter: number): { acknowledged: bigint; attempted: bigint } {
     let acknowledged = 0;
     let attempted = 0;
@@ -155,7 +155,7 @@ class Load {
     };
   }
 
-  /** Read your writes: what was answered before the question is in the answer. */
+  /** Checks "read your writes": increments that were answered before the question are in the answer. */
   async #readOnce(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 5));
     if (this.#readPort === 0) return;
@@ -181,7 +181,7 @@ class Load {
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
     } catch (error) {
-      // The reader was killed, or says that it cannot answer freshly now.
+      // The reader was killed, or reports that it cannot give a fresh answer now.
       if (error instanceof ConnectError || error instanceof BusyError) return;
       this.violations.push(`the reader says: ${(error as Error).message}`);
     }

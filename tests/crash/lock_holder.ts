@@ -1,8 +1,8 @@
 /**
  * A writer of one log, as a program of its own, for the tests of its lock. It claims a log, writes a batch,
- * looks at its own directory a second time (as `serve` and a status do), waits for a line on stdin, writes
- * another batch, and stays until it is killed. With `posix` it holds its locks in the POSIX manner: they
- * belong to the process, and closing any descriptor of the file drops them all.
+ * and opens its own directory a second time, as `serve` and a status do. Then it waits for a line on stdin,
+ * writes another batch, and runs until it is killed. With `posix` it holds its locks in the POSIX manner:
+ * they belong to the process, and closing any descriptor of the file drops them all.
  *
  *     deno run -A tests/crash/lock_holder.ts DATA posix|description
  */
@@ -24,11 +24,11 @@ import { sizes } from "./load_plan.ts";
 const F_SETLK = 6;
 const lockTypes = { shared: 0, exclusive: 1, none: 2 } as const;
 
-/** `fcntl(2)` with the lock that vanishes. Linux numbers; a test for another system has its own. */
+/** `fcntl(2)` with the POSIX lock. Linux numbers; a test for another system has its own. */
 function posixLocks(storage: Storage): Storage {
   const descriptors = new Map<string, number>();
   const setLock = (path: string, type: number, start: number, length: number): boolean => {
-    // Any descriptor of the process will do, and this one is never closed.
+    // Any descriptor of the file will do, and this one is never closed.
     const descriptor = descriptors.get(path) ?? ffi.open(path, { write: true });
     descriptors.set(path, descriptor);
     const lock = new DataView(new ArrayBuffer(32));

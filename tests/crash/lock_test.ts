@@ -1,6 +1,6 @@
 /**
- * The lock bug that only real processes can show: POSIX locks vanish with any descriptor of the file, so
- * a fold takes the log of a writer that lives. With the locks that are used here it does not.
+ * The lock bug that only real processes can show: POSIX locks vanish when any descriptor of the file is
+ * closed, so a fold takes the log of a living writer. The locks of countd do not vanish.
  */
 
 import { assertEquals } from "@std/assert";
@@ -8,7 +8,7 @@ import { startProgram } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { assertSound, foldEverything, storedCounters } from "./real_directory.ts";
 
-/** Batches that are stored, of the two that the holder wrote durably: one before the fold, one after. */
+/** Counts the stored batches of the two that the holder made durable: one before the fold, one after. */
 async function batchesAround(manner: "posix" | "description"): Promise<number> {
   return await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
@@ -33,7 +33,7 @@ async function batchesAround(manner: "posix" | "description"): Promise<number> {
   });
 }
 
-Deno.test("A writer that looks at its own directory twice keeps its log", async () => {
+Deno.test("A writer that opens its own directory twice keeps its log", async () => {
   assertEquals(await batchesAround("description"), 2);
 });
 

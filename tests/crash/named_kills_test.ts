@@ -1,4 +1,4 @@
-/** kill -9 at the moments that the issue and the cases name, on real processes. */
+/** kill -9 at named moments, on real processes. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { listSlots } from "../../src/counters/commitlog/mod.ts";
@@ -17,7 +17,7 @@ import {
 
 const keyspaces = ["one", "two", "three"];
 
-Deno.test("C09 an increment that was answered with WIN survives kill -9 of the writer", async () => {
+Deno.test("An increment that was answered with WIN survives kill -9 of the writer", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     for (let round = 0; round < 3; round++) {
@@ -33,19 +33,19 @@ Deno.test("C09 an increment that was answered with WIN survives kill -9 of the w
   });
 });
 
-/** Points at which a worker dies in the middle of a fold, and the case that each stands for. */
-const workerDeaths: readonly (readonly [string, string])[] = [
-  ["C27 between two keyspaces, pages written", "fold.3.after#1"],
-  ["C27 between two keyspaces, pages durable", "fold.4.after#1"],
-  ["C27 between two keyspaces, first one published", "fold.5.after#1"],
-  ["C27 inside the publishing of one keyspace", "fold.5.between#2"],
-  ["C27 before the name of a new keyspace", "fold.5.rename#2"],
-  ["C28 after the fold, before recycling", "recycle.1.before#1"],
-  ["C28 after the fold, between two logs", "recycle.2.after#1"],
+/** Moments at which a worker dies in the middle of a fold, and their fault points. */
+const workerDeaths: readonly (readonly [moment: string, point: string])[] = [
+  ["between two keyspaces, with pages written", "fold.3.after#1"],
+  ["between two keyspaces, with pages durable", "fold.4.after#1"],
+  ["between two keyspaces, with the first one published", "fold.5.after#1"],
+  ["inside the publishing of one keyspace", "fold.5.between#2"],
+  ["before the name of a new keyspace", "fold.5.rename#2"],
+  ["after the fold, before recycling", "recycle.1.before#1"],
+  ["after the fold, between two logs", "recycle.2.after#1"],
 ];
 
-for (const [name, point] of workerDeaths) {
-  Deno.test(`${name}: kill -9 of the worker, exact after restart`, async () => {
+for (const [moment, point] of workerDeaths) {
+  Deno.test(`Counts are exact after kill -9 of the worker ${moment}`, async () => {
     await withTemporaryDirectory(async (directory) => {
       const data = `${directory}/data`;
       const counts = [];
@@ -56,10 +56,10 @@ for (const [name, point] of workerDeaths) {
         counts.push({ prefix, sent: await sendOnes(port, { prefix, count: 2500, keyspaces }) });
         assertEquals(await writer.stop(), 0);
         await using worker = startWorker(data, { fault: `kill@${point}` });
-        // The second round finds the keyspaces made: a point of new ones is not reached again.
+        // In the second round the keyspaces exist: a point of new ones is not reached again.
         if (round === 0) {
           assertEquals((await worker.ended()).signal, "SIGKILL", `${point} was not reached`);
-          // What a dead process left behind is no corruption.
+          // The remains of a dead process are not corruption.
           const check = await runCountd(["check", `--data=${data}`]);
           assertEquals(check.code, 0, check.text);
           if (point.startsWith("fold")) assertMatch(check.stderr, /left behind/);
@@ -76,7 +76,7 @@ for (const [name, point] of workerDeaths) {
   });
 }
 
-Deno.test("C18 kill -9 of writer and worker at once: exact after restart, every number usable again", async () => {
+Deno.test("Counts are exact after kill -9 of writer and worker at once, and every slot is usable", async () => {
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     const counts = [];
@@ -96,7 +96,7 @@ Deno.test("C18 kill -9 of writer and worker at once: exact after restart, every 
     const before = listSlots(storage, `${data}/logs`).slots;
     await using writer = startWriter(data);
     const { port } = await writer.listening();
-    // Enough to go through all slots; the worker keeps them free.
+    // Enough increments to pass through all slots; the worker keeps them free.
     await using worker = startWorker(data);
     await worker.stderrLine(/worker ready/);
     const sent = await sendOnes(port, { prefix: "second", count: 20_000, keyspaces });

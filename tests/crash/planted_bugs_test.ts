@@ -1,7 +1,6 @@
 /**
- * The test of the tests: bugs that are known to lose or double counts are planted one at a time, and
- * the simulated disk must show each of them, in the same enumerated runs every time. The same runs
- * without a bug pass.
+ * Tests of the tests: bugs that are known to lose or double counts are planted one at a time. The simulated
+ * disk must show each of them, in the same enumerated runs every time. The same runs pass without a bug.
  */
 
 import { assert, assertMatch, assertRejects } from "@std/assert";
@@ -69,9 +68,9 @@ Deno.test("Without a planted bug the runs pass", async () => {
 const lost = /was acknowledged and is lost/;
 const doubled = /is counted .*2/;
 
-/** A slot is used twice for frames of one length: the old ones fit in where the new ones end. */
+/** A slot is used twice for frames of one length: old frames fit exactly where the new ones end. */
 const slotTwice = [append("one"), append("one"), seal, fold, append("one"), sync];
-/** Nobody syncs the log itself. */
+/** No step syncs the log itself. */
 const unsynced = [fold, append("one"), { do: "seal", sync: false } as const, fold];
 
 const storageBugs: readonly (readonly [StorageBug, RegExp, readonly WriterStep[]])[] = [
@@ -90,7 +89,7 @@ for (const [bug, symptom, steps] of storageBugs) {
   });
 }
 
-/** Below the worker that is shipped. */
+/** With the worker that is shipped. */
 const workerBugs: readonly (readonly [StorageBug, RegExp])[] = [
   ["skip the data sync", lost],
   ["skip the directory sync", lost],
@@ -99,7 +98,7 @@ const workerBugs: readonly (readonly [StorageBug, RegExp])[] = [
 ];
 
 for (const [bug, symptom] of workerBugs) {
-  Deno.test(`Planted bug is caught below the worker: ${bug}`, async () => {
+  Deno.test(`Planted bug is caught with the shipped worker: ${bug}`, async () => {
     const plant = (storage: Storage) => plantedStorage(storage, bug, `${DATA}/logs`);
     await assertCaught(symptom, { plant, fold: workerFold });
   });
@@ -110,12 +109,12 @@ Deno.test("Without a planted bug the special runs pass too", async () => {
 });
 
 const foldBugs: readonly (readonly [FoldBug, RegExp])[] = [
-  ["mark in a second step", doubled],
-  ["mark before the data", lost],
+  ["applied generation in a second step", doubled],
+  ["applied generation before the data", lost],
   ["recycle before the keyspaces are durable", lost],
   ["fold twice after a restart", doubled],
   ["count as a double", /the sum of/],
-  ["mark for all keyspaces together", /counted in one keyspace and not in another/],
+  ["one applied generation for all keyspaces", /counted in one keyspace and not in another/],
   ["zero slot accepted", /number of counters/],
 ];
 
@@ -134,7 +133,7 @@ Deno.test("Planted bug is caught: generation not raised", async () => {
   await assertCaught(/./, { keepGeneration: true });
 });
 
-Deno.test("Planted bug is caught: a new worker trusts marks that only the page cache has", async () => {
+Deno.test("Planted bug is caught: a new worker trusts keyspaces that only the page cache has", async () => {
   const plant = (storage: Storage) =>
     plantedStorage(storage, "skip the sync of the file system", `${DATA}/logs`);
   const steps = () => [append("one"), seal, fold];
@@ -142,10 +141,10 @@ Deno.test("Planted bug is caught: a new worker trusts marks that only the page c
 });
 
 /**
- * A writer that looks at its own directory a second time (as `serve` and a status do), while another
- * process folds; then it goes on writing.
+ * A writer opens its own directory a second time (as `serve` and a status do), another process folds, and
+ * then the writer continues.
  */
-async function lookTwice(lockOwner: "description" | "process"): Promise<void> {
+async function openTwice(lockOwner: "description" | "process"): Promise<void> {
   const disk = new SimulatedDisk({ lockOwner });
   const oracle = new CounterOracle();
   const storage = disk.process("writer");
@@ -170,7 +169,7 @@ async function lookTwice(lockOwner: "description" | "process"): Promise<void> {
 }
 
 Deno.test("Planted bug is caught: POSIX instead of OFD lock", async () => {
-  await lookTwice("description");
-  const error = await assertRejects(() => lookTwice("process"), Error);
+  await openTwice("description");
+  const error = await assertRejects(() => openTwice("process"), Error);
   assertMatch(error.message, lost);
 });

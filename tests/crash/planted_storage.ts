@@ -1,6 +1,6 @@
 /**
- * Bugs to be planted between the code under test and the disk. Each is one that a real program has
- * had; a harness that does not see one of them is broken.
+ * Bugs to plant between the code under test and the disk. A real program has had each of them; a harness
+ * that does not detect one is broken.
  */
 
 import {
@@ -33,7 +33,7 @@ export type StorageBug =
   | "skip sync A of the fold"
   | "skip sync B of the fold";
 
-/** Syncs of files do nothing while `when()` says so. */
+/** Makes syncs of files do nothing while `when()` is true. */
 function withoutFileSyncs(inner: Storage, when: () => boolean): Storage {
   return overridden(inner, {
     open(path, options) {
@@ -48,7 +48,7 @@ function withoutFileSyncs(inner: Storage, when: () => boolean): Storage {
   });
 }
 
-/** A sync that failed is made again, and its second answer believed. */
+/** Repeats a failed sync, and believes its second answer. */
 function retryingSyncs(inner: Storage): Storage {
   return overridden(inner, {
     open(path, options) {
@@ -69,7 +69,7 @@ function retryingSyncs(inner: Storage): Storage {
   });
 }
 
-/** Runs an order at a named point; everything else passes through. */
+/** Runs an action at a named point; everything else passes through. */
 function atPoint(inner: Storage, order: (point: string) => void): Storage {
   return overridden(inner, {
     reach(point) {
@@ -134,7 +134,7 @@ function forEachLog(
   }
 }
 
-/** What an unseeded checksum comes to: frames of the last use pass as frames of this one. */
+/** The effect of an unseeded checksum: frames of the last use pass as frames of this one. */
 function adoptOldFrames(log: LogBytes, slot: number, generation: bigint): void {
   if (generation < 2n) return;
   const old = new FrameCodec({ slot, generation: generation - 1n });
@@ -151,7 +151,7 @@ function adoptOldFrames(log: LogBytes, slot: number, generation: bigint): void {
   }
 }
 
-/** What a missing checksum comes to: whatever looks like a frame passes. */
+/** The effect of a missing checksum: everything that looks like a frame passes. */
 function forgiveFrames(log: LogBytes, slot: number, generation: bigint): void {
   const codec = new FrameCodec({ slot, generation });
   for (let offset = HEAD_PAGE_BYTES; offset + FRAME_HEAD_BYTES < log.bytes.length;) {

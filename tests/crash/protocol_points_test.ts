@@ -1,6 +1,6 @@
 /**
  * Every numbered step of the protocol, crashed just before and just after it. The steps and their fault
- * points are read from the README that specifies them, so a step without a test cannot be.
+ * points are read from the README that specifies them, so every step has a test.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -9,7 +9,7 @@ import { explore } from "./explore.ts";
 import { workerFold } from "./worker_fold.ts";
 
 interface Step {
-  /** As DESIGN numbers it, such as `Claim 3`. */
+  /** As the README numbers it, such as `Claim 3`. */
   readonly name: string;
   readonly what: string;
   readonly points: readonly string[];
@@ -38,9 +38,9 @@ function stepsOf(readme: string): Step[] {
 
 const steps = stepsOf(readText("src/counters/commitlog/README.md"));
 
-/** The fold as DESIGN numbers it; its points are reached by worker and keyspace. */
+/** The steps of Fold; the worker and the keyspaces reach their fault points. */
 const foldSteps: readonly Step[] = [
-  ["Fold 1", "lease newly taken: syncfs before any mark is trusted"],
+  ["Fold 1", "lease newly taken: syncfs before any keyspace is trusted"],
   ["Fold 2", "lock and verify the sealed logs, drop what is applied, sum"],
   ["Fold 3", "new pages of every keyspace, never over live ones"],
   ["Fold 4", "sync A"],
@@ -71,7 +71,7 @@ const everyStep: readonly WriterStep[] = [
   { do: "fold" },
 ];
 
-/** A log whose writer died, so that recovery is part of the work too. */
+/** A log whose writer died, so that recovery is a part of the work. */
 const afterDeath: readonly WriterStep[] = [
   append("one"),
   { do: "sync" },
@@ -126,7 +126,7 @@ Deno.test("Every fault point of logs, keyspaces and worker belongs to a numbered
     for (const point of explored.reached) reached.add(point);
   }
   const known = new Set([...steps, ...foldSteps].flatMap((step) => step.points));
-  // Inside step 5: between the two places of the meta block, and before a new file's name.
+  // Inside Fold 5: between the two places of the meta block, and before the name of a new file.
   for (const inner of ["fold.5.between", "fold.5.rename"]) known.add(inner);
   assertEquals([...reached].filter((point) => !known.has(point)), []);
   assertEquals([...known].filter((point) => !reached.has(point)), []);

@@ -1,4 +1,4 @@
-/** What the tests on real daemons share: starting them on a small data directory, and its truth. */
+/** Helpers of the tests on real daemons: start them on a small data directory, and read what is stored. */
 
 import { assertEquals } from "@std/assert";
 import { WriteClient } from "../../src/counters/client/mod.ts";
@@ -28,7 +28,7 @@ export const smallWrite: readonly string[] = [
   `--key-size=${sizes.keySize}`,
 ];
 
-/** A writer on `data`, armed with an order of `COUNTD_FAULT` or not. */
+/** Starts a writer on `data`, with an order of `COUNTD_FAULT` or without. */
 export function startWriter(
   data: string,
   options: { readonly fault?: string; readonly args?: readonly string[] } & RunOptions = {},
@@ -48,7 +48,7 @@ export function startWorker(
   return startCountd(["worker", `--data=${data}`], { env });
 }
 
-/** `countd worker --once`; throws unless it ends well. */
+/** Runs `countd worker --once`; throws unless it succeeds. */
 export async function foldEverything(data: string): Promise<Ended> {
   const ended = await runCountd(["worker", "--once", `--data=${data}`]);
   assertEquals(ended.code, 0, `worker --once: ${ended.stderr}`);
@@ -57,7 +57,7 @@ export async function foldEverything(data: string): Promise<Ended> {
 
 export interface Sent {
   readonly attempted: number;
-  /** Increments that were answered with WIN, or told by the totals. */
+  /** Increments that were answered with WIN, or counted in the totals. */
   readonly acknowledged: number;
   readonly hasTotals: boolean;
 }
@@ -77,7 +77,7 @@ export async function sendOnes(
     for (let index = 0; index < count; index++) {
       const keyspace = encoder.encode(keyspaces[index % keyspaces.length] ?? "one");
       await client.increment(keyspace, encoder.encode(`${prefix}-${index}`), 1n);
-      // Small pieces, so that there are many frames.
+      // Small pieces, for many frames.
       if (index % 50 === 49) await client.flush();
     }
     const totals = await client.finish();
@@ -87,7 +87,7 @@ export async function sendOnes(
   }
 }
 
-/** Counters by `KEYSPACE KEY`, as they rest in the keyspace files. */
+/** Counters by `KEYSPACE KEY`, as the keyspace files have them. */
 export function storedCounters(data: string): Map<string, bigint> {
   const storage = systemStorage();
   const totals = new Map<string, bigint>();
@@ -102,8 +102,8 @@ export function storedCounters(data: string): Map<string, bigint> {
 }
 
 /**
- * Compares what `sendOnes` sent with what is stored: the first `acknowledged` increments are there once,
- * the others once or not at all. Returns how many are there.
+ * Compares what `sendOnes` sent with what is stored: each of the first `acknowledged` increments is there
+ * once, each of the others once or not at all. Returns how many are there.
  */
 export function assertOnes(
   stored: ReadonlyMap<string, bigint>,
@@ -121,7 +121,7 @@ export function assertOnes(
   return found;
 }
 
-/** Ends every test that made a data directory. */
+/** Checks the data directory; every test that made one ends with this. */
 export function assertSound(data: string): void {
   const storage = systemStorage();
   const report = checkDirectory(storage, data, { self: describeSelf(storage) });

@@ -1,6 +1,6 @@
 /**
- * A fold as short as it can be: the same protocol on the same logs, with a text file for a keyspace.
- * It is the second opinion on the logs alone, and the place where the planted bugs of a fold live.
+ * The shortest fold that is possible: the same protocol on the same logs, with a text file for a keyspace.
+ * It is a second opinion on the logs alone, and the place to plant bugs of a fold.
  */
 
 import { crc32 } from "node:zlib";
@@ -10,12 +10,12 @@ import { RECORD_KIND_KEYSPACE, RecordCursor } from "../../src/counters/wire/mod.
 import type { Totals } from "./counter_oracle.ts";
 
 export type FoldBug =
-  | "mark in a second step"
-  | "mark before the data"
+  | "applied generation in a second step"
+  | "applied generation before the data"
   | "recycle before the keyspaces are durable"
   | "fold twice after a restart"
   | "count as a double"
-  | "mark for all keyspaces together"
+  | "one applied generation for all keyspaces"
   | "zero slot accepted";
 
 interface StoredKeyspace {
@@ -23,13 +23,13 @@ interface StoredKeyspace {
   applied: Map<number, bigint>;
 }
 
-/** Directories in which this process has folded before: it holds the lease since then. */
+/** Directories in which this process has folded before: it has held the lease since then. */
 const leased = new WeakSet<DataDirectory>();
 
 const STORE = "/store";
 const decoder = new TextDecoder();
 
-/** Folds every sealed log, and the logs of the dead after recovery. */
+/** Folds every sealed log, and after recovery the logs of dead writers. */
 export function referenceFold(directory: DataDirectory, bug: FoldBug | null = null): void {
   const { storage, paths } = directory;
   if (storage.statusOrNull(STORE) === null) {
@@ -53,10 +53,10 @@ export function referenceFold(directory: DataDirectory, bug: FoldBug | null = nu
   for (const [name, keyspace] of keyspaces) {
     const applied = new Map(keyspace.applied);
     for (const { identity } of logs) applied.set(identity.slot, identity.generation);
-    if (bug === "mark before the data") {
+    if (bug === "applied generation before the data") {
       store(storage, name, { counts: loadKeyspace(storage, name).counts, applied });
     }
-    if (bug === "mark in a second step") {
+    if (bug === "applied generation in a second step") {
       store(storage, name, { counts: keyspace.counts, applied: keyspace.applied });
     }
     store(storage, name, { counts: keyspace.counts, applied });
@@ -81,7 +81,7 @@ function addLog(
   const { slot, generation } = log.identity;
   const isApplied = (keyspace: StoredKeyspace) => {
     if (bug === "fold twice after a restart") return false;
-    if (bug !== "mark for all keyspaces together") {
+    if (bug !== "one applied generation for all keyspaces") {
       return (keyspace.applied.get(slot) ?? 0n) >= generation;
     }
     return storedNames(storage).some((name) =>
@@ -113,7 +113,7 @@ function addLog(
   }
 }
 
-/** Everything that is stored, without what logs still hold. */
+/** All stored counters, without what logs still hold. */
 export function referenceTotals(storage: Storage): Totals {
   return new Map(
     storedNames(storage).map((name) => [name, loadKeyspace(storage, name).counts]),

@@ -1,4 +1,4 @@
-/** The shipped writer and worker, without their sockets, for one life on a simulated disk. */
+/** Runs the shipped writer and worker, without their sockets, for one life on a simulated disk. */
 
 import { noEvents } from "../../src/base/events.ts";
 import { Metrics } from "../../src/base/metrics.ts";
@@ -18,7 +18,7 @@ import {
 
 export const environment = { clock: stillClock, events: noEvents, metrics: new Metrics() };
 
-/** A writer and a fold, until both are done or one of them gives up. */
+/** Runs a writer and a fold until both are done or one of them fails. */
 export async function session(
   storage: Storage,
   worker: Storage,
@@ -56,7 +56,7 @@ export async function session(
   await foldWith(worker);
 }
 
-/** `worker --once`, or as far as it comes in two seconds. */
+/** Runs `worker --once`, for two seconds at most. */
 export async function foldWith(storage: Storage): Promise<void> {
   using directory = DataDirectory.open(storage, DATA, { self: someHolder });
   const signal = AbortSignal.timeout(2000);

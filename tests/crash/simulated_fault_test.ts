@@ -1,7 +1,7 @@
 /**
- * Faults at every single call, on the simulated disk: no space at each allocation and write, an error
- * at each sync, no descriptor at each open. The writer and the worker are the shipped ones. Whatever they
- * make of the fault: what was answered is there once afterwards, also when the power fails right then.
+ * Faults at every single call, on the simulated disk: no space at each allocation and write, an error at
+ * each sync, no descriptor at each open. Writer and worker are the shipped ones. However they handle the
+ * fault, each answered increment is there once afterwards, also if the power fails right then.
  */
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
@@ -47,7 +47,7 @@ async function newDisk(): Promise<SimulatedDisk> {
   return disk.twin();
 }
 
-/** What an operator does: look, clear a mark, fold; then nothing that was answered is missing. */
+/** Acts as an operator: check, clear the failed mark, fold. Then no answered increment may be missing. */
 async function judge(disk: SimulatedDisk, oracle: CounterOracle, story: string): Promise<void> {
   try {
     const storage = disk.process("after");
@@ -63,7 +63,7 @@ async function judge(disk: SimulatedDisk, oracle: CounterOracle, story: string):
   }
 }
 
-/** Fails each call of some kinds in turn; returns how many there are. */
+/** Fails each call of some kinds in turn; returns how many calls there are. */
 async function failEach(
   { code, kinds }: FaultKind,
   plant: (storage: Storage) => Storage = (storage) => storage,
@@ -74,7 +74,7 @@ async function failEach(
   counting.observer = (event) => void (isMeant(event) && calls++);
   await session(counting.process("writer"), counting.process("worker"), new CounterOracle());
   for (let nth = 1; nth <= calls; nth++) {
-    // Once, and for a while: a disk stays full.
+    // The call fails once, or the calls fail for a while: a disk stays full.
     for (const lasting of code === "EIO" ? [1] : [1, 4]) {
       const disk = await newDisk();
       const oracle = new CounterOracle();
@@ -107,14 +107,14 @@ async function failEach(
 
 for (const fault of faults) {
   const { name, code } = fault;
-  Deno.test(`Every call with ${name} (${code}): nothing answered is lost, nothing counts twice`, async () => {
+  Deno.test(`Every call with ${name} (${code}): no answered increment is lost or counted twice`, async () => {
     const calls = await failEach(fault);
     assert(calls > 0, "the session makes such calls");
     console.log(`${calls} calls failed one by one`);
   });
 }
 
-Deno.test("Planted bug is caught: a failed sync is tried again as if nothing had happened", async () => {
+Deno.test("Planted bug is caught: a failed sync is repeated as if nothing had happened", async () => {
   const plant = (storage: Storage) =>
     plantedStorage(storage, "retry a failed sync", `${DATA}/logs`);
   const fault = faults.find(({ code }) => code === "EIO") as FaultKind;
@@ -122,7 +122,7 @@ Deno.test("Planted bug is caught: a failed sync is tried again as if nothing had
   assertMatch(error.message, /acknowledged and is lost|damaged at byte|rules are broken/);
 });
 
-Deno.test("After a failed sync nobody writes, folds or recycles until the mark is cleared", async () => {
+Deno.test("After a failed sync no process writes, folds or recycles until the mark is cleared", async () => {
   const disk = await newDisk();
   const oracle = new CounterOracle();
   disk.observer = (event) =>
@@ -149,7 +149,7 @@ Deno.test("After a failed sync nobody writes, folds or recycles until the mark i
   await judge(disk, oracle, "after clearing");
 });
 
-Deno.test("Clock jumps change nothing but what is displayed", async () => {
+Deno.test("Clock jumps change only what is displayed", async () => {
   const random = new Random(seedForTest("clock jumps"));
   const wild = {
     ...stillClock,

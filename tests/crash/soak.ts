@@ -3,9 +3,9 @@
  *
  *     deno task soak --minutes 60 [--seed N] [--seeds N] [--cycles N]
  *
- * Random lives on the simulated disk and SIGKILL cycles on real daemons take turns until the time is
- * over and the asked-for numbers are reached. A failure prints its seed and ends with exit code 1; the
- * seed repeats the run.
+ * Random lives on the simulated disk and SIGKILL cycles on real daemons take turns until the time is over
+ * and the requested numbers are reached. A failure prints its seed and ends with exit code 1; the seed
+ * repeats the run.
  */
 
 import { parseArgs } from "@std/cli/parse-args";
@@ -15,14 +15,14 @@ import { type Act, databaseSubject } from "../database/crash_subject.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { counterSubject, randomWriterSteps } from "./counter_subject.ts";
 import { randomLives } from "./explore.ts";
-import { type KillFigures, KillHarness } from "./kill_harness.ts";
+import { type KillCounts, KillHarness } from "./kill_harness.ts";
 import { randomTableSteps, tableSubject } from "./table_subject.ts";
 import { workerFold } from "./worker_fold.ts";
 
 const LIVES = 6;
 const SEEDS_A_TURN = 500;
 const CYCLES_A_TURN = 50;
-/** After so many cycles the kill harness begins with a new data directory. */
+/** Cycles after which the kill harness begins with a new data directory. */
 const CYCLES_A_DIRECTORY = 400;
 
 interface Totals {
@@ -35,7 +35,7 @@ interface Totals {
   reads: number;
 }
 
-/** One random history of each noun. */
+/** Runs one random history of each of the nouns. */
 async function runSeed(seed: number): Promise<number> {
   const random = new Random(seed);
   switch (seed % 4) {
@@ -62,12 +62,12 @@ function randomDatabasePlan(random: Random) {
   return { name: "db", sync: random.pick(["always", "interval"] as const), acts };
 }
 
-function add(totals: Totals, figures: KillFigures): void {
-  totals.cycles += figures.cycles;
-  totals.kills += figures.kills;
-  totals.pointKills += figures.pointKills;
-  totals.conserved += figures.conserved;
-  totals.reads += figures.reads;
+function add(totals: Totals, counts: KillCounts): void {
+  totals.cycles += counts.cycles;
+  totals.kills += counts.kills;
+  totals.pointKills += counts.pointKills;
+  totals.conserved += counts.conserved;
+  totals.reads += counts.reads;
 }
 
 async function soak(options: { minutes: number; seed: number; seeds: number; cycles: number }) {
@@ -88,18 +88,18 @@ async function soak(options: { minutes: number; seed: number; seeds: number; cyc
     await withTemporaryDirectory(async (directory) => {
       const random = new Random(options.seed + totals.cycles);
       await using harness = await KillHarness.start({ random, directory });
-      while (!isOver() && harness.figures.cycles < CYCLES_A_DIRECTORY) {
+      while (!isOver() && harness.counts.cycles < CYCLES_A_DIRECTORY) {
         for (let seed = 0; seed < SEEDS_A_TURN; seed++) {
           totals.crashes += await runSeed(options.seed + totals.seeds++);
         }
         for (let cycle = 0; cycle < CYCLES_A_TURN; cycle++) await harness.cycle();
         await harness.verify({ resume: true });
         const now = { ...totals };
-        add(now, harness.figures);
+        add(now, harness.counts);
         const minutes = ((performance.now() - start) / 60_000).toFixed(1);
         console.log(JSON.stringify({ minutes, ...now }));
       }
-      add(totals, harness.figures);
+      add(totals, harness.counts);
     });
   }
   console.log(

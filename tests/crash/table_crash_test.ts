@@ -9,7 +9,7 @@ const workloads: Readonly<Record<string, readonly TableStep[]>> = {
   "set a new key": [["set", "", "a", "one"]],
   "replace a key": [["set", "", "a", "one"], ["set", "", "a", "two"]],
   "make a table below a table": [["create", "t/u", "a", "one"]],
-  "create where a key stands": [["set", "t", "a", "one"], ["create", "t", "a", "two"]],
+  "create over an existing key": [["set", "t", "a", "one"], ["create", "t", "a", "two"]],
   "update and delete": [["set", "t", "a", "1"], ["update", "t", "a", "2"], [
     "delete",
     "t",

@@ -1,4 +1,4 @@
-/** Tables on the simulated disk: what may be found under a key after a crash. */
+/** Tables on the simulated disk: which values a key may have after a crash. */
 
 import { assert, assertEquals } from "@std/assert";
 import { checkTables, KeyExistsError, KeyNotFoundError, TableRoot } from "../../src/tables/mod.ts";
@@ -34,7 +34,7 @@ async function apply(root: TableRoot, step: TableStep): Promise<void> {
   }
 }
 
-/** The value under a key after a call that returned. */
+/** The value of a key after a call that returned. */
 function effect(step: TableStep, before: string | null): string | null {
   const [call, , , value] = step;
   if (call === "delete") return null;
@@ -53,7 +53,7 @@ async function read(root: TableRoot, place: string): Promise<string | null> {
   }
 }
 
-/** `steps` gives the calls of one life. */
+/** `steps` returns the calls of one life. */
 export function tableSubject(
   name: string,
   steps: (random: Random | null) => readonly TableStep[],
@@ -90,7 +90,7 @@ export function tableSubject(
           allowed.includes(found),
           `${place} holds ${JSON.stringify(found)}, not one of ${JSON.stringify(allowed)}`,
         );
-        // A call that was cut short is done or not done, by a start that settles it.
+        // An interrupted call is done or not done; the next start decides which.
         if (found === null) {
           await root.table(place.split("|")[0] ?? "").delete(place.split("|")[1]!);
         } else await apply(root, ["set", ...place.split("|") as [string, string], found]);
@@ -104,7 +104,7 @@ export function tableSubject(
         assertEquals(await read(root, place), entry.known, place);
       }
       assertEquals(checkTables(storage, ROOT), []);
-      // What was settled is durable: nothing that a power cut takes now may change it.
+      // What that start decided is durable: no later power cut may change it.
       assertEquals(storage.descriptors, 0, "descriptors left open");
     },
   };

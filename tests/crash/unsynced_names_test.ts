@@ -1,7 +1,7 @@
 /**
- * A process that makes a data directory is killed at any moment; the next one goes on with what it finds,
- * has an append made durable, and then the power fails. Names that the dead one gave and did not sync
- * must not take with them what the living one was told is on disk.
+ * A process that makes a data directory is killed at any moment. The next process continues with what it
+ * finds and has an append made durable; then the power fails. Names that the dead process gave and did not
+ * sync must not take along the data that the living one was told is on disk.
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -38,7 +38,7 @@ function newDisk(): SimulatedDisk {
   return disk;
 }
 
-/** The disk after the maker was killed before its operation `index`; null if it has no such one. */
+/** The disk after the maker was killed before its operation `index`; null if it has fewer operations. */
 async function killMaker(index: number): Promise<SimulatedDisk | null> {
   const disk = newDisk();
   const first = disk.operations;
@@ -54,7 +54,7 @@ async function killMaker(index: number): Promise<SimulatedDisk | null> {
   }
 }
 
-/** The disk after a writer had a record made durable in every log of the pool, and the power failed. */
+/** The disk after a writer made a record durable in every log of the pool, and the power failed. */
 async function appendAndCut(disk: SimulatedDisk): Promise<SimulatedDisk> {
   const directory = openOn(disk.process("writer"));
   const pool = poolOn(directory, { logs: 2 });
@@ -69,7 +69,7 @@ async function appendDurably(active: ActiveLog): Promise<void> {
   await active.sync();
 }
 
-/** What the start after the power cut finds. */
+/** What a start after the power cut finds. */
 function findRecords(disk: SimulatedDisk): number {
   const storage = disk.process("after the cut");
   const directory = DataDirectory.openOrNull(storage, data, { self: describeSelf(storage) });
@@ -82,7 +82,7 @@ function findRecords(disk: SimulatedDisk): number {
   return records;
 }
 
-Deno.test("What is durable stays although its names were given by one that was killed", async () => {
+Deno.test("Durable data stays although a killed process gave the names", async () => {
   const lost: number[] = [];
   let index = 0;
   for (;; index++) {
@@ -94,7 +94,7 @@ Deno.test("What is durable stays although its names were given by one that was k
   assert(index > 20, "making the directory touches the disk");
 });
 
-Deno.test("What is durable stays although a log's maker was killed beside its writer", async () => {
+Deno.test("Durable data stays although the maker of a log was killed beside its writer", async () => {
   const lost: string[] = [];
   for (const step of ["1", "2", "3", "4"]) {
     for (const point of [`create.${step}.before`, `create.${step}.after`]) {

@@ -1,4 +1,4 @@
-/** The worker's own fold, `countd worker --once`, as the fold of these tests. */
+/** The worker's own fold, `countd worker --once`, for these tests. */
 
 import { noEvents } from "../../src/base/events.ts";
 import { Metrics } from "../../src/base/metrics.ts";
@@ -10,7 +10,7 @@ import { assertEquals } from "@std/assert";
 import { DATA, type Fold, someHolder, stillClock } from "./counter_subject.ts";
 import { keyspaceTotals } from "./keyspace_fold.ts";
 
-/** Opens the data directory once more, as another process would, and folds until nothing is left. */
+/** Opens the data directory as another process would, and folds until nothing is left. */
 export async function foldOnce({ storage, paths }: DataDirectory): Promise<void> {
   using directory = DataDirectory.open(storage, paths.data, { self: someHolder });
   const worker = new Worker(directory, {

@@ -1,4 +1,4 @@
-/** libc as it is called: widths, errno, locks, mappings, and the table of platforms. */
+/** libc as countd calls it: widths, errno, locks, mappings, and the table of platforms. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
@@ -32,14 +32,14 @@ function create(path: string): number {
   return open(path, { write: true, create: true, exclusive: true }, 0o600);
 }
 
-Deno.test("This platform is as the table says", async () => {
+Deno.test("This platform matches the table", async () => {
   await withTemporaryDirectory((directory) => {
     assertEquals(selfTest(directory), []);
     assertEquals([...Deno.readDirSync(directory)], []);
   });
 });
 
-Deno.test("A platform that is not in the table is refused in words", () => {
+Deno.test("A platform that is not in the table is refused with a message", () => {
   assertThrows(() => abiOf("windows", "x86_64"), Error, "windows on x86_64 is not supported");
   assertEquals(abiOf("darwin", "aarch64").variadicOnStack, true);
   assert(Object.values(abis).some((abi) => abi.verified));
@@ -135,7 +135,7 @@ Deno.test("Closing another descriptor of the same file drops no lock", async () 
   });
 });
 
-Deno.test("flock keeps two descriptors of one process apart, and the families do not meet", async () => {
+Deno.test("flock keeps two descriptors of one process apart, and ignores the range locks", async () => {
   await withTemporaryDirectory((directory) => {
     const path = `${directory}/lock`;
     const first = create(path);
@@ -174,7 +174,7 @@ Deno.test("A view of a mapping ends with it, and unmapping twice is harmless", a
   });
 });
 
-Deno.test("Allocation says that there is no room before anything is stored", async () => {
+Deno.test("Allocation reports a lack of space before anything is stored", async () => {
   await withTemporaryDirectory((directory) => {
     const path = `${directory}/file`;
     const file = create(path);
@@ -190,7 +190,7 @@ Deno.test("Allocation says that there is no room before anything is stored", asy
   });
 });
 
-Deno.test("Links, renames and removals show in status", async () => {
+Deno.test("Links, renames and removals are visible in status", async () => {
   await withTemporaryDirectory((directory) => {
     const [first, second] = [`${directory}/first`, `${directory}/second`];
     close(create(first));

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { returnBlocksFrom } from "../../ffi/mod.ts";
 
-Deno.test("glibc takes the bound from which freed blocks go back to the system", () => {
+Deno.test("glibc accepts the size from which freed blocks go back to the system", () => {
   if (Deno.build.os !== "linux") return;
   assertEquals(returnBlocksFrom(2 ** 20), true);
 });

@@ -14,7 +14,7 @@ function listenOrNull(hostname: string): Deno.TcpListener | null {
   }
 }
 
-/** Both ends of a connection; the peer takes nothing. */
+/** Both ends of a connection; the peer reads nothing. */
 async function withConnection(
   { listen, to }: { readonly listen: string; readonly to: string },
   body: (own: Deno.TcpConn, peer: Deno.TcpConn) => Promise<void>,
@@ -43,7 +43,7 @@ for (
   const { listen, to } of [
     { listen: "127.0.0.1", to: "127.0.0.1" },
     { listen: "::1", to: "::1" },
-    // The address of the peer is that of IPv4 within IPv6.
+    // The address of the peer is an IPv4 address mapped into IPv6.
     { listen: "::", to: "127.0.0.1" },
   ]
 ) {
@@ -58,17 +58,17 @@ for (
       });
       assert(shutdownConnection(own.localAddr, own.remoteAddr));
       await within("the write", refused);
-      // The other end is a connection of this process as well, and stands.
+      // The other end belongs to this process as well, and must stay open.
       assertEquals(shutdownConnection(peer.localAddr, peer.remoteAddr), true);
     });
   });
 }
 
-Deno.test("Looking for a connection that is gone is over soon", async () => {
+Deno.test("The search for a connection that is gone ends soon", async () => {
   await withConnection({ listen: "127.0.0.1", to: "127.0.0.1" }, (own) => {
     const startMs = performance.now();
     assertEquals(shutdownConnection(own.localAddr, { ...own.remoteAddr, port: 1 }), false);
-    // All numbers that a descriptor may have would take more than a second.
+    // A search through all possible descriptor numbers would take more than a second.
     assert(performance.now() - startMs < 500);
     return Promise.resolve();
   });

@@ -1,4 +1,4 @@
-/** Calls that the system cuts short or interrupts are finished inside the seam. */
+/** System calls that are cut short or interrupted are completed inside the seam. */
 
 import { assert, assertEquals } from "@std/assert";
 import { systemStorage } from "../../src/file/mod.ts";
@@ -7,15 +7,15 @@ import { withTemporaryDirectory } from "../support/temporary.ts";
 
 const door = new URL("../../src/file/mod.ts", import.meta.url).href;
 
-Deno.test("A read that the system gives in pieces is whole", () => {
-  // The kernel hands out a few pages of this file a call, whatever is asked for.
+Deno.test("A read that the system returns in pieces is complete", () => {
+  // The kernel returns a few pages of this file for each call, however much is asked for.
   using file = systemStorage().open("/proc/kallsyms", { access: "read" });
   const bytes = new Uint8Array(1 << 20);
   assertEquals(file.read(bytes, 0), bytes.length);
   assertEquals(bytes.indexOf(0), -1, "no gap");
 });
 
-Deno.test("A write that fits only in part says so, and what was there stays", async () => {
+Deno.test("A write that fits only in part is an error, and the bytes before it stay", async () => {
   await withTemporaryDirectory(async (directory) => {
     const script = `const { systemStorage } = await import(${JSON.stringify(door)});
       const file = systemStorage().open(Deno.args[0], { access: "write", create: "missing" });

@@ -1,4 +1,4 @@
-/** The system behind the storage seam: what the interface promises beyond single calls. */
+/** The storage seam over the real system: what the interface promises beyond single calls. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
@@ -20,7 +20,7 @@ function codeOf(call: () => unknown): string {
   return assertThrows(call, OsError).code;
 }
 
-Deno.test("Reads and writes are whole, whatever their size", async () => {
+Deno.test("Reads and writes are complete, whatever their size", async () => {
   await withTemporaryDirectory((directory) => {
     using file = storage.open(`${directory}/file`, { access: "write", create: "exclusive" });
     const bytes = crypto.getRandomValues(new Uint8Array(60_000));
@@ -61,7 +61,7 @@ Deno.test("A closed file refuses every call, and closing again is harmless", asy
     const file = storage.open(`${directory}/file`, { access: "write", create: "missing" });
     file.write(new Uint8Array(4096), 0);
     const mapping = file.map(4096, "read");
-    const synced = file.syncDataAsync(); // keeps the descriptor until it is through
+    const synced = file.syncDataAsync(); // keeps the descriptor until it ends
     file.close();
     file.close();
     await synced;
@@ -87,7 +87,7 @@ Deno.test("Exclusive creation refuses a name that is taken, also by a dangling l
   });
 });
 
-Deno.test("Directories list the names that can be used, and say what they are", async () => {
+Deno.test("Directories list only names that can be used, and tell the kind of each", async () => {
   await withTemporaryDirectory((directory) => {
     makeDirectories(storage, `${directory}/a/b/c`, 0o700);
     makeDirectories(storage, `${directory}/a/b/c`, 0o700);
@@ -125,7 +125,7 @@ Deno.test("A large directory is walked in batches, and a walk that is left early
 
 Deno.test("Names that are not UTF-8 are listed, and lead to their files", async () => {
   await withTemporaryDirectory((directory) => {
-    // The runtime has no way to such names itself.
+    // The API of the runtime cannot name such files.
     const names = ["good", "bad\\377", "\\303\\050\\344\\270\\255\\200.kv", "\\357\\277\\275"];
     const script = names.map((name) => `printf '${name}' > "$(printf '${name}')"`).join("\n");
     const output = new Deno.Command("sh", { args: ["-ec", script], cwd: directory }).outputSync();
@@ -142,7 +142,7 @@ Deno.test("Names that are not UTF-8 are listed, and lead to their files", async 
   });
 });
 
-Deno.test("Publishing replaces a name at once; publishing anew refuses a name that is taken", async () => {
+Deno.test("Publishing replaces a name in one step; publishing anew refuses a name that is taken", async () => {
   await withTemporaryDirectory((directory) => {
     const path = `${directory}/file`;
     const temporaryPath = `${directory}/temporary`;
@@ -166,7 +166,7 @@ Deno.test("Publishing replaces a name at once; publishing anew refuses a name th
   });
 });
 
-Deno.test("Orders of a test are read exactly, and wrong ones are refused", () => {
+Deno.test("Fault orders of a test are parsed exactly, and wrong ones are refused", () => {
   assertEquals(FaultPlan.parse(undefined), null);
   assertEquals(FaultPlan.parse(""), null);
   for (const text of ["kill", "kill@", "EIO@nowhere", "kill@a#0", "hit@a", "EIO@sync,,"]) {
@@ -181,7 +181,7 @@ Deno.test("Orders of a test are read exactly, and wrong ones are refused", () =>
   assertEquals(codeOf(() => plan.fail("allocate", "f")), "ENOSPC");
 });
 
-Deno.test("An open that is ordered to fail may be that of a directory, to list or to sync it", async () => {
+Deno.test("An ordered failure of open also applies to directories, to list and to sync them", async () => {
   await withTemporaryDirectory((directory) => {
     const fault = FaultPlan.parse("EMFILE@open#1,EMFILE@open#2,EMFILE@open#3");
     const storage = systemStorage({ fault });
@@ -192,7 +192,7 @@ Deno.test("An open that is ordered to fail may be that of a directory, to list o
   });
 });
 
-Deno.test("A process that is told to die at a point dies there, and not before", async () => {
+Deno.test("A process that is ordered to die at a point dies there, and not before", async () => {
   const module = new URL("../../src/file/mod.ts", import.meta.url).href;
   const script = `const { FaultPlan, systemStorage } = await import(${JSON.stringify(module)});
     const storage = systemStorage({ fault: FaultPlan.parse("kill@there#2") });

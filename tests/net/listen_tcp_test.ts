@@ -1,4 +1,4 @@
-/** Whoever listens says in the same words why it cannot, whichever call of the runtime told it. */
+/** All servers report in the same words why they cannot listen, whichever call of the runtime failed. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { FailedError } from "../../src/base/errors.ts";
 import { listenError, listenTcp } from "../../src/net/listen_tcp.ts";
@@ -11,7 +11,7 @@ const waysToListen = {
     serveMetrics(new Metrics(), address),
 } as const;
 
-Deno.test("A port in use is told with its address and with the option that names another", () => {
+Deno.test("A port in use is reported with its address and with the option that names another", () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = taken.addr;
   for (const [option, listen] of Object.entries(waysToListen)) {
@@ -21,23 +21,23 @@ Deno.test("A port in use is told with its address and with the option that names
   }
 });
 
-// A misspelt --listen was "a bug in countd" of the daemons' figures, with a stack.
-Deno.test("An address that cannot be had is told with host and port", () => {
+// A misspelt --listen made the metrics server of a daemon report "a bug in countd", with a stack trace.
+Deno.test("An address that cannot be used is reported with host and port", () => {
   for (const listen of Object.values(waysToListen)) {
-    // The second one is kept for documents: no machine has it.
+    // The second address is reserved for documentation: no machine has it.
     for (const hostname of ["nosuch.invalid", "192.0.2.1"]) {
       const { message } = assertThrows(() => listen({ hostname, port: 0 }), FailedError);
       const start = `Cannot listen on ${hostname} port 0: `;
       assertEquals(message.slice(0, start.length), start);
-      // In words, without the name of the runtime's class.
+      // The message has words, and not the name of the runtime's class.
       assertEquals(/Error|AddrNotAvailable/.test(message), false, message);
     }
   }
 });
 
-// With every descriptor taken a daemon ended with 1, "failed": a service manager that starts it again only
-// where that may help (75) left it down.
-Deno.test("Too many open files are told as something that passes", () => {
+// With every descriptor taken a daemon ended with 1, "failed". A service manager that restarts only after
+// 75, "busy", left it down.
+Deno.test("Too many open files are reported as a temporary condition", () => {
   const address = { hostname: "127.0.0.1", port: 0 };
   for (
     const [code, text, advice] of [

@@ -3,7 +3,7 @@ import { Metrics } from "../../src/base/metrics.ts";
 import { closeStalled, STALLED_MS } from "../../src/net/stalled_peers.ts";
 import { clockAt } from "../support/fixed_clock.ts";
 
-Deno.test("A peer that takes none of its answers for half a minute is cut off, counted, and said so", () => {
+Deno.test("A peer that reads no answers for half a minute is disconnected, counted and reported", () => {
   const clock = clockAt(0);
   const stalled = new Metrics().counter("countd_connections_total", "stalled");
   const closed: string[] = [];

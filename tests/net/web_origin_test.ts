@@ -5,7 +5,7 @@ function ask(url: string, headers: Record<string, string>, listenHost: string) {
   return targetOf({ url, headers: new Headers(headers) }, listenHost);
 }
 
-Deno.test("The name that is listened on is a known host, and a refusal says so", () => {
+Deno.test("The name that the server listens on is a known host, and a refusal names it", () => {
   const expected = { path: "/a/..//b", query: "c=%20" };
   for (const host of ["Counts.example", "counts.example:9", "127.0.0.1", "localhost"]) {
     assertEquals(ask(`http://${host}/a/..//b?c=%20`, { host }, "counts.Example"), expected);
@@ -22,12 +22,12 @@ Deno.test("The name that is listened on is a known host, and a refusal says so",
   }
 });
 
-Deno.test("The host of the request line is looked at beside the header", () => {
+Deno.test("The host of the request line is checked as well as the header", () => {
   const host = "localhost";
   for (const url of ["http://evil.example/a", "a://evil.example", "http://evil.example?x"]) {
     assertEquals(assertThrows(() => ask(url, { host }, host), RefusedRequestError).status, 403);
   }
-  // As HTTP/2 has it: without the header.
+  // As with HTTP/2: without the header.
   assertThrows(() => ask("http://evil.example/a", {}, host), RefusedRequestError);
   for (const url of ["http://u@localhost/a", "*", "", "http:///a"]) {
     assertEquals(assertThrows(() => ask(url, { host }, host), RefusedRequestError).status, 400);

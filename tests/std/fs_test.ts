@@ -4,7 +4,7 @@ import { existsSync } from "@std/fs/exists";
 import { walkSync } from "@std/fs/walk";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
-Deno.test("A directory is made with its parents, and may be there already", async () => {
+Deno.test("A directory is made with its parents, and may already exist", async () => {
   await withTemporaryDirectory((directory) => {
     ensureDirSync(`${directory}/a/b`);
     ensureDirSync(`${directory}/a/b`);
@@ -14,7 +14,7 @@ Deno.test("A directory is made with its parents, and may be there already", asyn
   });
 });
 
-Deno.test("What is there exists, and a link to nothing does not", async () => {
+Deno.test("A file and a directory exist, and a link to nothing does not", async () => {
   await withTemporaryDirectory((directory) => {
     Deno.writeTextFileSync(`${directory}/file`, "");
     Deno.symlinkSync("nowhere", `${directory}/link`);
@@ -25,7 +25,7 @@ Deno.test("What is there exists, and a link to nothing does not", async () => {
   });
 });
 
-Deno.test("A walk gives the root and everything below it that is wanted", async () => {
+Deno.test("A walk yields the root and everything below it that the options allow", async () => {
   await withTemporaryDirectory((directory) => {
     for (const path of ["a.ts", "b.txt", "deep/c.ts", "deep/deeper/d.ts", "left_out/e.ts"]) {
       ensureDirSync(`${directory}/${path}`.replace(/\/[^/]+$/, ""));

@@ -219,7 +219,7 @@ export class SimulatedDisk {
   }
 
   /** The mode of a file or directory is durable. */
-  settleMode(inode: Inode): void {
+  syncMode(inode: Inode): void {
     inode.durableMode = inode.mode;
     this.#changes = this.#changes.filter((each) => each.kind !== "mode" || each.inode !== inode);
   }
@@ -238,7 +238,7 @@ export class SimulatedDisk {
     const now = this.#changes.filter(belongs);
     this.#changes = this.#changes.filter((change) => !now.includes(change));
     for (const change of now) applyDurably(change);
-    this.settleMode(directory);
+    this.syncMode(directory);
   }
 
   syncEverything(): void {

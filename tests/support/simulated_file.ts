@@ -113,7 +113,7 @@ export class SimulatedFile implements StoredFile {
       if (this.#inode.kind === "directory") this.#storage.disk.syncDirectory(this.#inode);
       else {
         this.#inode.sync();
-        this.#storage.disk.settleMode(this.#inode);
+        this.#storage.disk.syncMode(this.#inode);
       }
     });
   }

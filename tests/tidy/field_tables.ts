@@ -1,4 +1,4 @@
-/** The `### Fields:` tables of the format READMEs against the layout constants of the code. */
+/** Compares the `### Fields:` tables of the format READMEs with the layout constants of the code. */
 
 export type Layout = Readonly<Record<string, { readonly offset: number; readonly size: number }>>;
 
@@ -55,7 +55,7 @@ export function fieldProblems(where: string, table: FieldTable, layout: Layout):
   let end: number | undefined;
   for (const [field, { offset, size }] of Object.entries(layout)) {
     if (end !== undefined && offset !== end) {
-      problems.push(`${where}, ${field} stands at ${offset}, the field before it ends at ${end}`);
+      problems.push(`${where}, ${field} is at ${offset}, the field before it ends at ${end}`);
     }
     end = offset + size;
   }

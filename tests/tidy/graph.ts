@@ -1,4 +1,4 @@
-/** What holds between files: who imports whom, through which door, and that everything is used. */
+/** Rules between files: which file imports which, through which door, and that everything is used. */
 
 import { allows, type House, importedPath, roomOf } from "./house.ts";
 import type { SourceFile } from "./source.ts";
@@ -86,7 +86,7 @@ export function importsPastTheDoor(sources: Sources, house: House): string[] {
   return problems;
 }
 
-/** An import of a file that is not there. */
+/** An import of a file that does not exist. */
 export function missingImports(sources: Sources): string[] {
   return [...sources.values()].flatMap((source) =>
     source.imports
@@ -96,8 +96,8 @@ export function missingImports(sources: Sources): string[] {
 }
 
 /**
- * Files that import each other in a ring; each ring once. Among sources type imports count; in tests,
- * whose doubles of disk and process know each other, they do not.
+ * Files that import each other in a ring; each ring once. Among sources type imports count. In tests they
+ * do not, because the doubles of disk and process refer to each other.
  */
 export function cycles(sources: Sources): string[] {
   const problems: string[] = [];
@@ -145,8 +145,8 @@ export function sourcesForTestsAlone(sources: Sources, entries: readonly string[
 }
 
 /**
- * Exported values that no other file takes and that their own file does not use either. A value that a
- * door passes on is taken when it is taken from the door. Layouts are there for the README.
+ * Exported values that no other file imports and that their own file does not use either. A value that a
+ * door exports is used if a file imports it from the door. Layouts are exempt: the README test reads them.
  */
 export function deadExports(sources: Sources): string[] {
   const taken = new Set<string>();
@@ -168,7 +168,9 @@ export function deadExports(sources: Sources): string[] {
     if (path.startsWith("src/std/")) continue;
     for (const { name, from, line } of exports) {
       if (from !== null || name.endsWith("Layout") || taken.has(`${path} ${name}`)) continue;
-      if ((identifiers.get(name) ?? 0) < 2) dead.push(`${path}:${line} ${name} is used by nobody`);
+      if ((identifiers.get(name) ?? 0) < 2) {
+        dead.push(`${path}:${line} ${name} is not used by any file`);
+      }
     }
   }
   return dead;

@@ -28,7 +28,7 @@ export function readHouse(
   { heading = WINGS_HEADING, base = "src/", wing }: {
     readonly heading?: string;
     readonly base?: string;
-    /** The wing that the rooms are parts of. What it may import stands for itself, below them all. */
+    /** The wing that the rooms are parts of. The rooms may import what its row allows. */
     readonly wing?: Room;
   } = {},
 ): House {
@@ -58,7 +58,7 @@ export function readHouse(
       house.set(path, { path, rank, mayImport: allowed, ...part });
     }
   }
-  if (house.size === 0) throw new Error(`There is no table of rooms below "${heading}"`);
+  if (house.size === 0) throw new Error(`The map has no table of rooms below "${heading}"`);
   return house;
 }
 
@@ -116,5 +116,5 @@ export function tableBelow(markdown: string, heading: string): string[][] {
       rows.push(line.slice(1).replace(/\|\s*$/, "").split("|").map((cell) => cell.trim()));
     } else if (rows.length > 0 || line.startsWith("#")) break;
   }
-  return rows.slice(2); // the head and the line below it
+  return rows.slice(2); // without the head and the line below it
 }

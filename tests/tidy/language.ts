@@ -1,8 +1,8 @@
-/** Plain English in everything that is read: comments, messages, test names, Markdown. */
+/** Checks that every text is plain English: comments, messages, test names, Markdown. */
 
 import type { SourceFile, Text } from "./source.ts";
 
-/** Shapes of language that the house does not use, and what takes their place. */
+/** Banned shapes of language, and what replaces them. */
 export const BANNED: readonly (readonly [shape: RegExp, advice: string])[] = [
   [/\b(?:he|his|him)\b/i, "a process is `it`"],
   [
@@ -18,7 +18,7 @@ export const BANNED: readonly (readonly [shape: RegExp, advice: string])[] = [
   [/\bfor they\b|[,;:] for (?:it|he|she|there|that|this)\b/i, "because"],
 ];
 
-/** Texts that a banned shape is right in: the name of a user, a quotation of another program. */
+/** Texts that may have a banned shape: the name of a user, a quotation of another program. */
 const EXCEPTIONS: readonly RegExp[] = [
   /USER=nobody|LOGNAME=nobody|\bnobody:/, // the Unix user of that name
 ];
@@ -66,7 +66,7 @@ export interface Names {
   readonly symbols: ReadonlySet<string>;
 }
 
-/** Names in backticks, in comments or Markdown, that lead to no file and no identifier. */
+/** Names in backticks, in comments or Markdown, that match no file and no identifier. */
 export function danglingNames(path: string, text: Text, { files, symbols }: Names): string[] {
   const problems: string[] = [];
   for (const match of text.text.matchAll(/`([^`\n]+)`/g)) {

@@ -1,4 +1,4 @@
-/** Everything that is read is in plain English, and what it names exists. */
+/** Every text is plain English, and every file and name that it cites exists. */
 
 import { assert, assertEquals } from "@std/assert";
 import { codedTestNames, danglingNames, languageOfMarkdown, languageOfSource } from "./language.ts";
@@ -19,7 +19,7 @@ Deno.test("Comments, messages and READMEs are in plain English", () =>
     ...markdown.flatMap((path) => languageOfMarkdown(path, readText(path))),
   ]));
 
-Deno.test("A test is named by a sentence", () =>
+Deno.test("The name of a test is a sentence", () =>
   assertNothing([...project.values()].flatMap(codedTestNames)));
 
 Deno.test("Every file and name in backticks exists", () => {
@@ -38,7 +38,7 @@ Deno.test("Every file and name in backticks exists", () => {
   ]);
 });
 
-Deno.test("The rules of language fire on what they ban, and on that alone", () => {
+Deno.test("The rules of language report what they ban, and nothing else", () => {
   const found = (text: string) => languageOfSource(readSource("src/aof/a.ts", text)).length;
   for (
     const text of [

@@ -1,4 +1,4 @@
-/** The project as the rules see it: every TypeScript file, and the files where work starts. */
+/** The project as the rules see it: every TypeScript file, and the entry files. */
 
 import { walkSync } from "@std/fs/walk";
 import { readSource, type SourceFile } from "./source.ts";
@@ -9,7 +9,7 @@ export function readText(path: string): string {
   return Deno.readTextFileSync(projectRoot + path);
 }
 
-/** Every file of the project by its path from the root, without what tools leave there. */
+/** Every file of the project by its path from the root, without the output of tools. */
 export const projectPaths: readonly string[] = [
   ...walkSync(projectRoot, { includeDirs: false }),
 ].map(({ path }) => path.slice(projectRoot.length))

@@ -1,10 +1,10 @@
-/** What holds for each file on its own. A rule returns sentences; none means that all is well. */
+/** Rules for each file on its own. A rule returns one sentence for each problem. */
 
 import type { SourceFile } from "./source.ts";
 
 export type Rule = (source: SourceFile) => string[];
 
-/** Files beyond the mark that have a reason; nothing may be added without one. */
+/** Files longer than the limit, each with a reason; none may be added without one. */
 export const LONG_FILES: Readonly<Record<string, string>> = {
   "src/aof/file/aof.ts": "the one class of a library; without its documentation it has 260 lines",
   "tests/support/simulated_inode.ts":
@@ -150,6 +150,8 @@ export const rules: Readonly<Record<string, Rule>> = {
     const bad = parts.find((part) =>
       DRAWERS.test(part) || !/^[a-z0-9_]+(?:(?:\.d)?\.ts)?$/.test(part)
     );
-    return bad === undefined ? [] : [`${source.path}: "${bad}" is no snake_case name of a thing`];
+    return bad === undefined
+      ? []
+      : [`${source.path}: "${bad}" is not a snake_case name of a thing`];
   },
 };

@@ -1,6 +1,6 @@
 /**
- * A source file as the tidy rules see it: what it imports, which names it uses, what its comments
- * say. Read from the syntax tree that `deno lint` makes, so that no rule is fooled by text in strings.
+ * A source file as the tidy rules see it: its imports, the names that it uses, its comments. It is read
+ * from the syntax tree of `deno lint`, so that text in strings misleads no rule.
  */
 
 export interface Place {
@@ -50,7 +50,7 @@ export interface SourceFile {
   readonly exports: readonly Export[];
   /** Files named in strings that end with `.ts`, such as a worker's, and by `@ts-types`. */
   readonly mentions: readonly string[];
-  /** How often each identifier stands in the file. */
+  /** How often each identifier occurs in the file. */
   readonly identifiers: ReadonlyMap<string, number>;
   /** Member accesses. */
   readonly uses: readonly Use[];
@@ -69,7 +69,7 @@ export interface SourceFile {
 const CONSTANT = /^[A-Z][A-Z\d]*(?:_[A-Z\d]+)*$/;
 const FLAG = /^(?:is|has|are|was|may|must|can|needs|owns)[A-Z]/;
 
-/** True for what a constant in capitals holds: numbers, text, patterns, bytes, and lists of them. */
+/** True for the value of a constant in capitals: numbers, text, patterns, bytes, and lists of them. */
 function isConstantValue(node: Deno.lint.Node | null, text: string): boolean {
   switch (node?.type) {
     case "Literal":
@@ -229,7 +229,7 @@ export function readSource(path: string, text: string): SourceFile {
           }
         },
         VariableDeclarator(node) {
-          // `const { dlopen } = Deno` is as good as `Deno.dlopen`.
+          // `const { dlopen } = Deno` counts as `Deno.dlopen`.
           if (node.id.type !== "ObjectPattern" || node.init?.type !== "Identifier") return;
           for (const property of node.id.properties) {
             if (property.type !== "Property") continue;
