@@ -4,8 +4,8 @@
  *
  *     deno run -A tests/bench/aof_bench.ts
  *
- * Rounds of both kinds alternate, and the fastest round of each is told: what other programs take away
- * meanwhile is left out. Goals: writes of 32 bytes at 0.4 of the plain copies or better, of 1 KiB at
+ * Rounds of both kinds alternate, and the fastest round of each is reported: this leaves out the time that
+ * other programs take. Goals: writes of 32 bytes at 0.4 of the speed of plain copies or better, of 1 KiB at
  * 0.8.
  */
 
@@ -46,7 +46,7 @@ interface Rounds {
   readonly id: string;
   readonly work: string;
   readonly against: string;
-  /** Least ratio of plain to ours, or null if only the figure is asked for. */
+  /** Least ratio of plain to ours, or null for a row without a goal. */
   readonly goal: number | null;
   /** Bytes of one record (or of one piece read), and how many a round has. */
   readonly unit: string;
@@ -157,7 +157,7 @@ try {
   using file = systemStorage().open(`${directory}/log`, { access: "write", create: "missing" });
   file.allocate(0, fileSize);
   using mapping = file.map(fileSize, "write");
-  // The pages are there before anybody is measured.
+  // Touch all pages before the measurement.
   mapping.bytes.fill(0);
   await writes(file, mapping, { id: "aof 1", recordBytes: 32, goal: 0.4 });
   await writes(file, mapping, { id: "aof 2", recordBytes: 1024, goal: 0.8 });

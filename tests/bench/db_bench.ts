@@ -112,7 +112,7 @@ async function restarts(): Promise<void> {
     for (let index = 0; index < entries; index++) {
       await db.write(`key-${index % 100_000}`, `value number ${index}`);
     }
-    // As after kill -9: nothing is written that was not written before.
+    // The state after kill -9: no file is completed.
     await db.abandon();
     for (const how of ["after a kill", "after a clean end"]) {
       const start = performance.now();

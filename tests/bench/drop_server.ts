@@ -1,4 +1,4 @@
-/** The least that a server can do with a stream: reads and drops it. Row 3 is measured against it. */
+/** The simplest server for a stream: it reads and drops. Row 3 is measured against it. */
 
 const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
 console.error(`listening on 127.0.0.1:${(listener.addr as Deno.NetAddr).port}`);

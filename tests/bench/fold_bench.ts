@@ -1,6 +1,6 @@
 /**
- * Folds and keyspace files against SQLite, LMDB and Redis, in one run, so that the ratios say something
- * on any machine: rows 4, 6, 7 and 8 of the table in RESULTS.md.
+ * Folds and keyspace files against SQLite, LMDB and Redis, in one run, so that the ratios are valid on any
+ * machine: rows 4, 6, 7 and 8 of the table in RESULTS.md.
  *
  *     deno run -A tests/bench/fold_bench.ts            (COUNTD_BENCH_QUICK=1: up to 100,000 counters)
  *
@@ -91,7 +91,7 @@ async function foldGrowth(): Promise<BenchRow[]> {
   });
 }
 
-/** Row 4: a record of ours against an upsert of SQLite and LMDB, rounds alternating. */
+/** Row 4: one record of ours against one upsert of SQLite and LMDB; rounds alternate. */
 function foldAgainstOthers(): Promise<BenchRow[]> {
   return inDirectory(async (directory) => {
     const rows: BenchRow[] = [];
@@ -136,7 +136,7 @@ function foldAgainstOthers(): Promise<BenchRow[]> {
   });
 }
 
-/** Rows 6 and 7: pages anywhere cost the same, and what a counter takes on disk. */
+/** Rows 6 and 7: a page costs the same at any offset, and how many bytes a counter takes on disk. */
 function pagesAndBytes(): Promise<BenchRow[]> {
   return inDirectory(async (directory) => {
     using subject = new CountdSubject(directory, MIDDLE);
@@ -216,13 +216,13 @@ function privateMemory(): Promise<BenchRow[]> {
   });
 }
 
-/** Folds what touches the most keys at once; prints the peak of private memory in MiB. */
+/** Folds a backlog that touches the most keys at once; prints the peak of private memory in MiB. */
 function worker(directory: string, counters: number): void {
   let peak = 0;
   const sample = () => peak = Math.max(peak, privateMebibytes());
   returnLargeBlocks();
   using subject = new CountdSubject(directory, counters);
-  // The backlog stands in for the mapped logs, which are no private memory of a worker.
+  // The backlog replaces the mapped logs, which are not private memory of a worker.
   const backlog = backlogOf("uniform", counters, 7);
   const own = backlog.reduce((sum, bytes) => sum + bytes.length, 0) / 2 ** 20;
   for (let round = 0; round < 3; round++) subject.fold(backlog, sample);

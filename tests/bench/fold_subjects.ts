@@ -35,7 +35,7 @@ export class CountdSubject implements Disposable {
     return systemStorage().status(this.path).allocatedBytes;
   }
 
-  /** Sums a backlog, merges it and syncs twice: everything that a worker does but read the logs. */
+  /** Sums a backlog, merges it and syncs twice: all work of a worker except reading the logs. */
   fold(backlog: readonly Uint8Array[], atPeak: () => void = () => {}): void {
     const { writer } = this;
     for (const bytes of backlog) this.#aggregator.add(bytes, 0, bytes.length, () => true);

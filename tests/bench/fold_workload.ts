@@ -1,4 +1,4 @@
-/** What the benchmarks of folds count: 16-byte keys, drawn by Zipf's law or evenly. */
+/** The workload of the fold benches: 16-byte keys, drawn by Zipf's law or evenly. */
 
 import { encodeDefinition, recordBytes } from "../../src/counters/wire/mod.ts";
 import { Random } from "../support/random.ts";
@@ -30,7 +30,7 @@ export function writeKey(index: number, into: Uint8Array, at: number): void {
 
 export function drawFrom(distribution: Distribution, counters: number): Draw {
   if (distribution === "uniform") return (random) => random.below(counters);
-  // Zipf 1.0: the harmonic sum up to k is close to ln k + Euler's constant, turned around.
+  // Zipf 1.0: the harmonic sum up to k is close to ln k + Euler's constant; this is its inverse.
   const total = Math.log(counters) + EULER;
   return (random) => {
     const index = Math.floor(Math.exp(random.fraction() * total - EULER));

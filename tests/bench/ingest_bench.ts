@@ -3,8 +3,8 @@
  *
  *     deno run -A tests/bench/ingest_bench.ts [ROW …]
  *
- * Rounds of both sides alternate, the median of each counts. Before it is measured each server, new in
- * every round, takes as many increments once, as one that has been running for a while would have.
+ * Rounds of both sides alternate, and the median of each counts. Each server is new in every round. Before
+ * the measurement it takes as many increments once, to be in the state of a server that runs for a while.
  * `COUNTD_BENCH_SCALE=0.1` takes a tenth of the increments, for a first look.
  */
 
@@ -25,7 +25,7 @@ const scale = Number(Deno.env.get("COUNTD_BENCH_SCALE") ?? "1");
 const count = Math.round(5_000_000 * scale);
 const keys = 100_000;
 const rounds = 5;
-/** Rows to measure: all, where none are named. */
+/** Rows to measure: all, if none are named. */
 const wanted = Deno.args;
 
 type Side = "countd" | "drop" | "redis";
@@ -76,7 +76,7 @@ async function untilFolded(sum: number, directory: string): Promise<void> {
   while (storage.statusOrNull(path) === null) await pause();
   using reader = KeyspaceReader.open(storage, path);
   while (sumOf(reader) !== sum) {
-    // To add all counters up takes a while, so it is done when there is something new.
+    // Adding all counters up takes a while, so it is done only after a change.
     do await pause(); while (!reader.refresh());
   }
 }

@@ -58,9 +58,9 @@ export function recordKeys(stream: Uint32Array, keys: number): Uint8Array<ArrayB
 }
 
 /**
- * A run of equal messages in which only the key changes: `message` with its key at `keyOffset`. Keys are
- * put in as words where they lie on words, and come from one sequence of keys: the sender shares the
- * machine with what it measures.
+ * A run of equal messages in which only the key changes: `message` with its key at `keyOffset`. Keys that
+ * are aligned to words are copied as words, and come from one sequence of keys. This keeps the sender cheap,
+ * which shares the machine with the server that it measures.
  */
 export class MessageRun {
   readonly bytes: Uint8Array;

@@ -1,6 +1,6 @@
 /**
- * Starts and asks `lmdb_peer.ts`. The peer has a process of its own, so that our figures do not pay for
- * its memory.
+ * Starts and asks `lmdb_peer.ts`. The peer has a process of its own, so that its memory does not slow down
+ * our measurements.
  */
 
 import { installPackage } from "../support/npm_package.ts";
@@ -19,7 +19,7 @@ export class LmdbClient {
     this.#requests = process.stdin.getWriter();
   }
 
-  /** A peer whose database is filled; null if LMDB cannot be had. `count` increments are a round. */
+  /** A peer with a filled database; null if LMDB is not available. A round has `count` increments. */
   static async start(
     directory: string,
     { counters, count }: { readonly counters: number; readonly count: number },

@@ -62,7 +62,7 @@ class LmdbSubject {
     this.#byRank.putSync(this.#placeOf(value), this.#nothing);
   }
 
-  /** Counts are positive here: turned around, the greatest sorts first. */
+  /** Counts are positive here: the key holds their complement, so that the greatest sorts first. */
   #placeOf(value: bigint): Uint8Array {
     this.#placeView.setBigInt64(0, 2n ** 62n - value);
     this.#place.set(this.#name, 8);

@@ -5,7 +5,7 @@
  *     deno task bench             all of them; the table goes to RESULTS.md as well
  *     deno task bench aof read    these two, on the screen alone
  *
- * Builds nothing, and needs nothing but what it finds: a benchmark whose peer is missing says so.
+ * Builds nothing: a benchmark whose peer program is missing reports that and is skipped.
  */
 
 import { type BenchRow, collectVariable, rowIn } from "./row.ts";
@@ -16,7 +16,7 @@ const suffix = "_bench.ts";
 interface Result {
   readonly name: string;
   readonly rows: readonly BenchRow[];
-  /** What it printed besides rows. */
+  /** Its output besides rows. */
   readonly lines: readonly string[];
   readonly success: boolean;
 }

@@ -3,9 +3,9 @@
  *
  *     deno task bench:memory --minutes 10
  *
- * One writer, one worker and one reader; increments as fast as they are taken (100,000 keys, Zipf 1.0),
- * and pages and ranks asked for all the while. Anonymous memory is read every few seconds; MEMORY.md gets
- * the figures of each tenth of the run.
+ * One writer, one worker and one reader. Increments are sent as fast as they are taken (100,000 keys, Zipf
+ * 1.0), and pages and ranks are asked for at the same time. Anonymous memory is read every few seconds;
+ * MEMORY.md gets the median of each tenth of the run.
  */
 
 import { parseArgs } from "@std/cli/parse-args";
@@ -19,7 +19,7 @@ const runMs = Number(minutes) * 60_000;
 const sampleMs = Math.max(500, runMs / 200);
 const roundIncrements = 5_000_000;
 
-/** Memory that is the process's own: pages of mapped files can be had back from the disk. */
+/** Private memory of the process. Pages of mapped files do not count: they can be read again from disk. */
 function anonymousMebibytes(process: CountdProcess): number {
   const text = Deno.readTextFileSync(`/proc/${process.pid}/smaps_rollup`);
   return Number(/^Anonymous:\s+(\d+) kB$/m.exec(text)?.[1]) / 1024;

@@ -47,7 +47,7 @@ function windowOf(random: Random, table: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** What one window's answers amount to: bytes from countd, lines from Redis. */
+/** The size of the answers to one window: bytes from countd, lines from Redis. */
 const expected = windowSize *
   (kind === "redis"
     ? (what === "top" ? 401 : 1)

@@ -5,7 +5,7 @@ import { KEY_BYTES, writeKey } from "./fold_workload.ts";
 const REPLY_WAIT_MS = 120_000;
 const PIPELINE = 1000;
 
-/** Bytes for each member of a sorted set with 16-byte members; null if there is no redis-server. */
+/** Bytes for each member of a sorted set with 16-byte members; null without a redis-server. */
 export async function redisBytesPerMember(
   directory: string,
   members: number,
@@ -56,7 +56,7 @@ async function connectTo(path: string): Promise<Deno.UnixConn> {
   }
 }
 
-/** Just enough RESP: a command, and a reply that is an integer. */
+/** A minimal client for RESP: a command, and a reply that is an integer. */
 class RedisClient {
   constructor(readonly connection: Deno.Conn) {}
 

@@ -15,7 +15,7 @@ export interface BenchRow {
   /** The measured figure, such as "21.3×". */
   readonly result: string;
   readonly goal: string;
-  /** Null if nothing is asked but the figure. */
+  /** Null for a row without a goal. */
   readonly met: boolean | null;
 }
 

@@ -6,7 +6,7 @@ export interface BenchServer extends AsyncDisposable {
   readonly port: number;
 }
 
-/** A `countd write` with these options, and a worker beside it where one is wanted. */
+/** Starts a `countd write` with these options, and a worker beside it if one is wanted. */
 export async function startWriter(
   directory: string,
   options: { readonly worker: boolean; readonly more?: readonly string[] },
@@ -49,7 +49,7 @@ export async function startRedis(
   return { port, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
-/** True if the program is found. */
+/** True if the program is installed. */
 export async function hasProgram(name: string): Promise<boolean> {
   const { success } = await new Deno.Command("sh", {
     args: ["-c", `command -v ${name}`],
@@ -59,7 +59,7 @@ export async function hasProgram(name: string): Promise<boolean> {
   return success;
 }
 
-/** A sender process that is connected and has its stream ready; `send` lets it go. */
+/** A sender process that is connected and has its stream ready; `send` starts it. */
 export async function prepareSender(
   kind: "countd" | "drop" | "redis",
   port: number,

@@ -1,4 +1,4 @@
-/** Every test that made a data directory ends with this. */
+/** Checks a data directory; every test that made one ends with this. */
 
 import { assertEquals } from "@std/assert";
 import { checkCommitLogs, DataDirectory, describeSelf } from "../../src/counters/commitlog/mod.ts";

@@ -1,7 +1,7 @@
 /**
- * Names that were made to meet in one slot of a table. Under `hash = imul(hash ^ word, odd)` and
+ * Names that were made to collide in one slot of a table. Under `hash = imul(hash ^ word, odd)` and
  * `hash ^= hash >>> 15` a change of bit 31 in one word is undone by a change of bits 31 and 16 in the next
- * word, whatever the seed is. Each pair of words so gives two names of one hash: 17 pairs 131,072.
+ * word, whatever the seed is. Each pair of words thus gives two names of one hash: 17 pairs give 131,072.
  */
 
 export const COLLIDING_NAMES = 2 ** 17;

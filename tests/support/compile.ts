@@ -12,16 +12,16 @@ import { fetchRuntimeBase, RUNTIME_BASE } from "./runtime_base.ts";
 
 const projectRoot = decodeURIComponent(new URL("../..", import.meta.url).pathname);
 
-/** What the executable may do, as narrow as Deno can say it. */
+/** Permissions of the executable, as narrow as Deno can express them. */
 export const PERMISSIONS: readonly string[] = [
   "--no-prompt",
   // Data directories, backups and sockets are named by the user: anywhere.
   "--allow-read",
   "--allow-write",
   "--allow-net",
-  // A library by name would be looked for in the working directory, and pointers need it whole.
+  // A library given by name would be searched in the working directory, and pointers need all of FFI.
   "--allow-ffi",
-  // The executable starts itself, wherever it was copied to; a test shows that it starts nothing else.
+  // The executable starts itself, wherever it was copied to. A test shows that it starts nothing else.
   "--allow-run",
   // `doctor` and `check` compare the owner of a file with the user that runs them.
   "--allow-sys=uid",
@@ -81,7 +81,7 @@ async function runCompile(
   return problem;
 }
 
-/** The compiler takes any file for a base; only a start shows that it was one. */
+/** The compiler accepts any file as a base; only a start of the result shows whether it was one. */
 async function tryOut(output: string): Promise<string | undefined> {
   try {
     const { stdout, stderr } = await new Deno.Command(output, { args: ["--version"] }).output();

@@ -1,6 +1,6 @@
 /**
- * A data directory for tests of logs and what stands on them: small logs, records by the writer's own
- * path, and `check` at the end.
+ * A data directory for tests of logs and of the rooms above them: small logs, records through the writer's
+ * own path, and `check` at the end.
  */
 
 import { assertEquals } from "@std/assert";
@@ -32,7 +32,7 @@ export const smallLogSize = 65_536;
 export interface TestDirectory {
   readonly data: string;
   readonly storage: Storage;
-  /** Opens the directory once more, as another process would. */
+  /** Opens the directory a second time, as another process would. */
   open(): DataDirectory;
   readonly directory: DataDirectory;
 }
@@ -80,7 +80,7 @@ export function poolOn(
   });
 }
 
-/** Claims a log that must be there. */
+/** Claims a log; a test that finds none has failed. */
 export async function claim(pool: LogPool): Promise<ActiveLog> {
   const active = await pool.claim();
   if (typeof active === "string") throw new Error(`No log to claim: ${active}`);
@@ -130,7 +130,7 @@ export function recordsOf(log: SealedLog): string[] {
   return found;
 }
 
-/** Takes a sealed log that must be there, verified. */
+/** Takes and verifies a sealed log; a test that finds none has failed. */
 export function takeSealed(directory: DataDirectory, slot: number): SealedLog {
   const taken = SealedLog.take(directory, slot);
   if (taken.kind !== "sealed") throw new Error(`Slot ${slot} is not sealed: ${taken.kind}`);

@@ -47,10 +47,10 @@ interface Rule {
 export class Faults {
   readonly #counts = new Map<FailingKind, number>();
   #rules: Rule[] = [];
-  /** Calls that were made to fail until now. */
+  /** Calls that were made to fail up to now. */
   failed = 0;
 
-  /** Calls of a kind until now. */
+  /** Calls of a kind up to now. */
   count(kind: FailingKind): number {
     return this.#counts.get(kind) ?? 0;
   }
@@ -66,12 +66,12 @@ export class Faults {
     this.#rules.push({ kind, from: this.count(kind) + nth, to: Infinity, code });
   }
 
-  /** Nothing fails any more. */
+  /** No call fails any more. */
   heal(): void {
     this.#rules = [];
   }
 
-  /** Throws if the call that is about to be made shall fail. */
+  /** Throws if the call that is about to be made must fail. */
   pass(kind: FailingKind, path: string): void {
     const count = this.count(kind) + 1;
     this.#counts.set(kind, count);

@@ -3,7 +3,7 @@ import { OsError } from "../../src/file/mod.ts";
 import { Faults, faultyStorage } from "./faulty_storage.ts";
 import { SimulatedDisk } from "./simulated_disk.ts";
 
-Deno.test("Faulty storage fails the call it was told to, once, and nothing of it happens", () => {
+Deno.test("Faulty storage fails the ordered call once, and the call has no effect", () => {
   const faults = new Faults();
   const storage = faultyStorage(new SimulatedDisk().process("test"), faults);
   using file = storage.open("/file", { access: "write", create: "missing" });

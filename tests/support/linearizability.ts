@@ -3,10 +3,10 @@
  * between its start and its end so that, in the order of the instants, each call did what a single
  * map would have done?
  *
- * After Wing and Gong (1993), with Lowe's just-in-time order and a memo: the events are gone through
- * in the order of time, and all states are kept in which the map can be together with the set of
- * open calls that took effect already. A call has to take effect at its end at the latest. Keys
- * are independent, so each is checked alone.
+ * After Wing and Gong (1993), with Lowe's just-in-time order and a memo. The events are processed in the
+ * order of time. All states are kept that the map can have, each with the set of open calls that have taken
+ * effect in it. A call must take effect at its end at the latest. Keys are independent, so each is checked
+ * alone.
  */
 
 export type CallKind = "get" | "set" | "create" | "update" | "delete";
@@ -15,7 +15,7 @@ export interface Call {
   readonly process: number;
   readonly kind: CallKind;
   readonly key: string;
-  /** What a writing call wrote, or what `get` found; null if there is none. */
+  /** What a writing call wrote, or what `get` found; null for no value. */
   readonly value: string | null;
   /**
    * `absent`: get, update found no key. `exists`: create found one. `unchanged`: the call failed and
@@ -116,7 +116,7 @@ function takeEffect(
   return [...after.values()];
 }
 
-/** The value after a call, or undefined if it could not have ended as it did. */
+/** The value after a call, or undefined if the call could not have ended as it did. */
 function effect(call: Call, value: string | null): string | null | undefined {
   if (call.outcome === "absent") return value === null ? null : undefined;
   if (call.outcome === "exists") return value === null ? undefined : value;

@@ -1,7 +1,7 @@
 /**
  * `deno task long`: every test that has a full count, with it. Test files that read `COUNTD_TEST_LONG` run
- * one by one in processes of their own, two at a time; what a process printed comes out when it is over.
- * Ends with the sums, and with 1 where a test failed.
+ * in processes of their own, two at a time; the output of a process is printed when it ends. Prints the sums
+ * at the end, and exits with 1 if a test failed.
  */
 
 const directory = decodeURIComponent(new URL("..", import.meta.url).pathname);

@@ -1,15 +1,15 @@
 /**
- * Running a program as an ordinary user from tests that run as root: user and group 65534, no
- * supplementary groups, through `setpriv`, which replaces itself so that the pid stays.
+ * Runs a program as an ordinary user from tests that run as root: user and group 65534, no supplementary
+ * groups, through `setpriv`, which replaces itself so that the pid stays.
  *
- * An ordinary user cannot reach everything that root can (a home directory of mode 0700, say). What
- * the program needs and cannot be reached is put into a world-readable directory for the time of
- * the test module.
+ * An ordinary user cannot reach everything that root can (a home directory of mode 0700, for example). What
+ * the program needs and cannot reach is copied into a world-readable directory for the time of the test
+ * module.
  */
 
 export type RunAs = "self" | "ordinary";
 
-/** The ordinary user, and its group: nobody, nogroup on most systems. */
+/** The ordinary user and its group, which have no other rights on most systems. */
 export const ORDINARY_ID = 65534;
 
 const becomeOrdinary = [
@@ -56,7 +56,7 @@ export function ordinaryCommand(command: readonly string[], projectRoot: string)
   ];
 }
 
-/** A directory that the ordinary user reaches and that goes with the test module. */
+/** A directory that the ordinary user reaches; it is removed with the test module. */
 let stage: string | undefined;
 const reachable = new Map<string, string>();
 
@@ -121,7 +121,7 @@ function reachableProject(projectRoot: string): string {
   return path;
 }
 
-/** Copies a file, or a directory with all below it, so that everybody may read it, whatever the umask. */
+/** Copies a file, or a directory with all below it, readable for every user whatever the umask is. */
 function copyReadable(from: string, to: string): void {
   const isDirectory = Deno.statSync(from).isDirectory;
   if (isDirectory) {

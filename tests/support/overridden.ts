@@ -1,4 +1,4 @@
-/** `inner` with some members replaced; the others keep their object. */
+/** `inner` with some members replaced; the other members run on `inner` itself. */
 export function overridden<T extends object>(inner: T, members: Partial<T>): T {
   return new Proxy(inner, {
     get(target, name) {

@@ -60,7 +60,7 @@ function environment(added: Record<string, string> = {}): Record<string, string>
   return { ...env, ...added };
 }
 
-/** Everything that came out of a pipe, and the lines of it as they come. */
+/** Collects the output of a pipe, and gives its lines as they come. */
 class Output {
   readonly lines: string[] = [];
   readonly finished: Promise<void>;
@@ -91,7 +91,7 @@ class Output {
     }
   }
 
-  /** The first line from index `from` on that fits; throws when the pipe ends without it. */
+  /** The first line from index `from` on that matches; throws if the pipe ends without one. */
   async line(pattern: RegExp, from: number): Promise<RegExpExecArray> {
     for (let index = from;; index++) {
       while (index >= this.lines.length) {
@@ -113,13 +113,13 @@ class Output {
     return bytes;
   }
 
-  /** Gives the pipe up, for the case that a grandchild still holds the other end. */
+  /** Stops reading the pipe, because a grandchild may still hold the other end. */
   async cancel(): Promise<void> {
     await this.#reader.cancel();
   }
 }
 
-/** A running countd. Ends (SIGKILL) with its scope when it has not ended before. */
+/** A running countd. It is killed (SIGKILL) with its scope if it has not ended before. */
 export class CountdProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
@@ -211,12 +211,12 @@ export class CountdProcess implements AsyncDisposable {
     try {
       this.#child.kill(name);
     } catch (error) {
-      // It ended by itself, and nobody has told us yet.
+      // The process ended by itself, but its status has not arrived yet.
       if (!(error instanceof TypeError)) throw error;
     }
   }
 
-  /** Sends `name` (SIGTERM) and gives the exit code. */
+  /** Sends `name` (SIGTERM) and returns the exit code. */
   async stop(name: Deno.Signal = "SIGTERM"): Promise<number> {
     this.signal(name);
     return (await this.ended()).code;

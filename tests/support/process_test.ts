@@ -1,4 +1,4 @@
-/** The helper that starts processes, shown on small programs in place of `countd`. */
+/** The helper that starts processes, tested on small programs in place of `countd`. */
 
 import { assert, assertEquals } from "@std/assert";
 import { giveToOrdinaryUser, ORDINARY_ID, ordinaryCommand } from "./ordinary_user.ts";
@@ -10,7 +10,7 @@ Deno.test("A program is run to its end with its input, output and exit code", as
   assertEquals([ended.code, ended.text, ended.stderr], [7, "abc", "seen"]);
 });
 
-Deno.test("A program that does not read its input ends all the same", async () => {
+Deno.test("A program that does not read its input still ends", async () => {
   const ended = await runProgram(["true"], { stdin: new Uint8Array(1 << 20) });
   assertEquals(ended.code, 0);
 });
@@ -25,13 +25,13 @@ Deno.test("The test sees the port that a program listens on, and stops it by a s
   assertEquals(await process.stop(), 3);
 });
 
-Deno.test("A line that never comes is reported with what came instead", async () => {
+Deno.test("A line that never comes is reported with the lines that came", async () => {
   await using process = startProgram(["sh", "-c", "echo other >&2"]);
   const message = await process.stderrLine(/listening/).catch((error) => error.message);
   assert(/ended without a line[^]*other/.test(message), message);
 });
 
-Deno.test("A process that still runs is gone when its scope is left", async () => {
+Deno.test("A process that still runs is killed when its scope is left", async () => {
   let pid: number;
   {
     await using process = startProgram(["sleep", "1000"]);
@@ -46,17 +46,17 @@ Deno.test("A process that still runs is gone when its scope is left", async () =
   assert(error instanceof Deno.errors.NotFound || error instanceof TypeError, String(error));
 });
 
-Deno.test("kill -9 is told from an exit code", async () => {
+Deno.test("kill -9 is distinguished from an exit code", async () => {
   await using process = startProgram(["sleep", "1000"]);
   await process.kill();
   const ended = await process.ended();
   assertEquals([ended.code, ended.signal], [137, "SIGKILL"]);
 });
 
-Deno.test("An ordinary command runs as a user that is not root, also from a closed directory", async () => {
+Deno.test("An ordinary command does not run as root, and works from a closed directory", async () => {
   const umask = Deno.umask(0o077);
   await withTemporaryDirectory(async (directory) => {
-    // The project and the program both lie where only their owner may look.
+    // Only their owner may enter the directories of the project and the program.
     const project = `${directory}/project/`;
     for (const part of ["src", "ffi"]) Deno.mkdirSync(`${project}${part}`, { recursive: true });
     for (const name of ["deno.json", "deno.lock"]) {
@@ -75,7 +75,7 @@ Deno.test("An ordinary command runs as a user that is not root, also from a clos
   }).finally(() => Deno.umask(umask));
 });
 
-Deno.test("A directory given to the ordinary user is written by it", async () => {
+Deno.test("An ordinary user can write to a directory that it was given", async () => {
   await withTemporaryDirectory(async (directory) => {
     Deno.mkdirSync(`${directory}/inside`);
     giveToOrdinaryUser(directory);

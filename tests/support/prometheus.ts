@@ -15,7 +15,7 @@ export interface Family {
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? ([^ ]+)$/;
 
-/** Families in the order of the text. Throws an Error that tells the line. */
+/** Families in the order of the text. Throws an Error that names the line. */
 export function parsePrometheus(text: string): Map<string, Family> {
   if (!text.endsWith("\n")) throw new Error("The text does not end with a line feed");
   const families = new Map<string, Family>();

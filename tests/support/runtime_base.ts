@@ -3,9 +3,9 @@
  *
  * `deno compile` puts a program behind a bare runtime ("denort"), which it downloads. The registry
  * has no bare runtime, but it has programs that were made with the very same one: the executable
- * of @chelonia/cli-x64-linux 3.4.0 was made by Deno 2.9.4. What `deno compile` appended to it is
- * taken off again, and what remains is Deno's own runtime (MIT), byte for byte; the program that was
- * appended (AGPL-3.0) is dropped, and nothing of it is passed on.
+ * of @chelonia/cli-x64-linux 3.4.0 was made by Deno 2.9.4. Everything that `deno compile` appended to it is
+ * removed. Deno's own runtime (MIT) remains, byte for byte. The appended program (AGPL-3.0) is dropped, and
+ * no part of it is passed on.
  *
  * The archive is pinned by its integrity, the base by its sha256: anything else is refused.
  */
@@ -13,7 +13,7 @@
 import { ensureDirSync } from "@std/fs/ensure-dir";
 import { existsSync } from "@std/fs/exists";
 
-/** What the base is taken from, and what must come out. */
+/** The source of the base, and the expected result. */
 export const RUNTIME_BASE = {
   denoVersion: "2.9.4",
   target: "x86_64-unknown-linux-gnu",
@@ -126,7 +126,7 @@ export function recoverRuntimeBase(executable: Uint8Array): Uint8Array<ArrayBuff
   requireThat(
     executable.length > PAGE_BYTES && view.getUint32(0) === 0x7f454c46 &&
       executable[4] === 2 && executable[5] === 1,
-    "it is no 64-bit little-endian ELF file",
+    "it is not a 64-bit little-endian ELF file",
   );
   const tables = {
     programs: Number(view.getBigUint64(ELF.programTableOffset, true)),

@@ -1,7 +1,7 @@
 /**
- * Counters in memory that several processes share. A ticket taken before and after each call orders
- * the calls of all processes as they really happened, which no clock of the runtime does: each
- * process has its own.
+ * Counters in memory that several processes share. A ticket taken before and after each call orders the
+ * calls of all processes as they really happened. No clock of the runtime does that: each process has its
+ * own.
  */
 
 import { systemStorage } from "../../src/file/mod.ts";
@@ -23,7 +23,7 @@ export class SharedCounters implements Disposable {
     this.#words = new Int32Array(bytes.buffer, bytes.byteOffset, COUNTERS);
   }
 
-  /** Adds one, and gives the value before: no two callers get the same. */
+  /** Adds one, and returns the value before: no two callers get the same. */
   take(counter: number): number {
     return Atomics.add(this.#words, counter, 1);
   }
@@ -37,7 +37,7 @@ export class SharedCounters implements Disposable {
     this.take(counter);
     const patienceMs = performance.now() + SPIN_MS;
     while (this.value(counter) < arrivals) {
-      // Spinning keeps the race close; on a busy machine the others need the processor.
+      // Spinning keeps the race close; on a busy machine the other processes need the processor.
       if (performance.now() > patienceMs) await new Promise((resolve) => setTimeout(resolve, 0));
     }
   }

@@ -1,7 +1,7 @@
 /**
- * What a power cut keeps. A page that was dirtied since the last flush is kept sector by sector; a
- * change of a directory or of a mode is kept or not, independent of all data and of each other; the
- * size of a file is any that it had since it was last synced.
+ * What a power cut keeps. A page that was dirtied since the last flush is kept sector by sector. A change of
+ * a directory or of a mode is kept or not, independent of all data and of other changes. The size of a
+ * file is any that it had since its last sync.
  */
 
 import type { Random } from "./random.ts";
@@ -80,7 +80,7 @@ export function randomCut(random: Random): Cut {
   };
 }
 
-/** As a journal does it: every change of a name or mode up to some point, none after it. */
+/** Like a journal: every change of a name or mode up to some point, none after it. */
 export function journalCut(random: Random): Cut {
   const kept = random.fraction();
   const base = randomCut(random);

@@ -1,6 +1,6 @@
 /**
- * A disk in memory for tests: several "processes" use it, each through its own `SimulatedStorage`;
- * any of them can be killed; and at any moment a power cut can leave any image that a real disk could.
+ * A disk in memory for tests. Several "processes" use it, each through its own `SimulatedStorage`. Any of
+ * them can be killed, and at any moment a power cut can leave any image that a real disk could leave.
  *
  *     const disk = new SimulatedDisk();
  *     const storage = disk.process("writer");
@@ -39,7 +39,7 @@ import { SimulatedStorage } from "./simulated_storage.ts";
 
 export type { DiskEvent } from "./simulated_operations.ts";
 
-/** Thrown out of the calls of a program whose computer stopped. `disk` is what it finds afterwards. */
+/** Is thrown out of the calls of a program whose computer stopped. `disk` is what the next start finds. */
 export class SimulatedCrash extends Error {
   override readonly name = "SimulatedCrash";
   constructor(message: string, readonly disk: SimulatedDisk) {
@@ -48,13 +48,13 @@ export class SimulatedCrash extends Error {
 }
 
 export interface DiskOptions {
-  /** Space of the whole disk; 64 MiB when not given. */
+  /** Space of the whole disk; 64 MiB if not given. */
   readonly sizeBytes?: number;
   /** Mapped files can grow to this many bytes under a mapping. */
   readonly mappingReserveBytes?: number;
-  /** "ordinary" obeys permission bits as the owner of every file; "root" (default) passes them by. */
+  /** "ordinary" obeys permission bits as the owner of every file; "root" (default) ignores them. */
   readonly user?: "root" | "ordinary";
-  /** "process" plants the lock family that vanishes with any close. */
+  /** "process" plants POSIX locks, which vanish with any close. */
   readonly lockOwner?: "description" | "process";
 }
 
@@ -66,11 +66,11 @@ export class SimulatedDisk {
   root = new DirectoryInode(1n, 0o755);
   /** Sees every call; may throw a `SimulatedCrash`, or return the name of an errno to fail the call. */
   observer: ((event: DiskEvent) => string | void) | null = null;
-  /** Chance that an operation is followed by the kernel writing some dirty page on its own. */
+  /** Chance that after an operation the kernel writes some dirty page by itself. */
   writeBack: { readonly random: Random; readonly chance: number } | null = null;
   /** Fault points in the order in which they were reached. */
   readonly reached: string[] = [];
-  /** Set once the computer stopped: the disk that its next start finds. */
+  /** Set when the computer stopped: the disk that its next start finds. */
   crashed: SimulatedCrash | null = null;
   #operations = 0;
   #changes: Change[] = [];
@@ -85,7 +85,7 @@ export class SimulatedDisk {
     this.space = { freePages: totalPages, totalPages, storesIntoHoles: 0 };
   }
 
-  /** Persistence operations until now. */
+  /** Persistence operations up to now. */
   get operations(): number {
     return this.#operations;
   }
@@ -109,7 +109,7 @@ export class SimulatedDisk {
     return result;
   }
 
-  /** The first half of `perform`; the function that it returns is the second. */
+  /** The first half of `perform`; returns the second half as a function. */
   begin(storage: SimulatedStorage, kind: OperationKind, path: string): () => void {
     const persistent = (persistenceKinds as readonly string[]).includes(kind);
     const index = persistent ? this.#operations++ : -1;
@@ -156,7 +156,7 @@ export class SimulatedDisk {
     return ++this.#timeMs;
   }
 
-  /** What stands under a path, or null. Throws ENOTDIR where a file stands in the way. */
+  /** The inode at a path, or null. Throws ENOTDIR if a part of the path is a file. */
   find(path: string, syscall: string): Inode | null {
     let inode: Inode = this.root;
     for (const part of pathParts(path, syscall)) {
@@ -218,7 +218,7 @@ export class SimulatedDisk {
     this.#locks.delete(file);
   }
 
-  /** The mode of a file or directory is durable. */
+  /** Makes the mode of a file or directory durable. */
   syncMode(inode: Inode): void {
     inode.durableMode = inode.mode;
     this.#changes = this.#changes.filter((each) => each.kind !== "mode" || each.inode !== inode);
@@ -253,8 +253,8 @@ export class SimulatedDisk {
   }
 
   /**
-   * Stops the computer: every process is dead from now on. The error to throw carries the disk that
-   * the next start finds; without a cut, every process was killed and nothing else was lost.
+   * Stops the computer: every process is dead from now on. The returned error has the disk that the next
+   * start finds. Without a cut, every process was killed and nothing else was lost.
    */
   crash(cut: Cut | null): SimulatedCrash {
     const disk = cut === null ? this.twin() : this.powerCut(cut);
@@ -264,7 +264,7 @@ export class SimulatedDisk {
     return error;
   }
 
-  /** The image that a power cut would leave now. This disk is not changed. */
+  /** The image that a power cut would leave now. Does not change this disk. */
   powerCut(cut: Cut): SimulatedDisk {
     const names = new Map<DirectoryInode, Map<string, Inode>>();
     const modes = new Map<Inode, number>();
@@ -310,7 +310,7 @@ export class SimulatedDisk {
     return disk;
   }
 
-  /** A pending change may speak of a file that has lost its last name. */
+  /** A pending change may refer to a file that has lost its last name. */
   #unnamed(inode: Inode, disk: SimulatedDisk, copies: Map<Inode, Inode>): Inode {
     const copy = inode.kind === "file"
       ? inode.twin(++disk.#lastInode, { ...disk.space, freePages: Infinity })

@@ -118,7 +118,7 @@ export class SimulatedFile implements StoredFile {
     });
   }
 
-  /** A sync that fails leaves pages that the kernel takes for written although they are not. */
+  /** A failed sync leaves pages that the kernel takes for written although they are not. */
   #sync(kind: OperationKind, body: () => void): void {
     try {
       this.#perform(kind, body);
@@ -160,7 +160,7 @@ export class SimulatedFile implements StoredFile {
     });
   }
 
-  /** Who owns this descriptor's ranges: itself, or by a planted bug its process. */
+  /** The owner of this descriptor's ranges: the descriptor, or with a planted bug its process. */
   get #rangeOwner(): object {
     return this.#storage.disk.options.lockOwner === "process" ? this.#storage : this;
   }
@@ -201,11 +201,11 @@ export class SimulatedFile implements StoredFile {
   }
 
   close(): void {
-    // Scopes of a dead process end too, and change nothing.
+    // The scopes of a dead process end too, and must change nothing.
     if (this.#open && this.#storage.alive) this.drop();
   }
 
-  /** Closes without asking whether the process lives: its end does it too. */
+  /** Closes without asking whether the process lives: the end of a process closes too. */
   drop(): void {
     this.#open = false;
     this.#storage.release(this);

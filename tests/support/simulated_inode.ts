@@ -4,8 +4,8 @@
  *
  * Invariants:
  *   1  `live` and `durable` are zero past `size` and `durableSize`
- *   2  a page that `believed` differs from in `live` is dirty; without `believed`, `durable` says it
- *   3  while a mapping stands, the buffer below `live` is never replaced
+ *   2  a page of `live` that differs from `believed` (or from `durable` without it) is dirty
+ *   3  while a mapping exists, the buffer below `live` is never replaced
  */
 
 import { crc32 } from "node:zlib";
@@ -20,7 +20,7 @@ export class SimulatedBusError extends Error {
   override readonly name = "SimulatedBusError";
 }
 
-/** What the simulator cannot model; a test that meets it must be written in another way. */
+/** The simulator cannot model this; a test that meets it must be written in another way. */
 export class SimulatorLimitError extends Error {
   override readonly name = "SimulatorLimitError";
 }
@@ -60,7 +60,7 @@ export class FileInode {
   durableMode: number;
   /** Every size since the last sync, the durable one first. */
   sizes = [0];
-  /** What the kernel takes for written after a failed sync; null as long as it is `durable`. */
+  /** What the kernel takes for written after a failed sync; null while it is equal to `durable`. */
   #believed: Uint8Array | null = null;
   #allocated = new Uint8Array(0);
   allocatedPages = 0;
@@ -126,7 +126,7 @@ export class FileInode {
     return fits;
   }
 
-  /** A page that is written is dirty, also where a failed sync left the kernel believing in it. */
+  /** Marks a written page dirty, also if a failed sync left the kernel believing in its content. */
   #forgetBelief(offset: number, end: number): void {
     const believed = this.#believed;
     if (believed === null) return;
@@ -136,8 +136,8 @@ export class FileInode {
   }
 
   /**
-   * Takes pages for a range; returns how many bytes from `offset` on are covered. Not `partly`: all
-   * of it or nothing. Does not change the size.
+   * Takes pages for a range; returns how many bytes from `offset` on are covered. If not `partly`, it takes
+   * all of the range or nothing. Does not change the size.
    */
   allocate(offset: number, length: number, options: { partly: boolean }): number {
     const first = Math.floor(offset / PAGE_BYTES);
@@ -173,7 +173,7 @@ export class FileInode {
     }
   }
 
-  /** All space back: the last name and the last descriptor are gone. */
+  /** Frees all space: the last name and the last descriptor are gone. */
   free(): void {
     this.#givePages(0, this.#allocated.length);
   }
@@ -225,7 +225,7 @@ export class FileInode {
     for (let page = 0; page < this.pageCount; page++) {
       if (this.#allocated[page] || this.#pageIsZero(page)) continue;
       if (this.space.freePages === 0) {
-        throw new SimulatedBusError(`Store into page ${page}, for which there is no space`);
+        throw new SimulatedBusError(`Store into page ${page}, which has no space on the disk`);
       }
       this.space.storesIntoHoles++;
       this.allocate(page * PAGE_BYTES, PAGE_BYTES, { partly: false });
@@ -238,7 +238,7 @@ export class FileInode {
     return true;
   }
 
-  /** Data of a range, and the size, become durable. */
+  /** Makes the data of a range, and the size, durable. */
   sync(offset = 0, end = Infinity): void {
     this.checkStores();
     this.#syncs++;
@@ -251,9 +251,9 @@ export class FileInode {
     return { bytes: this.live.slice(0, this.size), size: this.size, syncs: this.#syncs };
   }
 
-  /** Ends an asynchronous sync: exactly what stood when it began is durable. */
+  /** Ends an asynchronous sync: exactly the state at its beginning is durable. */
   complete(snapshot: { bytes: Uint8Array; size: number; syncs: number }): void {
-    // A sync that began later and ended before has made newer bytes durable already.
+    // A sync that began later and ended earlier has already made newer bytes durable.
     if (snapshot.syncs !== this.#syncs) return;
     this.#makeDurable(snapshot.bytes, snapshot.size, { offset: 0, end: Infinity });
   }
@@ -286,12 +286,12 @@ export class FileInode {
     this.sizes = size === this.size ? [size] : [size, this.size];
   }
 
-  /** A sync failed: the kernel drops the dirty marks, and what was not written stays unwritten. */
+  /** Fails a sync: the kernel drops the dirty marks, and unwritten pages stay unwritten. */
   failSync(): void {
     this.#believed = this.live.slice(0, this.size);
   }
 
-  /** The kernel wrote one page on its own account. */
+  /** Lets the kernel write one page by itself. */
   writeBack(page: number): void {
     const from = page * PAGE_BYTES;
     const end = Math.min(this.size, from + PAGE_BYTES);
@@ -342,7 +342,7 @@ export class FileInode {
       for (let sector = 0; sector < SECTORS_PER_PAGE; sector++) {
         if ((takes & (1 << sector)) === 0) continue;
         const from = page * PAGE_BYTES + sector * SECTOR_BYTES;
-        // A size that was cut down comes to the disk together with its freed blocks.
+        // A size that was truncated reaches the disk together with its freed blocks.
         const end = Math.min(from + SECTOR_BYTES, options.size, this.size);
         if (from < end) copy.live.set(this.live.subarray(from, end), from);
       }
@@ -351,7 +351,7 @@ export class FileInode {
     return copy;
   }
 
-  /** A copy for another disk with nothing changed: live and durable bytes stay apart. */
+  /** An exact copy for another disk: live and durable bytes stay apart. */
   twin(number: bigint, space: Space): FileInode {
     const copy = new FileInode(number, this.mode, space);
     copy.#reserve(this.size);

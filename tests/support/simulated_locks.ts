@@ -6,7 +6,7 @@
 
 import type { LockKind } from "../../src/file/mod.ts";
 
-/** Who owns a lock: a description, or a process. Compared by identity. */
+/** The owner of a lock: a description, or a process. Compared by identity. */
 export type LockOwner = object;
 
 interface RangeLock {
@@ -36,7 +36,7 @@ export class SimulatedLocks {
     return true;
   }
 
-  /** Cuts the range out of what the owner holds, splitting where it must. */
+  /** Removes the range from the locks of the owner, and splits a lock if it must. */
   unlock(owner: LockOwner, start: number, length: number): void {
     const end = rangeEnd(start, length);
     this.#ranges = this.#ranges.flatMap((lock) => {
@@ -50,7 +50,7 @@ export class SimulatedLocks {
 
   tryFlock(owner: LockOwner, kind: LockKind): boolean {
     if (this.#flocks.get(owner) === kind) return true;
-    // A conversion gives the old lock up first, and does not get it back when it is refused.
+    // A conversion releases the old lock first, and does not get it back if it is refused.
     this.#flocks.delete(owner);
     for (const held of this.#flocks.values()) if (conflict(held, kind)) return false;
     this.#flocks.set(owner, kind);
@@ -61,7 +61,7 @@ export class SimulatedLocks {
     this.#flocks.delete(owner);
   }
 
-  /** Everything that an owner holds goes with it. */
+  /** Releases all locks of an owner. */
   dropRanges(owner: LockOwner): void {
     this.#ranges = this.#ranges.filter((lock) => lock.owner !== owner);
   }

@@ -22,12 +22,12 @@ export const persistenceKinds = [
   "reach",
 ] as const;
 
-/** Calls that only a fault can make interesting. */
+/** Calls that matter only with a fault. */
 export const otherKinds = ["open", "read", "status", "read directory", "map", "lock"] as const;
 
 export type OperationKind = typeof persistenceKinds[number] | typeof otherKinds[number];
 
-/** The system call behind an operation, by which errors are told apart; the others are named alike. */
+/** The system call of an operation, for errors; operations that are missing here have its name. */
 const syscalls: Readonly<Partial<Record<OperationKind, string>>> = {
   create: "open",
   allocate: "posix_fallocate",

@@ -1,6 +1,6 @@
 /**
- * The simulated disk against the real one: the same random calls must give the same answers. And
- * its power cuts: what was synced stays, what was not may go in any mixture.
+ * The simulated disk against the real one: the same random calls must give the same answers. Then its power
+ * cuts: what was synced stays, and any mixture of the rest may be lost.
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -63,7 +63,7 @@ function randomStep(random: Random): Step {
     (s) => file(s)?.allocate(offset, bytes.length),
     (s) => file(s)?.deallocate(0, PAGE_BYTES),
     (s) => {
-      // A directory keeps its search bit: an ordinary user would lose what lies below it.
+      // A directory keeps its search bit: without it an ordinary user could not reach what is below it.
       const each = file(s);
       if (each?.status().kind === "file") each.chmod(mode);
     },
@@ -139,10 +139,10 @@ function tree(storage: Storage, path: string): Record<string, unknown> {
   return found;
 }
 
-Deno.test("Simulated disk answers like the real one on random calls", async () => {
+Deno.test("The simulated disk answers like the real one on random calls", async () => {
   const seed = seedForTest("simulated storage");
   const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 500 : 40;
-  // An ordinary user meets permission bits; root passes them by. The simulator knows both.
+  // Permission bits bind an ordinary user, but not root. The simulator knows both.
   const user = Deno.uid() === 0 ? "root" : "ordinary";
   await withTemporaryDirectory((directory) => {
     for (let round = 0; round < rounds; round++) {
@@ -155,7 +155,7 @@ Deno.test("Simulated disk answers like the real one on random calls", async () =
         const step = randomStep(random);
         const message = `seed ${seed}, round ${round}, call ${count}: ${step}`;
         const really = outcome(step, real);
-        // Mappings of other tests stand in no file here: a limit of the simulator is a failure.
+        // No mapping of other tests exists here: a limit of the simulator is a failure.
         assertEquals(outcome(step, simulated), really, message);
       }
       for (const { files } of [real, simulated]) for (const file of files) file.close();
@@ -188,7 +188,7 @@ function contentOf(disk: SimulatedDisk, path: string): Uint8Array | null {
 
 const filled = (byte: number, length = 2 * PAGE_BYTES) => new Uint8Array(length).fill(byte);
 
-Deno.test("Power cut keeps what was synced, whatever it takes", () => {
+Deno.test("A power cut keeps what was synced, whatever else it takes", () => {
   const random = new Random(seedForTest("power cut"));
   const { disk } = diskWithFile(filled(1));
   for (const cut of [...enumeratedCuts, ...Array.from({ length: 50 }, () => randomCut(random))]) {
@@ -196,7 +196,7 @@ Deno.test("Power cut keeps what was synced, whatever it takes", () => {
   }
 });
 
-Deno.test("Power cut takes unsynced stores of a mapping sector by sector", () => {
+Deno.test("A power cut takes unsynced stores of a mapping sector by sector", () => {
   const { disk, storage } = diskWithFile(filled(1));
   const file = storage.open("/data/file", { access: "write" });
   const mapping = file.map(2 * PAGE_BYTES, "write");
@@ -213,7 +213,7 @@ Deno.test("Power cut takes unsynced stores of a mapping sector by sector", () =>
   assertEquals(contentOf(disk.powerCut(cutKeepsNothing), "/data/file"), flushed);
 });
 
-Deno.test("Power cut takes names independent of data until the directory is synced", () => {
+Deno.test("A power cut takes names independent of data until the directory is synced", () => {
   const { disk, storage } = diskWithFile(filled(1));
   const file = storage.open("/data/new", { access: "write", create: "exclusive" });
   file.write(filled(3), 0);
@@ -229,7 +229,7 @@ Deno.test("Power cut takes names independent of data until the directory is sync
   assertEquals(contentOf(disk.powerCut(cutKeepsNothing), "/data/new"), null);
 });
 
-Deno.test("Power cut takes modes until the file itself is synced", () => {
+Deno.test("A power cut takes modes until the file itself is synced", () => {
   const { disk, storage } = diskWithFile(filled(1));
   const modeAfter = (cut: Cut) => disk.powerCut(cut).process("reader").status("/data/file").mode;
   storage.chmod("/data/file", 0o200);
@@ -242,7 +242,7 @@ Deno.test("Power cut takes modes until the file itself is synced", () => {
   assertEquals(modeAfter(cutKeepsNothing), 0o200);
 });
 
-Deno.test("A sync on another thread covers what stood when it began, and no later store", async () => {
+Deno.test("A sync on another thread covers the state at its beginning, and no later store", async () => {
   const { disk, storage } = diskWithFile(filled(1));
   const file = storage.open("/data/file", { access: "write" });
   const mapping = file.map(2 * PAGE_BYTES, "write");
@@ -271,7 +271,7 @@ Deno.test("After a failed sync a second sync succeeds and makes nothing durable"
   assertEquals(contentOf(disk.powerCut(cutKeepsNothing), "/data/file"), filled(5));
 });
 
-Deno.test("Death of all processes loses no byte, no name and no dirty mark", () => {
+Deno.test("The death of all processes loses no byte, no name and no dirty mark", () => {
   const { disk, storage } = diskWithFile(filled(1));
   const file = storage.open("/data/file", { access: "write" });
   file.write(filled(2), 0);
@@ -282,7 +282,7 @@ Deno.test("Death of all processes loses no byte, no name and no dirty mark", () 
   const after = crash.disk;
   assertEquals(contentOf(after, "/data/other"), filled(2));
   assertEquals(contentOf(after, "/data/file"), null);
-  // What nobody synced can still be lost by a power cut that comes later.
+  // A later power cut can still lose what was never synced.
   assertEquals(contentOf(after.powerCut(cutKeepsNothing), "/data/file"), filled(1));
   assertEquals(contentOf(after.powerCut(cutKeepsNothing), "/data/other"), null);
   assertEquals(contentOf(after.powerCut(cutKeepsEverything), "/data/other"), filled(2));
@@ -290,7 +290,7 @@ Deno.test("Death of all processes loses no byte, no name and no dirty mark", () 
   assert(again.tryLockRange(0, 1, "exclusive"));
 });
 
-Deno.test("Killing one process drops its locks and leaves the others theirs", () => {
+Deno.test("The death of one process drops its locks and keeps those of others", () => {
   const { disk } = diskWithFile(filled(1));
   const one = disk.process("one");
   const other = disk.process("other");
@@ -304,7 +304,7 @@ Deno.test("Killing one process drops its locks and leaves the others theirs", ()
   assertEquals(one.alive, false);
 });
 
-Deno.test("POSIX locks, planted, vanish when any descriptor of the file is closed", () => {
+Deno.test("Planted POSIX locks vanish when any descriptor of the file is closed", () => {
   const disk = new SimulatedDisk({ lockOwner: "process" });
   const storage = disk.process("one");
   using file = storage.open("/file", { access: "write", create: "missing" });
@@ -315,7 +315,7 @@ Deno.test("POSIX locks, planted, vanish when any descriptor of the file is close
   assert(other.tryLockRange(0, 1, "exclusive"));
 });
 
-Deno.test("A full disk refuses allocation whole and a store into a hole is told", () => {
+Deno.test("A full disk refuses an allocation as a whole, and reports a store into a hole", () => {
   const disk = new SimulatedDisk({ sizeBytes: 4 * PAGE_BYTES });
   const storage = disk.process("test");
   using file = storage.open("/file", { access: "write", create: "missing" });

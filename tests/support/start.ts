@@ -15,7 +15,7 @@ function command(args: string[], options: Partial<Deno.CommandOptions> = {}): De
   return new Deno.Command(program, { args: [...first, ...args], ...options });
 }
 
-/** Reads stderr of the server, passes everything on but what it announces, and waits for that. */
+/** Reads stderr of the server and waits for the ports; all other lines are passed on. */
 async function announced(stderr: ReadableStream<Uint8Array>): Promise<Record<string, string>> {
   const ports: Record<string, string> = {};
   const ready = Promise.withResolvers<Record<string, string>>();
@@ -86,7 +86,7 @@ async function start(args: string[]): Promise<void> {
     try {
       server.kill("SIGTERM");
     } catch {
-      // It has ended.
+      // The server has already ended.
     }
     await server.status;
     Deno.removeSync(data, { recursive: true });

@@ -1,4 +1,4 @@
-/** A directory of its own for each test, removed when the test is over. */
+/** Gives each test a directory of its own, and removes it when the test ends. */
 
 /** Runs `body` with a fresh directory and removes it afterwards, also when the test fails. */
 export async function withTemporaryDirectory<T>(

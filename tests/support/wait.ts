@@ -1,11 +1,11 @@
-/** Waiting for a condition instead of for a time, so that a slow machine only makes a test slower. */
+/** Waits for a condition instead of a time, so that a slow machine only makes a test slower. */
 
-/** How long a test waits for something that must come. Generous: it is reached only on failure. */
+/** How long a test waits for something that must come. It is long: it is reached only on failure. */
 export const DEADLINE_MS = 60_000;
 
 /**
- * Waits until `condition` gives something truthy and returns it. Throws an `Error` that names
- * `what` was awaited when the deadline passes.
+ * Waits until `condition` returns something truthy, and returns that. Throws an `Error` that names `what`
+ * when the deadline passes.
  */
 export async function waitUntil<T>(
   what: string,
