@@ -134,8 +134,8 @@ const planted: Readonly<Record<keyof typeof rules, [path: string, text: string, 
   "Nothing is left for later": ["src/aof/a.ts", "// TODO: more\nf();", '"TODO"'],
   "Comments speak of countd, not of one machine": [
     "src/aof/a.ts",
-    "/** See /home/somebody/notes. */",
-    "/home/somebody",
+    "/** See /home/ada/notes. */",
+    "/home/ada",
   ],
   "Every test runs": ["tests/a_test.ts", 'Deno.test({ name: "x", ignore: true, fn() {} });', ":1"],
   "A file fits one sitting": ["src/aof/a.ts", "f();\n".repeat(401), "401 lines"],
@@ -216,7 +216,7 @@ function plant(files: Record<string, string>): Map<string, ReturnType<typeof rea
   return new Map(Object.entries(files).map(([path, text]) => [path, readSource(path, text)]));
 }
 
-Deno.test("The map is read as it stands, and a map that contradicts itself is refused", () => {
+Deno.test("The map is read as it is, and a map that contradicts itself is refused", () => {
   const house = readHouse(map);
   assertEquals([...house.get("src/counters/tree")?.mayImport ?? []], ["src/base", "src/file"]);
   assertEquals(house.get("main.ts")?.mayImport.size, 5);
@@ -303,14 +303,14 @@ Deno.test("An exported value without a user is found, also behind a door", () =>
     "main.ts": 'import { taken } from "./src/mod.ts";',
   });
   assertEquals(deadExports(files), [
-    "src/a.ts:1 dead is used by nobody",
-    "src/a.ts:1 also is used by nobody",
+    "src/a.ts:1 dead is not used by any file",
+    "src/a.ts:1 also is not used by any file",
   ]);
   files.set(
     "tests/a_test.ts",
     readSource("tests/a_test.ts", 'import * as a from "../src/mod.ts";'),
   );
-  assertEquals(deadExports(files), ["src/a.ts:1 also is used by nobody"]);
+  assertEquals(deadExports(files), ["src/a.ts:1 also is not used by any file"]);
 });
 
 Deno.test("A field table that is not the layout is found", () => {

@@ -33,7 +33,7 @@ export class FaultPlan {
     this.#orders = orders;
   }
 
-  /** Null for an empty text. Throws `UsageError` for one that is no order. */
+  /** Null for an empty text. Throws `UsageError` for one that is not an order. */
   static parse(text: string | undefined): FaultPlan | null {
     if (text === undefined || text === "") return null;
     const orders = text.split(",").map((part): Order => {

@@ -83,19 +83,19 @@ async function report(results: readonly Result[]): Promise<string> {
   return [
     "# Results",
     "",
-    "Made by `deno task bench`, both sides of each row in turn in one run; ratios say something on any " +
-    "machine, absolute figures do not.",
+    "Made by `deno task bench`. Both sides of each row alternate in one run: the ratios are valid on any " +
+    "machine, the absolute numbers only on this one.",
     "",
     `${await machine()}.`,
     "",
     ...table,
     "",
-    "What a record costs to fold, and a page to read, as the keyspace grows:",
+    "The cost of folding a record, and of reading a page, as the keyspace grows:",
     "",
     "![costs against the number of counters](growth.svg)",
     "",
-    "Memory of the daemons over time: [MEMORY.md](MEMORY.md). Why goals are missed, with the profiles that " +
-    "show it: [LIMITS.md](LIMITS.md).",
+    "Memory of the daemons over time: [MEMORY.md](MEMORY.md). The missed goals, with profiles that show " +
+    "why: [LIMITS.md](LIMITS.md).",
     "",
     ...others,
   ].join("\n");

@@ -347,7 +347,7 @@ export class FileInode {
         if (from < end) copy.live.set(this.live.subarray(from, end), from);
       }
     }
-    copy.#settle(options.size, this.#allocated);
+    copy.#adopt(options.size, this.#allocated);
     return copy;
   }
 
@@ -356,7 +356,7 @@ export class FileInode {
     const copy = new FileInode(number, this.mode, space);
     copy.#reserve(this.size);
     copy.live.set(this.live.subarray(0, this.size));
-    copy.#settle(this.size, this.#allocated);
+    copy.#adopt(this.size, this.#allocated);
     copy.durable = this.durable.slice();
     copy.durableSize = this.durableSize;
     copy.durableMode = this.durableMode;
@@ -375,7 +375,7 @@ export class FileInode {
       `${durable} ${believed}`;
   }
 
-  #settle(size: number, allocated: Uint8Array): void {
+  #adopt(size: number, allocated: Uint8Array): void {
     this.size = size;
     this.durable = this.live.slice(0, roundUp(size));
     this.durableSize = size;
