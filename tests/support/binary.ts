@@ -1,6 +1,6 @@
 /**
- * The compiled executable for tests: made once for each state of the sources, kept in `.cache/`, and
- * handed out as a copy that lies alone in an empty directory, so that nothing of the project helps it.
+ * The compiled executable for tests. It is made once for each state of the sources and kept in `.cache/`.
+ * A test gets a copy, alone in a directory, so that it cannot use any file of the project.
  */
 
 import { ensureDirSync } from "@std/fs/ensure-dir";

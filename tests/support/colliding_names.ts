@@ -1,7 +1,7 @@
 /**
- * Names that were made to collide in one slot of a table. Under `hash = imul(hash ^ word, odd)` and
- * `hash ^= hash >>> 15` a change of bit 31 in one word is undone by a change of bits 31 and 16 in the next
- * word, whatever the seed is. Each pair of words thus gives two names of one hash: 17 pairs give 131,072.
+ * Names that were made to collide in one slot of a table that hashes words by `hash = imul(hash ^ word, odd)`
+ * and `hash ^= hash >>> 15`. There a change of bit 31 in one word is undone by a change of bits 31 and 16
+ * in the next, whatever the seed is. Each pair of words gives two names of one hash: 17 pairs give 131,072.
  */
 
 export const COLLIDING_NAMES = 2 ** 17;

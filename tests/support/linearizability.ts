@@ -1,7 +1,7 @@
 /**
- * Is a history of calls on a key/value store linearizable: can every call be given one instant
- * between its start and its end so that, in the order of the instants, each call did what a single
- * map would have done?
+ * Checks whether a history of calls on a key/value store is linearizable. It is if every call can be given
+ * one instant between its start and its end, such that in the order of these instants each call did what a
+ * single map would have done.
  *
  * After Wing and Gong (1993), with Lowe's just-in-time order and a memo. The events are processed in the
  * order of time. All states are kept that the map can have, each with the set of open calls that have taken
