@@ -43,6 +43,15 @@ Deno.test("Rooms import what the maps let them and no more, through the doors", 
   ]);
 });
 
+Deno.test("The lock file names no registry, and README says what each locked package is for", () => {
+  const text = readText("deno.lock");
+  assert(!/https?:/.test(text), "deno.lock names a host");
+  const { specifiers } = JSON.parse(text) as { specifiers: Record<string, string> };
+  const rows = readText("README.md").matchAll(/^\| `([a-z-]+)` (\d[\d.]*) /gm);
+  const named = Array.from(rows, ([, name, version]) => `npm:${name}@${version}`);
+  assertEquals(named.sort(), Object.keys(specifiers).sort());
+});
+
 Deno.test("No files import each other in a ring", () => assertNothing(cycles(project)));
 
 Deno.test("Every file has a user, and every source one besides tests", () => {
