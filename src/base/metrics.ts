@@ -138,7 +138,7 @@ export class Histogram {
   }
 }
 
-/** Metrics at one moment, as plain data: name → label value (empty for a metric without a label) → value. */
+/** Metrics at one moment, as plain data: name → label value (empty without a label) → value. */
 export type MetricsSnapshot = Readonly<Record<string, Readonly<Record<string, SnapshotValue>>>>;
 export type SnapshotValue = number | { readonly sum: number; readonly counts: readonly number[] };
 
