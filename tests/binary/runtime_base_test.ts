@@ -98,8 +98,8 @@ Deno.test("An executable with other tables or other bytes between them is refuse
     return other;
   };
   const refused: [string, number][] = [
-    ["no 64-bit", 0],
-    ["no 64-bit", 4],
+    ["not a 64-bit", 0],
+    ["not a 64-bit", 4],
     ["does not end the file", 0x28],
     ["does not end the file", 0x3c],
     ["nothing was appended", 0x20],
@@ -116,7 +116,7 @@ Deno.test("An executable with other tables or other bytes between them is refuse
     assertThrows(() => recoverRuntimeBase(alter(offset)), Error, said);
   }
   assertThrows(() => recoverRuntimeBase(base), Error, "nothing was appended");
-  assertThrows(() => recoverRuntimeBase(new Uint8Array(100)), Error, "no 64-bit");
+  assertThrows(() => recoverRuntimeBase(new Uint8Array(100)), Error, "not a 64-bit");
 });
 
 Deno.test("A base whose bytes differ from the pinned ones is refused", async () => {

@@ -69,7 +69,7 @@ async function connectOnce(address: ServerAddress, silenceMs: number): Promise<D
 
 function connectError(address: ServerAddress, cause: unknown): ConnectError {
   const reason = cause instanceof Deno.errors.ConnectionRefused
-    ? "nothing listens there; is the server running"
+    ? "no server listens there; check that it is running"
     : cause instanceof Error
     ? cause.message
     : String(cause);
