@@ -21,7 +21,7 @@ function filesWithFullCounts(): string[] {
     }
   };
   look(directory);
-  const rooms = ["crash/kill", "table", "aof", "crash", "tree", "db"];
+  const rooms = ["crash/kill", "tables", "aof", "crash", "counters/tree", "database"];
   const weight = (file: string) => {
     const index = rooms.findIndex((room) => file.startsWith(`${directory}${room}`));
     return index === -1 ? rooms.length : index;
