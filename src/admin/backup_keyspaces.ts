@@ -76,7 +76,7 @@ function max(left: bigint, right: bigint): bigint {
   return left > right ? left : right;
 }
 
-/** Copies one. If the copy does not check, commits overtook it, or the original is damaged. */
+/** Copies one. If the copy does not check, commits overtook it, or the source is damaged. */
 function copyOne(storage: Storage, from: string, to: string): void {
   for (let attempt = 1;; attempt++) {
     copyFile(storage, { from, to });

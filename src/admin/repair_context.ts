@@ -1,5 +1,5 @@
 /**
- * What every part of a repair uses: the original is saved before anything is changed, and every action is
+ * What every part of a repair uses: a damaged file is saved before anything is changed, and every action is
  * reported.
  */
 
@@ -15,7 +15,7 @@ export interface RepairAction {
   readonly noun: Noun;
   readonly path: string;
   readonly what: string;
-  /** Path of the original now; null if nothing had to be kept. */
+  /** Path of the damaged file now; null if nothing had to be kept. */
   readonly saved: string | null;
 }
 
@@ -84,7 +84,10 @@ export class RepairContext {
     this.actions.push({ noun, path, what, saved: null });
   }
 
-  /** Gives the original a second name, durable before the first name leads elsewhere; null if there is none. */
+  /**
+   * Gives the damaged file a second name, durable before the first name leads elsewhere; null if there is
+   * none.
+   */
   keep(path: string): string | null {
     if (this.storage.statusOrNull(path) === null) return null;
     const saved = this.#placeFor(path);

@@ -78,7 +78,7 @@ export class LockDeadlineError extends BusyError {
   }
 }
 
-/** What has the name of a value is not a regular file, but a directory, for example. */
+/** A path named like a value is not a regular file (for example, a directory). */
 export class NotAValueError extends FailedError {
   /** Name of the class. */
   override readonly name = "NotAValueError";
@@ -92,7 +92,7 @@ export class NotAValueError extends FailedError {
   }
 }
 
-/** What has the name of the root, of a table, or of a part of its name, is not a directory. */
+/** A path named like the root, a table, or a part of a table's name is not a directory. */
 export class NotADirectoryError extends FailedError {
   /** Name of the class. */
   override readonly name = "NotADirectoryError";

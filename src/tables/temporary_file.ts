@@ -6,7 +6,7 @@
  * Invariants
  * - Only its writer removes a temporary file whose lock is held.
  * - The lock stays with the file under its new name: a reader of a fresh value waits until the value
- *   is durable, so what was read once is not lost to a power cut.
+ *   is durable, so a value that has been read survives a power cut.
  */
 
 import { BusyError } from "../base/errors.ts";

@@ -18,7 +18,7 @@ export class Durability {
   readonly #storage: Storage | null;
   readonly #clock: Clock;
   readonly #stats: Stats;
-  /** Whether a sync may be left out if nothing was appended. Not if the caller changes bytes as well. */
+  /** Whether a sync may be skipped when nothing was appended. False if the caller also changes bytes itself. */
   readonly #mayLeaveOut: boolean;
   readonly #onFailure: () => void;
   #naming: Naming;

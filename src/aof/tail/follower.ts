@@ -60,7 +60,8 @@ export class Follower {
    */
   refresh(): void {
     if (this.#isFinished) return;
-    // The last size is stored before the state: taken in the other order nothing is missed.
+    // The last size is stored before the state, so reading the state first and the size second misses
+    // nothing.
     const { isFinished } = this.#side;
     const size = this.publishedSize;
     if (size !== this.#size) {

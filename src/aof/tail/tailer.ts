@@ -1,5 +1,5 @@
 /**
- * Reads a file from some position on while it is being appended to. Any number of tailers share the
+ * Reads a file from a given position while it is being appended to. Any number of tailers share the
  * mapping of an instance, each with a consumer and a position of its own.
  *
  *   1. A consumer sees every byte from its position on, in order, and no byte above the size.

@@ -30,7 +30,7 @@ export interface BatchFiller {
   readonly filledRecords: number;
 }
 
-/** Longest frame. The bound keeps a reader's first checksum short, and what recovery truncates small. */
+/** Longest frame. The bound keeps a reader's first checksum short, and what recovery leaves out small. */
 export const FRAME_LENGTH_MAX = 2 ** 20;
 
 let frameBytes: LogBytes | null = null;

@@ -4,7 +4,7 @@ import type { Events } from "../../base/events.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import type { Recovery } from "./recover_slot.ts";
 
-/** quarantined: durable data is damaged · empty: no records · torn: a tail was truncated · clean. */
+/** quarantined: durable data is damaged · empty: no records · torn: a tail was left out · clean. */
 export function kindOfRecovery(
   { isCorrupt, state, tornBytes }: Recovery,
 ): "quarantined" | "empty" | "torn" | "clean" {

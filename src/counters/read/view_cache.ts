@@ -24,7 +24,7 @@ export class ViewCache implements Disposable {
     this.#make = make;
   }
 
-  /** How often another keyspace was asked for than before. */
+  /** How many times a request named a different keyspace than the previous one. */
   get switches(): number {
     return this.#switches;
   }

@@ -61,7 +61,10 @@ export function scanLog(
   return { tail, tornEnd: rest.end, damage };
 }
 
-/** End of the step that begins at `offset`; or minus the offset of its first frame that is not valid. */
+/**
+ * End of the step that begins at `offset`, or, if a frame is invalid, the negated offset of the first such
+ * frame.
+ */
 function endOfStep(cursor: FrameCursor, offset: number, limit: number): number {
   for (let next = offset;;) {
     if (!cursor.at(next, limit)) return -next;

@@ -144,7 +144,7 @@ test("Reading a keyspace that does not exist makes nothing", (fixture) => {
 });
 
 test("Each page that is read during folds is sorted and has no key twice", (fixture) => {
-  const random = new Random(seedForTest("C42"));
+  const random = new Random(seedForTest("pages during folds"));
   const keys = Array.from({ length: 500 }, (_, key) => `key${key}`);
   fixture.fold(...keys.map((key): Increment => ["ks", key, 1000n]));
   using reader = fixture.reader("ks");
@@ -183,7 +183,7 @@ function checkPage(reader: KeyspaceReader, offset: number): void {
 }
 
 test("Shuffled parts of known sums add up, whatever the folds", (fixture) => {
-  const random = new Random(seedForTest("C43"));
+  const random = new Random(seedForTest("shuffled parts"));
   const keyspaces = 10;
   const keys = isLong ? 1000 : 200;
   const parts: Increment[] = [];
