@@ -18,11 +18,16 @@ export function leftOutPaths(storage: Storage, data: string): string[] {
   ];
 }
 
-/** Files whose names no keyspace has. Hidden ones are unfinished, or belong to the file system. */
+/**
+ * Files whose names no keyspace has, and what has the name of a keyspace and is not a file. Hidden ones are
+ * unfinished, or belong to the file system, as `lost+found` does.
+ */
 function foreignKeyspaces(storage: Storage, keyspaces: string): string[] {
   if (storage.statusOrNull(keyspaces)?.kind !== "directory") return [];
-  return storage.readDirectory(keyspaces).sort()
-    .filter((name) => !name.startsWith(".") && decodeKeyspaceName(name) === null)
-    .map((name) => `${keyspaces}/${name}`)
-    .filter((path) => storage.statusOrNull(path)?.kind === "file");
+  return storage.readDirectory(keyspaces).sort().filter((name) => {
+    if (name.startsWith(".")) return false;
+    const kind = storage.statusOrNull(`${keyspaces}/${name}`)?.kind;
+    if (kind === undefined) return false;
+    return (decodeKeyspaceName(name) === null) === (kind === "file") || kind === "other";
+  }).map((name) => `${keyspaces}/${name}`);
 }

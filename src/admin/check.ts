@@ -17,7 +17,7 @@ import { check as checkDatabase, DatabaseInUseError, UNFINISHED_RULE } from "../
 import { hasCode, requireDirectory, type Storage } from "../file/mod.ts";
 import {
   check as checkKeyspace,
-  isTemporaryName,
+  isHiddenName,
   SnapshotLostError,
 } from "../counters/keyspace/mod.ts";
 import { checkTables } from "../tables/mod.ts";
@@ -179,7 +179,7 @@ function checkKeyspaces(
   if (storage.statusOrNull(keyspaces) === null) return 0;
   const pinned = directory?.control.tryLock(directoryLocks.pin, "shared") ?? false;
   try {
-    const names = storage.readDirectory(keyspaces).sort().filter((name) => !isTemporaryName(name));
+    const names = storage.readDirectory(keyspaces).sort().filter((name) => !isHiddenName(name));
     for (const name of names) {
       violations.push(...ofNoun("keyspaces", checkOneKeyspace(storage, `${keyspaces}/${name}`)));
     }

@@ -1,6 +1,6 @@
 /** Files of keyspaces that are removed, replaced or made unreadable while a server runs. */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { giveToOrdinaryUser } from "../support/ordinary_user.ts";
 import { type CountdProcess, runCountd, runProgram, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
@@ -50,6 +50,10 @@ class Counted implements AsyncDisposable {
   async ask(keyspace: string): Promise<string> {
     const { port } = await this.#server.listening("read");
     return (await runCountd(["get", keyspace, "k", "--connect", `127.0.0.1:${port}`])).text;
+  }
+
+  async readAddress(): Promise<string> {
+    return `127.0.0.1:${(await this.#server.listening("read")).port}`;
   }
 
   async says(pattern: RegExp): Promise<void> {
@@ -201,5 +205,55 @@ Deno.test("A keyspace that cannot be opened is quarantined and reported, and the
       Deno.renameSync(`${path}.kept`, path);
       await counted.assertCounts({ a: (added + 1) / 2, b: added });
     }
+  });
+});
+
+Deno.test("A keyspace file of a directory whose logs were used more often is refused, and no increment is lost", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    giveToOrdinaryUser(directory);
+    const other = `${directory}/other`;
+    Deno.mkdirSync(other);
+    {
+      await using often = new Counted(other);
+      for (let use = 0; use < 12; use++) await often.count(1, ["a"]);
+      await often.stop();
+    }
+    await using counted = new Counted(directory);
+    await counted.count(5, ["a", "b"]);
+    const mine = `${directory}/mine`;
+    Deno.renameSync(counted.pathOf("a"), mine);
+    Deno.copyFileSync(`${other}/data/keyspaces/a`, `${directory}/copy`);
+    giveToOrdinaryUser(`${directory}/copy`);
+    Deno.renameSync(`${directory}/copy`, counted.pathOf("a"));
+    await counted.send(1000, ["a", "b"]);
+    await counted.says(/event="keyspace quarantined" keyspace=a .*has applied use/);
+    await counted.stop();
+    Deno.renameSync(mine, counted.pathOf("a"));
+    await counted.assertCounts({ a: 1005, b: 1005 });
+  });
+});
+
+Deno.test("A FIFO or a directory among the keyspaces stops neither a reader nor check", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using counted = new Counted(directory);
+    await counted.count(5, ["a", "b"]);
+    Deno.mkdirSync(`${counted.data}/keyspaces/lost+found`);
+    const sound = await runCountd(["check", "--data", counted.data]);
+    assertEquals(sound.code, 0, sound.text + sound.stderr);
+    const fifo = `${counted.data}/keyspaces/fifo`;
+    assertEquals((await runProgram(["mkfifo", fifo])).code, 0);
+    for (const source of [["--data", counted.data], ["--connect", await counted.readAddress()]]) {
+      const asked = await runCountd(["get", "fifo", "k", ...source]);
+      assertEquals(asked.code, 6, asked.stderr);
+    }
+    assertEquals(await counted.ask("a"), "5\n");
+    const checked = await runCountd(["check", "--data", counted.data]);
+    assertEquals(checked.code, 6, checked.text);
+    assertMatch(checked.text, /keyspaces\/fifo.*not a regular file/);
+    const backup = await runCountd(["backup", `${directory}/copy`, "--data", counted.data]);
+    assertEquals(backup.code, 6, backup.stderr);
+    Deno.removeSync(fifo);
+    await counted.stop();
+    await counted.assertCounts({ a: 5, b: 5 });
   });
 });

@@ -33,6 +33,11 @@ export function isTemporaryName(fileName: string): boolean {
   return fileName.startsWith(TEMPORARY_PREFIX);
 }
 
+/** Whether a file name is hidden: an unfinished keyspace, or a file of another program. */
+export function isHiddenName(fileName: string): boolean {
+  return fileName.startsWith(".");
+}
+
 /**
  * Lists all keyspaces, in byte order of their names. Names of other things are left out. So is a keyspace
  * whose long name cannot be read from its damaged file; then `onDamage` is called. A missing directory has

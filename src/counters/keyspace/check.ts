@@ -6,7 +6,7 @@ import type { Storage } from "../../file/mod.ts";
 import { checkTreeFile, TreeReader, type Violation } from "../tree/mod.ts";
 import { CorruptError } from "../../base/errors.ts";
 import { printableName } from "../../base/printable.ts";
-import { isTemporaryName } from "./catalog.ts";
+import { isHiddenName, isTemporaryName } from "./catalog.ts";
 import { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
 
 /** The rules of `src/counters/tree` have the numbers 1 to 10. */
@@ -15,8 +15,10 @@ export const CHECK_FILE_NAME = 12;
 
 /** Checks the file of one keyspace. Throws `OsError` if it cannot be read. */
 export function check(storage: Storage, path: string): Violation[] {
-  const violations = checkTreeFile(storage, path);
   const fileName = basename(path);
+  const kind = storage.statusOrNull(path)?.kind ?? "file";
+  if (kind !== "file") return notRegular(path, { fileName, kind });
+  const violations = checkTreeFile(storage, path);
   // An unfinished keyspace is checked under its temporary name.
   if (isTemporaryName(fileName)) return violations;
   const expected = decodeKeyspaceName(fileName);
@@ -38,8 +40,18 @@ export function check(storage: Storage, path: string): Violation[] {
 export function checkKeyspaces(storage: Storage, directory: string): Violation[] {
   if (storage.statusOrNull(directory) === null) return [];
   return storage.readDirectory(directory).sort()
-    .filter((fileName) => !isTemporaryName(fileName))
+    .filter((fileName) => !isHiddenName(fileName))
     .flatMap((fileName) => check(storage, `${directory}/${fileName}`));
+}
+
+/** A directory such as `lost+found`, whose name no keyspace has, is not a violation. */
+function notRegular(
+  path: string,
+  { fileName, kind }: { readonly fileName: string; readonly kind: string },
+): Violation[] {
+  if (kind === "directory" && decodeKeyspaceName(fileName) === null) return [];
+  const message = "This is not a regular file: move it away";
+  return [{ invariant: CHECK_FILE_NAME, path, offset: 0, message }];
 }
 
 function storedName(storage: Storage, path: string): Uint8Array | null {

@@ -12,6 +12,7 @@ export {
 } from "../tree/mod.ts";
 export { Aggregator, type AggregatorLimits, DEFAULT_AGGREGATOR_LIMITS } from "./aggregator.ts";
 export {
+  isHiddenName,
   isTemporaryName,
   type KeyspaceEntry,
   keyspacePath,

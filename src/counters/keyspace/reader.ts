@@ -3,6 +3,7 @@
  * replaces. An answer costs O(log n) pages and what it copies.
  */
 
+import { CorruptError } from "../../base/errors.ts";
 import type { FileIdentity, Storage, StoredFile } from "../../file/mod.ts";
 import { TreeReader } from "../tree/mod.ts";
 
@@ -20,13 +21,16 @@ export class KeyspaceReader extends TreeReader implements Disposable {
 
   /**
    * Opens the file of a keyspace. `cacheBytes` bounds the pages that are kept in memory. Throws `OsError`
-   * (ENOENT if the keyspace does not exist) and `CorruptError`.
+   * (ENOENT if the keyspace does not exist) and `CorruptError`, also if it is not a regular file.
    */
   static open(
     storage: Storage,
     path: string,
     options: { readonly cacheBytes?: number } = {},
   ): KeyspaceReader {
+    // To open a FIFO would wait for a writer of it.
+    const kind = storage.statusOrNull(path)?.kind ?? "file";
+    if (kind !== "file") throw notRegular(path);
     const file = storage.open(path, { access: "read" });
     try {
       return new KeyspaceReader(file, options);
@@ -43,4 +47,12 @@ export class KeyspaceReader extends TreeReader implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** The error for something else than a file under the name of a keyspace. */
+export function notRegular(path: string): CorruptError {
+  return new CorruptError(`Keyspace ${path} is not a regular file: move it away`, {
+    path,
+    offset: 0,
+  });
 }

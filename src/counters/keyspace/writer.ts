@@ -24,6 +24,7 @@ import {
 } from "../../file/mod.ts";
 import { type AppliedGenerations, type ApplyResult, type Batch, TreeWriter } from "../tree/mod.ts";
 import { keyspacePath, temporaryPath } from "./catalog.ts";
+import { notRegular } from "./reader.ts";
 
 /**
  * With a million counters, pages of 4, 8 and 16 KiB fold and answer equally fast, within 10 %. Each halving
@@ -208,13 +209,6 @@ export class KeyspaceWriter implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
-}
-
-function notRegular(path: string): CorruptError {
-  return new CorruptError(`Keyspace ${path} is not a regular file: move it away`, {
-    path,
-    offset: 0,
-  });
 }
 
 /** The error for a file that has the name of one keyspace and holds another. */

@@ -16,6 +16,7 @@
  */
 
 import { CorruptError } from "../../base/errors.ts";
+import { printableName } from "../../base/printable.ts";
 import {
   type DataDirectory,
   directoryLocks,
@@ -23,7 +24,7 @@ import {
   type SealedLog,
 } from "../commitlog/mod.ts";
 import { isDiskFull, isOutOfResources, OsError } from "../../file/mod.ts";
-import type { Aggregator, Batch, KeyspaceWriter } from "../keyspace/mod.ts";
+import { type Aggregator, type Batch, keyspacePath, type KeyspaceWriter } from "../keyspace/mod.ts";
 import { BadRecordError } from "../wire/mod.ts";
 import { type KeyspaceWriters, nameKey } from "./keyspace_writers.ts";
 import { isKeyspaceFailure, type KeyspaceFailure, type Quarantine } from "./quarantine.ts";
@@ -69,6 +70,8 @@ export class Fold {
    * records that were left out before, and these would never be counted.
    */
   readonly #refused = new Set<string>();
+  /** What was left out because a keyspace has applied it already. */
+  readonly #applied = new Map<string, LogIdentity & { readonly keyspace: Uint8Array }>();
   /** Slots that name a keyspace which was left out. */
   readonly #blocked = new Set<number>();
   /** Slots that name a keyspace whose file was removed or replaced during this fold. */
@@ -145,7 +148,10 @@ export class Fold {
     if (entry?.generations.get(slot) === generation) return true;
     if (this.#refused.has(key) || this.quarantine.hasKeyspace(name)) return this.#refuse(key, slot);
     try {
-      if (this.writers.applied(name, slot) >= generation) return false;
+      if (this.#hasApplied(name, { slot, generation })) {
+        this.#applied.set(`${slot} ${key}`, { keyspace: name.slice(), slot, generation });
+        return false;
+      }
     } catch (error) {
       if (!isKeyspaceFailure(error)) throw error;
       this.quarantine.addKeyspace(name, error);
@@ -157,6 +163,20 @@ export class Fold {
         generations: new Map([[slot, generation]]),
       });}
     return true;
+  }
+
+  /** Throws `CorruptError` if the keyspace has applied what the log does not hold yet. */
+  #hasApplied(name: Uint8Array, { slot, generation }: LogIdentity): boolean {
+    const applied = this.writers.applied(name, slot);
+    if (applied <= generation) return applied === generation;
+    // Rule 12: a log that is filled below this generation would never be counted.
+    throw new CorruptError(
+      `Keyspace ${
+        printableName(name)
+      } has applied use ${applied} of log slot ${slot}, which is in ` +
+        `use ${generation}: run countd check, then countd repair`,
+      { path: keyspacePath(this.directory.paths.keyspaces, name), offset: 0 },
+    );
   }
 
   #refuse(key: string, slot: number): false {
@@ -187,6 +207,7 @@ export class Fold {
       keyspaces += this.#publish(written);
       this.writers.trim();
     }
+    this.#deferUnapplied();
     const { recycled, deferred } = this.#recycle();
     return { recycled, records: this.#records, keyspaces, saturated: this.#saturated, deferred };
   }
@@ -236,6 +257,19 @@ export class Fold {
     this.#syncAll(6, published, (writer) => writer.syncMeta());
     if (isNew) this.directory.storage.syncDirectory(this.directory.paths.keyspaces);
     return published.length;
+  }
+
+  /** Defers logs that a keyspace had applied in a file that has lost its name since. */
+  #deferUnapplied(): void {
+    for (const { keyspace, slot, generation } of this.#applied.values()) {
+      try {
+        if (!this.#hasApplied(keyspace, { slot, generation })) this.#deferred.add(slot);
+      } catch (error) {
+        if (!isKeyspaceFailure(error)) throw error;
+        this.quarantine.addKeyspace(keyspace, error);
+        this.#blocked.add(slot);
+      }
+    }
   }
 
   /** Leaves logs to the next fold, which reads the applied generations of the file that is there now. */

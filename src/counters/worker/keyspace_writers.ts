@@ -41,10 +41,12 @@ export class KeyspaceWriters {
   }
 
   /**
-   * Applied generation of a slot in a keyspace; 0 if the keyspace does not exist, and then no file is made.
-   * Throws `CorruptError` for a damaged one. Not to be called between apply and publish.
+   * Applied generation of a slot in the file that has the keyspace's name now; 0 if the keyspace does not
+   * exist, and then no file is made. Throws `CorruptError` for a damaged one. Not to be called between apply
+   * and publish.
    */
   applied(name: Uint8Array, slot: number): bigint {
+    this.#dropIfLost(name);
     const isOpen = this.#open.has(nameKey(name));
     if (!isOpen && this.storage.statusOrNull(keyspacePath(this.directory, name)) === null) {
       return 0n;
@@ -59,9 +61,13 @@ export class KeyspaceWriters {
    * `CorruptError` for a damaged keyspace.
    */
   get(name: Uint8Array): KeyspaceWriter {
+    this.#dropIfLost(name);
+    return this.#writer(name);
+  }
+
+  #dropIfLost(name: Uint8Array): void {
     const writer = this.#open.get(nameKey(name));
     if (writer !== undefined && !writer.isInPlace()) this.dropLost(writer);
-    return this.#writer(name);
   }
 
   #writer(name: Uint8Array): KeyspaceWriter {

@@ -168,3 +168,36 @@ Deno.test("A worker that finds a damaged branch while it rests puts the keyspace
     assertEquals(counters(test, "k")[0], `${longKeys[0]} 2`);
   });
 });
+
+Deno.test("A log that a removed file had applied is folded into the new file of its keyspace", async () => {
+  // Story: a log waited for a keyspace in quarantine. Another keyspace of it had applied it, and its file was
+  // removed. When the quarantine ended, the fold believed the generations of the removed file, which it still
+  // had open, and recycled the log: what readers had already shown again was gone, and `check` was clean.
+  await withFolds(async (test) => {
+    const clock = clockAt(0);
+    const aside = new Quarantine(clock, noEvents);
+    const writers = new KeyspaceWriters(test.storage, test.directory.paths.keyspaces);
+    const foldLog = (slot: number): number => {
+      const taken = SealedLog.take(test.directory, slot);
+      assert(taken.kind === "sealed", taken.kind);
+      const one = new Fold(test.directory, writers, new Aggregator(), aside);
+      one.add(taken.log);
+      return one.applyAndRecycle().recycled;
+    };
+    await sealLog(test, [["a", "x", 5n], ["b", "y", 1n]]);
+    await fold(test);
+    const slot = await sealLog(test, [["a", "x", 3n], ["b", "y", 1n]]);
+    const whole = Deno.readFileSync(pathOf(test, "b"));
+    Deno.writeFileSync(pathOf(test, "b"), new Uint8Array(whole.length));
+    assertEquals(foldLog(slot), 0, "the log waits for b");
+    assertEquals(counters(test, "a"), ["x 8"]);
+
+    Deno.removeSync(pathOf(test, "a"));
+    Deno.writeFileSync(pathOf(test, "b"), whole);
+    clock.advance(60_000);
+    while (foldLog(slot) === 0) clock.advance(60_000);
+    writers.close();
+    assertEquals(counters(test, "a"), ["x 3"]);
+    assertEquals(counters(test, "b"), ["y 2"]);
+  });
+});
