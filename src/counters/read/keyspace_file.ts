@@ -1,6 +1,7 @@
 /**
  * The file of a keyspace, which need not exist yet: a keyspace that only the logs know gets its file from a
- * later fold. A file that was removed or replaced is closed, and the file that has its name now is opened.
+ * later fold. A file that was removed or replaced is closed, and the file that has its name now is opened, at the
+ * first refresh after a log has changed.
  */
 
 import { Buffer } from "node:buffer";
