@@ -16,7 +16,7 @@ class Counted implements AsyncDisposable {
     giveToOrdinaryUser(directory);
     this.data = `${directory}/data`;
     this.#server = startCountd(
-      ["serve", "--data", this.data, "--write-port", "0", "--read-port", "0"],
+      ["serve", "--data", this.data, "--write-port=0", "--read-port=0", "--seal-after=50ms"],
       { as: "ordinary" },
     );
   }
