@@ -74,6 +74,13 @@ interface Appended {
   readonly isFull: boolean;
 }
 
+/** A writer that is being started. */
+interface Start {
+  readonly abort: AbortController;
+  /** Resolves also if the start was aborted. */
+  readonly ended: Promise<void>;
+}
+
 interface OpenWriter {
   readonly writer: LogWriter;
   readonly directory: DataDirectory;
@@ -102,7 +109,8 @@ export class Counters implements AsyncDisposable {
   };
   readonly #options: { readonly sync: SyncMode; readonly backlogBytes: number };
   /** Started by the first increment, and by the first one after a fold. */
-  #writer: Promise<OpenWriter> | null = null;
+  #open: OpenWriter | null = null;
+  #start: Start | null = null;
   /** Resolves once the previous append or fold has ended: they happen one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
@@ -202,6 +210,8 @@ export class Counters implements AsyncDisposable {
         lockTimeoutMs: FOLD_LOCK_TIMEOUT_MS,
       });
     });
+    // A loop of folds without work would let no append come to its turn.
+    await this.#environment.clock.sleep(0);
   }
 
   /** Make everything durable and close the directory. Calls that wait for their turn fail. */
@@ -210,6 +220,8 @@ export class Counters implements AsyncDisposable {
     await this.#inTurn(async () => {
       this.#isClosed = true;
       try {
+        this.#start?.abort.abort();
+        await this.#start?.ended.catch(() => {});
         await this.#stopWriter();
       } finally {
         this.#reader[Symbol.dispose]();
@@ -222,14 +234,19 @@ export class Counters implements AsyncDisposable {
   async #append(increments: readonly Increment[]): Promise<Appended> {
     const batch = new RecordBatch(increments);
     while (true) {
-      const step = await this.#inTurn(() => this.#appendOnce(batch));
+      await this.#ensureWriter();
+      const step = await this.#inTurn(() => Promise.resolve(this.#appendOnce(batch)));
+      // A fold has stopped the writer in between.
+      if (step === null) continue;
       if (batch.isDone) return step;
       if (step.isFull) await this.#rotate(step.writer);
     }
   }
 
-  async #appendOnce(batch: RecordBatch): Promise<Appended> {
-    const writer = await this.#startedWriter();
+  /** Null if no writer is open. */
+  #appendOnce(batch: RecordBatch): Appended | null {
+    if (this.#open === null) return null;
+    const { writer } = this.#open;
     const hasCapacity = writer.append(batch);
     const isFull = !hasCapacity || batch.filledRecords === 0;
     return { writer, position: writer.position, isFull };
@@ -240,23 +257,29 @@ export class Counters implements AsyncDisposable {
     try {
       await writer.rotate();
     } catch (error) {
-      // A fold stopped this writer; the next append starts another one.
-      if ((await this.#writer)?.writer === writer) throw error;
+      // A fold has stopped this writer; the next append starts another one.
+      if (this.#open?.writer === writer) throw error;
     }
   }
 
-  async #startedWriter(): Promise<LogWriter> {
-    const started = this.#writer ??= this.#startWriter();
-    try {
-      return (await started).writer;
-    } catch (error) {
-      this.#writer = null;
-      throw error;
-    }
+  /** Starts a writer, outside of the turn as well: the start may wait for a free log. */
+  async #ensureWriter(): Promise<void> {
+    this.#requireOpen();
+    if (this.#open === null) await (this.#start ??= this.#startWriter()).ended;
   }
 
-  /** A writer that opens the directory itself, because it holds the daemons' lock for as long as it lives. */
-  async #startWriter(): Promise<OpenWriter> {
+  #startWriter(): Start {
+    const abort = new AbortController();
+    const ended = this.#openWriter(abort.signal).then((open) => {
+      this.#open = open;
+    }).catch((error) => {
+      if (!abort.signal.aborted) throw error;
+    }).finally(() => this.#start = null);
+    return { abort, ended };
+  }
+
+  /** A writer with an opening of its own, because it holds the daemons' lock for as long as it lives. */
+  async #openWriter(signal: AbortSignal): Promise<OpenWriter> {
     const directory = this.#openAgain();
     try {
       const writer = await LogWriter.start(directory, {
@@ -264,7 +287,7 @@ export class Counters implements AsyncDisposable {
         syncIntervalMs: 1000,
         logs: POOL_LOGS_DEFAULT,
         sealAfterMs: 1000,
-      }, this.#environment);
+      }, { ...this.#environment, signal });
       // The next increment throws it.
       writer.failed.catch(() => {});
       return { writer, directory };
@@ -274,10 +297,11 @@ export class Counters implements AsyncDisposable {
     }
   }
 
+  /** Seals what was appended, so that a fold finds it. A writer without increments goes on. */
   async #stopWriter(): Promise<void> {
-    const open = await this.#writer;
-    this.#writer = null;
-    if (open === null) return;
+    const open = this.#open;
+    if (open === null || open.writer.position === 0 && !this.#isClosed) return;
+    this.#open = null;
     using _directory = open.directory;
     await open.writer.stop();
   }

@@ -1,6 +1,6 @@
 /** The embedded engine, as a program that imports `@countd/countd/counters` sees it. */
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { UsageError } from "../../src/base/errors.ts";
 import { Counters } from "../../src/counters/mod.ts";
 import { checkData } from "../support/check_data.ts";
@@ -105,6 +105,28 @@ Deno.test("A batch that waits for a free log goes on when the same program folds
     let sum = 0n;
     for (const { value } of await counters.top("k")) sum += value;
     assertEquals(sum, 40_000n);
+    await counters.fold();
+    checkData(directory, { labels: false });
+  });
+});
+
+Deno.test("A program that starts on a full backlog can fold it, and its increments go on", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    const backlog = { logSize: 65_536, backlogBytes: 8 * 65_536, sync: "os" } as const;
+    const increments = Array.from({ length: 40_000 }, () => ({ keyspace: "k", key: "a long key" }));
+    {
+      await using counters = await Counters.open(directory, backlog);
+      const batch = counters.batch(increments);
+      await Promise.race([batch, new Promise((resolve) => setTimeout(resolve, 500))]);
+      batch.catch(() => {});
+    }
+    await using counters = await Counters.open(directory, backlog);
+    const before = await counters.get("k", "a long key") ?? 0n;
+    assert(before > 0n && before < 40_000n, `${before} fill the backlog`);
+    const accepted = counters.increment("k", "a long key");
+    await counters.fold();
+    await accepted;
+    assertEquals(await counters.get("k", "a long key"), before + 1n);
     await counters.fold();
     checkData(directory, { labels: false });
   });

@@ -158,10 +158,10 @@ export class Fold {
       return this.#refuse(key, slot);
     }
     if (entry !== undefined) entry.generations.set(slot, generation);
-    else {this.#logsOf.set(key, {
-        keyspace: name.slice(),
-        generations: new Map([[slot, generation]]),
-      });}
+    else {
+      const generations = new Map([[slot, generation]]);
+      this.#logsOf.set(key, { keyspace: name.slice(), generations });
+    }
     return true;
   }
 
