@@ -52,7 +52,8 @@ export class KeyedHash {
   /**
    * The hashes of many names, as `of` gives them: each begins at `starts[i]`, and its length in bytes is
    * `numbers[i] & lengthMask`. This is the hottest loop, so nothing is called from it: the compiler would
-   * not inline a call for each name.
+   * not inline a call for each name. The first four words are written out, with their secrets in
+   * registers: that takes a quarter less time for a name of 16 bytes.
    */
   ofEach(
     words: Int32Array,
@@ -63,15 +64,39 @@ export class KeyedHash {
     into: Int32Array,
   ): void {
     const secrets = this.#secrets;
-    const secretOfFirst = secrets[0]!;
+    const secret0 = secrets[0]!;
+    const secret1 = secrets[1]!;
+    const secret2 = secrets[2]!;
+    const secret3 = secrets[3]!;
+    const secret4 = secrets[4]!;
     for (let index = 0; index < count; index++) {
       const number = numbers[index]!;
       const from = starts[index]!;
       const end = from + (((number & lengthMask) + 3) >> 2);
-      let secret = secretOfFirst;
+      let secret = secret0;
       let first = 0;
-      let second = (number + secret) | 0;
-      for (let at = from; at < end; at++) {
+      let second = (number + secret0) | 0;
+      let at = from;
+      if (end - from >= 4) {
+        const one0 = (words[from]! + secret0) | 0;
+        const other0 = (words[from]! + secret1) | 0;
+        const one1 = (words[from + 1]! + secret1) | 0;
+        const other1 = (words[from + 1]! + secret2) | 0;
+        const one2 = (words[from + 2]! + secret2) | 0;
+        const other2 = (words[from + 2]! + secret3) | 0;
+        const one3 = (words[from + 3]! + secret3) | 0;
+        const other3 = (words[from + 3]! + secret4) | 0;
+        first = (Math.imul(one0 & 0xffff, one0 >>> 16) + Math.imul(one1 & 0xffff, one1 >>> 16)) | 0;
+        first = (first + Math.imul(one2 & 0xffff, one2 >>> 16)) | 0;
+        first = (first + Math.imul(one3 & 0xffff, one3 >>> 16)) | 0;
+        second = (second + Math.imul(other0 & 0xffff, other0 >>> 16)) | 0;
+        second = (second + Math.imul(other1 & 0xffff, other1 >>> 16)) | 0;
+        second = (second + Math.imul(other2 & 0xffff, other2 >>> 16)) | 0;
+        second = (second + Math.imul(other3 & 0xffff, other3 >>> 16)) | 0;
+        secret = secret4;
+        at = from + 4;
+      }
+      for (; at < end; at++) {
         const word = words[at]!;
         const one = (word + secret) | 0;
         secret = secrets[at - from + 1]!;
