@@ -61,18 +61,42 @@ export function errnoName(number: number): string {
   return libc().abi.errno[number] ?? `errno ${number}`;
 }
 
+/** The result of a system call, or the name of its errno where the result was −1. */
+export type Outcome = number | string;
+
 /**
- * Returns `result`, or throws the `OsError` of errno if it is −1. Call it in the same function as the
- * system call and right after it: any other call may change errno.
+ * Makes a system call that may be made again after a failure, and says what came of it. A signal that
+ * interrupts it does not count. The runtime may call libc itself between the call and the look at errno
+ * (its first lock that has to wait opens a file of /sys that many systems do not have), so a failure
+ * counts when two calls in a row give the same errno.
  */
-export function check(result: number | bigint, syscall: string, path: string): number {
-  const number = Number(result);
-  if (number !== -1) return number;
-  throw new OsError(syscall, path, errnoName(libc().errno()));
+export function outcomeOf(call: () => number | bigint): Outcome {
+  let before = "";
+  while (true) {
+    const number = Number(call());
+    if (number !== -1) return number;
+    const code = errnoName(libc().errno());
+    if (code === before && code !== "EINTR") return code;
+    before = code;
+  }
 }
 
-/** As `check`, but makes the call again for as long as a signal interrupts it. */
+/** Returns the result of a call that may be made again, or throws its `OsError`; see `outcomeOf`. */
 export function checkRetrying(
+  call: () => number | bigint,
+  syscall: string,
+  path: string,
+): number {
+  const outcome = outcomeOf(call);
+  if (typeof outcome === "number") return outcome;
+  throw new OsError(syscall, path, outcome);
+}
+
+/**
+ * Returns the result of a call that must not be made again after a failure, such as a sync: a second sync
+ * succeeds and hides that data is lost. Only a signal that interrupts it makes it begin again.
+ */
+export function checkOnce(
   call: () => number | bigint,
   syscall: string,
   path: string,

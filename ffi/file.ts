@@ -4,7 +4,7 @@
  */
 
 import type { Abi } from "./abi.ts";
-import { check, checkRetrying, errnoName, OsError } from "./errno.ts";
+import { checkOnce, checkRetrying, errnoName, OsError, outcomeOf } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { cString } from "./path.ts";
 
@@ -54,7 +54,10 @@ export function stat(path: string): Status {
   const name = cString(path, "stat");
   const symbol = call.statInode64 ?? call.stat;
   if (!symbol) throw new OsError("stat", path, "ENOSYS");
-  check(symbol(name, statusBuffer.bytes), "stat", path);
+  // The function of a second call is made only for a failure: a read of a small value is mostly this.
+  if (symbol(name, statusBuffer.bytes) === -1) {
+    checkRetrying(() => symbol(name, statusBuffer.bytes), "stat", path);
+  }
   return readStatus(statusBuffer.view, abi);
 }
 
@@ -63,7 +66,9 @@ export function fstat(descriptor: number, path: string): Status {
   const statusBuffer = statusBufferOf(abi);
   const symbol = call.fstatInode64 ?? call.fstat;
   if (!symbol) throw new OsError("fstat", path, "ENOSYS");
-  check(symbol(descriptor, statusBuffer.bytes), "fstat", path);
+  if (symbol(descriptor, statusBuffer.bytes) === -1) {
+    checkRetrying(() => symbol(descriptor, statusBuffer.bytes), "fstat", path);
+  }
   return readStatus(statusBuffer.view, abi);
 }
 
@@ -182,13 +187,13 @@ export function deallocate(descriptor: number, offset: number, length: number): 
 export function fsync(descriptor: number, path: string): void {
   const { abi, call } = libc();
   if (fullSync(descriptor, abi)) return;
-  checkRetrying(() => call.fsync(descriptor), "fsync", path);
+  checkOnce(() => call.fsync(descriptor), "fsync", path);
 }
 
 export function fdatasync(descriptor: number, path: string): void {
   const { abi, call } = libc();
   if (fullSync(descriptor, abi)) return;
-  checkRetrying(() => call.fdatasync(descriptor), "fdatasync", path);
+  checkOnce(() => call.fdatasync(descriptor), "fdatasync", path);
 }
 
 /**
@@ -217,7 +222,7 @@ export function syncfs(descriptor: number, path: string): void {
   const { call } = libc();
   if (call.syncfs) {
     const { syncfs } = call;
-    checkRetrying(() => syncfs(descriptor), "syncfs", path);
+    checkOnce(() => syncfs(descriptor), "syncfs", path);
   } else if (call.sync) {
     call.sync();
   } else {
@@ -226,38 +231,42 @@ export function syncfs(descriptor: number, path: string): void {
 }
 
 export function link(from: string, to: string): void {
-  check(libc().call.link(cString(from, "link"), cString(to, "link")), "link", to);
+  checkRetrying(() => libc().call.link(cString(from, "link"), cString(to, "link")), "link", to);
 }
 
 export function unlink(path: string): void {
-  check(libc().call.unlink(cString(path, "unlink")), "unlink", path);
+  checkRetrying(() => libc().call.unlink(cString(path, "unlink")), "unlink", path);
 }
 
 export function rename(from: string, to: string): void {
-  check(libc().call.rename(cString(from, "rename"), cString(to, "rename")), "rename", to);
+  checkRetrying(
+    () => libc().call.rename(cString(from, "rename"), cString(to, "rename")),
+    "rename",
+    to,
+  );
 }
 
 export function mkdir(path: string, mode: number): void {
-  check(libc().call.mkdir(cString(path, "mkdir"), mode), "mkdir", path);
+  checkRetrying(() => libc().call.mkdir(cString(path, "mkdir"), mode), "mkdir", path);
 }
 
 export function rmdir(path: string): void {
-  check(libc().call.rmdir(cString(path, "rmdir")), "rmdir", path);
+  checkRetrying(() => libc().call.rmdir(cString(path, "rmdir")), "rmdir", path);
 }
 
 export function chmod(path: string, mode: number): void {
-  check(libc().call.chmod(cString(path, "chmod"), mode), "chmod", path);
+  checkRetrying(() => libc().call.chmod(cString(path, "chmod"), mode), "chmod", path);
 }
 
 export function fchmod(descriptor: number, mode: number, path: string): void {
-  check(libc().call.fchmod(descriptor, mode), "fchmod", path);
+  checkRetrying(() => libc().call.fchmod(descriptor, mode), "fchmod", path);
 }
 
 /** Free bytes for an ordinary user, and all bytes, of the file system that holds `path`. */
 export function statvfs(path: string): { freeBytes: number; totalBytes: number } {
   const { abi, call } = libc();
   const buffer = new Uint8Array(abi.statvfs.size);
-  check(call.statvfs(cString(path, "statvfs"), buffer), "statvfs", path);
+  checkRetrying(() => call.statvfs(cString(path, "statvfs"), buffer), "statvfs", path);
   const view = new DataView(buffer.buffer);
   const unit = readUnsigned(view, { offset: abi.statvfs.fragmentSize, bytes: 8 });
   return {
@@ -273,15 +282,13 @@ export function fcntl(
   argument: Uint8Array<ArrayBuffer>,
   options: { readonly path: string; readonly syscall: string; readonly quiet?: readonly string[] },
 ): number {
-  const { abi, call, errno } = libc();
-  while (true) {
-    const result = abi.variadicOnStack
+  const { abi, call } = libc();
+  const outcome = outcomeOf(() =>
+    abi.variadicOnStack
       ? call.fcntlOnStack(descriptor, command, 0n, 0n, 0n, 0n, 0n, 0n, argument)
-      : call.fcntl(descriptor, command, argument);
-    if (result !== -1) return result;
-    const code = errnoName(errno());
-    if (code === "EINTR") continue;
-    if (options.quiet?.includes(code)) return -1;
-    throw new OsError(options.syscall, options.path, code);
-  }
+      : call.fcntl(descriptor, command, argument)
+  );
+  if (typeof outcome === "number") return outcome;
+  if (options.quiet?.includes(outcome)) return -1;
+  throw new OsError(options.syscall, options.path, outcome);
 }

@@ -9,7 +9,7 @@
  * On Linux the two families do not see each other.
  */
 
-import { errnoName, OsError } from "./errno.ts";
+import { OsError, outcomeOf } from "./errno.ts";
 import { fcntl } from "./file.ts";
 import { libc } from "./libc.ts";
 
@@ -63,14 +63,12 @@ export function tryFlock(
   kind: "shared" | "exclusive",
   path: string,
 ): boolean {
-  const { abi, call, errno } = libc();
+  const { abi, call } = libc();
   const operation = (kind === "shared" ? abi.LOCK_SH : abi.LOCK_EX) | abi.LOCK_NB;
-  while (true) {
-    if (call.flock(descriptor, operation) === 0) return true;
-    const code = errnoName(errno());
-    if (code === "EAGAIN") return false;
-    if (code !== "EINTR") throw new OsError("flock", path, code);
-  }
+  const outcome = outcomeOf(() => call.flock(descriptor, operation));
+  if (outcome === 0) return true;
+  if (outcome === "EAGAIN") return false;
+  throw new OsError("flock", path, String(outcome));
 }
 
 export function releaseFlock(descriptor: number): void {

@@ -4,13 +4,16 @@
  * finds `undefined` instead of unmapped memory.
  */
 
-import { check, errnoName, OsError } from "./errno.ts";
+import { checkOnce, checkRetrying, OsError } from "./errno.ts";
 import { libc } from "./libc.ts";
 
 /** Bytes of a page on this platform. */
 export const PAGE_SIZE_BYTES = Deno.build.os === "darwin" && Deno.build.arch === "aarch64"
   ? 16_384
   : 4_096;
+
+/** `(void *) -1`, the result of an `mmap` that failed. */
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 
 export class MappedMemory {
   #address: Deno.PointerValue;
@@ -32,14 +35,20 @@ export class MappedMemory {
     length: number,
     options: { readonly writable: boolean; readonly path: string },
   ): MappedMemory {
-    const { abi, call, errno } = libc();
+    const { abi, call } = libc();
     const protection = abi.PROT_READ | (options.writable ? abi.PROT_WRITE : 0);
-    const address = call.mmap(null, BigInt(length), protection, abi.MAP_SHARED, descriptor, 0n);
-    // MAP_FAILED is (void *) -1.
-    if (address === null || Deno.UnsafePointer.value(address) === 0xffff_ffff_ffff_ffffn) {
-      throw new OsError("mmap", options.path, errnoName(errno()));
-    }
-    return new MappedMemory(address, length, options.writable, options.path);
+    let address: Deno.PointerValue = null;
+    const mmap = () => {
+      address = call.mmap(null, BigInt(length), protection, abi.MAP_SHARED, descriptor, 0n);
+      return address === null || Deno.UnsafePointer.value(address) === MAP_FAILED ? -1 : 0;
+    };
+    checkRetrying(mmap, "mmap", options.path);
+    return new MappedMemory(
+      address as unknown as Deno.PointerObject,
+      length,
+      options.writable,
+      options.path,
+    );
   }
 
   get isMapped(): boolean {
@@ -54,7 +63,8 @@ export class MappedMemory {
   /** msync that waits for the disk. The range must be whole pages. */
   flush(offset: number, length: number): void {
     const { abi, call } = libc();
-    check(call.msync(this.#at(offset), BigInt(length), abi.MS_SYNC), "msync", this.path);
+    const address = this.#at(offset);
+    checkOnce(() => call.msync(address, BigInt(length), abi.MS_SYNC), "msync", this.path);
   }
 
   /** Detaches every view, then unmaps the memory. A second call does nothing. */
@@ -63,7 +73,7 @@ export class MappedMemory {
     const address = this.#address;
     this.#address = null;
     this.#buffer.transfer(0);
-    check(libc().call.munmap(address, BigInt(this.length)), "munmap", this.path);
+    checkOnce(() => libc().call.munmap(address, BigInt(this.length)), "munmap", this.path);
   }
 
   #at(offset: number): Deno.PointerObject {

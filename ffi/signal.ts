@@ -1,6 +1,6 @@
 /** Signals that the process ignores. */
 
-import { check } from "./errno.ts";
+import { checkRetrying } from "./errno.ts";
 import { libc } from "./libc.ts";
 
 /** The same number on Linux and Apple. */
@@ -22,7 +22,7 @@ export function ignoreFileSizeSignal(): void {
 /** True if SIGHUP is ignored now, as `nohup` and a service manager leave it to what they start. */
 export function isHangupIgnored(): boolean {
   const action = new Uint8Array(SIGACTION_BYTES);
-  check(libc().call.sigaction(SIGHUP, null, action), "sigaction", "");
+  checkRetrying(() => libc().call.sigaction(SIGHUP, null, action), "sigaction", "");
   return new DataView(action.buffer).getBigUint64(0, true) === SIG_IGN;
 }
 

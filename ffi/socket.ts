@@ -1,6 +1,6 @@
 /** Sends datagrams to a Unix socket: all that a notice to the service manager needs. */
 
-import { check, OsError } from "./errno.ts";
+import { checkRetrying, OsError } from "./errno.ts";
 import { close } from "./file.ts";
 import { libc } from "./libc.ts";
 
@@ -22,11 +22,15 @@ export function sendDatagram(path: string, message: Uint8Array<ArrayBuffer>): vo
   if (Deno.build.os !== "linux") throw new OsError("sendto", path, "EOPNOTSUPP");
   const { call } = libc();
   const address = socketAddress(path);
-  const descriptor = check(call.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", path);
+  const descriptor = checkRetrying(
+    () => call.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+    "socket",
+    path,
+  );
   try {
     const length = BigInt(message.length);
-    check(
-      call.sendto(descriptor, message, length, MSG_NOSIGNAL, address, address.length),
+    checkRetrying(
+      () => call.sendto(descriptor, message, length, MSG_NOSIGNAL, address, address.length),
       "sendto",
       path,
     );

@@ -5,7 +5,7 @@
  * other processes share, so it would change their writes too.
  */
 
-import { check, errnoName, OsError } from "./errno.ts";
+import { checkRetrying, OsError, outcomeOf } from "./errno.ts";
 import { close, fstat } from "./file.ts";
 import { libc } from "./libc.ts";
 import { cString } from "./path.ts";
@@ -75,13 +75,10 @@ function send(descriptor: number, bytes: Uint8Array<ArrayBuffer>): number {
 
 /** Returns the bytes that a call took; 0 if it would have waited. */
 function takenBy(call: () => number | bigint, syscall: string): number {
-  while (true) {
-    const taken = Number(call());
-    if (taken !== -1) return taken;
-    const code = errnoName(libc().errno());
-    if (code === "EAGAIN") return 0;
-    if (code !== "EINTR") throw new OsError(syscall, "", code);
-  }
+  const outcome = outcomeOf(call);
+  if (typeof outcome === "number") return outcome;
+  if (outcome === "EAGAIN") return 0;
+  throw new OsError(syscall, "", outcome);
 }
 
 /** True if a write of one piece would not wait, whether it succeeds or fails. */
@@ -89,5 +86,5 @@ function isWritable(descriptor: number): boolean {
   const entry = new DataView(new ArrayBuffer(POLLFD_BYTES));
   entry.setInt32(0, descriptor, true);
   entry.setInt16(4, POLLOUT, true);
-  return check(libc().call.poll(new Uint8Array(entry.buffer), 1n, 0), "poll", "") > 0;
+  return checkRetrying(() => libc().call.poll(new Uint8Array(entry.buffer), 1n, 0), "poll", "") > 0;
 }
