@@ -39,6 +39,25 @@ export function foreignProtocol(
   return REQUEST_LINE.test(text) || isWhole && REQUEST_LINE_START.test(text) ? "HTTP" : null;
 }
 
+/** Checks the first bytes of one connection, up to its first whole message. */
+export class FirstBytes {
+  #isChecked = false;
+
+  /** `messageBytes` is the size of the shortest message. */
+  constructor(readonly messageBytes: number) {}
+
+  /** The foreign protocol of what was received; null if it may be messages, and for all later input. */
+  foreignProtocol({ bytes, start, end }: {
+    readonly bytes: Uint8Array;
+    readonly start: number;
+    readonly end: number;
+  }): ForeignProtocol | null {
+    if (this.#isChecked) return null;
+    this.#isChecked = end - start >= this.messageBytes;
+    return foreignProtocol(bytes, { start, end, isWhole: this.#isChecked });
+  }
+}
+
 /** One record of the handshake (22), version 3.x, that holds exactly one ClientHello (1), version 3.x. */
 function isTlsHello(bytes: Uint8Array): boolean {
   if (bytes.length < TLS_HELLO_BYTES) return false;

@@ -9,7 +9,7 @@ export {
   encodeField,
   fieldNameLength,
 } from "./field.ts";
-export { type ForeignProtocol, foreignProtocol } from "./foreign_protocol.ts";
+export { FirstBytes, foreignProtocol } from "./foreign_protocol.ts";
 export {
   checkSizes,
   DEFAULT_SIZES,

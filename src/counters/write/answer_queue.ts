@@ -24,8 +24,8 @@ export class AnswerQueue {
 
   constructor(
     readonly writer: LogWriter,
-    /** Sends all of the bytes; rejects if the connection is closed. */
-    readonly send: (bytes: Uint8Array) => Promise<void>,
+    /** Sends all of the bytes; false if the connection is closed. */
+    readonly send: (bytes: Uint8Array) => Promise<boolean>,
   ) {}
 
   /** True if the peer can no longer get answers: it is not read any more. */
@@ -92,12 +92,8 @@ export class AnswerQueue {
       bytes += group.bytes.length;
     }
     const ready = this.#groups.splice(0, count);
-    try {
-      await this.send(join(ready, bytes));
-    } catch {
-      // The connection is closed: what its peer sent stays counted, and no answer can reach it.
-      return this.#discard();
-    }
+    // If the connection is closed, what its peer sent stays counted, and no answer can reach it.
+    if (!await this.send(join(ready, bytes))) return this.#discard();
     this.#pendingBytes -= bytes;
     this.#wakeReader();
   }

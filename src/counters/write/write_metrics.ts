@@ -1,4 +1,4 @@
-/** Metrics of a write server. */
+/** Metrics of what a write server accepts and refuses. */
 
 import type { Metric, Metrics } from "../../base/metrics.ts";
 import type { MessageFiller } from "./message_filler.ts";
@@ -6,24 +6,10 @@ import type { MessageFiller } from "./message_filler.ts";
 export class WriteMetrics {
   readonly accepted: Metric;
   readonly refused: Metric;
-  readonly bytesIn: Metric;
-  readonly bytesOut: Metric;
-  readonly connections: Metric;
-  readonly opened: Metric;
-  readonly overLimit: Metric;
-  readonly stalled: Metric;
-  readonly foreign: Metric;
 
   constructor(readonly metrics: Metrics, readonly filler: MessageFiller) {
     this.accepted = metrics.counter("countd_increments_total", "accepted");
     this.refused = metrics.counter("countd_increments_total", "refused");
-    this.bytesIn = metrics.counter("countd_bytes_total", "in");
-    this.bytesOut = metrics.counter("countd_bytes_total", "out");
-    this.connections = metrics.gauge("countd_connections");
-    this.opened = metrics.counter("countd_connections_total", "accepted");
-    this.overLimit = metrics.counter("countd_connections_total", "over-limit");
-    this.stalled = metrics.counter("countd_connections_total", "stalled");
-    this.foreign = metrics.counter("countd_connections_total", "foreign");
   }
 
   count(accepted: number, refused: number): void {

@@ -2,22 +2,15 @@
  * `countd write`: increments from TCP connections into the commit logs.
  */
 
-import { acceptAll } from "../../net/mod.ts";
-import { listenTcp } from "../../net/mod.ts";
-import { LoopTurn } from "../../net/mod.ts";
-import { RareEvents } from "../../base/rare_events.ts";
-import { closeStalled, STALLED_SWEEP_MS } from "../../net/mod.ts";
+import { listenTcp, TcpServer } from "../../net/mod.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
-import { type ForeignProtocol, writeMessageBytes } from "../wire/mod.ts";
+import { writeMessageBytes } from "../wire/mod.ts";
 import { LogWriter } from "./log_writer.ts";
 import type { Environment, LogWriterOptions } from "./log_writer_options.ts";
 import { MessageFiller } from "./message_filler.ts";
 import { ReceiveMemory } from "./receive_memory.ts";
 import { WriteConnection } from "./write_connection.ts";
 import { WriteMetrics } from "./write_metrics.ts";
-
-/** How long a stop waits for peers that do not take their answers. */
-const DRAIN_MS = 5000;
 
 export interface WriteServerOptions extends LogWriterOptions {
   readonly hostname: string;
@@ -36,37 +29,27 @@ export class WriteServer {
   readonly messageBytes: number;
   readonly metrics: WriteMetrics;
   readonly receiveMemory = new ReceiveMemory();
-  readonly turn: LoopTurn;
-  /** Events that peers cause; their number is limited. */
-  readonly #rareEvents: RareEvents;
-  readonly #connections = new Map<WriteConnection, Promise<void>>();
-  readonly #sweep: ReturnType<typeof setInterval>;
-  #accepting: Promise<void>;
+  readonly #tcp: TcpServer;
+  #stopped: Promise<void> | null = null;
 
   private constructor(
     readonly writer: LogWriter,
     readonly options: WriteServerOptions,
     readonly environment: Environment,
-    readonly listener: Deno.TcpListener,
+    listener: Deno.TcpListener,
   ) {
     const { sizes } = writer.directory;
     this.filler = new MessageFiller(sizes);
     this.messageBytes = writeMessageBytes(sizes);
     this.metrics = new WriteMetrics(environment.metrics, this.filler);
-    const { clock, events } = environment;
-    this.turn = new LoopTurn(clock);
-    this.#rareEvents = new RareEvents(events, clock);
-    this.#accepting = acceptAll(listener, {
-      clock,
-      events: this.#rareEvents,
-      turn: this.turn,
-      serve: (socket) => this.#serve(socket),
-    });
-    this.#sweep = setInterval(() => this.#closeStalled(), STALLED_SWEEP_MS);
+    this.#tcp = new TcpServer(listener, {
+      port: "write",
+      maxConnections: options.maxConnections,
+      serve: (connection) => new WriteConnection(this, connection).serve(),
+      onLastEnded: () => writer.inputEnded(),
+    }, environment);
     // Drained without totals: these would acknowledge increments that are not durable.
-    writer.failed.catch(() => {
-      for (const connection of this.#connections.keys()) connection.drain();
-    });
+    writer.failed.catch(() => this.#tcp.drain());
   }
 
   /**
@@ -91,7 +74,7 @@ export class WriteServer {
   }
 
   get address(): Deno.NetAddr {
-    return this.listener.addr as Deno.NetAddr;
+    return this.#tcp.address;
   }
 
   get acknowledges(): boolean {
@@ -99,69 +82,31 @@ export class WriteServer {
   }
 
   get connectionCount(): number {
-    return this.#connections.size;
+    return this.#tcp.connectionCount;
   }
 
-  /** Rejects with what ends the writer; never resolves. */
+  /** Rejects with what ends the writer or, if no connection can report it, the server; never resolves. */
   get failed(): Promise<never> {
-    return this.writer.failed;
-  }
-
-  /** Counts and reports a connection that is closed because it speaks another protocol. */
-  reportForeign(protocol: ForeignProtocol): void {
-    this.metrics.foreign.value += 1;
-    this.#rareEvents.report("warn", "connection closed: it does not speak countd's protocol", {
-      port: "write",
-      protocol,
-    });
-  }
-
-  #serve(socket: Deno.TcpConn): void {
-    if (this.#connections.size >= this.options.maxConnections) {
-      this.metrics.overLimit.value += 1;
-      this.#rareEvents.report("warn", "connection closed: too many", {
-        max_connections: this.options.maxConnections,
-      });
-      socket.close();
-      return;
-    }
-    const connection = new WriteConnection(this, socket);
-    this.metrics.connections.value += 1;
-    this.metrics.opened.value += 1;
-    const served = connection.serve().catch(() => {
-      // A failed sync ends every connection without an answer; the writer itself reports it.
-    }).finally(() => {
-      this.#connections.delete(connection);
-      this.metrics.connections.value -= 1;
-      if (this.#connections.size === 0) this.writer.inputEnded();
-    });
-    this.#connections.set(connection, served);
-  }
-
-  #closeStalled(): void {
-    closeStalled(this.#connections.keys(), {
-      clock: this.environment.clock,
-      events: this.#rareEvents,
-      stalled: this.metrics.stalled,
-    });
+    // A failure of the writer also ends the connections: it comes first.
+    return Promise.race([this.writer.failed, this.#tcp.failed]);
   }
 
   /**
    * Stops: accepts nothing new, answers what was read, and seals the log. Throws the failure that ended the
-   * writer, if there was one.
+   * writer, if there was one. A second call waits for the first.
    */
-  async stop(): Promise<void> {
-    clearInterval(this.#sweep);
+  stop(): Promise<void> {
+    return this.#stopped ??= this.#stop();
+  }
+
+  async #stop(): Promise<void> {
     this.environment.metrics.state = "stopping";
-    this.listener.close();
-    await this.#accepting;
-    for (const connection of this.#connections.keys()) connection.drain();
-    const drained = Promise.all(this.#connections.values());
-    const late = new AbortController();
-    await Promise.race([drained, this.environment.clock.sleep(DRAIN_MS, late.signal)]);
-    late.abort();
-    for (const connection of this.#connections.keys()) connection.close();
-    this.turn[Symbol.dispose]();
-    await this.writer.stop();
+    await this.#tcp.stop();
+    try {
+      await this.writer.stop();
+    } finally {
+      // Only now: a connection may have waited for a log or a sync.
+      await this.#tcp.ended();
+    }
   }
 }

@@ -1,8 +1,8 @@
-/** Metrics of a read server. */
+/** Metrics of a TCP server. */
 
-import type { Metric, Metrics } from "../../base/metrics.ts";
+import type { Metric, Metrics } from "../base/metrics.ts";
 
-export class ReadMetrics {
+export class TcpMetrics {
   readonly bytesIn: Metric;
   readonly bytesOut: Metric;
   readonly connections: Metric;

@@ -1,0 +1,154 @@
+/** A TCP server: accepts up to a limit, closes stalled connections, and drains when it stops. */
+
+import type { Clock } from "../base/clock.ts";
+import type { Events } from "../base/events.ts";
+import type { Metrics } from "../base/metrics.ts";
+import { RareEvents } from "../base/rare_events.ts";
+import { acceptAll } from "./accept_all.ts";
+import { LoopTurn } from "./loop_turn.ts";
+import { closeStalled, STALLED_SWEEP_MS } from "./stalled_peers.ts";
+import { TcpConnection, type TcpEnvironment } from "./tcp_connection.ts";
+import { TcpMetrics } from "./tcp_metrics.ts";
+
+/** How long a stop waits for peers that do not take their answers. */
+const DRAIN_MS = 5000;
+
+export interface TcpServerOptions {
+  /** Names the port in events. */
+  readonly port: string;
+  /** Connections at one time; more are accepted and closed. */
+  readonly maxConnections: number;
+  /** Serves one connection to its end. The server closes it then, also if this rejects. */
+  readonly serve: (connection: TcpConnection) => Promise<void>;
+  /** Called when the last open connection has ended. */
+  readonly onLastEnded?: () => void;
+}
+
+export class TcpServer {
+  readonly #listener: Deno.TcpListener;
+  readonly #options: TcpServerOptions;
+  readonly #environment: TcpEnvironment;
+  /** Events that peers cause; their number is limited. */
+  readonly #events: RareEvents;
+  readonly #connections = new Map<TcpConnection, Promise<void>>();
+  readonly #failure = Promise.withResolvers<never>();
+  readonly #accepting: Promise<void>;
+  readonly #sweep: ReturnType<typeof setInterval>;
+  #stopped: Promise<void> | null = null;
+
+  /** Serves what `listener` accepts, and closes the listener when it stops. */
+  constructor(
+    listener: Deno.TcpListener,
+    options: TcpServerOptions,
+    { clock, events, metrics }: {
+      readonly clock: Clock;
+      readonly events: Events;
+      readonly metrics: Metrics;
+    },
+  ) {
+    this.#listener = listener;
+    this.#options = options;
+    this.#events = new RareEvents(events, clock);
+    const turn = new LoopTurn(clock);
+    this.#environment = {
+      clock,
+      turn,
+      metrics: new TcpMetrics(metrics),
+      reportForeign: (protocol) => this.#reportForeign(protocol),
+    };
+    this.#failure.promise.catch(() => {});
+    this.#accepting = acceptAll(listener, {
+      clock,
+      turn,
+      events: this.#events,
+      serve: (socket) => this.#serve(socket),
+    });
+    this.#sweep = setInterval(() => this.#closeStalled(), STALLED_SWEEP_MS);
+  }
+
+  get address(): Deno.NetAddr {
+    return this.#listener.addr as Deno.NetAddr;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Rejects with the first error of `serve`, which is a bug or ends the server; never resolves. */
+  get failed(): Promise<never> {
+    return this.#failure.promise;
+  }
+
+  /** Ends the input of all connections: what was read is answered, then each one ends. */
+  drain(): void {
+    for (const connection of this.#connections.keys()) connection.drain();
+  }
+
+  /**
+   * Accepts nothing new, answers what was read, and closes all connections. A connection may still wait for
+   * something else than its peer then: `ended` waits for it. A second call waits for the first.
+   */
+  stop(): Promise<void> {
+    return this.#stopped ??= this.#stop();
+  }
+
+  /** Resolves when no connection is served any more. Call it after `stop`. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#connections.values());
+    this.#environment.turn[Symbol.dispose]();
+  }
+
+  async #stop(): Promise<void> {
+    clearInterval(this.#sweep);
+    this.#listener.close();
+    await this.#accepting;
+    this.drain();
+    const late = new AbortController();
+    const drained = Promise.all(this.#connections.values());
+    await Promise.race([drained, this.#environment.clock.sleep(DRAIN_MS, late.signal)]);
+    late.abort();
+    for (const connection of this.#connections.keys()) connection.close();
+  }
+
+  #serve(socket: Deno.TcpConn): void {
+    const { maxConnections, serve, onLastEnded } = this.#options;
+    const { metrics } = this.#environment;
+    if (this.#connections.size >= maxConnections) {
+      metrics.overLimit.value += 1;
+      this.#events.report("warn", "connection closed: too many", {
+        max_connections: maxConnections,
+      });
+      socket.close();
+      return;
+    }
+    const connection = new TcpConnection(socket, this.#environment);
+    metrics.connections.value += 1;
+    metrics.opened.value += 1;
+    const served = serve(connection)
+      .catch((error) => this.#failure.reject(error))
+      .finally(() => {
+        connection.close();
+        this.#connections.delete(connection);
+        metrics.connections.value -= 1;
+        if (this.#connections.size === 0) onLastEnded?.();
+      });
+    this.#connections.set(connection, served);
+  }
+
+  #reportForeign(protocol: string): void {
+    this.#environment.metrics.foreign.value += 1;
+    this.#events.report("warn", "connection closed: it does not speak countd's protocol", {
+      port: this.#options.port,
+      protocol,
+    });
+  }
+
+  #closeStalled(): void {
+    const { clock, metrics } = this.#environment;
+    closeStalled(this.#connections.keys(), {
+      clock,
+      events: this.#events,
+      stalled: metrics.stalled,
+    });
+  }
+}

@@ -1,0 +1,107 @@
+/** The server that knows sockets alone: what ends a connection, and what ends the server. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { connect } from "node:net";
+import { systemClock } from "../../src/base/clock.ts";
+import { noEvents } from "../../src/base/events.ts";
+import { Metrics } from "../../src/base/metrics.ts";
+import { listenTcp, type TcpConnection, TcpServer } from "../../src/net/mod.ts";
+import { waitUntil } from "../support/wait.ts";
+
+const hostname = "127.0.0.1";
+
+async function withTcpServer(
+  serve: (connection: TcpConnection) => Promise<void>,
+  body: (server: TcpServer, metrics: Metrics) => Promise<void>,
+): Promise<void> {
+  const metrics = new Metrics();
+  const server = new TcpServer(
+    listenTcp({ hostname, port: 0 }),
+    { port: "test", maxConnections: 10, serve },
+    { clock: systemClock, events: noEvents, metrics },
+  );
+  try {
+    await body(server, metrics);
+  } finally {
+    await server.stop();
+    await server.ended();
+  }
+}
+
+Deno.test("A peer that resets its connection ends that connection, and not the server", async () => {
+  const counts: (number | null)[] = [];
+  await withTcpServer(async (connection) => {
+    const target = new Uint8Array(10);
+    while (true) {
+      const count = await connection.read(target);
+      counts.push(count);
+      if (count === null) return await connection.end();
+    }
+  }, async (server, metrics) => {
+    const { promise: isReset, resolve } = Promise.withResolvers<void>();
+    const socket = connect(server.address.port, hostname, () => {
+      socket.write("four", () => {
+        waitUntil("the bytes", () => counts.length === 1).then(() => socket.resetAndDestroy());
+      });
+    });
+    socket.on("error", () => {});
+    socket.on("close", () => resolve());
+    await isReset;
+    await waitUntil("the end", () => server.connectionCount === 0);
+    assertEquals(counts, [4, null]);
+    assertEquals(metrics.gauge("countd_connections").value, 0);
+    const running = systemClock.sleep(1).then(() => "running");
+    assertEquals(await Promise.race([server.failed, running]), "running");
+  });
+});
+
+Deno.test("An error that is none of the socket ends the server and its connection", async () => {
+  await withTcpServer(async (connection) => {
+    await connection.read(new Uint8Array(10));
+    throw new Error("a bug");
+  }, async (server) => {
+    using peer = await Deno.connect({ hostname, port: server.address.port });
+    await peer.write(new Uint8Array(4));
+    await assertRejects(() => server.failed, Error, "a bug");
+    assertEquals(await peer.read(new Uint8Array(1)), null);
+  });
+});
+
+Deno.test("A connection says since when its peer takes no bytes, until it takes them", async () => {
+  let served: TcpConnection | null = null;
+  const bytes = new Uint8Array(32 * 2 ** 20);
+  await withTcpServer(async (connection) => {
+    served = connection;
+    assert(await connection.send(bytes));
+    await connection.end();
+  }, async (server) => {
+    const beforeMs = systemClock.nowMs();
+    using peer = await Deno.connect({ hostname, port: server.address.port });
+    const sinceMs = () => served?.writingSinceMs ?? null;
+    await waitUntil("the write", () => sinceMs() !== null);
+    assert(sinceMs()! >= beforeMs && sinceMs()! <= systemClock.nowMs());
+    let received = 0;
+    const buffer = new Uint8Array(2 ** 20);
+    for (let count = await peer.read(buffer); count !== null; count = await peer.read(buffer)) {
+      received += count;
+    }
+    assertEquals([received, sinceMs()], [bytes.length, null]);
+    await peer.closeWrite();
+    await waitUntil("the end", () => server.connectionCount === 0);
+  });
+});
+
+Deno.test("A connection that drains in a read is closed at once, and the read gives the end", async () => {
+  const ends: (number | null)[] = [];
+  await withTcpServer(async (connection) => {
+    ends.push(await connection.read(new Uint8Array(10)));
+    await connection.end();
+  }, async (server) => {
+    using peer = await Deno.connect({ hostname, port: server.address.port });
+    await waitUntil("the connection", () => server.connectionCount === 1);
+    await server.stop();
+    await server.ended();
+    assertEquals([ends, server.connectionCount], [[null], 0]);
+    assertEquals(await peer.read(new Uint8Array(1)), null);
+  });
+});
