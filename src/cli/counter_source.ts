@@ -74,7 +74,7 @@ export async function openSource(
     return await ReadClient.connect(connect, { keyspaceSize, keySize }, { waitMs });
   }
   const { DataDirectory, describeSelf } = await import("../counters/commitlog/mod.ts");
-  const { Reader } = await import("../counters/read/mod.ts");
+  const { Reader } = await import("../counters/view/mod.ts");
   const directory = DataDirectory.open(storage, options.data, { self: describeSelf(storage) });
   const reader = new Reader(directory, { stale: options.stale, clock, events });
   return {

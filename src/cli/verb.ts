@@ -10,7 +10,7 @@
  *       answersJson: true,
  *       examples: [{ command: "countd top pages", meaning: "…" }, { … }],
  *       async run({ options, positionals, stdout }) {
- *         const { Reader } = await import("../../counters/read/mod.ts");
+ *         const { Reader } = await import("../../counters/view/mod.ts");
  *         …
  *         return EXIT_CODES.ok;
  *       },

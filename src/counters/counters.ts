@@ -12,7 +12,7 @@ import {
   type DirectorySizes,
   POOL_LOGS_DEFAULT,
 } from "./commitlog/mod.ts";
-import { Reader } from "./read/mod.ts";
+import { Reader } from "./view/mod.ts";
 import { checkKey, checkKeyspaceName } from "./wire/mod.ts";
 import { Worker } from "./worker/mod.ts";
 import { type Increment, LogWriter, RecordBatch, type SyncMode } from "./write/mod.ts";

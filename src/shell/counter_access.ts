@@ -11,7 +11,7 @@ import { ReadClient, type ServerAddress, WriteClient } from "../counters/client/
 import { DataDirectory, describeSelf } from "../counters/commitlog/mod.ts";
 import { Counters as Engine } from "../counters/mod.ts";
 import type { Storage } from "../file/mod.ts";
-import { Reader } from "../counters/read/mod.ts";
+import { Reader } from "../counters/view/mod.ts";
 import type { MessageSizes } from "../counters/wire/mod.ts";
 import type { CounterReader, Counters, CounterWriter } from "./counters.ts";
 

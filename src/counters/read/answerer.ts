@@ -20,11 +20,8 @@ import {
   RequestCursor,
   rowBytes,
 } from "../wire/mod.ts";
-import { TooManyChanges } from "./keyspace_view.ts";
+import { type Overlay, type Reader, type RowBuffer, TooManyChanges } from "../view/mod.ts";
 import type { OutputQuota } from "./output_budget.ts";
-import type { Overlay } from "./overlay.ts";
-import type { Reader } from "./reader.ts";
-import type { RowBuffer } from "./row_buffer.ts";
 
 /** What a list of keyspaces says for a damaged one, in place of its number of counters. */
 const DAMAGED_COUNTERS = READ_ERROR_DAMAGED;

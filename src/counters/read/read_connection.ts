@@ -2,9 +2,9 @@
 
 import type { TcpConnection } from "../../net/mod.ts";
 import { FirstBytes, ReceiveBuffer } from "../wire/mod.ts";
+import { RowBuffer } from "../view/mod.ts";
 import type { Answerer, Left } from "./answerer.ts";
 import { type OutputBudget, OutputQuota } from "./output_budget.ts";
-import { RowBuffer } from "./row_buffer.ts";
 
 /** Small for the many connections that ask little, large for the few that never stop. */
 const INPUT_BYTES_SMALL = 8 * 1024;

@@ -10,10 +10,10 @@ import { listenTcp, TcpServer } from "../../net/mod.ts";
 import { type DataDirectory, DirectoryFailedError } from "../commitlog/mod.ts";
 import type { OsError } from "../../file/mod.ts";
 import { requestLayout } from "../wire/mod.ts";
+import { Reader } from "../view/mod.ts";
 import { Answerer } from "./answerer.ts";
 import { OutputBudget } from "./output_budget.ts";
 import { type ConnectionEnvironment, ReadConnection } from "./read_connection.ts";
-import { Reader } from "./reader.ts";
 
 /** How often the server looks whether the directory is marked failed. */
 const CHECK_MS = 1000;

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { runCountd, runProgram, startCountd } from "../../support/process.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
-import { assertWholeDirectory } from "../read/check_directory.ts";
+import { assertWholeDirectory } from "../view/check_directory.ts";
 
 async function hasPython(): Promise<boolean> {
   try {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { runCountd, startCountd } from "../../support/process.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
-import { assertWholeDirectory } from "../read/check_directory.ts";
+import { assertWholeDirectory } from "../view/check_directory.ts";
 
 /** A write server, a read server, and the arguments that lead to them. */
 async function withServers(

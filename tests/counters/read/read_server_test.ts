@@ -11,8 +11,8 @@ import { Faults, faultyStorage } from "../../support/faulty_storage.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
 import { waitUntil, within } from "../../support/wait.ts";
-import { LivingDirectory } from "./living_directory.ts";
-import { latin1Bytes } from "./plain_base.ts";
+import { LivingDirectory } from "../view/living_directory.ts";
+import { latin1Bytes } from "../view/plain_base.ts";
 import { RequestSocket } from "./request_socket.ts";
 import { counters, encoder, page, rowsOf, withServer } from "./served_directory.ts";
 

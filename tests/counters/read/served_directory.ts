@@ -7,8 +7,8 @@ import type { Storage } from "../../../src/file/mod.ts";
 import { ReadServer, type ReadServerOptions } from "../../../src/counters/read/mod.ts";
 import { decodeRows, DEFAULT_SIZES, RequestEncoder } from "../../../src/counters/wire/mod.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
-import { type Increment, LivingDirectory } from "./living_directory.ts";
-import { latin1Bytes, latin1Text, type PlainRow } from "./plain_base.ts";
+import { type Increment, LivingDirectory } from "../view/living_directory.ts";
+import { latin1Bytes, latin1Text, type PlainRow } from "../view/plain_base.ts";
 import type { Reply } from "./request_socket.ts";
 
 /** Requests of the default sizes. */

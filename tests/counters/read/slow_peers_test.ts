@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Clock, systemClock } from "../../../src/base/clock.ts";
 import { waitUntil, within } from "../../support/wait.ts";
-import type { LivingDirectory } from "./living_directory.ts";
+import type { LivingDirectory } from "../view/living_directory.ts";
 import { RequestSocket } from "./request_socket.ts";
 import { counters, page, withServer } from "./served_directory.ts";
 

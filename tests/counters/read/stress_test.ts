@@ -4,14 +4,14 @@ import { noEvents } from "../../../src/base/events.ts";
 import { ReadClient } from "../../../src/counters/client/mod.ts";
 import { DataDirectory, describeSelf } from "../../../src/counters/commitlog/mod.ts";
 import { systemStorage } from "../../../src/file/mod.ts";
-import { Reader } from "../../../src/counters/read/mod.ts";
+import { Reader } from "../../../src/counters/view/mod.ts";
 import { DEFAULT_SIZES, type Row, WriteMessageEncoder } from "../../../src/counters/wire/mod.ts";
 import { type CountdProcess, runCountd, startCountd } from "../../support/process.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
 import { waitUntil, within } from "../../support/wait.ts";
-import { assertWholeDirectory } from "./check_directory.ts";
-import { latin1Bytes, latin1Text } from "./plain_base.ts";
+import { assertWholeDirectory } from "../view/check_directory.ts";
+import { latin1Bytes, latin1Text } from "../view/plain_base.ts";
 
 const SHARED = latin1Bytes("shared");
 

@@ -10,9 +10,9 @@ import { CorruptError } from "../../base/errors.ts";
 import { hasCode, leadsTo, type Storage } from "../../file/mod.ts";
 import { COPY_BYTES_MIN, keyspacePath, KeyspaceReader } from "../keyspace/mod.ts";
 import type { KeyspaceFile } from "./keyspace_view.ts";
-import type { BaseRanking } from "./base_ranking.ts";
+import type { BaseRanking } from "./ranking/base_ranking.ts";
 import type { PageBudget } from "./page_budget.ts";
-import type { RowBuffer } from "./row_buffer.ts";
+import type { RowBuffer } from "./ranking/row_buffer.ts";
 
 /** Bytes a row that are reserved before a copy; longer rows reserve more. */
 const ROW_BYTES_GUESS = 40;

@@ -15,12 +15,12 @@
  */
 
 import type { Capture } from "../commitlog/mod.ts";
-import type { LogWatch, WatchedLog } from "./log_watch.ts";
-import type { BaseRanking } from "./base_ranking.ts";
-import { Overlay } from "./overlay.ts";
-import { nameWords, RecordWalk, sameName, type SumTarget } from "./record_walk.ts";
-import type { RowBuffer } from "./row_buffer.ts";
-import { Delta } from "./delta.ts";
+import type { LogWatch, WatchedLog } from "./deltas/log_watch.ts";
+import type { BaseRanking } from "./ranking/base_ranking.ts";
+import { Overlay } from "./ranking/overlay.ts";
+import { nameWords, RecordWalk, sameName, type SumTarget } from "./deltas/record_walk.ts";
+import type { RowBuffer } from "./ranking/row_buffer.ts";
+import { Delta } from "./deltas/delta.ts";
 
 /** A keyspace's file, which need not exist yet. */
 export interface KeyspaceFile extends Disposable {

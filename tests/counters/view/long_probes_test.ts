@@ -6,7 +6,7 @@
 import { assertEquals } from "@std/assert";
 import { KeyedHash, PROBES_MAX } from "../../../src/base/keyed_hash.ts";
 import { Aggregator } from "../../../src/counters/keyspace/mod.ts";
-import { KeySums } from "../../../src/counters/read/key_sums.ts";
+import { KeySums } from "../../../src/counters/view/ranking/key_sums.ts";
 import { BatchKeyspaces } from "../../../src/counters/wire/mod.ts";
 import { recordBatch } from "../keyspace/keyspace_fixture.ts";
 import { Random, seedForTest } from "../../support/random.ts";

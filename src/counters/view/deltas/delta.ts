@@ -3,9 +3,9 @@
  * overlay, so that a folded log can be taken out without reading the others again.
  */
 
-import { HEAD_PAGE_BYTES } from "../commitlog/mod.ts";
-import { KeySums, type SumList } from "./key_sums.ts";
-import type { Overlay } from "./overlay.ts";
+import { HEAD_PAGE_BYTES } from "../../commitlog/mod.ts";
+import { KeySums, type SumList } from "../ranking/key_sums.ts";
+import type { Overlay } from "../ranking/overlay.ts";
 
 export class Delta {
   /** Frames below this offset are in the sums. */

@@ -10,12 +10,12 @@ import { mapKey } from "../../base/map_key.ts";
 import { listKeyspaces, SnapshotLostError } from "../keyspace/mod.ts";
 import { StoredKeyspace } from "./keyspace_file.ts";
 import { TooManyChanges } from "./keyspace_view.ts";
-import { KeySums } from "./key_sums.ts";
-import type { LogWatch, WatchedLog } from "./log_watch.ts";
-import { Overlay } from "./overlay.ts";
+import { KeySums } from "./ranking/key_sums.ts";
+import type { LogWatch, WatchedLog } from "./deltas/log_watch.ts";
+import { Overlay } from "./ranking/overlay.ts";
 import type { PageBudget } from "./page_budget.ts";
-import { RecordWalk } from "./record_walk.ts";
-import type { RowBuffer } from "./row_buffer.ts";
+import { RecordWalk } from "./deltas/record_walk.ts";
+import type { RowBuffer } from "./ranking/row_buffer.ts";
 
 /** Rows of one answer; a caller that wants more asks again with the last name. */
 export const TOTALS_MAX = 1024;

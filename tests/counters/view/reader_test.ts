@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CorruptError } from "../../../src/base/errors.ts";
 import { type Events, noEvents } from "../../../src/base/events.ts";
 import { listSlots, nameOfSlot } from "../../../src/counters/commitlog/mod.ts";
-import { LogWatch } from "../../../src/counters/read/log_watch.ts";
+import { LogWatch } from "../../../src/counters/view/deltas/log_watch.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
 import { waitUntil } from "../../support/wait.ts";

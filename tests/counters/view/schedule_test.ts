@@ -7,7 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import { systemClock } from "../../../src/base/clock.ts";
 import { noEvents } from "../../../src/base/events.ts";
 import type { Storage } from "../../../src/file/mod.ts";
-import { Reader } from "../../../src/counters/read/mod.ts";
+import { Reader } from "../../../src/counters/view/mod.ts";
 import { SimulatedDisk } from "../../support/simulated_disk.ts";
 import { interruptedStorage, Interruption } from "./interrupted_storage.ts";
 import { LivingDirectory } from "./living_directory.ts";

@@ -2,7 +2,7 @@
 
 import { systemClock } from "../../../src/base/clock.ts";
 import { noEvents } from "../../../src/base/events.ts";
-import { Reader, type ReaderOptions } from "../../../src/counters/read/mod.ts";
+import { Reader, type ReaderOptions } from "../../../src/counters/view/mod.ts";
 import type { LivingDirectory } from "./living_directory.ts";
 import { latin1Bytes, latin1Text, type PlainRow } from "./plain_base.ts";
 

@@ -13,7 +13,7 @@ import {
   RECORD_KIND_KEYSPACE,
   RECORD_NAME_LENGTH_OFFSET,
   RECORD_NAME_OFFSET,
-} from "../wire/mod.ts";
+} from "../../wire/mod.ts";
 
 const KEYSPACE_WORD = RECORD_KEYSPACE_OFFSET / 4;
 const INCREMENT_WORD = RECORD_INCREMENT_OFFSET / 4;

@@ -1,6 +1,6 @@
 /** The buffer of replies: it grows as rows come, and is used again for the next replies. */
 
-import { ROW_KEY_LENGTH_OFFSET, ROW_KEY_OFFSET, ROW_VALUE_OFFSET } from "../wire/mod.ts";
+import { ROW_KEY_LENGTH_OFFSET, ROW_KEY_OFFSET, ROW_VALUE_OFFSET } from "../../wire/mod.ts";
 
 export class RowBuffer {
   #bytes: Uint8Array<ArrayBuffer>;

@@ -4,13 +4,13 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { BusyError, CorruptError } from "../../../src/base/errors.ts";
 import { nameOfSlot } from "../../../src/counters/commitlog/mod.ts";
 import { keyspacePath } from "../../../src/counters/keyspace/mod.ts";
-import type { KeyspaceView } from "../../../src/counters/read/keyspace_view.ts";
-import { ViewCache } from "../../../src/counters/read/view_cache.ts";
+import type { KeyspaceView } from "../../../src/counters/view/keyspace_view.ts";
+import { ViewCache } from "../../../src/counters/view/view_cache.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
 import { type Increment, LivingDirectory } from "./living_directory.ts";
 import { damage, listed, modelList, OpenReader } from "./open_reader.ts";
 import { latin1Bytes, latin1Text } from "./plain_base.ts";
-import { counters } from "./served_directory.ts";
+import { counters } from "../read/served_directory.ts";
 
 Deno.test("Past the bound of changed keys an answer waits for the fold, or is refused in time", async () => {
   await withTemporaryDirectory(async (directory) => {

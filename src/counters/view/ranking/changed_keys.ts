@@ -9,8 +9,8 @@
  * 2. A new value is base + sum, clamped to int64. A key whose sum is 0 exists all the same.
  */
 
-import { assert } from "../../base/assert.ts";
-import { compareBytes, compareRank } from "../keyspace/mod.ts";
+import { assert } from "../../../base/assert.ts";
+import { compareBytes, compareRank } from "../../keyspace/mod.ts";
 import type { BaseRanking } from "./base_ranking.ts";
 import { KeySums } from "./key_sums.ts";
 

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { Overlay } from "../../../src/counters/read/overlay.ts";
-import { RowBuffer } from "../../../src/counters/read/row_buffer.ts";
+import { Overlay } from "../../../src/counters/view/ranking/overlay.ts";
+import { RowBuffer } from "../../../src/counters/view/ranking/row_buffer.ts";
 import { decodeRows } from "../../../src/counters/wire/mod.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 import {

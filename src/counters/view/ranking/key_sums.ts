@@ -6,8 +6,8 @@
  * leave it, so sums are exact and the order of additions does not matter.
  */
 
-import { assert } from "../../base/assert.ts";
-import { KeyedHash, PROBES_MAX } from "../../base/keyed_hash.ts";
+import { assert } from "../../../base/assert.ts";
+import { KeyedHash, PROBES_MAX } from "../../../base/keyed_hash.ts";
 
 /** Sums by number of their key, for callers that never search for a key. */
 export interface SumList {

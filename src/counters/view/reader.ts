@@ -14,10 +14,10 @@ import { checkKey, checkKeyspaceName, decodeRows, REPLY_ROWS_MAX, type Row } fro
 import { StoredKeyspace } from "./keyspace_file.ts";
 import { type KeyspaceTotal, listTotals } from "./keyspace_list.ts";
 import { KeyspaceView, TooManyChanges } from "./keyspace_view.ts";
-import { LogWatch } from "./log_watch.ts";
-import type { Overlay } from "./overlay.ts";
+import { LogWatch } from "./deltas/log_watch.ts";
+import type { Overlay } from "./ranking/overlay.ts";
 import { PageBudget } from "./page_budget.ts";
-import { RowBuffer } from "./row_buffer.ts";
+import { RowBuffer } from "./ranking/row_buffer.ts";
 import { ViewCache } from "./view_cache.ts";
 
 /** Changed keys that a reader holds for one keyspace; beyond that it waits for a fold. */

@@ -1,7 +1,7 @@
 /** The plain model of `BaseRanking`: a ranking in memory, sorted again for every question. */
 
-import type { BaseRanking } from "../../../src/counters/read/base_ranking.ts";
-import type { RowBuffer } from "../../../src/counters/read/row_buffer.ts";
+import type { BaseRanking } from "../../../src/counters/view/ranking/base_ranking.ts";
+import type { RowBuffer } from "../../../src/counters/view/ranking/row_buffer.ts";
 import { encodeRow, rowBytes } from "../../../src/counters/wire/mod.ts";
 
 export interface PlainRow {

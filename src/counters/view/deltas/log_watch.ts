@@ -11,8 +11,8 @@
  * 2. `version` changes whenever a capture does.
  */
 
-import { BusyError, CorruptError } from "../../base/errors.ts";
-import type { Events } from "../../base/events.ts";
+import { BusyError, CorruptError } from "../../../base/errors.ts";
+import type { Events } from "../../../base/events.ts";
 import {
   type Capture,
   damagedHeaderOffset,
@@ -23,7 +23,7 @@ import {
   LogReader,
   nameOfSlot,
   pathOfSlot,
-} from "../commitlog/mod.ts";
+} from "../../commitlog/mod.ts";
 
 /** Tries to open a slot whose mode forbids it while another process holds it: the holder widens it soon. */
 const OPEN_TRIES = 200;

@@ -7,13 +7,13 @@
  * changed keys are merged into their order.
  */
 
-import { assert } from "../../base/assert.ts";
+import { assert } from "../../../base/assert.ts";
 import {
   NAME_SIZE_MAX,
   ROW_KEY_LENGTH_OFFSET,
   ROW_KEY_OFFSET,
   ROW_VALUE_OFFSET,
-} from "../wire/mod.ts";
+} from "../../wire/mod.ts";
 import type { BaseRanking } from "./base_ranking.ts";
 import { ChangedKeys } from "./changed_keys.ts";
 import type { KeySums } from "./key_sums.ts";
