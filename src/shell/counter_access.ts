@@ -8,12 +8,11 @@ import type { Clock } from "../base/clock.ts";
 import { RefusedError } from "../base/errors.ts";
 import type { Events } from "../base/events.ts";
 import { ReadClient, type ServerAddress, WriteClient } from "../counters/client/mod.ts";
-import { DataDirectory, describeSelf } from "../counters/commitlog/mod.ts";
 import { Counters as Engine } from "../counters/mod.ts";
 import type { Storage } from "../file/mod.ts";
 import { Reader } from "../counters/view/mod.ts";
 import type { MessageSizes } from "../counters/wire/mod.ts";
-import type { CounterReader, Counters, CounterWriter } from "./counters.ts";
+import type { Counters, CounterWriter } from "./counters.ts";
 
 export interface CounterAccessOptions {
   readonly storage: Storage;
@@ -31,7 +30,7 @@ export interface CounterAccessOptions {
 }
 
 export function counterAccess(options: CounterAccessOptions): Counters {
-  const { writeTo, readFrom, serverSizes, waitMs } = options;
+  const { storage, data, clock, events, writeTo, readFrom, serverSizes, waitMs } = options;
   return {
     openWriter: () =>
       writeTo === null
@@ -39,26 +38,9 @@ export function counterAccess(options: CounterAccessOptions): Counters {
         : ServerCounterWriter.open(writeTo, serverSizes, waitMs),
     openReader: () =>
       readFrom === null
-        ? openDirectory(options)
+        ? Promise.resolve(Reader.open(storage, data, { stale: false, clock, events }))
         : ReadClient.connect(readFrom, serverSizes, { waitMs }),
   };
-}
-
-/** Reads the data directory. Throws `NotFoundError` if it does not exist. */
-function openDirectory(
-  { storage, data, clock, events }: CounterAccessOptions,
-): Promise<CounterReader> {
-  const directory = DataDirectory.open(storage, data, { self: describeSelf(storage) });
-  const reader = new Reader(directory, { stale: false, clock, events });
-  return Promise.resolve({
-    page: (keyspace, range) => reader.page(keyspace, range),
-    key: (keyspace, key) => reader.key(keyspace, key),
-    keyspaces: (after) => reader.keyspaces(after),
-    [Symbol.dispose]() {
-      reader[Symbol.dispose]();
-      directory.close();
-    },
-  });
 }
 
 /** Opens a connection for each increment: only its end confirms that the increment is durable. */

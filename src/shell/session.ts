@@ -4,7 +4,8 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { FailedError } from "../base/errors.ts";
 import type { Storage } from "../file/mod.ts";
 import { type Table, TableRoot } from "../tables/mod.ts";
-import type { CounterReader, Counters, CounterWriter } from "./counters.ts";
+import type { CounterReader } from "../counters/view/mod.ts";
+import type { Counters, CounterWriter } from "./counters.ts";
 import type { Mode } from "./render.ts";
 
 /** Thrown when Ctrl-C interrupts a command. What the command has done so far stays done. */

@@ -8,7 +8,8 @@
 import { BusyError } from "../../base/errors.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Events } from "../../base/events.ts";
-import type { DataDirectory } from "../commitlog/mod.ts";
+import { DataDirectory, describeSelf } from "../commitlog/mod.ts";
+import type { Storage } from "../../file/mod.ts";
 import { SnapshotLostError } from "../keyspace/mod.ts";
 import { checkKey, checkKeyspaceName, decodeRows, REPLY_ROWS_MAX, type Row } from "../wire/mod.ts";
 import { StoredKeyspace } from "./keyspace_file.ts";
@@ -44,12 +45,34 @@ export interface ReaderOptions {
   readonly foldWaitMs?: number;
 }
 
-export class Reader implements Disposable {
+/**
+ * The questions that a data directory and a server can answer. Each call sees every increment that was
+ * accepted before it. Numbers of rows are exact below 2^53, values always.
+ */
+export interface CounterReader extends Disposable {
+  /** Returns rows from `offset` on, possibly fewer than asked for; an unknown keyspace has the total 0. */
+  page(
+    keyspace: Uint8Array,
+    range: { readonly offset: number; readonly length: number },
+  ): Promise<{ readonly total: number; readonly rows: readonly Row[] }>;
+  /** Returns null if the counter does not exist. */
+  key(
+    keyspace: Uint8Array,
+    key: Uint8Array,
+  ): Promise<{ readonly rank: number; readonly value: bigint } | null>;
+  value(keyspace: Uint8Array, key: Uint8Array): Promise<bigint | null>;
+  /** Returns some of the keyspaces behind a name, in byte order; an empty list at the end. */
+  keyspaces(after: Uint8Array): Promise<readonly KeyspaceTotal[]>;
+}
+
+export class Reader implements CounterReader {
   readonly directory: DataDirectory;
   readonly #options: ReaderOptions;
   readonly #watch: LogWatch | null;
   readonly #views: ViewCache;
   readonly #budget = new PageBudget();
+  /** Whether the directory was opened for this reader alone. */
+  #isOwner = false;
   readonly #block = new RowBuffer(16 * 1024, 1024 * 1024);
 
   /** Does not close the directory. */
@@ -58,6 +81,14 @@ export class Reader implements Disposable {
     this.#options = options;
     this.#watch = options.stale ? null : new LogWatch(directory, options.events);
     this.#views = new ViewCache((name) => this.#makeView(name));
+  }
+
+  /** Opens a data directory, which is closed with the reader. Throws `NotFoundError` if it does not exist. */
+  static open(storage: Storage, data: string, options: ReaderOptions): Reader {
+    const directory = DataDirectory.open(storage, data, { self: describeSelf(storage) });
+    const reader = new Reader(directory, options);
+    reader.#isOwner = true;
+    return reader;
   }
 
   /** Brings the captures of all logs up to date: later answers hold what was accepted before. */
@@ -207,6 +238,7 @@ export class Reader implements Disposable {
   [Symbol.dispose](): void {
     this.#views[Symbol.dispose]();
     this.#watch?.close();
+    if (this.#isOwner) this.directory.close();
   }
 
   #makeView(name: Uint8Array): KeyspaceView {
