@@ -20,7 +20,7 @@ import {
   RequestCursor,
   rowBytes,
 } from "../wire/mod.ts";
-import { type Overlay, type Reader, type RowBuffer, TooManyChanges } from "../view/mod.ts";
+import { NEEDS_FOLD, type Overlay, type Reader, type RowBuffer } from "../view/mod.ts";
 import type { OutputQuota } from "./output_budget.ts";
 
 /** What a list of keyspaces says for a damaged one, in place of its number of counters. */
@@ -134,10 +134,7 @@ export class Answerer {
     const question = request.kind === "page"
       ? this.#pageQuestion(batch, head)
       : this.#keyQuestion(out, head);
-    try {
-      this.#reader.ask(name, question);
-    } catch (error) {
-      if (!(error instanceof TooManyChanges)) throw error;
+    if (this.#reader.ask(name, question) === NEEDS_FOLD) {
       // The replies before this one must neither wait for the fold nor use up the output budget.
       if (head > 0) throw new PostponedError();
       return this.#reader.askAfterFold(name, (ranking) => {

@@ -9,7 +9,6 @@ import { type DataDirectory, HEAD_PAGE_BYTES } from "../commitlog/mod.ts";
 import { mapKey } from "../../base/map_key.ts";
 import { listKeyspaces, SnapshotLostError } from "../keyspace/mod.ts";
 import { StoredKeyspace } from "./keyspace_file.ts";
-import { TooManyChanges } from "./keyspace_view.ts";
 import { KeySums } from "./ranking/key_sums.ts";
 import type { LogWatch, WatchedLog } from "./deltas/log_watch.ts";
 import { Overlay } from "./ranking/overlay.ts";
@@ -43,16 +42,17 @@ interface Pending {
 
 /**
  * Keyspaces whose names follow `after`, as of the last refresh of the logs, at most `TOTALS_MAX`; and the
- * number of all. Throws `TooManyChanges` if the logs change more keys than may be held, and `CorruptError`
- * if damage hides names.
+ * number of all. Null if the logs change more keys than may be held. Throws `CorruptError` if damage hides
+ * names.
  */
 export function listTotals(
   sources: TotalsSources,
   after: Uint8Array,
-): { readonly total: number; readonly rows: readonly KeyspaceTotal[] } {
+): { readonly total: number; readonly rows: readonly KeyspaceTotal[] } | null {
   const { storage, paths } = sources.directory;
   const pending = new Map<string, Pending>();
-  if (sources.watch !== null) readPending(sources.watch, sources.changedKeysMax, pending);
+  const { watch, changedKeysMax } = sources;
+  if (watch !== null && !readPending(watch, changedKeysMax, pending)) return null;
   // The files after the logs, as in Refresh: a log that was folded in between is in the files.
   const names = new Map(Array.from(pending, ([key, { name }]) => [key, name]));
   const refuse = (error: CorruptError): never => {
@@ -72,11 +72,13 @@ export function listTotals(
   return { total: sorted.length, rows };
 }
 
-function readPending(watch: LogWatch, changedKeysMax: number, into: Map<string, Pending>): void {
+/** False if the logs change more keys than may be held. */
+function readPending(watch: LogWatch, changedKeysMax: number, into: Map<string, Pending>): boolean {
   let keys = 0;
   for (const watched of watch.logs) {
     if (!watched.isPending) continue;
     const found = readLog(watched, changedKeysMax - keys);
+    if (found === null) return false;
     for (const { name, sums } of found) {
       const key = nameKey(name);
       let entry = into.get(key);
@@ -85,13 +87,14 @@ function readPending(watch: LogWatch, changedKeysMax: number, into: Map<string, 
       keys += sums.count;
     }
   }
+  return true;
 }
 
-/** Everything that one log holds; nothing if it is in another use by now. */
+/** Everything that one log holds; nothing if it is in another use by now. Null if it has too many keys. */
 function readLog(
   watched: WatchedLog,
   keysMax: number,
-): readonly { readonly name: Uint8Array; readonly sums: KeySums }[] {
+): readonly { readonly name: Uint8Array; readonly sums: KeySums }[] | null {
   const capture = watched.capture!;
   const found = new Map<string, { name: Uint8Array; sums: KeySums }>();
   const walk = new RecordWalk({
@@ -117,7 +120,7 @@ function readLog(
     from = next;
     let keys = 0;
     for (const { sums } of found.values()) keys += sums.count;
-    if (keys > keysMax) throw new TooManyChanges();
+    if (keys > keysMax) return null;
   }
   return [...found.values()];
 }

@@ -31,10 +31,8 @@ export interface KeyspaceFile extends Disposable {
   readonly ranking: BaseRanking;
 }
 
-/** Thrown if the logs change more keys than a reader may hold: the answer has to wait for their fold. */
-export class TooManyChanges extends Error {
-  override readonly name = "TooManyChanges";
-}
+/** The result if the logs change more keys than a reader may hold: the answer has to wait for their fold. */
+export const NEEDS_FOLD: unique symbol = Symbol("needs fold");
 
 export interface ViewOptions {
   readonly name: Uint8Array;
@@ -99,22 +97,23 @@ export class KeyspaceView implements Disposable {
   }
 
   /**
-   * Brings the view up to date with the captures of the last `LogWatch.refresh`. Throws `TooManyChanges`
-   * past the bound, `CorruptError` for a damaged log, and what reading the file throws.
+   * Brings the view up to date with the captures of the last `LogWatch.refresh`. False past the bound: only
+   * a fold helps. Throws `CorruptError` for a damaged log, and what reading the file throws.
    */
-  refresh(): void {
+  refresh(): boolean {
     const { watch } = this.#options;
     // If no capture has changed, no log was recycled: whatever the file has applied since is in the deltas
     // too. So the answer is the same, and steps 2 and 3 are not needed.
-    if (watch !== null && this.#seenVersion === watch.version && !this.#isOverflowing) return;
-    if (this.#isOverflowing && !this.#refreshFile()) throw new TooManyChanges();
+    if (watch !== null && this.#seenVersion === watch.version && !this.#isOverflowing) return true;
+    if (this.#isOverflowing && !this.#refreshFile()) return false;
     this.#seenVersion = -1;
-    if (watch !== null) this.#readDeltas(watch);
+    if (watch !== null && !this.#readDeltas(watch)) return false;
     this.#refreshFile();
     this.#dropApplied();
     this.#measureDeltas();
     if (this.#mustRebuild) this.#rebuild();
     if (watch !== null) this.#seenVersion = watch.version;
+    return true;
   }
 
   /** Makes the next refresh do all steps: the snapshot is lost, or what was read of it is wrong. */
@@ -163,16 +162,17 @@ export class KeyspaceView implements Disposable {
     return true;
   }
 
-  /** Refresh, step 1, for all logs; `watch` has made the captures. */
-  #readDeltas(watch: LogWatch): void {
+  /** Refresh, step 1, for all logs; `watch` has made the captures. False past the bound. */
+  #readDeltas(watch: LogWatch): boolean {
     for (const watched of watch.logs) {
       const { slot, capture } = watched;
       const isNeeded = capture !== null && watched.isPending &&
         capture.generation > this.#options.file.applied(slot);
       const delta = this.#deltas.get(slot);
       if (delta !== undefined && !(isNeeded && canGrow(delta, capture))) this.#drop(slot);
-      if (isNeeded) this.#readDelta(watched, capture);
+      if (isNeeded && !this.#readDelta(watched, capture)) return false;
     }
+    return true;
   }
 
   /** Refresh, step 3. */
@@ -187,8 +187,8 @@ export class KeyspaceView implements Disposable {
     this.#mustRebuild = true;
   }
 
-  /** Reads the new records of one log into its delta. */
-  #readDelta(watched: WatchedLog, capture: Capture): void {
+  /** Reads the new records of one log into its delta. False past the bound. */
+  #readDelta(watched: WatchedLog, capture: Capture): boolean {
     let delta = this.#deltas.get(watched.slot);
     if (delta === undefined) {
       delta = new Delta(capture.generation);
@@ -196,26 +196,31 @@ export class KeyspaceView implements Disposable {
     }
     this.#filling = delta;
     while (delta.indexedTo < capture.limit) {
-      if (delta.brokenAt !== null) return this.#refuseDamage(watched, capture, delta.brokenAt);
+      if (delta.brokenAt !== null) {
+        this.#refuseDamage(watched, capture, delta.brokenAt);
+        return true;
+      }
       let brokenAt: number | null = null;
       const next = watched.readSome(capture, delta.indexedTo, (words, start, end) => {
         if (!this.#walk.batch(words, start, end)) brokenAt ??= start * 4;
       });
       if (!watched.isStill(capture)) {
         // Recycled during the reading: the snapshot that step 2 takes has all of it.
-        return this.#drop(watched.slot);
+        this.#drop(watched.slot);
+        return true;
       }
       delta.brokenAt = brokenAt;
       if (brokenAt !== null) continue;
       if (next === delta.indexedTo) {
         if (watched.log.isDamagedAt(capture, next)) this.#refuseDamage(watched, capture, next);
-        return;
+        return true;
       }
       delta.indexedTo = next;
-      this.#enforceBound();
-      if (this.#deltas.get(watched.slot) !== delta) return;
+      if (!this.#enforceBound()) return false;
+      if (this.#deltas.get(watched.slot) !== delta) return true;
     }
     if (capture.state === "sealed") delta.close();
+    return true;
   }
 
   /** Throws `CorruptError` unless the file has applied the damaged log by now. */
@@ -224,17 +229,17 @@ export class KeyspaceView implements Disposable {
     if (this.#options.file.applied(watched.slot) < generation) throw watched.damage(offset);
   }
 
-  /** Throws `TooManyChanges` if the deltas, without those that are folded by now, exceed the bound. */
-  #enforceBound(): void {
-    if (this.#isWithinBound()) return;
+  /** Drops the deltas, and returns false, if those that are not folded by now exceed the bound. */
+  #enforceBound(): boolean {
+    if (this.#isWithinBound()) return true;
     this.#refreshFile();
     this.#dropApplied();
     if (this.#mustRebuild) this.#rebuild();
-    if (this.#isWithinBound()) return;
+    if (this.#isWithinBound()) return true;
     // Dropped, so that they take no memory while the answer waits.
     this.#dropAll();
     this.#isOverflowing = true;
-    throw new TooManyChanges();
+    return false;
   }
 
   #isWithinBound(): boolean {

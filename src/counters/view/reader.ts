@@ -5,6 +5,7 @@
  * A caller calls `refresh` and then `ask` any number of times: all answers are as of that refresh.
  */
 
+import { assert } from "../../base/assert.ts";
 import { BusyError } from "../../base/errors.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Events } from "../../base/events.ts";
@@ -14,7 +15,7 @@ import { SnapshotLostError } from "../keyspace/mod.ts";
 import { checkKey, checkKeyspaceName, decodeRows, REPLY_ROWS_MAX, type Row } from "../wire/mod.ts";
 import { StoredKeyspace } from "./keyspace_file.ts";
 import { type KeyspaceTotal, listTotals } from "./keyspace_list.ts";
-import { KeyspaceView, TooManyChanges } from "./keyspace_view.ts";
+import { KeyspaceView, NEEDS_FOLD } from "./keyspace_view.ts";
 import { LogWatch } from "./deltas/log_watch.ts";
 import type { Overlay } from "./ranking/overlay.ts";
 import { PageBudget } from "./page_budget.ts";
@@ -103,15 +104,17 @@ export class Reader implements CounterReader {
 
   /**
    * Calls `question` with the ranking of a keyspace, as of the last `refresh`; again if the snapshot was
-   * overwritten during the call. Throws `TooManyChanges` if only `askAfterFold` helps, and `CorruptError`
+   * overwritten during the call. Returns `NEEDS_FOLD` if only `askAfterFold` helps. Throws `CorruptError`
    * for a damaged file, or for a damaged log that may hold a delta of the keyspace.
    */
-  ask<T>(name: Uint8Array, question: (ranking: Overlay) => T): T {
+  ask<T>(name: Uint8Array, question: (ranking: Overlay) => T): T | typeof NEEDS_FOLD {
     const view = this.#views.get(name);
     for (let tries = 0; tries < SNAPSHOT_TRIES; tries++) {
       try {
-        view.refresh();
-        return question(view.ranking);
+        if (view.refresh()) return question(view.ranking);
+        // Nothing that the view still holds may be taken for fresh.
+        view.invalidate();
+        return NEEDS_FOLD;
       } catch (error) {
         // Also after damage: what was read of the file before cannot be trusted.
         view.invalidate();
@@ -135,10 +138,11 @@ export class Reader implements CounterReader {
       // Looked up each time: during the sleep the cache may have closed the view.
       const view = this.#views.get(name);
       try {
-        return view.isFolded(pending) ? question(view.ranking) : this.ask(name, question);
+        const answer = view.isFolded(pending) ? question(view.ranking) : this.ask(name, question);
+        if (answer !== NEEDS_FOLD) return answer;
       } catch (error) {
-        if (error instanceof SnapshotLostError) view.invalidate();
-        else if (!(error instanceof TooManyChanges)) throw error;
+        if (!(error instanceof SnapshotLostError)) throw error;
+        view.invalidate();
       }
       await clock.sleep(FOLD_POLL_MS);
     }
@@ -147,13 +151,9 @@ export class Reader implements CounterReader {
 
   /** `refresh`, and `ask` or `askAfterFold`. */
   async #askNow<T>(name: Uint8Array, question: (ranking: Overlay) => T): Promise<T> {
-    try {
-      this.refresh();
-      return this.ask(name, question);
-    } catch (error) {
-      if (!(error instanceof TooManyChanges)) throw error;
-      return await this.askAfterFold(name, question);
-    }
+    this.refresh();
+    const answer = this.ask(name, question);
+    return answer === NEEDS_FOLD ? await this.askAfterFold(name, question) : answer;
   }
 
   /** Rows from `offset` on, at most `REPLY_ROWS_MAX`. An unknown keyspace has the total 0. */
@@ -218,18 +218,19 @@ export class Reader implements CounterReader {
     this.refresh();
     const pending = this.#watch?.pendingLogs() ?? new Map<number, bigint>();
     for (const endMs = clock.nowMs() + foldWaitMs; clock.nowMs() <= endMs;) {
-      try {
-        return listTotals(sources, after);
-      } catch (error) {
-        if (!(error instanceof TooManyChanges)) throw error;
-      }
+      const totals = listTotals(sources, after);
+      if (totals !== null) return totals;
       // Each try reads all logs, so the next one waits until some of them are folded.
       const before = pending.size;
       while (pending.size === before && clock.nowMs() <= endMs) {
         await clock.sleep(FOLD_POLL_MS);
         this.#watch!.removeRecycled(pending);
       }
-      if (pending.size === 0) return listTotals({ ...sources, watch: null }, after);
+      if (pending.size === 0) {
+        const ofFiles = listTotals({ ...sources, watch: null }, after);
+        assert(ofFiles !== null, "Files alone need no fold");
+        return ofFiles;
+      }
       this.refresh();
     }
     throw foldTooSlow();
