@@ -46,6 +46,8 @@ export interface SourceFile {
   /** From the project root, with forward slashes. */
   readonly path: string;
   readonly lineCount: number;
+  /** Lines that hold more than comments and white space. */
+  readonly codeLineCount: number;
   readonly imports: readonly Import[];
   readonly exports: readonly Export[];
   /** Files named in strings that end with `.ts`, such as a worker's, and by `@ts-types`. */
@@ -101,6 +103,7 @@ export function readSource(path: string, text: string): SourceFile {
   const castsToAny: Place[] = [];
   const styleBreaks: Use[] = [];
   let hasDefaultExport = false;
+  let codeLineCount = 0;
   const lineStarts = [0];
   for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
     lineStarts.push(at + 1);
@@ -136,6 +139,7 @@ export function readSource(path: string, text: string): SourceFile {
       ) => calls.push({ callee, args: node.arguments.map(textOf), line: lineOf(node) });
       return {
         Program() {
+          codeLineCount = countCodeLines(text, sourceCode.getAllComments());
           for (const comment of sourceCode.getAllComments()) {
             comments.push({ text: comment.value, line: lineOf(comment) });
             const types = /^ @ts-types="(\.[^"]*)"$/.exec(comment.value)?.[1];
@@ -251,6 +255,7 @@ export function readSource(path: string, text: string): SourceFile {
   return {
     path,
     lineCount: lineStarts.length - (text.endsWith("\n") ? 1 : 0),
+    codeLineCount,
     imports,
     exports,
     identifiers,
@@ -264,6 +269,20 @@ export function readSource(path: string, text: string): SourceFile {
     castsToAny,
     styleBreaks,
   };
+}
+
+/** Each comment becomes its own line ends, so that code before and behind it counts by its line. */
+function countCodeLines(
+  text: string,
+  comments: readonly { readonly range: Deno.lint.Range }[],
+): number {
+  let code = "";
+  let at = 0;
+  for (const { range: [start, end] } of comments) {
+    code += text.slice(at, start) + text.slice(start, end).replace(/[^\n]+/g, " ");
+    at = end;
+  }
+  return (code + text.slice(at)).split("\n").filter((line) => line.trim() !== "").length;
 }
 
 /** Names of the values that an exported declaration declares: no types, no interfaces. */
