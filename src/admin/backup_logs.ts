@@ -14,13 +14,13 @@ import {
   type FramePlace,
   freeLogImage,
   hasDurableDamage,
+  headerOf,
   listReadableSlots,
   lockPathOfSlot,
   logImage,
   LogProbe,
   LogReader,
   nameOfSlot,
-  newestHeader,
   pathOfSlot,
   scanLog,
 } from "../counters/commitlog/mod.ts";
@@ -142,7 +142,7 @@ async function captureLog(
 function tryCapture(reader: LogReader, slot: number): Held | null {
   const capture = reader.capture();
   if (capture === null) {
-    if (newestHeader(reader.bytes.slice(0, 4096)) !== null) return null;
+    if (headerOf(reader.bytes) !== null) return null;
     throw headerDamage(reader.path, 0);
   }
   const { generation, limit, claimedWallMs } = capture;

@@ -5,15 +5,7 @@
 
 import { basename, dirname } from "node:path/posix";
 import { BusyError, NotFoundError } from "../base/errors.ts";
-import {
-  DataDirectory,
-  HEAD_PAGE_BYTES,
-  type Holder,
-  type LogHeader,
-  LogReader,
-  newestHeader,
-  pathOfSlot,
-} from "../counters/commitlog/mod.ts";
+import { DataDirectory, type Holder, LogReader, pathOfSlot } from "../counters/commitlog/mod.ts";
 import { hasCode, type Storage, type StoredFile } from "../file/mod.ts";
 
 /** A file that is open for reading; `close` closes what was opened with it. */
@@ -70,10 +62,4 @@ export function slotOf(path: string): { readonly data: string; readonly slot: nu
   const name = basename(path);
   if (!/^[0-9]{10}$/.test(name) || !/(^|\/)logs$/.test(logs)) return null;
   return { data: dirname(logs), slot: Number(name) };
-}
-
-/** The header of a commit log, or null if the file has none. */
-export function commitLogHeader(file: StoredFile): LogHeader | null {
-  const head = new Uint8Array(HEAD_PAGE_BYTES);
-  return file.read(head, 0) < HEAD_PAGE_BYTES ? null : newestHeader(head)?.header ?? null;
 }

@@ -3,14 +3,14 @@
 import { inspect, RecoveryKind } from "../aof/mod.ts";
 import {
   hasDurableDamage,
-  HEAD_PAGE_BYTES,
+  headerOfFile,
   type Holder,
   type LogHeader,
   type LogState,
   scanLog,
 } from "../counters/commitlog/mod.ts";
 import type { Storage, StoredFile } from "../file/mod.ts";
-import { commitLogHeader, openLog, slotOf } from "./log_bytes.ts";
+import { openLog, slotOf } from "./log_bytes.ts";
 
 export type LogOutcome = "Empty" | "Tail" | "Checkpoint" | "Corrupted";
 
@@ -63,7 +63,7 @@ export type LogInspection = AofInspection | CommitLogInspection;
 export function inspectLog(storage: Storage, path: string, self: Holder): LogInspection {
   const log = openLog(storage, path, self);
   try {
-    const header = commitLogHeader(log.file);
+    const header = headerOfFile(log.file);
     if (header !== null || slotOf(path) !== null) return inspectCommitLog(log.file, path, header);
     return inspectAof(storage, path, log.file);
   } finally {
@@ -138,12 +138,12 @@ function inspectCommitLog(
   file.read(bytes, 0);
   const limit = isSealed ? Math.min(length, bytes.length) : bytes.length;
   // The frames of a free log are those of its last use, which is folded.
-  const scan = scanLog(bytes, { slot, generation }, state === "free" ? HEAD_PAGE_BYTES : limit);
+  const scan = scanLog(bytes, { slot, generation }, state === "free" ? 0 : limit);
   const isDamaged = hasDurableDamage(scan, isSealed ? durable : 0) ||
     (isSealed && length > bytes.length);
   return {
     ...common,
-    outcome: isDamaged ? "Corrupted" : scan.goodEnd === HEAD_PAGE_BYTES ? "Empty" : "Tail",
+    outcome: isDamaged ? "Corrupted" : scan.frames === 0 ? "Empty" : "Tail",
     tail: BigInt(scan.goodEnd),
     slot: BigInt(slot),
     generation,

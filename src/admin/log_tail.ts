@@ -9,6 +9,7 @@ import { BusyError, CorruptError, NotFoundError, RefusedError } from "../base/er
 import {
   DataDirectory,
   HEAD_PAGE_BYTES,
+  headerOfFile,
   type Holder,
   inspectFrame,
   type LogHeader,
@@ -16,7 +17,7 @@ import {
 } from "../counters/commitlog/mod.ts";
 import type { Storage, StoredFile } from "../file/mod.ts";
 import { RecordCursor } from "../counters/wire/mod.ts";
-import { commitLogHeader, openLog, slotOf } from "./log_bytes.ts";
+import { openLog, slotOf } from "./log_bytes.ts";
 
 /** Takes the content. The bytes are valid during the call only. */
 export interface TailSink {
@@ -38,7 +39,7 @@ export function readLog(storage: Storage, path: string, { self, sink }: {
 }): void {
   const log = openLog(storage, path, self);
   try {
-    const header = commitLogHeader(log.file);
+    const header = headerOfFile(log.file);
     if (header === null) readAof(storage, path, { file: log.file, sink });
     else readCommitLog(log.file, header, sink);
   } finally {
@@ -116,7 +117,7 @@ export async function followLog(storage: Storage, path: string, options: {
   const log = openLog(storage, path, options.self);
   let header: LogHeader | null;
   try {
-    header = commitLogHeader(log.file);
+    header = headerOfFile(log.file);
   } finally {
     log.close();
   }

@@ -8,10 +8,10 @@ import {
   type Capture,
   type DataDirectory,
   HEAD_PAGE_BYTES,
+  headerOf,
   listSlots,
   LogReader,
   type LogState,
-  newestHeader,
 } from "../counters/commitlog/mod.ts";
 
 /** Commit logs by state; `unreadable` ones have no valid header, or could not be opened now. */
@@ -112,7 +112,7 @@ export class PoolSurvey implements Disposable {
 
 /** What waits in a log that is not active, by its header. */
 function waitingOf(reader: LogReader): { records: number; bytes: number } {
-  const header = newestHeader(reader.bytes.subarray(0, HEAD_PAGE_BYTES))?.header;
+  const header = headerOf(reader.bytes);
   if (header?.state !== "sealed") return { records: 0, bytes: 0 };
   return { records: header.records, bytes: header.length - HEAD_PAGE_BYTES };
 }

@@ -13,9 +13,9 @@ import {
   directorySizesDefault,
   type Holder,
   holdsCounters,
+  isLogSize,
   listSlots,
   lockPathOfSlot,
-  LOG_SIZE_MIN,
   pathOfSlot,
 } from "../counters/commitlog/mod.ts";
 import { hasCode, type Storage } from "../file/mod.ts";
@@ -121,7 +121,7 @@ function likelyLogSize(storage: Storage, logs: string): number {
     ];
     for (const path of paths) {
       const { size } = storage.status(path);
-      if (size >= LOG_SIZE_MIN && size % 4096 === 0) counts.set(size, (counts.get(size) ?? 0) + 1);
+      if (isLogSize(size)) counts.set(size, (counts.get(size) ?? 0) + 1);
     }
   }
   const [most] = [...counts].sort((left, right) => right[1] - left[1]);

@@ -22,16 +22,16 @@ import {
   findLostLogs,
   type FramePlace,
   FREE_MODE,
+  headerOf,
   listSlots,
   lockPathOfSlot,
   logImage,
-  newestHeader,
   pathOfSlot,
+  recordsOf,
   resolveLoneLockNames,
   SEALED_MODE,
+  unusedBytes,
 } from "../counters/commitlog/mod.ts";
-import { checkBatch } from "../counters/wire/mod.ts";
-import { CountdError } from "../base/errors.ts";
 import { makePlace, openWhateverTheMode } from "./copy_files.ts";
 import type { RepairContext } from "./repair_context.ts";
 
@@ -75,7 +75,7 @@ export function repairLogs(
       slot,
       generation: found.generation,
       logSize: sizes.logSize,
-      claimedWallMs: newestHeader(content.slice(0, 4096))?.header.claimedWallMs ?? 0,
+      claimedWallMs: headerOf(content)?.claimedWallMs ?? 0,
     });
     context.replace("logs", path, (target) => {
       using file = storage.open(target, { access: "write", create: "exclusive", mode: 0o600 });
@@ -123,8 +123,8 @@ function missingSlots(named: readonly number[]): number[] {
 
 function isSound(bytes: Uint8Array, slot: number, applied: bigint): boolean {
   const [first] = checkLogBytes("", slot, { bytes, isHeld: false });
-  const header = newestHeader(bytes.slice(0, 4096))?.header;
-  return first === undefined && header !== undefined && header.generation >= applied;
+  const header = headerOf(bytes);
+  return first === undefined && header !== null && header.generation >= applied;
 }
 
 function readWhole({ storage }: RepairContext, path: string): Uint8Array | null {
@@ -138,7 +138,7 @@ function readWhole({ storage }: RepairContext, path: string): Uint8Array | null 
 
 /** Finds the good frames with whole records, before and behind the damage. */
 function saveFrames(bytes: Uint8Array, slot: number, applied: bigint): Found {
-  const newest = bytes.length < 4096 ? null : newestHeader(bytes.slice(0, 4096))?.header ?? null;
+  const newest = headerOf(bytes);
   const isOwn = newest !== null && newest.slot === slot;
   const isLost = isOwn && damagedHeaderOffset(bytes) !== null;
   const header = isOwn && !isLost ? newest : null;
@@ -160,13 +160,11 @@ function saveFrames(bytes: Uint8Array, slot: number, applied: bigint): Found {
     ? newest.generation + 1n
     : header?.generation ?? findLatestGeneration(bytes, slot, tried);
   const places = generation === null ? [] : findFrames(bytes, { slot, generation }, bytes.length);
-  const good = places.filter((place) => properRecords(bytes, place) !== null);
-  const last = places.at(-1);
-  const end = last === undefined ? 4096 : last.offset + last.length;
-  const used = good.reduce((sum, place) => sum + place.length, 0);
-  const lostBytes = Math.max(0, Math.max(end, header?.length ?? 0) - 4096 - used);
+  const good = places.filter((place) => recordsOf(bytes, place) !== null);
+  const end = places.reduce((_, { offset, length }) => offset + length, 0);
+  const lostBytes = unusedBytes(good, Math.max(end, header?.length ?? 0));
   const isBelow = generation !== null && generation < applied && good.length > 0;
-  const records = good.reduce((sum, place) => sum + (properRecords(bytes, place) ?? 0), 0);
+  const records = good.reduce((sum, place) => sum + (recordsOf(bytes, place) ?? 0), 0);
   return {
     // If no use was found: above everything that may have been written here.
     generation: generation === null ? applied + GENERATIONS_TRIED : max(generation, applied),
@@ -193,16 +191,6 @@ function describe(found: Found, records: number, isMissing: boolean): string {
   }
   return `saved ${records} increments of generation ${found.generation}, which the next fold counts ` +
     `where it is not yet in; ${damage}, and as its header is lost, what followed is unknown`;
-}
-
-/** Number of increments of a frame; null if it does not consist of whole records. */
-function properRecords(bytes: Uint8Array, { offset, length }: FramePlace): number | null {
-  try {
-    return checkBatch(bytes, offset + 32, offset + length);
-  } catch (error) {
-    if (error instanceof CountdError) return null;
-    throw error;
-  }
 }
 
 function max(left: bigint, right: bigint): bigint {

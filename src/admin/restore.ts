@@ -10,8 +10,8 @@ import {
   directoryPaths,
   FREE_MODE,
   freeLogImage,
+  headerOfFile,
   type Holder,
-  newestHeader,
   pathOfSlot,
   SEALED_MODE,
 } from "../counters/commitlog/mod.ts";
@@ -102,9 +102,7 @@ function completeLogs(storage: Storage, data: string, self: Holder): void {
   for (const name of storage.readDirectory(logs)) {
     using file = storage.open(`${logs}/${name}`, { access: "write" });
     file.allocate(0, logSize);
-    const head = new Uint8Array(4096);
-    file.read(head, 0);
-    file.chmod(newestHeader(head)?.header.state === "free" ? FREE_MODE : SEALED_MODE);
+    file.chmod(headerOfFile(file)?.state === "free" ? FREE_MODE : SEALED_MODE);
     file.sync();
   }
 }

@@ -3,13 +3,8 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { CorruptError } from "../../src/base/errors.ts";
 import { backup, checkDirectory, repair } from "../../src/admin/mod.ts";
-import {
-  ActiveLog,
-  DataDirectory,
-  HeldLog,
-  newestHeader,
-  pathOfSlot,
-} from "../../src/counters/commitlog/mod.ts";
+import { newestHeader } from "../../src/counters/commitlog/header.ts";
+import { ActiveLog, DataDirectory, HeldLog, pathOfSlot } from "../../src/counters/commitlog/mod.ts";
 import type { Storage } from "../../src/file/mod.ts";
 import { CounterOracle } from "../crash/counter_oracle.ts";
 import {

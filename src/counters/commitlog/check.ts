@@ -8,7 +8,7 @@ import { checkBatch } from "../wire/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { FrameCodec, frameRecords, LogBytes } from "./frame.ts";
-import { decodeHeader, type LogHeader, newestHeader } from "./header.ts";
+import { decodeHeader, headerOf, type LogHeader } from "./header.ts";
 import {
   FRAME_HEAD_BYTES,
   HEAD_PAGE_BYTES,
@@ -226,8 +226,8 @@ function checkLabels(
     readonly bytes: Uint8Array;
   },
 ): Violation[] {
-  const newest = newestHeader(bytes.subarray(0, HEAD_PAGE_BYTES))?.header;
-  if (newest === undefined || newest.slot !== slot) return [];
+  const newest = headerOf(bytes);
+  if (newest === null || newest.slot !== slot) return [];
   const { mode, links } = storage.status(path);
   // An active log of a dead writer keeps the labels of a held log until it is recovered.
   if (newest.state === "active") return [];

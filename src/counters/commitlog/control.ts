@@ -36,7 +36,7 @@ import {
 } from "./control_layout.ts";
 import { type FailedMark, readFailedMark, writeFailedMark } from "./failed_mark.ts";
 import type { Holder } from "./holder.ts";
-import { LOG_SIZE_DEFAULT, LOG_SIZE_MAX, LOG_SIZE_MIN } from "./layout.ts";
+import { LOG_SIZE_DEFAULT, LOG_SIZE_MAX, LOG_SIZE_MIN, LOG_SIZE_UNIT_BYTES } from "./layout.ts";
 
 /** The sizes that are fixed when a data directory is made, in bytes. */
 export interface DirectorySizes {
@@ -294,12 +294,15 @@ export function checkDirectorySizes({ keyspaceSize, keySize, logSize }: Director
       throw new UsageError(`Invalid --${name} ${size}: it is a whole number from 1 to 256`);
     }
   }
-  if (!Number.isInteger(logSize) || logSize < LOG_SIZE_MIN || logSize > LOG_SIZE_MAX) {
+  if (!isLogSize(logSize)) {
     throw new UsageError(
-      `Invalid --log-size ${logSize}: it is a number of bytes from ${LOG_SIZE_MIN} to ${LOG_SIZE_MAX}`,
+      `Invalid --log-size ${logSize}: it is a multiple of ${LOG_SIZE_UNIT_BYTES} bytes from ` +
+        `${LOG_SIZE_MIN} to ${LOG_SIZE_MAX}`,
     );
   }
-  if (logSize % 4096 !== 0) {
-    throw new UsageError(`Invalid --log-size ${logSize}: it must be a multiple of 4096`);
-  }
+}
+
+/** True for a size that a log can have. */
+export function isLogSize(size: number): boolean {
+  return size >= LOG_SIZE_MIN && size <= LOG_SIZE_MAX && size % LOG_SIZE_UNIT_BYTES === 0;
 }

@@ -13,7 +13,7 @@ import { HEAD_PAGE_BYTES, HEADER_COPY_BYTES } from "./layout.ts";
  * free.
  */
 export function damagedHeaderOffset(bytes: Uint8Array): number | null {
-  const newest = newestHeader(bytes.subarray(0, HEAD_PAGE_BYTES));
+  const newest = newestHeader(bytes);
   if (newest === null || newest.header.state !== "free") return null;
   const other = newest.copy === 0 ? HEADER_COPY_BYTES : 0;
   if (decodeHeader(bytes.slice(other, other + HEADER_COPY_BYTES)) !== null) return null;

@@ -8,6 +8,7 @@
 
 import { crc32 } from "node:zlib";
 import { assert } from "../../base/assert.ts";
+import type { StoredFile } from "../../file/mod.ts";
 import {
   HEAD_PAGE_BYTES,
   HEADER_COPY_BYTES,
@@ -104,6 +105,17 @@ export function newestHeader(
   if (first === null) return second === null ? null : { header: second, copy: 1 };
   if (second === null || second.sequence < first.sequence) return { header: first, copy: 0 };
   return { header: second, copy: 1 };
+}
+
+/** The header of a log by its bytes from the start on; null if they are no head page, or none is valid. */
+export function headerOf(log: Uint8Array): LogHeader | null {
+  return log.length < HEAD_PAGE_BYTES ? null : newestHeader(log)?.header ?? null;
+}
+
+/** As `headerOf`, for the file of a log. */
+export function headerOfFile(file: StoredFile): LogHeader | null {
+  const page = new Uint8Array(HEAD_PAGE_BYTES);
+  return headerOf(page.subarray(0, file.read(page, 0)));
 }
 
 /**

@@ -8,8 +8,7 @@ import { CorruptError } from "../../base/errors.ts";
 import { leadsTo, type Mapping, type StoredFile } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
-import { type LogHeader, newestHeader, storeHeader } from "./header.ts";
-import { HEAD_PAGE_BYTES } from "./layout.ts";
+import { headerOf, type LogHeader, storeHeader } from "./header.ts";
 import { damagedHeaderOffset } from "./damaged_header.ts";
 import type { SlotMapping } from "./slot_mappings.ts";
 import {
@@ -89,9 +88,8 @@ export class HeldLog {
 
   /** The newest header, or null if it is damaged. */
   header(): LogHeader | null {
-    const newest = newestHeader(this.bytes.subarray(0, HEAD_PAGE_BYTES));
-    if (newest === null || newest.header.slot !== this.slot) return null;
-    return damagedHeaderOffset(this.bytes) === null ? newest.header : null;
+    const header = headerOf(this.bytes);
+    return header?.slot === this.slot && damagedHeaderOffset(this.bytes) === null ? header : null;
   }
 
   /** Stores the next header, over the older copy. */

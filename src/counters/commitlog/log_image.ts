@@ -4,6 +4,8 @@
  */
 
 import { assert } from "../../base/assert.ts";
+import { CountdError } from "../../base/errors.ts";
+import { checkBatch } from "../wire/mod.ts";
 import { FrameCodec, frameRecords, LogBytes, plausibleLength } from "./frame.ts";
 import { encodeHeader, type LogState } from "./header.ts";
 import {
@@ -57,6 +59,21 @@ export function findLatestGeneration(
     if (offsets.some((offset) => codec.verify(log, offset, bytes.length) > 0)) return generation;
   }
   return null;
+}
+
+/** Number of increments in the frame at a place; null if it does not consist of whole records. */
+export function recordsOf(log: Uint8Array, { offset, length }: FramePlace): number | null {
+  try {
+    return checkBatch(log, offset + FRAME_HEAD_BYTES, offset + length);
+  } catch (error) {
+    if (error instanceof CountdError) return null;
+    throw error;
+  }
+}
+
+/** Bytes of a log below `end` that are in none of the good frames: what is damaged. */
+export function unusedBytes(good: readonly FramePlace[], end: number): number {
+  return Math.max(0, end - good.reduce((sum, place) => sum + place.length, HEAD_PAGE_BYTES));
 }
 
 /** Makes the head page of a free log, whose next use has the generation after `generation`. */

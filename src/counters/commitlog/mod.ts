@@ -10,6 +10,7 @@ export {
   Control,
   type DirectorySizes,
   directorySizesDefault,
+  isLogSize,
   slotLock,
 } from "./control.ts";
 export { DIRECTORY_VERSION, directoryLocks } from "./control_layout.ts";
@@ -23,7 +24,7 @@ export {
 export { batchRecords } from "./frame.ts";
 export { describeSelf, type Holder } from "./holder.ts";
 export { clearFailedMark, DirectoryFailedError, type FailedMark } from "./failed_mark.ts";
-export { type LogHeader, type LogState, newestHeader } from "./header.ts";
+export { headerOf, headerOfFile, type LogHeader, type LogState } from "./header.ts";
 export { HeldLog } from "./held_log.ts";
 export {
   HEAD_PAGE_BYTES,
@@ -38,6 +39,8 @@ export {
   type FramePlace,
   freeLogImage,
   logImage,
+  recordsOf,
+  unusedBytes,
 } from "./log_image.ts";
 export { type Capture, LogProbe } from "./log_probe.ts";
 export { LogReader } from "./log_reader.ts";

@@ -2,15 +2,14 @@
 
 import type { Storage, StoredFile } from "../../file/mod.ts";
 import { LogBytes, plausibleLength } from "./frame.ts";
-import { newestHeader } from "./header.ts";
+import { headerOf } from "./header.ts";
 import { FRAME_HEAD_BYTES, HEAD_PAGE_BYTES } from "./layout.ts";
 
 /** True if a header or the place of the first frame shows that a writer has claimed the log. */
 export function wasInUse(file: StoredFile): boolean {
   const bytes = new Uint8Array(HEAD_PAGE_BYTES + FRAME_HEAD_BYTES);
   file.read(bytes, 0);
-  const newest = newestHeader(bytes.subarray(0, HEAD_PAGE_BYTES));
-  if (newest !== null && newest.header.generation > 0n) return true;
+  if ((headerOf(bytes)?.generation ?? 0n) > 0n) return true;
   // Without a header the generation is unknown, so a frame's checksum cannot be verified.
   return plausibleLength(new LogBytes(bytes), HEAD_PAGE_BYTES, Infinity) > 0;
 }

@@ -1,7 +1,8 @@
 /** The life of a log as `ls -l` shows it, and what each state leaves for the next. */
 
 import { assert, assertEquals } from "@std/assert";
-import { HeldLog, nameOfSlot, newestHeader } from "../../../src/counters/commitlog/mod.ts";
+import { newestHeader } from "../../../src/counters/commitlog/header.ts";
+import { HeldLog, nameOfSlot } from "../../../src/counters/commitlog/mod.ts";
 import {
   batchOf,
   claim,
