@@ -1,10 +1,26 @@
 /** Options that several verbs share, so that each has one name and one meaning everywhere. */
-import { READ_PORT, WRITE_PORT } from "../counters/wire/mod.ts";
+import {
+  LOG_SIZE_DEFAULT,
+  LOG_SIZE_MAX,
+  LOG_SIZE_MIN,
+  LOG_SIZE_UNIT_BYTES,
+  poolDefaults,
+} from "../base/pool_defaults.ts";
+import { DEFAULT_SIZES, NAME_SIZE_MAX, READ_PORT, WRITE_PORT } from "../counters/wire/mod.ts";
 import { LOG_FORMATS } from "./event_lines.ts";
-import { address, choice, duration, flag, type Option, path, size, whole } from "./kit/option.ts";
-
-/** Bytes of the longest keyspace or key: the default size of both. */
-const NAME_BYTES_MAX = 256;
+import {
+  address,
+  choice,
+  duration,
+  flag,
+  host,
+  type Option,
+  path,
+  showDuration,
+  showSize,
+  size,
+  whole,
+} from "./kit/option.ts";
 
 export const dataOption = path({
   of: "directory",
@@ -12,14 +28,10 @@ export const dataOption = path({
   default: "./countd-data",
 });
 
-export const listenOption = choiceOfHost("the address to listen on");
+/** The loopback address: the default to listen on, and to connect to. */
+const HOST_DEFAULT = "127.0.0.1";
 
-function choiceOfHost(summary: string) {
-  return {
-    ...path({ of: "directory", summary, placeholder: "HOST", default: "127.0.0.1" }),
-    completion: "nothing" as const,
-  };
-}
+export const listenOption = host({ summary: "the address to listen on", default: HOST_DEFAULT });
 
 /** A port to listen on. */
 export function portOption(summary: string, port: number): Option<number> {
@@ -36,7 +48,7 @@ export function portOption(summary: string, port: number): Option<number> {
 export const connectToWriteOption = address({
   summary: "the server to write to",
   defaultPort: WRITE_PORT,
-  default: { hostname: "127.0.0.1", port: WRITE_PORT },
+  default: { hostname: HOST_DEFAULT, port: WRITE_PORT },
 });
 
 /** The server to ask instead of the data directory. */
@@ -53,7 +65,7 @@ export const waitOption = duration({
   summary: "time to wait for a server that is still starting",
   min: 0,
   max: 86_400_000,
-  defaultText: "5s without --connect, else 0",
+  defaultText: `${showDuration(DEFAULT_ADDRESS_WAIT_MS)} without --connect, else 0`,
 });
 
 /** The same for verbs that connect only on request. */
@@ -68,38 +80,41 @@ export const staleOption = flag(
   "answer from the keyspace files alone, without what is still in the logs",
 );
 
-export const keyspaceSizeOption = nameSizeOption("keyspace");
-export const keySizeOption = nameSizeOption("key");
+const keyspaceSizeOption = nameSizeOption("keyspace", DEFAULT_SIZES.keyspaceSize);
+const keySizeOption = nameSizeOption("key", DEFAULT_SIZES.keySize);
 
-function nameSizeOption(what: string) {
+function nameSizeOption(what: string, inNew: number) {
   return whole({
     summary: `bytes of a ${what} name in a message; fixed when the data directory is made`,
     placeholder: "BYTES",
     min: 1,
-    max: NAME_BYTES_MAX,
-    defaultText: `the stored value, ${NAME_BYTES_MAX} in a new data directory`,
+    max: NAME_SIZE_MAX,
+    defaultText: `the stored value, ${inNew} in a new data directory`,
   });
 }
 
 /** The same two for clients, which connect to a server and do not read a data directory. */
-export const clientKeyspaceSizeOption = clientNameSizeOption("keyspace");
-export const clientKeySizeOption = clientNameSizeOption("key");
+export const clientKeyspaceSizeOption = clientNameSizeOption(
+  "keyspace",
+  DEFAULT_SIZES.keyspaceSize,
+);
+export const clientKeySizeOption = clientNameSizeOption("key", DEFAULT_SIZES.keySize);
 
-function clientNameSizeOption(what: string) {
+function clientNameSizeOption(what: string, size: number) {
   return whole({
     summary: `bytes of a ${what} name in a message; must equal that of the server`,
     placeholder: "BYTES",
     min: 1,
-    max: NAME_BYTES_MAX,
-    default: NAME_BYTES_MAX,
+    max: NAME_SIZE_MAX,
+    default: size,
   });
 }
 
 export const SYNC_MODES = ["always", "interval", "os"] as const;
 export type SyncMode = (typeof SYNC_MODES)[number];
 
-/** Options of the commit logs, on every verb that writes them. */
-export const logOptions = {
+/** Options of every log that answers wait for. */
+export const syncOptions = {
   sync: choice({
     of: SYNC_MODES,
     summary: "when a log is synced to disk: before every answer, by timer, or by the system alone",
@@ -109,35 +124,41 @@ export const logOptions = {
     summary: "time between two syncs with --sync interval",
     min: 1,
     max: 3_600_000,
-    default: 1000,
+    default: poolDefaults.syncIntervalMs,
   }),
+} as const;
+
+/** Options of the commit logs, on every verb that writes them. */
+export const logOptions = {
+  ...syncOptions,
   logSize: size({
-    summary: "bytes of one commit log, a multiple of 4096; fixed when the data directory is made",
-    min: 65536,
-    max: 2 ** 30,
-    defaultText: "the stored value, 16MiB in a new data directory",
+    summary: `bytes of one commit log, a multiple of ${LOG_SIZE_UNIT_BYTES}; fixed when the data ` +
+      "directory is made",
+    min: LOG_SIZE_MIN,
+    max: LOG_SIZE_MAX,
+    defaultText: `the stored value, ${showSize(LOG_SIZE_DEFAULT)} in a new data directory`,
   }),
   logs: whole({
     summary: "commit logs to make at the first start",
     min: 2,
     max: 65536,
-    default: 4,
+    default: poolDefaults.logs,
   }),
   backlog: size({
     summary:
       "limit for the bytes of all commit logs; at the limit writers stop reading their sockets",
-    min: 65536,
-    default: 4 * 2 ** 30,
+    min: LOG_SIZE_MIN,
+    default: poolDefaults.backlogBytes,
   }),
   sealAfter: duration({
     summary: "age at which a log is sealed for the worker although it is not full",
     min: 1,
     max: 86_400_000,
-    default: 1000,
+    default: poolDefaults.sealAfterMs,
   }),
 } as const;
 
-export const maxConnectionsOption = whole({
+const maxConnectionsOption = whole({
   summary: "limit for open connections; any more are closed at once",
   min: 1,
   max: 1_000_000,
@@ -164,4 +185,12 @@ export const daemonOptions = {
     summary: "the form of the event lines on stderr",
     default: "logfmt",
   }),
+} as const;
+
+/** The options of every daemon that takes messages of clients. */
+export const messageServerOptions = {
+  keyspaceSize: keyspaceSizeOption,
+  keySize: keySizeOption,
+  maxConnections: maxConnectionsOption,
+  ...daemonOptions,
 } as const;

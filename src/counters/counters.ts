@@ -4,14 +4,9 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { UsageError } from "../base/errors.ts";
 import { type Events, noEvents } from "../base/events.ts";
 import { Metrics } from "../base/metrics.ts";
+import { poolDefaults } from "../base/pool_defaults.ts";
 import { type Storage, systemStorage } from "../file/mod.ts";
-import {
-  BACKLOG_BYTES_DEFAULT,
-  DataDirectory,
-  describeSelf,
-  type DirectorySizes,
-  POOL_LOGS_DEFAULT,
-} from "./commitlog/mod.ts";
+import { DataDirectory, describeSelf, type DirectorySizes } from "./commitlog/mod.ts";
 import { Reader } from "./view/mod.ts";
 import { checkKey, checkKeyspaceName } from "./wire/mod.ts";
 import { Worker } from "./worker/mod.ts";
@@ -121,7 +116,7 @@ export class Counters implements AsyncDisposable {
     this.#environment = { clock, events, metrics: new Metrics() };
     this.#options = {
       sync: options.sync ?? "always",
-      backlogBytes: options.backlogBytes ?? BACKLOG_BYTES_DEFAULT,
+      backlogBytes: options.backlogBytes ?? poolDefaults.backlogBytes,
     };
     this.#reader = new Reader(directory, { stale: false, clock, events });
   }
@@ -283,10 +278,8 @@ export class Counters implements AsyncDisposable {
     const directory = this.#openAgain();
     try {
       const writer = await LogWriter.start(directory, {
+        ...poolDefaults,
         ...this.#options,
-        syncIntervalMs: 1000,
-        logs: POOL_LOGS_DEFAULT,
-        sealAfterMs: 1000,
       }, { ...this.#environment, signal });
       // The next increment throws it.
       writer.failed.catch(() => {});

@@ -12,7 +12,7 @@ import { projectRoot } from "./project.ts";
 import { readSource } from "./source.ts";
 
 /** May only fall: a commit that needs fewer lines lowers it. */
-const LINES_MAX = 32_208;
+const LINES_MAX = 32_205;
 
 const root = (Deno.args[0] ?? projectRoot).replace(/\/?$/, "/");
 

@@ -92,11 +92,19 @@ export function path(settings: WithDefault<PathSettings, string>): Option<string
 export function path(settings: PathSettings): Option<string | undefined>;
 export function path(settings: PathSettings & { default?: string }): Option<string | undefined> {
   const placeholder = settings.of === "file" ? "FILE" : "DIR";
-  return option(settings, { placeholder, completion: settings.of }, settings.default, (value) => {
-    if (value === "") throw new Error("must not be empty");
-    if (value.includes("\0")) throw new Error("must not contain a NUL byte");
-    return value;
-  });
+  return option(settings, { placeholder, completion: settings.of }, settings.default, filled);
+}
+
+function filled(value: string): string {
+  if (value === "") throw new Error("must not be empty");
+  if (value.includes("\0")) throw new Error("must not contain a NUL byte");
+  return value;
+}
+
+/** The name or the address of a machine. */
+export function host(settings: WithDefault<Common, string>): Option<string>;
+export function host(settings: Common & { default?: string }): Option<string | undefined> {
+  return option(settings, { placeholder: "HOST" }, settings.default, filled);
 }
 
 /** One of a few words. */
@@ -198,7 +206,7 @@ export function duration(
   );
 }
 
-function showDuration(timeMs: number): string {
+export function showDuration(timeMs: number): string {
   return timeMs >= 1000 && timeMs % 1000 === 0 ? `${timeMs / 1000}s` : `${timeMs}ms`;
 }
 

@@ -5,8 +5,8 @@ import type { Storage } from "../../file/mod.ts";
 import { runDaemon } from "../daemon.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { pathArgument } from "../kit/argument.ts";
-import { choice, duration, flag, path, showAddress } from "../kit/option.ts";
-import { daemonOptions, dataOption, listenOption, portOption, SYNC_MODES } from "../options.ts";
+import { flag, path, showAddress } from "../kit/option.ts";
+import { daemonOptions, dataOption, listenOption, portOption, syncOptions } from "../options.ts";
 import { defineVerb, type VerbGroup } from "../verb.ts";
 
 const DB_PORT = 3001;
@@ -65,17 +65,7 @@ const serve = defineVerb({
     ...fileOptions,
     listen: listenOption,
     port: portOption("the port to serve HTTP on", DB_PORT),
-    sync: choice({
-      of: SYNC_MODES,
-      summary: "when the log is synced to disk: before every answer, by timer, or by the system",
-      default: "interval",
-    }),
-    syncInterval: duration({
-      summary: "time between two syncs with --sync interval",
-      min: 1,
-      max: 3_600_000,
-      default: 1000,
-    }),
+    ...syncOptions,
     ...daemonOptions,
   },
   answersJson: false,

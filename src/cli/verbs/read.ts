@@ -2,12 +2,9 @@ import { runDaemon, stopRequest } from "../daemon.ts";
 import { wantedSizes } from "../data_settings.ts";
 import { showAddress } from "../kit/option.ts";
 import {
-  daemonOptions,
   dataOption,
-  keySizeOption,
-  keyspaceSizeOption,
   listenOption,
-  maxConnectionsOption,
+  messageServerOptions,
   portOption,
   staleOption,
 } from "../options.ts";
@@ -31,10 +28,7 @@ export const read = defineVerb({
     listen: listenOption,
     port: portOption("the port to answer on", READ_PORT),
     stale: staleOption,
-    keyspaceSize: keyspaceSizeOption,
-    keySize: keySizeOption,
-    maxConnections: maxConnectionsOption,
-    ...daemonOptions,
+    ...messageServerOptions,
   },
   answersJson: false,
   examples: [

@@ -2,13 +2,10 @@ import { runDaemon, stopRequest } from "../daemon.ts";
 import { logWriterOptions, wantedSizes } from "../data_settings.ts";
 import { flag, showAddress } from "../kit/option.ts";
 import {
-  daemonOptions,
   dataOption,
-  keySizeOption,
-  keyspaceSizeOption,
   listenOption,
   logOptions,
-  maxConnectionsOption,
+  messageServerOptions,
   portOption,
   staleOption,
 } from "../options.ts";
@@ -34,10 +31,7 @@ export const serve = defineVerb({
     ack: flag("answer WIN or NAY to every message once it is durable"),
     stale: staleOption,
     ...logOptions,
-    keyspaceSize: keyspaceSizeOption,
-    keySize: keySizeOption,
-    maxConnections: maxConnectionsOption,
-    ...daemonOptions,
+    ...messageServerOptions,
   },
   answersJson: false,
   examples: [

@@ -2,13 +2,10 @@ import { runDaemon, stopRequest } from "../daemon.ts";
 import { logWriterOptions, wantedSizes } from "../data_settings.ts";
 import { flag, showAddress } from "../kit/option.ts";
 import {
-  daemonOptions,
   dataOption,
-  keySizeOption,
-  keyspaceSizeOption,
   listenOption,
   logOptions,
-  maxConnectionsOption,
+  messageServerOptions,
   portOption,
 } from "../options.ts";
 import { WRITE_PORT } from "../../counters/wire/mod.ts";
@@ -29,10 +26,7 @@ export const write = defineVerb({
     port: portOption("the port to take increments on", WRITE_PORT),
     ack: flag("answer WIN or NAY to every message once it is durable"),
     ...logOptions,
-    keyspaceSize: keyspaceSizeOption,
-    keySize: keySizeOption,
-    maxConnections: maxConnectionsOption,
-    ...daemonOptions,
+    ...messageServerOptions,
   },
   answersJson: false,
   examples: [

@@ -5,6 +5,7 @@ import {
   decodeReplyHead,
   decodeRows,
   type MessageSizes,
+  NAME_SIZE_MAX,
   RANK_BYTES,
   READ_ERROR_AGAIN,
   READ_ERROR_DAMAGED,
@@ -27,7 +28,7 @@ import {
 import { Silence } from "./silence.ts";
 
 /** The largest body that the protocol allows: as many rows as a reply may have, each the longest. */
-const BODY_BYTES_MAX = REPLY_ROWS_MAX * (RANK_BYTES + ROW_KEY_OFFSET + 256);
+const BODY_BYTES_MAX = REPLY_ROWS_MAX * (RANK_BYTES + ROW_KEY_OFFSET + NAME_SIZE_MAX);
 
 interface Reply {
   readonly head: ReplyHead;

@@ -15,6 +15,12 @@ import { crc32 } from "node:zlib";
 import { assert } from "../../base/assert.ts";
 import { CorruptError, UsageError } from "../../base/errors.ts";
 import {
+  LOG_SIZE_DEFAULT,
+  LOG_SIZE_MAX,
+  LOG_SIZE_MIN,
+  LOG_SIZE_UNIT_BYTES,
+} from "../../base/pool_defaults.ts";
+import {
   hasCode,
   OsError,
   publishFile,
@@ -22,6 +28,7 @@ import {
   type Storage,
   type StoredFile,
 } from "../../file/mod.ts";
+import { DEFAULT_SIZES, type MessageSizes, NAME_SIZE_MAX } from "../wire/mod.ts";
 import {
   CONTROL_BYTES,
   CONTROL_MAGIC,
@@ -36,18 +43,14 @@ import {
 } from "./control_layout.ts";
 import { type FailedMark, readFailedMark, writeFailedMark } from "./failed_mark.ts";
 import type { Holder } from "./holder.ts";
-import { LOG_SIZE_DEFAULT, LOG_SIZE_MAX, LOG_SIZE_MIN, LOG_SIZE_UNIT_BYTES } from "./layout.ts";
 
 /** The sizes that are fixed when a data directory is made, in bytes. */
-export interface DirectorySizes {
-  readonly keyspaceSize: number;
-  readonly keySize: number;
+export interface DirectorySizes extends MessageSizes {
   readonly logSize: number;
 }
 
 export const directorySizesDefault: DirectorySizes = {
-  keyspaceSize: 256,
-  keySize: 256,
+  ...DEFAULT_SIZES,
   logSize: LOG_SIZE_DEFAULT,
 };
 
@@ -290,8 +293,10 @@ export function slotLock(slot: number): number {
 /** Throws `UsageError` for sizes that no data directory can have. */
 export function checkDirectorySizes({ keyspaceSize, keySize, logSize }: DirectorySizes): void {
   for (const [name, size] of [["keyspace-size", keyspaceSize], ["key-size", keySize]] as const) {
-    if (!Number.isInteger(size) || size < 1 || size > 256) {
-      throw new UsageError(`Invalid --${name} ${size}: it is a whole number from 1 to 256`);
+    if (!Number.isInteger(size) || size < 1 || size > NAME_SIZE_MAX) {
+      throw new UsageError(
+        `Invalid --${name} ${size}: it is a whole number from 1 to ${NAME_SIZE_MAX}`,
+      );
     }
   }
   if (!isLogSize(logSize)) {

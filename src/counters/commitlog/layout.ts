@@ -48,14 +48,6 @@ export const FRAME_HEAD_BYTES = 32;
 export const FRAME_ALIGNMENT_BYTES = 8;
 export const FRAME_MAGIC = 0xc0de;
 
-/** A log has at least 16 pages, so that the largest record fits many times. */
-export const LOG_SIZE_MIN = 65_536;
-/** A frame's length has 32 bits, and readers map a whole log. */
-export const LOG_SIZE_MAX = 2 ** 30;
-/** Every log size is a multiple of it. */
-export const LOG_SIZE_UNIT_BYTES = 4096;
-export const LOG_SIZE_DEFAULT = 16 * 2 ** 20;
-
 /** What identifies a log: the slot is the file, the generation is the use of it. */
 export interface LogIdentity {
   readonly slot: number;

@@ -26,13 +26,7 @@ export { describeSelf, type Holder } from "./holder.ts";
 export { clearFailedMark, DirectoryFailedError, type FailedMark } from "./failed_mark.ts";
 export { headerOf, headerOfFile, type LogHeader, type LogState } from "./header.ts";
 export { HeldLog } from "./held_log.ts";
-export {
-  HEAD_PAGE_BYTES,
-  LOG_SIZE_DEFAULT,
-  LOG_SIZE_MAX,
-  LOG_SIZE_MIN,
-  type LogIdentity,
-} from "./layout.ts";
+export { HEAD_PAGE_BYTES, type LogIdentity } from "./layout.ts";
 export {
   findFrames,
   findLatestGeneration,
@@ -51,14 +45,7 @@ export {
   type LostLog,
   resolveLoneLockNames,
 } from "./lost_logs.ts";
-export {
-  BACKLOG_BYTES_DEFAULT,
-  checkBacklog,
-  LogPool,
-  POOL_LOGS_DEFAULT,
-  type PoolFull,
-  type PoolOptions,
-} from "./pool.ts";
+export { checkBacklog, LogPool, type PoolFull, type PoolOptions } from "./pool.ts";
 export { hasDurableDamage, type Scan, scanLog } from "./scan_log.ts";
 export { recoverHeld, recoverSlot, type Recovery } from "./recover_slot.ts";
 export { reportRecovery } from "./report_recovery.ts";

@@ -34,9 +34,6 @@ export interface PoolOptions {
   readonly onDamage?: (error: CorruptError) => void;
 }
 
-export const POOL_LOGS_DEFAULT = 4;
-export const BACKLOG_BYTES_DEFAULT = 4 * 2 ** 30;
-
 /** A fold needs space to free a log, so growth leaves this many log sizes on the disk. */
 const RESERVED_LOGS = 4;
 

@@ -4,7 +4,8 @@
  */
 
 import { assert } from "../../base/assert.ts";
-import { HEAD_PAGE_BYTES, liveLayout, LOG_SIZE_MAX } from "./layout.ts";
+import { LOG_SIZE_MAX } from "../../base/pool_defaults.ts";
+import { HEAD_PAGE_BYTES, liveLayout } from "./layout.ts";
 
 export class PublishedTail {
   /** The low and the high half. All supported machines are little-endian. */

@@ -19,7 +19,10 @@ export interface MessageSizes {
 }
 
 /** The widths of a data directory that was made without others: 256 bytes each. */
-export const DEFAULT_SIZES: MessageSizes = { keyspaceSize: 256, keySize: 256 };
+export const DEFAULT_SIZES: MessageSizes = {
+  keyspaceSize: NAME_SIZE_MAX,
+  keySize: NAME_SIZE_MAX,
+};
 
 /** Throws `UsageError` if a width is not a whole number in 1 … 256. */
 export function checkSizes(sizes: MessageSizes): void {
