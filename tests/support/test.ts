@@ -6,9 +6,16 @@
 
 const directory = decodeURIComponent(new URL("..", import.meta.url).pathname);
 
-/** What a file uses that must run alone. Files that it imports from here count as well. */
-const ALONE =
-  /Deno\.(Command|connect|listen|serve)|performance\.now|setTimeout|fetch\(|support\/(process|wait)\.ts/;
+/**
+ * What a file uses that must run alone. Files that it imports from here count as well. Files that run side
+ * by side are threads of one process, so what tells about the whole process counts too.
+ */
+const ALONE = new RegExp([
+  String.raw`Deno\.(Command|connect|listen|serve|memoryUsage)`,
+  String.raw`performance\.now|setTimeout|fetch\(`,
+  String.raw`support/(process|wait)\.ts`,
+  "/proc/self",
+].join("|"));
 
 /** Files that would run alone by the rule above, but mostly wait. */
 const WAITING = ["process/silent_server_test.ts"];

@@ -7,6 +7,7 @@ import { AnswerReader } from "./answer_reader.ts";
 import {
   addressText,
   connectTo,
+  lost,
   type Patience,
   type Peer,
   readSome,
@@ -41,6 +42,8 @@ export class WriteClient implements Disposable {
   #begunMessages = 0;
   #readError: unknown;
   #isOver = false;
+  /** The server has ended its sending side. */
+  #isEnded = false;
 
   private constructor(connection: Deno.TcpConn, peer: Peer, sizes: MessageSizes) {
     this.#connection = connection;
@@ -125,6 +128,8 @@ export class WriteClient implements Disposable {
     this.#pendingBytes = 0;
     const messages = bytes.length / this.#encoder.messageBytes;
     this.#begunMessages += messages;
+    // The server stops: it only drops what is sent now.
+    if (this.#isEnded) throw lost(this.#peer.address, this.#readError);
     await this.#inTime(sendAll(this.#connection, bytes, this.#peer));
     this.#sentMessages += messages;
   }
@@ -189,6 +194,8 @@ export class WriteClient implements Disposable {
       }
     } catch (error) {
       this.#readError = error;
+    } finally {
+      this.#isEnded = true;
     }
   }
 }

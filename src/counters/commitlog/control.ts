@@ -301,7 +301,7 @@ export function checkDirectorySizes({ keyspaceSize, keySize, logSize }: Director
   }
   if (!isLogSize(logSize)) {
     throw new UsageError(
-      `Invalid --log-size ${logSize}: it is a multiple of ${LOG_SIZE_UNIT_BYTES} bytes from ` +
+      `Invalid --log-size ${logSize}: it must be a multiple of ${LOG_SIZE_UNIT_BYTES} bytes from ` +
         `${LOG_SIZE_MIN} to ${LOG_SIZE_MAX}`,
     );
   }

@@ -47,7 +47,9 @@ export class WriteConnection {
     try {
       if (!await this.#readAll()) return;
       await this.#sendTotals();
-      await connection.end();
+      // Without answers a peer need not read, and learns of a stop by the reset alone. Each byte that is
+      // taken until then is lost. The totals are 16 bytes, which fit into any window.
+      if (this.#server.acknowledges) await connection.end();
     } finally {
       const { isReading } = connection;
       this.#server.receiveMemory.release(this.#memory, { isReadInto: isReading });

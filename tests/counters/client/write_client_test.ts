@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConnectError } from "../../../src/base/errors.ts";
 import { WriteClient } from "../../../src/counters/client/mod.ts";
 import { DEFAULT_SIZES, encodeTotals } from "../../../src/counters/wire/mod.ts";
@@ -143,4 +143,24 @@ Deno.test("Increments that overlap arrive once each", async () => {
     assertEquals((await within("the totals", client.finish())).accepted, BigInt(messages));
   });
   assertEquals(seen.size, messages);
+});
+
+Deno.test("A client sends nothing more to a server that has ended its sending side", async () => {
+  // Story: a server that stopped took 5 s of increments of `load` and dropped them.
+  let received = 0;
+  await withPeer(async (connection) => {
+    await connection.closeWrite();
+    received = await readToEnd(connection);
+  }, async (address) => {
+    using client = await WriteClient.connect(address, DEFAULT_SIZES);
+    const [keyspace, key] = [text.encode("ks"), text.encode("k")];
+    const sending = assertRejects(async () => {
+      while (true) {
+        await client.increment(keyspace, key, 1n);
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      }
+    }, ConnectError);
+    await within("the client", sending);
+  });
+  assert(received < 2 ** 24, `${received} bytes were sent`);
 });
