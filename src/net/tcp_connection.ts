@@ -133,7 +133,8 @@ export class TcpConnection {
    * waits, and holds the descriptor, as long as the peer lives and reads nothing (measured with Deno 2.9.4).
    */
   close(): void {
-    if (this.#isClosed) return;
+    // A write that still waits is ended again: the system may have had no descriptor the last time.
+    if (this.#isClosed && this.#writingSinceMs === null) return;
     this.#isClosed = true;
     const socket = this.#socket;
     if (this.#writingSinceMs !== null) {
