@@ -68,10 +68,9 @@ export type Outcome = number | string;
  * Makes a system call that may be made again after a failure, and says what came of it. A signal that
  * interrupts it does not count. The runtime may call libc itself between the call and the look at errno
  * (its first lock that has to wait opens a file of /sys that many systems do not have), so a failure
- * counts when two calls in a row give the same errno.
+ * counts when two calls in a row give the same errno. `before` is that of a call that has just been made.
  */
-export function outcomeOf(call: () => number | bigint): Outcome {
-  let before = "";
+export function outcomeOf(call: () => number | bigint, before = ""): Outcome {
   while (true) {
     const number = Number(call());
     if (number !== -1) return number;

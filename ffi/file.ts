@@ -49,14 +49,23 @@ export interface Status {
 }
 
 export function stat(path: string): Status {
+  const status = statOrErrno(path);
+  if (typeof status === "string") throw new OsError("stat", path, status);
+  return status;
+}
+
+/** As `stat`; the name of the errno if it fails. Readers ask for names that are missing: no exception for each. */
+export function statOrErrno(path: string): Status | string {
   const { abi, call } = libc();
   const statusBuffer = statusBufferOf(abi);
   const name = cString(path, "stat");
   const symbol = call.statInode64 ?? call.stat;
-  if (!symbol) throw new OsError("stat", path, "ENOSYS");
+  if (!symbol) return "ENOSYS";
   // The function of a second call is made only for a failure: a read of a small value is mostly this.
   if (symbol(name, statusBuffer.bytes) === -1) {
-    checkRetrying(() => symbol(name, statusBuffer.bytes), "stat", path);
+    const again = () => symbol(name, statusBuffer.bytes);
+    const outcome = outcomeOf(again, errnoName(libc().errno()));
+    if (typeof outcome === "string") return outcome;
   }
   return readStatus(statusBuffer.view, abi);
 }

@@ -24,6 +24,7 @@ export {
   rename,
   rmdir,
   stat,
+  statOrErrno,
   type Status,
   statvfs,
   syncfs,

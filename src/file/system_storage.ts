@@ -77,12 +77,10 @@ class SystemStorage implements Storage {
   }
 
   statusOrNull(path: string): FileStatus | null {
-    try {
-      return this.status(path);
-    } catch (error) {
-      if (hasCode(error, "ENOENT", "ENOTDIR")) return null;
-      throw error;
-    }
+    const status = ffi.statOrErrno(path);
+    if (typeof status !== "string") return fileStatus(status);
+    if (status === "ENOENT" || status === "ENOTDIR") return null;
+    throw new OsError("stat", path, status);
   }
 
   link(from: string, to: string): void {
