@@ -35,7 +35,7 @@ Deno.test("A good file passes, while it is written to, closed, finished, and bef
   });
 });
 
-Deno.test("Invariant 1: bytes that no mark ends", async () => {
+Deno.test("Bytes that no mark ends break invariant 1", async () => {
   await withFile((path) => {
     makeShared(path);
     store(path, 2000, text("junk"));
@@ -43,7 +43,7 @@ Deno.test("Invariant 1: bytes that no mark ends", async () => {
   }, { damaged: true });
 });
 
-Deno.test("Invariant 1: bytes behind the last checkpoint mark", async () => {
+Deno.test("Bytes behind the last checkpoint mark break invariant 1", async () => {
   await withFile((path) => {
     {
       using aof = Aof.open(storage, path, { geometry: creating() });
@@ -57,7 +57,7 @@ Deno.test("Invariant 1: bytes behind the last checkpoint mark", async () => {
   }, { damaged: true });
 });
 
-Deno.test("Invariant 3: a finished file with bytes behind its mark", async () => {
+Deno.test("A finished file with bytes behind its mark breaks invariant 3", async () => {
   await withFile((path) => {
     makeShared(path, { finish: true });
     assertEquals(found(path), []);
@@ -69,7 +69,7 @@ Deno.test("Invariant 3: a finished file with bytes behind its mark", async () =>
   }, { damaged: true });
 });
 
-Deno.test("Invariant 4: more is published than the file has", async () => {
+Deno.test("More published than the file has breaks invariant 4", async () => {
   await withFile((path) => {
     makeShared(path);
     const side = `${path}.size`;
@@ -81,7 +81,7 @@ Deno.test("Invariant 4: more is published than the file has", async () => {
   }, { damaged: true });
 });
 
-Deno.test("Invariant 5: a side file with a field that cannot be", async () => {
+Deno.test("A side file with an impossible field breaks invariant 5", async () => {
   const breaks: [number, Uint8Array][] = [
     [sideFileLayout.format.offset, text("asz9")],
     [sideFileLayout.state.offset, new Uint8Array([2])],

@@ -11,7 +11,7 @@ export const repair = defineVerb({
   details: [
     "Saves the good frames of damaged logs and, of a damaged keyspace, every counter that is left in " +
     "one of its two orders. Prints a line for each action: noun, file, what was done, and the path " +
-    "of the original. Makes a repaired copy (DATA.repaired, or --out); with --in-place it replaces " +
+    "of the damaged file. Makes a repaired copy (DATA.repaired, or --out); with --in-place it replaces " +
     "the damaged files and keeps them in DATA/repair-saved. No daemon may run. Exits 6 if damage " +
     "remains. A repair that was killed can be repeated.",
   ],
@@ -34,7 +34,7 @@ export const repair = defineVerb({
     },
     {
       command: "countd repair --in-place",
-      meaning: "repair ./countd-data, and keep the originals",
+      meaning: "repair ./countd-data, and keep the damaged files",
     },
   ],
   async run({ options, storage, json, stdout, stderr }) {
