@@ -43,11 +43,6 @@ export type Left = "nothing" | "more" | "no capacity";
 /** Answers that are given before the clock is read: a reading costs a tenth of a small answer. */
 const ANSWERS_UNTIMED = 32;
 
-/** A reply cannot be built yet: others must be sent before it. Its request stays in the buffer. */
-class PostponedError extends Error {
-  override readonly name = "PostponedError";
-}
-
 export class Answerer {
   readonly #reader: Reader;
   readonly #request: RequestCursor;
@@ -89,20 +84,19 @@ export class Answerer {
         try {
           if (!batch.hasRefreshed) this.#reader.refresh();
           batch.hasRefreshed = true;
-          const waiting = this.#answer(bytes, batch, head);
-          if (waiting !== null) {
+          let isBuilt = this.#answer(bytes, batch, head);
+          if (typeof isBuilt !== "boolean") {
             slice.end();
-            await waiting;
-            slice.begin();
+            isBuilt = await isBuilt.finally(() => slice.begin());
             // Requests may have come in since, and increments may have been accepted before them.
             batch.hasRefreshed = false;
           }
-          this.#answered.value += 1;
-        } catch (error) {
-          if (error instanceof PostponedError) {
+          if (!isBuilt) {
             out.truncate(head);
             return head > 0 ? "more" : "no capacity";
           }
+          this.#answered.value += 1;
+        } catch (error) {
           this.#fail(error, out, head);
           batch.quota.hold(out.length);
         }
@@ -119,31 +113,30 @@ export class Answerer {
     }
   }
 
-  /** Answers the current request; returns a promise if the answer takes longer. */
-  #answer(bytes: Uint8Array, batch: Batch, head: number): Promise<void> | null {
+  /**
+   * Answers the current request, or promises to if that takes longer. False if the reply cannot be built
+   * yet: others must be sent before it, and its request stays in the buffer.
+   */
+  #answer(bytes: Uint8Array, batch: Batch, head: number): boolean | Promise<boolean> {
     const request = this.#request;
     const out = batch.rows;
     if (request.kind === "keyspaces") return this.#answerKeyspaces(bytes, batch, head);
     if (request.kind === "invalid") {
       encodeReplyHead(out.view, head, { total: READ_ERROR_INVALID, rows: 0, bytes: 0 });
-      reserve(batch);
-      return null;
+      return reserve(batch);
     }
     const { keyspaceStart, keyspaceLength } = request;
     const name = bytes.subarray(keyspaceStart, keyspaceStart + keyspaceLength);
     const question = request.kind === "page"
       ? this.#pageQuestion(batch, head)
       : this.#keyQuestion(out, head);
-    if (this.#reader.ask(name, question) === NEEDS_FOLD) {
-      // The replies before this one must neither wait for the fold nor use up the output budget.
-      if (head > 0) throw new PostponedError();
-      return this.#reader.askAfterFold(name, (ranking) => {
-        question(ranking);
-        reserve(batch);
-      });
-    }
-    reserve(batch);
-    return null;
+    if (this.#reader.ask(name, question) !== NEEDS_FOLD) return reserve(batch);
+    // The replies before this one must neither wait for the fold nor use up the output budget.
+    if (head > 0) return false;
+    return this.#reader.askAfterFold(name, (ranking) => {
+      question(ranking);
+      return reserve(batch);
+    });
   }
 
   // A question keeps its own copy of the numbers of its request: while it waits, the cursor reads the
@@ -186,9 +179,9 @@ export class Answerer {
     };
   }
 
-  async #answerKeyspaces(bytes: Uint8Array, batch: Batch, head: number): Promise<void> {
+  async #answerKeyspaces(bytes: Uint8Array, batch: Batch, head: number): Promise<boolean> {
     const { keyStart, keyLength } = this.#request;
-    if (head > 0) throw new PostponedError();
+    if (head > 0) return false;
     const { total, rows } = await this.#reader.totals(bytes.slice(keyStart, keyStart + keyLength));
     const out = batch.rows;
     for (const { name, counters } of rows) {
@@ -198,7 +191,7 @@ export class Answerer {
     }
     const size = out.length - head - REPLY_HEAD_BYTES;
     encodeReplyHead(out.view, head, { total, rows: rows.length, bytes: size });
-    reserve(batch);
+    return reserve(batch);
   }
 
   #fail(error: unknown, out: RowBuffer, head: number): void {
@@ -211,10 +204,11 @@ export class Answerer {
   }
 }
 
-/** Takes output budget for the reply that was just built, or throws: it is built again later. */
-function reserve({ rows, quota }: Batch): void {
-  if (rows.length > quota.allowance) throw new PostponedError();
+/** Takes output budget for the reply that was just built; false if it has to be built again later. */
+function reserve({ rows, quota }: Batch): boolean {
+  if (rows.length > quota.allowance) return false;
   quota.hold(rows.length);
+  return true;
 }
 
 /** The code that a client gets for an error; null for a bug, which ends the server. */
