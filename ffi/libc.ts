@@ -78,6 +78,10 @@ const symbols = {
   fstat: { parameters: ["i32", "buffer"], result: "i32", optional: true },
   // int statvfs(const char *path, struct statvfs *buf);
   statvfs: { parameters: ["buffer", "buffer"], result: "i32" },
+  // int fstatfs(int fd, struct statfs *buf);
+  fstatfs: { parameters: ["i32", "buffer"], result: "i32" },
+  // int ioctl(int fd, unsigned long op, ... /* int *flags */); called on Linux alone
+  ioctl: { parameters: ["i32", "usize", "buffer"], result: "i32" },
   // Intel Macs keep the 64-bit inode versions under these names.
   statInode64: {
     name: "stat$INODE64",

@@ -3,6 +3,7 @@
  */
 
 export { type Abi, abiOf, abis } from "./abi.ts";
+export { avoidCopyOnWrite } from "./copy_on_write.ts";
 export { hasDirectoryBatches, readNames } from "./directory.ts";
 export { OsError } from "./errno.ts";
 export {

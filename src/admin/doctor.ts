@@ -145,10 +145,12 @@ function withProbe<T>(
 
 function tryOut(storage: Storage, place: string, clock: Clock): Finding {
   const check = "writing";
+  let isCopiedOnWrite = false;
   try {
     withProbe(storage, place, {
       clock,
       body: (file, path) => {
+        isCopiedOnWrite = !file.avoidCopyOnWrite();
         file.allocate(0, PROBE_BYTES);
         using mapping = file.map(PROBE_BYTES, "write");
         mapping.bytes.fill(1);
@@ -156,6 +158,14 @@ function tryOut(storage: Storage, place: string, clock: Clock): Finding {
         storage.syncDirectory(dirname(path));
       },
     });
+    if (isCopiedOnWrite) {
+      return finding(
+        check,
+        "warning",
+        `${place} copies what is overwritten: a full disk may end countd db by a signal`,
+        "put the files of countd db on ext4 or xfs",
+      );
+    }
     return finding(check, "ok", `files can be made, allocated, mapped and synced in ${place}`);
   } catch (error) {
     if (!(error instanceof OsError)) throw error;

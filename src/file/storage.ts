@@ -126,6 +126,12 @@ export interface StoredFile extends Disposable {
    */
   allocate(offset: number, length: number): void;
   /**
+   * Ask the file system to overwrite this file in place from now on. The file must be empty. Returns false
+   * if the file system copies what is overwritten and cannot be asked: a store into a mapping may then meet
+   * a full disk, which ends the process (SIGBUS).
+   */
+  avoidCopyOnWrite(): boolean;
+  /**
    * Free the disk space of a range, which then reads as zeros. Returns false, and changes nothing, if
    * the file system cannot do that.
    */

@@ -71,6 +71,10 @@ export class SystemFile implements StoredFile {
     ffi.allocate(this.#open("posix_fallocate"), offset, length, this.path);
   }
 
+  avoidCopyOnWrite(): boolean {
+    return ffi.avoidCopyOnWrite(this.#open("ioctl"), this.path);
+  }
+
   deallocate(offset: number, length: number): boolean {
     return ffi.deallocate(this.#open("fallocate"), offset, length);
   }

@@ -161,6 +161,7 @@ function faultyFile(inner: StoredFile, faults: Faults): StoredFile {
       pass("allocate");
       inner.allocate(offset, length);
     },
+    avoidCopyOnWrite: () => inner.avoidCopyOnWrite(),
     deallocate: (offset, length) => inner.deallocate(offset, length),
     truncate(size) {
       pass("truncate");

@@ -80,6 +80,10 @@ export class SimulatedFile implements StoredFile {
     });
   }
 
+  avoidCopyOnWrite(): boolean {
+    return true;
+  }
+
   deallocate(offset: number, length: number): boolean {
     return this.#perform("deallocate", () => {
       if (this.#access !== "write" || this.#inode.kind !== "file" || length <= 0) return false;

@@ -79,6 +79,7 @@ export function openParts(storage: Storage, path: string, options: OpenOptions):
     if (status === null) undo.unshift(() => storage.unlink(path));
     if (!isReadOnly && file.status().size === 0) SideFile.invalidate(storage, path);
     if (status === null) {
+      file.avoidCopyOnWrite();
       file.allocate(0, geometry.sizeNow);
       storage.reach("aof.create.after");
     }

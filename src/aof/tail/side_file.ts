@@ -49,7 +49,10 @@ export class SideFile {
     if (!create && storage.statusOrNull(sidePath) === null) return null;
     const file = storage.open(sidePath, { access: "write", create: "missing", mode });
     try {
-      if (file.status().size < SIDE_FILE_SIZE) file.allocate(0, SIDE_FILE_SIZE);
+      if (file.status().size < SIDE_FILE_SIZE) {
+        file.avoidCopyOnWrite();
+        file.allocate(0, SIDE_FILE_SIZE);
+      }
       return new SideFile(file, "write");
     } catch (error) {
       file.close();

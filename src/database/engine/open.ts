@@ -44,6 +44,11 @@ export function init(dbFile: string, logFile: string, options: InitOptions = {})
   requireNotFailed(storage, dbFile);
   const pair = openPair(storage, { map: dbFile, log: logFile }, { create: options.create ?? true });
   for (const kept of pair.kept) events.report("info", "original kept", { path: kept });
+  if (!pair.map.avoidCopyOnWrite() || !pair.log.avoidCopyOnWrite()) {
+    events.report("warn", "files are copied on write: a full disk may end this process", {
+      path: dbFile,
+    });
+  }
   try {
     // Check again: the previous owner may have failed after the first check.
     requireNotFailed(storage, dbFile);

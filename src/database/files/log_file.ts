@@ -64,6 +64,7 @@ export class LogFile implements Disposable {
     file: StoredFile,
     header: LogHeader,
   ): LogFile {
+    file.avoidCopyOnWrite();
     file.allocate(0, HEAD_PAGE_BYTES);
     const bytes = encodeLogHeader(header);
     for (const offset of HEADER_OFFSETS) file.write(bytes, offset);

@@ -60,6 +60,7 @@ export class MapFile implements Disposable {
 
   /** Makes an empty map in an empty file. */
   static create(storage: Storage, file: StoredFile, identity: Identity): MapFile {
+    file.avoidCopyOnWrite();
     file.allocate(0, HEAD_PAGE_BYTES);
     return new MapFile(storage, file, { identity, current: null });
   }
