@@ -53,7 +53,7 @@ Deno.test("A writer killed at any moment leaves whole writes, and none that was 
       await waitUntil("some writes", () => side.size.load() > wanted, { everyMs: 1 });
       await writer.kill();
       const published = side.size.load();
-      side.close();
+      side[Symbol.dispose]();
       assertChecks(path);
       using aof = Aof.open(storage, path);
       assert(aof.size >= published, `${aof.size} of ${published} published bytes`);

@@ -1,28 +1,24 @@
 /**
  * An append-only file: one producer, any number of consumers, one mapping for the life of the
- * instance. The file under the mapping is extended in steps; readers never wait.
- *
- *   1. Every byte below `size` is as it was written and never changes.
- *   2. size + mark ≤ file size ≤ upper size: a store always has a file, and space, under it.
- *   3. The published size is stored after the bytes and the mark that it covers.
- *   4. What a failed call began is rolled back: the next call works.
- *   5. After a sync that failed nothing is written or synced any more.
+ * instance. The file under the mapping is extended in steps; readers never wait. What a write promises is
+ * in `appender.ts`, what a sync promises in `durability.ts`.
  */
 
+import { undoOnError } from "../../base/undo_on_error.ts";
 import type { Storage, StoredFile } from "../../file/mod.ts";
 import type { AppendFunc } from "./append_event.ts";
 import { Appender } from "./appender.ts";
 import { Durability } from "./durability.ts";
-import { ErrClosed, ErrFileIsReadOnly } from "./errors.ts";
 import { FileState } from "./file_state.ts";
 import { finishFile } from "./finish.ts";
 import type { Geometry } from "./geometry.ts";
+import { Life } from "./life.ts";
 import { openParts } from "./open_file.ts";
 import { anonymousParts, followParts, overParts } from "./open_other.ts";
 import type { OpenOptions, OverOptions, Parts, SharedOptions } from "./parts.ts";
-import { Reactor } from "../tail/reactor.ts";
+import type { Reactor } from "../tail/reactor.ts";
 import type { Recovery } from "../marks/recovery.ts";
-import { countedOpen, timed } from "./region.ts";
+import { countedOpen } from "./region.ts";
 import type { FileStats } from "./stats.ts";
 import {
   type SubscribeIntervalOptions,
@@ -45,22 +41,17 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
   readonly #parts: Parts;
   readonly #appender: Appender;
   readonly #durability: Durability;
-  readonly #subscriptions = new Subscriptions();
-  readonly #finalized = Promise.withResolvers<void>();
+  readonly #life: Life;
+  readonly #subscriptions: Subscriptions;
   #bytes: Uint8Array;
-  #state: FileState;
-  #reactor: Reactor | null;
 
   private constructor(parts: Parts) {
     this.#parts = parts;
     this.#bytes = parts.region.bytes;
-    this.#state = parts.state;
-    this.#reactor = parts.reactor;
     this.#durability = new Durability(parts, () => this.#startOrStop());
-    this.#appender = new Appender(parts, {
-      subscriptions: this.#subscriptions,
-      throwIfRefused: (what) => this.#throwIfRefused(what),
-    });
+    this.#life = new Life(parts, this.#durability);
+    this.#subscriptions = new Subscriptions(this, parts, this.#life);
+    this.#appender = new Appender(parts, this.#subscriptions, this.#life);
     this.#startOrStop();
   }
 
@@ -122,13 +113,8 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
   static follow(storage: Storage, path: string, options: SharedOptions = {}): Aof {
     return countedOpen(options, () => {
       const aof = new Aof(followParts(storage, path, options));
-      try {
-        aof.refresh();
-        return aof;
-      } catch (error) {
-        aof.close();
-        throw error;
-      }
+      undoOnError(() => aof.close(), () => aof.refresh());
+      return aof;
     });
   }
 
@@ -157,7 +143,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
 
   /** Where the instance is in its life. */
   get state(): FileState {
-    return this.#state;
+    return this.#life.state;
   }
 
   /** Bytes of data, without their mark: the offset of the next append. */
@@ -250,18 +236,8 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
   }
 
   #startOrStop(): void {
-    const isWritable = this.#state === FileState.Opened && !this.isReadOnly &&
-      this.#durability.failure === null;
-    if (isWritable) this.#appender.start();
+    if (this.#life.isWritable) this.#appender.start();
     else this.#appender.stop();
-  }
-
-  #throwIfRefused(what: string): void {
-    this.#durability.throwIfFailed();
-    if (this.isReadOnly) {
-      throw new ErrFileIsReadOnly(`Cannot ${what} ${this.path}: it was opened to be read only`);
-    }
-    if (this.#state !== FileState.Opened) throw this.#closedError(what);
   }
 
   /**
@@ -271,10 +247,9 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * throw.
    */
   checkpoint(): number {
-    const { marks } = this.#parts;
     const position = this.sync();
-    if (marks === null) return position;
-    this.write(marks.checkpoint);
+    if (this.#parts.marks === null) return position;
+    this.write(this.#parts.marks.checkpoint);
     this.sync();
     return position;
   }
@@ -285,7 +260,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * as with `sync`.
    */
   flush(): void {
-    this.#assertNotClosed("flush");
+    this.#life.throwIfClosed("flush");
     if (!this.isReadOnly) this.#durability.flush(this.size + this.#appender.markSize);
   }
 
@@ -304,16 +279,14 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
   /** As `sync`, but the event loop goes on while it waits; the size is taken when it is called. */
   async syncAsync(): Promise<number> {
     const size = this.#startSync();
-    try {
-      if (!this.isReadOnly) await this.#durability.syncAsync(size);
-    } finally {
-      this.#finalizeWhenIdle();
+    if (!this.isReadOnly) {
+      await this.#durability.syncAsync(size).finally(() => this.#finalizeWhenIdle());
     }
     return size;
   }
 
   #startSync(): number {
-    this.#assertNotClosed("sync");
+    this.#life.throwIfClosed("sync");
     this.#durability.throwIfFailed();
     return this.size;
   }
@@ -324,10 +297,9 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * `ErrClosed` if it is finished or closed already, `ErrFileIsReadOnly`, and `OsError`.
    */
   finish(): void {
-    this.#appender.throwIfAppending("finish");
-    this.#throwIfRefused("finish");
+    this.#appender.throwIfRefused("finish");
     finishFile(this.#parts, this.size, () => {
-      this.#state = FileState.Eof;
+      this.#life.state = FileState.Eof;
       this.#startOrStop();
     });
     this.#durability.syncAll();
@@ -336,7 +308,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
 
   /** Poll every tailer in the next turn of the event loop. Throws `ErrClosed`. */
   wake(): void {
-    this.#assertNotClosed("wake");
+    this.#life.throwIfClosed("wake");
     this.#subscriptions.wake();
   }
 
@@ -346,18 +318,17 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * to end the subscription.
    */
   subscribe(consumer: Consumer, options: SubscribeOptions = {}): Tailer {
-    return this.subscribeOn(this.#ownReactor(), consumer, options);
+    return this.#subscriptions.add(this.#subscriptions.reactor, consumer, options);
   }
 
   /** As `subscribe`, and also every `intervalMs` milliseconds, whether there is anything new or not. */
   subscribeInterval(consumer: Consumer, options: SubscribeIntervalOptions): Tailer {
-    return this.subscribeIntervalOn(this.#ownReactor(), consumer, options);
+    return this.#subscriptions.add(this.#subscriptions.reactor, consumer, options);
   }
 
   /** As `subscribe`, on a reactor of the caller, which the instance does not close. */
   subscribeOn(reactor: Reactor, consumer: Consumer, options: SubscribeOptions = {}): Tailer {
-    this.#assertNotClosed("subscribe to");
-    return this.#subscriptions.add(this, consumer, { ...options, reactor });
+    return this.#subscriptions.add(reactor, consumer, options);
   }
 
   /** As `subscribeInterval`, on a reactor of the caller, which the instance does not close. */
@@ -366,12 +337,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
     consumer: Consumer,
     options: SubscribeIntervalOptions,
   ): Tailer {
-    this.#assertNotClosed("subscribe to");
-    return this.#subscriptions.add(this, consumer, { ...options, reactor });
-  }
-
-  #ownReactor(): Reactor {
-    return this.#reactor ??= new Reactor({ clock: this.#parts.clock });
+    return this.#subscriptions.add(reactor, consumer, options);
   }
 
   /**
@@ -381,10 +347,10 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    */
   refresh(): void {
     const { follower } = this.#parts;
-    if (follower === null || this.#state !== FileState.Opened) return;
+    if (follower === null || this.#life.state !== FileState.Opened) return;
     follower.refresh();
     this.#bytes = follower.region.bytes;
-    if (follower.isFinished) this.#state = FileState.Eof;
+    if (follower.isFinished) this.#life.state = FileState.Eof;
   }
 
   /** Remove a tailer that has closed. Called by the tailer itself. */
@@ -400,10 +366,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    */
   close(): void {
     this.#appender.throwIfAppending("close");
-    if (this.#state >= FileState.Closing) throw this.#closedError("close");
-    const { clock, stats } = this.#parts;
-    this.#state = FileState.Closing;
-    timed(clock, { count: stats.closes, duration: stats.closeDur }, () => {
+    this.#life.close(() => {
       this.#startOrStop();
       this.#subscriptions.close("closed");
     });
@@ -412,41 +375,26 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
 
   /** Resolves when the mapping and the descriptor are released. Never rejects. */
   get closed(): Promise<void> {
-    return this.#finalized.promise;
+    return this.#life.closed;
   }
 
   /** Close the file unless it is closed already. */
   [Symbol.dispose](): void {
-    if (this.#state < FileState.Closing) this.close();
+    if (!this.#life.isEnding) this.close();
   }
 
   /** Close the file unless it is closed already, and wait until its memory is released. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#state < FileState.Closing) this.close();
+    this[Symbol.dispose]();
     await this.closed;
   }
 
   #finalizeWhenIdle(): void {
-    if (this.#state !== FileState.Closing) return;
-    if (this.#subscriptions.size > 0 || this.#durability.isSyncing) return;
-    const { clock, stats, follower, region, side, reactor } = this.#parts;
-    timed(clock, { count: stats.finalizes, duration: stats.finalizesDur }, () => {
+    if (this.#subscriptions.size > 0) return;
+    this.#life.finalizeWhenIdle(() => {
       this.#appender.release();
       this.#bytes = new Uint8Array();
-      (follower?.region ?? region).release(true);
-      side?.close();
-      if (reactor === null) this.#reactor?.close();
+      this.#subscriptions.release();
     });
-    this.#state = FileState.Closed;
-    this.#finalized.resolve();
-  }
-
-  #assertNotClosed(what: string): void {
-    if (this.#state >= FileState.Closing) throw this.#closedError(what);
-  }
-
-  #closedError(what: string): ErrClosed {
-    const why = this.#state === FileState.Eof ? "finished" : "closed";
-    return new ErrClosed(`Cannot ${what} ${this.path}: the file is already ${why}`);
   }
 }

@@ -1,9 +1,10 @@
 /**
  * The path of a write. Nothing is allocated in it: no view, no closure, no bigint.
  *
- *   1. size + mark ≤ file size ≤ upper size: a store always has a file, and space, under it.
- *   2. The mark is stored after the bytes, the published size after the mark.
- *   3. What a failed call began is rolled back: the next call works.
+ *   1. Every byte below `size` is as it was written and never changes.
+ *   2. size + mark ≤ file size ≤ upper size: a store always has a file, and space, under it.
+ *   3. The mark is stored after the bytes, the published size after the mark.
+ *   4. What a failed call began is rolled back: the next call works.
  */
 
 import { assert } from "../../base/assert.ts";
@@ -17,6 +18,7 @@ import {
   ErrWouldBlock,
 } from "./errors.ts";
 import { type Geometry, roundUp } from "./geometry.ts";
+import type { Life } from "./life.ts";
 import { MARK_SIZE } from "../marks/magic.ts";
 import type { Marks, StoreAtOnce } from "../marks/marks.ts";
 import type { Parts } from "./parts.ts";
@@ -35,7 +37,7 @@ export class Appender {
   readonly #marks: Marks | null;
   readonly #published: PublishedSize | null;
   readonly #subscriptions: Subscriptions;
-  readonly #throwIfRefused: (what: string) => void;
+  readonly #life: Life;
   readonly #event: AppendEvent;
   readonly #storeAtOnce: StoreAtOnce;
   #bytes: Uint8Array;
@@ -50,11 +52,7 @@ export class Appender {
   #isAppending = false;
   #isExtending = false;
 
-  /** `throwIfRefused` throws the error that says why nothing may be written, if that is so. */
-  constructor(parts: Parts, { subscriptions, throwIfRefused }: {
-    readonly subscriptions: Subscriptions;
-    readonly throwIfRefused: (what: string) => void;
-  }) {
+  constructor(parts: Parts, subscriptions: Subscriptions, life: Life) {
     this.#parts = parts;
     this.#region = parts.region;
     this.#bytes = parts.region.bytes;
@@ -64,7 +62,7 @@ export class Appender {
     this.#published = parts.published;
     this.#size = parts.size;
     this.#subscriptions = subscriptions;
-    this.#throwIfRefused = throwIfRefused;
+    this.#life = life;
     this.#event = new AppendEvent(this.#bytes);
     this.#storeAtOnce = (bytes, offset) => parts.region.storeAtOnce(bytes, offset);
   }
@@ -154,16 +152,14 @@ export class Appender {
   }
 
   #ensureCapacityToWrite(length: number, blocking: boolean): void {
-    this.throwIfAppending("write to");
-    this.#throwIfRefused("write to");
+    this.throwIfRefused("write to");
     if (length === 0) throw new ErrShortBuffer(`Cannot write no bytes to ${this.#parts.path}`);
     this.#ensureCapacity(length, blocking);
   }
 
   /** Make `length` bytes fit, or throw whatever forbids the write. */
   #ensureCapacity(length: number, blocking: boolean): void {
-    this.throwIfAppending("write to");
-    this.#throwIfRefused("write to");
+    this.throwIfRefused("write to");
     const { path } = this.#parts;
     const needed = this.#size + length + this.markSize;
     if (needed > this.#geometry.sizeUpper) {
@@ -193,7 +189,7 @@ export class Appender {
         `Cannot make ${path} ${size} bytes long: it holds ${this.#size} bytes and their mark`,
       );
     }
-    this.#throwIfRefused("extend");
+    this.#life.throwIfNotWritable("extend");
     if (size > this.#geometry.sizeUpper) {
       throw new ErrEndOfFile(
         `Cannot make ${path} ${size} bytes long: its upper size is ${this.#geometry.sizeUpper}`,
@@ -211,6 +207,11 @@ export class Appender {
     this.#lowCapacity = lowCapacity;
     if (this.#isOpen) this.#setWritableEnd();
     if (this.#size > this.#lowWater) this.#tellLowCapacity(this.#size);
+  }
+
+  throwIfRefused(what: string): void {
+    this.throwIfAppending(what);
+    this.#life.throwIfNotWritable(what);
   }
 
   throwIfAppending(what: string): void {

@@ -11,7 +11,7 @@ import type { Clock } from "../../base/clock.ts";
 import { type Storage, syncName } from "../../file/mod.ts";
 import type { Naming } from "./parts.ts";
 import { type Region, timed } from "./region.ts";
-import type { Stats, Timed } from "./stats.ts";
+import { countersOf, type Stats } from "./stats.ts";
 
 export class Durability {
   readonly #region: Region;
@@ -62,7 +62,7 @@ export class Durability {
     const { file } = this.#region;
     if (file === null || size === this.#syncedSize) return;
     try {
-      timed(this.#clock, this.#syncCounters(), () => file.syncData());
+      timed(this.#clock, countersOf(this.#stats, "sync"), () => file.syncData());
       this.#syncName();
     } catch (error) {
       throw this.#fail(error);
@@ -73,7 +73,7 @@ export class Durability {
   async syncAsync(size: number): Promise<void> {
     const { file } = this.#region;
     if (file === null || size === this.#syncedSize) return;
-    const counters = this.#syncCounters();
+    const counters = countersOf(this.#stats, "sync");
     const startMs = this.#clock.nowMs();
     this.#syncsInFlight++;
     try {
@@ -82,8 +82,8 @@ export class Durability {
       counters.count.add();
       counters.duration.add(this.#clock.nowMs() - startMs);
     } catch (error) {
-      counters.errors?.add();
-      counters.errorsDuration?.add(this.#clock.nowMs() - startMs);
+      counters.errors.add();
+      counters.errorsDuration.add(this.#clock.nowMs() - startMs);
       throw this.#fail(error);
     } finally {
       this.#syncsInFlight--;
@@ -105,14 +105,12 @@ export class Durability {
   flush(end: number): void {
     this.throwIfFailed();
     if (this.#region.file === null || end <= this.#flushedEnd) return;
-    const { flushes, flushesDur, flushErrors, flushErrorsDur } = this.#stats;
     try {
-      timed(this.#clock, {
-        count: flushes,
-        duration: flushesDur,
-        errors: flushErrors,
-        errorsDuration: flushErrorsDur,
-      }, () => this.#region.flush(this.#flushedEnd, end - this.#flushedEnd));
+      timed(
+        this.#clock,
+        countersOf(this.#stats, "flush"),
+        () => this.#region.flush(this.#flushedEnd, end - this.#flushedEnd),
+      );
     } catch (error) {
       // The system reports pages that it could not write only once: no later sync would.
       throw this.#fail(error);
@@ -137,15 +135,5 @@ export class Durability {
     if (this.#naming === "made") this.#storage.syncDirectory(dirname(file.path));
     else syncName(this.#storage, file.path);
     this.#naming = "ensured";
-  }
-
-  #syncCounters(): Timed {
-    const { syncs, syncsDur, syncErrors, syncErrorsDur } = this.#stats;
-    return {
-      count: syncs,
-      duration: syncsDur,
-      errors: syncErrors,
-      errorsDuration: syncErrorsDur,
-    };
   }
 }

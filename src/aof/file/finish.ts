@@ -3,16 +3,12 @@
 import { MARK_SIZE } from "../marks/magic.ts";
 import type { Parts } from "./parts.ts";
 import { timed } from "./region.ts";
+import { countersOf } from "./stats.ts";
 
 /** `becomesFinished` is called once the mark is stored, so that nothing is written behind it. */
 export function finishFile(parts: Parts, size: number, becomesFinished: () => void): void {
   const { storage, region, marks, side, readMode, clock, stats } = parts;
-  timed(clock, {
-    count: stats.finishes,
-    duration: stats.finishesDur,
-    errors: stats.finishErrors,
-    errorsDuration: stats.finishErrorsDur,
-  }, () => {
+  timed(clock, countersOf(stats, "finish"), () => {
     storage?.reach("aof.finish.mark.before");
     marks?.placeCheckpoint(size);
     becomesFinished();

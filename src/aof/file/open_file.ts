@@ -5,6 +5,7 @@
 
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { BusyError, FailedError, NotFoundError } from "../../base/errors.ts";
+import { undoOnError } from "../../base/undo_on_error.ts";
 import { leadsTo, type Storage, type StoredFile } from "../../file/mod.ts";
 import { ErrEmptyFile, ErrIsDirectory, ErrReadPermission } from "./errors.ts";
 import { FileState } from "./file_state.ts";
@@ -65,49 +66,46 @@ export function openParts(storage: Storage, path: string, options: OpenOptions):
       create: status === null ? "exclusive" : "never",
       mode: options.writeMode ?? WRITE_MODE_DEFAULT,
     }));
-  const undo: Array<() => void> = [() => file.close()];
-  try {
-    if (!isReadOnly && !file.tryFlock("exclusive")) {
-      throw new BusyError(`Cannot open ${path}: another process is appending to it`);
-    }
-    // The process that made it may have found no space for it, and removed it before this lock was taken.
-    if (!isReadOnly && !leadsTo(storage, path, file.status())) {
-      throw new BusyError(
-        `Cannot open ${path}: it was removed or replaced while it was opened; try again`,
-      );
-    }
-    if (status === null) undo.unshift(() => storage.unlink(path));
-    if (!isReadOnly && file.status().size === 0) SideFile.invalidate(storage, path);
-    if (status === null) {
-      file.avoidCopyOnWrite();
-      file.allocate(0, geometry.sizeNow);
-      storage.reach("aof.create.after");
-    }
-    const common = { path, storage, recovery, stats, clock, isReadOnly };
-    const parts = isReadOnly
-      ? readOnlyParts(file, { ...common, geometry })
-      : writableParts(file, { ...common, geometry });
-    undo.unshift(() => parts.region.release(false));
-    const side = isReadOnly ? null : SideFile.forWriter(storage, path, {
-      create: options.shared ?? false,
-      mode: file.status().mode | 0o600,
-    });
-    const { size, state } = parts;
-    side?.publish(file.status(), { size, upperSize: parts.geometry.sizeUpper });
-    if (state === FileState.Eof) side?.publishFinished(size);
-    if (status === null) stats.creates.add();
-    return {
-      ...parts,
-      side,
-      published: side?.size ?? null,
-      naming: status === null ? "made" : isReadOnly ? "ensured" : "found",
-      readMode: options.readMode ?? READ_MODE_DEFAULT,
-      reactor: options.reactor ?? null,
-    };
-  } catch (error) {
-    for (const step of undo) step();
-    throw error;
+  using undo = new DisposableStack();
+  undo.use(file);
+  if (!isReadOnly && !file.tryFlock("exclusive")) {
+    throw new BusyError(`Cannot open ${path}: another process is appending to it`);
   }
+  // The process that made it may have found no space for it, and removed it before this lock was taken.
+  if (!isReadOnly && !leadsTo(storage, path, file.status())) {
+    throw new BusyError(
+      `Cannot open ${path}: it was removed or replaced while it was opened; try again`,
+    );
+  }
+  if (status === null) undo.defer(() => storage.unlink(path));
+  if (!isReadOnly && file.status().size === 0) SideFile.invalidate(storage, path);
+  if (status === null) {
+    file.avoidCopyOnWrite();
+    file.allocate(0, geometry.sizeNow);
+    storage.reach("aof.create.after");
+  }
+  const common = { path, storage, recovery, stats, clock, isReadOnly };
+  const parts = isReadOnly
+    ? readOnlyParts(file, { ...common, geometry })
+    : writableParts(file, { ...common, geometry });
+  undo.defer(() => parts.region.release(false));
+  const side = isReadOnly ? null : SideFile.forWriter(storage, path, {
+    create: options.shared ?? false,
+    mode: file.status().mode | 0o600,
+  });
+  const { size, state } = parts;
+  side?.publish(file.status(), { size, upperSize: parts.geometry.sizeUpper });
+  if (state === FileState.Eof) side?.publishFinished(size);
+  if (status === null) stats.creates.add();
+  undo.move();
+  return {
+    ...parts,
+    side,
+    published: side?.size ?? null,
+    naming: status === null ? "made" : isReadOnly ? "ensured" : "found",
+    readMode: options.readMode ?? READ_MODE_DEFAULT,
+    reactor: options.reactor ?? null,
+  };
 }
 
 interface Opening {
@@ -132,15 +130,12 @@ function readOnlyParts(file: StoredFile, opening: Opening): Opened {
   const needed = found === null ? fileSize : Math.max(sizeOf(found), 1);
   const length = roundUp(needed, opening.geometry.pageSize);
   const region = new FileRegion(file, { length, access: "read", fileSize, stats, clock });
-  try {
+  return undoOnError(() => region.release(false), () => {
     const result = found ?? recoverOrThrow(recovery, region, path);
     // Without marks a finished file ends where its data does, zeros included.
     const size = result.magic.isDisabled() ? fileSize : sizeOf(result);
     return { ...opening, ...defaultParts, region, marks: null, size, state: FileState.Eof };
-  } catch (error) {
-    region.release(false);
-    throw error;
-  }
+  });
 }
 
 function recoverLive(file: StoredFile, recovery: Recovery): RecoveryResult {
@@ -164,7 +159,7 @@ function writableParts(file: StoredFile, opening: Opening): Opened {
     stats,
     clock,
   });
-  try {
+  return undoOnError(() => region.release(false), () => {
     const result = recoverOrThrow(recovery, region, path);
     const size = sizeOf(result);
     const marks = marksOf(result, region);
@@ -181,8 +176,5 @@ function writableParts(file: StoredFile, opening: Opening): Opened {
     if (marks !== null) restoreTailMark(size, { region, marks });
     storage.reach("aof.recover.after");
     return { ...base, state: FileState.Opened };
-  } catch (error) {
-    region.release(false);
-    throw error;
-  }
+  });
 }

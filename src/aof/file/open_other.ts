@@ -5,6 +5,7 @@
 
 import { systemClock } from "../../base/clock.ts";
 import { BusyError, FailedError } from "../../base/errors.ts";
+import { undoOnError } from "../../base/undo_on_error.ts";
 import type { Storage, StoredFile } from "../../file/mod.ts";
 import { FileState } from "./file_state.ts";
 import { Follower } from "../tail/follower.ts";
@@ -46,7 +47,7 @@ export function overParts(file: StoredFile, options: OverOptions): Parts {
     stats,
     clock,
   });
-  try {
+  return undoOnError(() => region.release(false), () => {
     const result = recoverOrThrow(recovery, region, path);
     const size = sizeOf(result);
     const marks = marksOf(result, region);
@@ -78,60 +79,54 @@ export function overParts(file: StoredFile, options: OverOptions): Parts {
       clock,
       reactor: options.reactor ?? null,
     };
-  } catch (error) {
-    region.release(false);
-    throw error;
-  }
+  });
 }
 
 /** A reader of what another process appends. See `Aof.follow`. */
 export function followParts(storage: Storage, path: string, options: SharedOptions): Parts {
   const { clock = systemClock, stats = new Stats() } = options;
-  const side = SideFile.forReader(storage, path);
-  let file: StoredFile | null = null;
-  try {
-    file = storage.open(path, { access: "read" });
-    const followed = file.status();
-    if (!side.describes(followed)) {
-      throw new BusyError(
-        `Cannot follow ${path} yet: its side file describes another file; ` +
-          "open the file for appending once to set that right",
-      );
-    }
-    // A writer gives the file its bytes before it publishes: the side file may describe an older one.
-    if (followed.size === 0 && (followed.mode & 0o200) !== 0) {
-      throw new BusyError(`Cannot follow ${path} yet: it is being made`);
-    }
-    const region = new FileRegion(file, {
-      length: side.upperSize,
-      access: "read",
-      fileSize: followed.size,
-      stats,
-      clock,
-    });
-    return {
-      ...defaultParts,
-      path,
-      storage,
-      region,
-      geometry: new Geometry({ sizeUpper: side.upperSize }).validate(storage.pageSize),
-      recovery: new Recovery(),
-      marks: null,
-      size: 0,
-      state: FileState.Opened,
-      isReadOnly: true,
-      follower: new Follower(region, { side, pageSize: storage.pageSize, stats, clock }),
-      side,
-      readMode: READ_MODE_DEFAULT,
-      stats,
-      clock,
-      reactor: options.reactor ?? null,
-    };
-  } catch (error) {
-    file?.close();
-    side.close();
-    throw error;
+  using undo = new DisposableStack();
+  const side = undo.use(SideFile.forReader(storage, path));
+  const file = undo.use(storage.open(path, { access: "read" }));
+  const followed = file.status();
+  if (!side.describes(followed)) {
+    throw new BusyError(
+      `Cannot follow ${path} yet: its side file describes another file; ` +
+        "open the file for appending once to set that right",
+    );
   }
+  // A writer gives the file its bytes before it publishes: the side file may describe an older one.
+  if (followed.size === 0 && (followed.mode & 0o200) !== 0) {
+    throw new BusyError(`Cannot follow ${path} yet: it is being made`);
+  }
+  const region = new FileRegion(file, {
+    length: side.upperSize,
+    access: "read",
+    fileSize: followed.size,
+    stats,
+    clock,
+  });
+  const geometry = new Geometry({ sizeUpper: side.upperSize }).validate(storage.pageSize);
+  const follower = new Follower(region, { side, pageSize: storage.pageSize, stats, clock });
+  undo.move();
+  return {
+    ...defaultParts,
+    path,
+    storage,
+    region,
+    geometry,
+    recovery: new Recovery(),
+    marks: null,
+    size: 0,
+    state: FileState.Opened,
+    isReadOnly: true,
+    follower,
+    side,
+    readMode: READ_MODE_DEFAULT,
+    stats,
+    clock,
+    reactor: options.reactor ?? null,
+  };
 }
 
 /** Memory alone, under a name for messages. */

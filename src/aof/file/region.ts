@@ -6,7 +6,7 @@
 
 import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Mapping, StoredFile } from "../../file/mod.ts";
-import { Stats, type Timed } from "./stats.ts";
+import { countersOf, Stats, type Timed } from "./stats.ts";
 
 export interface Region {
   /** The mapped bytes, up to the upper size. Only those below `fileSize` may be touched. */
@@ -52,12 +52,7 @@ export function countedOpen<T>(
   open: () => T,
 ): T {
   if (stats === undefined) return open();
-  return timed(clock, {
-    count: stats.opens,
-    duration: stats.opensDur,
-    errors: stats.openErrors,
-    errorsDuration: stats.openErrorsDur,
-  }, open);
+  return timed(clock, countersOf(stats, "open"), open);
 }
 
 export class FileRegion implements Region {
@@ -82,12 +77,8 @@ export class FileRegion implements Region {
     this.#clock = clock;
     this.#fileSize = fileSize;
     this.#ownsMapping = mapping === undefined;
-    this.#mapping = mapping ?? timed(clock, {
-      count: stats.maps,
-      duration: stats.mapsDur,
-      errors: stats.mapErrors,
-      errorsDuration: stats.mapErrorsDur,
-    }, () => file.map(length, access));
+    this.#mapping = mapping ??
+      timed(clock, countersOf(stats, "map"), () => file.map(length, access));
     stats.activeFileSize.add(fileSize);
     if (!this.#ownsMapping) return;
     stats.activeMaps.add();
@@ -126,13 +117,7 @@ export class FileRegion implements Region {
   }
 
   chmod(mode: number): void {
-    const stats = this.#stats;
-    timed(this.#clock, {
-      count: stats.chmods,
-      duration: stats.chmodsDur,
-      errors: stats.chmodErrors,
-      errorsDuration: stats.chmodErrorsDur,
-    }, () => this.file.chmod(mode));
+    timed(this.#clock, countersOf(this.#stats, "chmod"), () => this.file.chmod(mode));
   }
 
   release(closeFile: boolean): void {
@@ -140,12 +125,7 @@ export class FileRegion implements Region {
     const length = this.#mapping.length;
     stats.activeFileSize.add(-this.#fileSize);
     if (this.#ownsMapping) {
-      timed(this.#clock, {
-        count: stats.unmaps,
-        duration: stats.unmapsDur,
-        errors: stats.unmapErrors,
-        errorsDuration: stats.unmapErrorsDur,
-      }, () => this.#mapping.release());
+      timed(this.#clock, countersOf(stats, "unmap"), () => this.#mapping.release());
       stats.activeMaps.add(-1);
       stats.activeMappedMemory.add(-length);
     }
@@ -153,14 +133,8 @@ export class FileRegion implements Region {
   }
 
   #changeSize(size: number, change: () => void): void {
-    const stats = this.#stats;
-    timed(this.#clock, {
-      count: stats.truncates,
-      duration: stats.truncatesDur,
-      errors: stats.truncateErrors,
-      errorsDuration: stats.truncateErrorsDur,
-    }, change);
-    stats.activeFileSize.add(size - this.#fileSize);
+    timed(this.#clock, countersOf(this.#stats, "truncate"), change);
+    this.#stats.activeFileSize.add(size - this.#fileSize);
     this.#fileSize = size;
   }
 }

@@ -159,6 +159,28 @@ export interface Timed {
   readonly errorsDuration?: TimeCounter;
 }
 
+const PLURALS = {
+  open: "opens",
+  flush: "flushes",
+  finish: "finishes",
+  sync: "syncs",
+  map: "maps",
+  unmap: "unmaps",
+  truncate: "truncates",
+  chmod: "chmods",
+} as const;
+
+/** The counters that are named after one kind of call. */
+export function countersOf(stats: Stats, call: keyof typeof PLURALS): Required<Timed> {
+  const calls = PLURALS[call];
+  return {
+    count: stats[calls],
+    duration: stats[`${calls}Dur` as const],
+    errors: stats[`${call}Errors` as const],
+    errorsDuration: stats[`${call}ErrorsDur` as const],
+  };
+}
+
 /** Counters of one instance. They are plain numbers because a write counts itself. Read them only. */
 export class FileStats {
   /** Calls that appended data. */

@@ -11,6 +11,7 @@
  */
 
 import { BusyError, CorruptError, NotFoundError } from "../../base/errors.ts";
+import { undoOnError } from "../../base/undo_on_error.ts";
 import type { FileStatus, Mapping, Storage, StoredFile } from "../../file/mod.ts";
 import {
   type Field,
@@ -28,7 +29,7 @@ export function sideFilePath(path: string): string {
   return path + SIDE_FILE_SUFFIX;
 }
 
-export class SideFile {
+export class SideFile implements Disposable {
   readonly #file: StoredFile;
   readonly #mapping: Mapping;
   readonly size: PublishedSize;
@@ -48,16 +49,13 @@ export class SideFile {
     const sidePath = sideFilePath(path);
     if (!create && storage.statusOrNull(sidePath) === null) return null;
     const file = storage.open(sidePath, { access: "write", create: "missing", mode });
-    try {
+    return undoOnError(() => file.close(), () => {
       if (file.status().size < SIDE_FILE_SIZE) {
         file.avoidCopyOnWrite();
         file.allocate(0, SIDE_FILE_SIZE);
       }
       return new SideFile(file, "write");
-    } catch (error) {
-      file.close();
-      throw error;
-    }
+    });
   }
 
   /**
@@ -65,10 +63,8 @@ export class SideFile {
    * bytes: the system may have given it the inode of an older file, which NAME.size still describes.
    */
   static invalidate(storage: Storage, path: string): void {
-    const side = SideFile.forWriter(storage, path, { create: false, mode: 0o600 });
-    if (side === null) return;
-    side.#invalidate();
-    side.close();
+    using side = SideFile.forWriter(storage, path, { create: false, mode: 0o600 });
+    if (side !== null) side.#invalidate();
   }
 
   /**
@@ -87,26 +83,21 @@ export class SideFile {
     if (status.size < SIDE_FILE_SIZE) {
       throw new BusyError(`Cannot follow ${path} yet: ${sidePath} is being made`);
     }
-    const file = storage.open(sidePath, { access: "read" });
-    try {
-      const side = new SideFile(file, "read");
-      const format = side.#load32(layout.format);
-      if (format === 0) {
-        side.close();
-        throw new BusyError(`Cannot follow ${path} yet: ${sidePath} is being made`);
-      }
-      if (format !== SIDE_FILE_FORMAT) {
-        side.close();
-        throw new CorruptError(`${sidePath} is not a side file of version 1`, {
-          path: sidePath,
-          offset: layout.format.offset,
-        });
-      }
-      return side;
-    } catch (error) {
-      file.close();
-      throw error;
+    using undo = new DisposableStack();
+    const file = undo.use(storage.open(sidePath, { access: "read" }));
+    const side = undo.use(new SideFile(file, "read"));
+    const format = side.#load32(layout.format);
+    if (format === 0) {
+      throw new BusyError(`Cannot follow ${path} yet: ${sidePath} is being made`);
     }
+    if (format !== SIDE_FILE_FORMAT) {
+      throw new CorruptError(`${sidePath} is not a side file of version 1`, {
+        path: sidePath,
+        offset: layout.format.offset,
+      });
+    }
+    undo.move();
+    return side;
   }
 
   /** Publish, when a writer starts, which file the size is of and how far its data reaches. */
@@ -152,7 +143,7 @@ export class SideFile {
     return Number(this.#load64(layout.upperSize));
   }
 
-  close(): void {
+  [Symbol.dispose](): void {
     this.#mapping.release();
     this.#file.close();
   }
