@@ -3,7 +3,6 @@
  * producer, map, recover, extend, restore the tail mark, publish.
  */
 
-import { type Clock, systemClock } from "../../base/clock.ts";
 import { BusyError, FailedError, NotFoundError } from "../../base/errors.ts";
 import { undoOnError } from "../../base/undo_on_error.ts";
 import { leadsTo, type Storage, type StoredFile } from "../../file/mod.ts";
@@ -17,7 +16,6 @@ import {
   marksOf,
   type OpenOptions,
   type Parts,
-  READ_MODE_DEFAULT,
   recoverOrThrow,
   restoreTailMark,
   sizeOf,
@@ -31,11 +29,11 @@ import {
 } from "../marks/recovery.ts";
 import { FileRegion, timed } from "./region.ts";
 import { SideFile } from "../tail/side_file.ts";
-import { Stats } from "./stats.ts";
 
 /** Open or make the file at `path`. For the errors see `Aof.open`. */
 export function openParts(storage: Storage, path: string, options: OpenOptions): Parts {
-  const { clock = systemClock, stats = new Stats() } = options;
+  const base = defaultParts(options);
+  const { clock, stats } = base;
   const recovery = (options.recovery ?? recoveryDefault).clone();
   const readsAsFinished = recovery.func === null;
   const geometry = (options.geometry ?? new Geometry()).validate(storage.pageSize);
@@ -84,10 +82,8 @@ export function openParts(storage: Storage, path: string, options: OpenOptions):
     file.allocate(0, geometry.sizeNow);
     storage.reach("aof.create.after");
   }
-  const common = { path, storage, recovery, stats, clock, isReadOnly };
-  const parts = isReadOnly
-    ? readOnlyParts(file, { ...common, geometry })
-    : writableParts(file, { ...common, geometry });
+  const opening = { ...base, path, storage, geometry, recovery, isReadOnly };
+  const parts = isReadOnly ? readOnlyParts(file, opening) : writableParts(file, opening);
   undo.defer(() => parts.region.release(false));
   const side = isReadOnly ? null : SideFile.forWriter(storage, path, {
     create: options.shared ?? false,
@@ -103,25 +99,14 @@ export function openParts(storage: Storage, path: string, options: OpenOptions):
     side,
     published: side?.size ?? null,
     naming: status === null ? "made" : isReadOnly ? "ensured" : "found",
-    readMode: options.readMode ?? READ_MODE_DEFAULT,
-    reactor: options.reactor ?? null,
+    readMode: options.readMode ?? base.readMode,
   };
 }
 
-interface Opening {
-  readonly path: string;
-  readonly storage: Storage;
-  readonly geometry: Geometry;
-  readonly recovery: Recovery;
-  readonly stats: Stats;
-  readonly clock: Clock;
-  readonly isReadOnly: boolean;
-}
+/** The parts that are known before the file is mapped. */
+type Opening = Omit<Parts, "region"> & { readonly storage: Storage };
 
-/** What `readOnlyParts` and `writableParts` decide; the rest is the same for both. */
-type Opened = Omit<Parts, "readMode" | "reactor">;
-
-function readOnlyParts(file: StoredFile, opening: Opening): Opened {
+function readOnlyParts(file: StoredFile, opening: Opening): Parts {
   const { path, recovery, stats, clock } = opening;
   const { size: fileSize, mode } = file.status();
   // A file that may be written to may be finished, and truncated, at any time: only its data is mapped.
@@ -134,7 +119,7 @@ function readOnlyParts(file: StoredFile, opening: Opening): Opened {
     const result = found ?? recoverOrThrow(recovery, region, path);
     // Without marks a finished file ends where its data does, zeros included.
     const size = result.magic.isDisabled() ? fileSize : sizeOf(result);
-    return { ...opening, ...defaultParts, region, marks: null, size, state: FileState.Eof };
+    return { ...opening, region, size, state: FileState.Eof };
   });
 }
 
@@ -144,7 +129,7 @@ function recoverLive(file: StoredFile, recovery: Recovery): RecoveryResult {
   return recoverOrThrow(recovery, { fileSize: bytes.length, bytes }, file.path);
 }
 
-function writableParts(file: StoredFile, opening: Opening): Opened {
+function writableParts(file: StoredFile, opening: Opening): Parts {
   const { path, storage, recovery, stats, clock } = opening;
   const status = file.status();
   const fileSize = status.size;
@@ -163,7 +148,7 @@ function writableParts(file: StoredFile, opening: Opening): Opened {
     const result = recoverOrThrow(recovery, region, path);
     const size = sizeOf(result);
     const marks = marksOf(result, region);
-    const base = { ...opening, ...defaultParts, geometry, region, marks, size };
+    const base = { ...opening, geometry, region, marks, size };
     if (result.outcome === RecoveryKind.Checkpoint) return { ...base, state: FileState.Eof };
     // Holes would make a later store fail for want of space.
     if (status.allocatedBytes < fileSize) file.allocate(0, fileSize);
@@ -175,6 +160,6 @@ function writableParts(file: StoredFile, opening: Opening): Opened {
     storage.reach("aof.recover.before");
     if (marks !== null) restoreTailMark(size, { region, marks });
     storage.reach("aof.recover.after");
-    return { ...base, state: FileState.Opened };
+    return base;
   });
 }

@@ -3,7 +3,6 @@
  * process, and in memory.
  */
 
-import { systemClock } from "../../base/clock.ts";
 import { BusyError, FailedError } from "../../base/errors.ts";
 import { undoOnError } from "../../base/undo_on_error.ts";
 import type { Storage, StoredFile } from "../../file/mod.ts";
@@ -15,7 +14,6 @@ import {
   marksOf,
   type OverOptions,
   type Parts,
-  READ_MODE_DEFAULT,
   recoverOrThrow,
   restoreTailMark,
   type SharedOptions,
@@ -25,11 +23,10 @@ import { PublishedSize } from "../tail/published_size.ts";
 import { Recovery, RecoveryKind } from "../marks/recovery.ts";
 import { FileRegion, MemoryRegion } from "./region.ts";
 import { SideFile } from "../tail/side_file.ts";
-import { Stats } from "./stats.ts";
 
 /** An instance over a descriptor that the caller has opened. See `Aof.over`. */
 export function overParts(file: StoredFile, options: OverOptions): Parts {
-  const { clock = systemClock, stats = new Stats(), storage = null } = options;
+  const base = defaultParts(options);
   const recovery = options.recovery.clone();
   const { path } = file;
   const geometry = options.geometry.validate(options.geometry.pageSize);
@@ -44,8 +41,7 @@ export function overParts(file: StoredFile, options: OverOptions): Parts {
     access: "write",
     fileSize,
     mapping: options.mapping,
-    stats,
-    clock,
+    ...base,
   });
   return undoOnError(() => region.release(false), () => {
     const result = recoverOrThrow(recovery, region, path);
@@ -62,29 +58,24 @@ export function overParts(file: StoredFile, options: OverOptions): Parts {
       : new PublishedSize(region.bytes, options.sizeOffset);
     published?.store(size);
     return {
-      ...defaultParts,
+      ...base,
       path,
-      storage,
+      storage: options.storage ?? null,
       region,
       geometry,
       recovery,
       marks,
       size,
       state: isFinished ? FileState.Eof : FileState.Opened,
-      isReadOnly: false,
       published,
       ownsBytes: false,
-      readMode: READ_MODE_DEFAULT,
-      stats,
-      clock,
-      reactor: options.reactor ?? null,
     };
   });
 }
 
 /** A reader of what another process appends. See `Aof.follow`. */
 export function followParts(storage: Storage, path: string, options: SharedOptions): Parts {
-  const { clock = systemClock, stats = new Stats() } = options;
+  const base = defaultParts(options);
   using undo = new DisposableStack();
   const side = undo.use(SideFile.forReader(storage, path));
   const file = undo.use(storage.open(path, { access: "read" }));
@@ -103,50 +94,35 @@ export function followParts(storage: Storage, path: string, options: SharedOptio
     length: side.upperSize,
     access: "read",
     fileSize: followed.size,
-    stats,
-    clock,
+    ...base,
   });
+  undo.defer(() => region.release(false));
   const geometry = new Geometry({ sizeUpper: side.upperSize }).validate(storage.pageSize);
-  const follower = new Follower(region, { side, pageSize: storage.pageSize, stats, clock });
+  const follower = new Follower(region, { ...base, side, pageSize: storage.pageSize });
   undo.move();
   return {
-    ...defaultParts,
+    ...base,
     path,
     storage,
     region,
     geometry,
     recovery: new Recovery(),
-    marks: null,
-    size: 0,
-    state: FileState.Opened,
     isReadOnly: true,
     follower,
     side,
-    readMode: READ_MODE_DEFAULT,
-    stats,
-    clock,
-    reactor: options.reactor ?? null,
   };
 }
 
 /** Memory alone, under a name for messages. */
 export function anonymousParts(name: string, size: number, options: SharedOptions): Parts {
-  const { clock = systemClock, stats = new Stats() } = options;
+  const base = defaultParts(options);
   const geometry = new Geometry({ sizeNow: size, sizeUpper: size }).validate();
   return {
-    ...defaultParts,
+    ...base,
     path: name,
     storage: null,
-    region: new MemoryRegion(geometry.sizeUpper, stats),
+    region: new MemoryRegion(geometry.sizeUpper, base.stats),
     geometry,
     recovery: new Recovery(),
-    marks: null,
-    size: 0,
-    state: FileState.Opened,
-    isReadOnly: false,
-    readMode: READ_MODE_DEFAULT,
-    stats,
-    clock,
-    reactor: options.reactor ?? null,
   };
 }

@@ -3,12 +3,12 @@
  * behind the data.
  */
 
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { FailedError } from "../../base/errors.ts";
 import type { Mapping, Storage } from "../../file/mod.ts";
 import { lastNonZero } from "../marks/bytes.ts";
 import { ErrCorrupted } from "./errors.ts";
-import type { FileState } from "./file_state.ts";
+import { FileState } from "./file_state.ts";
 import type { Follower } from "../tail/follower.ts";
 import type { Geometry } from "./geometry.ts";
 import { isMarkAt, MARK_SIZE } from "../marks/magic.ts";
@@ -18,7 +18,7 @@ import type { Reactor } from "../tail/reactor.ts";
 import { type Recovery, RecoveryKind, type RecoveryResult } from "../marks/recovery.ts";
 import type { Region } from "./region.ts";
 import type { SideFile } from "../tail/side_file.ts";
-import type { Stats } from "./stats.ts";
+import { Stats } from "./stats.ts";
 
 /** Permission bits of a file while it is written to, and once it is finished. */
 export const WRITE_MODE_DEFAULT = 0o600;
@@ -99,14 +99,29 @@ export interface Parts {
   readonly reactor: Reactor | null;
 }
 
-/** Values of the parts that most ways of opening do without. */
-export const defaultParts = {
-  published: null,
-  side: null,
-  follower: null,
-  naming: "ensured",
-  ownsBytes: true,
-} as const;
+/** What is left to the ways of opening. */
+type OpenedParts = "path" | "storage" | "region" | "geometry" | "recovery";
+
+/** The parts that the options give, and values of those that most ways of opening do without. */
+export function defaultParts(
+  { clock = systemClock, stats = new Stats(), reactor }: SharedOptions,
+): Omit<Parts, OpenedParts> {
+  return {
+    published: null,
+    side: null,
+    follower: null,
+    marks: null,
+    naming: "ensured",
+    ownsBytes: true,
+    isReadOnly: false,
+    state: FileState.Opened,
+    size: 0,
+    readMode: READ_MODE_DEFAULT,
+    clock,
+    stats,
+    reactor: reactor ?? null,
+  };
+}
 
 /** The marks of a recovered file, or null if marks are off. */
 export function marksOf({ magic }: RecoveryResult, region: Region): Marks | null {
