@@ -35,25 +35,15 @@ export function openLog(storage: Storage, path: string, self: Holder): OpenedLog
 function openSlot(storage: Storage, path: string, self: Holder): OpenedLog | null {
   const place = slotOf(path);
   if (place === null) return null;
-  const directory = DataDirectory.openOrNull(storage, place.data, { self });
-  if (directory === null) return null;
-  try {
-    if (pathOfSlot(directory.paths.logs, place.slot) !== path) return null;
-    const reader = LogReader.open(directory, place.slot);
-    if (reader === null) {
-      throw new BusyError(`Cannot read ${path}: another process is locking it; try again`);
-    }
-    return {
-      file: reader.file,
-      close: () => {
-        reader.close();
-        directory.close();
-      },
-    };
-  } catch (error) {
-    directory.close();
-    throw error;
+  using stack = new DisposableStack();
+  const directory = stack.use(DataDirectory.openOrNull(storage, place.data, { self }));
+  if (directory === null || pathOfSlot(directory.paths.logs, place.slot) !== path) return null;
+  const reader = stack.use(LogReader.open(directory, place.slot));
+  if (reader === null) {
+    throw new BusyError(`Cannot read ${path}: another process is locking it; try again`);
   }
+  const opened = stack.move();
+  return { file: reader.file, close: () => opened.dispose() };
 }
 
 /** The data directory and slot of a path of the form DATA/logs/0000000000, or null. */

@@ -5,6 +5,7 @@
  */
 
 import { BusyError, CorruptError } from "../base/errors.ts";
+import { undoOnError } from "../base/undo_on_error.ts";
 import {
   Control,
   DataDirectory,
@@ -40,13 +41,8 @@ export function takeAlone(storage: Storage, data: string, self: Holder): Disposa
 
 /** Takes the daemons' lock; to dispose it closes the directory too. */
 function holdAlone(directory: DataDirectory): Disposable {
-  try {
-    lockOutDaemons(directory, "repaired");
-    return directory;
-  } catch (error) {
-    directory.close();
-    throw error;
-  }
+  undoOnError(() => directory.close(), () => lockOutDaemons(directory, "repaired"));
+  return directory;
 }
 
 function inUse(data: string, cause: unknown): BusyError {

@@ -4,6 +4,7 @@
  */
 import { Metrics, type MetricsSnapshot } from "../base/metrics.ts";
 import { VERSION } from "../base/version.ts";
+import { aborted } from "../base/waiting.ts";
 import { EXIT_CODES, type ExitCode } from "./exit_codes.ts";
 import { showAddress } from "./kit/option.ts";
 import type { Context } from "./verb.ts";
@@ -22,6 +23,8 @@ export interface Daemon {
 
 /** How often the metrics of the child process are read again. */
 const ADOPT_EVERY_MS = 1000;
+/** How often a daemon looks for a data directory that does not exist yet. */
+const DIRECTORY_RETRY_MS = 100;
 
 export interface DaemonSettings {
   readonly verb: string;
@@ -79,10 +82,35 @@ export async function runDaemon(
   }
 }
 
-/** Resolves when the daemon is asked to stop. */
-export function stopRequest(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+/** Waits until the daemon is asked to stop or its server fails, stops the server, and throws the failure. */
+export async function serveUntilStopped(
+  signal: AbortSignal,
+  server: { readonly failed: Promise<never>; stop(): Promise<void> },
+): Promise<void> {
+  try {
+    await Promise.race([aborted(signal), server.failed]);
+  } finally {
+    await server.stop();
+  }
+}
+
+/** Waits for a data directory that does not exist yet. Null if the daemon is asked to stop before. */
+export async function waitForDirectory<Directory>(
+  { clock, events, signal }: Pick<Context, "clock" | "events" | "signal">,
+  data: string,
+  { openOrNull, onWait = () => {} }: {
+    readonly openOrNull: () => Directory | null;
+    /** Called once if the directory does not exist at the first look. */
+    readonly onWait?: () => void;
+  },
+): Promise<Directory | null> {
+  let opened = openOrNull();
+  if (opened !== null) return opened;
+  onWait();
+  events.report("info", "waiting for a data directory", { data });
+  while (opened === null && !signal.aborted) {
+    await clock.sleep(DIRECTORY_RETRY_MS, signal);
+    opened = openOrNull();
+  }
+  return opened;
 }

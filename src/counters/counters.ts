@@ -275,19 +275,14 @@ export class Counters implements AsyncDisposable {
 
   /** A writer with an opening of its own, because it holds the daemons' lock for as long as it lives. */
   async #openWriter(signal: AbortSignal): Promise<OpenWriter> {
-    const directory = this.#openAgain();
-    try {
-      const writer = await LogWriter.start(directory, {
-        ...poolDefaults,
-        ...this.#options,
-      }, { ...this.#environment, signal });
-      // The next increment throws it.
-      writer.failed.catch(() => {});
-      return { writer, directory };
-    } catch (error) {
-      directory.close();
-      throw error;
-    }
+    using undo = new DisposableStack();
+    const directory = undo.use(this.#openAgain());
+    const options = { ...poolDefaults, ...this.#options };
+    const writer = await LogWriter.start(directory, options, { ...this.#environment, signal });
+    // The next increment throws it.
+    writer.failed.catch(() => {});
+    undo.move();
+    return { writer, directory };
   }
 
   /** Seals what was appended, so that a fold finds it. A writer without increments goes on. */

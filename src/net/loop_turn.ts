@@ -54,20 +54,18 @@ export class LoopTurn implements Disposable {
   }
 
   async #open(): Promise<Pair> {
+    using undo = new DisposableStack();
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const { hostname, port } = listener.addr;
-    const near = await Deno.connect({ hostname, port });
-    try {
-      // A byte must not wait for the acknowledgement of the one before it.
-      near.setNoDelay(true);
-      const far = await listener.accept();
-      if (!this.#isClosed && far.remoteAddr.port === near.localAddr.port) return { near, far };
-      far.close();
+    const near = undo.use(await Deno.connect({ hostname, port }));
+    // A byte must not wait for the acknowledgement of the one before it.
+    near.setNoDelay(true);
+    const far = undo.use(await listener.accept());
+    if (this.#isClosed || far.remoteAddr.port !== near.localAddr.port) {
       throw new Error("Another process was faster, or the server has stopped");
-    } catch (error) {
-      near.close();
-      throw error;
     }
+    undo.move();
+    return { near, far };
   }
 
   #close(): void {

@@ -4,6 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
 import type { Metrics } from "../base/metrics.ts";
 import { RareEvents } from "../base/rare_events.ts";
+import { endsWithin } from "../base/waiting.ts";
 import { acceptAll } from "./accept_all.ts";
 import { LoopTurn } from "./loop_turn.ts";
 import { closeStalled, STALLED_SWEEP_MS } from "./stalled_peers.ts";
@@ -103,10 +104,8 @@ export class TcpServer {
     this.#listener.close();
     await this.#accepting;
     this.drain();
-    const late = new AbortController();
     const drained = Promise.all(this.#connections.values());
-    await Promise.race([drained, this.#environment.clock.sleep(DRAIN_MS, late.signal)]);
-    late.abort();
+    await endsWithin(drained, this.#environment.clock, DRAIN_MS);
     for (const connection of this.#connections.keys()) connection.close();
   }
 

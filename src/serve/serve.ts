@@ -39,31 +39,21 @@ export class Serve {
     environment: Environment & { readonly signal: AbortSignal },
   ): Promise<Serve> {
     const self = describeSelf(storage);
-    const forWriting = DataDirectory.openOrCreate(storage, options.data, {
+    await using undo = new AsyncDisposableStack();
+    const forWriting = undo.use(DataDirectory.openOrCreate(storage, options.data, {
       wanted: options.wanted,
       self,
       beforeMaking: ({ logSize }) => checkBacklog(options.write.backlogBytes, logSize),
-    });
-    try {
-      const forReading = DataDirectory.open(storage, options.data, { self });
-      try {
-        const write = await WriteServer.start(forWriting, options.write, environment);
-        try {
-          const read = new ReadServer(forReading, options.read, environment);
-          const worker = new WorkerProcess({ args: options.workerArgs }, environment);
-          return new Serve(write, read, worker, [forWriting, forReading]);
-        } catch (error) {
-          await write.stop();
-          throw error;
-        }
-      } catch (error) {
-        forReading.close();
-        throw error;
-      }
-    } catch (error) {
-      forWriting.close();
-      throw error;
-    }
+    }));
+    const forReading = undo.use(DataDirectory.open(storage, options.data, { self }));
+    const write = await WriteServer.start(forWriting, options.write, environment);
+    // The error that ends the start is the one to report.
+    undo.defer(() => write.stop().catch(() => {}));
+    const read = new ReadServer(forReading, options.read, environment);
+    undo.defer(() => read.stop());
+    const worker = new WorkerProcess({ args: options.workerArgs }, environment);
+    undo.move();
+    return new Serve(write, read, worker, [forWriting, forReading]);
   }
 
   /** Rejects when one of the two servers must end; never resolves. */

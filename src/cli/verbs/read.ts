@@ -1,4 +1,4 @@
-import { runDaemon, stopRequest } from "../daemon.ts";
+import { runDaemon, serveUntilStopped, waitForDirectory } from "../daemon.ts";
 import { wantedSizes } from "../data_settings.ts";
 import { showAddress } from "../kit/option.ts";
 import {
@@ -10,9 +10,6 @@ import {
 } from "../options.ts";
 import { READ_PORT } from "../../counters/wire/mod.ts";
 import { defineVerb } from "../verb.ts";
-
-/** How often a reader looks for a data directory that does not exist yet. */
-const DIRECTORY_RETRY_MS = 100;
 
 export const read = defineVerb({
   name: "read",
@@ -44,16 +41,10 @@ export const read = defineVerb({
     const { ReadServer } = await import("../../counters/read/mod.ts");
     const opening = { wanted: wantedSizes(options), self: describeSelf(storage) };
     return await runDaemon(context, { verb: "read", ...options }, async (daemon) => {
-      let opened = DataDirectory.openOrNull(storage, options.data, opening);
-      if (opened === null) {
-        events.report("info", "waiting for a data directory", { data: options.data });
-      }
-      while (opened === null) {
-        if (signal.aborted) return;
-        await clock.sleep(DIRECTORY_RETRY_MS, signal);
-        opened = DataDirectory.openOrNull(storage, options.data, opening);
-      }
-      using directory = opened;
+      using directory = await waitForDirectory(context, options.data, {
+        openOrNull: () => DataDirectory.openOrNull(storage, options.data, opening),
+      });
+      if (directory === null) return;
       const server = new ReadServer(directory, {
         hostname: options.listen,
         port: options.port,
@@ -61,11 +52,7 @@ export const read = defineVerb({
         stale: options.stale,
       }, { clock, events, metrics: daemon.metrics });
       daemon.ready(`listening on ${showAddress(server.address)}`);
-      try {
-        await Promise.race([stopRequest(signal), server.failed]);
-      } finally {
-        await server.stop();
-      }
+      await serveUntilStopped(signal, server);
     });
   },
 });

@@ -1,4 +1,4 @@
-import { runDaemon, stopRequest } from "../daemon.ts";
+import { runDaemon, serveUntilStopped } from "../daemon.ts";
 import { logWriterOptions, wantedSizes } from "../data_settings.ts";
 import { flag, showAddress } from "../kit/option.ts";
 import {
@@ -72,11 +72,7 @@ export const serve = defineVerb({
       daemon.adopt(() => server.worker.pid);
       context.announce(`write listening on ${showAddress(server.write.address)}`);
       daemon.ready(`read listening on ${showAddress(server.read.address)}`);
-      try {
-        await Promise.race([stopRequest(signal), server.failed]);
-      } finally {
-        await server.stop();
-      }
+      await serveUntilStopped(signal, server);
     });
   },
 });

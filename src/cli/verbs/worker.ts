@@ -1,10 +1,7 @@
-import { runDaemon } from "../daemon.ts";
+import { runDaemon, waitForDirectory } from "../daemon.ts";
 import { flag } from "../kit/option.ts";
 import { daemonOptions, dataOption, listenOption, lockTimeoutOption } from "../options.ts";
 import { defineVerb } from "../verb.ts";
-
-/** How often a worker looks for a data directory that does not exist yet. */
-const DIRECTORY_RETRY_MS = 100;
 
 export const worker = defineVerb({
   name: "worker",
@@ -51,17 +48,11 @@ export const worker = defineVerb({
         const worker = new Worker(directory, environment);
         return await worker.runOnce({ signal, lockTimeoutMs: options.lockTimeout });
       }
-      let opened = DataDirectory.openOrNull(storage, options.data, { self });
-      if (opened === null) {
-        daemon.ready("worker ready");
-        events.report("info", "waiting for a data directory", { data: options.data });
-      }
-      while (opened === null) {
-        if (signal.aborted) return;
-        await clock.sleep(DIRECTORY_RETRY_MS, signal);
-        opened = DataDirectory.openOrNull(storage, options.data, { self });
-      }
-      using directory = opened;
+      using directory = await waitForDirectory({ clock, events, signal }, options.data, {
+        openOrNull: () => DataDirectory.openOrNull(storage, options.data, { self }),
+        onWait: () => daemon.ready("worker ready"),
+      });
+      if (directory === null) return;
       await new Worker(directory, environment).run(signal, () => {
         if (daemon.metrics.state === "starting") daemon.ready("worker ready");
       });

@@ -1,4 +1,4 @@
-import { runDaemon, stopRequest } from "../daemon.ts";
+import { runDaemon, serveUntilStopped } from "../daemon.ts";
 import { logWriterOptions, wantedSizes } from "../data_settings.ts";
 import { flag, showAddress } from "../kit/option.ts";
 import {
@@ -56,8 +56,7 @@ export const write = defineVerb({
         ...logWriterOptions(options),
       }, { clock, events, metrics: daemon.metrics, signal });
       daemon.ready(`listening on ${showAddress(server.address)}`);
-      await Promise.race([stopRequest(signal), server.failed]);
-      await server.stop();
+      await serveUntilStopped(signal, server);
     });
   },
 });

@@ -62,15 +62,13 @@ export class WriteServer {
     environment: Environment & { readonly signal?: AbortSignal },
   ): Promise<WriteServer> {
     // The port first: a second writer that cannot serve must not claim logs.
-    const listener = listenTcp(options);
-    try {
-      const writer = await LogWriter.start(directory, options, environment);
-      environment.metrics.state = "ready";
-      return new WriteServer(writer, options, environment, listener);
-    } catch (error) {
-      listener.close();
-      throw error;
-    }
+    using undo = new DisposableStack();
+    const listener = undo.use(listenTcp(options));
+    const writer = await LogWriter.start(directory, options, environment);
+    environment.metrics.state = "ready";
+    const server = new WriteServer(writer, options, environment, listener);
+    undo.move();
+    return server;
   }
 
   get address(): Deno.NetAddr {

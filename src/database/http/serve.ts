@@ -5,6 +5,7 @@ import type { Events } from "../../base/events.ts";
 import { listenError } from "../../net/mod.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import { RareEvents } from "../../base/rare_events.ts";
+import { aborted, endsWithin } from "../../base/waiting.ts";
 import { type HttpServer, serveHttp } from "../../net/mod.ts";
 import type { DB } from "../mod.ts";
 import { newHandler } from "./handler.ts";
@@ -50,7 +51,7 @@ export async function serveDatabase(db: DB, options: ServeOptions): Promise<void
     options,
     options.metrics === undefined ? handler : counted(handler, db, options.metrics),
   );
-  const failure = await Promise.race([db.failed, aborted(signal)]);
+  const failure = await Promise.race([db.failed, aborted(signal).then(() => null)]);
   const stopped = server.shutdown();
   // First all requests may end. Then unfinished bodies are refused. Then this returns in any case, even
   // if a client does not read its answer.
@@ -109,21 +110,4 @@ function counted(handle: Handle, db: DB, metrics: Metrics): Handle {
     (response.status < 500 ? answered : failed).value += 1;
     return response;
   };
-}
-
-async function endsWithin(ended: Promise<void>, clock: Clock, timeMs: number): Promise<boolean> {
-  const timer = new AbortController();
-  const isOver = await Promise.race([
-    ended.then(() => true),
-    clock.sleep(timeMs, timer.signal).then(() => false),
-  ]);
-  timer.abort();
-  return isOver;
-}
-
-function aborted(signal: AbortSignal): Promise<null> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve(null);
-    else signal.addEventListener("abort", () => resolve(null), { once: true });
-  });
 }
