@@ -35,19 +35,29 @@ export function copyOpenFile(
   },
 ): CopiedFile {
   using target = storage.open(to, { access: "write", create: "exclusive", mode });
+  const copied = readThrough(source, length, (part, offset) => target.write(part, offset));
+  target.sync();
+  return copied;
+}
+
+/** Reads at most `length` bytes of a file, and calls `visit` for each part, which it may not keep. */
+function readThrough(
+  source: StoredFile,
+  length: number,
+  visit: (part: Uint8Array, offset: number) => void,
+): CopiedFile {
   const chunk = new Uint8Array(CHUNK_BYTES);
-  let offset = 0;
+  let bytes = 0;
   let checksum = 0;
-  while (offset < length) {
-    const read = source.read(chunk.subarray(0, Math.min(chunk.length, length - offset)), offset);
+  while (bytes < length) {
+    const read = source.read(chunk.subarray(0, Math.min(chunk.length, length - bytes)), bytes);
     if (read === 0) break;
     const part = chunk.subarray(0, read);
-    target.write(part, offset);
+    visit(part, bytes);
     checksum = crc32(part, checksum);
-    offset += read;
+    bytes += read;
   }
-  target.sync();
-  return { bytes: offset, checksum };
+  return { bytes, checksum };
 }
 
 /**
@@ -72,35 +82,22 @@ export function openWhateverTheMode(storage: Storage, path: string): StoredFile 
 /** Size and checksum of a file as it is. */
 export function checksumOf(storage: Storage, path: string): CopiedFile {
   using file = storage.open(path, { access: "read" });
-  const chunk = new Uint8Array(CHUNK_BYTES);
-  let offset = 0;
-  let checksum = 0;
-  while (true) {
-    const read = file.read(chunk, offset);
-    if (read === 0) return { bytes: offset, checksum };
-    checksum = crc32(chunk.subarray(0, read), checksum);
-    offset += read;
-  }
+  return readThrough(file, Infinity, () => {});
 }
 
-/** Paths of all files below a directory, relative to it, in order. */
-export function filesBelow(storage: Storage, directory: string, below = ""): string[] {
-  const here = below === "" ? directory : `${directory}/${below}`;
-  return storage.readDirectory(here).sort().flatMap((name) => {
-    const path = below === "" ? name : `${below}/${name}`;
-    const kind = storage.statusOrNull(`${directory}/${path}`)?.kind;
-    if (kind === "directory") return filesBelow(storage, directory, path);
-    return kind === "file" ? [path] : [];
-  });
-}
-
-/** Paths of all directories below a directory, relative to it, outer ones first. */
-export function directoriesBelow(storage: Storage, directory: string, below = ""): string[] {
-  const here = below === "" ? directory : `${directory}/${below}`;
-  return storage.readDirectory(here).sort().flatMap((name) => {
-    const path = below === "" ? name : `${below}/${name}`;
-    if (storage.statusOrNull(`${directory}/${path}`)?.kind !== "directory") return [];
-    return [path, ...directoriesBelow(storage, directory, path)];
+/** Paths of all files, or of all directories, below a directory: relative to it, in order, outer ones first. */
+export function pathsBelow(
+  storage: Storage,
+  directory: string,
+  wanted: "file" | "directory",
+  below = "",
+): string[] {
+  return storage.readDirectory(directory + below).sort().flatMap((name) => {
+    const path = `${below}/${name}`;
+    const kind = storage.statusOrNull(directory + path)?.kind;
+    const here = kind === wanted ? [path.slice(1)] : [];
+    if (kind !== "directory") return here;
+    return [...here, ...pathsBelow(storage, directory, wanted, path)];
   });
 }
 

@@ -13,7 +13,15 @@
 import type { Clock } from "../base/clock.ts";
 import type { DaemonState, Metrics, MetricsSnapshot } from "../base/metrics.ts";
 import { toJson } from "../base/printable.ts";
-import { hasCode, leadsTo, OsError, type Storage, type StoredFile } from "../file/mod.ts";
+import { undoOnError } from "../base/undo_on_error.ts";
+import {
+  hasCode,
+  holdAbandoned,
+  holdOrNull,
+  OsError,
+  type Storage,
+  type StoredFile,
+} from "../file/mod.ts";
 
 export interface DaemonReport {
   readonly verb: string;
@@ -148,30 +156,11 @@ function makeRunDirectory(storage: Storage, directory: string): void {
 /** Opens and locks the first file of this name that no running daemon holds. */
 function openOwn(storage: Storage, path: string): StoredFile {
   for (let number = 1;; number++) {
-    const file = tryOpenOwn(storage, number === 1 ? path : `${path}-${number}`);
-    if (file !== null) return file;
-  }
-}
-
-/** Null if another process holds the file. */
-function tryOpenOwn(storage: Storage, path: string): StoredFile | null {
-  while (true) {
-    const file = storage.open(path, { access: "write", create: "missing" });
-    try {
-      if (!file.tryFlock("exclusive")) {
-        file.close();
-        return null;
-      }
-      // Another daemon that removes stale files may just have removed it.
-      if (leadsTo(storage, path, file.status())) {
-        file.allocate(0, REPORT_BYTES);
-        return file;
-      }
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-    file.close();
+    const own = number === 1 ? path : `${path}-${number}`;
+    const file = holdOrNull(storage, storage.open(own, { access: "write", create: "missing" }));
+    if (file === null) continue;
+    undoOnError(() => file.close(), () => file.allocate(0, REPORT_BYTES));
+    return file;
   }
 }
 
@@ -179,12 +168,9 @@ function removeStale(storage: Storage, directory: string): void {
   for (const name of storage.readDirectory(directory)) {
     const path = `${directory}/${name}`;
     try {
-      using file = storage.open(path, { access: "write" });
-      if (file.tryFlock("exclusive") && leadsTo(storage, path, file.status())) {
-        storage.unlink(path);
-      }
+      using file = holdAbandoned(storage, path);
+      if (file !== null) storage.unlink(path);
     } catch (error) {
-      // Another process removed it first.
       if (!(error instanceof OsError)) throw error;
     }
   }

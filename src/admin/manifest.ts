@@ -7,7 +7,7 @@
 import { CorruptError, NotFoundError } from "../base/errors.ts";
 import { FORMAT_VERSION, VERSION } from "../base/version.ts";
 import type { Storage } from "../file/mod.ts";
-import { checksumOf, filesBelow } from "./copy_files.ts";
+import { checksumOf, pathsBelow } from "./copy_files.ts";
 
 export const MANIFEST_NAME = "backup.json";
 
@@ -27,7 +27,7 @@ export interface Manifest {
 
 /** Lists the files in `directory` and writes the manifest there, durably. */
 export function writeManifest(storage: Storage, directory: string, createdMs: number): Manifest {
-  const files = filesBelow(storage, directory)
+  const files = pathsBelow(storage, directory, "file")
     .map((path) => ({ path, ...checksumOf(storage, `${directory}/${path}`) }));
   const manifest = { format: FORMAT_VERSION, version: VERSION, createdMs, files };
   const bytes = new TextEncoder().encode(JSON.stringify(manifest, null, 1) + "\n");

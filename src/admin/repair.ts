@@ -25,10 +25,9 @@ import { greatestGenerations } from "./applied_generations.ts";
 import { checkDirectory, withoutFailedMark } from "./check.ts";
 import {
   copyOpenFile,
-  directoriesBelow,
-  filesBelow,
   makePlace,
   openWhateverTheMode,
+  pathsBelow,
   removeTree,
 } from "./copy_files.ts";
 import { databasePaths, holdsData } from "./data_signs.ts";
@@ -99,8 +98,8 @@ function movedReport(report: RepairReport, from: string, to: string): RepairRepo
 
 function copyTree(storage: Storage, from: string, to: string): void {
   makePlace(storage, to);
-  for (const path of directoriesBelow(storage, from)) makePlace(storage, `${to}/${path}`);
-  for (const path of filesBelow(storage, from)) {
+  for (const path of pathsBelow(storage, from, "directory")) makePlace(storage, `${to}/${path}`);
+  for (const path of pathsBelow(storage, from, "file")) {
     const source = `${from}/${path}`;
     const status = storage.status(source);
     const { mode } = status;

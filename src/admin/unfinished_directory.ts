@@ -14,17 +14,24 @@
  */
 
 import { basename, dirname } from "node:path/posix";
-import { BusyError, FailedError, UsageError } from "../base/errors.ts";
-import { hasCode, leadsTo, type Storage, type StoredFile, trimSlashes } from "../file/mod.ts";
+import { FailedError, UsageError } from "../base/errors.ts";
+import { undoOnError } from "../base/undo_on_error.ts";
+import {
+  hasCode,
+  holdAbandoned,
+  holdOrNull,
+  leadsTo,
+  makeHeld,
+  type Storage,
+  type StoredFile,
+  trimSlashes,
+} from "../file/mod.ts";
 import { makePlace, removeTree } from "./copy_files.ts";
 
 const MARKER_NAME = "countd-partial";
 const COPY_NAME = "copy";
 const RANDOM_BYTES = 8;
 const PLACE_SUFFIX = new RegExp(`^\\.partial-[0-9a-f]{${2 * RANDOM_BYTES}}$`);
-
-/** How often a place is made again if another process removes it in the moment before it is locked. */
-const ATTEMPTS_MAX = 100;
 
 /** The directory is removed at the end of its scope, unless it was published. */
 export class UnfinishedDirectory implements Disposable {
@@ -59,16 +66,14 @@ export class UnfinishedDirectory implements Disposable {
       throw new UsageError(`Cannot ${task} into ${target}: give the directory a name of its own`);
     }
     makePlace(storage, dirname(target));
-    const unfinished = new UnfinishedDirectory(storage, target, createLocked(storage, target));
-    try {
+    const locked = makeHeld(`a directory beside ${target}`, () => createLocked(storage, target));
+    const unfinished = new UnfinishedDirectory(storage, target, locked);
+    return undoOnError(() => unfinished[Symbol.dispose](), () => {
       // The marker is durable first, so that no power cut leaves a copy without a marker.
       storage.syncDirectory(unfinished.#place);
       storage.makeDirectory(unfinished.path, 0o700);
       return unfinished;
-    } catch (error) {
-      unfinished[Symbol.dispose]();
-      throw error;
-    }
+    });
   }
 
   /**
@@ -116,51 +121,21 @@ interface LockedPlace {
   readonly marker: StoredFile;
 }
 
-/** Makes a new place and locks its marker. */
-function createLocked(storage: Storage, target: string): LockedPlace {
-  for (let attempts = 0; attempts < ATTEMPTS_MAX; attempts++) {
-    const digits = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)).toHex();
-    const place = `${target}.partial-${digits}`;
-    if (!tryMake(storage, place)) continue;
-    let marker: StoredFile | null;
-    try {
-      marker = markOrNull(storage, place);
-    } catch (error) {
-      removeIncomplete(storage, place);
-      throw error;
-    }
-    if (marker !== null) return { place, marker };
-  }
-  throw new BusyError(
-    `Cannot keep a directory beside ${target}: another process removes it; try again`,
-  );
-}
-
-/** Makes the place; false if a sweep of another process removed it before its mode was checked. */
-function tryMake(storage: Storage, place: string): boolean {
+/** Makes a new place and locks its marker. Null if a sweep of another process removed it. */
+function createLocked(storage: Storage, target: string): LockedPlace | null {
+  const digits = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)).toHex();
+  const place = `${target}.partial-${digits}`;
+  const path = `${place}/${MARKER_NAME}`;
   try {
     storage.makeDirectory(place, 0o700);
-    return true;
-  } catch (error) {
-    if (hasCode(error, "ENOENT")) return false;
-    throw error;
-  }
-}
-
-/** Makes and locks the marker; null if a sweep of another process removes the place. */
-function markOrNull(storage: Storage, place: string): StoredFile | null {
-  const path = `${place}/${MARKER_NAME}`;
-  let marker: StoredFile | null = null;
-  let isOurs = false;
-  try {
-    marker = storage.open(path, { access: "write", create: "exclusive", mode: 0o600 });
-    isOurs = marker.tryFlock("exclusive") && leadsTo(storage, path, marker.status());
-    return isOurs ? marker : null;
+    const marker = undoOnError(
+      () => removeIncomplete(storage, place),
+      () => holdOrNull(storage, storage.open(path, { access: "write", create: "exclusive" })),
+    );
+    return marker && { place, marker };
   } catch (error) {
     if (hasCode(error, "ENOENT")) return null;
     throw error;
-  } finally {
-    if (!isOurs) marker?.close();
   }
 }
 
@@ -193,23 +168,10 @@ function sweepOne(storage: Storage, place: string): void {
   } catch (error) {
     if (!hasCode(error, "ENOTEMPTY", "EEXIST")) return;
   }
-  const path = `${place}/${MARKER_NAME}`;
-  let marker: StoredFile;
-  try {
-    // The place of another user cannot be read: that user's next call removes it.
-    if (storage.statusOrNull(path)?.kind !== "file") return;
-    marker = storage.open(path, { access: "write" });
-  } catch (error) {
-    if (hasCode(error, "ENOENT", "EACCES", "EPERM")) return;
-    throw error;
-  }
-  try {
-    // A free lock means that the maker has ended: a running one has it, or checks the name after it locks.
-    if (!marker.tryFlock("exclusive") || !leadsTo(storage, path, marker.status())) return;
-    removePlace(storage, place);
-  } finally {
-    marker.close();
-  }
+  // A free lock means that the maker has ended: a running one has it, or checks the name after it locks.
+  // The place of another user cannot be read: that user's next call removes it.
+  using marker = holdAbandoned(storage, `${place}/${MARKER_NAME}`);
+  if (marker !== null) removePlace(storage, place);
 }
 
 /** Removes the marker last: a process that is killed before leaves a place that is known by its marker. */

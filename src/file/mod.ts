@@ -16,6 +16,7 @@ export {
   isSyncFailure,
 } from "./failures.ts";
 export { FaultPlan } from "./fault.ts";
+export { holdAbandoned, holdOrNull, makeHeld } from "./held_file.ts";
 export { type FileIdentity, isSameFile, leadsTo } from "./identity.ts";
 export { returnLargeBlocks } from "./large_blocks.ts";
 export { requireDirectory } from "./require_directory.ts";

@@ -32,58 +32,33 @@ export interface CounterAccessOptions {
 export function counterAccess(options: CounterAccessOptions): Counters {
   const { storage, data, clock, events, writeTo, readFrom, serverSizes, waitMs } = options;
   return {
-    openWriter: () =>
+    // The embedded engine writes to the data directory as `countd write` does, without a socket.
+    openWriter: async () =>
       writeTo === null
-        ? openLogWriter(options)
-        : ServerCounterWriter.open(writeTo, serverSizes, waitMs),
-    openReader: () =>
+        ? await Engine.open(data, { storage, clock, events })
+        : serverWriter(writeTo, serverSizes, waitMs),
+    openReader: async () =>
       readFrom === null
-        ? Promise.resolve(Reader.open(storage, data, { stale: false, clock, events }))
-        : ReadClient.connect(readFrom, serverSizes, { waitMs }),
+        ? Reader.open(storage, data, { stale: false, clock, events })
+        : await ReadClient.connect(readFrom, serverSizes, { waitMs }),
   };
 }
 
 /** Opens a connection for each increment: only its end confirms that the increment is durable. */
-class ServerCounterWriter implements CounterWriter {
-  readonly #address: ServerAddress;
-  readonly #sizes: MessageSizes;
-  readonly #waitMs: number;
-
-  constructor(address: ServerAddress, sizes: MessageSizes, waitMs: number) {
-    this.#address = address;
-    this.#sizes = sizes;
-    this.#waitMs = waitMs;
-  }
-
-  static open(
-    address: ServerAddress,
-    sizes: MessageSizes,
-    waitMs: number,
-  ): Promise<CounterWriter> {
-    return Promise.resolve(new ServerCounterWriter(address, sizes, waitMs));
-  }
-
-  async increment(keyspace: Uint8Array, key: Uint8Array, increment: bigint): Promise<void> {
-    // Validate before connecting.
-    WriteClient.check(keyspace, key, this.#sizes);
-    using client = await WriteClient.connect(this.#address, this.#sizes, { waitMs: this.#waitMs });
-    await client.increment(keyspace, key, increment);
-    const { refused } = await client.finish();
-    if (refused > 0n) {
-      throw new RefusedError(
-        "The server refused the increment: check that --keyspace-size and --key-size match the server's",
-      );
-    }
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return Promise.resolve();
-  }
-}
-
-/** Opens the embedded engine: it writes to the data directory as `countd write` does, without a socket. */
-async function openLogWriter(
-  { storage, data, clock, events }: CounterAccessOptions,
-): Promise<CounterWriter> {
-  return await Engine.open(data, { storage, clock, events });
+function serverWriter(address: ServerAddress, sizes: MessageSizes, waitMs: number): CounterWriter {
+  return {
+    async increment(keyspace, key, increment) {
+      // Validate before connecting.
+      WriteClient.check(keyspace, key, sizes);
+      using client = await WriteClient.connect(address, sizes, { waitMs });
+      await client.increment(keyspace, key, increment);
+      const { refused } = await client.finish();
+      if (refused > 0n) {
+        throw new RefusedError(
+          "The server refused the increment: check that --keyspace-size and --key-size match the server's",
+        );
+      }
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
 }

@@ -8,7 +8,13 @@
 
 import { dirname } from "node:path/posix";
 import { type Clock, systemClock } from "../base/clock.ts";
-import { leadsTo, makeDirectories, OsError, type Storage, type StoredFile } from "../file/mod.ts";
+import {
+  holdOrNull,
+  makeDirectories,
+  OsError,
+  type Storage,
+  type StoredFile,
+} from "../file/mod.ts";
 
 /** Lines that a shell loads. A file with twice as many is shortened to this number. */
 export const HISTORY_LINES_MAX = 1000;
@@ -62,13 +68,13 @@ export class History {
     try {
       makeDirectories(this.#storage, dirname(this.#path), 0o700);
       for (let tries = 0; tries < LOCK_TRIES; tries++) {
-        using file = this.#storage.open(this.#path, { access: "write", create: "missing" });
-        if (file.tryFlock("exclusive") && leadsTo(this.#storage, this.#path, file.status())) {
+        const file = this.#storage.open(this.#path, { access: "write", create: "missing" });
+        using held = holdOrNull(this.#storage, file);
+        if (held !== null) {
           if (file.status().kind !== "file") return;
           if (file.status().mode !== 0o600) file.chmod(0o600);
           return work(file);
         }
-        file.close();
         await this.#clock.sleep(LOCK_PAUSE_MS);
       }
     } catch (error) {

@@ -9,16 +9,20 @@
  *   is durable, so a value that has been read survives a power cut.
  */
 
-import { BusyError } from "../base/errors.ts";
-import { hasCode, leadsTo, type Storage, type StoredFile } from "../file/mod.ts";
+import { undoOnError } from "../base/undo_on_error.ts";
+import {
+  hasCode,
+  holdAbandoned,
+  holdOrNull,
+  makeHeld,
+  type Storage,
+  type StoredFile,
+} from "../file/mod.ts";
 import { isTemporaryName, newTemporaryName, TEMPORARY_DIRECTORY } from "./names.ts";
 
 /** Permission bits of value files and table directories. */
 export const VALUE_MODE = 0o600;
 export const DIRECTORY_MODE = 0o700;
-
-/** How often a writer starts again if another process swept its file before it was locked. */
-const ATTEMPTS_MAX = 100;
 
 /** A complete value without a name. Removed at the end of its scope unless it was published. */
 export class TemporaryFile implements Disposable {
@@ -74,37 +78,20 @@ export function writeTemporary(
   directory: string,
   { value, sync }: { readonly value: Uint8Array; readonly sync: boolean },
 ): TemporaryFile {
-  const file = createLocked(storage, `${directory}/${TEMPORARY_DIRECTORY}`);
+  const place = `${directory}/${TEMPORARY_DIRECTORY}`;
+  const file = makeHeld(
+    `a temporary file in ${place}`,
+    () => holdOrNull(storage, openNew(storage, `${place}/${newTemporaryName()}`, place)),
+  );
   const temporary = new TemporaryFile(storage, file);
-  try {
+  return undoOnError(() => temporary[Symbol.dispose](), () => {
     storage.reach("table.write.before");
     file.write(value, 0);
     storage.reach("table.write.after");
     if (sync) file.syncData();
     storage.reach("table.sync.after");
     return temporary;
-  } catch (error) {
-    temporary[Symbol.dispose]();
-    throw error;
-  }
-}
-
-/** Create a file, lock it, and make sure that its name still leads to it. */
-function createLocked(storage: Storage, directory: string): StoredFile {
-  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const path = `${directory}/${newTemporaryName()}`;
-    const file = openNew(storage, path, directory);
-    let isHeld = false;
-    try {
-      isHeld = file.tryFlock("exclusive") && leadsTo(storage, path, file.status());
-      if (isHeld) return file;
-    } finally {
-      if (!isHeld) file.close();
-    }
-  }
-  throw new BusyError(
-    `Cannot keep a temporary file in ${directory}: another process removes it; try again`,
-  );
+  });
 }
 
 function openNew(storage: Storage, path: string, directory: string): StoredFile {
@@ -128,25 +115,11 @@ export function sweepTemporaries(storage: Storage, directory: string): number {
   if (storage.statusOrNull(place)?.kind !== "directory") return 0;
   let swept = 0;
   for (const name of storage.readDirectory(place)) {
-    if (isTemporaryName(name) && sweepOne(storage, `${place}/${name}`)) swept++;
+    // A free lock means a dead writer: a living one holds it, or checks the name after taking it.
+    using file = isTemporaryName(name) ? holdAbandoned(storage, `${place}/${name}`) : null;
+    if (file === null) continue;
+    storage.unlink(file.path);
+    swept++;
   }
   return swept;
-}
-
-/** A free lock means a dead writer: a living one holds it, or checks the name again after taking it. */
-function sweepOne(storage: Storage, path: string): boolean {
-  let file: StoredFile;
-  try {
-    file = storage.open(path, { access: "read" });
-  } catch (error) {
-    if (hasCode(error, "ENOENT", "EACCES")) return false;
-    throw error;
-  }
-  try {
-    if (!file.tryFlock("exclusive") || !leadsTo(storage, path, file.status())) return false;
-    storage.unlink(path);
-    return true;
-  } finally {
-    file.close();
-  }
 }

@@ -25,32 +25,28 @@ export type Refusal =
 
 /** An exclusive lock on a value file. Ends with its scope. */
 export class Hold implements Disposable {
-  readonly #file: StoredFile;
+  readonly #locked: Disposable;
 
-  constructor(file: StoredFile) {
-    this.#file = file;
+  constructor(locked: Disposable) {
+    this.#locked = locked;
   }
 
   [Symbol.dispose](): void {
-    this.#file.close();
+    this.#locked[Symbol.dispose]();
   }
 }
 
 /** Read a whole value under a shared lock. Throws `OsError`, `NotAValueError`. */
 export function tryRead(storage: Storage, path: string): Uint8Array | Refusal {
-  const file = openValue(storage, path);
+  using file = openValue(storage, path);
   if (file === null) return "absent";
-  try {
-    if (!file.tryFlock("shared")) return "held";
-    // Only now: another program may have written in place, under its lock, until this moment.
-    const status = file.status();
-    if (!leadsTo(storage, path, status)) return "moved";
-    const bytes = new Uint8Array(status.size);
-    const length = file.read(bytes, 0);
-    return length === bytes.length ? bytes : bytes.subarray(0, length);
-  } finally {
-    file.close();
-  }
+  if (!file.tryFlock("shared")) return "held";
+  // Only now: another program may have written in place, under its lock, until this moment.
+  const status = file.status();
+  if (!leadsTo(storage, path, status)) return "moved";
+  const bytes = new Uint8Array(status.size);
+  const length = file.read(bytes, 0);
+  return length === bytes.length ? bytes : bytes.subarray(0, length);
 }
 
 /** Lock a value, to replace or remove it. Throws `OsError`, `NotAValueError`. */
@@ -63,16 +59,11 @@ export function tryHold(storage: Storage, path: string, directory: string): Hold
     throw error;
   }
   if (file === null) return "absent";
-  let held = false;
-  try {
-    const status = file.status();
-    if (!file.tryFlock("exclusive")) return "held";
-    if (!leadsTo(storage, path, status)) return "moved";
-    held = true;
-    return new Hold(file);
-  } finally {
-    if (!held) file.close();
-  }
+  using opened = new DisposableStack();
+  opened.use(file);
+  if (!file.tryFlock("exclusive")) return "held";
+  if (!leadsTo(storage, path, file.status())) return "moved";
+  return new Hold(opened.move());
 }
 
 /**
@@ -81,21 +72,16 @@ export function tryHold(storage: Storage, path: string, directory: string): Hold
  * lock can make the name lead to a readable file again.
  */
 function tryHoldUnreadable(storage: Storage, path: string, directory: string): Hold | Refusal {
-  const table = storage.open(directory, { access: "read" });
-  let held = false;
+  using opened = new DisposableStack();
+  const table = opened.use(storage.open(directory, { access: "read" }));
+  if (!table.tryFlock("exclusive")) return "held";
   try {
-    if (!table.tryFlock("exclusive")) return "held";
-    try {
-      openValue(storage, path)?.close();
-      return "moved";
-    } catch (error) {
-      if (!hasCode(error, "EACCES")) throw error;
-    }
-    held = true;
-    return new Hold(table);
-  } finally {
-    if (!held) table.close();
+    openValue(storage, path)?.close();
+    return "moved";
+  } catch (error) {
+    if (!hasCode(error, "EACCES")) throw error;
   }
+  return new Hold(opened.move());
 }
 
 /** Open a value; null if it does not exist. Never opens a FIFO or a device, which could wait or act. */
