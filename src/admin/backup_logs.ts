@@ -4,6 +4,7 @@
  * whose applied generation leaves it out; a log that is not is in its own copy alone: each increment once.
  */
 
+import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import { BusyError, CorruptError } from "../base/errors.ts";
 import {
@@ -91,6 +92,7 @@ export async function emptyCopy(
       { path, offset: 0 },
     );
   }
+  assert(generation > copy.generation, "The generation of a copied log only rises");
   using file = storage.open(copy.path, { access: "write" });
   file.truncate(0);
   file.write(freeLogImage({ slot, generation, logSize: sizes.logSize }), 0);

@@ -4,6 +4,7 @@
  * Invariant: it lists every file of the backup but itself, with size and checksum.
  */
 
+import { assert } from "../base/assert.ts";
 import { CorruptError, NotFoundError } from "../base/errors.ts";
 import { FORMAT_VERSION, VERSION } from "../base/version.ts";
 import type { Storage } from "../file/mod.ts";
@@ -29,6 +30,10 @@ export interface Manifest {
 export function writeManifest(storage: Storage, directory: string, createdMs: number): Manifest {
   const files = pathsBelow(storage, directory, "file")
     .map((path) => ({ path, ...checksumOf(storage, `${directory}/${path}`) }));
+  assert(
+    files.every((file) => isFile(file) && file.path !== MANIFEST_NAME),
+    "A manifest lists files inside the backup, and not itself",
+  );
   const manifest = { format: FORMAT_VERSION, version: VERSION, createdMs, files };
   const bytes = new TextEncoder().encode(JSON.stringify(manifest, null, 1) + "\n");
   using file = storage.open(`${directory}/${MANIFEST_NAME}`, {

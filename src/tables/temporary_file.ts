@@ -9,6 +9,7 @@
  *   is durable, so a value that has been read survives a power cut.
  */
 
+import { assert } from "../base/assert.ts";
 import { undoOnError } from "../base/undo_on_error.ts";
 import {
   hasCode,
@@ -37,6 +38,7 @@ export class TemporaryFile implements Disposable {
 
   /** Give the value its name, in place of the file that had it. */
   replace(path: string): void {
+    this.#assertNameless();
     this.#storage.reach("table.rename.before");
     this.#storage.rename(this.#file.path, path);
     this.#isNamed = true;
@@ -45,6 +47,7 @@ export class TemporaryFile implements Disposable {
 
   /** Give the value its name. Returns false, and does nothing, if the name is taken. */
   publishNew(path: string): boolean {
+    this.#assertNameless();
     this.#storage.reach("table.link.before");
     try {
       this.#storage.link(this.#file.path, path);
@@ -56,6 +59,10 @@ export class TemporaryFile implements Disposable {
     this.#storage.unlink(this.#file.path);
     this.#isNamed = true;
     return true;
+  }
+
+  #assertNameless(): void {
+    assert(!this.#isNamed, "A value gets its name once, while its file is still its own");
   }
 
   [Symbol.dispose](): void {

@@ -15,6 +15,7 @@
  *  4. Whatever stops a fold, each keyspace is as before or as after it, independently of the others.
  */
 
+import { assert } from "../../base/assert.ts";
 import { CorruptError } from "../../base/errors.ts";
 import { printableName } from "../../base/printable.ts";
 import {
@@ -76,6 +77,8 @@ export class Fold {
   readonly #blocked = new Set<number>();
   /** Slots that name a keyspace whose file was removed or replaced during this fold. */
   readonly #deferred = new Set<number>();
+  /** By slot, how many keyspaces have records of its log that are not on disk by sync B yet. */
+  readonly #unsynced = new Map<number, number>();
   #records = 0;
   #saturated = 0;
   #taken = 0;
@@ -157,6 +160,7 @@ export class Fold {
       this.quarantine.addKeyspace(name, error);
       return this.#refuse(key, slot);
     }
+    this.#unsynced.set(slot, (this.#unsynced.get(slot) ?? 0) + 1);
     if (entry !== undefined) entry.generations.set(slot, generation);
     else {
       const generations = new Map([[slot, generation]]);
@@ -202,7 +206,8 @@ export class Fold {
       for (const [key, entry] of entries.slice(first, first + GROUP_MAX)) {
         const batch = batches.get(key);
         // Without a sum there is nothing to apply.
-        if (batch !== undefined) this.#writePages(entry, { batch, pinned, written });
+        if (batch === undefined) this.#noteSynced(entry.generations);
+        else this.#writePages(entry, { batch, pinned, written });
       }
       keyspaces += this.#publish(written);
       this.writers.trim();
@@ -224,6 +229,7 @@ export class Fold {
     let writer: KeyspaceWriter | null = null;
     try {
       writer = this.writers.get(keyspace);
+      // So an applied generation never falls.
       if (hasAny(writer, generations)) return this.#deferLogs(generations);
       this.#saturated += writer.apply(batch, generations, { pinned }).saturated;
       written.push({ writer, generations });
@@ -242,7 +248,7 @@ export class Fold {
   /** Fold, steps 4 to 6. Returns the number of keyspaces that were published. */
   #publish(written: readonly Written[]): number {
     this.#syncAll(4, written.map(({ writer }) => writer), (writer) => writer.syncPages());
-    const published: KeyspaceWriter[] = [];
+    const published: Written[] = [];
     let isNew = false;
     for (const { writer, generations } of written) {
       if (!writer.isInPlace()) {
@@ -252,11 +258,23 @@ export class Fold {
       }
       isNew ||= writer.isNew;
       writer.publish();
-      published.push(writer);
+      published.push({ writer, generations });
     }
-    this.#syncAll(6, published, (writer) => writer.syncMeta());
+    this.#syncAll(6, published.map(({ writer }) => writer), (writer) => writer.syncMeta());
     if (isNew) this.directory.storage.syncDirectory(this.directory.paths.keyspaces);
+    for (const { writer, generations } of published) {
+      for (const [slot, generation] of generations) {
+        assert(writer.applied(slot) === generation, "A published keyspace has applied its logs");
+      }
+      this.#noteSynced(generations);
+    }
     return published.length;
+  }
+
+  #noteSynced(generations: Map<number, bigint>): void {
+    for (const slot of generations.keys()) {
+      this.#unsynced.set(slot, (this.#unsynced.get(slot) ?? 0) - 1);
+    }
   }
 
   /** Defers logs that a keyspace had applied in a file that has lost its name since. */
@@ -314,6 +332,10 @@ export class Fold {
         log.release();
         deferred++;
       } else {
+        assert(
+          (this.#unsynced.get(log.slot) ?? 0) === 0,
+          "A log is recycled only after sync B of every keyspace that it names",
+        );
         this.quarantine.removeLog(log.slot);
         log.recycle();
         recycled++;

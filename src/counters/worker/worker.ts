@@ -3,6 +3,7 @@
  * is one fold; this file decides when to fold, and how much at a time.
  */
 
+import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Events } from "../../base/events.ts";
 import { BusyError, CorruptError } from "../../base/errors.ts";
@@ -220,6 +221,8 @@ export class Worker {
    */
   #foldAvailable({ gathers }: { readonly gathers: boolean }): number {
     const { clock } = this.environment;
+    const { control } = this.directory;
+    assert(control.holds(directoryLocks.fold), "Only the holder of the fold lease folds");
     this.directory.refuseFailed();
     if (!this.#areGenerationsDurable) this.#makeGenerationsDurable();
     const startMs = clock.nowMs();
