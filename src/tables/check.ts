@@ -12,6 +12,7 @@ import {
   TEMPORARY_DIRECTORY,
   VALUE_SUFFIX,
 } from "./names.ts";
+import { type Found, walkTables } from "./walk.ts";
 
 /** A broken invariant, and where it is broken. */
 export interface Violation {
@@ -40,51 +41,31 @@ export function checkTables(storage: Storage, root: string): Violation[] {
     violations.push({ invariant, path, offset: 0, message });
   };
   if (status.kind !== "directory") report(1, root, "The root of the tables is not a directory");
-  else checkDirectory(storage, { root, below: "", above: [identity(status)] }, report);
+  walkTables(storage, root, (found) => checkFound(storage, found, report));
   return violations;
 }
 
 type Report = (invariant: number, path: string, message: string) => void;
 
-interface Place {
-  readonly root: string;
-  /** Path below the root; empty for the root itself. */
-  readonly below: string;
-  /** The directories on the way down, so that a symbolic link cannot lead in circles. */
-  readonly above: readonly string[];
-}
-
-function checkDirectory(storage: Storage, place: Place, report: Report): void {
-  const directory = place.below === "" ? place.root : `${place.root}/${place.below}`;
-  const isTable = place.below === "" || place.below.endsWith(TABLE_SUFFIX);
-  for (const name of storage.walkDirectory(directory)) {
-    const path = `${directory}/${name}`;
-    const below = place.below === "" ? name : `${place.below}/${name}`;
-    // Removed since it was listed, or a link to nothing: no call sees a key or a table there.
-    const status = storage.statusOrNull(path);
-    if (status === null) continue;
-    if (isTable && name === TEMPORARY_DIRECTORY) {
-      checkTemporaries(storage, path, status, report);
-    } else if (isTable && name.endsWith(VALUE_SUFFIX)) {
-      checkValue(name, path, status, report);
-    } else if (status.kind === "directory") {
-      if (name.endsWith(TABLE_SUFFIX) && tableOfDirectory(below) === null) {
-        report(
-          4,
-          path,
-          `No call can open this table: ${JSON.stringify(below)} is not a valid name`,
-        );
-      }
-      if (place.above.includes(identity(status))) continue;
-      checkDirectory(storage, {
-        root: place.root,
-        below,
-        above: [...place.above, identity(status)],
-      }, report);
-    } else if (name.endsWith(TABLE_SUFFIX)) {
-      report(1, path, "What has the name of a table is not a directory");
-    }
+/** Returns whether what is below it is to be checked as well. */
+function checkFound(storage: Storage, found: Found, report: Report): boolean {
+  const { name, path, below, parent, status } = found;
+  const isTable = parent === "" || parent.endsWith(TABLE_SUFFIX);
+  if (isTable && name === TEMPORARY_DIRECTORY) {
+    checkTemporaries(storage, path, status, report);
+    return false;
   }
+  if (isTable && name.endsWith(VALUE_SUFFIX)) {
+    checkValue(name, path, status, report);
+    return false;
+  }
+  const hasTableName = name.endsWith(TABLE_SUFFIX);
+  if (hasTableName && status.kind !== "directory") {
+    report(1, path, "What has the name of a table is not a directory");
+  } else if (hasTableName && tableOfDirectory(below) === null) {
+    report(4, path, `No call can open this table: ${JSON.stringify(below)} is not a valid name`);
+  }
+  return true;
 }
 
 function checkValue(name: string, path: string, status: FileStatus, report: Report): void {
@@ -118,8 +99,4 @@ function checkTemporaries(
       report(5, path, "This is not a temporary file of countd, and is in the directory for them");
     }
   }
-}
-
-function identity(status: FileStatus): string {
-  return `${status.device}:${status.inode}`;
 }

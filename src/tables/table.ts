@@ -27,6 +27,7 @@ import {
   writeTemporary,
 } from "./temporary_file.ts";
 import { Hold, type Refusal, tryHold, tryRead } from "./value_file.ts";
+import { identity } from "./walk.ts";
 
 /**
  * When a write is forced to disk. `always`: before the call returns. `os`: when the operating system
@@ -263,7 +264,7 @@ export class Table {
 
   #identity(): string | null {
     const status = this.#storage.statusOrNull(this.directory);
-    return status?.kind === "directory" ? `${status.device}:${status.inode}` : null;
+    return status?.kind === "directory" ? identity(status) : null;
   }
 
   /** Make the names in the table durable. A failure is thrown, and never tried again. */

@@ -6,6 +6,7 @@ import { type Storage, trimSlashes } from "../file/mod.ts";
 import { NotADirectoryError, TableNotFoundError } from "./errors.ts";
 import { mayHoldTables, tableOfDirectory } from "./names.ts";
 import { type Entry, Table, type TableSettings, type TableSync } from "./table.ts";
+import { walkTables } from "./walk.ts";
 
 /** Options of a `TableRoot`. */
 export interface TableRootOptions {
@@ -65,25 +66,12 @@ export class TableRoot {
     if (status === null) throw new TableNotFoundError("", this.path);
     if (status.kind !== "directory") throw new NotADirectoryError(this.path);
     const found = [""];
-    this.#walk("", [`${status.device}:${status.inode}`], found);
-    return found.sort();
-  }
-
-  /** `above` are the directories on the way down: a symbolic link to one of them is not followed. */
-  #walk(below: string, above: readonly string[], found: string[]): void {
-    const { storage, root } = this.#settings;
-    for (const name of storage.walkDirectory(below === "" ? root : `${root}/${below}`)) {
-      const path = below === "" ? name : `${below}/${name}`;
-      const table = tableOfDirectory(path);
-      const deeper = mayHoldTables(name);
-      if (table === null && !deeper) continue;
-      const status = storage.statusOrNull(`${root}/${path}`);
-      if (status?.kind !== "directory") continue;
-      const identity = `${status.device}:${status.inode}`;
-      if (above.includes(identity)) continue;
+    walkTables(storage, root, ({ name, below, status, isCircle }) => {
+      const table = status.kind === "directory" && !isCircle ? tableOfDirectory(below) : null;
       if (table !== null) found.push(table);
-      if (deeper) this.#walk(path, [...above, identity], found);
-    }
+      return mayHoldTables(name);
+    }, (name, below) => mayHoldTables(name) || tableOfDirectory(below) !== null);
+    return found.sort();
   }
 
   // The calls of the root table.
