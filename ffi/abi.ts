@@ -81,14 +81,14 @@ export interface Abi {
   readonly errno: Readonly<Record<number, string>>;
 }
 
-const linuxErrno: Abi["errno"] = {
+/** Numbers that all platforms have in common. */
+const sharedErrno: Abi["errno"] = {
   1: "EPERM",
   2: "ENOENT",
   4: "EINTR",
   5: "EIO",
   6: "ENXIO",
   9: "EBADF",
-  11: "EAGAIN",
   12: "ENOMEM",
   13: "EACCES",
   14: "EFAULT",
@@ -108,6 +108,11 @@ const linuxErrno: Abi["errno"] = {
   30: "EROFS",
   31: "EMLINK",
   32: "EPIPE",
+};
+
+const linuxErrno: Abi["errno"] = {
+  ...sharedErrno,
+  11: "EAGAIN",
   35: "EDEADLK",
   36: "ENAMETOOLONG",
   37: "ENOLCK",
@@ -127,32 +132,8 @@ const linuxErrno: Abi["errno"] = {
 };
 
 const appleErrno: Abi["errno"] = {
-  1: "EPERM",
-  2: "ENOENT",
-  4: "EINTR",
-  5: "EIO",
-  6: "ENXIO",
-  9: "EBADF",
+  ...sharedErrno,
   11: "EDEADLK",
-  12: "ENOMEM",
-  13: "EACCES",
-  14: "EFAULT",
-  16: "EBUSY",
-  17: "EEXIST",
-  18: "EXDEV",
-  19: "ENODEV",
-  20: "ENOTDIR",
-  21: "EISDIR",
-  22: "EINVAL",
-  23: "ENFILE",
-  24: "EMFILE",
-  26: "ETXTBSY",
-  27: "EFBIG",
-  28: "ENOSPC",
-  29: "ESPIPE",
-  30: "EROFS",
-  31: "EMLINK",
-  32: "EPIPE",
   35: "EAGAIN",
   45: "ENOTSUP",
   60: "ETIMEDOUT",
@@ -168,32 +149,36 @@ const appleErrno: Abi["errno"] = {
   94: "EBADMSG",
 };
 
-const linux = {
-  library: "libc.so.6",
-  errnoSymbol: "__errno_location",
-  variadicOnStack: false,
+const shared = {
   O_RDONLY: 0,
   O_RDWR: 2,
-  O_CREAT: 0o100,
-  O_EXCL: 0o200,
-  O_CLOEXEC: 0o2000000,
   PROT_READ: 1,
   PROT_WRITE: 2,
   MAP_SHARED: 1,
-  MS_SYNC: 4,
-  F_RDLCK: 0,
-  F_WRLCK: 1,
   F_UNLCK: 2,
-  F_OFD_GETLK: 36,
-  F_OFD_SETLK: 37,
-  F_FULLFSYNC: null,
-  F_PREALLOCATE: null,
   LOCK_SH: 1,
   LOCK_EX: 2,
   LOCK_NB: 4,
   LOCK_UN: 8,
-  PUNCH_HOLE: 0x01 | 0x02,
   SIGXFSZ: 25,
+} as const;
+
+const linux = {
+  ...shared,
+  library: "libc.so.6",
+  errnoSymbol: "__errno_location",
+  variadicOnStack: false,
+  O_CREAT: 0o100,
+  O_EXCL: 0o200,
+  O_CLOEXEC: 0o2000000,
+  MS_SYNC: 4,
+  F_RDLCK: 0,
+  F_WRLCK: 1,
+  F_OFD_GETLK: 36,
+  F_OFD_SETLK: 37,
+  F_FULLFSYNC: null,
+  F_PREALLOCATE: null,
+  PUNCH_HOLE: 0x01 | 0x02,
   flock: { size: 32, type: 0, whence: 2, start: 8, length: 16, pid: 24 },
   statvfs: {
     size: 112,
@@ -205,31 +190,21 @@ const linux = {
 } as const;
 
 const apple = {
+  ...shared,
   library: "libSystem.B.dylib",
   errnoSymbol: "__error",
-  O_RDONLY: 0,
-  O_RDWR: 2,
   O_CREAT: 0x200,
   O_EXCL: 0x800,
   O_CLOEXEC: 0x1000000,
   O_DIRECTORY: 0x100000,
-  PROT_READ: 1,
-  PROT_WRITE: 2,
-  MAP_SHARED: 1,
   MS_SYNC: 0x10,
   F_RDLCK: 1,
   F_WRLCK: 3,
-  F_UNLCK: 2,
   F_OFD_GETLK: 92,
   F_OFD_SETLK: 90,
   F_FULLFSYNC: 51,
   F_PREALLOCATE: 42,
-  LOCK_SH: 1,
-  LOCK_EX: 2,
-  LOCK_NB: 4,
-  LOCK_UN: 8,
   PUNCH_HOLE: null,
-  SIGXFSZ: 25,
   stat: {
     size: 144,
     device: { offset: 0, bytes: 4 },

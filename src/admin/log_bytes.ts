@@ -8,10 +8,9 @@ import { BusyError, NotFoundError } from "../base/errors.ts";
 import { DataDirectory, type Holder, LogReader, pathOfSlot } from "../counters/commitlog/mod.ts";
 import { hasCode, type Storage, type StoredFile } from "../file/mod.ts";
 
-/** A file that is open for reading; `close` closes what was opened with it. */
-export interface OpenedLog {
+/** A file that is open for reading. To dispose it closes what was opened with it. */
+export interface OpenedLog extends Disposable {
   readonly file: StoredFile;
-  close(): void;
 }
 
 /**
@@ -23,7 +22,7 @@ export function openLog(storage: Storage, path: string, self: Holder): OpenedLog
   if (status === null) throw new NotFoundError(`No file at ${path}`);
   try {
     const file = storage.open(path, { access: "read" });
-    return { file, close: () => file.close() };
+    return { file, [Symbol.dispose]: () => file.close() };
   } catch (error) {
     const opened = hasCode(error, "EACCES") ? openSlot(storage, path, self) : null;
     if (opened === null) throw error;
@@ -43,7 +42,7 @@ function openSlot(storage: Storage, path: string, self: Holder): OpenedLog | nul
     throw new BusyError(`Cannot read ${path}: another process is locking it; try again`);
   }
   const opened = stack.move();
-  return { file: reader.file, close: () => opened.dispose() };
+  return { file: reader.file, [Symbol.dispose]: () => opened.dispose() };
 }
 
 /** The data directory and slot of a path of the form DATA/logs/0000000000, or null. */

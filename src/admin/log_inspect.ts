@@ -61,14 +61,10 @@ export type LogInspection = AofInspection | CommitLogInspection;
 
 /** Throws `NotFoundError`, `BusyError` or `OsError` if the file cannot be read. */
 export function inspectLog(storage: Storage, path: string, self: Holder): LogInspection {
-  const log = openLog(storage, path, self);
-  try {
-    const header = headerOfFile(log.file);
-    if (header !== null || slotOf(path) !== null) return inspectCommitLog(log.file, path, header);
-    return inspectAof(storage, path, log.file);
-  } finally {
-    log.close();
-  }
+  using log = openLog(storage, path, self);
+  const header = headerOfFile(log.file);
+  if (header !== null || slotOf(path) !== null) return inspectCommitLog(log.file, path, header);
+  return inspectAof(storage, path, log.file);
 }
 
 function inspectAof(storage: Storage, path: string, file: StoredFile): AofInspection {

@@ -29,6 +29,13 @@ export interface TailSink {
   caughtUp(): void;
 }
 
+interface FollowOptions {
+  readonly self: Holder;
+  readonly sink: TailSink;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
 /** Pause between two checks for what another process has appended. */
 const POLL_MS = 20;
 
@@ -37,14 +44,10 @@ export function readLog(storage: Storage, path: string, { self, sink }: {
   readonly self: Holder;
   readonly sink: TailSink;
 }): void {
-  const log = openLog(storage, path, self);
-  try {
-    const header = headerOfFile(log.file);
-    if (header === null) readAof(storage, path, { file: log.file, sink });
-    else readCommitLog(log.file, header, sink);
-  } finally {
-    log.close();
-  }
+  using log = openLog(storage, path, self);
+  const header = headerOfFile(log.file);
+  if (header === null) readAof(storage, path, { file: log.file, sink });
+  else readCommitLog(log.file, header, sink);
   sink.caughtUp();
 }
 
@@ -108,28 +111,25 @@ function giveRecords(bytes: Uint8Array, { start, end, sink }: {
  * Gives the content and what is appended, until the file is finished (a commit log: sealed) or `signal`
  * fires. Throws as `readLog`, and `RefusedError` if no process publishes how far the file is written.
  */
-export async function followLog(storage: Storage, path: string, options: {
-  readonly self: Holder;
-  readonly sink: TailSink;
-  readonly clock: Clock;
-  readonly signal: AbortSignal;
-}): Promise<void> {
-  const log = openLog(storage, path, options.self);
-  let header: LogHeader | null;
-  try {
-    header = headerOfFile(log.file);
-  } finally {
-    log.close();
-  }
-  if (header === null) await followAof(storage, path, options);
-  else await followCommitLog(storage, path, options);
+export async function followLog(
+  storage: Storage,
+  path: string,
+  options: FollowOptions,
+): Promise<void> {
+  const isCommitLog = hasHeader(storage, path, options.self);
+  await (isCommitLog ? followCommitLog : followAof)(storage, path, options);
 }
 
-async function followAof(storage: Storage, path: string, { sink, clock, signal }: {
-  readonly sink: TailSink;
-  readonly clock: Clock;
-  readonly signal: AbortSignal;
-}): Promise<void> {
+function hasHeader(storage: Storage, path: string, self: Holder): boolean {
+  using log = openLog(storage, path, self);
+  return headerOfFile(log.file) !== null;
+}
+
+async function followAof(
+  storage: Storage,
+  path: string,
+  { sink, clock, signal }: FollowOptions,
+): Promise<void> {
   await using aof = openFollowed(storage, path, clock);
   const ended = Promise.withResolvers<void>();
   const stop = () => ended.resolve();
@@ -170,12 +170,11 @@ function openFollowed(storage: Storage, path: string, clock: Clock): Aof {
   }
 }
 
-async function followCommitLog(storage: Storage, path: string, { self, sink, clock, signal }: {
-  readonly self: Holder;
-  readonly sink: TailSink;
-  readonly clock: Clock;
-  readonly signal: AbortSignal;
-}): Promise<void> {
+async function followCommitLog(
+  storage: Storage,
+  path: string,
+  { self, sink, clock, signal }: FollowOptions,
+): Promise<void> {
   const place = slotOf(path);
   if (place === null) {
     throw new RefusedError(

@@ -1,7 +1,10 @@
 /** The source of the answers of `top`, `get`, `rank` and `keyspaces`: the data directory or a server. */
 
-import { UsageError } from "../base/errors.ts";
+import { NotFoundError, UsageError } from "../base/errors.ts";
+import { nameField, printableName } from "../base/printable.ts";
 import type { CounterReader } from "../counters/view/mod.ts";
+import { EXIT_CODES, type ExitCode } from "./exit_codes.ts";
+import { nameArgument } from "./kit/argument.ts";
 import {
   clientKeySizeOption,
   clientKeyspaceSizeOption,
@@ -22,6 +25,11 @@ export const pageSourceOptions = {
 } as const;
 
 export const sourceOptions = { ...pageSourceOptions, keySize: clientKeySizeOption } as const;
+
+export const counterArguments = {
+  keyspace: nameArgument("the keyspace"),
+  key: nameArgument("the key"),
+} as const;
 
 type SourceContext = Pick<
   Context<typeof pageSourceOptions>,
@@ -54,4 +62,31 @@ export async function openSource(
   }
   const { Reader } = await import("../counters/view/mod.ts");
   return Reader.open(storage, options.data, { stale: options.stale, clock, events });
+}
+
+/** Prints the number `shown` of those that `find` returns; with `--json` all of them. */
+export async function printCounter<Shown extends string>(
+  context: Context<typeof sourceOptions, typeof counterArguments>,
+  shown: Shown,
+  find: (
+    source: CounterReader,
+    keyspace: Uint8Array,
+    key: Uint8Array,
+  ) => Promise<Readonly<Record<Shown, bigint | number>> | null>,
+): Promise<ExitCode> {
+  const { positionals: { keyspace, key }, stdout } = context;
+  using source = await openSource(context);
+  const found = await find(source, keyspace, key);
+  if (found === null) {
+    throw new NotFoundError(`No counter ${printableName(key)} in ${printableName(keyspace)}`);
+  }
+  if (context.json) {
+    const numbers = Object.entries(found).map(([name, number]) => [name, String(number)]);
+    stdout.json({
+      ...nameField("keyspace", keyspace),
+      ...nameField("key", key),
+      ...Object.fromEntries(numbers),
+    });
+  } else stdout.line(String(found[shown]));
+  return EXIT_CODES.ok;
 }

@@ -37,11 +37,16 @@ function rowNumber(word: Uint8Array | undefined, name: string, missing: number):
   return number;
 }
 
-async function findCounter(session: Session, space: Uint8Array, key: Uint8Array) {
-  const found = await session.read((reader) => reader.key(space, key));
-  if (found !== null) return found;
+async function findCounter(
+  session: Session,
+  [space, key]: readonly unknown[],
+  name: "rank" | "value",
+): Promise<Answer> {
+  const fields = { keyspace: space as Uint8Array, key: key as Uint8Array };
+  const found = await session.read((reader) => reader.key(fields.keyspace, fields.key));
+  if (found !== null) return { kind: "value", name, value: found[name], fields };
   throw new NotFoundError(
-    `No counter "${printableName(key)}" in keyspace "${printableName(space)}"`,
+    `No counter "${printableName(fields.key)}" in keyspace "${printableName(fields.keyspace)}"`,
   );
 }
 
@@ -117,21 +122,13 @@ export const counterCommands: readonly Command[] = [
     name: "rank",
     parameters: [keyspace, counter],
     summary: "show the rank of a counter; the greatest has rank 0",
-    async run(session, [space, key]): Promise<Answer> {
-      const { rank } = await findCounter(session, space as Uint8Array, key as Uint8Array);
-      const fields = { keyspace: space as Uint8Array, key: key as Uint8Array };
-      return { kind: "value", name: "rank", value: rank, fields };
-    },
+    run: (session, names) => findCounter(session, names, "rank"),
   },
   {
     name: "count",
     parameters: [keyspace, counter],
     summary: "show the value of a counter",
-    async run(session, [space, key]): Promise<Answer> {
-      const { value } = await findCounter(session, space as Uint8Array, key as Uint8Array);
-      const fields = { keyspace: space as Uint8Array, key: key as Uint8Array };
-      return { kind: "value", name: "value", value, fields };
-    },
+    run: (session, names) => findCounter(session, names, "value"),
   },
   {
     name: "keyspaces",
