@@ -1,5 +1,6 @@
 /** A TCP server: accepts up to a limit, closes stalled connections, and drains when it stops. */
 
+import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
 import type { Metrics } from "../base/metrics.ts";
@@ -95,6 +96,7 @@ export class TcpServer {
 
   /** Resolves when no connection is served any more. Call it after `stop`. */
   async ended(): Promise<void> {
+    assert(this.#stopped !== null, "A server is stopped before its connections are waited for");
     await Promise.all(this.#connections.values());
     this.#environment.turn[Symbol.dispose]();
   }

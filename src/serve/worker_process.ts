@@ -3,6 +3,7 @@
  * input is closed, which the kernel does even if this process is killed. So no orphan is left.
  */
 
+import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
 import type { Metrics } from "../base/metrics.ts";
@@ -74,6 +75,7 @@ export class WorkerProcess {
 
   /** How the worker ended, or why none could be started: too many processes, no memory, no descriptor. */
   async #runOnce(): Promise<Deno.CommandStatus | Error> {
+    assert(this.#child === null, "One worker of a server runs at a time");
     try {
       this.#child = new Deno.Command(Deno.execPath(), {
         args: [...this.options.args],

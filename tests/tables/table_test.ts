@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { AssertionError } from "../../src/base/assert.ts";
 import { UsageError } from "../../src/base/errors.ts";
 import { systemStorage } from "../../src/file/mod.ts";
 import {
@@ -10,6 +11,7 @@ import {
   TableNotFoundError,
   TableRoot,
 } from "../../src/tables/mod.ts";
+import { writeTemporary } from "../../src/tables/temporary_file.ts";
 import { giveToOrdinaryUser } from "../support/ordinary_user.ts";
 import { runCountd } from "../support/process.ts";
 import { Random, seedForTest } from "../support/random.ts";
@@ -330,5 +332,16 @@ Deno.test("A root that cannot be written answers get, keys, forEach and tables",
     assertEquals(listTree(data), before);
     for (const path of directories) Deno.chmodSync(path, 0o700);
     assertEquals(checkTables(systemStorage(), `${data}/tables`), []);
+  });
+});
+
+Deno.test("A value gets its name once: a second name is refused before anything changes", async () => {
+  await withTemporaryDirectory((directory) => {
+    const storage = systemStorage();
+    using temporary = writeTemporary(storage, directory, { value: A, sync: true });
+    assert(temporary.publishNew(`${directory}/a.kv`));
+    assertThrows(() => temporary.replace(`${directory}/b.kv`), AssertionError, "its name once");
+    assertThrows(() => temporary.publishNew(`${directory}/b.kv`), AssertionError, "its name once");
+    assertEquals(listValues(directory), ["a.kv"]);
   });
 });

@@ -64,21 +64,18 @@ export function inspect(
 ): Inspection {
   // The published size first: the bytes that it covers are then there when the file is read.
   const side = readSideFile(storage, path);
-  const opened = file ?? storage.open(path, { access: "read" });
-  try {
-    const status = opened.status();
-    const { bytes, result } = readLive(opened, magic);
-    return {
-      status,
-      bytes,
-      result,
-      ...marksOf(bytes, result),
-      pendingBytes: pendingBytesOf(bytes, result),
-      side: side === null ? null : contentOf(side, path, status),
-    };
-  } finally {
-    if (file === undefined) opened.close();
-  }
+  using own = file === undefined ? storage.open(path, { access: "read" }) : null;
+  const opened = file ?? own!;
+  const status = opened.status();
+  const { bytes, result } = readLive(opened, magic);
+  return {
+    status,
+    bytes,
+    result,
+    ...marksOf(bytes, result),
+    pendingBytes: pendingBytesOf(bytes, result),
+    side: side === null ? null : contentOf(side, path, status),
+  };
 }
 
 function marksOf(
@@ -112,13 +109,9 @@ function readSideFile(
 ): { bytes: Uint8Array; length: number } | null {
   const sidePath = sideFilePath(path);
   if (storage.statusOrNull(sidePath) === null) return null;
-  const file = storage.open(sidePath, { access: "read" });
-  try {
-    const bytes = new Uint8Array(SIDE_FILE_SIZE);
-    return { bytes, length: file.read(bytes, 0) };
-  } finally {
-    file.close();
-  }
+  using file = storage.open(sidePath, { access: "read" });
+  const bytes = new Uint8Array(SIDE_FILE_SIZE);
+  return { bytes, length: file.read(bytes, 0) };
 }
 
 function contentOf(
