@@ -1,7 +1,13 @@
 /** Copies, sums, lists and removes files and trees of files, on one storage. */
 
 import { crc32 } from "node:zlib";
-import { hasCode, makeDirectories, type Storage, type StoredFile } from "../file/mod.ts";
+import {
+  hasCode,
+  makeDirectories,
+  nullIfCode,
+  type Storage,
+  type StoredFile,
+} from "../file/mod.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -65,11 +71,8 @@ function readThrough(
  * such a mode is widened, and only while the file is opened.
  */
 export function openWhateverTheMode(storage: Storage, path: string): StoredFile {
-  try {
-    return storage.open(path, { access: "read" });
-  } catch (error) {
-    if (!hasCode(error, "EACCES")) throw error;
-  }
+  const file = nullIfCode(() => storage.open(path, { access: "read" }), "EACCES");
+  if (file !== null) return file;
   const { mode } = storage.status(path);
   storage.chmod(path, mode | 0o400);
   try {

@@ -15,9 +15,9 @@ import type { DaemonState, Metrics, MetricsSnapshot } from "../base/metrics.ts";
 import { toJson } from "../base/printable.ts";
 import { undoOnError } from "../base/undo_on_error.ts";
 import {
-  hasCode,
   holdAbandoned,
   holdOrNull,
+  nullIfCode,
   OsError,
   type Storage,
   type StoredFile,
@@ -113,7 +113,7 @@ export class DaemonReporter implements Disposable {
     if (storage.statusOrNull(this.#directory) === null) {
       // A worker may wait for a restore, which needs an empty directory.
       if (storage.readDirectory(this.#data).length === 0) return null;
-      makeRunDirectory(storage, this.#directory);
+      nullIfCode(() => storage.makeDirectory(this.#directory, 0o700), "EEXIST");
     }
     removeStale(storage, this.#directory);
     return openOwn(storage, `${this.#directory}/${this.#options.verb}-${Deno.pid}`);
@@ -143,14 +143,6 @@ export function readReports(storage: Storage, data: string): DaemonReport[] {
     if (report !== null) reports.push(report);
   }
   return reports;
-}
-
-function makeRunDirectory(storage: Storage, directory: string): void {
-  try {
-    storage.makeDirectory(directory, 0o700);
-  } catch (error) {
-    if (!hasCode(error, "EEXIST")) throw error;
-  }
 }
 
 /** Opens and locks the first file of this name that no running daemon holds. */

@@ -22,6 +22,7 @@ import {
   holdOrNull,
   leadsTo,
   makeHeld,
+  nullIfCode,
   type Storage,
   type StoredFile,
   trimSlashes,
@@ -126,17 +127,14 @@ function createLocked(storage: Storage, target: string): LockedPlace | null {
   const digits = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)).toHex();
   const place = `${target}.partial-${digits}`;
   const path = `${place}/${MARKER_NAME}`;
-  try {
+  return nullIfCode(() => {
     storage.makeDirectory(place, 0o700);
     const marker = undoOnError(
       () => removeIncomplete(storage, place),
       () => holdOrNull(storage, storage.open(path, { access: "write", create: "exclusive" })),
     );
     return marker && { place, marker };
-  } catch (error) {
-    if (hasCode(error, "ENOENT")) return null;
-    throw error;
-  }
+  }, "ENOENT");
 }
 
 /** Removes what was made before the disk refused the rest: it has no space, or no locks. */
@@ -179,12 +177,8 @@ function removePlace(storage: Storage, place: string): void {
   removeTree(storage, `${place}/${COPY_NAME}`);
   storage.syncDirectory(place);
   storage.unlink(`${place}/${MARKER_NAME}`);
-  try {
-    storage.removeDirectory(place);
-  } catch (error) {
-    // Without its marker it was empty, so another process may have removed it.
-    if (!hasCode(error, "ENOENT")) throw error;
-  }
+  // Without its marker it was empty, so another process may have removed it.
+  nullIfCode(() => storage.removeDirectory(place), "ENOENT");
 }
 
 /** True if the name leads to nothing, or to an empty directory. */

@@ -5,7 +5,7 @@
  */
 
 import { dirname } from "node:path/posix";
-import { hasCode } from "./failures.ts";
+import { nullIfCode } from "./failures.ts";
 import type { Storage, StoredFile } from "./storage.ts";
 
 /** A path without the slashes at its end, so that another name can be made from it; `/` stays. */
@@ -59,9 +59,5 @@ export function makeDirectories(storage: Storage, path: string, mode: number): v
  * is a parent on a file system without syncs of directories.
  */
 export function syncName(storage: Storage, path: string): void {
-  try {
-    storage.syncDirectory(dirname(path));
-  } catch (error) {
-    if (!hasCode(error, "EACCES", "EPERM", "EINVAL", "EROFS")) throw error;
-  }
+  nullIfCode(() => storage.syncDirectory(dirname(path)), "EACCES", "EPERM", "EINVAL", "EROFS");
 }

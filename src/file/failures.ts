@@ -17,6 +17,19 @@ export function hasCode(error: unknown, ...codes: readonly string[]): error is O
   return error instanceof OsError && codes.includes(error.code);
 }
 
+/** What a call returns, or null if the operating system refuses it with one of these codes. */
+export function nullIfCode<Result>(
+  call: () => Result,
+  ...codes: readonly string[]
+): Result | null {
+  try {
+    return call();
+  } catch (error) {
+    if (hasCode(error, ...codes)) return null;
+    throw error;
+  }
+}
+
 /** True for ENOSPC, EDQUOT and EFBIG. A failed sync is never of this kind. */
 export function isDiskFull(error: unknown): error is OsError {
   return hasCode(error, ...FULL_CODES) && !isSyncFailure(error);

@@ -6,7 +6,7 @@
  */
 
 import { BusyError } from "../base/errors.ts";
-import { hasCode } from "./failures.ts";
+import { nullIfCode } from "./failures.ts";
 import { leadsTo } from "./identity.ts";
 import type { Storage, StoredFile } from "./storage.ts";
 
@@ -26,13 +26,11 @@ export function holdOrNull(storage: Storage, file: StoredFile): StoredFile | nul
 
 /** Opens and locks a file whose maker has ended. Null if that runs, or this user may not open the file. */
 export function holdAbandoned(storage: Storage, path: string): StoredFile | null {
-  try {
-    if (storage.statusOrNull(path)?.kind !== "file") return null;
-    return holdOrNull(storage, storage.open(path, { access: "write" }));
-  } catch (error) {
-    if (hasCode(error, "ENOENT", "EACCES", "EPERM")) return null;
-    throw error;
-  }
+  const hold = () =>
+    storage.statusOrNull(path)?.kind !== "file"
+      ? null
+      : holdOrNull(storage, storage.open(path, { access: "write" }));
+  return nullIfCode(hold, "ENOENT", "EACCES", "EPERM");
 }
 
 /** Calls `make` until it does not return null, or throws `BusyError`. `what` completes its message. */

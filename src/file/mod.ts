@@ -14,6 +14,7 @@ export {
   isOutOfResources,
   isReadFailure,
   isSyncFailure,
+  nullIfCode,
 } from "./failures.ts";
 export { FaultPlan } from "./fault.ts";
 export { holdAbandoned, holdOrNull, makeHeld } from "./held_file.ts";

@@ -11,7 +11,7 @@
 
 import { dirname } from "node:path/posix";
 import type { Clock } from "../base/clock.ts";
-import { hasCode, makeDirectories, type Storage } from "../file/mod.ts";
+import { hasCode, makeDirectories, nullIfCode, type Storage } from "../file/mod.ts";
 import { Deadline } from "./deadline.ts";
 import {
   KeyExistsError,
@@ -254,12 +254,8 @@ export class Table {
   }
 
   #syncParentOfRoot(): void {
-    try {
-      this.#storage.syncDirectory(dirname(this.#settings.root));
-    } catch (error) {
-      // This process may not read it, so it did not make the root: another user did, and earlier.
-      if (!hasCode(error, "EACCES")) throw error;
-    }
+    // A process that may not read it did not make the root: another user did, and earlier.
+    nullIfCode(() => this.#storage.syncDirectory(dirname(this.#settings.root)), "EACCES");
   }
 
   #identity(): string | null {
@@ -276,10 +272,8 @@ export class Table {
   }
 
   *#fileNames(): Iterable<string> {
-    let names: Iterable<string>;
     try {
-      names = this.#storage.walkDirectory(this.directory);
-      yield* names;
+      yield* this.#storage.walkDirectory(this.directory);
     } catch (error) {
       if (hasCode(error, "ENOENT")) throw new TableNotFoundError(this.name, this.directory);
       if (hasCode(error, "ENOTDIR")) throw new NotADirectoryError(this.directory);
@@ -289,12 +283,8 @@ export class Table {
 
   /** Throw `NotADirectoryError` if something that is not a directory has the table's path. */
   #refuseNoDirectory(): void {
-    try {
-      if (this.#storage.status(this.directory).kind === "directory") return;
-    } catch (error) {
-      if (hasCode(error, "ENOENT")) return;
-      if (!hasCode(error, "ENOTDIR")) throw error;
-    }
-    throw new NotADirectoryError(this.directory);
+    const kindNow = () => this.#storage.status(this.directory).kind;
+    const kind = nullIfCode(() => nullIfCode(kindNow, "ENOENT") ?? "directory", "ENOTDIR");
+    if (kind !== "directory") throw new NotADirectoryError(this.directory);
   }
 }

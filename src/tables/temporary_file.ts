@@ -12,10 +12,10 @@
 import { assert } from "../base/assert.ts";
 import { undoOnError } from "../base/undo_on_error.ts";
 import {
-  hasCode,
   holdAbandoned,
   holdOrNull,
   makeHeld,
+  nullIfCode,
   type Storage,
   type StoredFile,
 } from "../file/mod.ts";
@@ -49,12 +49,8 @@ export class TemporaryFile implements Disposable {
   publishNew(path: string): boolean {
     this.#assertNameless();
     this.#storage.reach("table.link.before");
-    try {
-      this.#storage.link(this.#file.path, path);
-    } catch (error) {
-      if (hasCode(error, "EEXIST")) return false;
-      throw error;
-    }
+    const linked = nullIfCode(() => this.#storage.link(this.#file.path, path), "EEXIST");
+    if (linked === null) return false;
     this.#storage.reach("table.link.after");
     this.#storage.unlink(this.#file.path);
     this.#isNamed = true;
@@ -103,16 +99,9 @@ export function writeTemporary(
 
 function openNew(storage: Storage, path: string, directory: string): StoredFile {
   const options = { access: "write", create: "exclusive", mode: VALUE_MODE } as const;
-  try {
-    return storage.open(path, options);
-  } catch (error) {
-    if (!hasCode(error, "ENOENT")) throw error;
-  }
-  try {
-    storage.makeDirectory(directory, DIRECTORY_MODE);
-  } catch (error) {
-    if (!hasCode(error, "EEXIST")) throw error;
-  }
+  const file = nullIfCode(() => storage.open(path, options), "ENOENT");
+  if (file !== null) return file;
+  nullIfCode(() => storage.makeDirectory(directory, DIRECTORY_MODE), "EEXIST");
   return storage.open(path, options);
 }
 

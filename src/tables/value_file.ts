@@ -11,7 +11,7 @@
  *   (flockd included) leaves it there.
  */
 
-import { hasCode, leadsTo, type Storage, type StoredFile } from "../file/mod.ts";
+import { hasCode, leadsTo, nullIfCode, type Storage, type StoredFile } from "../file/mod.ts";
 import { NotAValueError } from "./errors.ts";
 
 /** Why a try failed. */
@@ -75,12 +75,11 @@ function tryHoldUnreadable(storage: Storage, path: string, directory: string): H
   using opened = new DisposableStack();
   const table = opened.use(storage.open(directory, { access: "read" }));
   if (!table.tryFlock("exclusive")) return "held";
-  try {
+  const canOpen = () => {
     openValue(storage, path)?.close();
-    return "moved";
-  } catch (error) {
-    if (!hasCode(error, "EACCES")) throw error;
-  }
+    return true;
+  };
+  if (nullIfCode(canOpen, "EACCES")) return "moved";
   return new Hold(opened.move());
 }
 
@@ -89,10 +88,5 @@ function openValue(storage: Storage, path: string): StoredFile | null {
   const status = storage.statusOrNull(path);
   if (status === null) return null;
   if (status.kind !== "file") throw new NotAValueError(path);
-  try {
-    return storage.open(path, { access: "read" });
-  } catch (error) {
-    if (hasCode(error, "ENOENT")) return null;
-    throw error;
-  }
+  return nullIfCode(() => storage.open(path, { access: "read" }), "ENOENT");
 }
