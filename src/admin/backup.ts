@@ -72,7 +72,7 @@ export async function backup(
   made.publish();
   storage.reach("backup.rename.after");
   const bytes = manifest.files.reduce((sum, file) => sum + file.bytes, 0);
-  return { ...counts, files: manifest.files.length, bytes };
+  return { files: manifest.files.length, bytes, ...counts };
 }
 
 async function copyAll(

@@ -13,6 +13,7 @@ import {
   staleOption,
   waitElsewhereOption,
 } from "./options.ts";
+import { decimal } from "./output.ts";
 import type { Context } from "./verb.ts";
 
 /** For verbs that send no key. */
@@ -81,12 +82,8 @@ export async function printCounter<Shown extends string>(
     throw new NotFoundError(`No counter ${printableName(key)} in ${printableName(keyspace)}`);
   }
   if (context.json) {
-    const numbers = Object.entries(found).map(([name, number]) => [name, String(number)]);
-    stdout.json({
-      ...nameField("keyspace", keyspace),
-      ...nameField("key", key),
-      ...Object.fromEntries(numbers),
-    });
+    const names = { ...nameField("keyspace", keyspace), ...nameField("key", key) };
+    stdout.json({ ...names, ...decimal(found) });
   } else stdout.line(String(found[shown]));
   return EXIT_CODES.ok;
 }

@@ -45,7 +45,7 @@ export function portOption(summary: string, port: number): Option<number> {
 }
 
 /** The server to which a client of the write port connects. */
-export const connectToWriteOption = address({
+const connectToWriteOption = address({
   summary: "the server to write to",
   defaultPort: WRITE_PORT,
   default: { hostname: HOST_DEFAULT, port: WRITE_PORT },
@@ -61,7 +61,7 @@ export const connectToReadOption = address({
 export const DEFAULT_ADDRESS_WAIT_MS = 5000;
 
 /** For verbs that always connect. */
-export const waitOption = duration({
+const waitOption = duration({
   summary: "time to wait for a server that is still starting",
   min: 0,
   max: 86_400_000,
@@ -99,6 +99,14 @@ export const clientKeyspaceSizeOption = clientNameSizeOption(
   DEFAULT_SIZES.keyspaceSize,
 );
 export const clientKeySizeOption = clientNameSizeOption("key", DEFAULT_SIZES.keySize);
+
+/** For verbs that write to a server. */
+export const writeClientOptions = {
+  connect: connectToWriteOption,
+  wait: waitOption,
+  keyspaceSize: clientKeyspaceSizeOption,
+  keySize: clientKeySizeOption,
+} as const;
 
 function clientNameSizeOption(what: string, size: number) {
   return whole({

@@ -24,6 +24,14 @@ export interface Sink {
   isTerminal(): boolean;
 }
 
+/** The same fields, each number as a decimal string. In JSON a count has no limit of precision. */
+export function decimal<Fields extends object>(fields: Fields): Record<keyof Fields, unknown> {
+  const texts = Object.entries(fields).map((
+    [name, value],
+  ) => [name, typeof value === "number" || typeof value === "bigint" ? String(value) : value]);
+  return Object.fromEntries(texts);
+}
+
 export class Output {
   readonly #sink: Sink;
   readonly #encoder = new TextEncoder();
@@ -54,6 +62,14 @@ export class Output {
 
   line(content: string): void {
     this.write(content + "\n");
+  }
+
+  /** Writes a line `name TAB value` for each fact: `tableKeys` as `table keys`, true as `yes`. */
+  facts(facts: object): void {
+    for (const [name, value] of Object.entries(facts)) {
+      const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+      this.line(`${words}\t${typeof value === "boolean" ? (value ? "yes" : "no") : value}`);
+    }
   }
 
   /** Writes a name: printable on a terminal, byte for byte elsewhere. */

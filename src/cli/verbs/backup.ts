@@ -1,6 +1,7 @@
 import { EXIT_CODES } from "../exit_codes.ts";
 import { pathArgument } from "../kit/argument.ts";
 import { dataOption } from "../options.ts";
+import { decimal } from "../output.ts";
 import { defineVerb } from "../verb.ts";
 
 export const backup = defineVerb({
@@ -31,25 +32,8 @@ export const backup = defineVerb({
     const { backup } = await import("../../admin/mod.ts");
     const self = describeSelf(storage);
     const report = await backup(storage, options.data, positionals.dir, { self, clock });
-    const facts: [string, string][] = [
-      ["files", String(report.files)],
-      ["bytes", String(report.bytes)],
-      ["keyspaces", String(report.keyspaces)],
-      ["unfolded records", String(report.unfoldedRecords)],
-      ["table keys", String(report.tableKeys)],
-      ["database", report.database ? "yes" : "no"],
-    ];
-    if (json) {
-      stdout.json({
-        backup: positionals.dir,
-        files: String(report.files),
-        bytes: String(report.bytes),
-        keyspaces: String(report.keyspaces),
-        unfoldedRecords: String(report.unfoldedRecords),
-        tableKeys: String(report.tableKeys),
-        database: report.database,
-      });
-    } else for (const [name, value] of facts) stdout.line(`${name}\t${value}`);
+    if (json) stdout.json({ backup: positionals.dir, ...decimal(report) });
+    else stdout.facts(report);
     return EXIT_CODES.ok;
   },
 });

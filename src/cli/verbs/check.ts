@@ -3,6 +3,7 @@ import type { CheckReport, Violation } from "../../admin/mod.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { flag } from "../kit/option.ts";
 import { dataOption } from "../options.ts";
+import { decimal } from "../output.ts";
 import { defineVerb } from "../verb.ts";
 
 export const check = defineVerb({
@@ -77,11 +78,7 @@ function reportJson(data: string, { violations, leftovers, checked, notChecked }
     directory: data,
     violations: violations.map(violationJson),
     leftovers: leftovers.map(violationJson),
-    checked: {
-      ...checked,
-      logs: String(checked.logs),
-      keyspaces: String(checked.keyspaces),
-    },
+    checked: decimal(checked),
     notChecked,
   };
 }

@@ -7,6 +7,7 @@ import { EXIT_CODES } from "../exit_codes.ts";
 import { pathArgument } from "../kit/argument.ts";
 import { flag, path, showAddress } from "../kit/option.ts";
 import { daemonOptions, dataOption, listenOption, portOption, syncOptions } from "../options.ts";
+import { decimal } from "../output.ts";
 import { defineVerb, type VerbGroup } from "../verb.ts";
 
 const DB_PORT = 3001;
@@ -136,8 +137,8 @@ const exportVerb = defineVerb({
     const paths = await pathsOf(options);
     await using db = init(paths.map, paths.log, { storage, events, create: false });
     const done = exportDatabase(db, storage, positionals.outdir);
-    if (json) stdout.json({ keys: String(done.keys), entries: String(done.entries) });
-    else stdout.line(`keys\t${done.keys}\nentries\t${done.entries}`);
+    if (json) stdout.json(decimal(done));
+    else stdout.facts(done);
     return EXIT_CODES.ok;
   },
 });
@@ -162,8 +163,8 @@ const importVerb = defineVerb({
   async run({ options, positionals, storage, json, stdout }) {
     const { importDatabase } = await import("../../database/mod.ts");
     const done = importDatabase(storage, await pathsOf(options), positionals.indir);
-    if (json) stdout.json({ keys: String(done.keys), entries: String(done.entries) });
-    else stdout.line(`keys\t${done.keys}\nentries\t${done.entries}`);
+    if (json) stdout.json(decimal(done));
+    else stdout.facts(done);
     return EXIT_CODES.ok;
   },
 });
@@ -206,22 +207,11 @@ const repair = defineVerb({
     const out = options.inPlace ? null : options.out ?? `${paths.map}.repaired`;
     const report = repairDatabase(storage, paths, { out });
     if (json) {
-      stdout.json({
-        ...report,
-        keys: String(report.keys),
-        entries: String(report.entries),
-        entriesLost: String(report.entriesLost),
-        damages: report.damages.map((damage) => ({
-          path: damage.path,
-          from: String(damage.from),
-          to: String(damage.to),
-        })),
-      });
+      stdout.json({ ...decimal(report), damages: report.damages.map(decimal) });
       return EXIT_CODES.ok;
     }
-    stdout.line(`keys\t${report.keys}`);
-    stdout.line(`entries\t${report.entries}`);
-    stdout.line(`entries lost\t${report.entriesLost}`);
+    const { keys, entries, entriesLost } = report;
+    stdout.facts({ keys, entries, entriesLost });
     for (const damage of report.damages) {
       stdout.line(`damage\t${damage.path}\t${damage.from}\t${damage.to}`);
     }

@@ -3,12 +3,7 @@ import { writePatience } from "../data_settings.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { nameArgument, optionalInt64Argument } from "../kit/argument.ts";
 import { showAddress } from "../kit/option.ts";
-import {
-  clientKeySizeOption,
-  clientKeyspaceSizeOption,
-  connectToWriteOption,
-  waitOption,
-} from "../options.ts";
+import { writeClientOptions } from "../options.ts";
 import { defineVerb } from "../verb.ts";
 
 export const incr = defineVerb({
@@ -24,12 +19,7 @@ export const incr = defineVerb({
     key: nameArgument("the key"),
     increment: optionalInt64Argument("a signed 64-bit number to add; 1 if left out", 1n),
   },
-  options: {
-    connect: connectToWriteOption,
-    wait: waitOption,
-    keyspaceSize: clientKeyspaceSizeOption,
-    keySize: clientKeySizeOption,
-  },
+  options: writeClientOptions,
   answersJson: false,
   examples: [
     { command: "countd incr pages /index.html", meaning: "one more view of /index.html" },

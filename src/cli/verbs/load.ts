@@ -1,12 +1,7 @@
 import { writePatience } from "../data_settings.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { optionalPathArgument } from "../kit/argument.ts";
-import {
-  clientKeySizeOption,
-  clientKeyspaceSizeOption,
-  connectToWriteOption,
-  waitOption,
-} from "../options.ts";
+import { writeClientOptions } from "../options.ts";
 import { chunksOf } from "../stream_error.ts";
 import { defineVerb } from "../verb.ts";
 
@@ -19,12 +14,7 @@ export const load = defineVerb({
     "everything is durable, prints `accepted N` and `refused N`. Shows progress on a terminal.",
   ],
   positionals: { file: optionalPathArgument("the file of lines; stdin if left out or -", "file") },
-  options: {
-    connect: connectToWriteOption,
-    wait: waitOption,
-    keyspaceSize: clientKeyspaceSizeOption,
-    keySize: clientKeySizeOption,
-  },
+  options: writeClientOptions,
   answersJson: true,
   examples: [
     { command: "countd load counts.tsv", meaning: "send the lines of a file" },

@@ -1,6 +1,7 @@
 import { EXIT_CODES } from "../exit_codes.ts";
 import { pathArgument } from "../kit/argument.ts";
 import { dataOption } from "../options.ts";
+import { decimal } from "../output.ts";
 import { defineVerb } from "../verb.ts";
 
 export const restore = defineVerb({
@@ -24,20 +25,12 @@ export const restore = defineVerb({
     const { describeSelf } = await import("../../counters/commitlog/mod.ts");
     const { restore } = await import("../../admin/mod.ts");
     const self = describeSelf(storage);
-    const report = restore(storage, positionals.backup, options.data, { self });
-    const created = new Date(report.createdMs).toISOString();
-    if (json) {
-      stdout.json({
-        directory: options.data,
-        files: String(report.files),
-        bytes: String(report.bytes),
-        created,
-      });
-    } else {
-      stdout.line(`files\t${report.files}`);
-      stdout.line(`bytes\t${report.bytes}`);
-      stdout.line(`created\t${created}`);
-    }
+    const { files, bytes, createdMs } = restore(storage, positionals.backup, options.data, {
+      self,
+    });
+    const facts = { files, bytes, created: new Date(createdMs).toISOString() };
+    if (json) stdout.json({ directory: options.data, ...decimal(facts) });
+    else stdout.facts(facts);
     return EXIT_CODES.ok;
   },
 });
