@@ -24,7 +24,7 @@ export function holdOrNull(storage: Storage, file: StoredFile): StoredFile | nul
   }
 }
 
-/** Opens and locks a file whose maker has ended. Null if that runs, or this user may not open the file. */
+/** Opens and locks a file whose maker has ended. Null if it has not, or this user may not open the file. */
 export function holdAbandoned(storage: Storage, path: string): StoredFile | null {
   const hold = () =>
     storage.statusOrNull(path)?.kind !== "file"

@@ -271,6 +271,7 @@ export class Fold {
     return published.length;
   }
 
+  /** Notes that one keyspace has nothing of these logs any more that is not on disk. */
   #noteSynced(generations: Map<number, bigint>): void {
     for (const slot of generations.keys()) {
       this.#unsynced.set(slot, (this.#unsynced.get(slot) ?? 0) - 1);
