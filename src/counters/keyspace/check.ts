@@ -9,11 +9,14 @@ import { printableName } from "../../base/printable.ts";
 import { isHiddenName, isTemporaryName } from "./catalog.ts";
 import { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
 
-/** The rules of `src/counters/tree` have the numbers 1 to 10. */
-export const CHECK_OWN_NAME = 11;
-export const CHECK_FILE_NAME = 12;
+/** The rules of `src/counters/tree` have the numbers 1 to 11. */
+export const CHECK_OWN_NAME = 12;
+export const CHECK_FILE_NAME = 13;
 
-/** Checks the file of one keyspace. Throws `OsError` if it cannot be read. */
+/**
+ * Checks the file of one keyspace. Throws `OsError` if it cannot be read, and `NewerFormatError` and
+ * `OldFormatError` if it is of another format.
+ */
 export function check(storage: Storage, path: string): Violation[] {
   const fileName = basename(path);
   const kind = storage.statusOrNull(path)?.kind ?? "file";

@@ -1,23 +1,26 @@
 /**
- * Files of every released format version can be read, checked and written. Each was made by the program of
- * its time from the batches in `goldenBatches`; a new version adds a file.
+ * Files of every format version that this countd reads can be read, checked and written. Each was made by the
+ * program of its time from the batches in `goldenBatches`; a new version adds a file. Those of earlier
+ * versions are refused in words.
  *
  * To make the file of a new version: COUNTD_TEST_GOLDEN=write with this test.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { OldFormatError } from "../../../src/base/format.ts";
 import { systemStorage } from "../../../src/file/mod.ts";
 import {
   Batch,
   check,
   KeyspaceReader,
   KeyspaceWriter,
+  rebuildKeyspace,
 } from "../../../src/counters/keyspace/mod.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
 import { type Pair, ToyCounters } from "../tree/toy_counters.ts";
 import { nameBytes, rowTexts } from "./keyspace_fixture.ts";
 
-const VERSIONS = [1];
+const VERSIONS = [2];
 const KEYSPACE = "Golden/counters";
 const FILE_NAME = "%47olden%2fcounters";
 
@@ -73,6 +76,7 @@ for (const version of VERSIONS) {
       assertEquals(new TextDecoder().decode(reader.name), KEYSPACE);
       assertEquals(reader.transaction, 3);
       assertEquals(reader.saturated, 3n);
+      assertEquals(reader.sum, toy.ranking().reduce((sum, { count }) => sum + count, 0n));
       assertEquals([0, 500, 501, 502, 503].map((slot) => reader.applied(slot)), [
         3n,
         10n,
@@ -93,3 +97,27 @@ for (const version of VERSIONS) {
     });
   });
 }
+
+Deno.test("A keyspace file of version 1 is refused in words that say how to move its counters", async () => {
+  await withTemporaryDirectory((directory) => {
+    const path = `${directory}/${FILE_NAME}`;
+    const before = Deno.readFileSync(golden(1));
+    Deno.writeFileSync(path, before);
+    const storage = systemStorage();
+    const calls = [
+      () => KeyspaceReader.open(storage, path),
+      () => KeyspaceWriter.open(storage, directory, nameBytes(KEYSPACE)),
+      () => check(storage, path),
+      () => rebuildKeyspace(storage, path, directory),
+    ];
+    for (const call of calls) {
+      const { message } = assertThrows(call, OldFormatError);
+      assert(
+        message.startsWith(`Keyspace file ${path} has format 1, and this countd reads format 2`),
+      );
+      assert(message.includes("countd top NAME"), message);
+    }
+    assertEquals(Deno.readFileSync(path), before);
+    assertEquals([...Deno.readDirSync(directory)].length, 1);
+  });
+});

@@ -83,11 +83,11 @@ Deno.test("The list has every keyspace by its full name, in byte order, and noth
     assertEquals(listed, sorted);
     assertEquals(sweepKeyspaces(storage, directory), [`${directory}/.new-half`]);
     assertEquals(sweepKeyspaces(storage, directory), []);
-    assertEquals(checkKeyspaces(storage, directory).map(({ invariant }) => invariant), [1, 12]);
+    assertEquals(checkKeyspaces(storage, directory).map(({ invariant }) => invariant), [1, 13]);
   });
 });
 
-Deno.test("A file under the name of another keyspace is refused and reported as rule 11", async () => {
+Deno.test("A file under the name of another keyspace is refused and reported as rule 12", async () => {
   await withTemporaryDirectory((directory) => {
     const fixture = new KeyspaceFixture(directory);
     const { storage } = fixture;
@@ -104,7 +104,7 @@ Deno.test("A file under the name of another keyspace is refused and reported as 
         CorruptError,
       );
       const violations = check(storage, keyspacePath(directory, nameBytes(to)));
-      assertEquals(violations.map(({ invariant }) => invariant), [11]);
+      assertEquals(violations.map(({ invariant }) => invariant), [12]);
     }
   });
 });

@@ -9,7 +9,8 @@ import { TreeFixture } from "./open_tree.ts";
 import { commit, type Pair } from "./toy_counters.ts";
 
 const PAGE = 1024;
-const FIRST_PAGE = 16;
+const BLOCK = 512;
+const FIRST_PAGE = 2;
 
 /** A file in memory whose pages can be changed together with their checksums. */
 class Forgery {
@@ -34,9 +35,9 @@ class Forgery {
   }
 
   sealMeta(block: number): void {
-    const start = block * 4096;
+    const start = block * BLOCK;
     const head = crc32(this.bytes.subarray(start, start + 12));
-    const body = this.bytes.subarray(start + 16, start + 4096);
+    const body = this.bytes.subarray(start + 16, start + BLOCK);
     this.view.setUint32(start + 12, crc32(body, head), true);
   }
 }
@@ -71,22 +72,22 @@ const breaks: readonly {
   {
     invariant: 1,
     what: "no meta block is valid",
-    forge: ({ bytes }) => bytes.fill(1, 0, 16384),
+    forge: ({ bytes }) => bytes.fill(1, 0, 4 * BLOCK),
   },
   {
     invariant: 1,
     what: "blocks of two transactions are damaged",
     forge: ({ bytes }) => {
       bytes[50] = 77;
-      bytes[4096 + 50] = 77;
+      bytes[BLOCK + 50] = 77;
     },
   },
   {
     invariant: 1,
-    what: "a reserved root is in use",
+    what: "a reserved byte is not 0",
     forge: (file) => {
       for (const block of [0, 1, 2, 3]) {
-        file.bytes[block * 4096 + 90] = 1;
+        file.bytes[block * BLOCK + 150] = 1;
         file.sealMeta(block);
       }
     },
@@ -96,7 +97,7 @@ const breaks: readonly {
     what: "the high-water mark lies past the end",
     forge: (file) => {
       for (const block of [1, 3]) {
-        file.view.setUint32(block * 4096 + 28, 100_000, true);
+        file.view.setUint32(block * BLOCK + 48, 100_000, true);
         file.sealMeta(block);
       }
     },
@@ -238,8 +239,8 @@ const breaks: readonly {
     what: "the roots count a row too few",
     forge: (file) => {
       for (const block of [1, 3]) {
-        for (const root of [40, 64]) {
-          file.view.setUint32(block * 4096 + root + 16, 198, true);
+        for (const root of [80, 104]) {
+          file.view.setUint32(block * BLOCK + root + 16, 198, true);
         }
         file.sealMeta(block);
       }
@@ -263,6 +264,16 @@ const breaks: readonly {
       file.sealPage(number);
     },
   },
+  {
+    invariant: 11,
+    what: "the meta block has another sum than the counters",
+    forge: (file) => {
+      for (const block of [1, 3]) {
+        file.view.setUint32(block * BLOCK + 64, 19_901, true);
+        file.sealMeta(block);
+      }
+    },
+  },
 ];
 
 for (const { invariant, what, forge } of breaks) {
@@ -274,5 +285,5 @@ for (const { invariant, what, forge } of breaks) {
 
 Deno.test("Check reports every numbered rule", () => {
   const tested = new Set(breaks.map(({ invariant }) => invariant));
-  assertEquals([...tested].sort((a, b) => a - b), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  assertEquals([...tested].sort((a, b) => a - b), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
 });

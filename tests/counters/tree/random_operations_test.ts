@@ -55,6 +55,7 @@ for (const [shape, makePair] of Object.entries(shapes)) {
         toy.add(pairs);
         assert(reader.refresh(), "a commit is a new snapshot");
         assertEquals(reader.total, toy.counts.size);
+        assertEquals(reader.sum, [...toy.counts.values()].reduce((sum, count) => sum + count, 0n));
         if (round % 6 === 0) assertSameCounters(reader, toy, { random, probes: 20 });
         if (round % 20 === 0) fixture.assertSound();
       }

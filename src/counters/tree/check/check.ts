@@ -7,14 +7,7 @@
 import { CorruptError } from "../../../base/errors.ts";
 import type { Storage, StoredFile } from "../../../file/mod.ts";
 import { OrderCheck } from "./check_order.ts";
-import {
-  firstPageOf,
-  type Meta,
-  META_BLOCK_BYTES,
-  META_BYTES,
-  type MetaBlocks,
-  readMetaBlocks,
-} from "../pages/meta.ts";
+import { firstPageOf, type Meta, type MetaBlocks, readMetaBlocks } from "../pages/meta.ts";
 import { ScratchPages } from "../pages/page_source.ts";
 import { loadGenerations, walkPages } from "../read/snapshot.ts";
 import { SnapshotLostError, TreeReader } from "../read/tree_reader.ts";
@@ -25,11 +18,15 @@ import {
   CHECK_PAGE,
   CHECK_SAME_COUNTERS,
   CHECK_SIZE,
+  CHECK_SUM,
   type Violation,
   ViolationList,
 } from "./violation.ts";
 
-/** Checks one file. Throws `OsError` if it cannot be read. */
+/**
+ * Checks one file. Throws `OsError` if it cannot be read, and `NewerFormatError` and `OldFormatError`: what
+ * is of another format cannot be checked, and is not damaged.
+ */
 export function checkTreeFile(storage: Storage, path: string): Violation[] {
   using file = storage.open(path, { access: "read" });
   const list = new ViolationList(path);
@@ -49,7 +46,7 @@ export function checkTreeFile(storage: Storage, path: string): Violation[] {
 function checkHead(file: StoredFile, list: ViolationList): MetaBlocks | null {
   let blocks: MetaBlocks;
   try {
-    blocks = readMetaBlocks(file, new Uint8Array(META_BYTES));
+    blocks = readMetaBlocks(file);
   } catch (error) {
     if (!(error instanceof CorruptError)) throw error;
     list.add(CHECK_HEAD, error.where.offset, error.message);
@@ -59,7 +56,7 @@ function checkHead(file: StoredFile, list: ViolationList): MetaBlocks | null {
   const odd = problems.filter(({ block }) => block % 2 === 1);
   if (odd.length > 0 && odd.length < problems.length) {
     for (const { block, problem } of problems) {
-      list.add(CHECK_HEAD, block * META_BLOCK_BYTES, `Meta block ${block} is damaged: ${problem}`);
+      list.add(CHECK_HEAD, block * newest.blockBytes, `Meta block ${block} is damaged: ${problem}`);
     }
   }
   const { size } = file.status();
@@ -75,7 +72,7 @@ function checkPages(file: StoredFile, meta: Meta, list: ViolationList): void {
   const seen = new Uint8Array(meta.pageCount);
   const claim = (number: number, parent: number): boolean => {
     const offset = parent * meta.pageSize;
-    if (number < firstPageOf(meta.pageSize) || number >= meta.pageCount) {
+    if (number < firstPageOf(meta) || number >= meta.pageCount) {
       list.add(CHECK_PAGE, offset, `Page ${parent} names page ${number}, which does not exist`);
       return false;
     }
@@ -98,6 +95,9 @@ function checkPages(file: StoredFile, meta: Meta, list: ViolationList): void {
       meta.rankRoot.number * meta.pageSize,
       `The two orders hold different counters: ${firstDifference(file, meta, keys)}`,
     );
+  }
+  if (isWhole && keys.total !== meta.sum) {
+    list.add(CHECK_SUM, 0, `The counters sum to ${keys.total}, the meta block says ${meta.sum}`);
   }
   try {
     loadGenerations(meta, source, list.path);
@@ -136,7 +136,7 @@ function firstDifference(file: StoredFile, meta: Meta, keys: OrderCheck): string
 /** Whether enough was committed since that pages of the snapshot may have been written again. */
 function isOverwritten(file: StoredFile, meta: Meta): boolean {
   try {
-    const { newest } = readMetaBlocks(file, new Uint8Array(META_BYTES));
+    const { newest } = readMetaBlocks(file);
     return newest.transaction > meta.transaction + 1;
   } catch (error) {
     if (error instanceof CorruptError) return false;

@@ -42,6 +42,8 @@ export class OrderCheck {
   /** Sums over all counters that do not depend on their order, so both orders must have the same. */
   sumA = 0;
   sumB = 0;
+  /** The sum of all counts. */
+  total = 0n;
 
   readonly #order: Order;
   readonly #meta: Meta;
@@ -197,6 +199,7 @@ export class OrderCheck {
   }
 
   #addToSums(key: Uint8Array, count: bigint): void {
+    this.total += count;
     let a = Math.imul(lowHalf(count), 0x9e3779b1) ^ key.length;
     let b = Math.imul(highHalf(count), 0x85ebca6b) ^ lowHalf(count);
     for (let index = 0; index < key.length; index++) {

@@ -8,7 +8,7 @@ import { CorruptError } from "../../../base/errors.ts";
 import type { StoredFile } from "../../../file/mod.ts";
 import { branchBirth, branchChild } from "../pages/branch.ts";
 import { keyLeafRow } from "../pages/key_leaf.ts";
-import { type Meta, META_BYTES, readMetaBlocks } from "../pages/meta.ts";
+import { type Meta, readMetaBlocks } from "../pages/meta.ts";
 import { contentProblem, ScratchPages } from "../pages/page_source.ts";
 import { rankLeafRow } from "../pages/rank_leaf.ts";
 import { kindOf, type Order, type Root } from "../pages/root.ts";
@@ -32,7 +32,7 @@ export interface SalvagedTree {
  * lost: without the generations it is unknown which logs the counters already include.
  */
 export function salvageTree(file: StoredFile): SalvagedTree {
-  const { newest: meta } = readMetaBlocks(file, new Uint8Array(META_BYTES));
+  const { newest: meta } = readMetaBlocks(file);
   const source = new ScratchPages(file, meta.pageSize);
   const generations = loadGenerations(meta, source, file.path);
   const problems = new Set<string>();

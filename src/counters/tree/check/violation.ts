@@ -18,6 +18,7 @@ export const CHECK_RANK_ORDER = 7;
 export const CHECK_COUNTED = 8;
 export const CHECK_SAME_COUNTERS = 9;
 export const CHECK_GENERATIONS = 10;
+export const CHECK_SUM = 11;
 
 /** More violations would say nothing new about a file. */
 const VIOLATIONS_MAX = 100;

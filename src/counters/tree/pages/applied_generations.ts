@@ -1,6 +1,6 @@
 /**
  * The applied generations: for each log slot the greatest generation that is in the counters. The meta
- * block has those of the first `META_GENERATIONS_MAX` slots, and a chain of pages has the rest:
+ * block has those of the first slots (`metaGenerationsMax`), and a chain of pages has the rest:
  *
  *     header │ next page (u32) │ reserved (u32) │ its birth (u64) │ first slot (u64) │ generations (u64 each)
  *
@@ -8,7 +8,6 @@
  */
 
 import { assert } from "../../../base/assert.ts";
-import { META_GENERATIONS_MAX } from "./meta.ts";
 import { getUint53, PAGE_HEADER_BYTES, PAGE_KIND_GENERATIONS, setUint53 } from "./page.ts";
 import type { PageSink } from "./page_sink.ts";
 
@@ -21,6 +20,7 @@ export const generationsPageLayout = {
 } as const;
 
 const NEXT_OFFSET = generationsPageLayout.next.offset;
+const RESERVED_OFFSET = generationsPageLayout.reserved.offset;
 const NEXT_BIRTH_OFFSET = generationsPageLayout.nextBirth.offset;
 const FIRST_SLOT_OFFSET = generationsPageLayout.firstSlot.offset;
 const GENERATIONS_OFFSET = generationsPageLayout.generations.offset;
@@ -61,14 +61,21 @@ export function raiseGenerations(
   return result;
 }
 
-/** Writes the generations that do not fit the meta block; returns the first page of the chain. */
-export function writeGenerationPages(sink: PageSink, generations: BigUint64Array): GenerationsPage {
+/**
+ * Writes the generations behind the first `inMeta`, which the meta block has; returns the first page of the
+ * chain.
+ */
+export function writeGenerationPages(
+  sink: PageSink,
+  generations: BigUint64Array,
+  inMeta: number,
+): GenerationsPage {
   const each = (sink.pageSize - GENERATIONS_OFFSET) / 8;
   let next = NO_PAGE;
   // From the last page to the first, because each names the one behind it.
-  const pages = Math.ceil((generations.length - META_GENERATIONS_MAX) / each);
+  const pages = Math.ceil((generations.length - inMeta) / each);
   for (let page = pages - 1; page >= 0; page--) {
-    const first = META_GENERATIONS_MAX + page * each;
+    const first = inMeta + page * each;
     const rows = Math.min(each, generations.length - first);
     const number = sink.beginPage();
     const { base, view } = sink;
@@ -96,6 +103,7 @@ export function readGenerationPage(
     readonly generations: BigUint64Array;
   },
 ): GenerationsPage | string {
+  if (view.getUint32(RESERVED_OFFSET, true) !== 0) return "reserved bytes are not 0";
   if (getUint53(view, FIRST_SLOT_OFFSET) !== expected) return "generations of other slots";
   if (GENERATIONS_OFFSET + 8 * rows > view.byteLength) return "generations reach past the page";
   if (expected + rows > generations.length) return "more generations than the meta block says";

@@ -1,50 +1,68 @@
 /**
  * The meta blocks: the one place that says which pages belong to the keyspace.
  *
- * The file begins with four blocks of 4096 bytes. Transaction T is in block T mod 2, and a copy of it in
- * block T mod 2 + 2. A commit overwrites the two blocks of the transaction before the last one, never those
- * of the last. So a torn write leaves the last transaction whole. A block that goes bad later has a copy,
- * and is never mistaken for a torn write, which would silently lose a commit.
+ * The file begins with four blocks of one size, which each block has inside. Transaction T is in block T mod 2,
+ * and a copy of it in block T mod 2 + 2. A commit overwrites the two blocks of the transaction before the last
+ * one, never those of the last. A block is at least a sector, which is what a disk writes as a whole. So a torn
+ * write leaves the last transaction whole. A block that goes bad later has a copy, and is never mistaken for a
+ * torn write, which would silently lose a commit.
  *
  * Invariants: 1. the newest valid block is the file's content; 2. its pages were durable before it was
- * written; 3. it changes counters and applied generations together.
+ * written; 3. it changes counters and applied generations together; 4. a whole block of another format is an
+ * error of its own, never damage.
  */
 
+import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
 import { assert } from "../../../base/assert.ts";
 import { CorruptError } from "../../../base/errors.ts";
+import { checkFormat, type KnownFormat } from "../../../base/format.ts";
 import type { StoredFile } from "../../../file/mod.ts";
 import { getUint53, LEVEL_MAX, pageSizeIsLegal, setUint53 } from "./page.ts";
 import type { Root } from "./root.ts";
 
-export const META_BLOCK_BYTES = 4096;
+/** The sizes of a block. The small one is a sector: two transactions never share one. */
+export const META_BLOCK_BYTES_SMALL = 512;
+export const META_BLOCK_BYTES_MAX = 4096;
+const META_BLOCK_SIZES = [META_BLOCK_BYTES_SMALL, META_BLOCK_BYTES_MAX];
 export const META_BLOCKS = 4;
-export const META_BYTES = META_BLOCK_BYTES * META_BLOCKS;
 
-export const FORMAT_VERSION = 1;
 export const NAME_BYTES_MAX = 256;
-const META_MAGIC = "countdks";
+const META_MAGIC = Buffer.from("countdks");
+
+/** What this countd reads; version 1 had no feature words. */
+const KNOWN_FORMAT: KnownFormat = {
+  subject: "Keyspace file",
+  version: 2,
+  incompat: 0,
+  oldAdvice:
+    "print its counters with the countd that wrote them, and load them into a new directory: " +
+    "OLD/countd top NAME --data DIR --length 999999999 | " +
+    `awk -F'\\t' '{ print "NAME\\t" $2 "\\t" $1 }' | countd load`,
+};
 
 export const metaLayout = {
   magic: { offset: 0, size: 8 },
   version: { offset: 8, size: 4 },
   checksum: { offset: 12, size: 4 },
-  transaction: { offset: 16, size: 8 },
-  pageSize: { offset: 24, size: 4 },
-  pageCount: { offset: 28, size: 4 },
-  saturated: { offset: 32, size: 8 },
-  keyRoot: { offset: 40, size: 24 },
-  rankRoot: { offset: 64, size: 24 },
-  deltaKeyRoot: { offset: 88, size: 24 },
-  deltaRankRoot: { offset: 112, size: 24 },
-  deltaGoneRoot: { offset: 136, size: 24 },
-  generationsPage: { offset: 160, size: 4 },
-  generationSlots: { offset: 164, size: 4 },
-  generationsBirth: { offset: 168, size: 8 },
-  nameLength: { offset: 176, size: 2 },
-  reserved: { offset: 178, size: 78 },
-  name: { offset: 256, size: 256 },
-  generations: { offset: 512, size: 3584 },
+  compat: { offset: 16, size: 4 },
+  incompat: { offset: 20, size: 4 },
+  blockSize: { offset: 24, size: 4 },
+  pageSize: { offset: 28, size: 4 },
+  transaction: { offset: 32, size: 8 },
+  incarnation: { offset: 40, size: 8 },
+  pageCount: { offset: 48, size: 4 },
+  generationSlots: { offset: 52, size: 4 },
+  saturated: { offset: 56, size: 8 },
+  sum: { offset: 64, size: 16 },
+  keyRoot: { offset: 80, size: 24 },
+  rankRoot: { offset: 104, size: 24 },
+  generationsPage: { offset: 128, size: 4 },
+  nameLength: { offset: 132, size: 2 },
+  zeros: { offset: 134, size: 2 },
+  generationsBirth: { offset: 136, size: 8 },
+  reserved: { offset: 144, size: 16 },
+  name: { offset: 160, size: 0 },
 } as const;
 
 export const rootLayout = {
@@ -57,140 +75,196 @@ export const rootLayout = {
 const META_MAGIC_OFFSET = metaLayout.magic.offset;
 const META_VERSION_OFFSET = metaLayout.version.offset;
 const META_CHECKSUM_OFFSET = metaLayout.checksum.offset;
-const META_TRANSACTION_OFFSET = metaLayout.transaction.offset;
+const META_COMPAT_OFFSET = metaLayout.compat.offset;
+const META_INCOMPAT_OFFSET = metaLayout.incompat.offset;
+const META_BLOCK_SIZE_OFFSET = metaLayout.blockSize.offset;
 const META_PAGE_SIZE_OFFSET = metaLayout.pageSize.offset;
+const META_TRANSACTION_OFFSET = metaLayout.transaction.offset;
+const META_INCARNATION_OFFSET = metaLayout.incarnation.offset;
 const META_PAGE_COUNT_OFFSET = metaLayout.pageCount.offset;
+const META_GENERATION_SLOTS_OFFSET = metaLayout.generationSlots.offset;
 const META_SATURATED_OFFSET = metaLayout.saturated.offset;
+const META_SUM_OFFSET = metaLayout.sum.offset;
 const META_KEY_ROOT_OFFSET = metaLayout.keyRoot.offset;
 const META_RANK_ROOT_OFFSET = metaLayout.rankRoot.offset;
-const META_DELTA_KEY_ROOT_OFFSET = metaLayout.deltaKeyRoot.offset;
 const META_GENERATIONS_PAGE_OFFSET = metaLayout.generationsPage.offset;
-const META_GENERATION_SLOTS_OFFSET = metaLayout.generationSlots.offset;
-const META_GENERATIONS_BIRTH_OFFSET = metaLayout.generationsBirth.offset;
 const META_NAME_LENGTH_OFFSET = metaLayout.nameLength.offset;
+const META_ZEROS_OFFSET = metaLayout.zeros.offset;
+const META_GENERATIONS_BIRTH_OFFSET = metaLayout.generationsBirth.offset;
 const META_RESERVED_OFFSET = metaLayout.reserved.offset;
 const META_NAME_OFFSET = metaLayout.name.offset;
-const META_GENERATIONS_OFFSET = metaLayout.generations.offset;
-/**
- * Slots whose generations are in the meta block; those of higher slots are in pages
- * (`applied_generations.ts`).
- */
-export const META_GENERATIONS_MAX = (META_BLOCK_BYTES - META_GENERATIONS_OFFSET) / 8;
 
-export interface Meta {
-  readonly transaction: number;
+/** The sizes that a file keeps from its making on. */
+export interface FileShape {
+  readonly blockBytes: number;
   readonly pageSize: number;
+}
+
+export interface Meta extends FileShape {
+  readonly transaction: number;
+  /** Features that an older countd may leave alone; a commit keeps them. */
+  readonly compat: number;
   /** High-water mark: pages in use have smaller numbers. */
   readonly pageCount: number;
   /** How often a sum was clamped to a limit of int64. */
   readonly saturated: bigint;
+  /** The sum of all counters, in 128 bits. */
+  readonly sum: bigint;
   readonly keyRoot: Root;
   readonly rankRoot: Root;
   /** The number of slots of which this file keeps a generation: 0 … slots − 1. */
   readonly generationSlots: number;
   /** Generations of the first slots, which are in the block itself. */
   readonly firstGenerations: BigUint64Array;
-  /** First page of the generations beyond `META_GENERATIONS_MAX`; number 0 if all fit the block. */
+  /** First page of the generations beyond `metaGenerationsMax`; number 0 if all fit the block. */
   readonly generationsPage: { readonly number: number; readonly birth: number };
   readonly name: Uint8Array;
 }
 
 /** The first page number behind the meta blocks. */
-export function firstPageOf(pageSize: number): number {
-  return Math.ceil(META_BYTES / pageSize);
+export function firstPageOf({ blockBytes, pageSize }: FileShape): number {
+  return Math.ceil(META_BLOCKS * blockBytes / pageSize);
 }
 
 /** The two places of a transaction's block. */
-export function metaOffsets(transaction: number): readonly [number, number] {
+export function metaOffsets(
+  transaction: number,
+  { blockBytes }: FileShape,
+): readonly [number, number] {
   const block = transaction % 2;
-  return [block * META_BLOCK_BYTES, (block + 2) * META_BLOCK_BYTES];
+  return [block * blockBytes, (block + 2) * blockBytes];
+}
+
+function generationsOffset(nameLength: number): number {
+  return META_NAME_OFFSET + (nameLength + 7 & ~7);
+}
+
+/**
+ * Slots whose generations are in the meta block, behind the name; those of higher slots are in pages
+ * (`applied_generations.ts`).
+ */
+export function metaGenerationsMax(
+  { blockBytes, name }: { readonly blockBytes: number; readonly name: Uint8Array },
+): number {
+  return (blockBytes - generationsOffset(name.length)) / 8;
 }
 
 export function encodeMeta(meta: Meta): Uint8Array {
-  assert(meta.name.length >= 1, "A keyspace has a name");
-  assert(meta.name.length <= NAME_BYTES_MAX, "A name fits its field");
-  assert(meta.firstGenerations.length <= META_GENERATIONS_MAX, "Generations fit their field");
-  const bytes = new Uint8Array(META_BLOCK_BYTES);
+  const { name, firstGenerations } = meta;
+  assert(name.length >= 1, "A keyspace has a name");
+  assert(name.length <= NAME_BYTES_MAX, "A name fits its field");
+  assert(firstGenerations.length <= metaGenerationsMax(meta), "Generations fit their field");
+  const bytes = new Uint8Array(meta.blockBytes);
   const view = new DataView(bytes.buffer);
-  bytes.set(new TextEncoder().encode(META_MAGIC), META_MAGIC_OFFSET);
-  view.setUint32(META_VERSION_OFFSET, FORMAT_VERSION, true);
-  setUint53(view, META_TRANSACTION_OFFSET, meta.transaction);
+  bytes.set(META_MAGIC, META_MAGIC_OFFSET);
+  view.setUint32(META_VERSION_OFFSET, KNOWN_FORMAT.version, true);
+  view.setUint32(META_COMPAT_OFFSET, meta.compat, true);
+  view.setUint32(META_BLOCK_SIZE_OFFSET, meta.blockBytes, true);
   view.setUint32(META_PAGE_SIZE_OFFSET, meta.pageSize, true);
+  setUint53(view, META_TRANSACTION_OFFSET, meta.transaction);
   view.setUint32(META_PAGE_COUNT_OFFSET, meta.pageCount, true);
+  view.setUint32(META_GENERATION_SLOTS_OFFSET, meta.generationSlots, true);
   view.setBigUint64(META_SATURATED_OFFSET, meta.saturated, true);
+  view.setBigUint64(META_SUM_OFFSET, meta.sum, true);
+  view.setBigInt64(META_SUM_OFFSET + 8, meta.sum >> 64n, true);
   setRoot(view, META_KEY_ROOT_OFFSET, meta.keyRoot);
   setRoot(view, META_RANK_ROOT_OFFSET, meta.rankRoot);
   view.setUint32(META_GENERATIONS_PAGE_OFFSET, meta.generationsPage.number, true);
-  view.setUint32(META_GENERATION_SLOTS_OFFSET, meta.generationSlots, true);
+  view.setUint16(META_NAME_LENGTH_OFFSET, name.length, true);
   setUint53(view, META_GENERATIONS_BIRTH_OFFSET, meta.generationsPage.birth);
-  view.setUint16(META_NAME_LENGTH_OFFSET, meta.name.length, true);
-  bytes.set(meta.name, META_NAME_OFFSET);
-  meta.firstGenerations.forEach((generation, slot) => {
-    view.setBigUint64(META_GENERATIONS_OFFSET + 8 * slot, generation, true);
+  bytes.set(name, META_NAME_OFFSET);
+  const generationsAt = generationsOffset(name.length);
+  firstGenerations.forEach((generation, slot) => {
+    view.setBigUint64(generationsAt + 8 * slot, generation, true);
   });
   view.setUint32(META_CHECKSUM_OFFSET, metaChecksum(bytes), true);
   return bytes;
 }
 
-/** Decodes one block; returns a string that says what is wrong if it is not valid. */
-export function decodeMeta(bytes: Uint8Array): Meta | string {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, META_BLOCK_BYTES);
-  for (let at = 0; at < META_MAGIC.length; at++) {
-    if (bytes[META_MAGIC_OFFSET + at] !== META_MAGIC.charCodeAt(at)) return "wrong magic";
-  }
-  if (view.getUint32(META_CHECKSUM_OFFSET, true) !== metaChecksum(bytes)) return "wrong checksum";
+/**
+ * Decodes the block at the beginning of `bytes`; returns a string that says what is wrong if it is not valid.
+ * Throws `NewerFormatError` and `OldFormatError` for a whole block of another format, whatever its size.
+ */
+function decodeMeta(bytes: Uint8Array, blockBytes: number, path: string): Meta | string {
+  if (Buffer.compare(bytes.subarray(0, META_MAGIC.length), META_MAGIC) !== 0) return "wrong magic";
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const version = view.getUint32(META_VERSION_OFFSET, true);
-  if (version !== FORMAT_VERSION) return `unknown format version ${version}`;
+  // All versions have the fields up to the block size; only the first had none.
+  const ownBytes = version === 1
+    ? META_BLOCK_BYTES_MAX
+    : view.getUint32(META_BLOCK_SIZE_OFFSET, true);
+  if (ownBytes < META_BLOCK_BYTES_SMALL || ownBytes > bytes.length) return "wrong block size";
+  const block = bytes.subarray(0, ownBytes);
+  if (view.getUint32(META_CHECKSUM_OFFSET, true) !== metaChecksum(block)) return "wrong checksum";
+  const incompat = version === 1 ? 0 : view.getUint32(META_INCOMPAT_OFFSET, true);
+  checkFormat(path, { version, incompat }, KNOWN_FORMAT);
+  if (ownBytes !== blockBytes) return "wrong block size";
+  return decodeWhole(block, view);
+}
+
+/** Decodes a block whose checksum and format are right. */
+function decodeWhole(bytes: Uint8Array, view: DataView): Meta | string {
+  const blockBytes = bytes.length;
   const transaction = getUint53(view, META_TRANSACTION_OFFSET);
   if (!Number.isSafeInteger(transaction)) return "transaction is out of range";
   const pageSize = view.getUint32(META_PAGE_SIZE_OFFSET, true);
   if (!pageSizeIsLegal(pageSize)) return `page size ${pageSize} is not legal`;
   const pageCount = view.getUint32(META_PAGE_COUNT_OFFSET, true);
-  if (pageCount < firstPageOf(pageSize)) return "page count is out of range";
+  const firstPage = firstPageOf({ blockBytes, pageSize });
+  if (pageCount < firstPage) return "page count is out of range";
   const keyRoot = getRoot(view, META_KEY_ROOT_OFFSET);
   const rankRoot = getRoot(view, META_RANK_ROOT_OFFSET);
   for (const root of [keyRoot, rankRoot]) {
     if (!Number.isSafeInteger(root.rows)) return "root has a row count out of range";
     if (root.rows === 0) continue;
-    if (root.number < firstPageOf(pageSize)) return "root lies in the meta blocks";
+    if (root.number < firstPage) return "root lies in the meta blocks";
     if (root.number >= pageCount) return "root lies past the last page";
     // Written so that NaN, the result for a number that is too great, fails as well.
     if (!(root.birth <= transaction)) return "root has a birth after its transaction";
     if (root.level > LEVEL_MAX) return "root has a level out of range";
   }
   if (keyRoot.rows !== rankRoot.rows) return "the two orders hold different numbers of counters";
-  for (let at = META_DELTA_KEY_ROOT_OFFSET; at < META_GENERATIONS_PAGE_OFFSET; at++) {
-    if (bytes[at] !== 0) return "a root that is reserved is in use";
+  if (!isZero(bytes, META_INCARNATION_OFFSET, META_PAGE_COUNT_OFFSET)) {
+    return "the incarnation is in use";
   }
+  const nameLength = view.getUint16(META_NAME_LENGTH_OFFSET, true);
+  if (nameLength === 0 || nameLength > NAME_BYTES_MAX) return "name length is out of range";
+  const nameEnd = META_NAME_OFFSET + nameLength;
+  const name = bytes.slice(META_NAME_OFFSET, nameEnd);
+  if (name.includes(0)) return "name holds NUL";
   const generationSlots = view.getUint32(META_GENERATION_SLOTS_OFFSET, true);
   const generationsPage = {
     number: view.getUint32(META_GENERATIONS_PAGE_OFFSET, true),
     birth: getUint53(view, META_GENERATIONS_BIRTH_OFFSET),
   };
-  if (generationSlots > META_GENERATIONS_MAX !== generationsPage.number > 0) {
+  const slotsMax = metaGenerationsMax({ blockBytes, name });
+  if (generationSlots > slotsMax !== generationsPage.number > 0) {
     return "the number of generations and their page disagree";
   }
   if (generationsPage.number >= pageCount) return "generations lie past the last page";
   if (!(generationsPage.birth <= transaction)) {
     return "generations have a birth after their transaction";
   }
-  const nameLength = view.getUint16(META_NAME_LENGTH_OFFSET, true);
-  if (nameLength === 0 || nameLength > NAME_BYTES_MAX) return "name length is out of range";
-  const name = bytes.slice(META_NAME_OFFSET, META_NAME_OFFSET + nameLength);
-  if (name.includes(0)) return "name holds NUL";
-  for (let at = META_RESERVED_OFFSET; at < META_NAME_OFFSET; at++) {
-    if (bytes[at] !== 0) return "reserved bytes are not 0";
-  }
-  const firstGenerations = new BigUint64Array(Math.min(generationSlots, META_GENERATIONS_MAX));
+  const firstGenerations = new BigUint64Array(Math.min(generationSlots, slotsMax));
+  const generationsAt = generationsOffset(nameLength);
+  const end = generationsAt + 8 * firstGenerations.length;
+  const isRestZero = isZero(bytes, META_ZEROS_OFFSET, META_GENERATIONS_BIRTH_OFFSET) &&
+    isZero(bytes, META_RESERVED_OFFSET, META_NAME_OFFSET) &&
+    isZero(bytes, nameEnd, generationsAt) && isZero(bytes, end, blockBytes);
+  if (!isRestZero) return "reserved bytes are not 0";
   for (let slot = 0; slot < firstGenerations.length; slot++) {
-    firstGenerations[slot] = view.getBigUint64(META_GENERATIONS_OFFSET + 8 * slot, true);
+    firstGenerations[slot] = view.getBigUint64(generationsAt + 8 * slot, true);
   }
-  const saturated = view.getBigUint64(META_SATURATED_OFFSET, true);
+  const sum = view.getBigUint64(META_SUM_OFFSET, true) |
+    (view.getBigInt64(META_SUM_OFFSET + 8, true) << 64n);
   return {
+    blockBytes,
     transaction,
+    compat: view.getUint32(META_COMPAT_OFFSET, true),
     pageSize,
     pageCount,
-    saturated,
+    saturated: view.getBigUint64(META_SATURATED_OFFSET, true),
+    sum,
     keyRoot,
     rankRoot,
     generationSlots,
@@ -198,6 +272,12 @@ export function decodeMeta(bytes: Uint8Array): Meta | string {
     generationsPage,
     name,
   };
+}
+
+const ZEROS = new Uint8Array(META_BLOCK_BYTES_MAX);
+
+function isZero(bytes: Uint8Array, start: number, end: number): boolean {
+  return Buffer.compare(bytes.subarray(start, end), ZEROS.subarray(0, end - start)) === 0;
 }
 
 /** The meta blocks of a file. */
@@ -210,16 +290,34 @@ export interface MetaBlocks {
   readonly problems: readonly { readonly block: number; readonly problem: string }[];
 }
 
-/** Reads the blocks. Throws `CorruptError` if none is valid; `into` is `META_BYTES` long. */
-export function readMetaBlocks(file: StoredFile, into: Uint8Array): MetaBlocks {
-  const bytes = file.read(into, 0);
-  if (bytes < META_BYTES) {
-    throw new CorruptError(
-      `Not a keyspace file: ${file.path} has ${bytes} bytes, its head alone needs ${META_BYTES}`,
-      { path: file.path, offset: bytes },
-    );
+/** A buffer for the meta blocks of a file whose shape is known. */
+export function metaBuffer({ blockBytes }: FileShape): Uint8Array {
+  return new Uint8Array(META_BLOCKS * blockBytes);
+}
+
+/**
+ * Reads the blocks; into a `metaBuffer` if the size of a block is known. If it is not, the small one is tried
+ * first, so that a bad sector under a page of a small file does not hide the blocks. Throws `CorruptError` if
+ * no block is valid, and `NewerFormatError` and `OldFormatError` if one is whole and of another format.
+ */
+export function readMetaBlocks(file: StoredFile, known?: Uint8Array): MetaBlocks {
+  const { path } = file;
+  let problem = "";
+  for (
+    const into of known === undefined
+      ? META_BLOCK_SIZES.map((blockBytes) => new Uint8Array(META_BLOCKS * blockBytes))
+      : [known]
+  ) {
+    const bytes = file.read(into, 0);
+    if (bytes < into.length) {
+      problem ||= `the file has ${bytes} bytes, and its head alone needs ${into.length}`;
+      break;
+    }
+    const blocks = decodeMetaBlocks(into, path);
+    if (blocks.newest !== null) return blocks as MetaBlocks;
+    problem = blocks.problems[0]?.problem ?? "no block";
   }
-  return decodeMetaBlocks(into, file.path);
+  throw new CorruptError(`No valid meta block in ${path}: ${problem}`, { path, offset: 0 });
 }
 
 /** The transaction that the block at `offset` says it holds, whatever else is in it; −1 at the end. */
@@ -231,30 +329,29 @@ export function readTransaction(file: StoredFile, offset: number): number {
 const transactionBytes = new Uint8Array(metaLayout.transaction.size);
 const transactionView = new DataView(transactionBytes.buffer);
 
-export function decodeMetaBlocks(bytes: Uint8Array, path: string): MetaBlocks {
+function decodeMetaBlocks(
+  bytes: Uint8Array,
+  path: string,
+): Omit<MetaBlocks, "newest"> & { readonly newest: Meta | null } {
+  const blockBytes = bytes.length / META_BLOCKS;
   const metas: Meta[] = [];
   const problems: { block: number; problem: string }[] = [];
   for (let block = 0; block < META_BLOCKS; block++) {
-    const start = block * META_BLOCK_BYTES;
-    const meta = decodeMeta(bytes.subarray(start, start + META_BLOCK_BYTES));
+    const meta = decodeMeta(bytes.subarray(block * blockBytes), blockBytes, path);
     if (typeof meta === "string") problems.push({ block, problem: meta });
     else if (meta.transaction % 2 !== block % 2) {
       problems.push({ block, problem: "transaction is in the wrong block" });
     } else metas.push(meta);
   }
   metas.sort((a, b) => b.transaction - a.transaction);
-  const newest = metas[0];
-  if (newest === undefined) {
-    const first = problems[0]?.problem ?? "no block";
-    throw new CorruptError(`No valid meta block in ${path}: ${first}`, { path, offset: 0 });
-  }
-  const previous = metas.find((meta) => meta.transaction === newest.transaction - 1) ?? null;
+  const newest = metas[0] ?? null;
+  const previous = metas.find(({ transaction }) => transaction + 1 === newest?.transaction) ?? null;
   return { newest, previous, problems };
 }
 
 function metaChecksum(bytes: Uint8Array): number {
   const head = crc32(bytes.subarray(0, META_CHECKSUM_OFFSET));
-  return crc32(bytes.subarray(META_CHECKSUM_OFFSET + 4, META_BLOCK_BYTES), head);
+  return crc32(bytes.subarray(META_CHECKSUM_OFFSET + 4), head);
 }
 
 function setRoot(view: DataView, offset: number, root: Root): void {

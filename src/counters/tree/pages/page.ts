@@ -38,6 +38,8 @@ export const PAGE_LEVEL_OFFSET = pageLayout.level.offset;
 export const PAGE_ROWS_OFFSET = pageLayout.rows.offset;
 export const PAGE_PREFIX_OFFSET = pageLayout.prefix.offset;
 export const PAGE_WIDTH_OFFSET = pageLayout.width.offset;
+const PAGE_RESERVED_OFFSET = pageLayout.reserved.offset;
+const PAGE_ZEROS_OFFSET = pageLayout.zeros.offset;
 export const PAGE_END_OFFSET = pageLayout.end.offset;
 export const PAGE_HEADER_BYTES = pageLayout.zeros.offset + pageLayout.zeros.size;
 
@@ -136,6 +138,9 @@ export function pageProblem(frame: PageFrame, identity: PageIdentity): string | 
   if (view.getUint32(PAGE_CHECKSUM_OFFSET, true) !== crc32(frame.body)) return "wrong checksum";
   if (view.getUint8(PAGE_KIND_OFFSET) !== identity.kind) return "wrong page kind";
   if (view.getUint8(PAGE_LEVEL_OFFSET) !== identity.level) return "wrong level";
+  const reserved = view.getUint8(PAGE_RESERVED_OFFSET) | view.getUint16(PAGE_ZEROS_OFFSET, true) |
+    view.getUint32(PAGE_ZEROS_OFFSET + 2, true);
+  if (reserved !== 0) return "reserved bytes are not 0";
   if (frame.rows === 0) return "no rows";
   const end = view.getUint16(PAGE_END_OFFSET, true);
   if (end < PAGE_HEADER_BYTES || end > frame.bytes.length) return "rows end outside the page";

@@ -46,7 +46,7 @@ export function walkPages(
   visit: (number: number, birth: number) => boolean,
 ): void {
   const walkTree = (order: Order, { number, birth, level }: Omit<Root, "rows">) => {
-    if (number < firstPageOf(meta.pageSize) || number >= meta.pageCount) {
+    if (number < firstPageOf(meta) || number >= meta.pageCount) {
       throw new CorruptError(`A branch of ${path} names page ${number}, which is out of range`, {
         path,
         offset: number * meta.pageSize,

@@ -24,7 +24,7 @@ import {
 import { REUSE_AFTER_COMMITS } from "../write/allocator.ts";
 import { joinCount } from "../pages/compare.ts";
 import { findInKeyLeaf, keyLeafHigh, keyLeafLow } from "../pages/key_leaf.ts";
-import { type Meta, META_BYTES, readMetaBlocks } from "../pages/meta.ts";
+import { type Meta, metaBuffer, readMetaBlocks } from "../pages/meta.ts";
 import {
   KEY_BYTES_MAX,
   PAGE_KIND_KEY_BRANCH,
@@ -65,7 +65,7 @@ export class TreeReader {
 
   readonly #file: StoredFile;
   readonly #cache: PageCache;
-  readonly #metaBytes = new Uint8Array(META_BYTES);
+  readonly #metaBytes: Uint8Array;
   #meta: Meta;
   #generations: BigUint64Array;
   /** A refresh failed before the applied generations were read. */
@@ -81,13 +81,14 @@ export class TreeReader {
   #parentNumber = 0;
   #parentIndex = 0;
 
-  /** Takes the newest snapshot of an open file. Throws `CorruptError`. */
+  /** Takes the newest snapshot of an open file. Throws `CorruptError`, `NewerFormatError`, `OldFormatError`. */
   constructor(
     file: StoredFile,
     { cacheBytes = CACHE_BYTES }: { readonly cacheBytes?: number } = {},
   ) {
     this.#file = file;
-    this.#meta = readMetaBlocks(file, this.#metaBytes).newest;
+    this.#meta = readMetaBlocks(file).newest;
+    this.#metaBytes = metaBuffer(this.#meta);
     this.#cache = new PageCache(file, {
       pageSize: this.#meta.pageSize,
       bytesMax: cacheBytes,
@@ -118,6 +119,11 @@ export class TreeReader {
     return this.#meta.saturated;
   }
 
+  /** The sum of all counters in the snapshot. */
+  get sum(): bigint {
+    return this.#meta.sum;
+  }
+
   /** The number of pages that were asked for since the beginning. */
   get pagesTouched(): number {
     return this.#cache.touched;
@@ -140,7 +146,7 @@ export class TreeReader {
     }
   }
 
-  /** Takes the newest snapshot; false if it is the current one. */
+  /** Takes the newest snapshot; false if it is the current one. Throws as the constructor. */
   refresh(): boolean {
     // A block may be read while it is being written. Then an older one is valid, which is good enough.
     const { newest } = readMetaBlocks(this.#file, this.#metaBytes);
@@ -360,7 +366,7 @@ export class TreeReader {
   #refuse(number: number, problem: string): never {
     const { path } = this.#file;
     const offset = number * this.#meta.pageSize;
-    const { newest } = readMetaBlocks(this.#file, new Uint8Array(META_BYTES));
+    const { newest } = readMetaBlocks(this.#file);
     if (newest.transaction >= this.#meta.transaction + REUSE_AFTER_COMMITS) {
       throw new SnapshotLostError(
         `Snapshot ${this.#meta.transaction} of ${path} is gone: page ${number} was written again`,

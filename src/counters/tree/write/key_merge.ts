@@ -36,6 +36,9 @@ export const COUNT_MOVED = 1;
 /** The counter did not exist. */
 export const COUNT_CREATED = 2;
 
+/** So many differences of 33 bits add up exactly in a double. */
+const SUM_COUNTS_MAX = 1 << 20;
+
 /** The outcome for each key of a batch, by its place in the batch. */
 export class CountChanges {
   readonly outcome: Uint8Array;
@@ -53,6 +56,22 @@ export class CountChanges {
     this.oldHigh = new Int32Array(length);
     this.newLow = new Int32Array(length);
     this.newHigh = new Int32Array(length);
+  }
+
+  /** By how much the sum of all counters changes. */
+  sum(): bigint {
+    let sum = 0n;
+    for (let from = 0; from < this.outcome.length; from += SUM_COUNTS_MAX) {
+      const to = Math.min(from + SUM_COUNTS_MAX, this.outcome.length);
+      let high = 0;
+      let low = 0;
+      for (let index = from; index < to; index++) {
+        high += this.newHigh[index]! - this.oldHigh[index]!;
+        low += (this.newLow[index]! >>> 0) - (this.oldLow[index]! >>> 0);
+      }
+      sum += (BigInt(high) << 32n) + BigInt(low);
+    }
+    return sum;
   }
 }
 

@@ -28,14 +28,15 @@ import {
   encodeMeta,
   firstPageOf,
   type Meta,
-  META_BYTES,
-  META_GENERATIONS_MAX,
+  META_BLOCK_BYTES_MAX,
+  META_BLOCK_BYTES_SMALL,
   type MetaBlocks,
+  metaGenerationsMax,
   metaOffsets,
   readMetaBlocks,
   readTransaction,
 } from "../pages/meta.ts";
-import { pageSizeIsLegal } from "../pages/page.ts";
+import { PAGE_SIZE_MIN, pageSizeIsLegal } from "../pages/page.ts";
 import { PageSink } from "../pages/page_sink.ts";
 import { ScratchPages } from "../pages/page_source.ts";
 import { RankMerge } from "./rank_merge.ts";
@@ -83,11 +84,15 @@ export class TreeWriter {
     { name, pageSize }: { readonly name: Uint8Array; readonly pageSize: number },
   ): TreeWriter {
     assert(pageSizeIsLegal(pageSize), "A page size is a power of two from 1,024 to 32,768");
+    const blockBytes = pageSize === PAGE_SIZE_MIN ? META_BLOCK_BYTES_SMALL : META_BLOCK_BYTES_MAX;
     const meta: Meta = {
+      blockBytes,
       transaction: 0,
+      compat: 0,
       pageSize,
-      pageCount: firstPageOf(pageSize),
+      pageCount: firstPageOf({ blockBytes, pageSize }),
       saturated: 0n,
+      sum: 0n,
       keyRoot: EMPTY_ROOT,
       rankRoot: EMPTY_ROOT,
       generationSlots: 0,
@@ -97,13 +102,16 @@ export class TreeWriter {
     };
     file.allocate(0, meta.pageCount * pageSize);
     const bytes = encodeMeta(meta);
-    for (const offset of metaOffsets(0)) file.write(bytes, offset);
+    for (const offset of metaOffsets(0, meta)) file.write(bytes, offset);
     return new TreeWriter(file, { newest: meta, previous: null, problems: [] });
   }
 
-  /** Opens a file. Throws `CorruptError` if it is not a keyspace file, or is truncated. */
+  /**
+   * Opens a file. Throws `CorruptError` if it is not a keyspace file, or is truncated, and
+   * `NewerFormatError` and `OldFormatError`.
+   */
   static open(file: StoredFile): TreeWriter {
-    const blocks = readMetaBlocks(file, new Uint8Array(META_BYTES));
+    const blocks = readMetaBlocks(file);
     const { size } = file.status();
     const { pageCount, pageSize } = blocks.newest;
     if (pageCount * pageSize > size) {
@@ -142,11 +150,10 @@ export class TreeWriter {
    * `OsError`.
    */
   isUnchanged(): boolean {
-    const [first] = metaOffsets(this.transaction);
+    const [first] = metaOffsets(this.transaction, this.#meta);
     if (readTransaction(this.#file, first) === this.transaction) return true;
     // Only that copy may be damaged.
-    return readMetaBlocks(this.#file, new Uint8Array(META_BYTES)).newest.transaction ===
-      this.transaction;
+    return readMetaBlocks(this.#file).newest.transaction === this.transaction;
   }
 
   /** The applied generation of a log slot: the greatest that is in the counters; 0 if none is. */
@@ -189,9 +196,10 @@ export class TreeWriter {
 
       const raised = raiseGenerations(this.#generations, generations);
       let generationsPage = before.generationsPage;
-      if (raised.length > META_GENERATIONS_MAX && generations.size > 0) {
+      const inMeta = metaGenerationsMax(before);
+      if (raised.length > inMeta && generations.size > 0) {
         this.#freeGenerationPages(allocator);
-        generationsPage = writeGenerationPages(sink, raised);
+        generationsPage = writeGenerationPages(sink, raised, inMeta);
       }
       sink.flush();
       this.#waiting = {
@@ -201,10 +209,11 @@ export class TreeWriter {
           transaction,
           pageCount: allocator.pageCount,
           saturated: before.saturated + BigInt(changes.saturated),
+          sum: before.sum + changes.sum(),
           keyRoot,
           rankRoot,
           generationSlots: raised.length,
-          firstGenerations: raised.slice(0, META_GENERATIONS_MAX),
+          firstGenerations: raised.slice(0, inMeta),
           generationsPage,
         },
       };
@@ -230,7 +239,7 @@ export class TreeWriter {
     assert(waiting !== null, "A transaction is applied before it is published");
     assert(this.#pages !== null, "Pages are known if a transaction waits");
     const bytes = encodeMeta(waiting.meta);
-    const [first, second] = metaOffsets(waiting.meta.transaction);
+    const [first, second] = metaOffsets(waiting.meta.transaction, waiting.meta);
     this.#isBroken = true;
     this.#file.write(bytes, first);
     between();
@@ -274,7 +283,7 @@ export class TreeWriter {
   #findPages(): { readonly allocator: PageAllocator; readonly sink: PageSink } {
     const { path } = this.#file;
     const { pageSize, pageCount, transaction } = this.#meta;
-    const firstPage = firstPageOf(pageSize);
+    const firstPage = firstPageOf(this.#meta);
     const allocator = new PageAllocator(this.#file, {
       pageSize,
       firstPage,
