@@ -6,6 +6,7 @@
  */
 
 import { CorruptError } from "../base/errors.ts";
+import { isFormatError } from "../base/format.ts";
 import {
   type DataDirectory,
   LogProbe,
@@ -34,8 +35,10 @@ export function greatestGenerations(storage: Storage, keyspaces: string): Map<nu
         if (generation > (greatest.get(slot) ?? 0n)) greatest.set(slot, generation);
       }
     } catch (error) {
-      // Damage is reported by another rule. A file that changes faster than it can be read is not damage.
-      if (!(error instanceof CorruptError || error instanceof SnapshotLostError)) throw error;
+      // Damage and other formats are reported elsewhere. A file that changes faster than it can be read is not
+      // damage.
+      const isKnown = error instanceof CorruptError || isFormatError(error);
+      if (!isKnown && !(error instanceof SnapshotLostError)) throw error;
     }
   }
   return greatest;

@@ -4,6 +4,7 @@
  */
 
 import { BusyError, CorruptError, NotFoundError } from "../base/errors.ts";
+import { isFormatError } from "../base/format.ts";
 import {
   checkCommitLogs,
   DataDirectory,
@@ -29,6 +30,8 @@ export interface CheckReport {
   readonly violations: readonly Violation[];
   /** What a killed process left behind and the next one corrects: nothing is broken. */
   readonly leftovers: readonly Violation[];
+  /** Whole files of another format, one sentence each: they cannot be checked, and are not damaged. */
+  readonly otherFormats: readonly string[];
   readonly checked: {
     readonly logs: number;
     readonly keyspaces: number;
@@ -67,6 +70,7 @@ export function checkDirectory(
   const violations: Violation[] = [];
   const leftovers: Violation[] = [];
   const notChecked: string[] = [];
+  const otherFormats: string[] = [];
   const directory = openOrReport(storage, data, {
     ...options,
     violations,
@@ -80,7 +84,7 @@ export function checkDirectory(
       logs = listSlotsOrNone(directory);
       violations.push(...checkLogs(directory));
     }
-    keyspaces = checkKeyspaces(storage, data, { directory, violations });
+    keyspaces = checkKeyspaces(storage, data, { directory, violations, otherFormats });
   } finally {
     directory?.close();
   }
@@ -91,6 +95,7 @@ export function checkDirectory(
   return {
     violations: violations.filter((violation) => !isLeftover(violation)),
     leftovers: [...leftovers, ...violations.filter(isLeftover)],
+    otherFormats,
     checked: { logs, keyspaces, tables, db },
     notChecked,
   };
@@ -170,9 +175,10 @@ function persistent<T extends { readonly path: string; readonly offset: number }
 function checkKeyspaces(
   storage: Storage,
   data: string,
-  { directory, violations }: {
+  { directory, violations, otherFormats }: {
     readonly directory: DataDirectory | null;
     readonly violations: Violation[];
+    readonly otherFormats: string[];
   },
 ): number {
   const { keyspaces } = directoryPaths(data);
@@ -181,7 +187,12 @@ function checkKeyspaces(
   try {
     const names = storage.readDirectory(keyspaces).sort().filter((name) => !isHiddenName(name));
     for (const name of names) {
-      violations.push(...ofNoun("keyspaces", checkOneKeyspace(storage, `${keyspaces}/${name}`)));
+      try {
+        violations.push(...ofNoun("keyspaces", checkOneKeyspace(storage, `${keyspaces}/${name}`)));
+      } catch (error) {
+        if (!isFormatError(error)) throw error;
+        otherFormats.push(error.message);
+      }
     }
     return names.length;
   } finally {

@@ -5,7 +5,7 @@
  * after that the mark is removed.
  */
 
-import { BusyError, CorruptError } from "../base/errors.ts";
+import { BusyError, CorruptError, FailedError } from "../base/errors.ts";
 import {
   clearFailedMark,
   DataDirectory,
@@ -25,8 +25,8 @@ export interface Cleared extends CheckReport {
 }
 
 /**
- * Throws `BusyError` while a daemon runs, `CorruptError` if a file is damaged (the mark then stays), and
- * `OsError` if the disk fails again.
+ * Throws `BusyError` while a daemon runs, `CorruptError` if a file is damaged (the mark then stays),
+ * `FailedError` if one is of another format (the same), and `OsError` if the disk fails again.
  */
 export function clearFailed(
   storage: Storage,
@@ -43,6 +43,10 @@ export function clearFailed(
       `${violations.length} rules are broken, so the mark stays: run countd check, then countd repair`,
       { path: first?.path ?? data, offset: first?.offset ?? 0 },
     );
+  }
+  const [unknown] = report.otherFormats;
+  if (unknown !== undefined) {
+    throw new FailedError(`A file cannot be checked, so the mark stays. ${unknown}`);
   }
   if (directory.failedMark() === null) {
     return { ...report, violations, wasMarked: false, rewrittenBytes: 0 };

@@ -11,6 +11,7 @@
 
 import { basename } from "node:path/posix";
 import { CountdError, NotFoundError, RefusedError } from "../base/errors.ts";
+import { isFormatError } from "../base/format.ts";
 import { printableName } from "../base/printable.ts";
 import { DataDirectory, directoryPaths, type Holder } from "../counters/commitlog/mod.ts";
 import { check as checkDatabase, repairDatabase, UNFINISHED_RULE } from "../database/mod.ts";
@@ -141,7 +142,7 @@ function repairKeyspaces(context: RepairContext): void {
       context.moveToSaved("keyspaces", path, "not a keyspace: moved away");
       continue;
     }
-    if (isSound(storage, path)) continue;
+    if (isSoundOrForeign(context, path)) continue;
     removeTree(storage, scratch);
     makePlace(storage, scratch);
     repairKeyspace(context, path, scratch);
@@ -149,10 +150,15 @@ function repairKeyspaces(context: RepairContext): void {
   }
 }
 
-function isSound(storage: Storage, path: string): boolean {
+/** Whether a file is to be left alone; that it is of another format is noted. */
+function isSoundOrForeign(context: RepairContext, path: string): boolean {
   try {
-    return checkKeyspace(storage, path).length === 0;
+    return checkKeyspace(context.storage, path).length === 0;
   } catch (error) {
+    if (isFormatError(error)) {
+      context.note("keyspaces", path, `left alone, because it is not damaged: ${error.message}`);
+      return true;
+    }
     if (error instanceof CountdError) return false;
     throw error;
   }

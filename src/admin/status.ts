@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { CorruptError } from "../base/errors.ts";
+import { type FormatError, isFormatError } from "../base/format.ts";
 import {
   type DataDirectory,
   DIRECTORY_VERSION,
@@ -79,7 +80,7 @@ function surveyKeyspaces(
   { storage, paths }: DataDirectory,
 ): { keyspaces: KeyspaceCounts; damage: string[] } {
   const damage: string[] = [];
-  const note = (error: CorruptError) => damage.push(error.message);
+  const note = (error: CorruptError | FormatError) => damage.push(error.message);
   let counters = 0;
   const entries = listKeyspaces(storage, paths.keyspaces, note);
   for (const { path } of entries) {
@@ -87,7 +88,7 @@ function surveyKeyspaces(
       using reader = KeyspaceReader.open(storage, path);
       counters += reader.total;
     } catch (error) {
-      if (!(error instanceof CorruptError)) throw error;
+      if (!(error instanceof CorruptError || isFormatError(error))) throw error;
       note(error);
     }
   }

@@ -24,6 +24,14 @@ export class OldFormatError extends CountdError {
   override readonly kind = "failed";
 }
 
+/** A whole file of another format. */
+export type FormatError = NewerFormatError | OldFormatError;
+
+/** Whether an error is about a whole file of another format. */
+export function isFormatError(error: unknown): error is FormatError {
+  return error instanceof NewerFormatError || error instanceof OldFormatError;
+}
+
 /** What a whole file says of its format. */
 export interface FoundFormat {
   /** Version of the file, from 1 on. */

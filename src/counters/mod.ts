@@ -35,6 +35,7 @@ export {
   NotFoundError,
   UsageError,
 } from "../base/errors.ts";
+export { NewerFormatError, OldFormatError } from "../base/format.ts";
 export { type EventFields, type EventLevel, type Events } from "../base/events.ts";
 export {
   type FaultPoint,

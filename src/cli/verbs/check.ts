@@ -12,8 +12,8 @@ export const check = defineVerb({
   details: [
     "Checks the control file, logs, keyspaces, tables and database, and prints a line for each " +
     "broken rule: noun and number of the rule, file, byte offset and what is wrong, separated by " +
-    "tabs. The README of each noun numbers its rules. Exits 6 if a rule is broken. Changes nothing, " +
-    "and may run beside daemons. What a killed process left and the next one cleans up is reported " +
+    "tabs. The README of each noun numbers its rules. Exits 6 if a rule is broken, and 1 if none is but " +
+    "a file is of another format, which is named on stderr and is not damage. Changes nothing, and may run beside daemons. What a killed process left and the next one cleans up is reported " +
     "on stderr; it does not break a rule.",
     "A failed sync sets the failed mark, and every daemon refuses the directory. --clear-failed, " +
     "while no daemon runs, checks every file, rewrites every byte, syncs, and removes the mark.",
@@ -54,10 +54,12 @@ export const check = defineVerb({
       for (const { path, message } of report.leftovers) {
         stderr.line(`left behind: ${printablePath(path)}: ${message}`);
       }
+      for (const what of report.otherFormats) stderr.line(`another format: ${what}`);
       for (const what of report.notChecked) stderr.line(`not checked: ${what}`);
       stderr.line(summaryOf(report));
     }
-    return report.violations.length > 0 ? EXIT_CODES.corruption : EXIT_CODES.ok;
+    if (report.violations.length > 0) return EXIT_CODES.corruption;
+    return report.otherFormats.length > 0 ? EXIT_CODES.failed : EXIT_CODES.ok;
   },
 });
 
@@ -73,11 +75,13 @@ function summaryOf({ violations, checked }: CheckReport): string {
   return `checked ${parts.join(", ")}: ${found}`;
 }
 
-function reportJson(data: string, { violations, leftovers, checked, notChecked }: CheckReport) {
+function reportJson(data: string, report: CheckReport) {
+  const { violations, leftovers, otherFormats, checked, notChecked } = report;
   return {
     directory: data,
     violations: violations.map(violationJson),
     leftovers: leftovers.map(violationJson),
+    otherFormats,
     checked: decimal(checked),
     notChecked,
   };

@@ -34,7 +34,11 @@ export const keyspaces = defineVerb({
       for (const { name, counters } of some) {
         if (counters === null) {
           isDamaged = true;
-          stderr.line(`countd: Keyspace ${printableName(name)} is damaged: run countd check`);
+          stderr.line(
+            `countd: Keyspace ${
+              printableName(name)
+            } is damaged or of another format: run countd check`,
+          );
         }
         if (context.json) {
           const count = counters === null ? null : String(counters);

@@ -35,7 +35,7 @@ interface Reply {
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
-/** The server reports that a file of its data directory is damaged. */
+/** The server reports that a file of its data directory is damaged or of another format. */
 export class DamagedOnServerError extends CountdError {
   /** Name of the class. */
   override readonly name: string = "DamagedOnServerError";
@@ -117,7 +117,7 @@ export class ReadClient implements Disposable {
   /**
    * Some of the keyspaces whose names follow `after` in byte order; none at the end. The first ones
    * follow the empty name, the next ones the last name of the previous call. `counters` is how many
-   * counters a keyspace has, null if it is damaged.
+   * counters a keyspace has, null if it is damaged or of another format.
    */
   async keyspaces(
     after: Uint8Array,
@@ -191,8 +191,8 @@ export class ReadClient implements Disposable {
     const server = addressText(this.#peer.address);
     if (code === READ_ERROR_DAMAGED) {
       return new DamagedOnServerError(
-        `The file of the keyspace or a commit log is damaged on ${server}; run countd check on its data ` +
-          "directory",
+        `The file of the keyspace or a commit log is damaged, or of another format, on ${server}; run ` +
+          "countd check on its data directory",
       );
     }
     if (code === READ_ERROR_AGAIN) {

@@ -7,6 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import { CorruptError } from "../../base/errors.ts";
+import { type FormatError, isFormatError } from "../../base/format.ts";
 import { hasCode, type Storage } from "../../file/mod.ts";
 import { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
 import { KeyspaceReader } from "./reader.ts";
@@ -40,13 +41,13 @@ export function isHiddenName(fileName: string): boolean {
 
 /**
  * Lists all keyspaces, in byte order of their names. Names of other things are left out. So is a keyspace
- * whose long name cannot be read from its damaged file; then `onDamage` is called. A missing directory has
+ * whose long name cannot be read, because its file is damaged or of another format; then `onDamage` is called. A missing directory has
  * none.
  */
 export function listKeyspaces(
   storage: Storage,
   directory: string,
-  onDamage: (error: CorruptError) => void = () => {},
+  onDamage: (error: CorruptError | FormatError) => void = () => {},
 ): KeyspaceEntry[] {
   const entries: KeyspaceEntry[] = [];
   for (const fileName of fileNames(storage, directory)) {
@@ -61,7 +62,7 @@ export function listKeyspaces(
       using reader = KeyspaceReader.open(storage, path);
       entries.push({ name: reader.name, path });
     } catch (error) {
-      if (error instanceof CorruptError) onDamage(error);
+      if (error instanceof CorruptError || isFormatError(error)) onDamage(error);
       else if (!hasCode(error, "ENOENT")) throw error;
     }
   }

@@ -21,7 +21,8 @@ export class KeyspaceReader extends TreeReader implements Disposable {
 
   /**
    * Opens the file of a keyspace. `cacheBytes` bounds the pages that are kept in memory. Throws `OsError`
-   * (ENOENT if the keyspace does not exist) and `CorruptError`, also if it is not a regular file.
+   * (ENOENT if the keyspace does not exist), `CorruptError`, also if it is not a regular file, and
+   * `NewerFormatError` and `OldFormatError`.
    */
   static open(
     storage: Storage,

@@ -22,7 +22,7 @@ const COUNTERS_PER_TRANSACTION = 100_000;
 
 /**
  * Rebuilds the damaged file at `path` in the directory `into`. Throws `CorruptError` if its meta blocks or
- * its applied generations are lost.
+ * its applied generations are lost, and `NewerFormatError` and `OldFormatError`.
  */
 export function rebuildKeyspace(storage: Storage, path: string, into: string): Rebuilt {
   using file = storage.open(path, { access: "read" });

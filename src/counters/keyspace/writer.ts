@@ -13,6 +13,7 @@
 import { Buffer } from "node:buffer";
 import { assert } from "../../base/assert.ts";
 import { CorruptError } from "../../base/errors.ts";
+import { isFormatError } from "../../base/format.ts";
 import { printableName } from "../../base/printable.ts";
 import {
   type FileIdentity,
@@ -61,7 +62,7 @@ export class KeyspaceWriter implements Disposable {
   /**
    * Opens a keyspace, or begins a new one, which gets its name when it is first published. Only for the
    * holder of the fold lease. Throws `CorruptError` for a damaged file, and for anything but a regular
-   * file, because opening a FIFO could wait forever.
+   * file, because opening a FIFO could wait forever; `NewerFormatError` and `OldFormatError`.
    */
   static open(
     storage: Storage,
@@ -135,7 +136,8 @@ export class KeyspaceWriter implements Disposable {
       return leadsTo(this.#storage, this.path, this.#identity) && this.#tree.isUnchanged();
     } catch (error) {
       // The cause is reported when the name is opened anew.
-      const isGone = error instanceof CorruptError || isClosedToUs(error) || isReadFailure(error);
+      const isGone = error instanceof CorruptError || isFormatError(error) ||
+        isClosedToUs(error) || isReadFailure(error);
       if (!isGone) throw error;
       return false;
     }

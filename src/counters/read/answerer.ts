@@ -5,6 +5,7 @@
 
 import type { LoopSlice } from "../../net/mod.ts";
 import { BusyError, CorruptError } from "../../base/errors.ts";
+import { type FormatError, isFormatError } from "../../base/format.ts";
 import type { Metric, Metrics } from "../../base/metrics.ts";
 import { OsError } from "../../file/mod.ts";
 import {
@@ -26,6 +27,9 @@ import type { OutputQuota } from "./output_budget.ts";
 /** What a list of keyspaces says for a damaged one, in place of its number of counters. */
 const DAMAGED_COUNTERS = READ_ERROR_DAMAGED;
 
+/** Damage, a file of another format, and what the system refuses: reported each time an answer meets it. */
+export type FileFailure = CorruptError | FormatError | OsError;
+
 /** Requests that came in together, and where their replies go. */
 export interface Batch {
   readonly input: ReceiveBuffer;
@@ -46,7 +50,7 @@ const ANSWERS_UNTIMED = 32;
 export class Answerer {
   readonly #reader: Reader;
   readonly #request: RequestCursor;
-  readonly #onFailure: (error: CorruptError | OsError) => void;
+  readonly #onFailure: (error: FileFailure) => void;
   readonly #answered: Metric;
   readonly #failed: Metric;
 
@@ -55,8 +59,7 @@ export class Answerer {
     sizes: MessageSizes,
     { metrics, onFailure }: {
       readonly metrics: Metrics;
-      /** Called with damage, and with what the system refuses, each time an answer meets it. */
-      readonly onFailure: (error: CorruptError | OsError) => void;
+      readonly onFailure: (error: FileFailure) => void;
     },
   ) {
     this.#reader = reader;
@@ -197,7 +200,7 @@ export class Answerer {
   #fail(error: unknown, out: RowBuffer, head: number): void {
     const code = errorCode(error);
     if (code === null) throw error;
-    if (error instanceof CorruptError || error instanceof OsError) this.#onFailure(error);
+    if (!(error instanceof BusyError)) this.#onFailure(error as FileFailure);
     this.#failed.value += 1;
     out.truncate(head + REPLY_HEAD_BYTES);
     encodeReplyHead(out.view, head, { total: code, rows: 0, bytes: 0 });
@@ -213,7 +216,7 @@ function reserve({ rows, quota }: Batch): boolean {
 
 /** The code that a client gets for an error; null for a bug, which ends the server. */
 function errorCode(error: unknown): number | null {
-  if (error instanceof CorruptError) return READ_ERROR_DAMAGED;
+  if (error instanceof CorruptError || isFormatError(error)) return READ_ERROR_DAMAGED;
   if (error instanceof BusyError) return READ_ERROR_AGAIN;
   if (error instanceof OsError) return error.code === "EIO" ? READ_ERROR_DAMAGED : READ_ERROR_AGAIN;
   return null;

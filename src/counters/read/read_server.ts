@@ -8,10 +8,10 @@ import type { Events } from "../../base/events.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import { listenTcp, TcpServer } from "../../net/mod.ts";
 import { type DataDirectory, DirectoryFailedError } from "../commitlog/mod.ts";
-import type { OsError } from "../../file/mod.ts";
+import { OsError } from "../../file/mod.ts";
 import { requestLayout } from "../wire/mod.ts";
 import { Reader } from "../view/mod.ts";
-import { Answerer } from "./answerer.ts";
+import { Answerer, type FileFailure } from "./answerer.ts";
 import { OutputBudget } from "./output_budget.ts";
 import { type ConnectionEnvironment, ReadConnection } from "./read_connection.ts";
 
@@ -109,16 +109,14 @@ export class ReadServer {
   }
 
   /** Reports each failure once, because clients ask again and again. */
-  #reportFailure(error: CorruptError | OsError): void {
-    const isDamage = error instanceof CorruptError;
-    const path = isDamage ? error.where.path : error.path;
-    const place = isDamage ? `${path}:${error.where.offset}` : `${path}:${error.code}`;
+  #reportFailure(error: FileFailure): void {
+    const [what, where, place] = error instanceof CorruptError
+      ? ["damaged file", error.where, `${error.where.path}:${error.where.offset}`]
+      : error instanceof OsError
+      ? ["cannot read", { path: error.path }, `${error.path}:${error.code}`]
+      : ["file of another format", {}, error.message];
     if (this.#reported.has(place) || this.#reported.size >= REPORTS_MAX) return;
     this.#reported.add(place);
-    this.#events.report("error", isDamage ? "damaged file" : "cannot read", {
-      path,
-      ...(isDamage ? { offset: error.where.offset } : {}),
-      reason: error.message,
-    });
+    this.#events.report("error", what, { ...where, reason: error.message });
   }
 }

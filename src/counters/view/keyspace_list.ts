@@ -5,6 +5,7 @@
 
 import { Buffer } from "node:buffer";
 import { CorruptError } from "../../base/errors.ts";
+import { type FormatError, isFormatError } from "../../base/format.ts";
 import { type DataDirectory, HEAD_PAGE_BYTES } from "../commitlog/mod.ts";
 import { mapKey } from "../../base/map_key.ts";
 import { listKeyspaces, SnapshotLostError } from "../keyspace/mod.ts";
@@ -21,7 +22,7 @@ export const TOTALS_MAX = 1024;
 
 export interface KeyspaceTotal {
   readonly name: Uint8Array;
-  /** Null if the keyspace's file is damaged. */
+  /** Null if the keyspace's file is damaged or of another format. */
   readonly counters: number | null;
 }
 
@@ -42,8 +43,8 @@ interface Pending {
 
 /**
  * Keyspaces whose names follow `after`, as of the last refresh of the logs, at most `TOTALS_MAX`; and the
- * number of all. Null if the logs change more keys than may be held. Throws `CorruptError` if damage hides
- * names.
+ * number of all. Null if the logs change more keys than may be held. Throws `CorruptError` and `FormatError` if a
+ * file hides names.
  */
 export function listTotals(
   sources: TotalsSources,
@@ -55,7 +56,7 @@ export function listTotals(
   if (watch !== null && !readPending(watch, changedKeysMax, pending)) return null;
   // The files after the logs, as in Refresh: a log that was folded in between is in the files.
   const names = new Map(Array.from(pending, ([key, { name }]) => [key, name]));
-  const refuse = (error: CorruptError): never => {
+  const refuse = (error: CorruptError | FormatError): never => {
     throw error;
   };
   for (const { name } of listKeyspaces(storage, paths.keyspaces, refuse)) {
@@ -141,7 +142,7 @@ function countersOf(
       }
       return overlay.total();
     } catch (error) {
-      if (error instanceof CorruptError) return null;
+      if (error instanceof CorruptError || isFormatError(error)) return null;
       if (!(error instanceof SnapshotLostError)) throw error;
     }
   }

@@ -1,28 +1,33 @@
 /**
- * What the folds of this process leave alone: damaged logs; keyspaces that are damaged, that the disk cannot
- * read or that this user may not open; and logs that name such a keyspace. It is kept in memory only: each
+ * What the folds of this process leave alone: damaged logs; keyspaces that are damaged, that are of another
+ * format, that the disk cannot read or that this user may not open; and logs that name such a keyspace. It is kept in memory only: each
  * worker finds the damage itself, and a repair is noticed because everything is tried again after 30 s.
  */
 
 import type { Clock } from "../../base/clock.ts";
 import type { Events } from "../../base/events.ts";
 import { CorruptError } from "../../base/errors.ts";
+import { type FormatError, isFormatError } from "../../base/format.ts";
 import { printableName } from "../../base/printable.ts";
-import { isClosedToUs, isReadFailure, type OsError } from "../../file/mod.ts";
+import { isClosedToUs, isReadFailure, OsError } from "../../file/mod.ts";
 import { nameKey } from "./keyspace_writers.ts";
 
 const RETRY_MS = 30_000;
 
 /** A failure of one keyspace, after which the others can go on. */
-export type KeyspaceFailure = CorruptError | OsError;
+export type KeyspaceFailure = CorruptError | FormatError | OsError;
 
 export function isKeyspaceFailure(error: unknown): error is KeyspaceFailure {
-  return error instanceof CorruptError || isReadFailure(error) || isClosedToUs(error);
+  return error instanceof CorruptError || isFormatError(error) || isReadFailure(error) ||
+    isClosedToUs(error);
 }
 
 export class Quarantine {
   readonly #logs = new Map<number, number>();
   readonly #keyspaces = new Map<string, number>();
+  /** Set by the first failure that is not about a format. */
+  #hasDamage = false;
+  #formatError: FormatError | null = null;
   /** Sentences for people, and when each was last true. */
   readonly #warnings = new Map<string, number>();
 
@@ -30,6 +35,11 @@ export class Quarantine {
 
   get logCount(): number {
     return this.#logs.size;
+  }
+
+  /** Why logs wait, if files of another format are the only reason: then nothing has to be repaired. */
+  get formatError(): FormatError | null {
+    return this.#hasDamage ? null : this.#formatError;
   }
 
   hasLog(slot: number): boolean {
@@ -49,6 +59,7 @@ export class Quarantine {
         reason: error.message,
       });
     }
+    this.#hasDamage = true;
     this.#logs.set(slot, this.clock.nowMs());
     this.#warnings.set(`log ${slot} is in quarantine: ${error.message}`, this.clock.nowMs());
   }
@@ -63,16 +74,24 @@ export class Quarantine {
 
   addKeyspace(name: Uint8Array, error: KeyspaceFailure): void {
     const key = nameKey(name);
+    const keyspace = printableName(name);
+    const isOfOtherFormat = isFormatError(error);
+    if (isOfOtherFormat) this.#formatError ??= error;
+    else this.#hasDamage = true;
     if (!this.#keyspaces.has(key)) {
-      this.events.report("error", "keyspace quarantined", {
-        keyspace: printableName(name),
-        ...(error instanceof CorruptError ? error.where : { path: error.path }),
+      const message = isOfOtherFormat
+        ? "keyspace of another format is left alone"
+        : "keyspace quarantined";
+      const where = error instanceof OsError ? { path: error.path } : null;
+      this.events.report("error", message, {
+        keyspace,
+        ...(error instanceof CorruptError ? error.where : where),
         reason: error.message,
       });
     }
     this.#keyspaces.set(key, this.clock.nowMs());
-    const sentence = `keyspace ${printableName(name)} is in quarantine: ${error.message}`;
-    this.#warnings.set(sentence, this.clock.nowMs());
+    const place = isOfOtherFormat ? "left alone" : "in quarantine";
+    this.#warnings.set(`keyspace ${keyspace} is ${place}: ${error.message}`, this.clock.nowMs());
   }
 
   /** Takes out a log that is folded. */

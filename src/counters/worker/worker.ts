@@ -6,7 +6,7 @@
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Events } from "../../base/events.ts";
-import { BusyError, CorruptError } from "../../base/errors.ts";
+import { BusyError, CorruptError, FailedError } from "../../base/errors.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import {
   type DataDirectory,
@@ -111,8 +111,8 @@ export class Worker {
 
   /**
    * Recovers every log without a living holder, folds and recycles until no sealed log remains. Throws
-   * `BusyError` if the lease cannot be taken in time or the disk is full, and `CorruptError` if something
-   * damaged remains.
+   * `BusyError` if the lease cannot be taken in time or the disk is full, `CorruptError` if something
+   * damaged remains, and `FailedError` if only keyspaces of another format do.
    */
   async runOnce({ signal, lockTimeoutMs }: {
     readonly signal: AbortSignal;
@@ -148,10 +148,12 @@ export class Worker {
         await clock.sleep(POLL_MS_FIRST, signal);
       }
     });
-    if (this.#quarantine.logCount > 0) {
+    const { logCount, formatError } = this.#quarantine;
+    if (logCount > 0) {
+      const logs = `${logCount} logs of ${this.directory.paths.data}`;
+      if (formatError !== null) throw new FailedError(`${logs} wait. ${formatError.message}`);
       throw new CorruptError(
-        `${this.#quarantine.logCount} logs of ${this.directory.paths.data} are in quarantine: run ` +
-          `countd check, then countd repair`,
+        `${logs} are in quarantine: run countd check, then countd repair`,
         { path: this.directory.paths.logs, offset: 0 },
       );
     }

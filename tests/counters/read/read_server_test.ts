@@ -9,6 +9,7 @@ import { ReadServer } from "../../../src/counters/read/mod.ts";
 import { decodeRows } from "../../../src/counters/wire/mod.ts";
 import { Faults, faultyStorage } from "../../support/faulty_storage.ts";
 import { Random, seedForTest } from "../../support/random.ts";
+import { ofNewerFormat } from "../../support/other_format.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
 import { waitUntil, within } from "../../support/wait.ts";
 import { LivingDirectory } from "../view/living_directory.ts";
@@ -212,6 +213,31 @@ Deno.test("A damaged keyspace is answered −5 and reported once, the others go 
     await socket.send(page("bad", 0, 1));
     assertEquals((await socket.reply()).rows, 1);
   }, { events: { report: (_, event) => events.push(event) } });
+});
+
+Deno.test("A keyspace of a newer format is answered −5 and reported once, the others go on", async () => {
+  const reports: string[] = [];
+  await withServer(async (living, server) => {
+    await living.write([...counters("good", 3), ...counters("newer", 3)]);
+    await living.seal();
+    await living.fold();
+    const path = keyspacePath(`${living.path}/keyspaces`, latin1Bytes("newer"));
+    const whole = Deno.readFileSync(path);
+    Deno.writeFileSync(path, ofNewerFormat(whole, "version"));
+    using socket = await RequestSocket.connect(server.address);
+    for (let tries = 0; tries < 2; tries++) {
+      await socket.send(page("newer", 0, 10));
+      assertEquals((await socket.reply()).total, -5);
+      await socket.send(page("good", 0, 10));
+      assertEquals((await socket.reply()).rows, 3);
+    }
+    const reason =
+      `Keyspace file ${path} has format 3, and this countd reads format 2: use a newer countd`;
+    assertEquals(reports, [`file of another format ${reason}`]);
+    Deno.writeFileSync(path, whole);
+    await socket.send(page("newer", 0, 10));
+    assertEquals((await socket.reply()).rows, 3);
+  }, { events: { report: (_, event, { reason } = {}) => reports.push(`${event} ${reason}`) } });
 });
 
 Deno.test("What the system refuses to read is answered −5 or −11, and the server goes on", async () => {

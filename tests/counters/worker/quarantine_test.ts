@@ -1,7 +1,7 @@
 /** What is in quarantine: nothing of it is lost, and nothing else waits for it. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { CorruptError } from "../../../src/base/errors.ts";
+import { CorruptError, FailedError } from "../../../src/base/errors.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { type Events, noEvents } from "../../../src/base/events.ts";
 import { Metrics } from "../../../src/base/metrics.ts";
@@ -13,6 +13,7 @@ import { KeyspaceWriters } from "../../../src/counters/worker/keyspace_writers.t
 import { Worker } from "../../../src/counters/worker/mod.ts";
 import { Quarantine } from "../../../src/counters/worker/quarantine.ts";
 import { clockAt } from "../../support/fixed_clock.ts";
+import { ofNewerFormat } from "../../support/other_format.ts";
 import { overridden } from "../../support/overridden.ts";
 import { waitUntil } from "../../support/wait.ts";
 import { counters, fold, pathOf, sealLog, withFolds } from "./folding.ts";
@@ -199,5 +200,61 @@ Deno.test("A log that a removed file had applied is folded into the new file of 
     writers.close();
     assertEquals(counters(test, "a"), ["x 3"]);
     assertEquals(counters(test, "b"), ["y 2"]);
+  });
+});
+
+Deno.test("A keyspace of a newer format is left alone with its logs, the others are folded, nothing is lost", async () => {
+  await withFolds(async (test) => {
+    await sealLog(test, [["newer", "a", 1n], ["other", "a", 1n]]);
+    await fold(test);
+    const path = pathOf(test, "newer");
+    const whole = Deno.readFileSync(path);
+    let expected = 1n;
+    for (const what of ["version", "feature"] as const) {
+      const newer = ofNewerFormat(whole, what);
+      Deno.writeFileSync(path, newer);
+      await sealLog(test, [["newer", "a", 10n], ["other", "a", 1n]]);
+      await sealLog(test, [["other", "a", 1n]]);
+      const { message } = await assertRejects(() => fold(test), FailedError, "use a newer countd");
+      assert(message.includes(path) && !message.includes("repair"), message);
+      expected += 2n;
+      assertEquals(counters(test, "other"), [`a ${expected}`]);
+      assertEquals(Deno.readFileSync(path), newer);
+    }
+    Deno.writeFileSync(path, whole);
+    await fold(test);
+    assertEquals([counters(test, "newer"), counters(test, "other")], [["a 21"], ["a 5"]]);
+  });
+});
+
+Deno.test("A worker that has a keyspace open notices that a newer countd has written it, and says so once", async () => {
+  await withFolds(async (test) => {
+    const reports: [string, string][] = [];
+    const events: Events = { report: (level, event) => reports.push([level, event]) };
+    const aside = new Quarantine(clockAt(0), events);
+    const writers = new KeyspaceWriters(test.storage, test.directory.paths.keyspaces);
+    const foldLog = (slot: number): number => {
+      const taken = SealedLog.take(test.directory, slot);
+      assert(taken.kind === "sealed", taken.kind);
+      const one = new Fold(test.directory, writers, new Aggregator(), aside);
+      one.add(taken.log);
+      return one.applyAndRecycle().recycled;
+    };
+    assertEquals(foldLog(await sealLog(test, [["k", "a", 1n]])), 1);
+    const path = pathOf(test, "k");
+    const whole = Deno.readFileSync(path);
+    Deno.writeFileSync(path, ofNewerFormat(whole, "feature"));
+    const slot = await sealLog(test, [["k", "a", 1n]]);
+    for (let tries = 0; tries < 2; tries++) assertEquals(foldLog(slot), 0);
+    const own = reports.filter(([, event]) => event.includes("format"));
+    assertEquals(own, [["error", "keyspace of another format is left alone"]]);
+    assert(!reports.some(([, event]) => event === "keyspace quarantined"));
+    assert(
+      aside.warnings().some((each) => each.startsWith("keyspace k is left alone: Keyspace file")),
+    );
+    writers.close();
+    Deno.writeFileSync(path, whole);
+    await fold(test);
+    assertEquals(counters(test, "k"), ["a 2"]);
   });
 });

@@ -320,14 +320,12 @@ export function readMetaBlocks(file: StoredFile, known?: Uint8Array): MetaBlocks
   throw new CorruptError(`No valid meta block in ${path}: ${problem}`, { path, offset: 0 });
 }
 
-/** The transaction that the block at `offset` says it holds, whatever else is in it; −1 at the end. */
-export function readTransaction(file: StoredFile, offset: number): number {
-  const bytes = file.read(transactionBytes, offset + META_TRANSACTION_OFFSET);
-  return bytes < transactionBytes.length ? -1 : getUint53(transactionView, 0);
+/** Whether the block at `offset` still begins as `block` does: with its format, checksum and transaction. */
+export function hasBlock(file: StoredFile, offset: number, block: Uint8Array): boolean {
+  const head = block.subarray(0, META_INCARNATION_OFFSET);
+  const found = new Uint8Array(head.length);
+  return file.read(found, offset) === found.length && Buffer.compare(found, head) === 0;
 }
-
-const transactionBytes = new Uint8Array(metaLayout.transaction.size);
-const transactionView = new DataView(transactionBytes.buffer);
 
 function decodeMetaBlocks(
   bytes: Uint8Array,

@@ -27,6 +27,7 @@ import {
 import {
   encodeMeta,
   firstPageOf,
+  hasBlock,
   type Meta,
   META_BLOCK_BYTES_MAX,
   META_BLOCK_BYTES_SMALL,
@@ -34,7 +35,6 @@ import {
   metaGenerationsMax,
   metaOffsets,
   readMetaBlocks,
-  readTransaction,
 } from "../pages/meta.ts";
 import { PAGE_SIZE_MIN, pageSizeIsLegal } from "../pages/page.ts";
 import { PageSink } from "../pages/page_sink.ts";
@@ -62,6 +62,8 @@ export class TreeWriter {
   readonly #file: StoredFile;
   readonly #source: ScratchPages;
   #meta: Meta;
+  /** Its block, as it lies in the file. */
+  #block: Uint8Array;
   #previous: Meta | null;
   #generations: BigUint64Array;
   /** Found by walking the branches when first needed. */
@@ -73,6 +75,7 @@ export class TreeWriter {
   private constructor(file: StoredFile, { newest, previous }: MetaBlocks) {
     this.#file = file;
     this.#meta = newest;
+    this.#block = encodeMeta(newest);
     this.#previous = previous;
     this.#source = new ScratchPages(file, newest.pageSize);
     this.#generations = loadGenerations(newest, this.#source, file.path);
@@ -146,12 +149,12 @@ export class TreeWriter {
   }
 
   /**
-   * Whether the file still has the transaction that this writer published. Throws `CorruptError` and
-   * `OsError`.
+   * Whether the file still has the transaction that this writer published. Throws `CorruptError`,
+   * `NewerFormatError`, `OldFormatError` and `OsError`.
    */
   isUnchanged(): boolean {
     const [first] = metaOffsets(this.transaction, this.#meta);
-    if (readTransaction(this.#file, first) === this.transaction) return true;
+    if (hasBlock(this.#file, first, this.#block)) return true;
     // Only that copy may be damaged.
     return readMetaBlocks(this.#file).newest.transaction === this.transaction;
   }
@@ -248,6 +251,7 @@ export class TreeWriter {
     this.#pages.allocator.commit(waiting.meta.transaction);
     this.#previous = this.#meta;
     this.#meta = waiting.meta;
+    this.#block = bytes;
     this.#generations = waiting.generations;
     this.#waiting = null;
   }
