@@ -1,16 +1,18 @@
 /** Commit logs and keyspace files together: every step of Fold, crashed once and twice. */
 
 import { assert } from "@std/assert";
+import { KeyspaceReader } from "../../src/counters/keyspace/mod.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { cutKeepsData, cutKeepsNothing, cutTearsEven } from "../support/simulated_cut.ts";
 import {
   counterSubject,
+  DATA,
   type Fold,
   randomWriterSteps,
   type WriterStep,
 } from "./counter_subject.ts";
 import { session } from "./shipped_session.ts";
-import type { SimulatedDisk } from "../support/simulated_disk.ts";
+import { type DiskEvent, SimulatedDisk } from "../support/simulated_disk.ts";
 import type { CounterOracle } from "./counter_oracle.ts";
 import { amongTheDead, explore, randomLives } from "./explore.ts";
 import { keyspaceFold, keyspaceTotals } from "./keyspace_fold.ts";
@@ -30,6 +32,8 @@ const someCuts = [cutKeepsNothing, cutKeepsData, cutTearsEven];
 const append = (...keyspaces: string[]): WriterStep => ({ do: "append", keyspaces });
 const seal: WriterStep = { do: "seal", sync: true };
 
+const OUTGROWS = "a keyspace outgrows its small file";
+
 const workloads: Readonly<Record<string, readonly WriterStep[]>> = {
   "one new keyspace": [append("one"), seal, { do: "fold" }],
   "two new keyspaces": [append("one", "two"), seal, { do: "fold" }],
@@ -38,6 +42,17 @@ const workloads: Readonly<Record<string, readonly WriterStep[]>> = {
     seal,
     { do: "fold" },
     append("one", "two"),
+    seal,
+    { do: "fold" },
+  ],
+  [OUTGROWS]: [
+    append("one"),
+    seal,
+    { do: "fold" },
+    { do: "fill", keyspaces: ["one", "two"] },
+    seal,
+    { do: "fold" },
+    append("one"),
     seal,
     { do: "fold" },
   ],
@@ -57,18 +72,34 @@ const workloads: Readonly<Record<string, readonly WriterStep[]>> = {
   ],
 };
 
+function isOfFold({ path, point }: DiskEvent): boolean {
+  return path.includes("/keyspaces") || (point !== null && /^(fold|recycle)/.test(point));
+}
+
 for (const [who, fold] of Object.entries(folds)) {
   // The bare fold shows whether a fault lies in the keyspaces or in the worker.
   const count = isLong || fold === workerFold ? Infinity : 2;
   for (const [name, steps] of Object.entries(workloads).slice(0, count)) {
     Deno.test(`Keyspaces survive a crash at every point of ${who}: ${name}`, async () => {
       const subject = counterSubject(name, { steps: () => steps, fold, logs: 2 });
-      const explored = await explore(subject, { doubleEvery: isLong ? 29 : 149 });
+      // Most points of a log that is filled are those of its writer.
+      const at = name === OUTGROWS ? { at: isOfFold } : {};
+      const explored = await explore(subject, { doubleEvery: isLong ? 29 : 149, ...at });
       assert(explored.points > 20, "the work touches the disk");
       assert(explored.doubleImages > 0, "recovery was crashed too");
     });
   }
 }
+
+Deno.test("The workload of a keyspace that outgrows its small file does that", async () => {
+  const subject = counterSubject(OUTGROWS, { steps: () => workloads[OUTGROWS]!, fold: workerFold });
+  const disk = new SimulatedDisk(subject.disk);
+  const oracle = subject.newOracle();
+  await subject.prepare(disk, oracle);
+  await subject.work(disk, oracle);
+  using reader = KeyspaceReader.open(disk.process("reader"), `${DATA}/keyspaces/one`);
+  assert(reader.pageSize === 8192 && reader.transaction === 3);
+});
 
 Deno.test("The shipped writer and worker survive a crash at every point of a session", async () => {
   const base = counterSubject("session", { steps: () => [], fold: workerFold });

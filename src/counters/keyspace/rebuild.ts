@@ -27,11 +27,11 @@ const COUNTERS_PER_TRANSACTION = 100_000;
 export function rebuildKeyspace(storage: Storage, path: string, into: string): Rebuilt {
   using file = storage.open(path, { access: "read" });
   const salvaged = salvageTree(file);
-  const { name, pageSize, counters, expected, problems } = salvaged;
-  using writer = KeyspaceWriter.open(storage, into, name, { pageSize });
+  const { name, counters, expected, problems } = salvaged;
+  using writer = KeyspaceWriter.open(storage, into, name);
   const entries = [...counters];
   for (let from = 0; from === 0 || from < entries.length; from += COUNTERS_PER_TRANSACTION) {
-    const part = entries.slice(from, from + COUNTERS_PER_TRANSACTION);
+    const part = new Map(entries.slice(from, from + COUNTERS_PER_TRANSACTION));
     // The generations come last, so an unfinished file is never taken for a complete one.
     const isLast = from + COUNTERS_PER_TRANSACTION >= entries.length;
     commit(writer, part, isLast ? generationsOf(salvaged) : new Map());
@@ -50,22 +50,11 @@ function generationsOf({ generations }: SalvagedTree): Map<number, bigint> {
 
 function commit(
   writer: KeyspaceWriter,
-  entries: readonly (readonly [string, bigint])[],
+  counters: ReadonlyMap<string, bigint>,
   generations: Map<number, bigint>,
 ): void {
-  writer.apply(Batch.of(increments(entries)), generations);
+  writer.apply(Batch.ofSums(counters), generations);
   writer.syncPages();
   writer.publish();
   writer.syncMeta();
-}
-
-function* increments(
-  entries: readonly (readonly [string, bigint])[],
-): Iterable<readonly [Uint8Array, bigint]> {
-  for (const [text, count] of entries) {
-    const key = Uint8Array.from(text, (char) => char.charCodeAt(0));
-    // A sum of zero makes a counter, an increment of zero does not.
-    if (count === 0n) yield [key, 1n];
-    yield [key, count === 0n ? -1n : count];
-  }
 }

@@ -32,95 +32,106 @@ import { notRegular } from "./reader.ts";
  * of the page size halves the bytes that small batches write, and doubles the memory for branches.
  */
 export const DEFAULT_PAGE_SIZE = 8192;
+/** So a keyspace of a few counters fits 8 KiB. */
+const SMALL_PAGE_SIZE = 1024;
+
+/** An open file of the keyspace. */
+interface OpenTree {
+  readonly file: StoredFile;
+  readonly identity: FileIdentity;
+  readonly tree: TreeWriter;
+  /** Null once the file has the name of the keyspace. */
+  readonly temporaryPath: string | null;
+}
 
 export class KeyspaceWriter implements Disposable {
   readonly path: string;
-  readonly #identity: FileIdentity;
   readonly #storage: Storage;
-  readonly #file: StoredFile;
-  readonly #tree: TreeWriter;
-  /** Not null until a new keyspace has its name. */
-  #temporaryPath: string | null;
+  readonly #directory: string;
+  /** The page size of the file that replaces a small one; null if the file keeps its page size. */
+  readonly #grownPageSize: number | null;
+  #current: OpenTree;
+  /** What replaces the current file when it is published: the same counters in larger pages. */
+  #grown: OpenTree | null = null;
 
   private constructor(
     storage: Storage,
-    file: StoredFile,
-    { tree, path, temporary }: {
-      readonly tree: TreeWriter;
+    directory: string,
+    { current, path, grownPageSize }: {
+      readonly current: OpenTree;
       readonly path: string;
-      readonly temporary: string | null;
+      readonly grownPageSize: number | null;
     },
   ) {
     this.#storage = storage;
-    this.#file = file;
-    this.#tree = tree;
+    this.#directory = directory;
+    this.#current = current;
     this.path = path;
-    this.#identity = file.status();
-    this.#temporaryPath = temporary;
+    this.#grownPageSize = grownPageSize;
   }
 
   /**
-   * Opens a keyspace, or begins a new one, which gets its name when it is first published. Only for the
-   * holder of the fold lease. Throws `CorruptError` for a damaged file, and for anything but a regular
-   * file, because opening a FIFO could wait forever; `NewerFormatError` and `OldFormatError`.
+   * Opens a keyspace, or begins a new one, which gets its name when it is first published. Without a page
+   * size a keyspace has small pages until it outgrows them. Only for the holder of the fold lease. Throws
+   * `CorruptError` for a damaged file, and for anything but a regular file, because opening a FIFO could wait
+   * forever; `NewerFormatError` and `OldFormatError`.
    */
   static open(
     storage: Storage,
     directory: string,
     name: Uint8Array,
-    { pageSize = DEFAULT_PAGE_SIZE }: { readonly pageSize?: number } = {},
+    { pageSize }: { readonly pageSize?: number } = {},
   ): KeyspaceWriter {
     const path = keyspacePath(directory, name);
     const found = storage.statusOrNull(path);
     if (found !== null && found.kind !== "file") throw notRegular(path);
-    const isNew = found === null;
-    const temporary = isNew ? temporaryPath(directory, name) : null;
-    if (temporary !== null && storage.statusOrNull(temporary) !== null) storage.unlink(temporary);
-    const file = temporary === null
-      ? storage.open(path, { access: "write" })
-      : storage.open(temporary, { access: "write", create: "exclusive", mode: 0o600 });
-    try {
-      const tree = isNew ? TreeWriter.format(file, { name, pageSize }) : TreeWriter.open(file);
-      if (Buffer.compare(tree.name, name) !== 0) throw foreignFile(path, tree.name, name);
-      return new KeyspaceWriter(storage, file, { tree, path, temporary });
-    } catch (error) {
-      file.close();
-      if (temporary !== null) storage.unlink(temporary);
-      throw error;
-    }
+    const current = found === null
+      ? makeTree(
+        storage,
+        temporaryPath(directory, name),
+        (file) => TreeWriter.format(file, { name, pageSize: pageSize ?? SMALL_PAGE_SIZE }),
+      )
+      : openTree(storage, path, name);
+    const grownPageSize = pageSize === undefined ? DEFAULT_PAGE_SIZE : null;
+    return new KeyspaceWriter(storage, directory, { current, path, grownPageSize });
   }
 
   get name(): Uint8Array {
-    return this.#tree.name;
+    return this.#current.tree.name;
   }
 
   /** The file system that the file is on. */
   get device(): bigint {
-    return this.#identity.device;
+    return this.#current.identity.device;
   }
 
-  /** Whether the keyspace has no name in the directory yet. */
-  get isNew(): boolean {
-    return this.#temporaryPath !== null;
+  /** Whether the file that is published next has no name in the directory yet. */
+  get isUnnamed(): boolean {
+    return this.#target.temporaryPath !== null;
   }
 
   get transaction(): number {
-    return this.#tree.transaction;
+    return this.#current.tree.transaction;
   }
 
   /** Counters in the published state. */
   get total(): number {
-    return this.#tree.total;
+    return this.#current.tree.total;
   }
 
   /** How often, ever, a sum was clamped to a limit of int64. */
   get saturated(): bigint {
-    return this.#tree.saturated;
+    return this.#current.tree.saturated;
   }
 
   /** The applied generation of a log slot: the greatest that is in the counters; 0 if none is. */
   applied(slot: number): bigint {
-    return this.#tree.applied(slot);
+    return this.#current.tree.applied(slot);
+  }
+
+  /** What is published next. */
+  get #target(): OpenTree {
+    return this.#grown ?? this.#current;
   }
 
   /**
@@ -128,12 +139,15 @@ export class KeyspaceWriter implements Disposable {
    * opened. If false, close this writer and open the name anew.
    */
   isInPlace(): boolean {
+    const { tree, identity, temporaryPath } = this.#current;
     try {
-      if (this.#temporaryPath !== null) {
-        return leadsTo(this.#storage, this.#temporaryPath, this.#identity) &&
+      if (temporaryPath !== null) {
+        return leadsTo(this.#storage, temporaryPath, identity) &&
           this.#storage.statusOrNull(this.path) === null;
       }
-      return leadsTo(this.#storage, this.path, this.#identity) && this.#tree.isUnchanged();
+      const { temporaryPath: grownPath, identity: grown } = this.#target;
+      return leadsTo(this.#storage, this.path, identity) && tree.isUnchanged() &&
+        (grownPath === null || leadsTo(this.#storage, grownPath, grown));
     } catch (error) {
       // The cause is reported when the name is opened anew.
       const isGone = error instanceof CorruptError || isFormatError(error) ||
@@ -144,9 +158,10 @@ export class KeyspaceWriter implements Disposable {
   }
 
   /**
-   * Step 3: writes the pages of the next state. `generations` has the slot and generation of each log whose
-   * records are in the batch; each must be greater than the applied one. The batch may be empty. After an
-   * error (`OsError` for a full disk, `CorruptError`) the keyspace is as it was and can be used again.
+   * Step 3: writes the pages of the next state; of all pages into a new file, if the keyspace outgrows small
+   * ones. `generations` has the slot and generation of each log whose records are in the batch; each must be
+   * greater than the applied one. The batch may be empty. After an error (`OsError` for a full disk,
+   * `CorruptError`) the keyspace is as it was and can be used again.
    */
   apply(
     batch: Batch,
@@ -154,35 +169,58 @@ export class KeyspaceWriter implements Disposable {
     { pinned = false }: { readonly pinned?: boolean } = {},
   ): ApplyResult {
     this.#storage.reach("fold.3.before");
-    const result = this.#tree.apply(batch, generations, { pinned });
-    this.#storage.reach("fold.3.after");
-    return result;
+    try {
+      const pageSize = this.#grownPageSize;
+      if (pageSize !== null && this.#current.tree.isOutgrownBy(batch)) this.#grow(pageSize);
+      const result = this.#target.tree.apply(batch, generations, { pinned });
+      this.#storage.reach("fold.3.after");
+      return result;
+    } catch (error) {
+      this.rollBack();
+      throw error;
+    }
+  }
+
+  /** Copies the keyspace into larger pages. A file without a name is replaced at once. */
+  #grow(pageSize: number): void {
+    const { tree, file, temporaryPath: replaced } = this.#current;
+    const path = temporaryPath(this.#directory, this.name);
+    const copy = makeTree(this.#storage, path, (into) => tree.copyInto(into, pageSize));
+    if (replaced === null) this.#grown = copy;
+    else {
+      file.close();
+      this.#current = copy;
+    }
   }
 
   /** Step 4, sync A of this file alone. */
   syncPages(): void {
     this.#storage.reach("fold.4.before");
-    this.#file.syncData();
+    this.#target.file.syncData();
     this.#storage.reach("fold.4.after");
   }
 
-  /** Step 5: publishes the pages, which must be on disk. A new keyspace is synced and gets its name. */
+  /** Step 5: publishes the pages, which must be on disk. A new file is synced and gets its name. */
   publish(): void {
     this.#storage.reach("fold.5.before");
-    this.#tree.publish(() => this.#storage.reach("fold.5.between"));
-    if (this.#temporaryPath !== null) {
-      this.#file.sync();
+    const target = this.#target;
+    const { file, tree, temporaryPath } = target;
+    tree.publish(() => this.#storage.reach("fold.5.between"));
+    if (temporaryPath !== null) {
+      file.sync();
       this.#storage.reach("fold.5.rename");
-      this.#storage.rename(this.#temporaryPath, this.path);
-      this.#temporaryPath = null;
+      this.#storage.rename(temporaryPath, this.path);
+      if (this.#grown !== null) this.#current.file.close();
+      this.#current = { ...target, temporaryPath: null };
+      this.#grown = null;
     }
     this.#storage.reach("fold.5.after");
   }
 
-  /** Step 6, sync B of this file alone. The caller syncs the directory if the keyspace was new. */
+  /** Step 6, sync B of this file alone. The caller syncs the directory if the file was unnamed. */
   syncMeta(): void {
     this.#storage.reach("fold.6.before");
-    this.#file.syncData();
+    this.#current.file.syncData();
     this.#storage.reach("fold.6.after");
   }
 
@@ -191,25 +229,61 @@ export class KeyspaceWriter implements Disposable {
    * rests, and not while a backup has pinned the directory.
    */
   trim(): number {
-    return this.#tree.trim();
+    return this.#current.tree.trim();
   }
 
   /** Rolls back what was applied and not published. */
   rollBack(): void {
-    this.#tree.rollBack();
+    if (this.#grown !== null) this.#remove(this.#grown);
+    this.#grown = null;
+    this.#current.tree.rollBack();
   }
 
-  /** Closes the file, and removes a keyspace that was never published. */
+  /** Closes the file, and removes what was never published. */
   close(): void {
-    this.#file.close();
-    if (this.#temporaryPath === null) return;
-    const isThere = this.#storage.statusOrNull(this.#temporaryPath) !== null;
-    if (isThere) this.#storage.unlink(this.#temporaryPath);
-    this.#temporaryPath = null;
+    if (this.#grown !== null) this.#remove(this.#grown);
+    this.#grown = null;
+    this.#remove(this.#current);
+  }
+
+  /** Closes a file, and unlinks it unless it has the name of the keyspace. */
+  #remove({ file, temporaryPath }: OpenTree): void {
+    file.close();
+    const isThere = temporaryPath !== null && this.#storage.statusOrNull(temporaryPath) !== null;
+    if (isThere) this.#storage.unlink(temporaryPath);
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+}
+
+/** Makes a file under a temporary name, in place of what a process that was killed has left there. */
+function makeTree(
+  storage: Storage,
+  path: string,
+  fill: (file: StoredFile) => TreeWriter,
+): OpenTree {
+  if (storage.statusOrNull(path) !== null) storage.unlink(path);
+  const file = storage.open(path, { access: "write", create: "exclusive", mode: 0o600 });
+  try {
+    return { file, identity: file.status(), tree: fill(file), temporaryPath: path };
+  } catch (error) {
+    file.close();
+    storage.unlink(path);
+    throw error;
+  }
+}
+
+function openTree(storage: Storage, path: string, name: Uint8Array): OpenTree {
+  const file = storage.open(path, { access: "write" });
+  try {
+    const tree = TreeWriter.open(file);
+    if (Buffer.compare(tree.name, name) !== 0) throw foreignFile(path, tree.name, name);
+    return { file, identity: file.status(), tree, temporaryPath: null };
+  } catch (error) {
+    file.close();
+    throw error;
   }
 }
 

@@ -237,7 +237,7 @@ export class Fold {
       if (isKeyspaceFailure(error)) return this.#leaveOut(keyspace, generations, error);
       const others = written.map((each) => each.writer);
       for (const other of writer === null ? others : [...others, writer]) {
-        if (other.isNew) this.writers.drop(other.name);
+        if (other.isUnnamed) this.writers.drop(other.name);
         else other.rollBack();
       }
       if (!isDiskFull(error) && !isOutOfResources(error)) throw error;
@@ -249,19 +249,19 @@ export class Fold {
   #publish(written: readonly Written[]): number {
     this.#syncAll(4, written.map(({ writer }) => writer), (writer) => writer.syncPages());
     const published: Written[] = [];
-    let isNew = false;
+    let isRenamed = false;
     for (const { writer, generations } of written) {
       if (!writer.isInPlace()) {
         this.writers.dropLost(writer);
         this.#deferLogs(generations);
         continue;
       }
-      isNew ||= writer.isNew;
+      isRenamed ||= writer.isUnnamed;
       writer.publish();
       published.push({ writer, generations });
     }
     this.#syncAll(6, published.map(({ writer }) => writer), (writer) => writer.syncMeta());
-    if (isNew) this.directory.storage.syncDirectory(this.directory.paths.keyspaces);
+    if (isRenamed) this.directory.storage.syncDirectory(this.directory.paths.keyspaces);
     for (const { writer, generations } of published) {
       for (const [slot, generation] of generations) {
         assert(writer.applied(slot) === generation, "A published keyspace has applied its logs");

@@ -220,12 +220,12 @@ test("A new keyspace has its name in the directory only when it is published", (
   }
   assertEquals(storage.readDirectory(directory), [], "what was not published is gone");
   using writer = KeyspaceWriter.open(storage, directory, nameBytes("new"));
-  assert(writer.isNew);
+  assert(writer.isUnnamed);
   writer.apply(Batch.of([["a", 1n]]), new Map([[0, 1n]]));
   writer.syncPages();
   writer.publish();
   writer.syncMeta();
-  assert(!writer.isNew);
+  assert(!writer.isUnnamed);
   assertEquals(storage.status(path).mode, 0o600);
   writer.apply(Batch.of([["a", 1n]]), new Map([[0, 2n]]));
   writer.publish();

@@ -19,8 +19,10 @@ import { waitUntil } from "../../support/wait.ts";
 import { counters, fold, pathOf, sealLog, withFolds } from "./folding.ts";
 
 const pageSize = 8192;
-/** Behind the meta blocks. */
+/** Behind the meta blocks of a file with such pages. */
 const firstPageOffset = 16_384;
+/** Behind those of a small keyspace. */
+const smallFirstPageOffset = 2048;
 const kindOffset = 16;
 const keyLeafKind = 1;
 const keyBranchKind = 3;
@@ -112,7 +114,7 @@ Deno.test("A keyspace that the disk cannot read is put in quarantine, and the ot
     await fold(test);
     const inner = systemStorage();
     const bad = pathOf(test, "bad");
-    for (const unreadable of [firstPageOffset, 0]) {
+    for (const unreadable of [smallFirstPageOffset, 0]) {
       const storage = overridden(inner, {
         open: (path, options) => {
           const file = inner.open(path, options);

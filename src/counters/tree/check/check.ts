@@ -9,7 +9,7 @@ import type { Storage, StoredFile } from "../../../file/mod.ts";
 import { OrderCheck } from "./check_order.ts";
 import { firstPageOf, type Meta, type MetaBlocks, readMetaBlocks } from "../pages/meta.ts";
 import { ScratchPages } from "../pages/page_source.ts";
-import { loadGenerations, walkPages } from "../read/snapshot.ts";
+import { countersOf, loadGenerations, walkPages } from "../read/snapshot.ts";
 import { SnapshotLostError, TreeReader } from "../read/tree_reader.ts";
 import {
   CHECK_GENERATIONS,
@@ -93,7 +93,7 @@ function checkPages(file: StoredFile, meta: Meta, list: ViolationList): void {
     list.add(
       CHECK_SAME_COUNTERS,
       meta.rankRoot.number * meta.pageSize,
-      `The two orders hold different counters: ${firstDifference(file, meta, keys)}`,
+      `The two orders hold different counters: ${firstDifference(file, meta, source)}`,
     );
   }
   if (isWhole && keys.total !== meta.sum) {
@@ -115,22 +115,20 @@ function checkPages(file: StoredFile, meta: Meta, list: ViolationList): void {
 }
 
 /** Describes the first counter of the key order that the rank order does not have. */
-function firstDifference(file: StoredFile, meta: Meta, keys: OrderCheck): string {
+function firstDifference(file: StoredFile, meta: Meta, source: ScratchPages): string {
   const reader = new TreeReader(file);
   if (reader.transaction !== meta.transaction) return "the file has changed during the check";
-  let difference = "one of the rank order is not in the key order";
-  keys.forEachRow((key, count) => {
+  for (const { key, count } of countersOf(source, meta.keyRoot)) {
     try {
       const rank = reader.rankOf(key);
-      if (rank >= 0 && reader.at(rank)?.count === count) return true;
+      if (rank >= 0 && reader.at(rank)?.count === count) continue;
     } catch (error) {
       if (!(error instanceof CorruptError)) throw error;
     }
     const shown = new TextDecoder().decode(key);
-    difference = `${JSON.stringify(shown)} with ${count} has no place in the rank order`;
-    return false;
-  });
-  return difference;
+    return `${JSON.stringify(shown)} with ${count} has no place in the rank order`;
+  }
+  return "one of the rank order is not in the key order";
 }
 
 /** Whether enough was committed since that pages of the snapshot may have been written again. */

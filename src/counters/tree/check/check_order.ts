@@ -25,8 +25,6 @@ import {
   type ViolationList,
 } from "./violation.ts";
 
-type RowVisitor = (key: Uint8Array, count: bigint) => boolean;
-
 interface Place {
   readonly number: number;
   readonly birth: number;
@@ -76,29 +74,6 @@ export class OrderCheck {
     if (rows !== null && rows !== root.rows) {
       this.#list.add(CHECK_COUNTED, 0, `The root counts ${root.rows} rows, there are ${rows}`);
     }
-  }
-
-  /** Visits the rows of a valid tree, until the visitor returns false. */
-  forEachRow(visit: RowVisitor): void {
-    const { number, birth, level } = this.#order === "key"
-      ? this.#meta.keyRoot
-      : this.#meta.rankRoot;
-    this.#visitRows(number, birth, level, visit);
-  }
-
-  #visitRows(number: number, birth: number, level: number, visit: RowVisitor): boolean {
-    const frame = this.#source.page(number, birth, kindOf(this.#order, level), level);
-    for (let index = 0; index < frame.rows; index++) {
-      if (level > 0) {
-        const { view } = frame;
-        const child = branchChild(view, index);
-        if (!this.#visitRows(child, branchBirth(view, index), level - 1, visit)) return false;
-        continue;
-      }
-      const { key, count } = this.#row(frame, index);
-      if (!visit(key, count)) return false;
-    }
-    return true;
   }
 
   #row(frame: PageFrame, index: number): { key: Uint8Array; count: bigint } {

@@ -16,7 +16,6 @@ import { loadGenerations } from "../read/snapshot.ts";
 
 export interface SalvagedTree {
   readonly name: Uint8Array;
-  readonly pageSize: number;
   /** The applied generation of each slot. */
   readonly generations: BigUint64Array;
   /** By key, as a Latin-1 string of its bytes. */
@@ -51,7 +50,6 @@ export function salvageTree(file: StoredFile): SalvagedTree {
   }
   return {
     name: meta.name,
-    pageSize: meta.pageSize,
     generations,
     counters,
     expected: meta.keyRoot.rows,

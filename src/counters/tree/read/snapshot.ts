@@ -3,6 +3,7 @@
 import { CorruptError } from "../../../base/errors.ts";
 import { branchBirth, branchChild } from "../pages/branch.ts";
 import { GENERATION_SLOTS_MAX, readGenerationPage } from "../pages/applied_generations.ts";
+import { keyLeafRow } from "../pages/key_leaf.ts";
 import { firstPageOf, type Meta } from "../pages/meta.ts";
 import { PAGE_KIND_GENERATIONS } from "../pages/page.ts";
 import type { PageSource } from "../pages/page_source.ts";
@@ -33,6 +34,25 @@ export function loadGenerations(meta: Meta, source: PageSource, path: string): B
     page = next;
   }
   return generations;
+}
+
+/** All counters of a snapshot, in key order. */
+export function* countersOf(
+  source: PageSource,
+  { number, birth, level, rows }: Root,
+): Generator<{ readonly key: Uint8Array; readonly count: bigint }> {
+  if (rows === 0) return;
+  const frame = source.page(number, birth, kindOf("key", level), level);
+  for (let index = 0; index < frame.rows; index++) {
+    if (level === 0) yield keyLeafRow(frame, index);
+    else {
+      const child = {
+        number: branchChild(frame.view, index),
+        birth: branchBirth(frame.view, index),
+      };
+      yield* countersOf(source, { ...child, level: level - 1, rows });
+    }
+  }
 }
 
 /**

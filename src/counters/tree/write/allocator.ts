@@ -78,6 +78,13 @@ export class PageAllocator {
     return this.#freePages;
   }
 
+  /** Pages of the newest transaction. */
+  get livePages(): number {
+    let waiting = this.#freePages;
+    for (const pages of this.#pending.values()) waiting += pages.length;
+    return this.#pageCount - this.#firstPage - waiting;
+  }
+
   /** Adds a page that no snapshot uses. */
   addFree(number: number): void {
     assert(number >= this.#firstPage && number < this.#pageCount, "A page lies inside the file");

@@ -48,6 +48,11 @@ export class Batch {
       const text = typeof key === "string" ? utf8ToLatin1(key) : bytesToLatin1(key);
       sums.set(text, (sums.get(text) ?? 0n) + increment);
     }
+    return Batch.ofSums(sums);
+  }
+
+  /** Exact sums by key, as a Latin-1 string of its bytes. A sum of 0 makes a counter. For small amounts. */
+  static ofSums(sums: ReadonlyMap<string, bigint>): Batch {
     const keys = [...sums.keys()].sort((a, b) => a < b ? -1 : a > b ? 1 : 0);
     const words = new Int32Array(
       keys.reduce((total, key) => total + ENTRY_KEY_WORD + ((key.length + 3) >> 2), 0),

@@ -17,7 +17,7 @@ import { assert } from "../../../base/assert.ts";
 import { CorruptError } from "../../../base/errors.ts";
 import { isReadFailure, type StoredFile } from "../../../file/mod.ts";
 import { PageAllocator } from "./allocator.ts";
-import type { Batch } from "./batch.ts";
+import { Batch } from "./batch.ts";
 import { KeyMerge } from "./key_merge.ts";
 import {
   type AppliedGenerations,
@@ -41,7 +41,13 @@ import { PageSink } from "../pages/page_sink.ts";
 import { ScratchPages } from "../pages/page_source.ts";
 import { RankMerge } from "./rank_merge.ts";
 import { EMPTY_ROOT } from "../pages/root.ts";
-import { loadGenerations, walkPages } from "../read/snapshot.ts";
+import { countersOf, loadGenerations, walkPages } from "../read/snapshot.ts";
+
+/** A block of common file systems: a new file has one. */
+const FILE_BYTES_MIN = 4096;
+
+/** A file with the smallest pages is meant for so many bytes in pages. With old versions it has three times that. */
+const SMALL_BYTES_MAX = 24 * 1024;
 
 /** The result of one `apply`. */
 export interface ApplyResult {
@@ -81,10 +87,16 @@ export class TreeWriter {
     this.#generations = loadGenerations(newest, this.#source, file.path);
   }
 
-  /** Makes an empty file valid, with transaction 0 and no counters. The caller syncs. */
+  /** Makes an empty file valid, without counters. The caller syncs. */
   static format(
     file: StoredFile,
-    { name, pageSize }: { readonly name: Uint8Array; readonly pageSize: number },
+    { name, pageSize, ...history }: {
+      readonly name: Uint8Array;
+      readonly pageSize: number;
+      readonly transaction?: number;
+      readonly saturated?: bigint;
+      readonly compat?: number;
+    },
   ): TreeWriter {
     assert(pageSizeIsLegal(pageSize), "A page size is a power of two from 1,024 to 32,768");
     const blockBytes = pageSize === PAGE_SIZE_MIN ? META_BLOCK_BYTES_SMALL : META_BLOCK_BYTES_MAX;
@@ -102,10 +114,11 @@ export class TreeWriter {
       firstGenerations: new BigUint64Array(0),
       generationsPage: { number: 0, birth: 0 },
       name,
+      ...history,
     };
-    file.allocate(0, meta.pageCount * pageSize);
+    file.allocate(0, Math.max(meta.pageCount * pageSize, FILE_BYTES_MIN));
     const bytes = encodeMeta(meta);
-    for (const offset of metaOffsets(0, meta)) file.write(bytes, offset);
+    for (const offset of metaOffsets(meta.transaction, meta)) file.write(bytes, offset);
     return new TreeWriter(file, { newest: meta, previous: null, problems: [] });
   }
 
@@ -124,6 +137,44 @@ export class TreeWriter {
       );
     }
     return new TreeWriter(file, blocks);
+  }
+
+  /**
+   * Makes an empty file valid, with the counters, applied generations and transaction of this one in pages of
+   * another size. The caller syncs.
+   */
+  copyInto(file: StoredFile, pageSize: number): TreeWriter {
+    const { name, transaction, saturated, compat, keyRoot } = this.#meta;
+    if (transaction === 0) return TreeWriter.format(file, { name, pageSize, compat });
+    const before = transaction - 1;
+    const copy = TreeWriter.format(file, {
+      name,
+      pageSize,
+      transaction: before,
+      saturated,
+      compat,
+    });
+    const counters = new Map<string, bigint>();
+    for (const { key, count } of countersOf(this.#source, keyRoot)) {
+      counters.set(String.fromCharCode(...key), count);
+    }
+    const generations = new Map<number, bigint>();
+    this.#generations.forEach((generation, slot) => {
+      if (generation > 0n) generations.set(slot, generation);
+    });
+    copy.apply(Batch.ofSums(counters), generations, { pinned: false });
+    copy.publish();
+    return copy;
+  }
+
+  /**
+   * Whether the counters and a batch need more space than pages of the smallest size are meant for. Throws as
+   * `apply`.
+   */
+  isOutgrownBy(batch: Batch): boolean {
+    if (this.pageSize !== PAGE_SIZE_MIN) return false;
+    const { allocator } = this.#pages ??= this.#findPages();
+    return allocator.livePages * PAGE_SIZE_MIN + 2 * batch.bytes.length > SMALL_BYTES_MAX;
   }
 
   get name(): Uint8Array {
@@ -182,7 +233,6 @@ export class TreeWriter {
       const { allocator, sink } = this.#pages ??= this.#findPages();
       const source = this.#source;
       const readBefore = source.pagesRead;
-      source.dropReadAhead();
       allocator.begin(transaction, { pinned });
       sink.start(transaction);
 
@@ -205,6 +255,8 @@ export class TreeWriter {
         generationsPage = writeGenerationPages(sink, raised, inMeta);
       }
       sink.flush();
+      // Pages that were read ahead may have been written since.
+      source.dropReadAhead();
       this.#waiting = {
         generations: raised,
         meta: {
@@ -268,6 +320,7 @@ export class TreeWriter {
 
   /** Rolls back a transaction that was not published. */
   rollBack(): void {
+    this.#source.dropReadAhead();
     this.#waiting = null;
     this.#pages = null;
   }
