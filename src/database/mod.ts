@@ -26,6 +26,7 @@ export {
   NotFoundError,
   UsageError,
 } from "../base/errors.ts";
+export { NewerFormatError, OldFormatError } from "../base/format.ts";
 export { type EventFields, type EventLevel, type Events } from "../base/events.ts";
 export {
   type FaultPoint,
@@ -50,7 +51,7 @@ export {
   InvalidKeyError,
   StorageFullError,
 } from "./engine/errors.ts";
-export { SYNC_MODES, type SyncMode } from "./engine/group_commit.ts";
+export { SYNC_MODES, type SyncMode } from "../file/checked_log/mod.ts";
 export { EntryList, Log } from "./engine/log.ts";
 export { init, type InitOptions } from "./engine/open.ts";
 export { goEntry } from "./convert/original_json.ts";

@@ -14,7 +14,7 @@ import {
   init,
   repairDatabase,
 } from "../../src/database/mod.ts";
-import { markFailed } from "../../src/database/files/failed_mark.ts";
+import { putFailedMark } from "../../src/file/checked_log/mod.ts";
 import { OsError, type Storage, type StoredFile } from "../../src/file/mod.ts";
 import { overridden } from "../support/overridden.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
@@ -122,7 +122,7 @@ Deno.test("A mark that is left between the first check and the locks is found", 
       const status = inner.statusOrNull(path);
       if (path === `${paths.map}.failed` && !hasLooked) {
         hasLooked = true;
-        markFailed(owner, paths.map, "A sync failed");
+        putFailedMark(owner, `${paths.map}.failed`, "A sync failed");
         owner.kill();
       }
       return status;
@@ -143,13 +143,13 @@ Deno.test("An import into a database that is marked failed is refused, and says 
   await withDatabase(({ paths, storage, directory, names }) => {
     Deno.mkdirSync(`${directory}/in`);
     Deno.writeTextFileSync(`${directory}/in/db.json`, '{"x":"1"}');
-    markFailed(storage, paths.map, "A sync failed");
+    putFailedMark(storage, `${paths.map}.failed`, "A sync failed");
     const act = () => importDatabase(storage, paths, `${directory}/in`);
     assertThrows(act, CorruptError, "remove the mark as well");
     assertEquals(names(), ["db.json.failed", "in"]);
     Deno.removeSync(`${paths.map}.failed`);
     assertEquals(act(), { keys: 1, entries: 0 });
-    markFailed(storage, paths.map, "A sync failed");
+    putFailedMark(storage, `${paths.map}.failed`, "A sync failed");
     assertThrows(act, CorruptError, "run countd db repair --in-place");
     repairDatabase(storage, paths, { out: null });
   });

@@ -1,13 +1,20 @@
 import { assert, assertEquals } from "@std/assert";
 import {
+  EntryCursor,
+  entryFrames,
   frameBytesMax,
   frameBytesOf,
-  FrameCursor,
-  frameMemory,
-  writeFrame,
+  writeEntry,
 } from "../../src/database/format/frame.ts";
+import type { Entry } from "../../src/database/format/entry.ts";
 import { frameKinds } from "../../src/database/format/layout.ts";
-import { scanLog } from "../../src/database/files/log_scan.ts";
+import {
+  endOfBytes,
+  FRAME_CONTINUES,
+  FrameMemory,
+  scanLog,
+  sealFrame,
+} from "../../src/file/checked_log/mod.ts";
 import { textBytes, writeText } from "../../src/database/format/text.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { setOf } from "./model.ts";
@@ -15,7 +22,7 @@ import { setOf } from "./model.ts";
 const seed = 0x1234_5678;
 const start = 4096;
 
-function step(index: number, more: { durable?: number; continues?: boolean } = {}) {
+function stepOf(index: number, more: { durable?: number; continues?: boolean } = {}) {
   return {
     kind: frameKinds.entry,
     index,
@@ -25,24 +32,37 @@ function step(index: number, more: { durable?: number; continues?: boolean } = {
   };
 }
 
+/** Writes a frame at `offset` of zeroed memory, as the log does; returns its end. */
+function writeFrame(
+  memory: FrameMemory,
+  offset: number,
+  { entry, step }: { readonly entry: Entry; readonly step: ReturnType<typeof stepOf> },
+): number {
+  const { end, commandBytes: number } = writeEntry(memory, offset, entry, step);
+  const { magic } = entryFrames;
+  const flags = step.continues ? FRAME_CONTINUES : 0;
+  const { kind, durable } = step;
+  return sealFrame(memory, offset, { magic, seed, offset, end, durable, kind, flags, number });
+}
+
 /** Writes frames one after the other from `start` on; returns their offsets and the end. */
 function framesOf(
   values: readonly { value: string; durable?: number; continues?: boolean }[],
 ): { bytes: Uint8Array; offsets: number[]; end: number } {
   const bytes = new Uint8Array(2 ** 16);
-  const memory = frameMemory(bytes);
+  const memory = new FrameMemory(bytes);
   const offsets: number[] = [];
   let end = start;
   for (const [index, { value, ...more }] of values.entries()) {
     offsets.push(end);
-    end = writeFrame(memory, end, { seed, entry: setOf("k", value), step: step(index, more) });
+    end = writeFrame(memory, end, { entry: setOf("k", value), step: stepOf(index, more) });
   }
   return { bytes, offsets, end };
 }
 
 Deno.test("A frame holds every text and every term, and has the length that was computed before", () => {
   const random = new Random(seedForTest("frames"));
-  const memory = frameMemory(new Uint8Array(2 ** 16));
+  const memory = new FrameMemory(new Uint8Array(2 ** 16));
   for (let round = 0; round < 300; round++) {
     memory.bytes.fill(0);
     const text = () =>
@@ -50,12 +70,12 @@ Deno.test("A frame holds every text and every term, and has the length that was 
         .join("");
     const entry = { command: text(), key: text(), value: text(), term: random.bigInt64() };
     const offset = 8 * random.below(100);
+    const durable = 8 * random.below(offset / 8 + 1);
     const index = random.below(2 ** 31) * 2 ** 20;
-    const durable = random.below(2 ** 31) * 2 ** 12;
-    const end = writeFrame(memory, offset, { seed, entry, step: step(index, { durable }) });
+    const end = writeFrame(memory, offset, { entry, step: stepOf(index, { durable }) });
     assertEquals(end - offset, frameBytesOf(entry));
     assert(end - offset <= frameBytesMax(entry));
-    const cursor = new FrameCursor(memory.bytes, seed);
+    const cursor = new EntryCursor(memory.bytes, seed);
     assert(cursor.at(offset, end));
     assertEquals(cursor.entry(), entry);
     assertEquals([cursor.index, cursor.committed, cursor.durable], [index, index + 1, durable]);
@@ -70,9 +90,9 @@ Deno.test("A frame that was copied to another place, or into another database, i
   for (let place = 0; place < 2 ** 15; place += 8) {
     moved.fill(0);
     moved.set(bytes.subarray(offset, end), place);
-    assertEquals(new FrameCursor(moved, seed).at(place, moved.length), place === offset);
+    assertEquals(new EntryCursor(moved, seed).at(place, moved.length), place === offset);
   }
-  assertEquals(new FrameCursor(bytes, seed + 1).at(offset, bytes.length), false);
+  assertEquals(new EntryCursor(bytes, seed + 1).at(offset, bytes.length), false);
 });
 
 Deno.test("The length of a text is right for short ASCII and for any other text", () => {
@@ -90,17 +110,22 @@ Deno.test("A broken frame is damage if and only if its place is below a known du
     const { bytes, offsets, end } = framesOf([
       { value: "1" },
       { value: "2" },
-      { value: "3", durable: claims ? start + 150 : start },
+      { value: "3", durable: claims ? start + 88 : start },
     ]);
     const second = offsets[1] as number;
     bytes[second + 60] = 0xff;
-    const scan = scanLog(bytes, { seed, from: start, durable: start }, () => {});
-    assertEquals(scan.tail, second);
-    assertEquals(scan.tornEnd, end);
-    assertEquals(scan.damage, claims ? { offset: second, durable: start + 150 } : null);
+    const scan = (durable: number) =>
+      scanLog(
+        new EntryCursor(bytes, seed),
+        { from: start, limit: bytes.length, durable },
+        () => {},
+      );
+    const { tail, damage } = scan(start);
+    assertEquals(tail, second);
+    assertEquals(endOfBytes(bytes, tail), end);
+    assertEquals(damage, claims ? { offset: second, durable: start + 88 } : null);
     // The durable length may also come from the log mark or the snapshot.
-    const known = scanLog(bytes, { seed, from: start, durable: second + 8 }, () => {});
-    assertEquals(known.damage?.offset, second);
+    assertEquals(scan(second + 8).damage?.offset, second);
   }
 });
 
@@ -114,12 +139,10 @@ Deno.test("A step of several frames counts as a whole or not at all", () => {
   const { bytes, offsets, end } = framesOf(frames);
   const seen = (limit: number) => {
     const indexes: number[] = [];
-    const scan = scanLog(
-      bytes.subarray(0, limit),
-      { seed, from: start, durable: start },
-      (frame) => void indexes.push(frame.index),
-    );
-    return { indexes, tail: scan.tail };
+    const range = { from: start, limit, durable: start };
+    const frames = new EntryCursor(bytes, seed);
+    const { tail } = scanLog(frames, range, (frame) => void indexes.push(frame.index));
+    return { indexes, tail };
   };
   assertEquals(seen(end), { indexes: [0, 1, 2, 3], tail: end });
   for (const limit of [end - 8, offsets[3] as number, offsets[2] as number]) {

@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { check, init, repairDatabase } from "../../src/database/mod.ts";
 import { explore } from "../crash/explore.ts";
-import { FrameCursor } from "../../src/database/format/frame.ts";
+import { EntryCursor } from "../../src/database/format/frame.ts";
 import { identityOf } from "../../src/database/format/layout.ts";
 import { decodeLogHeader } from "../../src/database/format/header.ts";
 
@@ -32,8 +32,8 @@ Deno.test("A repair in place that is cut short anywhere is completed by the next
       using file = storage.open(paths.log, { access: "write" });
       const bytes = new Uint8Array(file.status().size);
       file.read(bytes, 0);
-      const { seed } = identityOf(decodeLogHeader(bytes)?.identity ?? 0n);
-      assert(new FrameCursor(bytes, seed).at(4096, bytes.length));
+      const { seed } = identityOf(decodeLogHeader(bytes, paths.log)?.identity ?? 0n);
+      assert(new EntryCursor(bytes, seed).at(4096, bytes.length));
       file.write(new Uint8Array([0xee]), 4096 + 60);
     },
     work: (disk) => void repairDatabase(disk.process("repair"), paths, { out: null }),

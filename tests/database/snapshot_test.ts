@@ -1,6 +1,4 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { gunzipSync } from "node:zlib";
-import { check, init } from "../../src/database/mod.ts";
 import { OsError } from "../../src/file/mod.ts";
 import { Faults, faultyStorage } from "../support/faulty_storage.ts";
 import { databaseText, Model } from "./model.ts";
@@ -73,26 +71,5 @@ Deno.test("A start replays the log from the newest snapshot on only", async () =
       assertEquals([await db.read("9"), await db.read("after")], ["4999", "1"]);
       assertEquals(db.log.entries.at(1234)?.value, "1234");
     });
-  });
-});
-
-Deno.test("Files of format 1, as the first release wrote them, open", async () => {
-  await withDatabase(async ({ open, put, storage, paths }) => {
-    const golden = (name: string) =>
-      gunzipSync(Deno.readFileSync(new URL(`../golden/db-1-${name}.gz`, import.meta.url)));
-    put("map", golden("map"));
-    put("log", golden("log"));
-    assertEquals(check(storage, paths), []);
-    await using(open(), async (db) => {
-      assertEquals(db.log.length, 4);
-      assertEquals(db.log.committed, 3);
-      assertEquals([...db.log.entries].map(({ term }) => term), [0n, 2n ** 53n + 1n, 3n, 3n]);
-      assertEquals(await db.read("ключ"), "<значение>");
-      assertEquals(await db.read("x"), "2");
-      assertEquals(db.size, 2);
-      await db.write("y", "3");
-      assertEquals(db.size, 4);
-    });
-    await using(init(paths.map, paths.log, { storage }), (db) => assertEquals(db.log.length, 5));
   });
 });

@@ -6,9 +6,11 @@
 
 import { CorruptError, NotFoundError } from "../../base/errors.ts";
 import type { Storage, StoredFile } from "../../file/mod.ts";
+import { scanLog } from "../../file/checked_log/mod.ts";
 import { failedMarkPath, isMarkedFailed } from "../files/failed_mark.ts";
-import { FrameCursor } from "../format/frame.ts";
+import { EntryCursor } from "../format/frame.ts";
 import {
+  damagedRest,
   decodeLogHeader,
   decodeLogMark,
   decodeMapHeaders,
@@ -16,10 +18,10 @@ import {
   type MapHeader,
 } from "../format/header.ts";
 import { applyEntry, JournalReplay, type JournalState } from "../engine/journal.ts";
-import { frameKinds, HEAD_PAGE_BYTES, identityOf, roundUp } from "../format/layout.ts";
-import { scanLog } from "../files/log_scan.ts";
+import { frameKinds, HEAD_PAGE_BYTES, identityOf } from "../format/layout.ts";
 import { isUnfinished } from "../files/pair.ts";
 import { lockToRead } from "../files/pair_lock.ts";
+import { mapToRead, readHeadPage } from "../files/read_file.ts";
 import type { DatabasePaths } from "../files/publish.ts";
 import { firstBadFrame, loadSnapshot } from "../engine/recovery.ts";
 import { ValueMap } from "../engine/value_map.ts";
@@ -44,6 +46,8 @@ export interface Violation {
  * nothing.
  *
  * @throws {NotFoundError} If both files are missing.
+ * @throws {NewerFormatError} If only a newer countd can read the files. They are whole.
+ * @throws {OldFormatError} If the files have format 1.
  * @throws {DatabaseInUseError} If another process has the files open.
  * @throws {OsError} If the system refuses.
  */
@@ -86,16 +90,22 @@ class Checker {
     if (isMarkedFailed(this.#storage, map)) {
       this.#add(10, failedMarkPath(map), 0, "A sync failed: run countd db repair --in-place");
     }
-    const headers = decodeMapHeaders(this.#page(this.#files.map));
+    const mapPage = readHeadPage(this.#files.map);
+    const headers = decodeMapHeaders(mapPage, map);
     const newest = headers[0]?.header;
     if (newest === undefined) this.#add(1, map, 0, "Neither copy of the header is valid");
     const [first, second] = headers;
     if (first && second && overlap(first.header, second.header)) {
       this.#add(4, map, second.header.regionOffset, "The regions of two snapshots overlap");
     }
-    const page = this.#page(this.#files.log);
-    const logHeader = decodeLogHeader(page);
+    const page = readHeadPage(this.#files.log);
+    const logHeader = decodeLogHeader(page, log);
     if (logHeader === null) this.#add(2, log, 0, "Neither copy of the header is valid");
+    for (const [invariant, which, bytes] of [[1, "map", mapPage], [2, "log", page]] as const) {
+      const offset = damagedRest(bytes, which);
+      if (offset < 0) continue;
+      this.#add(invariant, this.#paths[which], offset, "A byte that must be zero is not");
+    }
     if (newest === undefined || logHeader === null) return this.#found;
     if (newest.identity !== logHeader.identity) {
       this.#add(3, log, 0, "The log belongs to another database");
@@ -113,24 +123,13 @@ class Checker {
     this.#found.push(violation(invariant, path, offset, message));
   }
 
-  #page(file: StoredFile): Uint8Array {
-    const page = new Uint8Array(HEAD_PAGE_BYTES);
-    return page.subarray(0, file.read(page, 0));
-  }
-
   #checkContent(header: MapHeader, logHeader: LogHeader, known: number): void {
     const snapshot = this.#snapshot(header);
-    const size = this.#files.log.status().size;
-    using mapping = this.#files.log.map(roundUp(size, this.#storage.pageSize), "read");
-    const bytes = mapping.bytes.subarray(0, size);
+    using mapping = mapToRead(this.#storage, this.#files.log);
+    const { bytes } = mapping;
     if (snapshot !== null) this.#checkSums(bytes, snapshot.state, header);
     const seed = identityOf(header.identity).seed;
-    const empty: JournalState = {
-      blocks: { firsts: [], offsets: [], length: 0 },
-      sums: { ends: [], checksums: [] },
-      committed: 0,
-    };
-    const replay = new JournalReplay(bytes, { seed, path: this.#paths.log }, empty);
+    const replay = new JournalReplay(bytes, { seed, path: this.#paths.log });
     const replayed = new ValueMap();
     let applied = 0;
     let isAtSnapshot = false;
@@ -140,7 +139,8 @@ class Checker {
       if (snapshot !== null) this.#checkIndex(bytes, replay, { header, state: snapshot.state });
     };
     try {
-      const scan = scanLog(bytes, { seed, from: HEAD_PAGE_BYTES, durable: known }, (frame) => {
+      const range = { from: HEAD_PAGE_BYTES, limit: bytes.length, durable: known };
+      const scan = scanLog(new EntryCursor(bytes, seed), range, (frame) => {
         if (frame.offset >= header.replayFrom) atSnapshot();
         replay.take(frame, (entry) => {
           // The first entries are in the map with which the database was made.
@@ -153,12 +153,8 @@ class Checker {
       atSnapshot();
       if (scan.damage !== null) {
         const { offset, durable } = scan.damage;
-        this.#add(
-          5,
-          this.#paths.log,
-          offset,
-          `A frame below the durable length, byte ${durable}, is not valid`,
-        );
+        const message = `A frame below the durable length, byte ${durable}, is not valid`;
+        this.#add(5, this.#paths.log, offset, message);
       } else if (snapshot !== null) this.#checkMap(snapshot.map, replayed, logHeader);
     } catch (error) {
       if (!(error instanceof CorruptError)) throw error;
@@ -167,11 +163,9 @@ class Checker {
   }
 
   #snapshot(header: MapHeader): ReturnType<typeof loadSnapshot> | null {
-    const size = this.#files.map.status().size;
-    using mapping = this.#files.map.map(roundUp(size, this.#storage.pageSize), "read");
+    using mapping = mapToRead(this.#storage, this.#files.map);
     try {
-      const bytes = mapping.bytes.subarray(0, size);
-      return loadSnapshot({ path: this.#paths.map, bytes }, header);
+      return loadSnapshot(this.#files.map, mapping.bytes, header);
     } catch (error) {
       if (!(error instanceof CorruptError)) throw error;
       this.#add(4, error.where.path, error.where.offset, error.message);
@@ -185,12 +179,8 @@ class Checker {
     const stretch = sums.firstDamage(bytes, 0);
     if (stretch < 0) return;
     const offset = firstBadFrame(bytes, stretch, seed);
-    this.#add(
-      7,
-      this.#paths.log,
-      offset,
-      `The bytes of the stretch from byte ${stretch} have changed`,
-    );
+    const message = `The bytes of the stretch from byte ${stretch} have changed`;
+    this.#add(7, this.#paths.log, offset, message);
   }
 
   /** Compares the snapshot with `replay`, which is at the place where the snapshot began. */
@@ -202,15 +192,12 @@ class Checker {
     const { header, state } = snapshot;
     const path = this.#paths.map;
     if (replay.index.length !== header.entries || replay.committed !== header.committed) {
-      this.#add(
-        8,
-        path,
-        header.regionOffset,
-        `The snapshot counts ${header.entries} entries, ${header.committed} of them committed; ` +
-          `the log has ${replay.index.length} and ${replay.committed}`,
-      );
+      const message =
+        `The snapshot counts ${header.entries} entries, ${header.committed} of them ` +
+        `committed; the log has ${replay.index.length} and ${replay.committed}`;
+      this.#add(8, path, header.regionOffset, message);
     }
-    const cursor = new FrameCursor(bytes, identityOf(header.identity).seed);
+    const cursor = new EntryCursor(bytes, identityOf(header.identity).seed);
     state.blocks.firsts.forEach((first, block) => {
       const offset = state.blocks.offsets[block] as number;
       const isThere = cursor.at(offset, bytes.length) && cursor.kind === frameKinds.entry &&
@@ -227,12 +214,8 @@ class Checker {
       this.#add(9, this.#paths.map, 0, `Key ${JSON.stringify(key)} does not have its last value`);
     }
     if (logHeader.baseKeys === 0 && map.size !== replayed.size) {
-      this.#add(
-        9,
-        this.#paths.map,
-        0,
-        `The map has ${map.size} keys, and the log makes ${replayed.size}`,
-      );
+      const message = `The map has ${map.size} keys, and the log makes ${replayed.size}`;
+      this.#add(9, this.#paths.map, 0, message);
     }
   }
 }

@@ -6,11 +6,12 @@
 import { basename } from "node:path/posix";
 import { CorruptError, FailedError, NotFoundError } from "../../base/errors.ts";
 import { makeDirectories, type Storage, type StoredFile } from "../../file/mod.ts";
+import { removeFailedMark } from "../../file/checked_log/mod.ts";
 import type { Entry } from "../format/entry.ts";
-import { clearFailedMark } from "../files/failed_mark.ts";
+import { failedMarkPath } from "../files/failed_mark.ts";
 import { decodeLogHeader, decodeMapHeaders, looksLike } from "../format/header.ts";
 import { applyEntry } from "../engine/journal.ts";
-import { HEAD_PAGE_BYTES, identityOf, LOG_MAGIC, MAP_MAGIC, roundUp } from "../format/layout.ts";
+import { HEAD_PAGE_BYTES, identityOf, LOG_MAGIC, MAP_MAGIC } from "../format/layout.ts";
 import {
   endOfFirstValue,
   parseOriginalLog,
@@ -34,6 +35,7 @@ import {
   publishPair,
   writePair,
 } from "../files/publish.ts";
+import { mapToRead } from "../files/read_file.ts";
 import { type Damage, salvageLog, salvageSnapshot } from "./salvage.ts";
 import { textOrNull } from "../format/text.ts";
 import { ValueMap } from "../engine/value_map.ts";
@@ -76,7 +78,9 @@ interface Salvaged {
  * @throws {NotFoundError} If both files are missing.
  * @throws {CorruptError} If nothing can be repaired.
  * @throws {DatabaseInUseError} If another process has the files open, or checks them.
- * @throws {FailedError} If `out` has files of these names, or the format is newer.
+ * @throws {FailedError} If `out` has files of these names.
+ * @throws {NewerFormatError} If only a newer countd can read the files. They are whole.
+ * @throws {OldFormatError} If the files have format 1.
  * @throws {UsageError} If the two paths cannot be a pair.
  * @throws {OsError} If the system refuses.
  */
@@ -94,7 +98,7 @@ export function repairDatabase(
     const report = { keys: content.map.size, entries: content.entries.length, ...findings };
     if (options.out === null) {
       const kept = publishPair(storage, paths, { content, keepAs: "damaged" });
-      clearFailedMark(storage, paths.map);
+      removeFailedMark(storage, failedMarkPath(paths.map));
       return { ...report, written: paths, kept };
     }
     const written = copyPaths(storage, paths, options.out);
@@ -129,12 +133,12 @@ function salvage(
   paths: DatabasePaths,
   files: { readonly map: StoredFile; readonly log: StoredFile },
 ): Salvaged {
-  using map = mapWhole(storage, files.map);
-  using log = mapWhole(storage, files.log);
+  using map = mapToRead(storage, files.map);
+  using log = mapToRead(storage, files.log);
   const mapPage = map.bytes.subarray(0, HEAD_PAGE_BYTES);
   const logPage = log.bytes.subarray(0, HEAD_PAGE_BYTES);
-  const headers = decodeMapHeaders(mapPage).map(({ header }) => header);
-  const logHeader = decodeLogHeader(logPage);
+  const headers = decodeMapHeaders(mapPage, paths.map).map(({ header }) => header);
+  const logHeader = decodeLogHeader(logPage, paths.log);
   const isOurs = looksLike(mapPage, MAP_MAGIC) || looksLike(logPage, LOG_MAGIC) ||
     headers.length > 0 || logHeader !== null;
   if (!isOurs) return salvageOriginal(paths, map.bytes, log.bytes);
@@ -176,20 +180,17 @@ function salvage(
   return {
     content: {
       map: values,
-      entries: found.entries.filter((entry) => entry !== undefined),
-      committed: countKnown(found.entries.slice(0, found.committed)),
+      entries: known(found.entries),
+      committed: known(found.entries.slice(0, found.committed)).length,
     },
-    entriesLost: found.entries.length - countKnown(found.entries),
+    entriesLost: found.entries.length - known(found.entries).length,
     damages: [...damages, ...found.damages],
     remarks,
   };
 }
 
-function countKnown(entries: readonly (Entry | undefined)[]): number {
-  let count = 0;
-  // `filter` would pass over holes, which are lost entries as well.
-  for (let index = 0; index < entries.length; index++) if (entries[index] !== undefined) count++;
-  return count;
+function known(entries: readonly (Entry | undefined)[]): Entry[] {
+  return entries.filter((entry) => entry !== undefined);
 }
 
 /** Takes the first JSON value of each file. Behind it the original left the end of an older value. */
@@ -233,12 +234,4 @@ function unreadable(path: string, cause: ShapeError): CorruptError {
     path,
     offset: cause.offset,
   }, { cause });
-}
-
-/** Maps the whole file. An empty file, which cannot be mapped, gives no bytes. */
-function mapWhole(storage: Storage, file: StoredFile): Disposable & { bytes: Uint8Array } {
-  const { size } = file.status();
-  if (size === 0) return { bytes: new Uint8Array(0), [Symbol.dispose]: () => {} };
-  const mapping = file.map(roundUp(size, storage.pageSize), "read");
-  return { bytes: mapping.bytes.subarray(0, size), [Symbol.dispose]: () => mapping.release() };
 }

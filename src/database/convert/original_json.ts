@@ -5,6 +5,8 @@
  * Nothing is guessed: content of any other shape throws `ShapeError`.
  */
 
+import { CorruptError } from "../../base/errors.ts";
+import type { StoredFile } from "../../file/mod.ts";
 import { type Entry, requireTerm } from "../format/entry.ts";
 import { textOrNull } from "../format/text.ts";
 
@@ -88,6 +90,24 @@ export function parseOriginalLog(bytes: Uint8Array): Entry[] {
   if (value === null) return [];
   if (!Array.isArray(value)) throw new ShapeError("it is not a JSON array");
   return value.map(entryOf);
+}
+
+/** Reads a whole file with one of the parsers. Throws `CorruptError` for what it refuses. */
+export function parseFile<Result>(
+  file: StoredFile,
+  parser: (bytes: Uint8Array) => Result,
+  verb: "open" | "import",
+): Result {
+  const { path } = file;
+  const bytes = new Uint8Array(file.status().size);
+  try {
+    return parser(bytes.subarray(0, file.read(bytes, 0)));
+  } catch (cause) {
+    if (!(cause instanceof ShapeError)) throw cause;
+    const advice = verb === "open" ? "; nothing was changed; run countd db repair" : "";
+    const message = `Cannot ${verb} ${path}: at byte ${cause.offset} ${cause.message}${advice}`;
+    throw new CorruptError(message, { path, offset: cause.offset }, { cause });
+  }
 }
 
 const MEMBERS = ["Command", "Key", "Value", "Term"];

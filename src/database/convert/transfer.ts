@@ -1,21 +1,27 @@
 /** `countd db export` and `countd db import`: write and read the two JSON files of the original. */
 
 import { dirname } from "node:path/posix";
-import { CorruptError, FailedError, NotFoundError } from "../../base/errors.ts";
-import { makeDirectories, publishNewFile, type Storage, type StoredFile } from "../../file/mod.ts";
+import { FailedError, NotFoundError } from "../../base/errors.ts";
+import {
+  makeDirectories,
+  publishNewFile,
+  removeOnError,
+  type Storage,
+  type StoredFile,
+} from "../../file/mod.ts";
 import type { Database } from "../engine/database.ts";
 import { requireNotFailed } from "../files/failed_mark.ts";
-import { removeOnError } from "../files/remove_on_error.ts";
 import { decodeMapHeaders } from "../format/header.ts";
 import { HEAD_PAGE_BYTES } from "../format/layout.ts";
 import {
   originalLog,
   originalMap,
+  parseFile,
   parseOriginalLog,
   parseOriginalMap,
-  ShapeError,
 } from "./original_json.ts";
-import { pageKindOf } from "../files/pair.ts";
+import { isPair } from "../files/pair.ts";
+import { readHeadPage } from "../files/read_file.ts";
 import { closePair, type LockedPair, lockPair, unlinkMade } from "../files/pair_lock.ts";
 import { contentOfOriginal, type DatabasePaths, newPath, publishPair } from "../files/publish.ts";
 
@@ -90,7 +96,9 @@ function writePieces(file: StoredFile, pieces: Iterable<string>): void {
  *
  * @throws {NotFoundError} If both are missing.
  * @throws {CorruptError} If a file is not of the original's shape, or the database is marked failed.
- * @throws {FailedError} If the database holds data, or its format is newer.
+ * @throws {FailedError} If the database holds data.
+ * @throws {NewerFormatError} If only a newer countd can read the database.
+ * @throws {OldFormatError} If the database has format 1.
  * @throws {DatabaseInUseError} If another process has the database open, or checks it.
  * @throws {UsageError} If the two paths cannot be a pair.
  * @throws {OsError} If the system refuses.
@@ -100,16 +108,14 @@ export function importDatabase(
   paths: DatabasePaths,
   directory: string,
 ): Transferred {
-  const map = readOrNull(storage, `${directory}/${originalNames.map}`);
-  const log = readOrNull(storage, `${directory}/${originalNames.log}`);
-  if (map === null && log === null) {
+  const values = parseOrNull(storage, `${directory}/${originalNames.map}`, parseOriginalMap);
+  const entries = parseOrNull(storage, `${directory}/${originalNames.log}`, parseOriginalLog);
+  if (values === null && entries === null) {
     throw new NotFoundError(
       `No ${originalNames.map} and no ${originalNames.log} in ${directory}`,
     );
   }
-  const values = map === null ? [] : parse(map, parseOriginalMap);
-  const entries = log === null ? [] : parse(log, parseOriginalLog);
-  const content = contentOfOriginal(values, entries);
+  const content = contentOfOriginal(values ?? [], entries ?? []);
   makeDirectories(storage, dirname(paths.map), 0o700);
   makeDirectories(storage, dirname(paths.log), 0o700);
   const held = lockPair(storage, paths);
@@ -121,7 +127,7 @@ export function importDatabase(
       );
     }
     publishPair(storage, paths, { content, keepAs: null });
-    return { keys: content.map.size, entries: entries.length };
+    return { keys: content.map.size, entries: content.entries.length };
   } finally {
     unlinkMade(storage, held);
     closePair(held);
@@ -132,35 +138,17 @@ export function importDatabase(
 function isEmpty(pair: LockedPair): boolean {
   const sizes = [pair.map.status().size, pair.log.status().size];
   if (sizes[0] === 0 && sizes[1] === 0) return true;
-  const map = pageKindOf(pair.map, "map");
-  const log = pageKindOf(pair.log, "log");
-  if (map.kind !== "ours" || log.kind !== "ours" || map.identity !== log.identity) return false;
-  const page = new Uint8Array(HEAD_PAGE_BYTES);
-  const newest = decodeMapHeaders(page.subarray(0, pair.map.read(page, 0)))[0]?.header;
+  if (!isPair(pair)) return false;
+  const newest = decodeMapHeaders(readHeadPage(pair.map), pair.map.path)[0]?.header;
   return newest?.keys === 0 && sizes[1] === HEAD_PAGE_BYTES;
 }
 
-interface Source {
-  readonly path: string;
-  readonly bytes: Uint8Array;
-}
-
-function readOrNull(storage: Storage, path: string): Source | null {
+function parseOrNull<Result>(
+  storage: Storage,
+  path: string,
+  parser: (bytes: Uint8Array) => Result,
+): Result | null {
   if (storage.statusOrNull(path) === null) return null;
   using file = storage.open(path, { access: "read" });
-  const bytes = new Uint8Array(file.status().size);
-  return { path, bytes: bytes.subarray(0, file.read(bytes, 0)) };
-}
-
-function parse<Result>(source: Source, parser: (bytes: Uint8Array) => Result): Result {
-  try {
-    return parser(source.bytes);
-  } catch (error) {
-    if (!(error instanceof ShapeError)) throw error;
-    throw new CorruptError(
-      `Cannot import ${source.path}: at byte ${error.offset} ${error.message}`,
-      { path: source.path, offset: error.offset },
-      { cause: error },
-    );
-  }
+  return parseFile(file, parser, "import");
 }

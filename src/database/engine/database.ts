@@ -5,10 +5,10 @@ import type { Clock } from "../../base/clock.ts";
 import { CountdError } from "../../base/errors.ts";
 import type { Events } from "../../base/events.ts";
 import type { Storage } from "../../file/mod.ts";
+import { GroupCommit, putFailedMark, type SyncMode } from "../../file/checked_log/mod.ts";
 import { requireEntry, SET_COMMAND } from "../format/entry.ts";
 import { DatabaseBusyError, DatabaseFailedError } from "./errors.ts";
-import { markFailed } from "../files/failed_mark.ts";
-import { GroupCommit, type SyncMode } from "./group_commit.ts";
+import { failedMarkPath } from "../files/failed_mark.ts";
 import type { Journal } from "./journal.ts";
 import { Log } from "./log.ts";
 import type { LogFile } from "../files/log_file.ts";
@@ -117,7 +117,6 @@ export class Database {
       mode: sync,
       intervalMs: parts.syncIntervalMs,
       clock: parts.clock,
-      storage,
       onDurable: (offset) => this.#owner.durable(offset),
       onFailure: (error) => this.#fail(error),
     });
@@ -194,7 +193,7 @@ export class Database {
    */
   flush(): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
-    return this.#commit.sync();
+    return this.#sync();
   }
 
   /**
@@ -275,7 +274,7 @@ export class Database {
     // The snapshot may hold what the log says up to here, so the log is synced first.
     const logMin = journal.log.tail;
     try {
-      await this.#commit.sync();
+      await this.#sync();
       this.#requireAlive();
       storage.reach("db.snapshot.region.before");
       await mapFile.sync();
@@ -302,6 +301,11 @@ export class Database {
     }
   }
 
+  /** Resolves when the present content of the log is durable. */
+  #sync(): Promise<void> {
+    return this.#commit.whenDurable(this.#parts.journal.log.tail);
+  }
+
   #requireAlive(): void {
     if (this.#failure !== null) throw this.#failure;
   }
@@ -317,7 +321,7 @@ export class Database {
     this.#failure = error;
     void this.#commit.stop();
     this.#owner.fail(error);
-    markFailed(storage, mapFile.path, error.message);
+    putFailedMark(storage, failedMarkPath(mapFile.path), error.message);
     events.report("error", "database failed", { path: mapFile.path, reason: String(cause) });
     this.#reportFailure(error);
   }
@@ -328,12 +332,12 @@ export class Database {
     );
     try {
       while (this.#owner.waiting > 0 && this.#failure === null) {
-        await this.#commit.sync();
+        await this.#sync();
         await nextTurn();
       }
       await this.#snapshot?.catch(() => {});
       await this.#lastSnapshot();
-      await this.#commit.sync();
+      await this.#sync();
     } catch {
       // A failure is thrown below and reported by `failed`; a clean close needs no snapshot.
     }

@@ -1,6 +1,6 @@
 /** The errors of a database that callers tell apart. */
 
-import { BusyError, FailedError, NotFoundError } from "../../base/errors.ts";
+import { BusyError, CorruptError, FailedError, NotFoundError } from "../../base/errors.ts";
 
 /** Thrown if the map does not hold a key. The message is that of the original. */
 export class InvalidKeyError extends NotFoundError {
@@ -37,4 +37,10 @@ export class DatabaseBusyError extends BusyError {
 export class DatabaseFailedError extends FailedError {
   /** `DatabaseFailedError`. */
   override readonly name = "DatabaseFailedError";
+}
+
+/** Makes the error for damage at a place of a file. */
+export function damaged(path: string, offset: number, what: string): CorruptError {
+  const message = `Damage in ${path} at byte ${offset}: ${what}; run countd db repair`;
+  return new CorruptError(message, { path, offset });
 }

@@ -7,10 +7,11 @@
  */
 
 import { assert } from "../../base/assert.ts";
-import { CorruptError } from "../../base/errors.ts";
+import type { CorruptError } from "../../base/errors.ts";
 import { type Entry, SET_COMMAND } from "../format/entry.ts";
 import { type EntryBlocks, EntryIndex } from "./entry_index.ts";
-import { FrameCursor } from "../format/frame.ts";
+import { damaged } from "./errors.ts";
+import { EntryCursor } from "../format/frame.ts";
 import { frameKinds } from "../format/layout.ts";
 import { LogSums, type Sums } from "../files/log_sums.ts";
 import type { LogFile } from "../files/log_file.ts";
@@ -35,18 +36,18 @@ export class JournalReplay {
   constructor(
     bytes: Uint8Array,
     source: { readonly seed: number; readonly path: string },
-    state: JournalState,
+    state: Partial<JournalState> = {},
   ) {
     this.#bytes = bytes;
     this.#seed = source.seed;
     this.#path = source.path;
     this.index = new EntryIndex(state.blocks);
     this.sums = new LogSums(source.seed, state.sums);
-    this.committed = state.committed;
+    this.committed = state.committed ?? 0;
   }
 
   /** Replays one frame of a whole step, and passes each entry that it commits to `apply`. */
-  take(frame: FrameCursor, apply: (entry: Entry) => void): void {
+  take(frame: EntryCursor, apply: (entry: Entry) => void): void {
     if (frame.kind === frameKinds.entry) {
       if (frame.index !== this.index.length) throw this.#broken(frame, "skips an entry");
       this.index.add(frame.offset);
@@ -66,7 +67,7 @@ export class JournalReplay {
     if (!frame.continues) this.sums.advance(this.#bytes, frame.end);
   }
 
-  #commit(frame: FrameCursor, apply: (entry: Entry) => void): void {
+  #commit(frame: EntryCursor, apply: (entry: Entry) => void): void {
     const through = frame.committed;
     const isOnlyThis = frame.kind === frameKinds.entry && through === this.committed + 1 &&
       through === frame.index + 1;
@@ -80,11 +81,8 @@ export class JournalReplay {
     this.committed = through;
   }
 
-  #broken(frame: FrameCursor, what: string): CorruptError {
-    return new CorruptError(
-      `Damage in ${this.#path} at byte ${frame.offset}: the frame ${what}; run countd db repair`,
-      { path: this.#path, offset: frame.offset },
-    );
+  #broken(frame: EntryCursor, what: string): CorruptError {
+    return damaged(this.#path, frame.offset, `the frame ${what}`);
   }
 }
 
@@ -98,15 +96,11 @@ export function* entriesBetween(
   for (let next = from; next < to;) {
     const block = index.find(next);
     const end = Math.min(to, index.endOfBlock(next));
-    const cursor = new FrameCursor(source.bytes, source.seed);
+    const cursor = new EntryCursor(source.bytes, source.seed);
     let number = block.first;
     for (let offset = block.offset; number < end; offset = cursor.end) {
       if (!cursor.at(offset, source.bytes.length)) {
-        throw new CorruptError(
-          `Damage in ${source.path} at byte ${offset}: the frame does not fit its checksum; ` +
-            "run countd db repair",
-          { path: source.path, offset },
-        );
+        throw damaged(source.path, offset, "the frame does not fit its checksum");
       }
       if (cursor.kind !== frameKinds.entry) continue;
       if (number >= next) yield cursor.entry();
@@ -153,18 +147,13 @@ export class Journal {
   /** Appends one entry; with `commits`, the same frame commits it and all entries before it. */
   append(entry: Entry, options: { readonly commits: boolean }): void {
     this.log.reserve([entry]);
-    this.#store(entry, options.commits ? this.length + 1 : this.#committed, false);
-    this.#sums.advance(this.log.mapped, this.log.tail);
+    this.#storeAll([entry], options.commits ? this.length + 1 : this.#committed);
   }
 
   /** Appends all entries in one step: after a crash the log has all of them, or none. */
   appendAll(entries: readonly Entry[]): void {
-    if (entries.length === 0) return;
     this.log.reserve(entries);
-    entries.forEach((entry, index) =>
-      this.#store(entry, this.#committed, index + 1 < entries.length)
-    );
-    this.#sums.advance(this.log.mapped, this.log.tail);
+    this.#storeAll(entries, this.#committed);
   }
 
   /** Replaces the entries from `length` on by others, in one step. */
@@ -173,36 +162,30 @@ export class Journal {
     if (length === this.length) return this.appendAll(entries);
     this.log.reserve([null, ...entries]);
     const committed = Math.min(this.#committed, length);
-    this.log.append(null, {
-      kind: frameKinds.truncation,
-      index: length,
-      committed,
-      continues: entries.length > 0,
-    });
+    const continues = entries.length > 0;
+    this.log.append(null, { kind: frameKinds.truncation, index: length, committed, continues });
     this.#index.truncate(length);
-    this.#committed = committed;
-    entries.forEach((entry, index) => this.#store(entry, committed, index + 1 < entries.length));
-    this.#sums.advance(this.log.mapped, this.log.tail);
+    this.#storeAll(entries, committed);
   }
 
   /** Commits the entries before `length`. */
   commit(length: number): void {
     assert(length > this.#committed && length <= this.length, "A commit goes forward");
     this.log.reserve([null]);
-    this.log.append(null, {
-      kind: frameKinds.commit,
-      index: this.length,
-      committed: length,
-      continues: false,
-    });
-    this.#committed = length;
-    this.#sums.advance(this.log.mapped, this.log.tail);
+    const step = { kind: frameKinds.commit, index: this.length, committed: length };
+    this.log.append(null, { ...step, continues: false });
+    this.#storeAll([], length);
   }
 
-  #store(entry: Entry, committed: number, continues: boolean): void {
-    const step = { kind: frameKinds.entry, index: this.length, committed, continues };
-    this.#index.add(this.log.append(entry, step));
+  /** Stores the entries that end a step. From then on `committed` entries are committed. */
+  #storeAll(entries: readonly Entry[], committed: number): void {
+    entries.forEach((entry, index) => {
+      const continues = index + 1 < entries.length;
+      const step = { kind: frameKinds.entry, index: this.length, committed, continues };
+      this.#index.add(this.log.append(entry, step));
+    });
     this.#committed = committed;
+    this.#sums.advance(this.log.mapped, this.log.tail);
   }
 
   /** A copy of the state of the log at its tail. */

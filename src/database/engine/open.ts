@@ -3,9 +3,9 @@
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { type Events, noEvents } from "../../base/events.ts";
 import { type Storage, systemStorage } from "../../file/mod.ts";
+import type { SyncMode } from "../../file/checked_log/mod.ts";
 import { Database } from "./database.ts";
 import { requireNotFailed, syncOrMarkFailed } from "../files/failed_mark.ts";
-import type { SyncMode } from "./group_commit.ts";
 import { openPair } from "../files/pair.ts";
 import { recover } from "./recovery.ts";
 
@@ -34,7 +34,9 @@ export interface InitOptions {
  * @throws {CorruptError} If the files are damaged or marked failed.
  * @throws {UsageError} If the two paths cannot be a pair, for example because they are swapped.
  * @throws {NotFoundError} If `create` is false and both files are missing.
- * @throws {FailedError} If a path is not a file, or the format is newer.
+ * @throws {FailedError} If a path is not a file.
+ * @throws {NewerFormatError} If only a newer countd can read the files. They are whole.
+ * @throws {OldFormatError} If the files have format 1. The message says how to move the data.
  * @throws {OsError} If the system refuses.
  */
 export function init(dbFile: string, logFile: string, options: InitOptions = {}): Database {

@@ -3,24 +3,24 @@
  * truncated, kept aside and reported. Damage is never skipped.
  */
 
-import { dirname } from "node:path/posix";
-import { CorruptError } from "../../base/errors.ts";
+import type { CorruptError } from "../../base/errors.ts";
 import type { Events } from "../../base/events.ts";
 import type { Storage, StoredFile } from "../../file/mod.ts";
+import { endOfBytes, keepTornTail, type LogScan, scanLog } from "../../file/checked_log/mod.ts";
 import { syncOrMarkFailed } from "../files/failed_mark.ts";
-import { FrameCursor } from "../format/frame.ts";
-import { removeOnError } from "../files/remove_on_error.ts";
+import { EntryCursor } from "../format/frame.ts";
 import {
   decodeLogHeader,
   decodeLogMark,
   decodeMapHeaders,
   type MapHeader,
 } from "../format/header.ts";
-import { applyEntry, Journal, JournalReplay } from "./journal.ts";
-import { HEAD_PAGE_BYTES, type Identity, identityOf, roundUp } from "../format/layout.ts";
+import { applyEntry, Journal, JournalReplay, type JournalState } from "./journal.ts";
+import { type Identity, identityOf } from "../format/layout.ts";
+import { damaged } from "./errors.ts";
 import { LogFile } from "../files/log_file.ts";
-import { type LogScan, scanLog } from "../files/log_scan.ts";
 import { MapFile } from "../files/map_file.ts";
+import { mapToRead, readHeadPage } from "../files/read_file.ts";
 import { readRegion } from "../files/snapshot.ts";
 import { ValueMap } from "./value_map.ts";
 
@@ -44,7 +44,7 @@ export function recover(
   const mapFile = new MapFile(storage, files.map, { identity, current: newest });
   let journal: Journal | null = null;
   try {
-    const { map, state } = loadSnapshot(mapFile, newest.header);
+    const { map, state } = loadSnapshot(mapFile, mapFile.memory.bytes, newest.header);
     journal = recoverLog(storage, files, {
       header: newest.header,
       identity,
@@ -63,50 +63,36 @@ export function recover(
 }
 
 function newestHeader(file: StoredFile): { header: MapHeader; offset: number } {
-  const page = new Uint8Array(HEAD_PAGE_BYTES);
-  const [newest] = decodeMapHeaders(page.subarray(0, file.read(page, 0)));
+  const [newest] = decodeMapHeaders(readHeadPage(file), file.path);
   if (newest !== undefined) return newest;
-  throw new CorruptError(`Damage in ${file.path} at byte 0; run countd db repair`, {
-    path: file.path,
-    offset: 0,
-  });
-}
-
-interface LoadedState {
-  readonly blocks: { firsts: number[]; offsets: number[]; length: number };
-  readonly sums: { ends: number[]; checksums: number[] };
-  readonly committed: number;
+  throw damaged(file.path, 0, "neither copy of the header is whole");
 }
 
 /** Reads a snapshot: the map, and the state of the log. Throws `CorruptError`. */
 export function loadSnapshot(
-  file: { readonly path: string; readonly bytes: Uint8Array },
+  file: { readonly path: string },
+  bytes: Uint8Array,
   header: MapHeader,
-): { map: ValueMap; state: LoadedState } {
+): { map: ValueMap; state: JournalState } {
   const map = new ValueMap();
-  const state: LoadedState = {
-    blocks: { firsts: [], offsets: [], length: header.entries },
-    sums: { ends: [], checksums: [] },
-    committed: header.committed,
-  };
+  const blocks = { firsts: [] as number[], offsets: [] as number[], length: header.entries };
+  const sums = { ends: [] as number[], checksums: [] as number[] };
   const seed = identityOf(header.identity).seed;
-  readRegion(file.bytes, header, { path: file.path, seed }, {
+  readRegion(bytes, header, { path: file.path, seed }, {
     record: (key, value) => map.set(key, value),
     entryBlock(first, offset) {
-      state.blocks.firsts.push(first);
-      state.blocks.offsets.push(offset);
+      blocks.firsts.push(first);
+      blocks.offsets.push(offset);
     },
     logSum(end, checksum) {
-      state.sums.ends.push(end);
-      state.sums.checksums.push(checksum);
+      sums.ends.push(end);
+      sums.checksums.push(checksum);
     },
   });
+  const state = { blocks, sums, committed: header.committed };
   if (map.size === header.keys) return { map, state };
-  throw new CorruptError(
-    `Damage in ${file.path} at byte ${header.regionOffset}: the snapshot has ${map.size} keys and ` +
-      `should have ${header.keys}; run countd db repair`,
-    { path: file.path, offset: header.regionOffset },
-  );
+  const what = `the snapshot has ${map.size} keys and should have ${header.keys}`;
+  throw damaged(file.path, header.regionOffset, what);
 }
 
 function recoverLog(
@@ -115,41 +101,38 @@ function recoverLog(
   snapshot: {
     readonly header: MapHeader;
     readonly identity: Identity;
-    readonly state: LoadedState;
+    readonly state: JournalState;
     readonly map: ValueMap;
     readonly events: Events;
   },
 ): Journal {
   const { header, identity, state, map } = snapshot;
   const file = files.log;
-  const page = new Uint8Array(HEAD_PAGE_BYTES);
-  const head = page.subarray(0, file.read(page, 0));
-  const logHeader = decodeLogHeader(head);
+  const head = readHeadPage(file);
+  const logHeader = decodeLogHeader(head, file.path);
   const size = file.status().size;
   const known = Math.max(header.logMin, decodeLogMark(head));
   if (logHeader === null || size < known) {
-    throw new CorruptError(
-      `Damage in ${file.path} at byte ${size}: the log ends there and was durable ` +
-        `up to byte ${known}; run countd db repair`,
-      { path: file.path, offset: size },
-    );
+    const what = `the log ends there and was durable up to byte ${known}`;
+    throw damaged(file.path, size, what);
   }
-  const mapping = file.map(roundUp(size, storage.pageSize), "read");
-  const bytes = mapping.bytes.subarray(0, size);
-  const replay = new JournalReplay(bytes, { seed: identity.seed, path: file.path }, state);
+  let replay: JournalReplay;
   let scan: LogScan;
-  try {
+  {
+    using mapping = mapToRead(storage, file);
+    const { bytes } = mapping;
+    replay = new JournalReplay(bytes, { seed: identity.seed, path: file.path }, state);
     requireWholeSums(bytes, replay, { header, identity, path: file.path });
     const from = replay.sums.end;
-    scan = scanLog(bytes, { seed: identity.seed, from, durable: known }, (frame) => {
+    const frame = new EntryCursor(bytes, identity.seed);
+    scan = scanLog(frame, { from, limit: size, durable: known }, () => {
       if (frame.offset >= header.replayFrom) replay.take(frame, (entry) => applyEntry(map, entry));
     });
     if (scan.damage !== null) throw damagedFrame(file.path, scan.damage);
-    if (scan.tornEnd > scan.tail) {
-      truncateTail(storage, files, { bytes, scan, events: snapshot.events });
+    const torn = bytes.subarray(scan.tail, endOfBytes(bytes, scan.tail));
+    if (torn.length > 0) {
+      truncateTail(storage, files, { tail: scan.tail, torn, events: snapshot.events });
     }
-  } finally {
-    mapping.release();
   }
   if (size > scan.tail) file.truncate(scan.tail);
   const log = LogFile.resume(storage, file, {
@@ -178,7 +161,7 @@ function requireWholeSums(
 
 /** Offset of the first frame that is not valid, from `start` on. */
 export function firstBadFrame(bytes: Uint8Array, start: number, seed: number): number {
-  const cursor = new FrameCursor(bytes, seed);
+  const cursor = new EntryCursor(bytes, seed);
   let offset = start;
   while (cursor.at(offset, bytes.length)) offset = cursor.end;
   return offset;
@@ -186,25 +169,23 @@ export function firstBadFrame(bytes: Uint8Array, start: number, seed: number): n
 
 function damagedFrame(
   path: string,
-  damage: { readonly offset: number; readonly durable: number },
+  { offset, durable }: { readonly offset: number; readonly durable: number },
 ): CorruptError {
-  return new CorruptError(
-    `Damage in ${path} at byte ${damage.offset}: the frame there does not fit its checksum, and the ` +
-      `log was durable up to byte ${damage.durable}; nothing was changed; run countd db repair`,
-    { path, offset: damage.offset },
-  );
+  const what = "the frame there does not fit its checksum, and the log was durable up to byte " +
+    `${durable}; nothing was changed`;
+  return damaged(path, offset, what);
 }
 
 /** Truncates what a power cut left half written, after a copy of it is durable. */
 function truncateTail(
   storage: Storage,
   files: { readonly map: StoredFile; readonly log: StoredFile },
-  found: { readonly bytes: Uint8Array; readonly scan: LogScan; readonly events: Events },
+  found: { readonly tail: number; readonly torn: Uint8Array; readonly events: Events },
 ): void {
-  const { tail, tornEnd } = found.scan;
+  const { tail, torn } = found;
   const file = files.log;
   storage.reach("db.cut.keep.before");
-  const kept = saveTornTail(storage, file.path, found.bytes.subarray(tail, tornEnd));
+  const kept = keepTornTail(storage, `${file.path}.torn-`, torn);
   storage.reach("db.cut.keep.after");
   // Synced before anything new is appended: an old frame must never follow a new one.
   file.truncate(tail);
@@ -213,22 +194,7 @@ function truncateTail(
   found.events.report("warn", "database log truncated", {
     path: file.path,
     keptBytes: tail,
-    cutBytes: tornEnd - tail,
+    cutBytes: torn.length,
     cutKeptIn: kept,
   });
-}
-
-function saveTornTail(storage: Storage, path: string, bytes: Uint8Array): string {
-  for (let number = 1;; number++) {
-    const name = `${path}.torn-${number}`;
-    if (storage.statusOrNull(name) !== null) continue;
-    using file = storage.open(name, { access: "write", create: "exclusive" });
-    // The log is not truncated yet, so every start on a full disk would leave one more copy.
-    removeOnError(storage, [name], () => {
-      file.write(bytes.slice(), 0);
-      file.sync();
-      storage.syncDirectory(dirname(path));
-    });
-    return name;
-  }
 }

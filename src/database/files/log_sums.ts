@@ -7,7 +7,8 @@
  */
 
 import { crc32 } from "node:zlib";
-import { BLOCK_BYTES_MIN, HEAD_PAGE_BYTES, seedAt } from "../format/layout.ts";
+import { seedAt } from "../../file/checked_log/mod.ts";
+import { BLOCK_BYTES_MIN, HEAD_PAGE_BYTES } from "../format/layout.ts";
 
 export interface Sums {
   readonly ends: readonly number[];
@@ -62,5 +63,6 @@ function stretchChecksum(
   bytes: Uint8Array,
   stretch: { readonly start: number; readonly end: number; readonly seed: number },
 ): number {
-  return crc32(bytes.subarray(stretch.start, stretch.end), seedAt(stretch.seed, stretch.start));
+  const { start, end, seed } = stretch;
+  return crc32(bytes.subarray(start, end), seedAt(seed, start, end - start));
 }

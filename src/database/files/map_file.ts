@@ -9,15 +9,11 @@
  */
 
 import { assert } from "../../base/assert.ts";
-import { isDiskFull, type Mapping, type Storage, type StoredFile } from "../../file/mod.ts";
+import { isDiskFull, type Storage, type StoredFile } from "../../file/mod.ts";
+import type { FrameMemory } from "../../file/checked_log/mod.ts";
 import { encodeMapHeader, type MapHeader } from "../format/header.ts";
-import {
-  grownSize,
-  HEAD_PAGE_BYTES,
-  HEADER_COPY_BYTES,
-  type Identity,
-  roundUp,
-} from "../format/layout.ts";
+import { HEAD_PAGE_BYTES, HEADER_COPY_BYTES, type Identity, roundUp } from "../format/layout.ts";
+import { MappedFile } from "./mapped_file.ts";
 
 /** Where a region may be written: from `offset` up to `limit` (Infinity at the end of the file). */
 export interface Place {
@@ -27,16 +23,10 @@ export interface Place {
 
 export class MapFile implements Disposable {
   readonly identity: Identity;
-  readonly #storage: Storage;
-  readonly #file: StoredFile;
-  #mapping: Mapping | null = null;
-  #bytes: Uint8Array = new Uint8Array(0);
-  #view: DataView<ArrayBufferLike> = new DataView(new ArrayBuffer(0));
-  #size = 0;
+  readonly #mapped: MappedFile;
   #header: MapHeader | null;
   /** Offset of the newest header; the next one goes to the other copy. */
   #headerOffset: number;
-  #resizes = 0;
 
   /**
    * Maps the file as it is. `current` is the newest header and its offset, or null without a header.
@@ -50,12 +40,10 @@ export class MapFile implements Disposable {
       readonly current: { readonly header: MapHeader; readonly offset: number } | null;
     },
   ) {
-    this.#storage = storage;
-    this.#file = file;
     this.identity = state.identity;
     this.#header = state.current?.header ?? null;
     this.#headerOffset = state.current?.offset ?? HEADER_COPY_BYTES;
-    this.#map(file.status().size);
+    this.#mapped = new MappedFile(storage, file);
   }
 
   /** Makes an empty map in an empty file. */
@@ -71,22 +59,23 @@ export class MapFile implements Disposable {
    * Without holes nothing changes. Throws `OsError` if the disk is full.
    */
   allocateWhole(): void {
-    const size = Math.max(this.#size, HEAD_PAGE_BYTES);
+    const { file } = this.#mapped;
+    const size = Math.max(this.#mapped.size, HEAD_PAGE_BYTES);
     try {
-      this.#file.allocate(0, size);
+      file.allocate(0, size);
     } catch (error) {
       // Some file systems ask for space for the whole range before they find it allocated.
-      if (!isDiskFull(error) || this.#file.status().allocatedBytes < size) throw error;
+      if (!isDiskFull(error) || file.status().allocatedBytes < size) throw error;
     }
-    if (size > this.#size) this.#map(size);
+    if (size > this.#mapped.size) this.#mapped.map(size);
   }
 
   get path(): string {
-    return this.#file.path;
+    return this.#mapped.file.path;
   }
 
   get resizes(): number {
-    return this.#resizes;
+    return this.#mapped.resizes;
   }
 
   /** The newest header. */
@@ -94,14 +83,9 @@ export class MapFile implements Disposable {
     return this.#header;
   }
 
-  /** Bytes of the file. The view must not be kept: the next growth unmaps it. */
-  get bytes(): Uint8Array {
-    return this.#bytes;
-  }
-
-  /** The same bytes as a view for numbers. */
-  get view(): DataView<ArrayBufferLike> {
-    return this.#view;
+  /** The bytes of the file. The memory must not be kept: the next growth unmaps it. */
+  get memory(): FrameMemory {
+    return this.#mapped.memory;
   }
 
   /** The place for a region of about `estimate` bytes: before the newest region, or behind it. */
@@ -125,38 +109,17 @@ export class MapFile implements Disposable {
 
   /** Grows the file so that it reaches `end`. Throws `OsError` if the disk is full. */
   reserve(end: number): void {
-    if (end <= this.#size) return;
-    let size = grownSize(this.#size, end);
-    try {
-      this.#file.allocate(this.#size, size - this.#size);
-    } catch (error) {
-      if (!isDiskFull(error)) throw error;
-      size = roundUp(end, HEAD_PAGE_BYTES);
-      this.#file.allocate(this.#size, size - this.#size);
-    }
-    this.#map(size);
-    this.#resizes++;
-  }
-
-  /** Maps the file anew. If that fails, the old mapping and size stay, and it may be tried again. */
-  #map(size: number): void {
-    const length = roundUp(size, this.#storage.pageSize);
-    const mapping = this.#file.map(length, "write");
-    this.#mapping?.release();
-    this.#mapping = mapping;
-    this.#size = size;
-    this.#bytes = mapping.bytes.subarray(0, size);
-    this.#view = new DataView(mapping.bytes.buffer, mapping.bytes.byteOffset, size);
+    this.#mapped.reserve(end);
   }
 
   /** Syncs everything that was stored, on another thread. */
   async sync(): Promise<void> {
-    await this.#file.syncDataAsync();
+    await this.#mapped.file.syncDataAsync();
   }
 
   /** Syncs everything that was stored, on this thread. */
   syncNow(): void {
-    this.#file.syncData();
+    this.#mapped.file.syncData();
   }
 
   /** Stores the header of a durable region. The caller syncs again. */
@@ -167,14 +130,14 @@ export class MapFile implements Disposable {
     );
     assert(header.identity === this.identity.value, "A header belongs to its database");
     const offset = this.#headerOffset === 0 ? HEADER_COPY_BYTES : 0;
-    this.#bytes.set(encodeMapHeader(header), offset);
+    this.memory.bytes.set(encodeMapHeader(header), offset);
     this.#header = header;
     this.#headerOffset = offset;
   }
 
   close(): void {
     this.release();
-    this.#file.close();
+    this.#mapped.file.close();
   }
 
   [Symbol.dispose](): void {
@@ -183,7 +146,6 @@ export class MapFile implements Disposable {
 
   /** Releases the mapping and leaves the file open. */
   release(): void {
-    this.#mapping?.release();
-    this.#mapping = null;
+    this.#mapped.release();
   }
 }

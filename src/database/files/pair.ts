@@ -5,13 +5,14 @@
  */
 
 import { dirname } from "node:path/posix";
-import { CorruptError, FailedError, NotFoundError, UsageError } from "../../base/errors.ts";
+import { CorruptError, NotFoundError, UsageError } from "../../base/errors.ts";
 import { hasCode, type Storage, type StoredFile, syncName } from "../../file/mod.ts";
-import { DatabaseInUseError } from "../engine/errors.ts";
+import { damaged, DatabaseInUseError } from "../engine/errors.ts";
 import { syncOrMarkFailed } from "./failed_mark.ts";
-import { decodeLogHeader, decodeMapHeaders, looksLike, versionOf } from "../format/header.ts";
-import { FORMAT_VERSION, HEAD_PAGE_BYTES, LOG_MAGIC, MAP_MAGIC } from "../format/layout.ts";
-import { parseOriginalLog, parseOriginalMap, ShapeError } from "../convert/original_json.ts";
+import { damagedRest, decodeLogHeader, decodeMapHeaders, looksLike } from "../format/header.ts";
+import { LOG_MAGIC, MAP_MAGIC } from "../format/layout.ts";
+import { parseFile, parseOriginalLog, parseOriginalMap } from "../convert/original_json.ts";
+import { readHeadPage } from "./read_file.ts";
 import { type LockedPair, lockPair, releaseOnError, relockPair } from "./pair_lock.ts";
 import {
   contentOfOriginal,
@@ -35,8 +36,8 @@ export interface PairOptions {
 
 /**
  * Locks both files and makes them a pair. Throws `DatabaseInUseError` if another process has them,
- * `CorruptError` if they are neither a database nor files of the original, and `OsError` if the system
- * refuses.
+ * `CorruptError` if they are neither a database nor files of the original, `NewerFormatError` or
+ * `OldFormatError` if they are a database of another format, and `OsError` if the system refuses.
  */
 export function openPair(
   storage: Storage,
@@ -63,13 +64,13 @@ function isMissing(storage: Storage, path: string): boolean {
 /** What the first page of a file says about its content. */
 export type PageKind =
   | { readonly kind: "ours"; readonly identity: bigint }
-  /** Of our format, without a valid header. */
-  | { readonly kind: "damaged" }
+  /** Of our format, without a valid header (offset 0), or with a byte at `offset` that must be zero. */
+  | { readonly kind: "damaged"; readonly offset: number }
   | { readonly kind: "other" };
 
+/** Throws `NewerFormatError` or `OldFormatError` for a database of another format. */
 export function pageKindOf(file: StoredFile, which: "map" | "log"): PageKind {
-  const page = new Uint8Array(HEAD_PAGE_BYTES);
-  const read = page.subarray(0, file.read(page, 0));
+  const read = readHeadPage(file);
   const magic = which === "map" ? MAP_MAGIC : LOG_MAGIC;
   const other = which === "map" ? LOG_MAGIC : MAP_MAGIC;
   if (looksLike(read, other)) {
@@ -79,39 +80,50 @@ export function pageKindOf(file: StoredFile, which: "map" | "log"): PageKind {
     );
   }
   if (!looksLike(read, magic)) return { kind: "other" };
-  const version = versionOf(read, magic);
-  const header = which === "map" ? decodeMapHeaders(read)[0]?.header : decodeLogHeader(read);
-  if (header) return { kind: "ours", identity: header.identity };
-  if (version !== null && version > FORMAT_VERSION) {
-    throw new FailedError(
-      `${file.path} has format ${version}, and this countd knows ${FORMAT_VERSION}: ` +
-        "use a newer countd",
-    );
-  }
-  return { kind: "damaged" };
+  const header = which === "map"
+    ? decodeMapHeaders(read, file.path)[0]?.header
+    : decodeLogHeader(read, file.path);
+  const offset = header ? damagedRest(read, which) : 0;
+  if (header && offset < 0) return { kind: "ours", identity: header.identity };
+  return { kind: "damaged", offset };
 }
 
-function isPair(pair: LockedPair): boolean {
-  const map = pageKindOf(pair.map, "map");
-  const log = pageKindOf(pair.log, "log");
+/** What the first pages of both files say. */
+interface PairKinds {
+  readonly map: PageKind;
+  readonly log: PageKind;
+}
+
+function kindsOf({ map, log }: Pick<LockedPair, "map" | "log">): PairKinds {
+  return { map: pageKindOf(map, "map"), log: pageKindOf(log, "log") };
+}
+
+/** True if both files are of our format and carry the same identity. */
+export function isPair(files: Pick<LockedPair, "map" | "log">): boolean {
+  return arePair(kindsOf(files));
+}
+
+function arePair({ map, log }: PairKinds): boolean {
   return map.kind === "ours" && log.kind === "ours" && map.identity === log.identity;
 }
 
 /** Makes the files a pair. Null if they were one; else the names under which originals were kept. */
 function makePair(storage: Storage, paths: DatabasePaths, held: LockedPair): string[] | null {
-  const map = pageKindOf(held.map, "map");
-  const log = pageKindOf(held.log, "log");
-  for (const [content, file] of [[map, held.map], [log, held.log]] as const) {
-    if (content.kind === "damaged") throw damagedHead(file.path);
+  const kinds = kindsOf(held);
+  for (const which of ["map", "log"] as const) {
+    const content = kinds[which];
+    if (content.kind === "damaged") throw damagedHead(held[which].path, content.offset);
   }
-  if (map.kind === "ours" && log.kind === "ours" && map.identity === log.identity) {
+  if (arePair(kinds)) {
     syncNames(storage, paths);
     for (const path of [paths.map, paths.log]) removeLeftover(storage, newPath(path));
     return null;
   }
-  if (completeExchange(storage, paths, { map, log })) return [];
-  if (map.kind === "other" && log.kind === "other") return convert(storage, paths, held);
-  throw notAPair(paths, { map, log }, held);
+  if (completeExchange(storage, paths, kinds)) return [];
+  if (kinds.map.kind === "other" && kinds.log.kind === "other") {
+    return convert(storage, paths, held);
+  }
+  throw notAPair(paths, kinds, held);
 }
 
 /** Completes an exchange that a crash cut short; false if there is none. */
@@ -120,17 +132,15 @@ export function completeInterrupted(
   paths: DatabasePaths,
   held: LockedPair,
 ): boolean {
-  const map = pageKindOf(held.map, "map");
-  const log = pageKindOf(held.log, "log");
-  const isPair = map.kind === "ours" && log.kind === "ours" && map.identity === log.identity;
-  return !isPair && completeExchange(storage, paths, { map, log });
+  const kinds = kindsOf(held);
+  return !arePair(kinds) && completeExchange(storage, paths, kinds);
 }
 
 /** Does the second rename of an exchange, if a crash came between the two; false if there is none. */
 function completeExchange(
   storage: Storage,
   paths: DatabasePaths,
-  found: { readonly map: PageKind; readonly log: PageKind },
+  found: PairKinds,
 ): boolean {
   const which = missingHalf(storage, paths, found);
   if (which !== null) moveIntoPlace(storage, paths[which]);
@@ -141,7 +151,7 @@ function completeExchange(
 function missingHalf(
   storage: Storage,
   paths: DatabasePaths,
-  found: { readonly map: PageKind; readonly log: PageKind },
+  found: PairKinds,
 ): "map" | "log" | null {
   for (const which of ["map", "log"] as const) {
     const other = which === "map" ? found.log : found.map;
@@ -158,7 +168,7 @@ function missingHalf(
 /**
  * True if the files are left by a first start or an exchange that was cut short. Such are files without
  * content, or one file of a new pair under its hidden name. The next start completes them. A missing
- * file is null.
+ * file is null. Throws `NewerFormatError` or `OldFormatError` for another format.
  */
 export function isUnfinished(
   storage: Storage,
@@ -168,13 +178,14 @@ export function isUnfinished(
   const isEmpty = (file: StoredFile | null) => file === null || file.status().size === 0;
   if (isEmpty(files.map) && isEmpty(files.log)) return true;
   try {
-    const map: PageKind = files.map === null ? { kind: "other" } : pageKindOf(files.map, "map");
-    const log: PageKind = files.log === null ? { kind: "other" } : pageKindOf(files.log, "log");
-    const isPair = map.kind === "ours" && log.kind === "ours" && map.identity === log.identity;
-    return !isPair && missingHalf(storage, paths, { map, log }) !== null;
+    const kinds: PairKinds = {
+      map: files.map === null ? { kind: "other" } : pageKindOf(files.map, "map"),
+      log: files.log === null ? { kind: "other" } : pageKindOf(files.log, "log"),
+    };
+    return !arePair(kinds) && missingHalf(storage, paths, kinds) !== null;
   } catch (error) {
-    // Swapped files, or files of a newer format, are nothing that a start would complete.
-    if (error instanceof UsageError || error instanceof FailedError) return false;
+    // Swapped files are nothing that a start would complete.
+    if (error instanceof UsageError) return false;
     throw error;
   }
 }
@@ -190,27 +201,12 @@ function syncNames(storage: Storage, paths: DatabasePaths): void {
 
 /** Converts files of the original, or empty ones, into a pair. */
 function convert(storage: Storage, paths: DatabasePaths, held: LockedPair): string[] {
-  const values = parse(held.map, parseOriginalMap);
-  const entries = parse(held.log, parseOriginalLog);
+  const values = parseFile(held.map, parseOriginalMap, "open");
+  const entries = parseFile(held.log, parseOriginalLog, "open");
   return publishPair(storage, paths, {
     content: contentOfOriginal(values, entries),
     keepAs: "orig",
   });
-}
-
-function parse<Result>(file: StoredFile, parser: (bytes: Uint8Array) => Result): Result {
-  const bytes = new Uint8Array(file.status().size);
-  try {
-    return parser(bytes.subarray(0, file.read(bytes, 0)));
-  } catch (error) {
-    if (!(error instanceof ShapeError)) throw error;
-    throw new CorruptError(
-      `Cannot open ${file.path}: at byte ${error.offset} ${error.message}; ` +
-        "nothing was changed; run countd db repair",
-      { path: file.path, offset: error.offset },
-      { cause: error },
-    );
-  }
 }
 
 function removeLeftover(storage: Storage, path: string): void {
@@ -221,16 +217,18 @@ function removeLeftover(storage: Storage, path: string): void {
   }
 }
 
-function damagedHead(path: string): CorruptError {
-  return new CorruptError(
-    `Damage in ${path} at byte 0: neither copy of the header is whole; run countd db repair`,
-    { path, offset: 0 },
+function damagedHead(path: string, offset: number): CorruptError {
+  const isHeader = offset === 0;
+  return damaged(
+    path,
+    offset,
+    isHeader ? "neither copy of the header is whole" : "a byte that must be zero is not",
   );
 }
 
 function notAPair(
   paths: DatabasePaths,
-  found: { readonly map: PageKind; readonly log: PageKind },
+  found: PairKinds,
   held: LockedPair,
 ): CorruptError {
   const { map, log } = found;

@@ -5,11 +5,10 @@
  */
 
 import { basename, dirname } from "node:path/posix";
-import { isSameFile, type Storage } from "../../file/mod.ts";
+import { isSameFile, removeOnError, type Storage } from "../../file/mod.ts";
 import type { Entry } from "../format/entry.ts";
 import { applyEntry, Journal } from "../engine/journal.ts";
 import { EntryIndex } from "../engine/entry_index.ts";
-import { removeOnError } from "./remove_on_error.ts";
 import { type Identity, identityOf } from "../format/layout.ts";
 import { LogFile } from "./log_file.ts";
 import { LogSums } from "./log_sums.ts";

@@ -6,30 +6,28 @@
  * up to `logMin` before the header of the snapshot is stored.
  */
 
-import { CorruptError } from "../../base/errors.ts";
-import { chunkSeed, readChunk, sealChunk } from "../format/chunk.ts";
+import {
+  FRAME_ALIGNMENT_BYTES,
+  FRAME_HEAD_BYTES_MIN,
+  readWhole,
+  sealFrame,
+  writeWhole,
+} from "../../file/checked_log/mod.ts";
 import type { EntryBlocks } from "../engine/entry_index.ts";
+import { damaged } from "../engine/errors.ts";
+import { ChunkCursor, chunkSeed } from "../format/frame.ts";
 import type { MapHeader } from "../format/header.ts";
 import {
-  CHUNK_ALIGNMENT_BYTES,
   CHUNK_BYTES_MIN,
-  CHUNK_HEAD_BYTES,
+  CHUNK_MAGIC,
   chunkKinds,
-  ENTRY_BLOCK_BYTES,
   HEAD_PAGE_BYTES,
-  LOG_SUM_BYTES,
+  PAIR_BYTES,
   RECORD_HEAD_BYTES,
 } from "../format/layout.ts";
 import type { Sums } from "./log_sums.ts";
 import type { MapFile, Place } from "./map_file.ts";
-import {
-  readText,
-  readWhole,
-  textBytes,
-  textBytesMax,
-  writeText,
-  writeWhole,
-} from "../format/text.ts";
+import { readText, textBytes, textBytesMax, writeText } from "../format/text.ts";
 import type { ValueMap } from "../engine/value_map.ts";
 
 /** The content of a snapshot at its beginning. */
@@ -72,8 +70,8 @@ export function* writeRegion(
 
 /** Estimates the size of a region: from the text in the map, and at least the size of the last one. */
 function estimateBytes(file: MapFile, content: SnapshotContent): number {
-  const lists = content.blocks.firsts.length * ENTRY_BLOCK_BYTES +
-    content.sums.ends.length * LOG_SUM_BYTES;
+  const pairs = content.blocks.firsts.length + content.sums.ends.length;
+  const lists = pairs * PAIR_BYTES;
   const records = content.map.units + content.map.size * RECORD_HEAD_BYTES;
   const last = file.header?.regionBytes ?? 0;
   return Math.max(records * ESTIMATE_MARGIN + lists, last) + HEAD_PAGE_BYTES;
@@ -96,18 +94,18 @@ function* writeAt(
     if (writer.isFull) yield writer.seal(chunkKinds.records);
   }
   yield writer.seal(chunkKinds.records);
-  const { firsts, offsets } = content.blocks;
-  for (let index = 0; index < firsts.length; index++) {
-    writer.wholes(firsts[index] as number, offsets[index] as number);
-    if (writer.isFull) yield writer.seal(chunkKinds.entryBlocks);
+  const { blocks, sums } = content;
+  const lists = [
+    [chunkKinds.entryBlocks, blocks.firsts, blocks.offsets],
+    [chunkKinds.logSums, sums.ends, sums.checksums],
+  ] as const;
+  for (const [kind, firsts, seconds] of lists) {
+    for (const [index, first] of firsts.entries()) {
+      writer.pair(first, seconds[index] as number);
+      if (writer.isFull) yield writer.seal(kind);
+    }
+    yield writer.seal(kind);
   }
-  yield writer.seal(chunkKinds.entryBlocks);
-  const { ends, checksums } = content.sums;
-  for (let index = 0; index < ends.length; index++) {
-    writer.wholes(ends[index] as number, checksums[index] as number);
-    if (writer.isFull) yield writer.seal(chunkKinds.logSums);
-  }
-  yield writer.seal(chunkKinds.logSums);
   return { offset: place.offset, bytes: writer.end - place.offset, keys };
 }
 
@@ -124,7 +122,7 @@ class ChunkWriter {
     this.#place = place;
     this.#seed = seed;
     this.#start = place.offset;
-    this.#at = place.offset + CHUNK_HEAD_BYTES;
+    this.#at = place.offset + FRAME_HEAD_BYTES_MIN;
   }
 
   get isFull(): boolean {
@@ -139,45 +137,49 @@ class ChunkWriter {
   record(key: string, value: string): void {
     const most = RECORD_HEAD_BYTES + textBytesMax(key) + textBytesMax(value);
     if (!this.#fits(most)) this.#reserve(RECORD_HEAD_BYTES + textBytes(key) + textBytes(value));
-    const bytes = this.#file.bytes;
+    const { bytes, view } = this.#file.memory;
     const keyStart = this.#at + RECORD_HEAD_BYTES;
     const valueStart = writeText(bytes, keyStart, key);
     const end = writeText(bytes, valueStart, value);
-    const view = this.#file.view;
     view.setUint32(this.#at, valueStart - keyStart, true);
     view.setUint32(this.#at + 4, end - valueStart, true);
     this.#at = end;
     this.#count++;
   }
 
-  wholes(first: number, second: number): void {
-    this.#reserve(ENTRY_BLOCK_BYTES);
-    writeWhole(this.#file.view, this.#at, first);
-    writeWhole(this.#file.view, this.#at + 8, second);
-    this.#at += ENTRY_BLOCK_BYTES;
+  pair(first: number, second: number): void {
+    this.#reserve(PAIR_BYTES);
+    const { view } = this.#file.memory;
+    writeWhole(view, this.#at, first);
+    writeWhole(view, this.#at + 8, second);
+    this.#at += PAIR_BYTES;
     this.#count++;
   }
 
   seal(kind: typeof chunkKinds[keyof typeof chunkKinds]): void {
     if (this.#count === 0) return;
-    this.#start = sealChunk(this.#file.bytes, this.#start, {
-      kind,
-      count: this.#count,
-      contentEnd: this.#at,
+    this.#start = sealFrame(this.#file.memory, this.#start, {
+      magic: CHUNK_MAGIC,
       seed: this.#seed,
+      offset: this.#start,
+      end: this.#at,
+      durable: 0,
+      kind,
+      flags: 0,
+      number: this.#count,
     });
-    this.#at = this.#start + CHUNK_HEAD_BYTES;
+    this.#at = this.#start + FRAME_HEAD_BYTES_MIN;
     this.#count = 0;
   }
 
   /** True if `bytes` more, with the padding of the chunk, fit without growing the file. */
   #fits(bytes: number): boolean {
-    const end = this.#at + bytes + CHUNK_ALIGNMENT_BYTES;
-    return end <= this.#place.limit && end <= this.#file.bytes.length;
+    const end = this.#at + bytes + FRAME_ALIGNMENT_BYTES;
+    return end <= this.#place.limit && end <= this.#file.memory.bytes.length;
   }
 
   #reserve(bytes: number): void {
-    const end = this.#at + bytes + CHUNK_ALIGNMENT_BYTES;
+    const end = this.#at + bytes + FRAME_ALIGNMENT_BYTES;
     if (end > this.#place.limit) throw new OverrunError("The region is larger than its place");
     this.#file.reserve(end);
   }
@@ -197,36 +199,36 @@ export function readRegion(
   source: { readonly path: string; readonly seed: number },
   reader: SnapshotReader,
 ): void {
-  const limit = Math.min(bytes.length, header.regionOffset + header.regionBytes);
-  const seed = chunkSeed(source.seed, header.generation);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const end = header.regionOffset + header.regionBytes;
-  for (let offset = header.regionOffset; offset < end;) {
-    const chunk = readChunk(bytes, offset, { limit, seed });
-    if (chunk === null) throw damagedChunk(source.path, offset);
-    let at = chunk.contentStart;
-    for (let index = 0; index < chunk.count; index++) {
-      if (chunk.kind === chunkKinds.records) {
-        const key = at + RECORD_HEAD_BYTES;
-        const value = key + view.getUint32(at, true);
-        at = value + view.getUint32(at + 4, true);
-        reader.record(readText(bytes, key, value), readText(bytes, value, at));
-      } else if (chunk.kind === chunkKinds.entryBlocks) {
-        reader.entryBlock(readWhole(view, at), readWhole(view, at + 8));
-        at += ENTRY_BLOCK_BYTES;
-      } else {
-        reader.logSum(readWhole(view, at), readWhole(view, at + 8));
-        at += LOG_SUM_BYTES;
-      }
+  const limit = Math.min(bytes.length, end);
+  const chunk = new ChunkCursor(bytes, chunkSeed(source.seed, header.generation));
+  for (let offset = header.regionOffset; offset < end; offset = chunk.end) {
+    if (!chunk.at(offset, limit) || !readChunk(chunk, reader)) {
+      throw damaged(source.path, offset, "the snapshot of the map does not fit its checksum");
     }
-    offset = chunk.end;
   }
 }
 
-function damagedChunk(path: string, offset: number): CorruptError {
-  return new CorruptError(
-    `Damage in ${path} at byte ${offset}: the snapshot of the map does not fit its checksum; ` +
-      "run countd db repair",
-    { path, offset },
-  );
+/** Reads the content of a valid chunk; false if it is longer than the chunk. */
+export function readChunk(chunk: ChunkCursor, reader: Partial<SnapshotReader>): boolean {
+  const { memory: { bytes, view }, kind, end } = chunk;
+  const headBytes = kind === chunkKinds.records ? RECORD_HEAD_BYTES : PAIR_BYTES;
+  let at = chunk.content;
+  for (let left = chunk.number; left > 0; left--) {
+    const content = at + headBytes;
+    if (content > end) return false;
+    if (kind === chunkKinds.records) {
+      const value = content + view.getUint32(at, true);
+      const next = value + view.getUint32(at + 4, true);
+      if (next > end) return false;
+      reader.record?.(readText(bytes, content, value), readText(bytes, value, next));
+      at = next;
+    } else {
+      const [first, second] = [readWhole(view, at), readWhole(view, at + 8)] as const;
+      if (kind === chunkKinds.entryBlocks) reader.entryBlock?.(first, second);
+      else reader.logSum?.(first, second);
+      at = content;
+    }
+  }
+  return true;
 }

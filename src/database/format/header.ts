@@ -4,23 +4,25 @@
  * The header of the log is written once, in two equal copies. The header of the map names the newest
  * snapshot. Its two copies alternate: the newest valid one counts, and the next store goes to the
  * older one.
+ *
+ * A copy is valid if its checksum fits, and its unused bytes are zero. A whole copy of another format is
+ * not damage: it throws `NewerFormatError` or `OldFormatError`.
  */
 
 import { crc32 } from "node:zlib";
+import { checkFormat } from "../../base/format.ts";
+import { readWhole, writeWhole } from "../../file/checked_log/mod.ts";
 import {
   FORMAT_VERSION,
   HEAD_PAGE_BYTES,
   HEADER_COPY_BYTES,
   HEADER_OFFSETS,
-  LOG_HEADER_BYTES,
   LOG_MAGIC,
   logHeaderLayout,
   logMarkLayout,
-  MAP_HEADER_BYTES,
   MAP_MAGIC,
   mapHeaderLayout,
 } from "./layout.ts";
-import { readWhole, writeWhole } from "./text.ts";
 
 export interface LogHeader {
   readonly identity: bigint;
@@ -49,35 +51,109 @@ export interface MapHeader {
   readonly committed: number;
 }
 
-function start(magic: Uint8Array): { bytes: Uint8Array; view: DataView } {
-  const bytes = new Uint8Array(HEADER_COPY_BYTES);
-  bytes.set(magic);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(logHeaderLayout.version.offset, FORMAT_VERSION, true);
-  return { bytes, view };
+/** The head of one of the two files. */
+interface Head {
+  readonly magic: Uint8Array;
+  readonly subject: string;
+  /** Bytes that the checksum of format 1 covered; later ones cover the whole copy. */
+  readonly bytesInFormat1: number;
+  readonly layout: Readonly<Record<string, { readonly offset: number; readonly size: number }>>;
+  /** Where the unused bytes of a copy begin, and those of the page behind both copies. */
+  readonly zeros: readonly [inCopy: number, inPage: number];
 }
 
-/** Magic, version and checksum have the same offsets in both headers. */
-function seal(bytes: Uint8Array, view: DataView, length: number): Uint8Array {
-  view.setUint32(logHeaderLayout.checksum.offset, checksumOf(bytes, length), true);
-  return bytes;
+const logHead: Head = {
+  magic: LOG_MAGIC,
+  subject: "Log of a database",
+  bytesInFormat1: 40,
+  layout: logHeaderLayout,
+  zeros: [logHeaderLayout.zeros.offset, logMarkLayout.zeros.offset],
+};
+const mapHead: Head = {
+  magic: MAP_MAGIC,
+  subject: "Map of a database",
+  bytesInFormat1: 88,
+  layout: mapHeaderLayout,
+  zeros: [mapHeaderLayout.zeros.offset, 2 * HEADER_COPY_BYTES],
+};
+/** Both headers begin with the same fields. Behind the identity, each field of eight bytes is a number. */
+const { version, checksum, compat, incompat, identity } = logHeaderLayout;
+
+function numbersOf({ layout }: Head): [name: string, offset: number][] {
+  return Object.entries(layout)
+    .filter(([, { offset, size }]) => offset > identity.offset && size === 8)
+    .map(([name, { offset }]) => [name, offset]);
 }
 
-function checksumOf(bytes: Uint8Array, length: number): number {
-  const head = crc32(bytes.subarray(0, logHeaderLayout.checksum.offset));
-  return crc32(bytes.subarray(logHeaderLayout.identity.offset, length), head);
+const OLD_ADVICE = "move its data. With the executable of commit a148cb7, run " +
+  "`countd db export DUMP --db MAP --log LOG`. Move both files away. With this one, run " +
+  "`countd db import DUMP --db MAP --log LOG`";
+
+/** The checksum over the first bytes of a copy, without its own field. */
+function checksumOf(copy: Uint8Array, length: number): number {
+  const head = crc32(copy.subarray(0, checksum.offset));
+  return crc32(copy.subarray(checksum.offset + checksum.size, length), head);
 }
 
-function viewOfValid(bytes: Uint8Array, magic: Uint8Array, length: number): DataView | null {
-  if (bytes.length < length || !hasMagic(bytes, magic)) return null;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getUint32(logHeaderLayout.version.offset, true) !== FORMAT_VERSION) return null;
-  const stored = view.getUint32(logHeaderLayout.checksum.offset, true);
-  return stored === checksumOf(bytes, length) ? view : null;
+function encode(head: Head, header: LogHeader | MapHeader): Uint8Array {
+  const copy = new Uint8Array(HEADER_COPY_BYTES);
+  const view = new DataView(copy.buffer);
+  copy.set(head.magic);
+  view.setUint32(version.offset, FORMAT_VERSION, true);
+  view.setBigUint64(identity.offset, header.identity, true);
+  const values: Readonly<Record<string, unknown>> = { ...header };
+  for (const [name, offset] of numbersOf(head)) writeWhole(view, offset, values[name] as number);
+  view.setUint32(checksum.offset, checksumOf(copy, HEADER_COPY_BYTES), true);
+  return copy;
+}
+
+/** The valid copies in a head page with their offsets. Throws if a whole copy has another format. */
+function decode<Header>(
+  head: Head,
+  page: Uint8Array,
+  path: string,
+): { readonly header: Header; readonly offset: number }[] {
+  const found: { header: Header; offset: number }[] = [];
+  for (const offset of HEADER_OFFSETS) {
+    const copy = page.subarray(offset, offset + HEADER_COPY_BYTES);
+    if (copy.length < HEADER_COPY_BYTES || !hasMagic(copy, head.magic)) continue;
+    const view = new DataView(copy.buffer, copy.byteOffset, copy.byteLength);
+    const word = ({ offset }: { readonly offset: number }) => view.getUint32(offset, true);
+    const isFormat1 = word(version) === 1;
+    const covered = isFormat1 ? head.bytesInFormat1 : HEADER_COPY_BYTES;
+    if (word(checksum) !== checksumOf(copy, covered)) continue;
+    checkFormat(
+      path,
+      { version: word(version), incompat: isFormat1 ? 0 : word(incompat) },
+      { subject: head.subject, version: FORMAT_VERSION, incompat: 0, oldAdvice: OLD_ADVICE },
+    );
+    if (!hasCompat(copy) && firstByte(copy, head.zeros[0]) >= 0) continue;
+    const numbers = numbersOf(head).map(([name, offset]) => [name, readWhole(view, offset)]);
+    const fields = { identity: view.getBigUint64(identity.offset, true) };
+    found.push({ header: { ...fields, ...Object.fromEntries(numbers) }, offset });
+  }
+  return found;
 }
 
 function hasMagic(bytes: Uint8Array, magic: Uint8Array): boolean {
   return bytes.length >= magic.length && magic.every((byte, index) => bytes[index] === byte);
+}
+
+/** True if a later countd may have put something into bytes that are zero here, and that do no harm. */
+function hasCompat(copy: Uint8Array): boolean {
+  return copy.subarray(compat.offset, incompat.offset).some((byte) => byte !== 0);
+}
+
+/** Offset of the first byte from `from` on that is not zero; −1 if all are. */
+function firstByte(bytes: Uint8Array, from: number): number {
+  const index = bytes.subarray(from).findIndex((byte) => byte !== 0);
+  return index < 0 ? -1 : from + index;
+}
+
+/** Offset of the first byte behind the header copies that must be zero and is not; −1 if all are. */
+export function damagedRest(page: Uint8Array, which: "map" | "log"): number {
+  if (HEADER_OFFSETS.some((offset) => hasCompat(page.subarray(offset)))) return -1;
+  return firstByte(page, (which === "map" ? mapHead : logHead).zeros[1]);
 }
 
 /** True if either header copy begins with the magic: the file is, or was, of this format. */
@@ -85,84 +161,36 @@ export function looksLike(page: Uint8Array, magic: Uint8Array): boolean {
   return HEADER_OFFSETS.some((offset) => hasMagic(page.subarray(offset), magic));
 }
 
-/** The version that a file of this format names, or null. */
-export function versionOf(page: Uint8Array, magic: Uint8Array): number | null {
-  if (!hasMagic(page, magic) || page.length < LOG_HEADER_BYTES) return null;
-  const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
-  return view.getUint32(logHeaderLayout.version.offset, true);
-}
-
 export function encodeLogHeader(header: LogHeader): Uint8Array {
-  const { bytes, view } = start(LOG_MAGIC);
-  view.setBigUint64(logHeaderLayout.identity.offset, header.identity, true);
-  writeWhole(view, logHeaderLayout.baseKeys.offset, header.baseKeys);
-  writeWhole(view, logHeaderLayout.baseEntries.offset, header.baseEntries);
-  return seal(bytes, view, LOG_HEADER_BYTES);
+  return encode(logHead, header);
 }
 
-/** Decodes the header in a head page; null if neither copy is valid. */
-export function decodeLogHeader(page: Uint8Array): LogHeader | null {
-  for (const offset of HEADER_OFFSETS) {
-    const copy = page.subarray(offset, offset + HEADER_COPY_BYTES);
-    const view = viewOfValid(copy, LOG_MAGIC, LOG_HEADER_BYTES);
-    if (view === null) continue;
-    return {
-      identity: view.getBigUint64(logHeaderLayout.identity.offset, true),
-      baseKeys: readWhole(view, logHeaderLayout.baseKeys.offset),
-      baseEntries: readWhole(view, logHeaderLayout.baseEntries.offset),
-    };
-  }
-  return null;
+/**
+ * Decodes the header in a head page of the file at `path`; null if neither copy is valid. Throws
+ * `NewerFormatError` or `OldFormatError` for another format.
+ */
+export function decodeLogHeader(page: Uint8Array, path: string): LogHeader | null {
+  return decode<LogHeader>(logHead, page, path)[0]?.header ?? null;
 }
 
 export function encodeMapHeader(header: MapHeader): Uint8Array {
-  const { bytes, view } = start(MAP_MAGIC);
-  const at = mapHeaderLayout;
-  view.setBigUint64(at.identity.offset, header.identity, true);
-  writeWhole(view, at.generation.offset, header.generation);
-  writeWhole(view, at.regionOffset.offset, header.regionOffset);
-  writeWhole(view, at.regionBytes.offset, header.regionBytes);
-  writeWhole(view, at.keys.offset, header.keys);
-  writeWhole(view, at.replayFrom.offset, header.replayFrom);
-  writeWhole(view, at.logMin.offset, header.logMin);
-  writeWhole(view, at.entries.offset, header.entries);
-  writeWhole(view, at.committed.offset, header.committed);
-  return seal(bytes, view, MAP_HEADER_BYTES);
+  return encode(mapHead, header);
 }
 
-/** The valid header copies in a head page with their offsets, the newest first. */
-export function decodeMapHeaders(page: Uint8Array): { header: MapHeader; offset: number }[] {
-  const at = mapHeaderLayout;
-  const found: { header: MapHeader; offset: number }[] = [];
-  for (const offset of HEADER_OFFSETS) {
-    const view = viewOfValid(
-      page.subarray(offset, offset + HEADER_COPY_BYTES),
-      MAP_MAGIC,
-      MAP_HEADER_BYTES,
-    );
-    if (view === null) continue;
-    const header: MapHeader = {
-      identity: view.getBigUint64(at.identity.offset, true),
-      generation: readWhole(view, at.generation.offset),
-      regionOffset: readWhole(view, at.regionOffset.offset),
-      regionBytes: readWhole(view, at.regionBytes.offset),
-      keys: readWhole(view, at.keys.offset),
-      replayFrom: readWhole(view, at.replayFrom.offset),
-      logMin: readWhole(view, at.logMin.offset),
-      entries: readWhole(view, at.entries.offset),
-      committed: readWhole(view, at.committed.offset),
-    };
-    const isWhole = header.regionOffset >= HEAD_PAGE_BYTES &&
-      header.replayFrom >= HEAD_PAGE_BYTES &&
-      header.logMin >= header.replayFrom && header.committed <= header.entries;
-    if (isWhole) found.push({ header, offset });
-  }
-  return found.sort((left, right) => right.header.generation - left.header.generation);
+/** The valid header copies in a head page with their offsets, the newest first. Throws as the above. */
+export function decodeMapHeaders(
+  page: Uint8Array,
+  path: string,
+): { readonly header: MapHeader; readonly offset: number }[] {
+  return decode<MapHeader>(mapHead, page, path).filter(({ header }) =>
+    header.regionOffset >= HEAD_PAGE_BYTES && header.replayFrom >= HEAD_PAGE_BYTES &&
+    header.logMin >= header.replayFrom && header.committed <= header.entries
+  ).sort((left, right) => right.header.generation - left.header.generation);
 }
 
 /** Bytes of the log mark, which is stored in the head page of the log. */
 export function encodeLogMark(durable: number): Uint8Array {
-  const bytes = new Uint8Array(16);
+  const bytes = new Uint8Array(12);
   const view = new DataView(bytes.buffer);
   writeWhole(view, 0, durable);
   view.setUint32(8, crc32(bytes.subarray(0, 8), logMarkLayout.durable.offset), true);
@@ -172,8 +200,8 @@ export function encodeLogMark(durable: number): Uint8Array {
 /** The durable length in the log mark of a head page; 0 without a valid mark. */
 export function decodeLogMark(page: Uint8Array): number {
   const at = logMarkLayout;
-  const bytes = page.subarray(at.durable.offset, at.reserved.offset + at.reserved.size);
-  if (bytes.length < 16) return 0;
+  const bytes = page.subarray(at.durable.offset, at.zeros.offset);
+  if (bytes.length < 12) return 0;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(8, true) !== crc32(bytes.subarray(0, 8), at.durable.offset)) return 0;
   return readWhole(view, 0);

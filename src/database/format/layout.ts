@@ -11,47 +11,39 @@ export const HEADER_OFFSETS = [0, HEADER_COPY_BYTES] as const;
 
 export const LOG_MAGIC = new TextEncoder().encode("countdDL");
 export const MAP_MAGIC = new TextEncoder().encode("countdDM");
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
-/** Written once, when the log is made; both copies are equal. */
+/** Written once, when the log is made; both copies are equal. The first six fields are those of the map. */
 export const logHeaderLayout = {
   magic: { offset: 0, size: 8 },
   version: { offset: 8, size: 4 },
   checksum: { offset: 12, size: 4 },
-  identity: { offset: 16, size: 8 },
-  baseKeys: { offset: 24, size: 8 },
-  baseEntries: { offset: 32, size: 8 },
+  compat: { offset: 16, size: 4 },
+  incompat: { offset: 20, size: 4 },
+  identity: { offset: 24, size: 8 },
+  baseKeys: { offset: 32, size: 8 },
+  baseEntries: { offset: 40, size: 8 },
+  zeros: { offset: 48, size: 464 },
 } as const;
-export const LOG_HEADER_BYTES = 40;
 
-/** Stored at a clean close: the durable length of the log. */
+/** Stored at a clean close: the durable length of the log. Zeros follow up to the end of the page. */
 export const logMarkLayout = {
   durable: { offset: 1024, size: 8 },
   checksum: { offset: 1032, size: 4 },
-  reserved: { offset: 1036, size: 4 },
+  zeros: { offset: 1036, size: 3060 },
 } as const;
 
-export const frameLayout = {
-  length: { offset: 0, size: 4 },
-  checksum: { offset: 4, size: 4 },
-  term: { offset: 8, size: 8 },
-  index: { offset: 16, size: 8 },
-  committed: { offset: 24, size: 8 },
-  durable: { offset: 32, size: 8 },
-  magic: { offset: 40, size: 2 },
-  kind: { offset: 42, size: 1 },
-  flags: { offset: 43, size: 1 },
-  commandBytes: { offset: 44, size: 4 },
+/** What an entry, a truncation or a commit adds to a frame of the checked log. */
+export const entryLayout = {
+  term: { offset: 24, size: 8 },
+  index: { offset: 32, size: 8 },
+  committed: { offset: 40, size: 8 },
   keyBytes: { offset: 48, size: 4 },
   valueBytes: { offset: 52, size: 4 },
   text: { offset: 56, size: 0 },
 } as const;
-export const FRAME_HEAD_BYTES = 56;
-export const FRAME_ALIGNMENT_BYTES = 8;
-export const FRAME_MAGIC = 0xdb1e;
-/** Bit 0 of `flags`: more frames of the same step follow, and the step counts as a whole. */
-export const FRAME_CONTINUES = 1;
-
+export const ENTRY_HEAD_BYTES = 56;
+export const ENTRY_MAGIC = 0xdb1e;
 export const frameKinds = { entry: 1, truncation: 2, commit: 3 } as const;
 
 /** The map file: header copies alternate by generation; the newest valid one counts. */
@@ -59,35 +51,28 @@ export const mapHeaderLayout = {
   magic: { offset: 0, size: 8 },
   version: { offset: 8, size: 4 },
   checksum: { offset: 12, size: 4 },
-  identity: { offset: 16, size: 8 },
-  generation: { offset: 24, size: 8 },
-  regionOffset: { offset: 32, size: 8 },
-  regionBytes: { offset: 40, size: 8 },
-  keys: { offset: 48, size: 8 },
-  replayFrom: { offset: 56, size: 8 },
-  logMin: { offset: 64, size: 8 },
-  entries: { offset: 72, size: 8 },
-  committed: { offset: 80, size: 8 },
+  compat: { offset: 16, size: 4 },
+  incompat: { offset: 20, size: 4 },
+  identity: { offset: 24, size: 8 },
+  generation: { offset: 32, size: 8 },
+  regionOffset: { offset: 40, size: 8 },
+  regionBytes: { offset: 48, size: 8 },
+  keys: { offset: 56, size: 8 },
+  replayFrom: { offset: 64, size: 8 },
+  logMin: { offset: 72, size: 8 },
+  entries: { offset: 80, size: 8 },
+  committed: { offset: 88, size: 8 },
+  zeros: { offset: 96, size: 416 },
 } as const;
-export const MAP_HEADER_BYTES = 88;
 
-export const chunkLayout = {
-  length: { offset: 0, size: 4 },
-  checksum: { offset: 4, size: 4 },
-  kind: { offset: 8, size: 4 },
-  count: { offset: 12, size: 4 },
-  content: { offset: 16, size: 0 },
-} as const;
-export const CHUNK_HEAD_BYTES = 16;
-export const CHUNK_ALIGNMENT_BYTES = 8;
+/** A chunk is a frame of the checked log without a head of its own. */
+export const CHUNK_MAGIC = 0xdb2c;
 export const chunkKinds = { records: 1, entryBlocks: 2, logSums: 3 } as const;
 
 /** A record of the map in a chunk: two lengths, then key and value, packed. */
 export const RECORD_HEAD_BYTES = 8;
-/** First entry and offset of a block of entries. */
-export const ENTRY_BLOCK_BYTES = 16;
-/** End and checksum of a stretch of the log. */
-export const LOG_SUM_BYTES = 16;
+/** First entry and offset of a block of entries, or end and checksum of a stretch of the log. */
+export const PAIR_BYTES = 16;
 
 /** A chunk is complete when it has this size. A large record makes a larger chunk. */
 export const CHUNK_BYTES_MIN = 256 * 1024;
@@ -109,13 +94,6 @@ export interface Identity {
 
 export function identityOf(value: bigint): Identity {
   return { value, seed: Number((value ^ (value >> 32n)) & 0xffff_ffffn) };
-}
-
-/** The seed of a checksum at `offset`: bytes that were copied to another place or file never match. */
-export function seedAt(seed: number, offset: number): number {
-  const low = Math.imul((offset / 8) | 0, 0x9e3779b1);
-  const high = Math.imul((offset / 2 ** 35) | 0, 0x85ebca6b);
-  return (seed ^ low ^ high) >>> 0;
 }
 
 export function roundUp(bytes: number, unit: number): number {

@@ -52,17 +52,6 @@ export function requireText(text: string, what: string): void {
   }
 }
 
-/** Writes a whole number up to 2^53 as two 32-bit halves, so that hot paths make no bigint. */
-export function writeWhole(view: DataView, offset: number, value: number): void {
-  view.setUint32(offset, value >>> 0, true);
-  view.setUint32(offset + 4, Math.floor(value / 2 ** 32), true);
-}
-
-/** Reads such a number. A value above 2^53 is inexact, and fails the bounds that callers check. */
-export function readWhole(view: DataView, offset: number): number {
-  return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 2 ** 32;
-}
-
 /** Exact number of bytes that the text takes. */
 export function textBytes(text: string): number {
   let bytes = text.length;

@@ -1,26 +1,32 @@
 /**
- * Decides when the log is synced. One sync is in flight at a time; requests that arrive during it share
- * the next one. A failed sync is never tried again. The kernel may have dropped the pages that it could
- * not write, and a second call would report success.
+ * Decides when a log is synced. One sync is in flight at a time; answers that begin to wait during it share
+ * the next one. After a sync that failed there is never another.
  */
 
 import type { Clock } from "../../base/clock.ts";
-import type { Storage } from "../../file/mod.ts";
-import type { LogFile } from "../files/log_file.ts";
 
 /**
- * When the log is synced. `always`: before every answer. `interval`: by a timer. `os`: only around
- * snapshots and at a clean close.
+ * When the log is synced. `always`: before every answer. `interval`: by a timer. `os`: only if something
+ * waits for it, such as a snapshot or a clean close.
  */
 export const SYNC_MODES = ["always", "interval", "os"] as const;
 /** One of `SYNC_MODES`. */
 export type SyncMode = typeof SYNC_MODES[number];
 
+/** What is synced: one log, or several whose positions follow each other. */
+export interface SyncedLog {
+  /** End of what was appended. */
+  readonly tail: number;
+  /** End of what is durable. */
+  readonly durable: number;
+  /** Makes durable what is appended now. */
+  sync(): Promise<void>;
+}
+
 export interface GroupCommitOptions {
   readonly mode: SyncMode;
   readonly intervalMs: number;
   readonly clock: Clock;
-  readonly storage: Storage;
   /** Called after a sync: the log is durable up to this offset. */
   readonly onDurable: (offset: number) => void;
   readonly onFailure: (error: unknown) => void;
@@ -33,7 +39,7 @@ interface Waiter {
 }
 
 export class GroupCommit {
-  readonly #log: LogFile;
+  readonly #log: SyncedLog;
   readonly #options: GroupCommitOptions;
   readonly #stop = new AbortController();
   #waiters: Waiter[] = [];
@@ -43,7 +49,7 @@ export class GroupCommit {
   #failure: unknown = null;
   #syncs = 0;
 
-  constructor(log: LogFile, options: GroupCommitOptions) {
+  constructor(log: SyncedLog, options: GroupCommitOptions) {
     this.#log = log;
     this.#options = options;
   }
@@ -60,9 +66,8 @@ export class GroupCommit {
     else if (mode === "interval" && !this.#hasTimer) void this.#startLater();
   }
 
-  /** Resolves when the present content of the log is durable, in every mode. */
-  sync(): Promise<void> {
-    const offset = this.#log.tail;
+  /** Resolves when the log is durable up to `offset`, in every mode. */
+  whenDurable(offset: number): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     if (this.#log.durable >= offset) return Promise.resolve();
     return new Promise((resolve, reject) => {
@@ -91,26 +96,24 @@ export class GroupCommit {
   }
 
   async #syncAll(): Promise<void> {
-    const { storage, mode, onDurable, onFailure } = this.#options;
+    const { mode, onDurable, onFailure } = this.#options;
+    const log = this.#log;
     try {
       do {
-        storage.reach("db.sync.log.before");
-        const offset = await this.#log.sync();
-        storage.reach("db.sync.log.after");
+        await log.sync();
         this.#syncs++;
-        const done = this.#waiters.filter((waiter) => waiter.offset <= offset);
-        this.#waiters = this.#waiters.filter((waiter) => waiter.offset > offset);
+        const { durable } = log;
+        const done = this.#waiters.filter((waiter) => waiter.offset <= durable);
+        this.#waiters = this.#waiters.filter((waiter) => waiter.offset > durable);
         for (const waiter of done) waiter.resolve();
-        onDurable(offset);
-      } while (
-        this.#waiters.length > 0 || (mode === "always" && this.#log.durable < this.#log.tail)
-      );
-      this.#isRunning = false;
+        onDurable(durable);
+      } while (this.#waiters.length > 0 || (mode === "always" && log.durable < log.tail));
     } catch (error) {
-      this.#isRunning = false;
       this.#failure = error;
       for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
       onFailure(error);
+    } finally {
+      this.#isRunning = false;
     }
   }
 }

@@ -1,6 +1,6 @@
 /** Removes files that a failed step has created, because nothing else would clean them up. */
 
-import type { Storage } from "../../file/mod.ts";
+import type { Storage } from "./storage.ts";
 
 /** Runs a step that makes these files. If it throws, they are removed as far as possible. */
 export function removeOnError<Result>(

@@ -1,0 +1,322 @@
+/**
+ * The checked log by itself, over a file that is written by `pwrite`. Under the database it is mapped; the
+ * tests of the database show that.
+ */
+
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { OsError, type Storage, type StoredFile } from "../../src/file/mod.ts";
+import {
+  CheckedLog,
+  endOfBytes,
+  FRAME_CONTINUES,
+  FRAME_HEAD_BYTES_MIN,
+  FrameCursor,
+  FrameMemory,
+  type FrameShape,
+  type FrameStore,
+  GroupCommit,
+  hasFailedMark,
+  keepTornTail,
+  putFailedMark,
+  removeFailedMark,
+  scanLog,
+  syncOrMark,
+  validFrames,
+} from "../../src/file/checked_log/mod.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { overridden } from "../support/overridden.ts";
+import { SimulatedDisk } from "../support/simulated_disk.ts";
+import { Random, seedForTest } from "../support/random.ts";
+
+const SEED = 0x1234_5678;
+
+/** Frames with one field of the owner, which is never above 1000. */
+const shape: FrameShape = {
+  headBytes: FRAME_HEAD_BYTES_MIN + 8,
+  magic: 0xabcd,
+  isPlausible: ({ view }, offset) => view.getUint32(offset + FRAME_HEAD_BYTES_MIN, true) <= 1000,
+};
+
+/** The seam as a log has it that is not mapped: frames are made in a buffer and written whole. */
+class WrittenStore implements FrameStore {
+  readonly memory = new FrameMemory(new Uint8Array(2 ** 16));
+
+  constructor(readonly file: StoredFile) {}
+
+  startOf(): number {
+    return 0;
+  }
+
+  put(start: number, end: number, offset: number): void {
+    this.file.write(this.memory.bytes.subarray(start, end), offset);
+  }
+}
+
+interface Written {
+  readonly storage: Storage;
+  readonly file: StoredFile;
+  readonly log: CheckedLog;
+  append(text: string, flags?: number): number;
+  /** The bytes of the file. */
+  bytes(): Uint8Array;
+}
+
+function newLog(seed = SEED, open: (file: StoredFile) => StoredFile = (file) => file): Written {
+  const storage = new SimulatedDisk().process("writer");
+  const file = open(storage.open("/log", { access: "write", create: "exclusive" }));
+  const store = new WrittenStore(file);
+  const log = new CheckedLog(file, store, { shape, seed, tail: 0, durable: 0 });
+  return {
+    storage,
+    file,
+    log,
+    append(text, flags = 0) {
+      const { bytes, view } = store.memory;
+      view.setBigUint64(log.start + FRAME_HEAD_BYTES_MIN, BigInt(text.length), true);
+      const body = log.start + shape.headBytes;
+      const { written } = new TextEncoder().encodeInto(text, bytes.subarray(body));
+      return log.append(body + written, { kind: 7, flags, number: text.length });
+    },
+    bytes() {
+      const bytes = new Uint8Array(file.status().size);
+      file.read(bytes, 0);
+      return bytes;
+    },
+  };
+}
+
+function scan(bytes: Uint8Array, durable = 0, seed = SEED) {
+  const found: number[] = [];
+  const frames = new FrameCursor(bytes, seed, shape);
+  const range = { from: 0, limit: bytes.length, durable };
+  return { ...scanLog(frames, range, (frame) => void found.push(frame.number)), found };
+}
+
+Deno.test("What was appended is found again, frame by frame, aligned and with the durable length of its time", async () => {
+  const { log, append, bytes } = newLog();
+  const random = new Random(seedForTest("checked log"));
+  const offsets: number[] = [];
+  const durables: number[] = [];
+  for (let index = 0; index < 200; index++) {
+    if (random.chance(0.2)) await log.sync();
+    durables.push(log.durable);
+    offsets.push(append("x".repeat(random.below(100))));
+  }
+  const frames = new FrameCursor(bytes(), SEED, shape);
+  let next = 0;
+  for (const [index, offset] of offsets.entries()) {
+    assertEquals(offset, next);
+    assert(frames.at(offset, log.tail));
+    assertEquals([frames.durable, frames.kind, frames.continues], [durables[index], 7, false]);
+    next = frames.end;
+    assertEquals(next % 8, 0);
+  }
+  assertEquals([next, scan(bytes()).tail], [log.tail, log.tail]);
+});
+
+Deno.test("One inverted bit anywhere in a frame is found", () => {
+  const { append, bytes } = newLog();
+  append("hello, frame");
+  const whole = bytes();
+  for (let bit = 0; bit < 8 * whole.length; bit++) {
+    const broken = whole.slice();
+    broken[bit >> 3] = broken[bit >> 3] as number ^ (1 << (bit & 7));
+    assertEquals(new FrameCursor(broken, SEED, shape).at(0, broken.length), false, `bit ${bit}`);
+  }
+});
+
+Deno.test("A frame of an earlier use, of another log or from another place is never valid", () => {
+  const earlier = newLog(SEED);
+  for (const text of ["one", "two", "six"]) earlier.append(text);
+  const old = earlier.bytes();
+  for (let bit = 0; bit < 32; bit++) {
+    // The next use has another seed, and writes over the first frame only.
+    const seed = (SEED ^ (1 << bit)) >>> 0;
+    const next = newLog(seed);
+    next.append("new");
+    const file = old.slice();
+    file.set(next.bytes());
+    assertEquals(scan(file, 0, seed), { tail: next.log.tail, damage: null, found: [3] });
+  }
+  const frameBytes = old.length / 3;
+  const moved = new Uint8Array(2 * old.length);
+  for (let place = 8; place + frameBytes <= moved.length; place += 8) {
+    moved.fill(0).set(old.subarray(0, frameBytes), place);
+    assertEquals(new FrameCursor(moved, SEED, shape).at(place, moved.length), false);
+  }
+});
+
+Deno.test("A frame whose owner finds it impossible costs no checksum and is none", () => {
+  const { append, bytes } = newLog();
+  append("y".repeat(1001));
+  assertEquals(scan(bytes()).found, []);
+});
+
+Deno.test("A length that reaches beyond the log makes no frame, and nothing behind the end is read", () => {
+  const { append, bytes } = newLog();
+  append("one");
+  const whole = bytes();
+  for (const length of [0, 8, 31, 33, whole.length + 8, 2 ** 31, 2 ** 32 - 8]) {
+    const broken = whole.slice();
+    new DataView(broken.buffer).setUint32(0, length, true);
+    assertEquals(scan(broken), { tail: 0, damage: null, found: [] });
+  }
+  for (let limit = 0; limit < whole.length; limit++) {
+    assertEquals(scan(whole.slice(0, limit)).tail, 0);
+  }
+});
+
+Deno.test("A broken frame is a torn tail, and damage if a frame behind it or the owner knows better", async () => {
+  const { log, append, bytes } = newLog();
+  append("one");
+  const second = append("two");
+  const end = log.tail;
+  append("three");
+  const torn = bytes();
+  torn[second + 33] = 0xff;
+  assertEquals(scan(torn), { tail: second, damage: null, found: [3] });
+  assertEquals(endOfBytes(torn, second), torn.length);
+  assertEquals(scan(torn, second + 8).damage, { offset: second, durable: second + 8 });
+  await log.sync();
+  append("four, which knows that all before it is durable");
+  const damaged = bytes();
+  damaged[second + 33] = 0xff;
+  assertEquals(scan(damaged).damage, { offset: second, durable: end + (end - second) });
+  const frames = new FrameCursor(damaged, SEED, shape);
+  assertEquals([...validFrames(frames, 0, damaged.length)].length, 3);
+});
+
+Deno.test("A step whose last frame is missing does not count", () => {
+  const { log, append, bytes } = newLog();
+  append("one");
+  const step = append("two", FRAME_CONTINUES);
+  append("three", FRAME_CONTINUES);
+  assertEquals(scan(bytes()), { tail: step, damage: null, found: [3] });
+  append("four");
+  assertEquals(scan(bytes()), { tail: log.tail, damage: null, found: [3, 3, 5, 4] });
+});
+
+Deno.test("A frame that could not be written does not count, and the next one takes its place", () => {
+  let isFull = false;
+  const { log, append, bytes } = newLog(SEED, (file) =>
+    overridden(file, {
+      write(bytes, offset) {
+        if (isFull) throw new OsError("write", "/log", "ENOSPC");
+        file.write(bytes, offset);
+      },
+    }));
+  append("one");
+  const { tail } = log;
+  isFull = true;
+  assertThrows(() => append("two"), OsError);
+  assertEquals(log.tail, tail);
+  isFull = false;
+  assertEquals(append("six"), tail);
+  assertEquals(scan(bytes()).found, [3, 3]);
+});
+
+Deno.test("A failed sync is never tried again", async () => {
+  let calls = 0;
+  const failing = (file: StoredFile) =>
+    overridden(file, {
+      syncDataAsync() {
+        calls++;
+        return Promise.reject(new OsError("fdatasync", "/log", "EIO"));
+      },
+      syncData: () => void calls++,
+    });
+  const { log, append } = newLog(SEED, failing);
+  append("one");
+  const first = await assertRejects(() => log.sync(), OsError);
+  assertEquals(await assertRejects(() => log.sync(), OsError), first);
+  assertEquals(assertThrows(() => log.syncNow(), OsError), first);
+  assertEquals([calls, log.durable], [1, 0]);
+});
+
+Deno.test("All that wait during a sync share the next one, and all of them hear of a failure", async () => {
+  let tail = 0;
+  let durable = 0;
+  const running: PromiseWithResolvers<void>[] = [];
+  const log = {
+    get tail() {
+      return tail;
+    },
+    get durable() {
+      return durable;
+    },
+    async sync() {
+      const end = tail;
+      running.push(Promise.withResolvers());
+      await running.at(-1)?.promise;
+      durable = end;
+    },
+  };
+  const failures: unknown[] = [];
+  const commit = new GroupCommit(log, {
+    mode: "os",
+    intervalMs: 1000,
+    clock: systemClock,
+    onDurable: () => {},
+    onFailure: (error) => failures.push(error),
+  });
+  const answered: number[] = [];
+  const wait = async (offset: number) => {
+    tail = offset;
+    await commit.whenDurable(offset);
+    answered.push(offset);
+  };
+  const waits = [wait(1)];
+  for (let offset = 2; offset <= 5; offset++) waits.push(wait(offset));
+  const turn = () => new Promise((resolve) => setTimeout(resolve));
+  running[0]?.resolve();
+  await turn();
+  assertEquals([answered, running.length], [[1], 2]);
+  running[1]?.resolve();
+  await Promise.all(waits);
+  assertEquals([answered, commit.syncs], [[1, 2, 3, 4, 5], 2]);
+  const failed = [wait(6), wait(7)].map((one) => assertRejects(() => one, Error, "broken"));
+  running[2]?.reject(new Error("broken"));
+  await Promise.all(failed);
+  await assertRejects(() => commit.whenDurable(8), Error, "broken");
+  assertEquals([failures.length, running.length], [1, 3]);
+});
+
+Deno.test("A torn tail is kept under the first number that is free, and not at all on a full disk", () => {
+  const { storage } = newLog();
+  const read = (path: string) => {
+    using file = storage.open(path, { access: "read" });
+    const bytes = new Uint8Array(file.status().size);
+    file.read(bytes, 0);
+    return [...bytes];
+  };
+  assertEquals(keepTornTail(storage, "/log.torn-", new Uint8Array([1, 2])), "/log.torn-1");
+  assertEquals(keepTornTail(storage, "/log.torn-", new Uint8Array([3])), "/log.torn-2");
+  assertEquals([read("/log.torn-1"), read("/log.torn-2")], [[1, 2], [3]]);
+  const full = overridden<Storage>(storage, {
+    open: (path, options) =>
+      overridden(storage.open(path, options), {
+        write() {
+          throw new OsError("write", path, "ENOSPC");
+        },
+      }),
+  });
+  assertThrows(() => keepTornTail(full, "/log.torn-", new Uint8Array([4])), OsError);
+  assertEquals(storage.statusOrNull("/log.torn-3"), null);
+});
+
+Deno.test("A sync that fails before a log is served leaves the mark, and a lack of descriptors leaves none", () => {
+  const { storage } = newLog();
+  const mark = "/log.failed";
+  const run = (error: Error | null) =>
+    syncOrMark(() => {
+      if (error !== null) throw error;
+    }, (reason) => putFailedMark(storage, mark, reason));
+  run(null);
+  assertThrows(() => run(new OsError("open", "/", "EMFILE")), OsError);
+  assertEquals(hasFailedMark(storage, mark), false);
+  assertThrows(() => run(new OsError("fsync", "/log", "EIO")), OsError);
+  assertEquals(hasFailedMark(storage, mark), true);
+  removeFailedMark(storage, mark);
+  removeFailedMark(storage, mark);
+  assertEquals(hasFailedMark(storage, mark), false);
+});
