@@ -89,7 +89,7 @@ export function checkDirectory(
     directory?.close();
   }
   const tables = checkTablesOf(storage, data, violations);
-  const db = checkDatabaseOf(storage, data, { violations, notChecked });
+  const db = checkDatabaseOf(storage, data, { violations, notChecked, otherFormats });
   const isLeftover = ({ noun, invariant }: Violation) =>
     LEFTOVER_RULES[noun]?.includes(invariant) ?? false;
   return {
@@ -226,19 +226,23 @@ function checkTablesOf(storage: Storage, data: string, violations: Violation[]):
   return true;
 }
 
+/** False if it does not exist, or cannot be checked. */
 function checkDatabaseOf(
   storage: Storage,
   data: string,
-  { violations, notChecked }: { readonly violations: Violation[]; readonly notChecked: string[] },
+  { violations, notChecked, otherFormats }: {
+    readonly violations: Violation[];
+    readonly notChecked: string[];
+    readonly otherFormats: string[];
+  },
 ): boolean {
   try {
     violations.push(...ofNoun("db", checkDatabase(storage, databasePaths(data))));
     return true;
   } catch (error) {
-    if (error instanceof NotFoundError) return false;
-    if (hasCode(error, "ENOENT")) return false;
-    if (!(error instanceof DatabaseInUseError)) throw error;
-    notChecked.push(`the database: ${error.message}`);
+    if (error instanceof DatabaseInUseError) notChecked.push(`the database: ${error.message}`);
+    else if (isFormatError(error)) otherFormats.push(error.message);
+    else if (!(error instanceof NotFoundError || hasCode(error, "ENOENT"))) throw error;
     return false;
   }
 }

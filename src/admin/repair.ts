@@ -45,6 +45,8 @@ export interface RepairReport {
   readonly actions: readonly RepairAction[];
   /** What is still broken. */
   readonly remaining: readonly Violation[];
+  /** True if a part has the format of another countd: it was left alone. */
+  readonly hasOtherFormat: boolean;
 }
 
 export interface RepairOptions {
@@ -87,6 +89,7 @@ export function repair(storage: Storage, place: string, options: RepairOptions):
 function movedReport(report: RepairReport, from: string, to: string): RepairReport {
   const moved = (path: string) => path.replace(from, to);
   return {
+    ...report,
     directory: to,
     actions: report.actions.map((action) => ({
       ...action,
@@ -128,8 +131,10 @@ function repairPlace(
   }
   repairTables(context);
   repairDatabaseOf(context);
-  const { violations } = checkDirectory(storage, data, { self });
-  return { directory: data, actions: context.actions, remaining: withoutFailedMark(violations) };
+  const { violations, otherFormats } = checkDirectory(storage, data, { self });
+  const remaining = withoutFailedMark(violations);
+  const hasOtherFormat = otherFormats.length > 0;
+  return { directory: data, actions: context.actions, remaining, hasOtherFormat };
 }
 
 function repairKeyspaces(context: RepairContext): void {
@@ -200,10 +205,10 @@ function repairDatabaseOf(context: RepairContext): void {
   const { storage, data } = context;
   const paths = databasePaths(data);
   if (storage.statusOrNull(paths.map) === null && storage.statusOrNull(paths.log) === null) return;
-  const found = checkDatabase(storage, paths);
-  const isEmpty = [paths.map, paths.log].every((path) => !storage.statusOrNull(path)?.size);
-  if (found.length === 0 || isEmpty && found[0]?.invariant === UNFINISHED_RULE) return;
   try {
+    const found = checkDatabase(storage, paths);
+    const isEmpty = [paths.map, paths.log].every((path) => !storage.statusOrNull(path)?.size);
+    if (found.length === 0 || isEmpty && found[0]?.invariant === UNFINISHED_RULE) return;
     const report = repairDatabase(storage, paths, { out: null });
     context.actions.push({
       noun: "db",

@@ -48,7 +48,7 @@ export const repair = defineVerb({
       self: describeSelf(storage),
       out: options.inPlace ? null : options.out ?? `${trimSlashes(options.data)}.repaired`,
     });
-    const { actions, remaining, directory } = report;
+    const { actions, remaining, directory, hasOtherFormat } = report;
     if (json) {
       stdout.json({
         directory,
@@ -66,6 +66,7 @@ export const repair = defineVerb({
         `repaired: ${directory}${actions.length === 0 ? " (nothing had to be done)" : ""}`,
       );
     }
-    return remaining.length > 0 ? EXIT_CODES.corruption : EXIT_CODES.ok;
+    if (remaining.length > 0) return EXIT_CODES.corruption;
+    return hasOtherFormat ? EXIT_CODES.failed : EXIT_CODES.ok;
   },
 });
