@@ -8,13 +8,7 @@ import {
 } from "../../src/database/format/frame.ts";
 import type { Entry } from "../../src/database/format/entry.ts";
 import { frameKinds } from "../../src/database/format/layout.ts";
-import {
-  endOfBytes,
-  FRAME_CONTINUES,
-  FrameMemory,
-  scanLog,
-  sealFrame,
-} from "../../src/file/checked_log/mod.ts";
+import { endOfBytes, FrameMemory, scanLog, sealFrame } from "../../src/file/checked_log/mod.ts";
 import { textBytes, writeText } from "../../src/database/format/text.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { setOf } from "./model.ts";
@@ -38,11 +32,9 @@ function writeFrame(
   offset: number,
   { entry, step }: { readonly entry: Entry; readonly step: ReturnType<typeof stepOf> },
 ): number {
-  const { end, commandBytes: number } = writeEntry(memory, offset, entry, step);
+  const end = writeEntry(memory, offset, entry, step);
   const { magic } = entryFrames;
-  const flags = step.continues ? FRAME_CONTINUES : 0;
-  const { kind, durable } = step;
-  return sealFrame(memory, offset, { magic, seed, offset, end, durable, kind, flags, number });
+  return sealFrame(memory, offset, { magic, seed, offset, end, durable: step.durable });
 }
 
 /** Writes frames one after the other from `start` on; returns their offsets and the end. */

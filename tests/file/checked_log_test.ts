@@ -11,6 +11,7 @@ import {
   FRAME_CONTINUES,
   FRAME_HEAD_BYTES_MIN,
   FrameCursor,
+  frameLayout,
   FrameMemory,
   type FrameShape,
   type FrameStore,
@@ -71,11 +72,15 @@ function newLog(seed = SEED, open: (file: StoredFile) => StoredFile = (file) => 
     file,
     log,
     append(text, flags = 0) {
-      const { bytes, view } = store.memory;
-      view.setBigUint64(log.start + FRAME_HEAD_BYTES_MIN, BigInt(text.length), true);
-      const body = log.start + shape.headBytes;
+      const { memory: { bytes, view } } = store;
+      const { start } = log;
+      view.setUint32(start + frameLayout.number.offset, text.length, true);
+      view.setUint8(start + frameLayout.kind.offset, 7);
+      view.setUint8(start + frameLayout.flags.offset, flags);
+      view.setBigUint64(start + FRAME_HEAD_BYTES_MIN, BigInt(text.length), true);
+      const body = start + shape.headBytes;
       const { written } = new TextEncoder().encodeInto(text, bytes.subarray(body));
-      return log.append(body + written, { kind: 7, flags, number: text.length });
+      return log.append(body + written);
     },
     bytes() {
       const bytes = new Uint8Array(file.status().size);
@@ -112,6 +117,24 @@ Deno.test("What was appended is found again, frame by frame, aligned and with th
     assertEquals(next % 8, 0);
   }
   assertEquals([next, scan(bytes()).tail], [log.tail, log.tail]);
+});
+
+Deno.test("A part of a log is read as the whole, if its place is known", async () => {
+  const { log, append, bytes } = newLog();
+  const offsets: number[] = [];
+  for (let index = 0; index < 50; index++) {
+    offsets.push(append("x".repeat(index)));
+    await log.sync();
+  }
+  for (const from of offsets) {
+    const part = bytes().slice(from);
+    const frames = new FrameCursor(part, SEED, shape, from);
+    let found = 0;
+    const range = { from: 0, limit: part.length, durable: 0 };
+    assertEquals(scanLog(frames, range, () => void found++).tail, part.length);
+    assertEquals(found, 50 - offsets.indexOf(from));
+    if (from > 0) assertEquals(new FrameCursor(part, SEED, shape).at(0, part.length), false);
+  }
 });
 
 Deno.test("One inverted bit anywhere in a frame is found", () => {

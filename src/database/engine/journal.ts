@@ -146,8 +146,9 @@ export class Journal {
 
   /** Appends one entry; with `commits`, the same frame commits it and all entries before it. */
   append(entry: Entry, options: { readonly commits: boolean }): void {
-    this.log.reserve([entry]);
-    this.#storeAll([entry], options.commits ? this.length + 1 : this.#committed);
+    const entries = [entry];
+    this.log.reserve(entries);
+    this.#storeAll(entries, options.commits ? this.length + 1 : this.#committed);
   }
 
   /** Appends all entries in one step: after a crash the log has all of them, or none. */
@@ -179,11 +180,11 @@ export class Journal {
 
   /** Stores the entries that end a step. From then on `committed` entries are committed. */
   #storeAll(entries: readonly Entry[], committed: number): void {
-    entries.forEach((entry, index) => {
-      const continues = index + 1 < entries.length;
-      const step = { kind: frameKinds.entry, index: this.length, committed, continues };
+    let left = entries.length;
+    for (const entry of entries) {
+      const step = { kind: frameKinds.entry, index: this.length, committed, continues: --left > 0 };
       this.#index.add(this.log.append(entry, step));
-    });
+    }
     this.#committed = committed;
     this.#sums.advance(this.log.mapped, this.log.tail);
   }

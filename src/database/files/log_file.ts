@@ -8,7 +8,7 @@
 
 import { assert } from "../../base/assert.ts";
 import { isDiskFull, type Storage, type StoredFile } from "../../file/mod.ts";
-import { CheckedLog, FRAME_CONTINUES } from "../../file/checked_log/mod.ts";
+import { CheckedLog } from "../../file/checked_log/mod.ts";
 import type { Entry } from "../format/entry.ts";
 import { StorageFullError } from "../engine/errors.ts";
 import {
@@ -126,9 +126,8 @@ export class LogFile implements Disposable {
 
   /** Stores one frame, for which `reserve` was called; returns its offset. */
   append(entry: Entry | null, step: Step): number {
-    const { end, commandBytes } = writeEntry(this.#mapped.memory, this.#log.start, entry, step);
-    const flags = step.continues ? FRAME_CONTINUES : 0;
-    const offset = this.#log.append(end, { kind: step.kind, flags, number: commandBytes });
+    const end = writeEntry(this.#mapped.memory, this.#log.start, entry, step);
+    const offset = this.#log.append(end);
     assert(this.tail <= this.#mapped.size, "A frame ends inside the file");
     return offset;
   }

@@ -9,6 +9,7 @@
 import {
   FRAME_ALIGNMENT_BYTES,
   FRAME_HEAD_BYTES_MIN,
+  frameLayout,
   readWhole,
   sealFrame,
   writeWhole,
@@ -158,16 +159,14 @@ class ChunkWriter {
 
   seal(kind: typeof chunkKinds[keyof typeof chunkKinds]): void {
     if (this.#count === 0) return;
-    this.#start = sealFrame(this.#file.memory, this.#start, {
-      magic: CHUNK_MAGIC,
-      seed: this.#seed,
-      offset: this.#start,
-      end: this.#at,
-      durable: 0,
-      kind,
-      flags: 0,
-      number: this.#count,
-    });
+    const { memory } = this.#file;
+    const offset = this.#start;
+    memory.view.setUint32(offset + frameLayout.number.offset, this.#count, true);
+    memory.view.setUint8(offset + frameLayout.kind.offset, kind);
+    memory.view.setUint8(offset + frameLayout.flags.offset, 0);
+    const seed = this.#seed;
+    const chunk = { magic: CHUNK_MAGIC, seed, offset, end: this.#at, durable: 0 };
+    this.#start = sealFrame(memory, offset, chunk);
     this.#at = this.#start + FRAME_HEAD_BYTES_MIN;
     this.#count = 0;
   }
@@ -211,7 +210,7 @@ export function readRegion(
 
 /** Reads the content of a valid chunk; false if it is longer than the chunk. */
 export function readChunk(chunk: ChunkCursor, reader: Partial<SnapshotReader>): boolean {
-  const { memory: { bytes, view }, kind, end } = chunk;
+  const { bytes, view, kind, end } = chunk;
   const headBytes = kind === chunkKinds.records ? RECORD_HEAD_BYTES : PAIR_BYTES;
   let at = chunk.content;
   for (let left = chunk.number; left > 0; left--) {

@@ -79,39 +79,38 @@ export function chunkSeed(identitySeed: number, generation: number): number {
 
 /** Upper bound of the bytes that a frame with this entry, or without one, takes. */
 export function frameBytesMax(entry: Entry | null): number {
-  return entry === null ? ENTRY_HEAD_BYTES : frameBytesWith(entry, textBytesMax);
+  if (entry === null) return ENTRY_HEAD_BYTES;
+  const text = textBytesMax(entry.command) + textBytesMax(entry.key) + textBytesMax(entry.value);
+  return roundUp(ENTRY_HEAD_BYTES + text, FRAME_ALIGNMENT_BYTES);
 }
 
 /** Exact number of bytes that a frame with this entry, or without one, takes. */
 export function frameBytesOf(entry: Entry | null): number {
-  return entry === null ? ENTRY_HEAD_BYTES : frameBytesWith(entry, textBytes);
-}
-
-function frameBytesWith(entry: Entry, bytesOf: (text: string) => number): number {
-  const text = bytesOf(entry.command) + bytesOf(entry.key) + bytesOf(entry.value);
+  if (entry === null) return ENTRY_HEAD_BYTES;
+  const text = textBytes(entry.command) + textBytes(entry.key) + textBytes(entry.value);
   return roundUp(ENTRY_HEAD_BYTES + text, FRAME_ALIGNMENT_BYTES);
 }
 
-/**
- * Writes the fields and the text of a frame at `start` of memory with enough capacity. Returns the end of
- * the text, and the bytes of the command.
- */
+/** Writes the fields and the text of a frame at `start` of memory with enough capacity; returns its end. */
 export function writeEntry(
   { bytes, view }: FrameMemory,
   start: number,
   entry: Entry | null,
   step: Step,
-): { readonly end: number; readonly commandBytes: number } {
+): number {
   const command = start + ENTRY_HEAD_BYTES;
   const key = entry === null ? command : writeText(bytes, command, entry.command);
   const value = entry === null ? key : writeText(bytes, key, entry.key);
   const end = entry === null ? value : writeText(bytes, value, entry.value);
-  view.setBigInt64(start + at.term.offset, entry?.term ?? 0n, true);
+  view.setUint32(start + frameLayout.number.offset, key - command, true);
+  view.setUint8(start + frameLayout.kind.offset, step.kind);
+  view.setUint8(start + frameLayout.flags.offset, step.continues ? FRAME_CONTINUES : 0);
+  view.setBigInt64(start + at.term.offset, entry === null ? 0n : entry.term, true);
   writeWhole(view, start + at.index.offset, step.index);
   writeWhole(view, start + at.committed.offset, step.committed);
   view.setUint32(start + at.keyBytes.offset, value - key, true);
   view.setUint32(start + at.valueBytes.offset, end - value, true);
-  return { end, commandBytes: key - command };
+  return end;
 }
 
 /** Reads the frames of the log. */
@@ -121,16 +120,16 @@ export class EntryCursor extends FrameCursor {
   }
 
   get index(): number {
-    return readWhole(this.memory.view, this.offset + at.index.offset);
+    return readWhole(this.view, this.offset + at.index.offset);
   }
 
   get committed(): number {
-    return readWhole(this.memory.view, this.offset + at.committed.offset);
+    return readWhole(this.view, this.offset + at.committed.offset);
   }
 
   /** The entry of a frame of kind entry. */
   entry(): Entry {
-    const { memory: { bytes, view }, offset } = this;
+    const { bytes, view, offset } = this;
     const command = offset + ENTRY_HEAD_BYTES;
     const key = command + this.number;
     const value = key + view.getUint32(offset + at.keyBytes.offset, true);

@@ -10,7 +10,7 @@
 
 import { assert } from "../../base/assert.ts";
 import type { StoredFile } from "../mod.ts";
-import { type FrameHead, type FrameMemory, type FrameShape, sealFrame } from "./frame.ts";
+import { type FrameMemory, type FrameShape, sealFrame } from "./frame.ts";
 
 /** How finished frames get into the file. */
 export interface FrameStore {
@@ -67,12 +67,15 @@ export class CheckedLog {
     return this.#store.startOf(this.#tail);
   }
 
-  /** Appends the frame that was made at `start` and ends at `end` there. Returns its offset in the log. */
-  append(end: number, { kind, flags, number }: FrameHead): number {
+  /**
+   * Appends the frame whose fields and body the owner has stored at `start`, up to `end`. Returns its offset
+   * in the log.
+   */
+  append(end: number): number {
     const { start } = this;
     const { magic, seed } = this.#frames;
     const offset = this.#tail;
-    const frame = { magic, seed, offset, end, durable: this.#durable, kind, flags, number };
+    const frame = { magic, seed, offset, end, durable: this.#durable };
     const frameEnd = sealFrame(this.#store.memory, start, frame);
     this.#store.put(start, frameEnd, offset);
     this.#tail += frameEnd - start;

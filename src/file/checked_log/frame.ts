@@ -13,7 +13,7 @@ import { assert } from "../../base/assert.ts";
 import { FRAME_ALIGNMENT_BYTES, FRAME_CONTINUES, frameLayout as at } from "./layout.ts";
 import { readWhole, writeWhole } from "./whole_number.ts";
 
-/** Bytes with frames in them, under the views that frames need. They must begin 8-byte aligned. */
+/** Bytes in which frames are made, under the views that this needs. They must begin 8-byte aligned. */
 export class FrameMemory {
   readonly view: DataView;
   readonly words: Int32Array;
@@ -35,15 +35,11 @@ export interface FrameShape {
    * The owner's tests of its own fields, cheap, before the checksum. If one fails, this is not a frame.
    * The whole length of the frame can be read.
    */
-  isPlausible(memory: FrameMemory, offset: number, length: number): boolean;
-}
-
-/** The fields of the common head that the owner of a log chooses. */
-export interface FrameHead {
-  readonly kind: number;
-  readonly flags: number;
-  /** A number for the owner, 32 bits. */
-  readonly number: number;
+  isPlausible(
+    log: { readonly bytes: Uint8Array; readonly view: DataView },
+    offset: number,
+    length: number,
+  ): boolean;
 }
 
 /** The seed of a checksum over `length` bytes at `offset`: the same bytes in another place never match. */
@@ -53,23 +49,20 @@ export function seedAt(seed: number, offset: number, length: number): number {
   return (seed ^ low ^ high ^ Math.imul(length, 0xc2b2ae35)) >>> 0;
 }
 
-function checksumOf(bytes: Uint8Array, start: number, place: {
-  readonly seed: number;
-  readonly offset: number;
-  readonly length: number;
-}): number {
-  const checked = bytes.subarray(start + at.durable.offset, start + place.length);
-  return crc32(checked, seedAt(place.seed, place.offset, place.length));
+/** The checksum of a frame at `start` of `bytes`. */
+function checksumOf(bytes: Uint8Array, start: number, length: number, seed: number): number {
+  return crc32(bytes.subarray(start + at.durable.offset, start + length), seed);
 }
 
 /**
- * Completes a frame at `start` of `memory`, whose owner's head and body are there already and end at `end`:
- * pads it, and stores the common head, the length last. `offset` is its place in the log. Returns its end.
+ * Completes a frame at `start` of `memory`, in which the owner has stored its fields and the body, up to
+ * `end`: pads it, and stores the other fields, the length last. `offset` is its place in the log. Returns
+ * its end.
  */
 export function sealFrame(
-  memory: FrameMemory,
+  { bytes, view, words }: FrameMemory,
   start: number,
-  frame: FrameHead & {
+  { magic, seed, offset, end, durable }: {
     readonly magic: number;
     readonly seed: number;
     readonly offset: number;
@@ -77,62 +70,65 @@ export function sealFrame(
     readonly durable: number;
   },
 ): number {
-  const { bytes, view } = memory;
-  const { seed, offset } = frame;
-  let { end } = frame;
-  while (end % FRAME_ALIGNMENT_BYTES !== 0) bytes[end++] = 0;
-  const length = end - start;
-  assert(frame.durable <= offset, "Nothing at or behind a new frame is durable yet");
-  writeWhole(view, start + at.durable.offset, frame.durable);
-  view.setUint32(start + at.number.offset, frame.number, true);
-  view.setUint16(start + at.magic.offset, frame.magic, true);
-  view.setUint8(start + at.kind.offset, frame.kind);
-  view.setUint8(start + at.flags.offset, frame.flags);
-  const checksum = checksumOf(bytes, start, { seed, offset, length });
+  let frameEnd = end;
+  while (frameEnd % FRAME_ALIGNMENT_BYTES !== 0) bytes[frameEnd++] = 0;
+  const length = frameEnd - start;
+  assert(durable <= offset, "Nothing at or behind a new frame is durable yet");
+  writeWhole(view, start + at.durable.offset, durable);
+  view.setUint16(start + at.magic.offset, magic, true);
+  const checksum = checksumOf(bytes, start, length, seedAt(seed, offset, length));
   view.setUint32(start + at.checksum.offset, checksum, true);
   // A frame exists once its length is stored. The atomic store keeps the order.
-  Atomics.store(memory.words, start / 4, length);
-  return end;
+  Atomics.store(words, start / 4, length);
+  return frameEnd;
 }
 
 /** Reads the frames of one log, one at a time, without making an object for each. */
 export class FrameCursor {
-  readonly memory: FrameMemory;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
   readonly #seed: number;
   readonly #shape: FrameShape;
+  /** Where the log has the first of `bytes`. */
+  readonly #base: number;
+  /** Place of the frame in `bytes`, as all offsets here. */
   offset = 0;
   length = 0;
 
-  /** `bytes` is the log from its first byte on. */
-  constructor(bytes: Uint8Array | FrameMemory, seed: number, shape: FrameShape) {
-    this.memory = bytes instanceof FrameMemory ? bytes : new FrameMemory(bytes);
+  /** `bytes` is the log, or a part of it that begins at `base` of the log. */
+  constructor(bytes: Uint8Array, seed: number, shape: FrameShape, base = 0) {
+    assert(base % FRAME_ALIGNMENT_BYTES === 0, "A part of a log begins aligned");
+    this.#base = base;
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#seed = seed;
     this.#shape = shape;
   }
 
   /** Moves to the frame at `offset` if a valid one ends at or before `limit`; else returns false. */
   at(offset: number, limit: number): boolean {
-    const { memory } = this;
-    const { headBytes, magic } = this.#shape;
-    if (offset + headBytes > limit) return false;
-    const length = Atomics.load(memory.words, offset / 4) >>> 0;
-    if (length < headBytes || length % FRAME_ALIGNMENT_BYTES !== 0) return false;
+    const { bytes, view } = this;
+    const shape = this.#shape;
+    if (offset + shape.headBytes > limit) return false;
+    const length = view.getUint32(offset, true);
+    if (length < shape.headBytes || length % FRAME_ALIGNMENT_BYTES !== 0) return false;
     if (length > limit - offset) return false;
-    const { view } = memory;
-    if (view.getUint16(offset + at.magic.offset, true) !== magic) return false;
-    if (readWhole(view, offset + at.durable.offset) > offset) return false;
-    if (!this.#shape.isPlausible(memory, offset, length)) return false;
-    const stored = view.getUint32(offset + at.checksum.offset, true);
-    const place = { seed: this.#seed, offset, length };
-    if (checksumOf(memory.bytes, offset, place) !== stored) return false;
-    this.moveTo(offset);
+    if (view.getUint16(offset + at.magic.offset, true) !== shape.magic) return false;
+    const place = this.#base + offset;
+    if (readWhole(view, offset + at.durable.offset) > place) return false;
+    if (!shape.isPlausible(this, offset, length)) return false;
+    const checksum = view.getUint32(offset + at.checksum.offset, true);
+    const seed = seedAt(this.#seed, place, length);
+    if (checksumOf(bytes, offset, length, seed) !== checksum) return false;
+    this.offset = offset;
+    this.length = length;
     return true;
   }
 
   /** Moves to a frame that was found to be valid before. */
   moveTo(offset: number): void {
     this.offset = offset;
-    this.length = this.memory.view.getUint32(offset + at.length.offset, true);
+    this.length = this.view.getUint32(offset, true);
   }
 
   get end(): number {
@@ -141,18 +137,18 @@ export class FrameCursor {
 
   /** Durable length of the log when the frame was written. */
   get durable(): number {
-    return readWhole(this.memory.view, this.offset + at.durable.offset);
+    return readWhole(this.view, this.offset + at.durable.offset);
   }
 
   get number(): number {
-    return this.memory.view.getUint32(this.offset + at.number.offset, true);
+    return this.view.getUint32(this.offset + at.number.offset, true);
   }
 
   get kind(): number {
-    return this.memory.view.getUint8(this.offset + at.kind.offset);
+    return this.view.getUint8(this.offset + at.kind.offset);
   }
 
   get continues(): boolean {
-    return (this.memory.view.getUint8(this.offset + at.flags.offset) & FRAME_CONTINUES) !== 0;
+    return (this.view.getUint8(this.offset + at.flags.offset) & FRAME_CONTINUES) !== 0;
   }
 }
