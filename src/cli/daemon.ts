@@ -50,7 +50,8 @@ export async function runDaemon(
   });
   let adopted: readonly MetricsSnapshot[] = [];
   if (metricsPort !== undefined) {
-    const options = { hostname: listen, port: metricsPort, others: () => adopted };
+    const { events } = context;
+    const options = { hostname: listen, port: metricsPort, events, others: () => adopted };
     const server = stack.use(serveMetrics(metrics, options));
     context.announce(`metrics on ${showAddress(server)}`);
   }

@@ -4,21 +4,21 @@
  * an unknown host or comes from a foreign page is refused (`web_origin.ts`).
  */
 import { systemClock } from "../base/clock.ts";
-import { listenError } from "./listen_tcp.ts";
+import type { Events } from "../base/events.ts";
+import type { ListenAddress } from "./listen_tcp.ts";
 import type { Metrics, MetricsSnapshot } from "../base/metrics.ts";
 import { prometheusText } from "./prometheus_text.ts";
 import { RefusedRequestError, targetOf } from "./web_origin.ts";
-import { type HttpServer, serveHttp } from "./serve_http.ts";
+import { serveHttp } from "./serve_http.ts";
 
 export interface MetricsServer extends AsyncDisposable {
   readonly hostname: string;
   readonly port: number;
 }
 
-export interface MetricsServerOptions {
-  readonly hostname: string;
-  /** 0 takes a free port. */
-  readonly port: number;
+/** The port (0 takes a free one), and what is shown there. */
+export interface MetricsServerOptions extends ListenAddress {
+  readonly events: Events;
   /** Metrics of other processes of the same daemon, from memory; they are merged into the answer. */
   readonly others?: () => readonly MetricsSnapshot[];
 }
@@ -26,39 +26,28 @@ export interface MetricsServerOptions {
 /** Serves until it is disposed. Throws as `listenTcp` if the port is taken or cannot be used. */
 export function serveMetrics(
   metrics: Metrics,
-  { hostname, port, others = () => [] }: MetricsServerOptions,
+  { hostname, port, events, others = () => [] }: MetricsServerOptions,
 ): MetricsServer {
-  const server = listen({ hostname, port }, (request) => {
-    try {
-      return answer(request, { path: targetOf(request, hostname).path, metrics, others });
-    } catch (error) {
-      if (!(error instanceof RefusedRequestError)) throw error;
-      return new Response(error.message + "\n", { status: error.status });
-    }
+  const server = serveHttp({
+    hostname,
+    port,
+    portOption: "--metrics-port",
+    clock: systemClock,
+    events,
+    handler(request) {
+      try {
+        return answer(request, { path: targetOf(request, hostname).path, metrics, others });
+      } catch (error) {
+        if (!(error instanceof RefusedRequestError)) throw error;
+        return new Response(error.message + "\n", { status: error.status });
+      }
+    },
   });
   return {
     hostname: server.address.hostname,
     port: server.address.port,
-    [Symbol.asyncDispose]: () => server.shutdown(),
+    [Symbol.asyncDispose]: () => server.stop(),
   };
-}
-
-function listen(
-  address: { readonly hostname: string; readonly port: number },
-  handler: (request: Request) => Response,
-): HttpServer {
-  try {
-    return serveHttp({
-      ...address,
-      clock: systemClock,
-      onListen: () => {},
-      handler,
-      // The default of the runtime would print a stack among the events of the daemon.
-      onError: () => new Response("internal error\n", { status: 500 }),
-    });
-  } catch (cause) {
-    throw listenError(cause, { ...address, portOption: "--metrics-port" });
-  }
 }
 
 function answer(

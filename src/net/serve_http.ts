@@ -1,59 +1,80 @@
-/** An HTTP server that keeps running when a connection cannot be accepted. */
+/** An HTTP server that keeps running when a connection cannot be accepted, and always stops. */
 
 import type { Clock } from "../base/clock.ts";
+import type { Events } from "../base/events.ts";
+import { RareEvents } from "../base/rare_events.ts";
+import { endsWithin } from "../base/waiting.ts";
+import { type ListenAddress, listenError } from "./listen_tcp.ts";
 
 const REOPEN_PAUSE_MS = 100;
+/** A stop gives requests that have begun this long to end. */
+const STOP_MS = 5000;
+/** After that, and after `onLate`, they get this long. */
+const LAST_STOP_MS = 1000;
 
-export interface HttpOptions {
-  readonly hostname: string;
-  /** 0 takes a free port. */
-  readonly port: number;
+/** The port (0 takes a free one), and what happens there. */
+export interface HttpOptions extends ListenAddress {
   readonly clock: Clock;
-  readonly onListen: (address: Deno.NetAddr) => void;
-  readonly onError: (error: unknown) => Response;
-  /** Called when the port is closed for a moment because a connection could not be accepted. */
-  readonly onNotAccepted?: (error: unknown) => void;
+  readonly events: Events;
   readonly handler: (request: Request) => Response | Promise<Response>;
+  /** Called when a stop has waited long: what is still to be read of requests should be refused. */
+  readonly onLate?: () => void;
 }
 
 export interface HttpServer {
   readonly address: Deno.NetAddr;
-  /** Accepts nothing new; resolves when all requests that have begun are answered. */
-  shutdown(): Promise<void>;
+  /**
+   * Accepts nothing new, and resolves when all requests that have begun are answered: after six seconds in
+   * any case, even if a client does not read its answer.
+   */
+  stop(): Promise<void>;
 }
 
 /**
- * Serves as `Deno.serve` does, and throws what it throws. But `Deno.serve` ends at the first accept that
- * fails, and too many open files thus ended the process. Here the port is opened again.
+ * Serves as `Deno.serve` does, and throws as `listenTcp` if the port is taken or cannot be used. But
+ * `Deno.serve` ends at the first accept that fails, and too many open files thus ended the process. Here the
+ * port is opened again.
  */
 export function serveHttp(options: HttpOptions): HttpServer {
-  const { hostname, clock, onError, onNotAccepted, handler } = options;
+  const { hostname, clock, events, handler, onLate = () => {} } = options;
+  const rareEvents = new RareEvents(events, clock);
   let isStopping = false;
-  let server = listen(options.port, options.onListen);
+  let server: Deno.HttpServer<Deno.NetAddr>;
+  try {
+    server = listen(options.port);
+  } catch (cause) {
+    throw listenError(cause, options);
+  }
   const address = server.addr;
   let reopening: Promise<void> | null = null;
   watch();
 
   return {
     address,
-    async shutdown() {
+    async stop() {
       isStopping = true;
       await reopening;
       // The server has already ended if the port could not be opened again.
-      await server.shutdown().catch(() => {});
+      const stopped = server.shutdown().catch(() => {});
+      if (await endsWithin(stopped, clock, STOP_MS)) return;
+      onLate();
+      await endsWithin(stopped, clock, LAST_STOP_MS);
     },
   };
 
-  function listen(
-    port: number,
-    onListen: (address: Deno.NetAddr) => void,
-  ): Deno.HttpServer<Deno.NetAddr> {
-    return Deno.serve({ hostname, port, onListen, onError, handler });
+  function listen(port: number): Deno.HttpServer<Deno.NetAddr> {
+    // The defaults of the runtime would print a line, or a stack, among the events of the daemon.
+    return Deno.serve({ hostname, port, onListen: () => {}, onError, handler });
+  }
+
+  function onError(error: unknown): Response {
+    events.report("error", "request failed", { reason: String(error) });
+    return new Response("Internal error\n", { status: 500 });
   }
 
   function watch(): void {
     server.finished.catch((error) => {
-      onNotAccepted?.(error);
+      rareEvents.report("warn", "connection not accepted", { reason: String(error) });
       reopening = reopen();
     });
   }
@@ -63,7 +84,7 @@ export function serveHttp(options: HttpOptions): HttpServer {
       await clock.sleep(REOPEN_PAUSE_MS);
       if (isStopping) return;
       try {
-        server = listen(address.port, () => {});
+        server = listen(address.port);
         return watch();
       } catch {
         // There is still no descriptor for it.

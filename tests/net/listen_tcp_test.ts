@@ -1,6 +1,7 @@
 /** All servers report in the same words why they cannot listen, whichever call of the runtime failed. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { FailedError } from "../../src/base/errors.ts";
+import { noEvents } from "../../src/base/events.ts";
 import { listenError, listenTcp } from "../../src/net/listen_tcp.ts";
 import { Metrics } from "../../src/base/metrics.ts";
 import { serveMetrics } from "../../src/net/mod.ts";
@@ -8,7 +9,7 @@ import { serveMetrics } from "../../src/net/mod.ts";
 const waysToListen = {
   "--port": listenTcp,
   "--metrics-port": (address: { hostname: string; port: number }) =>
-    serveMetrics(new Metrics(), address),
+    serveMetrics(new Metrics(), { ...address, events: noEvents }),
 } as const;
 
 Deno.test("A port in use is reported with its address and with the option that names another", () => {

@@ -1,6 +1,7 @@
 /** The metrics over HTTP, as unusual clients ask for them. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { noEvents } from "../../src/base/events.ts";
 import { Metrics } from "../../src/base/metrics.ts";
 import { serveMetrics } from "../../src/net/mod.ts";
 
@@ -15,7 +16,7 @@ async function answerTo(port: number, request: string): Promise<string> {
 Deno.test("An invalid Host header is refused, and a path is taken as it was sent", async () => {
   const metrics = new Metrics();
   metrics.gauge("countd_build_info", "test").value = 1;
-  await using server = serveMetrics(metrics, { hostname: "127.0.0.1", port: 0 });
+  await using server = serveMetrics(metrics, { hostname: "127.0.0.1", port: 0, events: noEvents });
   for (const host of ["a b", "%%", "a:99999", ""]) {
     const head = `Host: ${host}\r\nConnection: close\r\n\r\n`;
     const refused = await answerTo(server.port, `GET /metrics?x=1 HTTP/1.1\r\n${head}`);
