@@ -7,7 +7,6 @@ import type { Metrics } from "../base/metrics.ts";
 import { RareEvents } from "../base/rare_events.ts";
 import { endsWithin } from "../base/waiting.ts";
 import { acceptAll } from "./accept_all.ts";
-import { endsWithin } from "../base/waiting.ts";
 import { LoopTurn } from "./loop_turn.ts";
 import { closeStalled, STALLED_SWEEP_MS } from "./stalled_peers.ts";
 import { TcpConnection, type TcpEnvironment } from "./tcp_connection.ts";
