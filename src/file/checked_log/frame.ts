@@ -107,22 +107,27 @@ export class FrameCursor {
 
   /** Moves to the frame at `offset` if a valid one ends at or before `limit`; else returns false. */
   at(offset: number, limit: number): boolean {
-    const { bytes, view } = this;
-    const shape = this.#shape;
-    if (offset + shape.headBytes > limit) return false;
-    const length = view.getUint32(offset, true);
-    if (length < shape.headBytes || length % FRAME_ALIGNMENT_BYTES !== 0) return false;
-    if (length > limit - offset) return false;
-    if (view.getUint16(offset + at.magic.offset, true) !== shape.magic) return false;
-    const place = this.#base + offset;
-    if (readWhole(view, offset + at.durable.offset) > place) return false;
-    if (!shape.isPlausible(this, offset, length)) return false;
-    const checksum = view.getUint32(offset + at.checksum.offset, true);
-    const seed = seedAt(this.#seed, place, length);
-    if (checksumOf(bytes, offset, length, seed) !== checksum) return false;
+    const length = this.plausibleLength(offset, limit);
+    if (length === 0) return false;
+    const checksum = this.view.getUint32(offset + at.checksum.offset, true);
+    const seed = seedAt(this.#seed, this.#base + offset, length);
+    if (checksumOf(this.bytes, offset, length, seed) !== checksum) return false;
     this.offset = offset;
     this.length = length;
     return true;
+  }
+
+  /** Length of what may be a frame, with whatever seed: the tests before a checksum. 0 if they fail. */
+  plausibleLength(offset: number, limit: number): number {
+    const { view } = this;
+    const shape = this.#shape;
+    if (offset + shape.headBytes > limit) return 0;
+    const length = view.getUint32(offset, true);
+    if (length < shape.headBytes || length % FRAME_ALIGNMENT_BYTES !== 0) return 0;
+    if (length > limit - offset) return 0;
+    if (view.getUint16(offset + at.magic.offset, true) !== shape.magic) return 0;
+    if (readWhole(view, offset + at.durable.offset) > this.#base + offset) return 0;
+    return shape.isPlausible(this, offset, length) ? length : 0;
   }
 
   /** Moves to a frame that was found to be valid before. */
