@@ -6,7 +6,9 @@
 
 import { assert } from "../base/assert.ts";
 import { CorruptError, NotFoundError } from "../base/errors.ts";
+import { checkFormat } from "../base/format.ts";
 import { FORMAT_VERSION, VERSION } from "../base/version.ts";
+import { MOVE_ADVICE } from "../counters/commitlog/mod.ts";
 import type { Storage } from "../file/mod.ts";
 import { checksumOf, pathsBelow } from "./copy_files.ts";
 
@@ -46,7 +48,10 @@ export function writeManifest(storage: Storage, directory: string, createdMs: nu
   return manifest;
 }
 
-/** Throws `NotFoundError` if the manifest is missing, and `CorruptError` if it is damaged. */
+/**
+ * Throws `NotFoundError` if the manifest is missing, `CorruptError` if it is damaged, and `OldFormatError` or
+ * `NewerFormatError` if it has another format.
+ */
 export function readManifest(storage: Storage, directory: string): Manifest {
   const path = `${directory}/${MANIFEST_NAME}`;
   if (storage.statusOrNull(path) === null) {
@@ -59,12 +64,13 @@ export function readManifest(storage: Storage, directory: string): Manifest {
   if (manifest === null) {
     throw new CorruptError(`${path} is damaged: use another backup`, { path, offset: 0 });
   }
-  if (manifest.format !== FORMAT_VERSION) {
-    throw new CorruptError(
-      `${path} is of format ${manifest.format}, and this countd reads format ${FORMAT_VERSION}`,
-      { path, offset: 0 },
-    );
-  }
+  const found = { version: manifest.format, incompat: 0 };
+  checkFormat(path, found, {
+    subject: "Backup",
+    version: FORMAT_VERSION,
+    incompat: 0,
+    oldAdvice: `restore it with the countd that made it, and ${MOVE_ADVICE}`,
+  });
   return manifest;
 }
 

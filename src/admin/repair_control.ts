@@ -68,6 +68,11 @@ export function repairControl(
   try {
     const directory = DataDirectory.openOrNull(storage, data, { self });
     if (directory !== null) {
+      if (directory.control.order() === null) {
+        directory.control.storeOrder(0n);
+        directory.control.file.syncData();
+        context.note("control", path, "the order counter was damaged and was stored again");
+      }
       if (!isAlone) return holdAlone(directory);
       directory.close();
       return null;
@@ -78,24 +83,22 @@ export function repairControl(
     if (!(error instanceof CorruptError)) throw error;
     damage = error.message;
   }
-  const logSize = likelyLogSize(storage, logs);
-  const sizes = { ...directorySizesDefault, logSize };
+  const head = Control.soundHead(storage, path);
+  const sizes = head?.sizes ??
+    { ...directorySizesDefault, logSize: likelyLogSize(storage, logs) };
   const saved = context.keep(path);
-  const control = remake(storage, data, { sizes, self });
-  context.actions.push({
-    noun: "control",
-    path,
-    what: `made again (${damage}): log size ${logSize}, names up to ${sizes.keySize} bytes; make ` +
-      "sure that clients send messages of these sizes",
-    saved,
-  });
+  const control = remake(storage, data, { sizes, order: 0n, self });
+  const guessed = `log size ${sizes.logSize}, names up to ${sizes.keySize} bytes; make ` +
+    "sure that clients send messages of these sizes";
+  const what = head === null ? guessed : "its sizes and its identity were kept";
+  context.actions.push({ noun: "control", path, what: `made again (${damage}): ${what}`, saved });
   return control;
 }
 
 function remake(
   storage: Storage,
   data: string,
-  options: { readonly sizes: DirectorySizes; readonly self: Holder },
+  options: { readonly sizes: DirectorySizes; readonly order: bigint; readonly self: Holder },
 ): Control {
   try {
     return Control.remake(storage, directoryPaths(data).control, options);

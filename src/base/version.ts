@@ -1,3 +1,3 @@
 /** The version of this program, and of the data directories that it creates and reads. */
 export const VERSION = "0.2.0";
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;

@@ -159,7 +159,7 @@ class WriterSession {
       const header = held?.header();
       if (held && header?.state === "free") {
         const generation = header.generation === 0n ? 0n : header.generation - 1n;
-        return await ActiveLog.claim(held, { ...header, generation }, 0);
+        return await ActiveLog.claim(held, { ...header, generation }, stillClock);
       }
       if (held) recoverHeld(held);
     }

@@ -11,6 +11,9 @@
  */
 
 import { assert } from "../../base/assert.ts";
+import type { Clock } from "../../base/clock.ts";
+import { BusyError } from "../../base/errors.ts";
+import { directoryLocks } from "./control_layout.ts";
 import { FrameCodec, LogBytes } from "./frame.ts";
 import type { LogHeader } from "./header.ts";
 import type { HeldLog } from "./held_log.ts";
@@ -40,6 +43,9 @@ function frameBuffer(): LogBytes {
   return frameBytes ??= new LogBytes(new Uint8Array(FRAME_LENGTH_MAX));
 }
 
+/** A claim waits no longer for another one, which needs a few system calls to raise the order counter. */
+const ORDER_WAIT_MS = 10_000;
+
 export class ActiveLog {
   readonly #codec: FrameCodec;
   readonly #publishedTail: PublishedTail;
@@ -61,23 +67,33 @@ export class ActiveLog {
   }
 
   /** Claim, steps 3 and 4. The header of `held` must say free. */
-  static async claim(held: HeldLog, header: LogHeader, wallMs: number): Promise<ActiveLog> {
+  static async claim(held: HeldLog, header: LogHeader, clock: Clock): Promise<ActiveLog> {
     assert(header.state === "free", "Only a free log is claimed");
-    const { storage } = held.directory;
+    const { storage, control, paths } = held.directory;
     const generation = header.generation + 1n;
     // A reader that sees the new generation must not see the tail of the old one.
     new PublishedTail(held.bytes).withdraw();
     storage.reach("claim.3.before");
+    let order = control.raiseOrder();
+    for (const startMs = clock.nowMs(); order === null; order = control.raiseOrder()) {
+      if (clock.nowMs() - startMs > ORDER_WAIT_MS) {
+        const holder = control.describeHolder(directoryLocks.order);
+        throw new BusyError(`The order counter of ${paths.data} is held by ${holder}: try again`);
+      }
+      await clock.sleep(1);
+    }
     held.store({
       state: "active",
       generation,
       length: HEAD_PAGE_BYTES,
       durable: HEAD_PAGE_BYTES,
-      claimedWallMs: wallMs,
+      claimedWallMs: clock.wallMs(),
       records: 0,
     });
     storage.reach("claim.3.after");
     storage.reach("claim.4.before");
+    // A counter that a power cut sets back would give an order twice.
+    await control.file.syncDataAsync();
     await held.file.syncDataAsync();
     storage.reach("claim.4.after");
     return new ActiveLog(held, generation);

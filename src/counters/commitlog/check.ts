@@ -6,6 +6,7 @@
 import type { Storage } from "../../file/mod.ts";
 import { checkBatch } from "../wire/mod.ts";
 import { slotLock } from "./control.ts";
+import { FAILED_MARK_OFFSET, orderLayout } from "./control_layout.ts";
 import type { DataDirectory } from "./directory.ts";
 import { FrameCodec, frameRecords, LogBytes } from "./frame.ts";
 import { decodeHeader, headerOf, type LogHeader } from "./header.ts";
@@ -51,8 +52,16 @@ export function checkCommitLogs(
     violations.push({
       invariant: 11,
       path: paths.control,
-      offset: 4096,
+      offset: FAILED_MARK_OFFSET,
       message: `A sync failed (${mark.reason}): run countd check --clear-failed`,
+    });
+  }
+  if (control.order() === null) {
+    violations.push({
+      invariant: 15,
+      path: paths.control,
+      offset: orderLayout.order.offset,
+      message: "The order counter is damaged: run countd repair",
     });
   }
   if (storage.statusOrNull(paths.logs) === null) return violations;

@@ -11,7 +11,6 @@
  */
 
 import { basename, dirname } from "node:path/posix";
-import { crc32 } from "node:zlib";
 import { assert } from "../../base/assert.ts";
 import { CorruptError, UsageError } from "../../base/errors.ts";
 import {
@@ -28,46 +27,53 @@ import {
   type Storage,
   type StoredFile,
 } from "../../file/mod.ts";
-import { DEFAULT_SIZES, type MessageSizes, NAME_SIZE_MAX } from "../wire/mod.ts";
+import { DEFAULT_SIZES, NAME_SIZE_MAX } from "../wire/mod.ts";
 import {
-  CONTROL_BYTES,
-  CONTROL_MAGIC,
-  controlLayout as at,
-  DIRECTORY_VERSION,
+  type ControlHead,
+  decodeControl,
+  decodeControlHead,
+  decodeOrder,
+  type DirectorySizes,
+  encodeControl,
+  encodeOrder,
+} from "./control_bytes.ts";
+import {
+  CONTROL_HEAD_BYTES,
   directoryLocks,
   HOLDER_BYTES,
   holderLayout,
   HOLDERS_OFFSET,
   LOCKS_OFFSET,
+  orderLayout,
   SLOT_LOCKS_OFFSET,
+  SLOTS_MAX,
 } from "./control_layout.ts";
 import { type FailedMark, readFailedMark, writeFailedMark } from "./failed_mark.ts";
 import type { Holder } from "./holder.ts";
-
-/** The sizes that are fixed when a data directory is made, in bytes. */
-export interface DirectorySizes extends MessageSizes {
-  readonly logSize: number;
-}
 
 export const directorySizesDefault: DirectorySizes = {
   ...DEFAULT_SIZES,
   logSize: LOG_SIZE_DEFAULT,
 };
 
+/** A load of the counter may meet a store, and is repeated. */
+const ORDER_LOADS_MAX = 100;
+
 /** The suffix of a control file that is being made: 32 random digits. */
 const TEMPORARY_SUFFIX = /^\.new-[0-9a-f]{32}$/;
 
 export class Control implements Disposable {
   readonly #held = new Set<number>();
-
+  readonly #path: string;
   readonly #self: Holder;
 
   private constructor(
     readonly file: StoredFile,
     readonly sizes: DirectorySizes,
-    readonly identity: string,
+    path: string,
     self: Holder,
   ) {
+    this.#path = path;
     this.#self = self;
   }
 
@@ -76,7 +82,7 @@ export class Control implements Disposable {
    * file.
    */
   static create(storage: Storage, path: string, sizes: DirectorySizes): void {
-    const temporaryPath = makeFile(storage, path, sizes);
+    const temporaryPath = makeFile(storage, path, { sizes, identity: randomIdentity() }, 0n);
     try {
       using file = storage.open(temporaryPath, { access: "write" });
       publishNewFile(storage, file, { temporaryPath, path });
@@ -86,17 +92,36 @@ export class Control implements Disposable {
     }
   }
 
+  /** The head of a file that is damaged elsewhere; null if the head itself is damaged, or missing. */
+  static soundHead(storage: Storage, path: string): ControlHead | null {
+    if (storage.statusOrNull(path)?.kind !== "file") return null;
+    using file = storage.open(path, { access: "read" });
+    const bytes = new Uint8Array(CONTROL_HEAD_BYTES);
+    try {
+      return decodeControlHead(path, bytes.subarray(0, file.read(bytes, 0)));
+    } catch (error) {
+      if (error instanceof CorruptError) return null;
+      throw error;
+    }
+  }
+
   /**
-   * Makes `path` anew, also in place of a damaged file, whose failed mark is kept. The returned opening has
-   * held the daemons' lock since before the file had its name, so no daemon has joined. Throws `OsError`
-   * with EEXIST if the file was missing and another process has made it.
+   * Makes `path` anew, also in place of a damaged file, whose failed mark is kept, and whose identity, if it
+   * can be read. The returned opening has held the daemons' lock since before the file had its name, so no
+   * daemon has joined. `order` is the greatest order of a log. Throws `OsError` with EEXIST if the file was
+   * missing and another process has made it.
    */
   static remake(
     storage: Storage,
     path: string,
-    { sizes, self }: { readonly sizes: DirectorySizes; readonly self: Holder },
+    { sizes, order, self }: {
+      readonly sizes: DirectorySizes;
+      readonly order: bigint;
+      readonly self: Holder;
+    },
   ): Control {
-    const temporaryPath = makeFile(storage, path, sizes);
+    const identity = Control.soundHead(storage, path)?.identity ?? randomIdentity();
+    const temporaryPath = makeFile(storage, path, { sizes, identity }, order);
     try {
       const control = Control.open(storage, temporaryPath, self);
       try {
@@ -141,47 +166,51 @@ export class Control implements Disposable {
     }
   }
 
-  /** Throws `CorruptError` if the file is not a valid control file, and `OsError` if it is missing. */
+  /**
+   * Throws `CorruptError` if the file is not a valid control file, `OldFormatError` or `NewerFormatError` if
+   * it has another format, and `OsError` if it is missing.
+   */
   static open(storage: Storage, path: string, self: Holder): Control {
     const file = storage.open(path, { access: "write" });
     try {
-      const bytes = new Uint8Array(CONTROL_BYTES);
-      const read = file.read(bytes, 0);
-      const view = new DataView(bytes.buffer);
-      if (read < CONTROL_BYTES || !CONTROL_MAGIC.every((byte, index) => bytes[index] === byte)) {
-        throw new CorruptError(`${path} is not the control file of a countd data directory`, {
-          path,
-          offset: 0,
-        });
-      }
-      const version = view.getUint32(at.version.offset, true);
-      // A file of another format has another checksum, or has it elsewhere. If the checksum fits once our
-      // version is put in, only the version is damaged.
-      view.setUint32(at.version.offset, DIRECTORY_VERSION, true);
-      const sum = crc32(bytes.subarray(0, at.checksum.offset));
-      const isSound = view.getUint32(at.checksum.offset, true) === sum;
-      if (version !== DIRECTORY_VERSION && !isSound) {
-        throw new UsageError(
-          `Data directory has format ${version} and this countd reads format ${DIRECTORY_VERSION}: ` +
-            `use the countd that made it (${path})`,
-        );
-      }
-      if (version !== DIRECTORY_VERSION || !isSound) {
-        throw new CorruptError(`Checksum of ${path} does not fit: run countd repair`, {
-          path,
-          offset: at.checksum.offset,
-        });
-      }
-      const sizes = {
-        keyspaceSize: view.getUint32(at.keyspaceSize.offset, true),
-        keySize: view.getUint32(at.keySize.offset, true),
-        logSize: Number(view.getBigUint64(at.logSize.offset, true)),
-      };
-      const identity = bytes.subarray(at.identity.offset, at.identity.offset + 16).toHex();
-      return new Control(file, sizes, identity, self);
+      const bytes = new Uint8Array(HOLDERS_OFFSET);
+      const { sizes } = decodeControl(path, bytes.subarray(0, file.read(bytes, 0)));
+      return new Control(file, sizes, path, self);
     } catch (error) {
       file.close();
       throw error;
+    }
+  }
+
+  /** The order counter: the greatest order that a log was given; null if it is damaged. */
+  order(): bigint | null {
+    const bytes = new Uint8Array(orderLayout.zeros.offset - orderLayout.order.offset);
+    for (let load = 0; load < ORDER_LOADS_MAX; load++) {
+      this.file.read(bytes, orderLayout.order.offset);
+      const order = decodeOrder(bytes);
+      if (order !== null) return order;
+    }
+    return null;
+  }
+
+  /** Stores the order counter. Only under its lock, or alone. */
+  storeOrder(order: bigint): void {
+    this.file.write(encodeOrder(order), orderLayout.order.offset);
+  }
+
+  /**
+   * Raises the order counter and returns it, not synced; null while another process raises it. Throws
+   * `CorruptError` if it is damaged.
+   */
+  raiseOrder(): bigint | null {
+    if (!this.tryLock(directoryLocks.order)) return null;
+    try {
+      const order = this.order();
+      if (order === null) throw orderDamage(this.#path);
+      this.storeOrder(order + 1n);
+      return order + 1n;
+    } finally {
+      this.unlock(directoryLocks.order);
     }
   }
 
@@ -255,29 +284,31 @@ export class Control implements Disposable {
   }
 }
 
-/** Writes a control file with a new identity under a name of its own, which is returned. */
-function makeFile(storage: Storage, path: string, sizes: DirectorySizes): string {
-  checkDirectorySizes(sizes);
-  const identity = crypto.getRandomValues(new Uint8Array(at.identity.size));
-  const temporaryPath = `${path}.new-${identity.toHex()}`;
-  const bytes = new Uint8Array(CONTROL_BYTES);
-  const view = new DataView(bytes.buffer);
-  bytes.set(CONTROL_MAGIC, at.magic.offset);
-  view.setUint32(at.version.offset, DIRECTORY_VERSION, true);
-  view.setUint32(at.keyspaceSize.offset, sizes.keyspaceSize, true);
-  view.setUint32(at.keySize.offset, sizes.keySize, true);
-  view.setBigUint64(at.logSize.offset, BigInt(sizes.logSize), true);
-  bytes.set(identity, at.identity.offset);
-  view.setUint32(at.checksum.offset, crc32(bytes.subarray(0, at.checksum.offset)), true);
+function randomIdentity(): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(16));
+}
+
+/** Writes a control file under a name of its own, which is returned. */
+function makeFile(storage: Storage, path: string, head: ControlHead, order: bigint): string {
+  checkDirectorySizes(head.sizes);
+  const temporaryPath = `${path}.new-${randomIdentity().toHex()}`;
   using file = storage.open(temporaryPath, { access: "write", create: "exclusive", mode: 0o600 });
   try {
-    file.allocate(0, HOLDERS_OFFSET);
-    file.write(bytes, 0);
+    // Allocated to its end: neither a mark, a counter nor a holder needs space later.
+    file.allocate(0, HOLDERS_OFFSET + (SLOT_LOCKS_OFFSET + SLOTS_MAX) * HOLDER_BYTES);
+    file.write(encodeControl(head, order), 0);
   } catch (error) {
     storage.unlink(temporaryPath);
     throw error;
   }
   return temporaryPath;
+}
+
+function orderDamage(path: string): CorruptError {
+  return new CorruptError(`The order counter in ${path} is damaged: run countd repair`, {
+    path,
+    offset: orderLayout.order.offset,
+  });
 }
 
 function failedMarkAt(storage: Storage, path: string): FailedMark | null {

@@ -10,12 +10,8 @@ import {
   requireDirectory,
   type Storage,
 } from "../../file/mod.ts";
-import {
-  checkDirectorySizes,
-  Control,
-  type DirectorySizes,
-  directorySizesDefault,
-} from "./control.ts";
+import { checkDirectorySizes, Control, directorySizesDefault } from "./control.ts";
+import type { DirectorySizes } from "./control_bytes.ts";
 import { directoryLocks } from "./control_layout.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Events } from "../../base/events.ts";

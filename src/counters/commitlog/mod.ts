@@ -8,11 +8,11 @@ export { checkCommitLogs, checkLogBytes, type Violation } from "./check.ts";
 export {
   checkDirectorySizes,
   Control,
-  type DirectorySizes,
   directorySizesDefault,
   isLogSize,
   slotLock,
 } from "./control.ts";
+export { type DirectorySizes, MOVE_ADVICE } from "./control_bytes.ts";
 export { DIRECTORY_VERSION, directoryLocks } from "./control_layout.ts";
 export {
   DataDirectory,

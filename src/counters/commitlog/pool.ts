@@ -144,7 +144,7 @@ export class LogPool {
     const header = log.header();
     if (header?.state === "free") {
       try {
-        return await ActiveLog.claim(log, header, this.options.clock.wallMs());
+        return await ActiveLog.claim(log, header, this.options.clock);
       } catch (error) {
         log.leaveForRecovery();
         throw error;

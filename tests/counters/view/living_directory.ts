@@ -148,7 +148,7 @@ export class LivingDirectory implements AsyncDisposable {
     const held = HeldLog.take(this.#writing, slot);
     const header = held?.header();
     if (!held || header?.state !== "free") throw new Error(`Slot ${slot} is not free`);
-    this.#claims.push(ActiveLog.claim(held, header, 0));
+    this.#claims.push(ActiveLog.claim(held, header, systemClock));
   }
 
   /** All counters of a keyspace in rank order. */

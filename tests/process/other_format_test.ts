@@ -1,0 +1,147 @@
+/**
+ * Files of another format: each verb refuses them by name, and none changes them. Bytes that must be zero and
+ * are not are damage, which repair deals with.
+ */
+
+import { crc32 } from "node:zlib";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { controlLayout } from "../../src/counters/commitlog/control_layout.ts";
+import { checkData } from "../support/check_data.ts";
+import { type Ended, runCountd, startCountd } from "../support/process.ts";
+import { withTemporaryDirectory } from "../support/temporary.ts";
+
+/** Each verb that meets the file, and whether it may answer. */
+const VERBS = ["check", "repair", "write", "read", "worker", "backup", "top"] as const;
+
+function run(verb: typeof VERBS[number], data: string): Promise<Ended> {
+  const more = {
+    check: [],
+    repair: ["--in-place"],
+    write: ["--port", "0"],
+    read: ["--port", "0"],
+    worker: ["--once"],
+    backup: [`${data}-backup`],
+    top: ["visits"],
+  }[verb];
+  return runCountd([verb, ...more, "--data", data]);
+}
+
+/** A directory with one increment that waits in the first log. */
+async function makeData(data: string): Promise<void> {
+  const writing = ["write", "--data", data, "--port", "0", "--log-size", "64KiB", "--logs", "2"];
+  await using writer = startCountd(writing);
+  const { port } = await writer.listening();
+  const incr = ["incr", "visits", "/", "3", "--connect", `127.0.0.1:${port}`];
+  assertEquals((await runCountd(incr)).code, 0);
+  assertEquals(await writer.stop(), 0);
+}
+
+/** Changes the first 512 bytes of a file, whatever its mode, and sets their checksum right again. */
+function edit(path: string, change: (view: DataView<ArrayBuffer>) => void): Uint8Array {
+  const mode = Deno.statSync(path).mode! & 0o777;
+  Deno.chmodSync(path, 0o600);
+  const bytes = Deno.readFileSync(path);
+  change(new DataView(bytes.buffer));
+  const { offset } = controlLayout.checksum;
+  new DataView(bytes.buffer).setUint32(offset, crc32(bytes.subarray(0, offset)), true);
+  Deno.writeFileSync(path, bytes);
+  Deno.chmodSync(path, mode);
+  return bytes;
+}
+
+function bytesOf(path: string): Uint8Array {
+  const mode = Deno.statSync(path).mode! & 0o777;
+  Deno.chmodSync(path, 0o600);
+  const bytes = Deno.readFileSync(path);
+  Deno.chmodSync(path, mode);
+  return bytes;
+}
+
+const setVersion = (view: DataView) => view.setUint32(8, 3, true);
+const setFeature = (view: DataView) => view.setUint32(16, 1 << 7, true);
+
+for (
+  const [what, change, message] of [
+    ["A later version of control", setVersion, "has format 3, and this countd reads format 2"],
+    ["An unknown feature in control", setFeature, "features that this countd does not know (0x80)"],
+  ] as const
+) {
+  Deno.test(`${what} is refused by every verb and left as it is`, async () => {
+    await withTemporaryDirectory(async (temporary) => {
+      const data = `${temporary}/data`;
+      await makeData(data);
+      const path = `${data}/control`;
+      edit(path, change);
+      const head = bytesOf(path).subarray(0, 4096);
+      for (const verb of VERBS) {
+        const { code, stderr } = await run(verb, data);
+        assertEquals(code, 1, `${verb}: ${stderr}`);
+        assertStringIncludes(stderr, message);
+        assertStringIncludes(stderr, "use a newer countd");
+      }
+      assertEquals(bytesOf(path).subarray(0, 4096), head);
+      assertEquals([...Deno.readDirSync(data)].some(({ name }) => /repair/.test(name)), false);
+    });
+  });
+}
+
+Deno.test("A control file of format 1 is refused, and the message says how to move its counters", async () => {
+  await withTemporaryDirectory(async (temporary) => {
+    const data = `${temporary}/data`;
+    await makeData(data);
+    const golden = new URL("../golden/control-1.bin", import.meta.url);
+    Deno.copyFileSync(golden, `${data}/control`);
+    for (const verb of VERBS) {
+      const { code, stderr } = await run(verb, data);
+      assertEquals(code, 1, `${verb}: ${stderr}`);
+      assertStringIncludes(stderr, "has format 1, and this countd reads format 2");
+      const section = /"(Move from format 1)"/.exec(stderr)?.[1];
+      assert(section !== undefined, stderr);
+      const readme = Deno.readTextFileSync(new URL("../../README.md", import.meta.url));
+      assertStringIncludes(readme, `### ${section}\n`);
+    }
+    assertEquals(Deno.readFileSync(`${data}/control`), Deno.readFileSync(golden));
+  });
+});
+
+Deno.test("A byte of control that must be zero and is not is damage, and repair keeps the sizes", async () => {
+  await withTemporaryDirectory(async (temporary) => {
+    const data = `${temporary}/data`;
+    await makeData(data);
+    const path = `${data}/control`;
+    // The stream id, the zeros of the head, those behind the order counter, and a live word.
+    for (const offset of [60, 300, 600, 8192 + 40]) {
+      const identity = edit(path, (view) => view.setUint8(offset, 1)).subarray(40, 56);
+      for (const verb of VERBS) {
+        if (verb === "repair") continue;
+        const { code, stdout, stderr } = await run(verb, data);
+        assertEquals(code, 6, `${verb}: ${stderr}`);
+        assertStringIncludes(stderr + new TextDecoder().decode(stdout), "must be zero");
+      }
+      const { code, stderr } = await run("repair", data);
+      // The head is not to be trusted if the stray byte is in it.
+      if (offset >= 512) assertEquals(bytesOf(path).subarray(40, 56), identity);
+      assertEquals(code, 0, stderr);
+      await checkData(data);
+    }
+    assertEquals((await run("worker", data)).code, 0);
+    assertEquals((await run("top", data)).text, "3\t/\n");
+  });
+});
+
+Deno.test("A torn order counter stops claims, not reads, and is repaired", async () => {
+  await withTemporaryDirectory(async (temporary) => {
+    const data = `${temporary}/data`;
+    await makeData(data);
+    edit(`${data}/control`, (view) => view.setUint8(520, view.getUint8(520) ^ 1));
+    const { code, stderr } = await run("write", data);
+    assertEquals(code, 6, stderr);
+    assertStringIncludes(stderr, "order counter");
+    assertEquals((await run("top", data)).text, "3\t/\n");
+    assertEquals((await run("check", data)).code, 6);
+    assertEquals((await run("repair", data)).code, 0);
+    assertEquals((await run("worker", data)).code, 0);
+    await checkData(data);
+    assertEquals(new DataView(bytesOf(`${data}/control`).buffer).getBigUint64(512, true), 0n);
+  });
+});
