@@ -121,9 +121,10 @@ async function copyCounters(
   const to = directoryPaths(partial);
   makePlace(storage, to.logs);
   makePlace(storage, to.keyspaces);
-  Control.create(storage, to.control, sizes);
   storage.reach("backup.logs.before");
   const logs = await copyLogs(directory, to.logs, clock);
+  // After the logs: the counter is at least the order of each of them.
+  Control.create(storage, to.control, sizes, control.order() ?? 0n);
   storage.reach("backup.logs.after");
   const keyspaces = await copyKeyspaces(directory, to.keyspaces, { logs, clock });
   storage.reach("backup.keyspaces.after");

@@ -124,6 +124,7 @@ interface Held {
   readonly bytes: Uint8Array;
   readonly places: readonly FramePlace[];
   readonly claimedWallMs: number;
+  readonly order: bigint;
 }
 
 async function captureLog(
@@ -144,15 +145,16 @@ async function captureLog(
 function tryCapture(reader: LogReader, slot: number): Held | null {
   const capture = reader.capture();
   if (capture === null) {
-    if (headerOf(reader.bytes) !== null) return null;
+    if (headerOf(reader.bytes, reader.path) !== null) return null;
     throw headerDamage(reader.path, 0);
   }
-  const { generation, limit, claimedWallMs } = capture;
+  const { generation, limit, claimedWallMs, order } = capture;
+  const claim = { slot, generation, claimedWallMs, order };
   const bytes = capture.state === "free" ? new Uint8Array(0) : reader.bytes.slice(0, limit);
-  const lostOffset = damagedHeaderOffset(reader.bytes);
+  const lostOffset = damagedHeaderOffset(reader.bytes, reader.path);
   if (!reader.isStill(capture)) return null;
   if (lostOffset !== null) throw headerDamage(reader.path, lostOffset);
-  if (bytes.length === 0) return { slot, generation, bytes, places: [], claimedWallMs };
+  if (bytes.length === 0) return { ...claim, bytes, places: [] };
   const identity = { slot, generation };
   const scan = scanLog(bytes, identity, limit);
   if (hasDurableDamage(scan, capture.state === "sealed" ? capture.durable : 0)) {
@@ -162,7 +164,7 @@ function tryCapture(reader: LogReader, slot: number): Held | null {
     );
   }
   const places = findFrames(bytes, identity, scan.goodEnd);
-  return { slot, generation, bytes, places, claimedWallMs };
+  return { ...claim, bytes, places };
 }
 
 function cannotRead(path: string): BusyError {

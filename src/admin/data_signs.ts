@@ -4,7 +4,7 @@
  */
 
 import { CorruptError } from "../base/errors.ts";
-import { NewerFormatError, OldFormatError } from "../base/format.ts";
+import { isFormatError } from "../base/format.ts";
 import {
   DataDirectory,
   directoryPaths,
@@ -48,7 +48,7 @@ function hasControl(storage: Storage, data: string, self: Holder): boolean {
     return directory !== null;
   } catch (error) {
     // It has another format: the next opening reports that.
-    if (error instanceof OldFormatError || error instanceof NewerFormatError) return true;
+    if (isFormatError(error)) return true;
     if (!(error instanceof CorruptError)) throw error;
     // It is damaged, or a file of another program: the directories beside it decide.
     return [logs, keyspaces].every((path) => storage.statusOrNull(path)?.kind === "directory");

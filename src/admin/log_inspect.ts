@@ -55,6 +55,11 @@ export interface CommitLogInspection extends CommonInspection {
   readonly durable: bigint;
   readonly frames: bigint;
   readonly records: bigint;
+  /** Which claim of the pool it was; null if no header is valid. */
+  readonly order: bigint | null;
+  /** When the first and the last frame were written, in milliseconds since 1970; null without frames. */
+  readonly firstWallMs: bigint | null;
+  readonly lastWallMs: bigint | null;
 }
 
 export type LogInspection = AofInspection | CommitLogInspection;
@@ -62,7 +67,7 @@ export type LogInspection = AofInspection | CommitLogInspection;
 /** Throws `NotFoundError`, `BusyError` or `OsError` if the file cannot be read. */
 export function inspectLog(storage: Storage, path: string, self: Holder): LogInspection {
   using log = openLog(storage, path, self);
-  const header = headerOfFile(log.file);
+  const header = headerOfFile(log.file, path);
   if (header !== null || slotOf(path) !== null) return inspectCommitLog(log.file, path, header);
   return inspectAof(storage, path, log.file);
 }
@@ -126,9 +131,12 @@ function inspectCommitLog(
       durable: 0n,
       frames: 0n,
       records: 0n,
+      order: null,
+      firstWallMs: null,
+      lastWallMs: null,
     };
   }
-  const { slot, generation, state, length, durable } = header;
+  const { slot, generation, state, length, durable, order } = header;
   const isSealed = state === "sealed";
   const bytes = new Uint8Array(status.size);
   file.read(bytes, 0);
@@ -148,6 +156,9 @@ function inspectCommitLog(
     durable: BigInt(Math.max(scan.durable, isSealed ? durable : 0)),
     frames: BigInt(scan.frames),
     records: BigInt(scan.records),
+    order,
+    firstWallMs: scan.firstWallMs,
+    lastWallMs: scan.lastWallMs,
   };
 }
 

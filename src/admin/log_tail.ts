@@ -45,7 +45,7 @@ export function readLog(storage: Storage, path: string, { self, sink }: {
   readonly sink: TailSink;
 }): void {
   using log = openLog(storage, path, self);
-  const header = headerOfFile(log.file);
+  const header = headerOfFile(log.file, path);
   if (header === null) readAof(storage, path, { file: log.file, sink });
   else readCommitLog(log.file, header, sink);
   sink.caughtUp();
@@ -122,7 +122,7 @@ export async function followLog(
 
 function hasHeader(storage: Storage, path: string, self: Holder): boolean {
   using log = openLog(storage, path, self);
-  return headerOfFile(log.file) !== null;
+  return headerOfFile(log.file, path) !== null;
 }
 
 async function followAof(

@@ -3,6 +3,7 @@
  * may be repeated: slots are opened once, and of an active log only the new frames are read.
  */
 import type { Clock } from "../base/clock.ts";
+import { isFormatError } from "../base/format.ts";
 import {
   batchRecords,
   type Capture,
@@ -57,7 +58,7 @@ export class PoolSurvey implements Disposable {
     let ageMs = 0;
     for (const slot of slots) {
       const reader = await this.#open(slot);
-      const capture = reader?.capture() ?? null;
+      const capture = reader === null ? null : captureOrNull(reader);
       if (reader === null || capture === null) {
         logs.unreadable++;
         continue;
@@ -110,9 +111,19 @@ export class PoolSurvey implements Disposable {
   }
 }
 
+/** Null if no header is valid, and for a log of another format. */
+function captureOrNull(reader: LogReader): Capture | null {
+  try {
+    return reader.capture();
+  } catch (error) {
+    if (isFormatError(error)) return null;
+    throw error;
+  }
+}
+
 /** What waits in a log that is not active, by its header. */
 function waitingOf(reader: LogReader): { records: number; bytes: number } {
-  const header = headerOf(reader.bytes);
+  const header = headerOf(reader.bytes, reader.path);
   if (header?.state !== "sealed") return { records: 0, bytes: 0 };
   return { records: header.records, bytes: header.length - HEAD_PAGE_BYTES };
 }

@@ -34,7 +34,7 @@ import {
 import { databasePaths, holdsData } from "./data_signs.ts";
 import { MANIFEST_NAME } from "./manifest.ts";
 import { type RepairAction, RepairContext } from "./repair_context.ts";
-import { repairControl, takeAlone } from "./repair_control.ts";
+import { greatestOrder, repairControl, takeAlone } from "./repair_control.ts";
 import { repairLogs } from "./repair_logs.ts";
 import { UnfinishedDirectory } from "./unfinished_directory.ts";
 import type { Violation } from "./violation.ts";
@@ -61,7 +61,8 @@ const TABLE_MODE_RULE = 3;
 /**
  * Checks what `place` is before any of it is changed or copied. Throws `NotFoundError` if it is not a data
  * directory, `RefusedError` if it is a backup, `BusyError` while a daemon runs, `FailedError` if `options.out`
- * is not empty at the beginning or at the end, and `OsError`.
+ * is not empty at the beginning or at the end, `OldFormatError` or `NewerFormatError` if `control` or a log
+ * has another format, and `OsError`.
  */
 export function repair(storage: Storage, place: string, options: RepairOptions): RepairReport {
   const { self, out } = options;
@@ -74,6 +75,8 @@ export function repair(storage: Storage, place: string, options: RepairOptions):
     throw new RefusedError(`${data} is a backup: run countd restore, and repair what that makes`);
   }
   using alone = takeAlone(storage, data, self);
+  // Asked before anything is changed or copied, for the error that a log of another format throws.
+  greatestOrder(storage, data);
   if (out === null) return repairPlace(storage, data, { self, isAlone: alone !== null });
   using made = UnfinishedDirectory.begin(storage, out, "repair");
   // Open before the first write, so that `sync` reports every write that failed.

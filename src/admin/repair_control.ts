@@ -12,6 +12,7 @@ import {
   directoryPaths,
   type DirectorySizes,
   directorySizesDefault,
+  headerOfFile,
   type Holder,
   holdsCounters,
   isLogSize,
@@ -21,6 +22,7 @@ import {
 } from "../counters/commitlog/mod.ts";
 import { hasCode, type Storage } from "../file/mod.ts";
 import { lockOutDaemons } from "./clear_failed.ts";
+import { openWhateverTheMode } from "./copy_files.ts";
 import type { RepairContext } from "./repair_context.ts";
 
 /**
@@ -68,10 +70,12 @@ export function repairControl(
   try {
     const directory = DataDirectory.openOrNull(storage, data, { self });
     if (directory !== null) {
-      if (directory.control.order() === null) {
-        directory.control.storeOrder(0n);
-        directory.control.file.syncData();
-        context.note("control", path, "the order counter was damaged and was stored again");
+      const { control } = directory;
+      const least = greatestOrder(storage, data);
+      if ((control.order() ?? -1n) < least) {
+        control.storeOrder(least);
+        control.file.syncData();
+        context.note("control", path, `the order counter was damaged: it is ${least} again`);
       }
       if (!isAlone) return holdAlone(directory);
       directory.close();
@@ -87,7 +91,7 @@ export function repairControl(
   const sizes = head?.sizes ??
     { ...directorySizesDefault, logSize: likelyLogSize(storage, logs) };
   const saved = context.keep(path);
-  const control = remake(storage, data, { sizes, order: 0n, self });
+  const control = remake(storage, data, { sizes, order: greatestOrder(storage, data), self });
   const guessed = `log size ${sizes.logSize}, names up to ${sizes.keySize} bytes; make ` +
     "sure that clients send messages of these sizes";
   const what = head === null ? guessed : "its sizes and its identity were kept";
@@ -108,20 +112,37 @@ function remake(
   }
 }
 
+function logPaths(storage: Storage, logs: string): string[] {
+  if (storage.statusOrNull(logs) === null) return [];
+  const { slots, unfinished } = listSlots(storage, logs);
+  return [
+    ...slots.map((slot) => pathOfSlot(logs, slot)),
+    // One of these may be a log that lost its plain name.
+    ...unfinished.map((slot) => lockPathOfSlot(logs, slot)),
+  ];
+}
+
+/**
+ * The greatest order that a log says, 0 if none does. Throws `OldFormatError` or `NewerFormatError` if a log
+ * has another format: nothing may be repaired then.
+ */
+export function greatestOrder(storage: Storage, data: string): bigint {
+  let greatest = 0n;
+  for (const path of logPaths(storage, directoryPaths(data).logs)) {
+    if (storage.statusOrNull(path)?.kind !== "file") continue;
+    using file = openWhateverTheMode(storage, path);
+    const order = headerOfFile(file, path)?.order ?? 0n;
+    if (order > greatest) greatest = order;
+  }
+  return greatest;
+}
+
 /** The size that most logs have. */
 function likelyLogSize(storage: Storage, logs: string): number {
   const counts = new Map<number, number>();
-  if (storage.statusOrNull(logs) !== null) {
-    const { slots, unfinished } = listSlots(storage, logs);
-    const paths = [
-      ...slots.map((slot) => pathOfSlot(logs, slot)),
-      // One of these may be a log that lost its plain name.
-      ...unfinished.map((slot) => lockPathOfSlot(logs, slot)),
-    ];
-    for (const path of paths) {
-      const { size } = storage.status(path);
-      if (isLogSize(size)) counts.set(size, (counts.get(size) ?? 0) + 1);
-    }
+  for (const path of logPaths(storage, logs)) {
+    const { size } = storage.status(path);
+    if (isLogSize(size)) counts.set(size, (counts.get(size) ?? 0) + 1);
   }
   const [most] = [...counts].sort((left, right) => right[1] - left[1]);
   return most?.[0] ?? directorySizesDefault.logSize;

@@ -68,14 +68,19 @@ export function repairLogs(
     const path = pathOfSlot(paths.logs, slot);
     const applied = appliedGenerations.get(slot) ?? 0n;
     const bytes = readWhole(context, path);
-    if (bytes !== null && bytes.length === sizes.logSize && isSound(bytes, slot, applied)) continue;
+    if (
+      bytes !== null && bytes.length === sizes.logSize && isSound(bytes, { path, slot, applied })
+    ) continue;
     const content = bytes ?? new Uint8Array(0);
-    const found = saveFrames(content, slot, applied);
+    const header = headerOf(content, path);
+    const found = saveFrames(content, { path, slot, applied });
     const image = logImage(content, found.places, {
       slot,
       generation: found.generation,
       logSize: sizes.logSize,
-      claimedWallMs: headerOf(content)?.claimedWallMs ?? 0,
+      claimedWallMs: header?.claimedWallMs ?? 0,
+      // A log without its order is taken before the others.
+      order: found.hasHeader ? header?.order ?? 0n : 0n,
     });
     context.replace("logs", path, (target) => {
       using file = storage.open(target, { access: "write", create: "exclusive", mode: 0o600 });
@@ -121,9 +126,16 @@ function missingSlots(named: readonly number[]): number[] {
   );
 }
 
-function isSound(bytes: Uint8Array, slot: number, applied: bigint): boolean {
-  const [first] = checkLogBytes("", slot, { bytes, isHeld: false });
-  const header = headerOf(bytes);
+/** A log of the pool, and the greatest generation that a keyspace has applied of it. */
+interface LogPlace {
+  readonly path: string;
+  readonly slot: number;
+  readonly applied: bigint;
+}
+
+function isSound(bytes: Uint8Array, { path, slot, applied }: LogPlace): boolean {
+  const [first] = checkLogBytes(path, slot, { bytes, isHeld: false });
+  const header = headerOf(bytes, path);
   return first === undefined && header !== null && header.generation >= applied;
 }
 
@@ -137,10 +149,10 @@ function readWhole({ storage }: RepairContext, path: string): Uint8Array | null 
 }
 
 /** Finds the good frames with whole records, before and behind the damage. */
-function saveFrames(bytes: Uint8Array, slot: number, applied: bigint): Found {
-  const newest = headerOf(bytes);
+function saveFrames(bytes: Uint8Array, { path, slot, applied }: LogPlace): Found {
+  const newest = headerOf(bytes, path);
   const isOwn = newest !== null && newest.slot === slot;
-  const isLost = isOwn && damagedHeaderOffset(bytes) !== null;
+  const isLost = isOwn && damagedHeaderOffset(bytes, path) !== null;
   const header = isOwn && !isLost ? newest : null;
   if (header?.state === "free") {
     return {

@@ -100,9 +100,10 @@ function completeLogs(storage: Storage, data: string, self: Holder): void {
     file.write(freeLogImage({ slot, generation, logSize }), 0);
   }
   for (const name of storage.readDirectory(logs)) {
-    using file = storage.open(`${logs}/${name}`, { access: "write" });
+    const path = `${logs}/${name}`;
+    using file = storage.open(path, { access: "write" });
     file.allocate(0, logSize);
-    file.chmod(headerOfFile(file)?.state === "free" ? FREE_MODE : SEALED_MODE);
+    file.chmod(headerOfFile(file, path)?.state === "free" ? FREE_MODE : SEALED_MODE);
     file.sync();
   }
 }

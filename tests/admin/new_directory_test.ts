@@ -89,7 +89,7 @@ Deno.test("Backup, restore and repair accept a directory with slashes at the end
 // for the daemons too, and a second try had no more space than the first.
 Deno.test("A repaired copy that does not fit on the disk leaves nothing and frees its space", async () => {
   // From no space at all to almost enough.
-  for (const kilobytes of [300, 304, 380, 460, 540]) {
+  for (const kilobytes of [320, 324, 400, 480, 580]) {
     const disk = new SimulatedDisk({ sizeBytes: kilobytes * 1024 });
     await fillDisk(disk, new CounterOracle(), 2);
     const storage = disk.process("repair");

@@ -2,6 +2,7 @@
 
 import { DataDirectory, HeldLog, listSlots } from "../../src/counters/commitlog/mod.ts";
 import { FrameCodec, LogBytes } from "../../src/counters/commitlog/frame.ts";
+import { FRAME_HEAD_BYTES } from "../../src/counters/commitlog/layout.ts";
 import type { Storage } from "../../src/file/mod.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
 import { CounterOracle, type SentBatch } from "./counter_oracle.ts";
@@ -33,12 +34,13 @@ export function fillFreeLogs(
     for (let frame = 0; frame < frames; frame++) {
       const batch = oracle.send(keyspaces);
       const filler = new OneBatch(batch);
-      const end = filler.fill(held.bytes, tail + 32, held.bytes.length);
+      const end = filler.fill(held.bytes, tail + FRAME_HEAD_BYTES, held.bytes.length);
       codec.seal(log, tail, {
         offset: tail,
         length: end - tail,
         records: filler.filledRecords,
         durable: tail,
+        wallMs: 0n,
       });
       tail = end;
       records += filler.filledRecords;

@@ -128,7 +128,7 @@ function forEachLog(
   for (const slot of listSlots(storage, logs).slots) {
     using file = storage.open(pathOfSlot(logs, slot), { access: "write" });
     using mapping = file.map(file.status().size, "write");
-    const newest = newestHeader(mapping.bytes.subarray(0, HEAD_PAGE_BYTES));
+    const newest = newestHeader(mapping.bytes.subarray(0, HEAD_PAGE_BYTES), "log");
     if (newest === null) continue;
     visit(new LogBytes(mapping.bytes), slot, newest.header.generation);
   }
@@ -146,7 +146,13 @@ function adoptOldFrames(log: LogBytes, slot: number, generation: bigint): void {
       continue;
     }
     const durable = frameDurable(log, offset);
-    next.seal(log, offset, { offset, length, records: frameRecords(log, offset), durable });
+    next.seal(log, offset, {
+      offset,
+      length,
+      records: frameRecords(log, offset),
+      durable,
+      wallMs: 0n,
+    });
     offset += length;
   }
 }
@@ -164,7 +170,13 @@ function forgiveFrames(log: LogBytes, slot: number, generation: bigint): void {
       continue;
     }
     const durable = Math.min(frameDurable(log, offset), offset);
-    codec.seal(log, offset, { offset, length, records: frameRecords(log, offset), durable });
+    codec.seal(log, offset, {
+      offset,
+      length,
+      records: frameRecords(log, offset),
+      durable,
+      wallMs: 0n,
+    });
     offset += length;
   }
 }

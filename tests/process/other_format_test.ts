@@ -6,6 +6,7 @@
 import { crc32 } from "node:zlib";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { controlLayout } from "../../src/counters/commitlog/control_layout.ts";
+import { headerLayout } from "../../src/counters/commitlog/layout.ts";
 import { checkData } from "../support/check_data.ts";
 import { type Ended, runCountd, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
@@ -142,6 +143,84 @@ Deno.test("A torn order counter stops claims, not reads, and is repaired", async
     assertEquals((await run("repair", data)).code, 0);
     assertEquals((await run("worker", data)).code, 0);
     await checkData(data);
-    assertEquals(new DataView(bytesOf(`${data}/control`).buffer).getBigUint64(512, true), 0n);
+    // A writer claims an active log and a spare.
+    assertEquals(new DataView(bytesOf(`${data}/control`).buffer).getBigUint64(512, true), 2n);
+  });
+});
+
+const LOG = "logs/0000000000";
+const newer = "use a newer countd";
+
+for (
+  const [what, change, messages] of [
+    ["A log of a later version", setVersion, ["has format 3, and this countd reads", newer]],
+    ["A log with an unknown feature", setFeature, ["does not know (0x80)", newer]],
+    ["A log of format 1", "golden", ["has format 1, and this countd reads", "Move from format 1"]],
+  ] as const
+) {
+  Deno.test(`${what} is refused or left alone by every verb, and stays as it is`, async () => {
+    await withTemporaryDirectory(async (temporary) => {
+      const data = `${temporary}/data`;
+      await makeData(data);
+      const path = `${data}/${LOG}`;
+      if (change === "golden") await copyGoldenLog(path);
+      else edit(path, change);
+      const before = bytesOf(path);
+      for (const verb of ["check", "repair", "worker", "backup", "top"] as const) {
+        const { code, stderr } = await run(verb, data);
+        assertEquals(code, 1, `${verb}: ${stderr}`);
+        for (const message of messages) assertStringIncludes(stderr, message);
+      }
+      {
+        // The writer uses the other logs, and readers answer nothing: any counter may be in this one.
+        await using writer = startCountd(["write", "--data", data, "--port", "0", "--ack"]);
+        const { port } = await writer.listening();
+        const incr = ["incr", "visits", "/", "1", "--connect", `127.0.0.1:${port}`];
+        assertEquals((await runCountd(incr)).code, 0);
+        assertEquals(await writer.stop(), 0);
+        await using reader = startCountd(["read", "--data", data, "--port", "0"]);
+        const { port: readPort } = await reader.listening();
+        const top = await runCountd(["top", "visits", "--connect", `127.0.0.1:${readPort}`]);
+        assertEquals(top.code, 6, top.stderr);
+        assertEquals(await reader.stop(), 0);
+        assertStringIncludes(reader.stderrLines.join("\n"), "file of another format");
+      }
+      assertEquals(bytesOf(path), before);
+      assertEquals([...Deno.readDirSync(data)].some(({ name }) => /repair/.test(name)), false);
+    });
+  });
+}
+
+async function copyGoldenLog(path: string): Promise<void> {
+  const golden = new URL("../golden/commit-log-1.gz", import.meta.url);
+  const { body } = new Response((await Deno.open(golden)).readable);
+  const unpacked = body!.pipeThrough(new DecompressionStream("gzip"));
+  Deno.chmodSync(path, 0o600);
+  Deno.writeFileSync(path, new Uint8Array(await new Response(unpacked).arrayBuffer()));
+  Deno.chmodSync(path, 0o200);
+}
+
+Deno.test("A header whose unused bytes are not zero is damage, and repair keeps its increments", async () => {
+  await withTemporaryDirectory(async (temporary) => {
+    const data = `${temporary}/data`;
+    await makeData(data);
+    const path = `${data}/${LOG}`;
+    const { claimEpoch, origin, zeros, reserved } = headerLayout;
+    for (const { offset } of [claimEpoch, origin, zeros, reserved]) {
+      const before = bytesOf(path);
+      edit(path, (view) => {
+        view.setUint8(offset, 1);
+        view.setUint8(512 + offset, 1);
+        const second = new Uint8Array(view.buffer, 512, 512);
+        view.setUint32(1020, crc32(second.subarray(0, 508)), true);
+      });
+      const { code, text } = await run("check", data);
+      assertEquals([code, text.includes("Neither header copy is valid")], [6, true], text);
+      if (offset !== reserved.offset) edit(path, (view) => new Uint8Array(view.buffer).set(before));
+    }
+    assertEquals((await run("repair", data)).code, 0);
+    assertEquals((await run("worker", data)).code, 0);
+    await checkData(data);
+    assertEquals((await run("top", data)).text, "3\t/\n");
   });
 });

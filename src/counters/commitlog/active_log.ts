@@ -60,7 +60,13 @@ export class ActiveLog {
    */
   #failure: unknown = null;
 
-  private constructor(readonly held: HeldLog, readonly generation: bigint) {
+  private constructor(
+    readonly held: HeldLog,
+    readonly generation: bigint,
+    /** Which claim of the pool this is. */
+    readonly order: bigint,
+    readonly clock: Clock,
+  ) {
     this.#codec = new FrameCodec({ slot: held.slot, generation });
     this.#publishedTail = new PublishedTail(held.bytes);
     this.#publishedTail.store(HEAD_PAGE_BYTES);
@@ -89,6 +95,7 @@ export class ActiveLog {
       durable: HEAD_PAGE_BYTES,
       claimedWallMs: clock.wallMs(),
       records: 0,
+      order,
     });
     storage.reach("claim.3.after");
     storage.reach("claim.4.before");
@@ -96,7 +103,7 @@ export class ActiveLog {
     await control.file.syncDataAsync();
     await held.file.syncDataAsync();
     storage.reach("claim.4.after");
-    return new ActiveLog(held, generation);
+    return new ActiveLog(held, generation, order, clock);
   }
 
   get slot(): number {
@@ -156,7 +163,9 @@ export class ActiveLog {
     assert(length % FRAME_ALIGNMENT_BYTES === 0, "A batch ends aligned");
     const durable = this.#durable;
     const offset = this.#tail;
-    this.#codec.seal(frame, 0, { offset, length, records: filler.filledRecords, durable });
+    const wallMs = BigInt(Math.trunc(this.clock.wallMs()));
+    const { filledRecords: records } = filler;
+    this.#codec.seal(frame, 0, { offset, length, records, durable, wallMs });
     this.held.file.write(frame.bytes.subarray(0, length), offset);
     return length;
   }

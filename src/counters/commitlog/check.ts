@@ -16,6 +16,7 @@ import {
   HEADER_COPY_BYTES,
   type LogIdentity,
 } from "./layout.ts";
+import type { Capture } from "./log_probe.ts";
 import { LogReader } from "./log_reader.ts";
 import { damagedHeaderOffset } from "./damaged_header.ts";
 import { findLostLogs } from "./lost_logs.ts";
@@ -56,14 +57,6 @@ export function checkCommitLogs(
       message: `A sync failed (${mark.reason}): run countd check --clear-failed`,
     });
   }
-  if (control.order() === null) {
-    violations.push({
-      invariant: 15,
-      path: paths.control,
-      offset: orderLayout.order.offset,
-      message: "The order counter is damaged: run countd repair",
-    });
-  }
   if (storage.statusOrNull(paths.logs) === null) return violations;
   const { slots, unfinished } = listSlots(storage, paths.logs);
   const lost = findLostLogs(directory);
@@ -89,8 +82,23 @@ export function checkCommitLogs(
       message: "The process that was making this log died; the next writer makes it again",
     });
   }
+  let greatestOrder = 0n;
   for (const slot of slots) {
-    violations.push(...checkSlot(directory, slot, options.labels ?? false));
+    const checked = checkSlot(directory, slot, options.labels ?? false);
+    violations.push(...checked.violations);
+    if (checked.order > greatestOrder) greatestOrder = checked.order;
+  }
+  // Read after the logs: a claim raises the counter before it stores a header.
+  const order = control.order();
+  if (order === null || order < greatestOrder) {
+    violations.push({
+      invariant: 15,
+      path: paths.control,
+      offset: orderLayout.order.offset,
+      message: `The order counter ${
+        order === null ? "is damaged" : `says ${order}, and a log has order ${greatestOrder}`
+      }: run countd repair`,
+    });
   }
   return violations;
 }
@@ -107,22 +115,22 @@ function lostName(logs: string, slot: number, isReplaced: boolean): Violation {
   };
 }
 
-function checkSlot(directory: DataDirectory, slot: number, labels: boolean): Violation[] {
+function checkSlot(
+  directory: DataDirectory,
+  slot: number,
+  labels: boolean,
+): { readonly violations: Violation[]; readonly order: bigint } {
   const { storage, control, paths, sizes } = directory;
   const path = pathOfSlot(paths.logs, slot);
   const status = storage.status(path);
   if (status.kind !== "file" || status.size !== sizes.logSize) {
     const what = status.kind === "file" ? `${status.size} bytes` : "not a file";
-    return [{
-      invariant: 2,
-      path,
-      offset: 0,
-      message: `Not a log of ${sizes.logSize} bytes: ${what}`,
-    }];
+    const message = `Not a log of ${sizes.logSize} bytes: ${what}`;
+    return { violations: [{ invariant: 2, path, offset: 0, message }], order: 0n };
   }
   using reader = LogReader.open(directory, slot);
   // A living process holds the log, and its label keeps this one out for now: nothing to report.
-  if (reader === null) return [];
+  if (reader === null) return { violations: [], order: 0n };
   // Captured before the byte is tested: a log that is claimed after that has another generation.
   const capture = reader.capture();
   const violations = checkLogBytes(path, slot, {
@@ -131,11 +139,21 @@ function checkSlot(directory: DataDirectory, slot: number, labels: boolean): Vio
   });
   // The log was recycled and claimed during the check, so what was found mixes two uses. The fold that
   // ended the first use has verified it.
-  if (capture !== null && !reader.isStill(capture)) return [];
+  const order = capture === null ? 0n : orderOfFrames(reader.bytes, slot, capture);
+  if (capture !== null && !reader.isStill(capture)) return { violations: [], order };
   if (labels && !control.isHeldElsewhere(slotLock(slot))) {
     violations.push(...checkLabels(storage, { path, slot, bytes: reader.bytes }));
   }
-  return violations;
+  return { violations, order };
+}
+
+/**
+ * The order of a log that holds frames, else 0: before the first frame a power cut may have lost the counter,
+ * and the same order is given again.
+ */
+function orderOfFrames(bytes: Uint8Array, slot: number, { generation, order }: Capture): bigint {
+  const codec = new FrameCodec({ slot, generation });
+  return codec.verify(new LogBytes(bytes), HEAD_PAGE_BYTES, bytes.length) > 0 ? order : 0n;
 }
 
 /**
@@ -155,7 +173,7 @@ export function checkLogBytes(
   const head = bytes.slice(0, 2 * HEADER_COPY_BYTES);
   const copies = [0, HEADER_COPY_BYTES].map((offset) => ({
     offset,
-    header: decodeHeader(head.subarray(offset, offset + HEADER_COPY_BYTES)),
+    header: decodeHeader(head.subarray(offset, offset + HEADER_COPY_BYTES), path),
   }));
   const valid = copies.filter((copy): copy is { offset: number; header: LogHeader } =>
     copy.header !== null
@@ -171,7 +189,7 @@ export function checkLogBytes(
   if (older !== undefined && older.header.generation > newest.header.generation) {
     add(4, newest.offset, "The generation fell");
   }
-  const damagedOffset = damagedHeaderOffset(bytes);
+  const damagedOffset = damagedHeaderOffset(bytes, path);
   if (damagedOffset !== null) {
     add(
       3,
@@ -235,7 +253,7 @@ function checkLabels(
     readonly bytes: Uint8Array;
   },
 ): Violation[] {
-  const newest = headerOf(bytes);
+  const newest = headerOf(bytes, path);
   if (newest === null || newest.slot !== slot) return [];
   const { mode, links } = storage.status(path);
   // An active log of a dead writer keeps the labels of a held log until it is recovered.

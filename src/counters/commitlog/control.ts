@@ -46,7 +46,6 @@ import {
   LOCKS_OFFSET,
   orderLayout,
   SLOT_LOCKS_OFFSET,
-  SLOTS_MAX,
 } from "./control_layout.ts";
 import { type FailedMark, readFailedMark, writeFailedMark } from "./failed_mark.ts";
 import type { Holder } from "./holder.ts";
@@ -78,11 +77,11 @@ export class Control implements Disposable {
   }
 
   /**
-   * Makes `path` if it is missing. If another process does the same, one wins, and both then open the same
+   * Makes `path` if it is missing, with `order` as the greatest order of a log. If another process does the same, one wins, and both then open the same
    * file.
    */
-  static create(storage: Storage, path: string, sizes: DirectorySizes): void {
-    const temporaryPath = makeFile(storage, path, { sizes, identity: randomIdentity() }, 0n);
+  static create(storage: Storage, path: string, sizes: DirectorySizes, order = 0n): void {
+    const temporaryPath = makeFile(storage, path, { sizes, identity: randomIdentity() }, order);
     try {
       using file = storage.open(temporaryPath, { access: "write" });
       publishNewFile(storage, file, { temporaryPath, path });
@@ -294,8 +293,7 @@ function makeFile(storage: Storage, path: string, head: ControlHead, order: bigi
   const temporaryPath = `${path}.new-${randomIdentity().toHex()}`;
   using file = storage.open(temporaryPath, { access: "write", create: "exclusive", mode: 0o600 });
   try {
-    // Allocated to its end: neither a mark, a counter nor a holder needs space later.
-    file.allocate(0, HOLDERS_OFFSET + (SLOT_LOCKS_OFFSET + SLOTS_MAX) * HOLDER_BYTES);
+    file.allocate(0, HOLDERS_OFFSET);
     file.write(encodeControl(head, order), 0);
   } catch (error) {
     storage.unlink(temporaryPath);

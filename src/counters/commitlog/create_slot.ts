@@ -81,6 +81,7 @@ function writeFirstHeader(file: StoredFile, slot: number, logSize: number): void
     durable: HEAD_PAGE_BYTES,
     claimedWallMs: 0,
     records: 0,
+    order: 0n,
   });
   file.write(header, 0);
 }

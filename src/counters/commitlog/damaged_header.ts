@@ -12,11 +12,11 @@ import { HEAD_PAGE_BYTES, HEADER_COPY_BYTES } from "./layout.ts";
  * before the first frame is written. So no crash leaves a frame of the next generation in a log that says
  * free.
  */
-export function damagedHeaderOffset(bytes: Uint8Array): number | null {
-  const newest = newestHeader(bytes);
+export function damagedHeaderOffset(bytes: Uint8Array, path: string): number | null {
+  const newest = newestHeader(bytes, path);
   if (newest === null || newest.header.state !== "free") return null;
   const other = newest.copy === 0 ? HEADER_COPY_BYTES : 0;
-  if (decodeHeader(bytes.slice(other, other + HEADER_COPY_BYTES)) !== null) return null;
+  if (decodeHeader(bytes.slice(other, other + HEADER_COPY_BYTES), path) !== null) return null;
   const { slot, generation } = newest.header;
   const codec = new FrameCodec({ slot, generation: generation + 1n });
   return codec.verify(new LogBytes(bytes), HEAD_PAGE_BYTES, bytes.length) > 0 ? other : null;

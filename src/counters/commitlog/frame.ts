@@ -19,6 +19,13 @@ import {
 
 const SEED_BYTES = 24;
 
+/** Fields that are zero until they are used. */
+const UNUSED = [at.reserved, at.epoch, at.producer, at.sequence, at.origin] as const;
+/** The words of these fields that are words: all but the first, which is a half. */
+const UNUSED_WORDS = UNUSED.slice(1).flatMap(({ offset, size }) =>
+  Array.from({ length: size / 4 }, (_, index) => offset / 4 + index)
+);
+
 /** Seals and verifies the frames of one log. It keeps scratch memory, so that neither allocates much. */
 export class FrameCodec {
   readonly #seed = new Uint8Array(SEED_BYTES);
@@ -30,18 +37,20 @@ export class FrameCodec {
   }
 
   /**
-   * Writes the head of a frame whose record batch is already at `start + 32` of `bytes`: the fields, the
+   * Writes the head of a frame whose record batch is already behind the head, at `start`: the fields, the
    * checksum, and last the length. `offset` is the place of the frame in its log, `length` that of the
    * whole frame.
    */
   seal(
     { bytes, view }: LogBytes,
     start: number,
-    { offset, length, records, durable }: {
+    { offset, length, records, durable, wallMs }: {
       readonly offset: number;
       readonly length: number;
       readonly records: number;
       readonly durable: number;
+      /** When the batch was appended first: a copy of a frame keeps it. */
+      readonly wallMs: bigint;
     },
   ): void {
     assert(offset % FRAME_ALIGNMENT_BYTES === 0, "A frame is aligned");
@@ -52,9 +61,10 @@ export class FrameCodec {
     view.setUint32(start + at.durable.offset + 4, 0, true);
     view.setUint32(start + at.records.offset, records, true);
     view.setUint16(start + at.magic.offset, FRAME_MAGIC, true);
-    view.setUint16(start + at.reserved.offset, 0, true);
-    view.setUint32(start + at.reserved64.offset, 0, true);
-    view.setUint32(start + at.reserved64.offset + 4, 0, true);
+    for (const { offset, size } of UNUSED) {
+      bytes.fill(0, start + offset, start + offset + size);
+    }
+    view.setBigInt64(start + at.wallMs.offset, wallMs, true);
     const body = bytes.subarray(start + at.durable.offset, start + length);
     view.setUint32(start + at.checksum.offset, this.#checksum(body, { offset, length }), true);
     view.setUint32(start + at.length.offset, length, true);
@@ -106,6 +116,7 @@ export function plausibleLength(log: LogBytes, offset: number, limit: number): n
     offset + length <= limit &&
     view.getUint16(offset + at.magic.offset, true) === FRAME_MAGIC &&
     view.getUint16(offset + at.reserved.offset, true) === 0 &&
+    UNUSED_WORDS.every((word) => log.words[offset / 4 + word] === 0) &&
     view.getUint32(offset + at.durable.offset, true) <= offset &&
     view.getUint32(offset + at.durable.offset + 4, true) === 0;
   return isPlausible ? length : 0;
@@ -119,6 +130,11 @@ export function frameDurable(log: LogBytes, offset: number): number {
 /** The number of counter records in a verified frame. */
 export function frameRecords(log: LogBytes, offset: number): number {
   return log.view.getUint32(offset + at.records.offset, true);
+}
+
+/** When a verified frame was written, in milliseconds since 1970. */
+export function frameWallMs(log: LogBytes, offset: number): bigint {
+  return log.view.getBigInt64(offset + at.wallMs.offset, true);
 }
 
 /** The number of counter records in the batch at `batchStart` of a verified frame. */

@@ -8,7 +8,9 @@
 
 import { crc32 } from "node:zlib";
 import { assert } from "../../base/assert.ts";
+import { checkFormat, type KnownFormat } from "../../base/format.ts";
 import type { StoredFile } from "../../file/mod.ts";
+import { MOVE_ADVICE } from "./control_bytes.ts";
 import {
   HEAD_PAGE_BYTES,
   HEADER_COPY_BYTES,
@@ -17,6 +19,13 @@ import {
   LOG_MAGIC,
   LOG_VERSION,
 } from "./layout.ts";
+
+const known: KnownFormat = {
+  subject: "Commit log",
+  version: LOG_VERSION,
+  incompat: 0,
+  oldAdvice: MOVE_ADVICE,
+};
 
 /** free: can be claimed · active: a writer appends · sealed: waits for a fold. */
 export type LogState = "free" | "active" | "sealed";
@@ -40,6 +49,8 @@ export interface LogHeader {
   readonly claimedWallMs: number;
   /** The number of counter records if sealed; for display only. */
   readonly records: number;
+  /** Which claim of the pool it was: logs are sealed, folded and read in this order. 0 if never claimed. */
+  readonly order: bigint;
 }
 
 /** Encodes one copy. */
@@ -60,18 +71,28 @@ export function encodeHeader(header: LogHeader): Uint8Array {
   view.setBigUint64(at.durable.offset, BigInt(header.durable), true);
   view.setBigInt64(at.claimedWallMs.offset, BigInt(Math.trunc(header.claimedWallMs)), true);
   view.setBigUint64(at.records.offset, BigInt(header.records), true);
+  view.setBigUint64(at.order.offset, header.order, true);
   view.setUint32(at.checksum.offset, crc32(bytes.subarray(0, at.checksum.offset)), true);
   return bytes;
 }
 
-/** Decodes one copy, or null if anything about it is wrong. The bytes must not change during the call. */
-export function decodeHeader(bytes: Uint8Array): LogHeader | null {
+/**
+ * Decodes one copy of the log at `path`, or null if anything about it is wrong. The bytes must not change
+ * during the call. Throws `OldFormatError` or `NewerFormatError` for a whole copy of another format.
+ */
+export function decodeHeader(bytes: Uint8Array, path: string): LogHeader | null {
   if (bytes.length !== HEADER_COPY_BYTES) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!LOG_MAGIC.every((byte, index) => bytes[index] === byte)) return null;
-  if (view.getUint32(at.version.offset, true) !== LOG_VERSION) return null;
   const sum = crc32(bytes.subarray(0, at.checksum.offset));
   if (view.getUint32(at.checksum.offset, true) !== sum) return null;
+  const version = view.getUint32(at.version.offset, true);
+  checkFormat(path, { version, incompat: view.getUint32(at.incompat.offset, true) }, known);
+  // What is not used yet is zero: a use of it would be a feature.
+  const unused = bytes.subarray(at.claimEpoch.offset, at.checksum.offset);
+  if (view.getUint32(at.reserved.offset, true) !== 0 || unused.some((byte) => byte !== 0)) {
+    return null;
+  }
   const state = statesByNumber[view.getUint32(at.state.offset, true)];
   if (state === undefined) return null;
   const logSize = Number(view.getBigUint64(at.logSize.offset, true));
@@ -88,42 +109,44 @@ export function decodeHeader(bytes: Uint8Array): LogHeader | null {
     durable,
     claimedWallMs: Number(view.getBigInt64(at.claimedWallMs.offset, true)),
     records: Number(view.getBigUint64(at.records.offset, true)),
+    order: view.getBigUint64(at.order.offset, true),
   };
 }
 
 /**
  * The newest valid copy of a head page, and which of the two it is; null if neither is valid. Both are
  * copied out of the page first. In a mapping, the holder may store the next header at any time, and a
- * checksum of old bytes must never confirm new ones.
+ * checksum of old bytes must never confirm new ones. Throws as `decodeHeader` does.
  */
 export function newestHeader(
   headPage: Uint8Array,
+  path: string,
 ): { readonly header: LogHeader; readonly copy: 0 | 1 } | null {
   const taken = headPage.slice(0, 2 * HEADER_COPY_BYTES);
-  const first = decodeHeader(taken.subarray(0, HEADER_COPY_BYTES));
-  const second = decodeHeader(taken.subarray(HEADER_COPY_BYTES));
+  const first = decodeHeader(taken.subarray(0, HEADER_COPY_BYTES), path);
+  const second = decodeHeader(taken.subarray(HEADER_COPY_BYTES), path);
   if (first === null) return second === null ? null : { header: second, copy: 1 };
   if (second === null || second.sequence < first.sequence) return { header: first, copy: 0 };
   return { header: second, copy: 1 };
 }
 
 /** The header of a log by its bytes from the start on; null if they are no head page, or none is valid. */
-export function headerOf(log: Uint8Array): LogHeader | null {
-  return log.length < HEAD_PAGE_BYTES ? null : newestHeader(log)?.header ?? null;
+export function headerOf(log: Uint8Array, path: string): LogHeader | null {
+  return log.length < HEAD_PAGE_BYTES ? null : newestHeader(log, path)?.header ?? null;
 }
 
 /** As `headerOf`, for the file of a log. */
-export function headerOfFile(file: StoredFile): LogHeader | null {
+export function headerOfFile(file: StoredFile, path: string): LogHeader | null {
   const page = new Uint8Array(HEAD_PAGE_BYTES);
-  return headerOf(page.subarray(0, file.read(page, 0)));
+  return headerOf(page.subarray(0, file.read(page, 0)), path);
 }
 
 /**
  * Stores a header over the older copy of a mapped head page. Then moves the change word, which tells
  * readers in other processes to read the header again.
  */
-export function storeHeader(mapped: Uint8Array, header: LogHeader): void {
-  const newest = newestHeader(mapped);
+export function storeHeader(mapped: Uint8Array, header: LogHeader, path: string): void {
+  const newest = newestHeader(mapped, path);
   assert(
     newest === null || header.sequence > newest.header.sequence,
     "A header replaces only an older one",

@@ -5,6 +5,7 @@
 
 import { assert } from "../../base/assert.ts";
 import { CorruptError } from "../../base/errors.ts";
+import { isFormatError } from "../../base/format.ts";
 import { leadsTo, type Mapping, type StoredFile } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
@@ -37,7 +38,8 @@ export class HeldLog {
 
   /**
    * Takes a slot, or null if another process holds its byte. Throws `CorruptError` if the file cannot be a
-   * log (it is not a file, or has a wrong size); the slot is then left as it was.
+   * log (it is not a file, or has a wrong size), and `OldFormatError` or `NewerFormatError`; the slot is then
+   * left as it was.
    */
   static take(directory: DataDirectory, slot: number): HeldLog | null {
     const { storage, control, paths, sizes } = directory;
@@ -64,10 +66,23 @@ export class HeldLog {
       file = storage.open(lockPathOfSlot(paths.logs, slot), { access: "write" });
       const mapped = directory.mappings.take(slot, file, sizes.logSize);
       storage.reach("claim.2.after");
-      return new HeldLog(directory, slot, file, mapped, status.mode);
+      const held = new HeldLog(directory, slot, file, mapped, status.mode);
+      held.#refuseOtherFormat();
+      return held;
     } catch (error) {
+      if (isFormatError(error)) throw error;
       file?.close();
       control.unlock(slotLock(slot));
+      throw error;
+    }
+  }
+
+  /** Releases the log as it was, and throws, if it has another format. */
+  #refuseOtherFormat(): void {
+    try {
+      this.header();
+    } catch (error) {
+      this.release(null);
       throw error;
     }
   }
@@ -88,8 +103,9 @@ export class HeldLog {
 
   /** The newest header, or null if it is damaged. */
   header(): LogHeader | null {
-    const header = headerOf(this.bytes);
-    return header?.slot === this.slot && damagedHeaderOffset(this.bytes) === null ? header : null;
+    const header = headerOf(this.bytes, this.path);
+    const isOwn = header?.slot === this.slot;
+    return isOwn && damagedHeaderOffset(this.bytes, this.path) === null ? header : null;
   }
 
   /** Stores the next header, over the older copy. */
@@ -98,7 +114,7 @@ export class HeldLog {
     assert(before !== null, "A new header needs a valid one");
     const next: LogHeader = { ...before, ...change, sequence: before.sequence + 1n };
     assert(next.generation >= before.generation, "A generation never falls");
-    storeHeader(this.bytes, next);
+    storeHeader(this.bytes, next, this.path);
     return next;
   }
 

@@ -4,26 +4,33 @@
  */
 
 export const LOG_MAGIC = new TextEncoder().encode("countdL1");
-export const LOG_VERSION = 1;
+export const LOG_VERSION = 2;
 
 /** The head page: two copies of the header, then the live words. Frames follow it. */
 export const HEAD_PAGE_BYTES = 4096;
 export const HEADER_COPY_BYTES = 512;
 
+/** From version 2 on the place of magic, version, feature words and checksum never changes. */
 export const headerLayout = {
   magic: { offset: 0, size: 8 },
   version: { offset: 8, size: 4 },
-  slot: { offset: 12, size: 4 },
-  generation: { offset: 16, size: 8 },
-  sequence: { offset: 24, size: 8 },
-  state: { offset: 32, size: 4 },
-  reserved: { offset: 36, size: 4 },
-  logSize: { offset: 40, size: 8 },
-  length: { offset: 48, size: 8 },
-  durable: { offset: 56, size: 8 },
-  claimedWallMs: { offset: 64, size: 8 },
-  records: { offset: 72, size: 8 },
-  zeros: { offset: 80, size: 428 },
+  compat: { offset: 12, size: 4 },
+  incompat: { offset: 16, size: 4 },
+  slot: { offset: 20, size: 4 },
+  generation: { offset: 24, size: 8 },
+  sequence: { offset: 32, size: 8 },
+  state: { offset: 40, size: 4 },
+  reserved: { offset: 44, size: 4 },
+  logSize: { offset: 48, size: 8 },
+  length: { offset: 56, size: 8 },
+  durable: { offset: 64, size: 8 },
+  claimedWallMs: { offset: 72, size: 8 },
+  records: { offset: 80, size: 8 },
+  order: { offset: 88, size: 8 },
+  claimEpoch: { offset: 96, size: 8 },
+  origin: { offset: 104, size: 8 },
+  originCrc: { offset: 112, size: 4 },
+  zeros: { offset: 116, size: 392 },
   checksum: { offset: 508, size: 4 },
 } as const;
 
@@ -40,11 +47,15 @@ export const frameLayout = {
   records: { offset: 16, size: 4 },
   magic: { offset: 20, size: 2 },
   reserved: { offset: 22, size: 2 },
-  reserved64: { offset: 24, size: 8 },
-  batch: { offset: 32, size: 0 },
+  epoch: { offset: 24, size: 8 },
+  wallMs: { offset: 32, size: 8 },
+  producer: { offset: 40, size: 16 },
+  sequence: { offset: 56, size: 8 },
+  origin: { offset: 64, size: 8 },
+  batch: { offset: 72, size: 0 },
 } as const;
 
-export const FRAME_HEAD_BYTES = 32;
+export const FRAME_HEAD_BYTES = 72;
 export const FRAME_ALIGNMENT_BYTES = 8;
 export const FRAME_MAGIC = 0xc0de;
 

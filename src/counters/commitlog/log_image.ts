@@ -6,8 +6,8 @@
 import { assert } from "../../base/assert.ts";
 import { CountdError } from "../../base/errors.ts";
 import { checkBatch } from "../wire/mod.ts";
-import { FrameCodec, frameRecords, LogBytes, plausibleLength } from "./frame.ts";
-import { encodeHeader, type LogState } from "./header.ts";
+import { FrameCodec, frameRecords, frameWallMs, LogBytes, plausibleLength } from "./frame.ts";
+import { encodeHeader, type LogHeader, type LogState } from "./header.ts";
 import {
   FRAME_ALIGNMENT_BYTES,
   FRAME_HEAD_BYTES,
@@ -78,7 +78,7 @@ export function unusedBytes(good: readonly FramePlace[], end: number): number {
 
 /** Makes the head page of a free log, whose next use has the generation after `generation`. */
 export function freeLogImage(log: LogIdentity & { readonly logSize: number }): Uint8Array {
-  return logImage(new Uint8Array(0), [], { ...log, claimedWallMs: 0 }).bytes;
+  return logImage(new Uint8Array(0), [], { ...log, claimedWallMs: 0, order: 0n }).bytes;
 }
 
 /**
@@ -88,7 +88,7 @@ export function freeLogImage(log: LogIdentity & { readonly logSize: number }): U
 export function logImage(
   source: Uint8Array,
   places: readonly FramePlace[],
-  log: LogIdentity & { readonly logSize: number; readonly claimedWallMs: number },
+  log: LogIdentity & Pick<LogHeader, "logSize" | "claimedWallMs" | "order">,
 ): { readonly bytes: Uint8Array; readonly state: LogState; readonly records: number } {
   const length = places.reduce((sum, place) => sum + place.length, HEAD_PAGE_BYTES);
   assert(length <= log.logSize, "Frames of one log fit into a log");
@@ -101,7 +101,14 @@ export function logImage(
   for (const { offset, length } of places) {
     image.set(source.subarray(offset, offset + length), at);
     const count = frameRecords(from, offset);
-    codec.seal(target, at, { offset: at, length, records: count, durable: HEAD_PAGE_BYTES });
+    const wallMs = frameWallMs(from, offset);
+    codec.seal(target, at, {
+      offset: at,
+      length,
+      records: count,
+      durable: HEAD_PAGE_BYTES,
+      wallMs,
+    });
     records += count;
     at += length;
   }
@@ -116,6 +123,7 @@ export function logImage(
     durable: length,
     claimedWallMs: log.claimedWallMs,
     records,
+    order: log.order,
   });
   image.set(header, 0);
   return { bytes: image, state, records };

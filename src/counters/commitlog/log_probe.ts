@@ -22,6 +22,8 @@ export interface Capture {
   /** The durable length; damage below it is corruption. */
   readonly durable: number;
   readonly claimedWallMs: number;
+  /** Which claim of the pool it was. */
+  readonly order: bigint;
   /** The change word before the header was read; see `hasChanged`. */
   readonly change: number;
 }
@@ -73,23 +75,26 @@ export class LogProbe implements Disposable {
     return capture.state === "active" && this.publishedTail > capture.limit;
   }
 
-  /** Captures what the log holds now; null if no header copy is valid. */
+  /**
+   * Captures what the log holds now; null if no header copy is valid. Throws `OldFormatError` or
+   * `NewerFormatError` for a log of another format.
+   */
   capture(): Capture | null {
     while (true) {
       const change = Atomics.load(this.#change, 0);
       const tail = this.publishedTail;
-      const newest = newestHeader(this.#page);
+      const newest = newestHeader(this.#page, this.path);
       if (Atomics.load(this.#change, 0) !== change) continue;
       // A claim resets the tail before it stores its header, and moves the change word after that.
       if (this.publishedTail < tail) continue;
       if (newest === null || newest.header.slot !== this.slot) return null;
-      const { generation, state, length, durable, claimedWallMs } = newest.header;
+      const { generation, state, length, durable, claimedWallMs, order } = newest.header;
       const limit = state === "sealed"
         ? length
         : state === "active"
         ? Math.max(HEAD_PAGE_BYTES, Math.min(tail, this.#logSize))
         : HEAD_PAGE_BYTES;
-      return { generation, state, limit, durable, claimedWallMs, change };
+      return { generation, state, limit, durable, claimedWallMs, order, change };
     }
   }
 

@@ -7,10 +7,12 @@
  *   byte free, header sealed   waits for a fold; its label is put right
  *   byte free, header active   its writer is dead: recovered (sealed or freed)
  *   file damaged               reported once and left alone; the pool uses the others
+ *   file of another format     the same
  */
 
 import type { Clock } from "../../base/clock.ts";
-import { BusyError, CorruptError, UsageError } from "../../base/errors.ts";
+import { BusyError, CorruptError, type CountdError, UsageError } from "../../base/errors.ts";
+import { isFormatError } from "../../base/format.ts";
 import { hasCode, isDiskFull, syncName } from "../../file/mod.ts";
 import { ActiveLog } from "./active_log.ts";
 import { slotLock } from "./control.ts";
@@ -31,7 +33,7 @@ export interface PoolOptions {
   /** Called for every log that a claim or a start recovers. */
   readonly onRecovery?: (recovery: Recovery) => void;
   /** Called once for every slot that cannot be used. */
-  readonly onDamage?: (error: CorruptError) => void;
+  readonly onDamage?: (error: CountdError) => void;
 }
 
 /** A fold needs space to free a log, so growth leaves this many log sizes on the disk. */
@@ -173,7 +175,7 @@ export class LogPool {
   }
 
   #reportDamage(slot: number, error: unknown): void {
-    if (!(error instanceof CorruptError)) throw error;
+    if (!(error instanceof CorruptError) && !isFormatError(error)) throw error;
     this.#damaged.add(slot);
     this.options.onDamage?.(error);
   }

@@ -7,7 +7,7 @@
  * destroyed durable bytes, so it is corruption. Damage above it is the torn tail that a crash may leave.
  */
 
-import { FrameCodec, frameDurable, frameRecords, LogBytes } from "./frame.ts";
+import { FrameCodec, frameDurable, frameRecords, frameWallMs, LogBytes } from "./frame.ts";
 import {
   FRAME_ALIGNMENT_BYTES,
   FRAME_HEAD_BYTES,
@@ -22,6 +22,9 @@ export interface Scan {
   readonly records: number;
   /** The number of good frames. */
   readonly frames: number;
+  /** When the first and the last good frame were written, in milliseconds since 1970; null without. */
+  readonly firstWallMs: bigint | null;
+  readonly lastWallMs: bigint | null;
   /** The greatest durable length that a valid frame carries, also behind `goodEnd`. */
   readonly durable: number;
   /** End of the last valid frame behind `goodEnd`; `goodEnd` if there is none. */
@@ -39,12 +42,14 @@ export function scanLog(bytes: Uint8Array, identity: LogIdentity, length: number
   let records = 0;
   let frames = 0;
   let durable = 0;
+  let last: number | null = null;
   while (true) {
     const size = codec.verify(log, goodEnd, length);
     if (size === 0) break;
     durable = Math.max(durable, frameDurable(log, goodEnd));
     records += frameRecords(log, goodEnd);
     frames++;
+    last = goodEnd;
     goodEnd += size;
   }
   const behind = searchFrames(log, codec, { from: goodEnd + FRAME_ALIGNMENT_BYTES, to: length });
@@ -52,6 +57,8 @@ export function scanLog(bytes: Uint8Array, identity: LogIdentity, length: number
     goodEnd,
     records,
     frames,
+    firstWallMs: last === null ? null : frameWallMs(log, HEAD_PAGE_BYTES),
+    lastWallMs: last === null ? null : frameWallMs(log, last),
     durable: Math.max(durable, behind.durable),
     lastFrameEnd: Math.max(goodEnd, behind.end),
   };

@@ -128,7 +128,8 @@ export class Aggregator {
     while (at < length) {
       if (at + NAME_WORD > length) throw new BadRecordError("cut off", start + at * 4);
       const head = records[at]!;
-      const kind = head & 0xff;
+      // With the flags, of which none is known yet.
+      const kind = head & 0xffff;
       const nameLength = head >>> NAME_LENGTH_SHIFT;
       const number = records[at + 1]! & 0xffff;
       if (nameLength > NAME_SIZE_MAX) throw new BadRecordError("name too long", start + at * 4);

@@ -18,11 +18,11 @@ export const RECORD_KIND_KEYSPACE = 2;
 export const RECORD_ALIGNMENT = 8;
 
 export const RECORD_KIND_OFFSET = 0;
-export const RECORD_RESERVED_1_OFFSET = RECORD_KIND_OFFSET + 1;
-export const RECORD_NAME_LENGTH_OFFSET = RECORD_RESERVED_1_OFFSET + 1;
+export const RECORD_FLAGS_OFFSET = RECORD_KIND_OFFSET + 1;
+export const RECORD_NAME_LENGTH_OFFSET = RECORD_FLAGS_OFFSET + 1;
 export const RECORD_KEYSPACE_OFFSET = RECORD_NAME_LENGTH_OFFSET + 2;
-export const RECORD_RESERVED_2_OFFSET = RECORD_KEYSPACE_OFFSET + 2;
-export const RECORD_INCREMENT_OFFSET = RECORD_RESERVED_2_OFFSET + 2;
+export const RECORD_RESERVED_OFFSET = RECORD_KEYSPACE_OFFSET + 2;
+export const RECORD_INCREMENT_OFFSET = RECORD_RESERVED_OFFSET + 2;
 export const RECORD_NAME_OFFSET = RECORD_INCREMENT_OFFSET + 8;
 
 /** A record with the longest name. */
@@ -139,6 +139,10 @@ export class RecordCursor {
     const kind = view.getUint8(start + RECORD_KIND_OFFSET);
     const nameLength = view.getUint16(start + RECORD_NAME_LENGTH_OFFSET, true);
     const keyspace = view.getUint16(start + RECORD_KEYSPACE_OFFSET, true);
+    // Counted without its flags, a record would mean something else.
+    if (view.getUint8(start + RECORD_FLAGS_OFFSET) !== 0) {
+      throw new BadRecordError("unknown flags", start);
+    }
     if (nameLength > NAME_SIZE_MAX) throw new BadRecordError("name is too long", start);
     const next = start + recordBytes(nameLength);
     if (next > this.#end) throw new BadRecordError("name is cut off", start);
@@ -178,12 +182,9 @@ export function checkBatch(bytes: Uint8Array, start: number, end: number): numbe
   let counters = 0;
   while (cursor.next()) {
     const { offset, nameStart, nameLength } = cursor;
-    if (bytes[offset + RECORD_RESERVED_1_OFFSET] !== 0) {
-      throw new BadRecordError("reserved byte is not 0", offset);
-    }
     if (
-      bytes[offset + RECORD_RESERVED_2_OFFSET] !== 0 ||
-      bytes[offset + RECORD_RESERVED_2_OFFSET + 1] !== 0
+      bytes[offset + RECORD_RESERVED_OFFSET] !== 0 ||
+      bytes[offset + RECORD_RESERVED_OFFSET + 1] !== 0
     ) {
       throw new BadRecordError("reserved bytes are not 0", offset);
     }
@@ -209,10 +210,10 @@ function encodeRecord(
   const next = offset + recordBytes(record.name.length);
   const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
   view.setUint8(offset + RECORD_KIND_OFFSET, record.kind);
-  view.setUint8(offset + RECORD_RESERVED_1_OFFSET, 0);
+  view.setUint8(offset + RECORD_FLAGS_OFFSET, 0);
   view.setUint16(offset + RECORD_NAME_LENGTH_OFFSET, record.name.length, true);
   view.setUint16(offset + RECORD_KEYSPACE_OFFSET, record.keyspace, true);
-  view.setUint16(offset + RECORD_RESERVED_2_OFFSET, 0, true);
+  view.setUint16(offset + RECORD_RESERVED_OFFSET, 0, true);
   view.setBigInt64(offset + RECORD_INCREMENT_OFFSET, record.increment, true);
   target.set(record.name, offset + RECORD_NAME_OFFSET);
   target.fill(0, offset + RECORD_NAME_OFFSET + record.name.length, next);

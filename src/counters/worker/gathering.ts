@@ -5,7 +5,9 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
+import { isFormatError } from "../../base/format.ts";
 import {
+  type Capture,
   type DataDirectory,
   HEAD_PAGE_BYTES,
   type LogIdentity,
@@ -52,7 +54,8 @@ export class Gathering {
 
   /** A slot that another process holds, found on the walk. */
   observeActive(slot: number): void {
-    const capture = this.#probe(slot)?.capture();
+    const probe = this.#probe(slot);
+    const capture = probe === null ? null : captureOrNull(probe);
     if (capture?.state !== "active") return;
     const { generation, limit: tail } = capture;
     this.#countAppended({ slot, generation }, tail);
@@ -121,5 +124,15 @@ export class Gathering {
       probe.close();
       this.#probes.delete(slot);
     }
+  }
+}
+
+/** Null also for a log of another format, which a newer countd may be writing. */
+function captureOrNull(probe: LogProbe): Capture | null {
+  try {
+    return probe.capture();
+  } catch (error) {
+    if (isFormatError(error)) return null;
+    throw error;
   }
 }

@@ -1,7 +1,8 @@
 /**
- * What the folds of this process leave alone: damaged logs; keyspaces that are damaged, that are of another
- * format, that the disk cannot read or that this user may not open; and logs that name such a keyspace. It is kept in memory only: each
- * worker finds the damage itself, and a repair is noticed because everything is tried again after 30 s.
+ * What the folds of this process leave alone: damaged logs, and logs of another format; keyspaces that are
+ * damaged, that are of another format, that the disk cannot read or that this user may not open; and logs
+ * that name such a keyspace. It is kept in memory only: each worker finds the damage itself, and a repair is
+ * noticed because everything is tried again after 30 s.
  */
 
 import type { Clock } from "../../base/clock.ts";
@@ -50,16 +51,15 @@ export class Quarantine {
     return this.#isFresh(this.#keyspaces, nameKey(name));
   }
 
-  addLog(slot: number, error: CorruptError): void {
+  addLog(slot: number, error: CorruptError | FormatError): void {
+    this.#noteKind(error);
     if (!this.#logs.has(slot)) {
       this.events.report("error", "log quarantined", {
         slot,
-        path: error.where.path,
-        offset: error.where.offset,
+        ...(error instanceof CorruptError ? error.where : {}),
         reason: error.message,
       });
     }
-    this.#hasDamage = true;
     this.#logs.set(slot, this.clock.nowMs());
     this.#warnings.set(`log ${slot} is in quarantine: ${error.message}`, this.clock.nowMs());
   }
@@ -76,8 +76,7 @@ export class Quarantine {
     const key = nameKey(name);
     const keyspace = printableName(name);
     const isOfOtherFormat = isFormatError(error);
-    if (isOfOtherFormat) this.#formatError ??= error;
-    else this.#hasDamage = true;
+    this.#noteKind(error);
     if (!this.#keyspaces.has(key)) {
       const message = isOfOtherFormat
         ? "keyspace of another format is left alone"
@@ -106,6 +105,11 @@ export class Quarantine {
       if (seenMs < recentMs) this.#warnings.delete(sentence);
     }
     return [...this.#warnings.keys()];
+  }
+
+  #noteKind(error: KeyspaceFailure): void {
+    if (isFormatError(error)) this.#formatError ??= error;
+    else this.#hasDamage = true;
   }
 
   #isFresh<Key>(map: Map<Key, number>, key: Key): boolean {

@@ -7,6 +7,7 @@ import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Events } from "../../base/events.ts";
 import { BusyError, CorruptError, FailedError } from "../../base/errors.ts";
+import { isFormatError } from "../../base/format.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import {
   type DataDirectory,
@@ -112,7 +113,7 @@ export class Worker {
   /**
    * Recovers every log without a living holder, folds and recycles until no sealed log remains. Throws
    * `BusyError` if the lease cannot be taken in time or the disk is full, `CorruptError` if something
-   * damaged remains, and `FailedError` if only keyspaces of another format do.
+   * damaged remains, and `FailedError` if only logs or keyspaces of another format do.
    */
   async runOnce({ signal, lockTimeoutMs }: {
     readonly signal: AbortSignal;
@@ -300,7 +301,7 @@ export class Worker {
         reportRecovery(taken.recovery, this.environment);
         recovered++;
       } catch (error) {
-        if (!(error instanceof CorruptError)) throw error;
+        if (!(error instanceof CorruptError) && !isFormatError(error)) throw error;
         this.#quarantine.addLog(slot, error);
       }
     }

@@ -104,8 +104,7 @@ export class LogWriter {
       onRecovery: (recovery) => reportRecovery(recovery, environment),
       onDamage: (error) =>
         events.report("error", "log cannot be used", {
-          path: error.where.path,
-          offset: error.where.offset,
+          ...(error instanceof CorruptError ? error.where : {}),
           reason: error.message,
         }),
     });

@@ -113,7 +113,7 @@ Deno.test("A torn header copy leaves the other one valid", async () => {
     await active.seal({ sync: true });
     const held = HeldLog.take(test.directory, active.slot);
     assert(held !== null);
-    const newest = newestHeader(held.bytes.subarray(0, 4096));
+    const newest = newestHeader(held.bytes.subarray(0, 4096), held.path);
     assertEquals(newest?.header.state, "sealed");
     held.bytes[(newest?.copy ?? 0) * 512 + 100] = 1; // a byte that must be zero
     assertEquals(held.header()?.state, "active");

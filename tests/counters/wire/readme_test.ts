@@ -51,10 +51,10 @@ Deno.test("The field tables of the README are the layouts of the code", () => {
   ]);
   assertEquals(tables.get("record"), [
     ["kind", wire.RECORD_KIND_OFFSET, "1"],
-    ["reserved1", wire.RECORD_RESERVED_1_OFFSET, "1"],
+    ["flags", wire.RECORD_FLAGS_OFFSET, "1"],
     ["nameLength", wire.RECORD_NAME_LENGTH_OFFSET, "2"],
     ["keyspace", wire.RECORD_KEYSPACE_OFFSET, "2"],
-    ["reserved2", wire.RECORD_RESERVED_2_OFFSET, "2"],
+    ["reserved", wire.RECORD_RESERVED_OFFSET, "2"],
     ["increment", wire.RECORD_INCREMENT_OFFSET, "8"],
     ["name", wire.RECORD_NAME_OFFSET, "–"],
   ]);

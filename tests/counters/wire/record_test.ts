@@ -55,7 +55,7 @@ Deno.test("Every rule of a batch is checked", () => {
   const breaks: [string, (bytes: Uint8Array) => void][] = [
     ["unknown kind", (bytes) => bytes[24] = 0],
     ["unknown kind", (bytes) => bytes[24] = 3],
-    ["reserved byte", (bytes) => bytes[25] = 1],
+    ["flags", (bytes) => bytes[25] = 1],
     ["reserved bytes", (bytes) => bytes[31] = 1],
     ["too long", (bytes) => bytes[27] = 2],
     ["unknown keyspace", (bytes) => bytes[28] = 1],

@@ -79,7 +79,7 @@ Deno.test("A log that its keyspaces have applied is recycled and not counted aga
     assert(held !== null);
     const header = held.header();
     assertEquals(header?.state, "free");
-    held.store({ state: "sealed", length: 4096 + 32 + 24 + 24 + 24 + 24, durable: 4096 });
+    held.store({ state: "sealed", length: 4096 + 72 + 24 + 24 + 24 + 24, durable: 4096 });
     held.release("sealed");
     await fold(test);
     assertEquals([counters(test, "k"), counters(test, "l")], [["a 1"], ["b 2"]]);

@@ -76,9 +76,13 @@ export class WatchedLog {
   /** What the log holds now, or null if no header tells. */
   captureNow(): Capture | null {
     const capture = this.log.capture();
-    if (capture?.state !== "free" || damagedHeaderOffset(this.log.bytes) === null) return capture;
+    if (capture?.state !== "free" || !this.#isHeaderDamaged()) return capture;
     // A claim counts its change before it writes a frame: if the count moved, the header is not lost.
     return this.isStill(capture) ? null : capture;
+  }
+
+  #isHeaderDamaged(): boolean {
+    return damagedHeaderOffset(this.log.bytes, this.log.path) !== null;
   }
 
   /** The error for damage in a part of the log that no answer may leave out. */

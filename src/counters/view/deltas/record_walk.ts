@@ -49,7 +49,8 @@ export class RecordWalk {
       next = at + NAME_WORD + (((nameLength + 7) >>> 3) << 1);
       if (nameLength > NAME_SIZE_MAX || next > end) return false;
       const keyspace = words[at + KEYSPACE_WORD]! & 0xffff;
-      const kind = head & 0xff;
+      // With the flags, of which none is known yet.
+      const kind = head & 0xffff;
       if (kind === RECORD_KIND_COUNTER) {
         if (keyspace >= targets.length) return false;
         const target = targets[keyspace]!;
