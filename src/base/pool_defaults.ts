@@ -11,6 +11,9 @@ export const LOG_SIZE_MAX = 2 ** 30;
 export const LOG_SIZE_UNIT_BYTES = 4096;
 export const LOG_SIZE_DEFAULT = 16 * 2 ** 20;
 
+/** Most slots of a pool: `control` has a live word for each. */
+export const SLOTS_MAX = 1024;
+
 /** What a writer of the pool does without options. */
 export const poolDefaults = {
   logs: 4,

@@ -5,6 +5,7 @@ import {
   LOG_SIZE_MIN,
   LOG_SIZE_UNIT_BYTES,
   poolDefaults,
+  SLOTS_MAX,
 } from "../base/pool_defaults.ts";
 import { DEFAULT_SIZES, NAME_SIZE_MAX, READ_PORT, WRITE_PORT } from "../counters/wire/mod.ts";
 import { LOG_FORMATS } from "./event_lines.ts";
@@ -149,14 +150,14 @@ export const logOptions = {
   logs: whole({
     summary: "commit logs to make at the first start",
     min: 2,
-    max: 65536,
+    max: SLOTS_MAX,
     default: poolDefaults.logs,
   }),
   backlog: size({
     summary:
       "limit for the bytes of all commit logs; at the limit writers stop reading their sockets",
     min: LOG_SIZE_MIN,
-    default: poolDefaults.backlogBytes,
+    defaultText: `${showSize(poolDefaults.backlogBytes)}, or ${SLOTS_MAX} logs if that is less`,
   }),
   sealAfter: duration({
     summary: "age at which a log is sealed for the worker although it is not full",

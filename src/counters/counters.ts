@@ -10,7 +10,13 @@ import { DataDirectory, describeSelf, type DirectorySizes } from "./commitlog/mo
 import { Reader } from "./view/mod.ts";
 import { checkKey, checkKeyspaceName } from "./wire/mod.ts";
 import { Worker } from "./worker/mod.ts";
-import { type Increment, LogWriter, RecordBatch, type SyncMode } from "./write/mod.ts";
+import {
+  type Increment,
+  LogWriter,
+  type LogWriterOptions,
+  RecordBatch,
+  type SyncMode,
+} from "./write/mod.ts";
 
 /**
  * The name of a keyspace or a key. Text is taken as UTF-8. A keyspace has 1 to 256 bytes, a key 0 to 256,
@@ -53,7 +59,10 @@ export interface CountersOptions {
    * size. Default: 16 MiB.
    */
   readonly logSize?: number;
-  /** Bytes that all commit logs together may take. Beyond them increments wait for a fold. Default: 4 GiB. */
+  /**
+   * Bytes that all commit logs together may take, at most those of 1,024 logs. Beyond them increments wait for
+   * a fold. Default: 4 GiB, or 1,024 logs if that is less.
+   */
   readonly backlogBytes?: number;
   /** Receiver of events: recovered logs, full disks, folds. Default: nothing is reported. */
   readonly events?: Events;
@@ -102,7 +111,7 @@ export class Counters implements AsyncDisposable {
     readonly events: Events;
     readonly metrics: Metrics;
   };
-  readonly #options: { readonly sync: SyncMode; readonly backlogBytes: number };
+  readonly #options: Pick<LogWriterOptions, "sync" | "backlogBytes">;
   /** Started by the first increment, and by the first one after a fold. */
   #open: OpenWriter | null = null;
   #start: Start | null = null;
@@ -116,7 +125,7 @@ export class Counters implements AsyncDisposable {
     this.#environment = { clock, events, metrics: new Metrics() };
     this.#options = {
       sync: options.sync ?? "always",
-      backlogBytes: options.backlogBytes ?? poolDefaults.backlogBytes,
+      backlogBytes: options.backlogBytes,
     };
     this.#reader = new Reader(directory, { stale: false, clock, events });
   }

@@ -5,10 +5,10 @@
 
 import type { Storage } from "../file/mod.ts";
 import {
-  checkBacklog,
   DataDirectory,
   describeSelf,
   type DirectorySizes,
+  slotsOfBacklog,
 } from "../counters/commitlog/mod.ts";
 import { ReadServer, type ReadServerOptions } from "../counters/read/mod.ts";
 import { type Environment, WriteServer, type WriteServerOptions } from "../counters/write/mod.ts";
@@ -43,7 +43,7 @@ export class Serve {
     const forWriting = undo.use(DataDirectory.openOrCreate(storage, options.data, {
       wanted: options.wanted,
       self,
-      beforeMaking: ({ logSize }) => checkBacklog(options.write.backlogBytes, logSize),
+      beforeMaking: ({ logSize }) => slotsOfBacklog(options.write.backlogBytes, logSize),
     }));
     const forReading = undo.use(DataDirectory.open(storage, options.data, { self }));
     const write = await WriteServer.start(forWriting, options.write, environment);

@@ -38,7 +38,7 @@ export const write = defineVerb({
   ],
   async run(context) {
     const { options, storage, clock, events, signal } = context;
-    const { checkBacklog, DataDirectory, describeSelf } = await import(
+    const { slotsOfBacklog, DataDirectory, describeSelf } = await import(
       "../../counters/commitlog/mod.ts"
     );
     const { WriteServer } = await import("../../counters/write/mod.ts");
@@ -46,7 +46,7 @@ export const write = defineVerb({
       using directory = DataDirectory.openOrCreate(storage, options.data, {
         wanted: wantedSizes(options),
         self: describeSelf(storage),
-        beforeMaking: ({ logSize }) => checkBacklog(options.backlog, logSize),
+        beforeMaking: ({ logSize }) => slotsOfBacklog(options.backlog, logSize),
       });
       const server = await WriteServer.start(directory, {
         hostname: options.listen,

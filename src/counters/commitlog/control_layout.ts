@@ -1,5 +1,7 @@
 /** The layout of `DATA/control`. Offsets are in bytes, integers are little-endian. */
 
+import { SLOTS_MAX } from "../../base/pool_defaults.ts";
+
 export const CONTROL_MAGIC = new TextEncoder().encode("countdDB");
 
 /** Version of the data directory as a whole. The formats inside it have versions of their own. */
@@ -44,9 +46,6 @@ export const failedMarkLayout = {
 } as const;
 export const FAILED_MARK_BYTES = 512;
 export const FAILED_MAGIC = new TextEncoder().encode("FAILED!\n");
-
-/** Most slots of a pool: `control` has a live word for each. */
-export const SLOTS_MAX = 1024;
 
 /** The live words: 16 bytes each, a value and its complement. Zero until they are used. */
 export const liveWordsLayout = {

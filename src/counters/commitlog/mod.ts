@@ -45,7 +45,7 @@ export {
   type LostLog,
   resolveLoneLockNames,
 } from "./lost_logs.ts";
-export { checkBacklog, LogPool, type PoolFull, type PoolOptions } from "./pool.ts";
+export { LogPool, type PoolFull, type PoolOptions, slotsOfBacklog } from "./pool.ts";
 export { hasDurableDamage, type Scan, scanLog } from "./scan_log.ts";
 export { recoverHeld, recoverSlot, type Recovery } from "./recover_slot.ts";
 export { reportRecovery } from "./report_recovery.ts";

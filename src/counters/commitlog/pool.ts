@@ -11,8 +11,15 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
-import { BusyError, CorruptError, type CountdError, UsageError } from "../../base/errors.ts";
+import {
+  BusyError,
+  CorruptError,
+  type CountdError,
+  RefusedError,
+  UsageError,
+} from "../../base/errors.ts";
 import { isFormatError } from "../../base/format.ts";
+import { LOG_SIZE_UNIT_BYTES, poolDefaults, SLOTS_MAX } from "../../base/pool_defaults.ts";
 import { hasCode, isDiskFull, syncName } from "../../file/mod.ts";
 import { ActiveLog } from "./active_log.ts";
 import { slotLock } from "./control.ts";
@@ -27,8 +34,8 @@ import { FREE_MODE, HELD_MODE, listSlots, pathOfSlot } from "./slot_files.ts";
 export interface PoolOptions {
   /** Slots that are made at the first start. */
   readonly logs: number;
-  /** Most bytes that all slots together may take. */
-  readonly backlogBytes: number;
+  /** Most bytes that all slots together may take. Default: 4 GiB, or those of 1,024 logs if that is less. */
+  readonly backlogBytes?: number | undefined;
   readonly clock: Clock;
   /** Called for every log that a claim or a start recovers. */
   readonly onRecovery?: (recovery: Recovery) => void;
@@ -39,13 +46,29 @@ export interface PoolOptions {
 /** A fold needs space to free a log, so growth leaves this many log sizes on the disk. */
 const RESERVED_LOGS = 4;
 
-/** Throws `UsageError` for a backlog that is too small for an active log and a spare. */
-export function checkBacklog(backlogBytes: number, logSize: number): void {
-  const least = 2 * logSize;
-  if (backlogBytes >= least) return;
-  throw new UsageError(
-    `Invalid --backlog ${backlogBytes}: two logs of ${logSize} bytes are the least (${least})`,
-  );
+/**
+ * The most slots that a pool may have. Throws `UsageError` for a backlog that is too small for an active log
+ * and a spare, or that needs more than 1,024 logs.
+ */
+export function slotsOfBacklog(backlogBytes: number | undefined, logSize: number): number {
+  const slots = Math.floor((backlogBytes ?? poolDefaults.backlogBytes) / logSize);
+  if (backlogBytes === undefined) return Math.min(slots, SLOTS_MAX);
+  if (slots < 2) {
+    throw new UsageError(
+      `Invalid --backlog ${backlogBytes}: two logs of ${logSize} bytes are the least (${
+        2 * logSize
+      })`,
+    );
+  }
+  if (slots > SLOTS_MAX) {
+    const fitting = Math.ceil(backlogBytes / SLOTS_MAX / LOG_SIZE_UNIT_BYTES) * LOG_SIZE_UNIT_BYTES;
+    throw new UsageError(
+      `Invalid --backlog ${backlogBytes} with --log-size ${logSize}: a pool has at most ${SLOTS_MAX} ` +
+        `logs. Use --backlog ${SLOTS_MAX * logSize} or less, or a new data directory with ` +
+        `--log-size ${fitting}`,
+    );
+  }
+  return slots;
 }
 
 /** Why no log can be claimed now. `growth`: another process is adding one, for longer than usual. */
@@ -56,23 +79,34 @@ const growthWaitMs = { prepare: 60_000, claim: 1000 } as const;
 
 export class LogPool {
   #next = 0;
+  readonly #slotsMax: number;
   readonly #damaged = new Set<number>();
 
   constructor(readonly directory: DataDirectory, readonly options: PoolOptions) {
-    checkBacklog(options.backlogBytes, directory.sizes.logSize);
+    this.#slotsMax = slotsOfBacklog(options.backlogBytes, directory.sizes.logSize);
   }
 
   /**
    * Makes the first slots; on a full disk two are enough. The names that lead to them are durable
    * afterwards, even if another process made them. Throws the signal's reason if it fires first, and
-   * `BusyError` if another process is adding slots and makes no progress.
+   * `BusyError` if another process is adding slots and makes no progress. Throws `RefusedError` if there are
+   * more slots than a pool can have.
    */
   async prepare(signal?: AbortSignal): Promise<void> {
     const { storage, control, paths } = this.directory;
     const { clock } = this.options;
     for (const path of [paths.data, paths.control]) syncName(storage, path);
     storage.syncDirectory(paths.logs);
-    const wanted = Math.min(this.options.logs, this.#slotsMax());
+    const last = this.#list().slots.at(-1) ?? 0;
+    if (last >= SLOTS_MAX) {
+      throw new RefusedError(
+        `${pathOfSlot(paths.logs, last)} has a number above ${
+          SLOTS_MAX - 1
+        }, and a pool has at most ` +
+          `${SLOTS_MAX} logs: run countd worker --once, and move the log away if it is free`,
+      );
+    }
+    const wanted = Math.min(this.options.logs, this.#slotsMax);
     let most = 0;
     let movedMs = clock.nowMs();
     while (true) {
@@ -199,12 +233,8 @@ export class LogPool {
     return listSlots(this.directory.storage, this.directory.paths.logs);
   }
 
-  #slotsMax(): number {
-    return Math.floor(this.options.backlogBytes / this.directory.sizes.logSize);
-  }
-
   #whyNoMore(slots: number): PoolFull | null {
-    if (slots >= this.#slotsMax()) return "backlog";
+    if (slots >= this.#slotsMax) return "backlog";
     const { freeBytes } = this.directory.storage.space(this.directory.paths.logs);
     const { logSize } = this.directory.sizes;
     return freeBytes < logSize * (1 + RESERVED_LOGS) ? "disk" : null;

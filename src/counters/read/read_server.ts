@@ -3,7 +3,7 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
-import { CorruptError, type CountdError } from "../../base/errors.ts";
+import { CorruptError } from "../../base/errors.ts";
 import type { Events } from "../../base/events.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import { listenTcp, TcpServer } from "../../net/mod.ts";

@@ -11,7 +11,7 @@ export interface LogWriterOptions {
   readonly syncIntervalMs: number;
   /** Slots made at the first start, and the bytes that all slots together may take. */
   readonly logs: number;
-  readonly backlogBytes: number;
+  readonly backlogBytes?: number | undefined;
   /** Age at which a log is sealed although it is not full. */
   readonly sealAfterMs: number;
 }

@@ -1,7 +1,7 @@
 /** Claims from the pool by one, two and many processes, and with damaged logs in it. */
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
-import { UsageError } from "../../../src/base/errors.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { RefusedError, UsageError } from "../../../src/base/errors.ts";
 import {
   type ActiveLog,
   checkCommitLogs,
@@ -9,6 +9,8 @@ import {
   describeSelf,
   HeldLog,
   listSlots,
+  pathOfSlot,
+  slotsOfBacklog,
 } from "../../../src/counters/commitlog/mod.ts";
 import {
   batchOf,
@@ -83,6 +85,23 @@ Deno.test("The bound on the backlog holds, and a freed log ends the waiting", as
     assertEquals(next.slot, 0);
     for (const log of [next, ...logs.slice(1)]) await log.seal({ sync: false });
     assertThrows(() => poolOn(directory, { backlogBytes: smallLogSize }), UsageError, "--backlog");
+  });
+});
+
+Deno.test("A pool has at most 1,024 logs, and a backlog that needs more is refused with the size that fits", async () => {
+  assertEquals(slotsOfBacklog(undefined, smallLogSize), 1024);
+  assertEquals(slotsOfBacklog(1024 * smallLogSize, smallLogSize), 1024);
+  assertEquals(slotsOfBacklog(undefined, 2 ** 30), 4);
+  const large = 1025 * smallLogSize;
+  assertThrows(() => slotsOfBacklog(large, smallLogSize), UsageError, "--log-size 69632");
+  assertEquals(slotsOfBacklog(large, 69_632), 964);
+  await withDataDirectory(async ({ directory, storage }) => {
+    await poolOn(directory).prepare();
+    const { logs } = directory.paths;
+    storage.rename(pathOfSlot(logs, 3), pathOfSlot(logs, 1024));
+    await assertRejects(() => poolOn(directory).prepare(), RefusedError, "0000001024");
+    storage.rename(pathOfSlot(logs, 1024), pathOfSlot(logs, 3));
+    await poolOn(directory).prepare();
   });
 });
 
