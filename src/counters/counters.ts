@@ -10,13 +10,7 @@ import { DataDirectory, describeSelf, type DirectorySizes } from "./commitlog/mo
 import { Reader } from "./view/mod.ts";
 import { checkKey, checkKeyspaceName } from "./wire/mod.ts";
 import { Worker } from "./worker/mod.ts";
-import {
-  type Increment,
-  LogWriter,
-  type LogWriterOptions,
-  RecordBatch,
-  type SyncMode,
-} from "./write/mod.ts";
+import { type Increment, LogWriter, type LogWriterOptions, RecordBatch } from "./write/mod.ts";
 
 /**
  * The name of a keyspace or a key. Text is taken as UTF-8. A keyspace has 1 to 256 bytes, a key 0 to 256,

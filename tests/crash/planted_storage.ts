@@ -31,7 +31,8 @@ export type StorageBug =
   | "no checksum"
   | "retry a failed sync"
   | "skip sync A of the fold"
-  | "skip sync B of the fold";
+  | "skip sync B of the fold"
+  | "skip the sync of the logs of the fold";
 
 /** Makes syncs of files do nothing while `when()` is true. */
 function withoutFileSyncs(inner: Storage, when: () => boolean): Storage {
@@ -103,6 +104,8 @@ export function plantedStorage(inner: Storage, bug: StorageBug, logs: string): S
       return skippingBetween(inner, "fold.4.before", "fold.4.after");
     case "skip sync B of the fold":
       return skippingBetween(inner, "fold.6.before", "fold.6.after");
+    case "skip the sync of the logs of the fold":
+      return skippingBetween(inner, "fold.4.logs.before", "fold.4.logs.after");
     case "retry a failed sync":
       return retryingSyncs(inner);
     case "full before the data is durable":

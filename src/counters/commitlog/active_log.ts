@@ -212,10 +212,14 @@ export class ActiveLog {
   }
 
   /**
-   * Seal. Stops appending at once, syncs if `sync` is set, then stores the header, sets the label and
-   * unlocks. An empty log becomes free. Throws as `sync` does.
+   * Seal. Stops appending at once, syncs if `sync` is set, then waits for `after`, the seal of the log before
+   * it: a writer seals its logs in their order. Then stores the header, sets the label and unlocks. An empty
+   * log becomes free. Throws as `sync` does, and what `after` throws.
    */
-  async seal({ sync }: { readonly sync: boolean }): Promise<void> {
+  async seal({ sync, after }: {
+    readonly sync: boolean;
+    readonly after?: Promise<void> | null;
+  }): Promise<void> {
     const { storage } = this.held.directory;
     storage.reach("seal.1.before");
     this.#isEnded = true;
@@ -236,6 +240,7 @@ export class ActiveLog {
     if (sync) await this.sync();
     else while (this.#syncing !== null) await this.#syncing;
     storage.reach("seal.2.after");
+    if (after) await after;
     // Labels are set by name: another file under that name would get the labels of this log.
     this.held.refuseLost();
     storage.reach("seal.3.before");

@@ -7,7 +7,7 @@ import { hasCode } from "../../file/mod.ts";
 import type { Mapping, StoredFile } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
-import { changeWord, type LogState, newestHeader } from "./header.ts";
+import { changeWord, headerOfFile, type LogHeader, type LogState, newestHeader } from "./header.ts";
 import { HEAD_PAGE_BYTES } from "./layout.ts";
 import { PublishedTail } from "./published_tail.ts";
 import { HELD_MODE, lockPathOfSlot, pathOfSlot } from "./slot_files.ts";
@@ -146,6 +146,17 @@ export function openSlot(
     file.close();
     throw error;
   }
+}
+
+/**
+ * The newest header of a log: null if none is valid, and "held" if its mode forbids reading and another
+ * process holds it. Throws `OldFormatError` or `NewerFormatError` for a log of another format.
+ */
+export function headerOfSlot(directory: DataDirectory, slot: number): LogHeader | null | "held" {
+  const path = pathOfSlot(directory.paths.logs, slot);
+  if (directory.storage.status(path).kind !== "file") return null;
+  using file = openDespiteLabel(directory, slot, path);
+  return file === null ? "held" : headerOfFile(file, path);
 }
 
 /**

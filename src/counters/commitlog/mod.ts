@@ -36,7 +36,7 @@ export {
   recordsOf,
   unusedBytes,
 } from "./log_image.ts";
-export { type Capture, LogProbe } from "./log_probe.ts";
+export { type Capture, headerOfSlot, LogProbe } from "./log_probe.ts";
 export { LogReader } from "./log_reader.ts";
 export { damagedHeaderOffset } from "./damaged_header.ts";
 export {

@@ -3,7 +3,7 @@
  *
  *   2 lock and verify the logs, leave out what a keyspace has applied, sum per key
  *   3 new pages of each keyspace
- *   4 sync A
+ *   4 sync A, with the logs that are not known to be durable
  *   5 the older meta block of each keyspace whose name still leads to its open file; names for new files
  *   6 sync B, with the directory
  *   7 recycle the logs that every keyspace they name has applied
@@ -79,6 +79,7 @@ export class Fold {
   readonly #deferred = new Set<number>();
   /** By slot, how many keyspaces have records of its log that are not on disk by sync B yet. */
   readonly #unsynced = new Map<number, number>();
+  #areLogsDurable = false;
   #records = 0;
   #saturated = 0;
   #taken = 0;
@@ -247,6 +248,7 @@ export class Fold {
 
   /** Fold, steps 4 to 6. Returns the number of keyspaces that were published. */
   #publish(written: readonly Written[]): number {
+    this.#syncLogs();
     this.#syncAll(4, written.map(({ writer }) => writer), (writer) => writer.syncPages());
     const published: Written[] = [];
     let isRenamed = false;
@@ -276,6 +278,21 @@ export class Fold {
     for (const slot of generations.keys()) {
       this.#unsynced.set(slot, (this.#unsynced.get(slot) ?? 0) - 1);
     }
+  }
+
+  /**
+   * Fold, step 4, for the logs that their headers do not call durable to their end. A power cut must not take
+   * the frames of a log that a keyspace on disk has applied: they may come again, in another log.
+   */
+  #syncLogs(): void {
+    if (this.#areLogsDurable) return;
+    const { storage } = this.directory;
+    storage.reach("fold.4.logs.before");
+    for (const { held, durable, length } of this.#logs) {
+      if (durable < length) held.file.syncData();
+    }
+    storage.reach("fold.4.logs.after");
+    this.#areLogsDurable = true;
   }
 
   /** Defers logs that a keyspace had applied in a file that has lost its name since. */

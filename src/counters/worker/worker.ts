@@ -14,7 +14,9 @@ import {
   directoryLocks,
   failDirectory,
   FREE_MODE,
+  headerOfSlot,
   listSlots,
+  type LogHeader,
   LogReader,
   pathOfSlot,
   reportRecovery,
@@ -42,6 +44,8 @@ const POLL_MS_FIRST = 10;
 const POLL_MS_LAST = 100;
 /** After so long without a fold the keyspaces return the space of their older versions to the system. */
 const REST_MS = 1000;
+/** Later logs wait no longer than this for a sealed log that another process holds. */
+const HELD_WAIT_MS = 1000;
 /** Pause between two tries while the disk is too full for even one log. */
 const DISK_FULL_RETRY_MS = 500;
 
@@ -59,6 +63,8 @@ export class Worker {
   /** Walks read the headers of all logs, whatever their labels say, until one walk has read them all. */
   #isThorough = true;
   #logsMax = Infinity;
+  /** Since when a sealed log has been held by another process. */
+  readonly #heldSinceMs = new Map<number, number>();
   /** The last fold was aborted for lack of space; a smaller one is tried next. */
   #wasTooLarge = false;
   /** The last fold has deferred logs to the next one. */
@@ -274,39 +280,36 @@ export class Worker {
    * enough. `isEnough` says that waiting for more logs does not pay.
    */
   #collect(fold: Fold): { readonly recovered: number; readonly isEnough: boolean } {
-    const { storage, control, paths } = this.directory;
-    const thorough = this.#isThorough;
+    const { control, paths, storage } = this.directory;
     let recovered = 0;
     let isFull = false;
+    let isCut = false;
     const { slots } = listSlots(storage, paths.logs);
-    for (const slot of slots) {
+    for (const { slot } of this.#foldable(slots)) {
       isFull = this.#aggregator.isFull || fold.logCount >= this.#logsMax;
       if (isFull) break;
-      if (this.#quarantine.hasLog(slot)) continue;
-      const status = storage.statusOrNull(pathOfSlot(paths.logs, slot));
-      if (status === null) continue;
-      if (!thorough && status.mode === FREE_MODE && status.links === 1) continue;
-      if (control.holds(slotLock(slot))) continue; // gathered already
-      if (control.isHeldElsewhere(slotLock(slot))) {
-        this.#gathering.observeActive(slot);
-        continue;
-      }
       try {
-        const taken = SealedLog.take(this.directory, slot);
+        let taken = SealedLog.take(this.directory, slot);
+        if (taken.kind === "recovered") {
+          reportRecovery(taken.recovery, this.environment);
+          recovered++;
+          // Taken at once: later logs wait for it.
+          taken = SealedLog.take(this.directory, slot);
+        }
         if (taken.kind === "sealed") {
           this.#gathering.observeSealed(taken.log.identity, taken.log.length);
           fold.add(taken.log);
+        } else if (control.isHeldElsewhere(slotLock(slot)) && this.#waitsFor(slot)) {
+          isCut = true;
+          break;
         }
-        if (taken.kind !== "recovered") continue;
-        reportRecovery(taken.recovery, this.environment);
-        recovered++;
       } catch (error) {
         if (!(error instanceof CorruptError) && !isFormatError(error)) throw error;
         this.#quarantine.addLog(slot, error);
       }
     }
     // A walk that ended early, here or by an error, has not read the other headers.
-    if (!isFull) this.#isThorough = false;
+    if (!isFull && !isCut) this.#isThorough = false;
     const gathered = {
       logs: fold.logCount,
       keys: this.#aggregator.distinctKeys,
@@ -314,6 +317,53 @@ export class Worker {
     };
     const isEnough = !this.#gathering.paysToWait(gathered, slots.length) || isFull;
     return { recovered, isEnough };
+  }
+
+  /**
+   * The logs that may be sealed, in their order: the last operation on a counter decides, so an older log is
+   * never folded after a later one of the same writer. A log without a header comes first, and is found
+   * damaged when it is taken.
+   */
+  #foldable(slots: readonly number[]): { readonly slot: number; readonly order: bigint }[] {
+    const { storage, control, paths } = this.directory;
+    const found: { slot: number; order: bigint }[] = [];
+    for (const slot of slots) {
+      if (this.#quarantine.hasLog(slot)) continue;
+      const status = storage.statusOrNull(pathOfSlot(paths.logs, slot));
+      if (status === null) continue;
+      if (!this.#isThorough && status.mode === FREE_MODE && status.links === 1) continue;
+      if (control.holds(slotLock(slot))) continue; // gathered already
+      const isHeld = control.isHeldElsewhere(slotLock(slot));
+      const header = this.#headerOf(slot);
+      if (isHeld && header !== "held" && header?.state !== "sealed") {
+        this.#gathering.observeActive(slot);
+        continue;
+      }
+      if (!isHeld) this.#heldSinceMs.delete(slot);
+      found.push({ slot, order: header === "held" ? 0n : header?.order ?? 0n });
+    }
+    return found.sort((left, right) => left.order < right.order ? -1 : 1);
+  }
+
+  /** Null also for a log of another format: to take it throws the same again. */
+  #headerOf(slot: number): LogHeader | null | "held" {
+    try {
+      return headerOfSlot(this.directory, slot);
+    } catch (error) {
+      if (isFormatError(error)) return null;
+      throw error;
+    }
+  }
+
+  /**
+   * Whether the logs behind a sealed log that another process holds should wait for it. A process that
+   * releases or opens a log holds it for a moment; one that was stopped must not stop all folds.
+   */
+  #waitsFor(slot: number): boolean {
+    const nowMs = this.environment.clock.nowMs();
+    const sinceMs = this.#heldSinceMs.get(slot) ?? nowMs;
+    this.#heldSinceMs.set(slot, sinceMs);
+    return nowMs - sinceMs < HELD_WAIT_MS;
   }
 
   #note(

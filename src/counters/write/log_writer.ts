@@ -6,7 +6,7 @@
  *
  * Invariants:
  *  1. Appends go to one log at a time, so positions and logs have the same order.
- *  2. A log is sealed only if another one is claimed, or if the writer stops.
+ *  2. A log is sealed only if another one is claimed, or if the writer stops; and after those before it.
  *  3. After a sync that failed nothing is answered any more: the directory is marked failed and every wait
  *     is rejected.
  *  4. The same holds after the log has lost its name, but the directory is not marked. The name is checked
@@ -53,6 +53,8 @@ export class LogWriter {
   #active: OpenLog;
   readonly #spare: SpareLog;
   readonly #sealing = new Map<OpenLog, Promise<void>>();
+  /** The end of the last seal, or null: the next log is sealed after it. */
+  #lastSeal: Promise<void> | null = null;
   #rotation: Promise<void> | null = null;
   /** Waits for disk space for the active log; its last append found none. */
   readonly #spaceWait: SpaceWait;
@@ -209,7 +211,9 @@ export class LogWriter {
   }
 
   #seal(open: OpenLog): void {
-    const sealed = open.log.seal({ sync: this.options.sync !== "os" }).then(
+    const sync = this.options.sync !== "os";
+    this.#lastSeal = open.log.seal({ sync, after: this.#lastSeal });
+    const sealed = this.#lastSeal.then(
       () => {
         this.#sealing.delete(open);
         this.#resolveDurable();

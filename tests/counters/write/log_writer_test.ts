@@ -24,7 +24,7 @@ import {
 } from "../../support/data_directory.ts";
 import { Faults, faultyStorage } from "../../support/faulty_storage.ts";
 import { waitUntil } from "../../support/wait.ts";
-import { serverOptions } from "./support.ts";
+import { append, serverOptions, syncsBefore } from "./support.ts";
 
 const one = batchOf([["ks", "k", 1n]]);
 /** Some 40 KiB: two of them do not fit into a small log. */
@@ -48,25 +48,6 @@ async function startFaulty(
     metrics: new Metrics(),
   });
   return { writer, faults, events, close: () => directory.close() };
-}
-
-async function append(writer: LogWriter, filler: typeof one): Promise<void> {
-  for (;;) {
-    const before = writer.position;
-    writer.append(filler);
-    if (writer.position > before) return;
-    await writer.rotate();
-  }
-}
-
-/** The number of syncs once the claim of the spare has ended: none came for a while. */
-async function syncsBefore(faults: Faults): Promise<number> {
-  await waitUntil("the spare", () => faults.count("link") >= 2);
-  for (let syncs = -1; syncs !== faults.count("sync");) {
-    syncs = faults.count("sync");
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  return faults.count("sync");
 }
 
 Deno.test("An answer waits for its sync, and one sync serves all that wait", async () => {

@@ -3,10 +3,16 @@
 import { type Clock, systemClock } from "../../../src/base/clock.ts";
 import { type Events, noEvents } from "../../../src/base/events.ts";
 import { Metrics } from "../../../src/base/metrics.ts";
-import type { DataDirectory } from "../../../src/counters/commitlog/mod.ts";
+import type { BatchFiller, DataDirectory } from "../../../src/counters/commitlog/mod.ts";
 import { WriteMessageEncoder } from "../../../src/counters/wire/mod.ts";
-import { WriteServer, type WriteServerOptions } from "../../../src/counters/write/mod.ts";
+import {
+  type LogWriter,
+  WriteServer,
+  type WriteServerOptions,
+} from "../../../src/counters/write/mod.ts";
 import { smallLogSize } from "../../support/data_directory.ts";
+import type { Faults } from "../../support/faulty_storage.ts";
+import { waitUntil } from "../../support/wait.ts";
 
 export const serverOptions: WriteServerOptions = {
   hostname: "127.0.0.1",
@@ -110,5 +116,25 @@ export class RawClient implements Disposable {
 
   [Symbol.dispose](): void {
     this.connection.close();
+  }
+}
+
+/** The number of syncs once the claim of the spare has ended: none came for a while. */
+export async function syncsBefore(faults: Faults): Promise<number> {
+  await waitUntil("the spare", () => faults.count("link") >= 2);
+  for (let syncs = -1; syncs !== faults.count("sync");) {
+    syncs = faults.count("sync");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  return faults.count("sync");
+}
+
+/** Appends one frame, in the next log if the active one is full. */
+export async function append(writer: LogWriter, filler: BatchFiller): Promise<void> {
+  for (;;) {
+    const before = writer.position;
+    writer.append(filler);
+    if (writer.position > before) return;
+    await writer.rotate();
   }
 }

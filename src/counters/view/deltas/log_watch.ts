@@ -104,6 +104,8 @@ export class LogWatch implements Disposable {
   readonly #directory: DataDirectory;
   readonly #events: Events;
   readonly #logs = new Map<number, WatchedLog>();
+  /** The same, sorted; null after a claim. */
+  #inOrder: WatchedLog[] | null = null;
   /** Slots whose names lead to something that is not a file: left alone. */
   readonly #damaged = new Set<number>();
   #nextSlot = 0;
@@ -119,8 +121,11 @@ export class LogWatch implements Disposable {
     return this.#version;
   }
 
-  get logs(): Iterable<WatchedLog> {
-    return this.#logs.values();
+  /** In the order of their claims; those that no claim has had come first. */
+  get logs(): readonly WatchedLog[] {
+    return this.#inOrder ??= [...this.#logs.values()].sort((left, right) =>
+      (left.capture?.order ?? 0n) < (right.capture?.order ?? 0n) ? -1 : 1
+    );
   }
 
   /** Slot and generation of the logs that hold frames, as of the last refresh. */
@@ -155,6 +160,7 @@ export class LogWatch implements Disposable {
       if (next === null) lost = watched;
       if (next === null && capture === null) continue;
       watched.capture = next;
+      if (next?.order !== capture?.order) this.#inOrder = null;
       this.#version++;
     }
     if (lost !== null) throw damagedLog(lost.log.path, 0, "has lost its header");
@@ -183,6 +189,7 @@ export class LogWatch implements Disposable {
         // The mapping is enough, and a pool may have more slots than a process may open files.
         log.file.close();
         this.#logs.set(slot, new WatchedLog(log));
+        this.#inOrder = null;
         this.#version++;
         return;
       }
