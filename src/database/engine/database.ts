@@ -280,17 +280,7 @@ export class Database {
       await mapFile.sync();
       storage.reach("db.snapshot.region.after");
       this.#requireAlive();
-      mapFile.storeHeader({
-        identity: mapFile.identity.value,
-        generation: (mapFile.header?.generation ?? 0) + 1,
-        regionOffset: region.offset,
-        regionBytes: region.bytes,
-        keys: region.keys,
-        replayFrom: state.tail,
-        logMin,
-        entries: state.entries,
-        committed: state.committed,
-      });
+      mapFile.storeHeader(region, state, logMin);
       storage.reach("db.snapshot.header.after");
       await mapFile.sync();
       storage.reach("db.snapshot.end.after");

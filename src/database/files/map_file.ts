@@ -21,6 +21,13 @@ export interface Place {
   readonly limit: number;
 }
 
+/** Where a snapshot was written, and how many keys it has. */
+export interface Region {
+  readonly offset: number;
+  readonly bytes: number;
+  readonly keys: number;
+}
+
 export class MapFile implements Disposable {
   readonly identity: Identity;
   readonly #mapped: MappedFile;
@@ -122,13 +129,31 @@ export class MapFile implements Disposable {
     this.#mapped.file.syncData();
   }
 
-  /** Stores the header of a durable region. The caller syncs again. */
-  storeHeader(header: MapHeader): void {
-    assert(
-      header.generation === (this.#header?.generation ?? 0) + 1,
-      "Generations follow each other",
-    );
-    assert(header.identity === this.identity.value, "A header belongs to its database");
+  /**
+   * Stores the header of a durable region, which was begun when the log was in the given state. The log is
+   * durable up to `logMin`. The caller syncs again.
+   */
+  storeHeader(
+    region: Region,
+    { tail, entries, committed }: {
+      readonly tail: number;
+      readonly entries: number;
+      readonly committed: number;
+    },
+    logMin: number,
+  ): void {
+    assert(logMin >= tail, "The log is durable up to where a start replays it");
+    const header: MapHeader = {
+      identity: this.identity.value,
+      generation: (this.#header?.generation ?? 0) + 1,
+      regionOffset: region.offset,
+      regionBytes: region.bytes,
+      keys: region.keys,
+      replayFrom: tail,
+      logMin,
+      entries,
+      committed,
+    };
     const offset = this.#headerOffset === 0 ? HEADER_COPY_BYTES : 0;
     this.memory.bytes.set(encodeMapHeader(header), offset);
     this.#header = header;

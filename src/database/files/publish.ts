@@ -118,17 +118,7 @@ function writeBoth(
     writeRegion(mapFile, { map: content.map, blocks: state.blocks, sums: state.sums }),
   );
   mapFile.syncNow();
-  mapFile.storeHeader({
-    identity: identity.value,
-    generation: 1,
-    regionOffset: region.offset,
-    regionBytes: region.bytes,
-    keys: region.keys,
-    replayFrom: state.tail,
-    logMin: state.tail,
-    entries: state.entries,
-    committed: state.committed,
-  });
+  mapFile.storeHeader(region, state, state.tail);
   mapFile.syncNow();
   mapFile.release();
   mapStored.sync();

@@ -27,7 +27,7 @@ import {
   RECORD_HEAD_BYTES,
 } from "../format/layout.ts";
 import type { Sums } from "./log_sums.ts";
-import type { MapFile, Place } from "./map_file.ts";
+import type { MapFile, Place, Region } from "./map_file.ts";
 import { readText, textBytes, textBytesMax, writeText } from "../format/text.ts";
 import type { ValueMap } from "../engine/value_map.ts";
 
@@ -36,12 +36,6 @@ export interface SnapshotContent {
   readonly map: ValueMap;
   readonly blocks: EntryBlocks;
   readonly sums: Sums;
-}
-
-export interface Region {
-  readonly offset: number;
-  readonly bytes: number;
-  readonly keys: number;
 }
 
 /** The snapshot turned out larger than the place before the newest one. */
