@@ -63,7 +63,8 @@ const inspect = defineVerb({
   summary: "print the state of a log, its sizes, and whether it is whole",
   details: [
     "Prints the outcome of recovery (Empty, Tail, Checkpoint, Corrupted), sizes, marks and state; for " +
-    "a commit log also generation, frames and records. Changes nothing. Exits 6 if it is damaged.",
+    "a commit log also generation, frames, records, the order of its claim, and when its first and its " +
+    "last frame were written, in milliseconds since 1970. Changes nothing. Exits 6 if it is damaged.",
   ],
   positionals: { file: fileArgument },
   options: {},
