@@ -149,6 +149,7 @@ Deno.test("A torn order counter stops claims, not reads, and is repaired", async
 });
 
 const LOG = "logs/0000000000";
+const LOCK_NAME = "logs/lock-0000000000";
 const newer = "use a newer countd";
 
 for (
@@ -165,6 +166,9 @@ for (
       const path = `${data}/${LOG}`;
       if (change === "golden") await copyGoldenLog(path);
       else edit(path, change);
+      // As a dead writer of the other countd left it.
+      Deno.linkSync(path, `${data}/${LOCK_NAME}`);
+      Deno.chmodSync(path, 0o600);
       const before = bytesOf(path);
       for (const verb of ["check", "repair", "worker", "backup", "top"] as const) {
         const { code, stderr } = await run(verb, data);
@@ -186,6 +190,8 @@ for (
         assertStringIncludes(reader.stderrLines.join("\n"), "file of another format");
       }
       assertEquals(bytesOf(path), before);
+      const { nlink, mode } = Deno.statSync(`${data}/${LOCK_NAME}`);
+      assertEquals([nlink, mode! & 0o777], [2, 0o600]);
       assertEquals([...Deno.readDirSync(data)].some(({ name }) => /repair/.test(name)), false);
     });
   });

@@ -67,7 +67,7 @@ export class HeldLog {
       const mapped = directory.mappings.take(slot, file, sizes.logSize);
       storage.reach("claim.2.after");
       const held = new HeldLog(directory, slot, file, mapped, status.mode);
-      held.#refuseOtherFormat();
+      held.#refuseOtherFormat(status.links > 1);
       return held;
     } catch (error) {
       if (isFormatError(error)) throw error;
@@ -77,12 +77,14 @@ export class HeldLog {
     }
   }
 
-  /** Releases the log as it was, and throws, if it has another format. */
-  #refuseOtherFormat(): void {
+  /** Releases the log as it was, also a lock name that it had, and throws, if it has another format. */
+  #refuseOtherFormat(hadLockName: boolean): void {
     try {
       this.header();
     } catch (error) {
-      this.release(null);
+      if (!hadLockName) this.release(null);
+      this.directory.storage.chmod(this.path, this.modeBefore);
+      this.leaveForRecovery();
       throw error;
     }
   }
