@@ -57,7 +57,6 @@ export class LivingDirectory implements AsyncDisposable {
     this.#encoder = new WriteMessageEncoder(this.#writing.sizes);
     this.#pool = new LogPool(this.#writing, {
       logs,
-      backlogBytes: 2 ** 30,
       clock: systemClock,
     });
   }
