@@ -29,6 +29,7 @@ import { Aggregator, sweepKeyspaces } from "../keyspace/mod.ts";
 import { BadRecordError } from "../wire/mod.ts";
 import { Fold, FoldTooLargeError } from "./fold.ts";
 import { takeLease, tryTakeLease } from "./fold_lease.ts";
+import { FoldReport } from "./fold_report.ts";
 import { Gathering } from "./gathering.ts";
 import { KeyspaceWriters } from "./keyspace_writers.ts";
 import { isKeyspaceFailure, Quarantine } from "./quarantine.ts";
@@ -54,6 +55,7 @@ export class Worker {
   readonly #aggregator = new Aggregator();
   readonly #quarantine: Quarantine;
   readonly #gathering: Gathering;
+  readonly #report: FoldReport;
   /** A fold that waits for more logs. */
   #open: Fold | null = null;
   /** Time that it has used so far, without the waiting. */
@@ -69,7 +71,6 @@ export class Worker {
   #wasTooLarge = false;
   /** The last fold has deferred logs to the next one. */
   #hasDeferred = false;
-  #isDiskFull = false;
 
   constructor(readonly directory: DataDirectory, readonly environment: Environment) {
     this.#writers = new KeyspaceWriters(
@@ -79,6 +80,7 @@ export class Worker {
     );
     this.#quarantine = new Quarantine(environment.clock, environment.events);
     this.#gathering = new Gathering(directory, environment.clock);
+    this.#report = new FoldReport(environment);
     environment.metrics.warnings = () => this.#quarantine.warnings();
   }
 
@@ -111,7 +113,7 @@ export class Worker {
         }
         delayMs = worked || gathers ? POLL_MS_FIRST : Math.min(POLL_MS_LAST, delayMs * 2);
         const pauseMs = worked && !gathers ? 0 : delayMs;
-        await clock.sleep(this.#isDiskFull ? DISK_FULL_RETRY_MS : pauseMs, signal);
+        await clock.sleep(this.#report.isDiskFull ? DISK_FULL_RETRY_MS : pauseMs, signal);
       }
     });
   }
@@ -134,7 +136,7 @@ export class Worker {
       while (!signal.aborted) {
         const worked = this.#foldAvailable({ gathers: false });
         if (worked > 0) deadlineMs = clock.nowMs() + lockTimeoutMs;
-        if (this.#isDiskFull) {
+        if (this.#report.isDiskFull) {
           throw new BusyError(
             `No space to fold the logs of ${this.directory.paths.data}: free some and try again`,
           );
@@ -252,9 +254,9 @@ export class Worker {
       const result = fold.applyAndRecycle();
       this.#hasDeferred = result.deferred > 0;
       this.#writers.trim();
-      this.#noteDiskFull(false);
+      this.#report.diskFull(false);
       this.#logsMax *= 2;
-      this.#note(result, this.#openMs + clock.nowMs() - applyMs);
+      this.#report.folded(result, this.#openMs + clock.nowMs() - applyMs);
       this.#openMs = 0;
       return recovered + result.recycled;
     } catch (error) {
@@ -269,7 +271,7 @@ export class Worker {
       const isTooLarge = error instanceof FoldTooLargeError || isDiskFull(error) || holdsTooMuch;
       if (!isTooLarge) throw error;
       this.#wasTooLarge = true;
-      this.#noteDiskFull(fold.takenCount <= 1);
+      this.#report.diskFull(fold.takenCount <= 1);
       this.#logsMax = Math.max(1, Math.floor(fold.takenCount / 2));
       return 0;
     }
@@ -364,38 +366,5 @@ export class Worker {
     const sinceMs = this.#heldSinceMs.get(slot) ?? nowMs;
     this.#heldSinceMs.set(slot, sinceMs);
     return nowMs - sinceMs < HELD_WAIT_MS;
-  }
-
-  #note(
-    { records, keyspaces, recycled, saturated }: {
-      readonly records: number;
-      readonly keyspaces: number;
-      readonly recycled: number;
-      readonly saturated: number;
-    },
-    durationMs: number,
-  ): void {
-    const { events, metrics } = this.environment;
-    metrics.counter("countd_fold_records_total").value += records;
-    metrics.histogram("countd_fold_seconds").observe(durationMs / 1000);
-    metrics.counter("countd_saturated_total").value += saturated;
-    if (saturated > 0) {
-      events.report("warn", "counters clamped to 64 bits", { counters: saturated });
-    }
-    events.report("info", "folded", {
-      logs: recycled,
-      records,
-      keyspaces,
-      duration_ms: Math.round(durationMs),
-    });
-  }
-
-  #noteDiskFull(isFull: boolean): void {
-    if (isFull === this.#isDiskFull) return;
-    this.#isDiskFull = isFull;
-    const { events, metrics } = this.environment;
-    metrics.gauge("countd_disk_full").value = isFull ? 1 : 0;
-    if (isFull) events.report("warn", "disk full: folding waits until space returns");
-    else events.report("info", "folding goes on");
   }
 }
