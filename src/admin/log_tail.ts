@@ -96,14 +96,13 @@ function giveRecords(bytes: Uint8Array, { start, end, sink }: {
   const keyspaces: Uint8Array[] = [];
   const cursor = new RecordCursor(bytes, start, end);
   while (cursor.next()) {
-    const { keyspace, nameStart, nameLength, incrementHigh, incrementLow } = cursor;
+    const { keyspace, nameStart, nameLength } = cursor;
     const name = bytes.subarray(nameStart, nameStart + nameLength);
     if (keyspace === keyspaces.length) {
       keyspaces.push(name);
       continue;
     }
-    const increment = (BigInt(incrementHigh) << 32n) | BigInt(incrementLow >>> 0);
-    sink.record(keyspaces[keyspace] as Uint8Array, name, increment);
+    sink.record(keyspaces[keyspace] as Uint8Array, name, cursor.increment());
   }
 }
 

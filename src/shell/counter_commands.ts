@@ -1,13 +1,12 @@
 /** The commands on counters. */
 
+import { INT64_MAX, INT64_MIN } from "../base/int64.ts";
 import { NotFoundError, UsageError } from "../base/errors.ts";
 import { printableName } from "../base/printable.ts";
 import { type Answer, done } from "./answer.ts";
 import type { Command, Parameter } from "./commands.ts";
 import type { Session } from "./session.ts";
 
-const INT64_MIN = -(2n ** 63n);
-const INT64_MAX = 2n ** 63n - 1n;
 const TOP_LENGTH = 10;
 /** Rows in one request. */
 const PAGE_ROWS = 1000;

@@ -6,6 +6,8 @@
  * kebab-case (`--log-size`), the environment in capitals (`COUNTD_LOG_SIZE`).
  */
 
+import { INT64_MAX, INT64_MIN } from "../../base/int64.ts";
+
 /** What a shell offers to complete a value. */
 export type Completion = "nothing" | "file" | "directory" | readonly string[];
 
@@ -138,9 +140,6 @@ export function whole(
     return within(Number(value), settings, String);
   });
 }
-
-export const INT64_MIN = -(2n ** 63n);
-export const INT64_MAX = 2n ** 63n - 1n;
 
 /** A signed 64-bit number. */
 export function int64(settings: WithDefault<Common, bigint>): Option<bigint>;

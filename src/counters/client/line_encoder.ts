@@ -1,7 +1,7 @@
 /** Lines of text become write messages. */
 
+import { setSafeInt64 } from "../../base/int64.ts";
 import {
-  INCREMENT_BYTES,
   type MessageSizes,
   ReceiveBuffer,
   WRITE_KEYSPACE_OFFSET,
@@ -131,9 +131,9 @@ export class LineEncoder {
       return this.#refuse(`the key has ${keyEnd - keyStart} bytes, ${keySize} fit`);
     }
     const at = this.given;
-    const isNumber = keyEnd === end
-      ? setIncrement(this.#view, at, 1)
-      : encodeIncrement(bytes, keyEnd + 1, end, { view: this.#view, offset: at });
+    setSafeInt64(this.#view, at, 1);
+    const isNumber = keyEnd === end ||
+      encodeIncrement(bytes, keyEnd + 1, end, { view: this.#view, offset: at });
     if (!isNumber) return this.#refuse("the increment is not a whole number of 64 bits");
     const out = this.#out;
     const keyspaceAt = at + WRITE_KEYSPACE_OFFSET;
@@ -191,17 +191,12 @@ function encodeIncrement(
   }
   const isNegative = digitsStart > start && sign === MINUS;
   if (end - digitsStart <= EXACT_DIGITS_MAX) {
-    return setIncrement(into.view, into.offset, isNegative ? -value : value);
+    setSafeInt64(into.view, into.offset, isNegative ? -value : value);
+    return true;
   }
   const magnitude = BigInt(String.fromCharCode(...bytes.subarray(digitsStart, end)));
   const exact = isNegative ? -magnitude : magnitude;
   if (BigInt.asIntN(64, exact) !== exact) return false;
   into.view.setBigInt64(into.offset, exact, true);
-  return true;
-}
-
-function setIncrement(target: DataView, offset: number, value: number): boolean {
-  target.setUint32(offset, value >>> 0, true);
-  target.setInt32(offset + INCREMENT_BYTES / 2, Math.floor(value / 2 ** 32), true);
   return true;
 }

@@ -244,8 +244,8 @@ export class Aggregator {
   #addOne(hash: number, head: number, records: Int32Array, index: number): void {
     const from = this.#groupStarts[index]!;
     const keyWords = ((head & ENTRY_LENGTH_MASK) + 3) >> 2;
-    const low = records[from - NAME_WORD + INCREMENT_WORD]!;
     const high = records[from - NAME_WORD + INCREMENT_WORD + 1]!;
+    const low = records[from - NAME_WORD + INCREMENT_WORD]!;
     const table = this.#table;
     const words = this.#words;
     const mask = table.length - 2;
@@ -259,24 +259,24 @@ export class Aggregator {
           same = words[entry + ENTRY_KEY_WORD + word] === records[from + word];
         }
         if (same) {
-          this.#sum(entry, low, high);
+          this.#sum(entry, high, low);
           return;
         }
       }
       slot = (slot + 2) & mask;
       place = table[slot + 1]!;
     }
-    this.#insert(slot, hash, head, records, from, keyWords, low, high);
+    this.#insert(slot, hash, head, records, from, keyWords, high, low);
   }
 
-  #sum(entry: number, low: number, high: number): void {
+  #sum(entry: number, high: number, low: number): void {
     const words = this.#words;
     const oldHigh = words[entry + ENTRY_HIGH_WORD]!;
-    const newLow = (words[entry + ENTRY_LOW_WORD]! + low) | 0;
+    const oldLow = words[entry + ENTRY_LOW_WORD]!;
+    const newLow = (oldLow + low) | 0;
     const newHigh = (oldHigh + high + (newLow >>> 0 < low >>> 0 ? 1 : 0)) | 0;
-    words[entry + ENTRY_LOW_WORD] = newLow;
     words[entry + ENTRY_HIGH_WORD] = newHigh;
-    // Both had the same sign and the sum has the other, so it wrapped once around 2^64.
+    words[entry + ENTRY_LOW_WORD] = newLow;
     if (((oldHigh ^ newHigh) & (high ^ newHigh)) < 0) {
       this.#wraps.set(entry, (this.#wraps.get(entry) ?? 0) + (high < 0 ? -1 : 1));
     }
@@ -289,16 +289,16 @@ export class Aggregator {
     source: Int32Array,
     from: number,
     keyWords: number,
-    low: number,
     high: number,
+    low: number,
   ): void {
     const entry = this.#wordsUsed;
     const end = entry + ENTRY_KEY_WORD + keyWords;
     if (end > this.#words.length) this.#growArena(end);
     const words = this.#words;
     words[entry] = head;
-    words[entry + ENTRY_LOW_WORD] = low;
     words[entry + ENTRY_HIGH_WORD] = high;
+    words[entry + ENTRY_LOW_WORD] = low;
     for (let index = 0; index < keyWords; index++) {
       words[entry + ENTRY_KEY_WORD + index] = source[from + index]!;
     }

@@ -4,7 +4,6 @@ export {
   type AppliedGenerations,
   Batch,
   compareBytes,
-  compareRank,
   COPY_BYTES_MIN,
   type RowRun,
   SnapshotLostError,

@@ -6,12 +6,10 @@ export {
   ENTRY_KEY_WORD,
   ENTRY_LENGTH_MASK,
   ENTRY_LOW_WORD,
-  INT64_MAX,
-  INT64_MIN,
 } from "./write/batch.ts";
 export { checkTreeFile } from "./check/check.ts";
 export type { Violation } from "./check/violation.ts";
-export { compareBytes, compareRank, highHalf, joinCount, lowHalf } from "./pages/compare.ts";
+export { compareBytes } from "./pages/compare.ts";
 export type { AppliedGenerations } from "./pages/applied_generations.ts";
 export { type SalvagedTree, salvageTree } from "./check/salvage.ts";
 export { COPY_BYTES_MIN, type RowRun, SnapshotLostError, TreeReader } from "./read/tree_reader.ts";

@@ -67,8 +67,8 @@ export class KeyspaceView implements Disposable {
     this.#nameWords = nameWords(options.name);
     this.#overlay = this.#bareOverlay();
     this.#target = {
-      add: (words, at, length, low, high, top) =>
-        this.#filling!.add(this.#overlay, words, at, length, low, high, top),
+      add: (words, at, length, top, high, low) =>
+        this.#filling!.add(this.#overlay, words, at, length, top, high, low),
     };
     this.#walk = new RecordWalk({
       choose: (words, at, length) =>

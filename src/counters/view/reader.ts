@@ -5,6 +5,7 @@
  * A caller calls `refresh` and then `ask` any number of times: all answers are as of that refresh.
  */
 
+import { joinInt64 } from "../../base/int64.ts";
 import { assert } from "../../base/assert.ts";
 import { BusyError } from "../../base/errors.ts";
 import type { Clock } from "../../base/clock.ts";
@@ -178,7 +179,7 @@ export class Reader implements CounterReader {
     const view = this.#viewOfKey(keyspace, key);
     return await this.#askNow(keyspace, (ranking) => {
       if (!ranking.find(view, 0, key.length)) return null;
-      const value = (BigInt(ranking.foundHigh) << 32n) | BigInt(ranking.foundLow >>> 0);
+      const value = joinInt64(ranking.foundHigh, ranking.foundLow);
       return { rank: ranking.rankOfFound(view, 0, key.length), value };
     });
   }
@@ -188,7 +189,7 @@ export class Reader implements CounterReader {
     const view = this.#viewOfKey(keyspace, key);
     return await this.#askNow(keyspace, (ranking) => {
       if (!ranking.find(view, 0, key.length)) return null;
-      return (BigInt(ranking.foundHigh) << 32n) | BigInt(ranking.foundLow >>> 0);
+      return joinInt64(ranking.foundHigh, ranking.foundLow);
     });
   }
 

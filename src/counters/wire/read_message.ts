@@ -3,6 +3,7 @@
  * request, in which a key field follows. A reply is a head of three integers, and then rows.
  */
 
+import { getSafeInt64, INT64_MIN, setSafeInt64 } from "../../base/int64.ts";
 import {
   checkKey,
   checkKeyspaceName,
@@ -19,7 +20,7 @@ export const READ_PORT = 48880;
 export const REPLY_ROWS_MAX = 65_536;
 
 /** The offset of an extended request, −2^63, and the values of its length. */
-export const EXTENDED_OFFSET = -(2n ** 63n);
+export const EXTENDED_OFFSET = INT64_MIN;
 export const EXTENDED_KEY = 1;
 export const EXTENDED_KEYSPACES = 2;
 
@@ -209,17 +210,17 @@ export interface ReplyHead {
 }
 
 export function encodeReplyHead(view: DataView, offset: number, head: ReplyHead): void {
-  setSafeInteger(view, offset + REPLY_TOTAL_OFFSET, head.total);
-  setSafeInteger(view, offset + REPLY_ROWS_OFFSET, head.rows);
-  setSafeInteger(view, offset + REPLY_BYTES_OFFSET, head.bytes);
+  setSafeInt64(view, offset + REPLY_TOTAL_OFFSET, head.total);
+  setSafeInt64(view, offset + REPLY_ROWS_OFFSET, head.rows);
+  setSafeInt64(view, offset + REPLY_BYTES_OFFSET, head.bytes);
 }
 
 export function decodeReplyHead(bytes: Uint8Array, offset: number): ReplyHead {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
-    total: getSafeInteger(view, offset + REPLY_TOTAL_OFFSET),
-    rows: getSafeInteger(view, offset + REPLY_ROWS_OFFSET),
-    bytes: getSafeInteger(view, offset + REPLY_BYTES_OFFSET),
+    total: getSafeInt64(view, offset + REPLY_TOTAL_OFFSET),
+    rows: getSafeInt64(view, offset + REPLY_ROWS_OFFSET),
+    bytes: getSafeInt64(view, offset + REPLY_BYTES_OFFSET),
   };
 }
 
@@ -258,13 +259,4 @@ export function* decodeRows(body: Uint8Array, count: number): Generator<Row> {
     offset = keyStart + keyLength;
   }
   if (offset !== body.length) throw new RangeError("Bytes follow the last row");
-}
-
-function setSafeInteger(view: DataView, offset: number, value: number): void {
-  view.setUint32(offset, value >>> 0, true);
-  view.setInt32(offset + 4, Math.floor(value / 2 ** 32), true);
-}
-
-function getSafeInteger(view: DataView, offset: number): number {
-  return view.getInt32(offset + 4, true) * 2 ** 32 + view.getUint32(offset, true);
 }

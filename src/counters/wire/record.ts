@@ -10,6 +10,7 @@
  */
 
 import { CountdError } from "../../base/errors.ts";
+import { joinInt64 } from "../../base/int64.ts";
 import { NAME_SIZE_MAX } from "./message_sizes.ts";
 
 export const RECORD_KIND_COUNTER = 1;
@@ -92,8 +93,8 @@ export class RecordCursor {
   nameStart = 0;
   nameLength = 0;
   /** The two halves of the increment, both as signed 32-bit integers. */
-  incrementLow = 0;
   incrementHigh = 0;
+  incrementLow = 0;
 
   #bytes: Uint8Array;
   #view: DataView;
@@ -172,7 +173,7 @@ export class RecordCursor {
   }
 
   increment(): bigint {
-    return (BigInt(this.incrementHigh) << 32n) | BigInt(this.incrementLow >>> 0);
+    return joinInt64(this.incrementHigh, this.incrementLow);
   }
 }
 

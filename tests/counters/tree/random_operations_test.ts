@@ -1,7 +1,8 @@
 /** Random batches, compared with the toy, on pages so small that the trees are deep. */
 
 import { assert, assertEquals } from "@std/assert";
-import { Batch, INT64_MAX, INT64_MIN } from "../../../src/counters/tree/mod.ts";
+import { INT64_MAX, INT64_MIN } from "../../../src/base/int64.ts";
+import { Batch } from "../../../src/counters/tree/mod.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
 import { TreeFixture } from "./open_tree.ts";

@@ -1,6 +1,7 @@
 /** The simplest counters that work: a map, which is sorted for each rank. */
 
-import { Batch, INT64_MAX, INT64_MIN } from "../../../src/counters/tree/mod.ts";
+import { INT64_MAX, INT64_MIN } from "../../../src/base/int64.ts";
+import { Batch } from "../../../src/counters/tree/mod.ts";
 import type { TreeReader, TreeWriter } from "../../../src/counters/tree/mod.ts";
 import { assertEquals } from "@std/assert";
 import type { Random } from "../../support/random.ts";

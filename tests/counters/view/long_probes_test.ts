@@ -68,7 +68,7 @@ function assertTakesNewSecrets<Table>(
 
 Deno.test("Sums of a log take new secrets when keys collide, and keep every sum", () => {
   assertTakesNewSecrets(() => new KeySums(), (sums, keys, from, to) => {
-    for (let key = from; key < to; key++) sums.add(keys, key * KEY_WORDS, 16, key, 0, 0);
+    for (let key = from; key < to; key++) sums.add(keys, key * KEY_WORDS, 16, 0, 0, key);
     for (let key = 0; key < to; key++) {
       assertEquals(sums.find(keys, key * KEY_WORDS, 16), key);
       assertEquals(sums.low[key], key);

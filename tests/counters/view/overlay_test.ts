@@ -16,7 +16,7 @@ import {
 function add(overlay: Overlay, key: string, increment: bigint): void {
   const low = Number(BigInt.asIntN(32, increment));
   const high = Number(BigInt.asIntN(32, increment >> 32n));
-  overlay.add(wordsOf(key), 0, key.length, low, high, high >> 31);
+  overlay.add(wordsOf(key), 0, key.length, high >> 31, high, low);
 }
 
 function page(overlay: Overlay, offset: number, length: number): PlainRow[] {

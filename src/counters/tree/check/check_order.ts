@@ -1,5 +1,6 @@
 /** Walks one order of a keyspace file for `check.ts`: pages, order, separators, counts. */
 
+import { highHalf, lowHalf } from "../../../base/int64.ts";
 import { CorruptError } from "../../../base/errors.ts";
 import {
   branchBirth,
@@ -9,7 +10,7 @@ import {
   separatorStart,
   setRankSeparatorCount,
 } from "../pages/branch.ts";
-import { compareBytes, highHalf, lowHalf } from "../pages/compare.ts";
+import { compareBytes } from "../pages/compare.ts";
 import { keyLeafRow } from "../pages/key_leaf.ts";
 import type { Meta } from "../pages/meta.ts";
 import type { PageFrame } from "../pages/page.ts";

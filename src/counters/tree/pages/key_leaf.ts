@@ -11,7 +11,8 @@
  * last is the end; the prefix ends at offset 0; 3. a count is signed, little-endian.
  */
 
-import { compareBytes, joinCount } from "./compare.ts";
+import { joinInt64 } from "../../../base/int64.ts";
+import { compareBytes } from "./compare.ts";
 import {
   KEY_BYTES_MAX,
   PAGE_END_OFFSET,
@@ -151,7 +152,7 @@ export function keyLeafRow(frame: PageFrame, row: number): { key: Uint8Array; co
   const key = new Uint8Array(prefix + end - start);
   key.set(bytes.subarray(heap - prefix, heap));
   key.set(bytes.subarray(start, end), prefix);
-  return { key, count: joinCount(keyLeafHigh(view, row), keyLeafLow(view, row)) };
+  return { key, count: joinInt64(keyLeafHigh(view, row), keyLeafLow(view, row)) };
 }
 
 /** What is wrong with the content of a key leaf whose checksum is right, or null. */

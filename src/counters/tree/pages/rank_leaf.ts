@@ -11,7 +11,8 @@
  * row i + 1 begins, the last at the end that the header names.
  */
 
-import { compareBytes, compareRank, joinCount } from "./compare.ts";
+import { compareDescending, joinInt64 } from "../../../base/int64.ts";
+import { compareBytes } from "./compare.ts";
 import {
   KEY_BYTES_MAX,
   PAGE_END_OFFSET,
@@ -96,7 +97,7 @@ function compareRow(
 ): number {
   const slot = leaf.byteLength - RANK_LEAF_SLOT_BYTES - RANK_LEAF_SLOT_BYTES * row;
   const at = leaf.getUint16(slot, true);
-  const order = compareRank(rankRowHigh(leaf, at), rankRowLow(leaf, at), high, low);
+  const order = compareDescending(rankRowHigh(leaf, at), rankRowLow(leaf, at), high, low);
   if (order !== 0) return order;
   const start = at + RANK_ROW_KEY_OFFSET;
   const end = start + leaf.getUint16(at + RANK_ROW_LENGTH_OFFSET, true);
@@ -126,7 +127,7 @@ export function rankLeafRow(frame: PageFrame, row: number): { key: Uint8Array; c
   const start = at + RANK_ROW_KEY_OFFSET;
   return {
     key: bytes.slice(start, start + view.getUint16(at + RANK_ROW_LENGTH_OFFSET, true)),
-    count: joinCount(rankRowHigh(view, at), rankRowLow(view, at)),
+    count: joinInt64(rankRowHigh(view, at), rankRowLow(view, at)),
   };
 }
 

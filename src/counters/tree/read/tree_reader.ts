@@ -9,6 +9,7 @@
  * number, birth and checksum fit what its parent says.
  */
 
+import { joinInt64 } from "../../../base/int64.ts";
 import { BusyError, CorruptError } from "../../../base/errors.ts";
 import type { StoredFile } from "../../../file/mod.ts";
 import {
@@ -22,7 +23,6 @@ import {
   setRankSeparatorCount,
 } from "../pages/branch.ts";
 import { REUSE_AFTER_COMMITS } from "../write/allocator.ts";
-import { joinCount } from "../pages/compare.ts";
 import { findInKeyLeaf, keyLeafHigh, keyLeafLow } from "../pages/key_leaf.ts";
 import { type Meta, metaBuffer, readMetaBlocks } from "../pages/meta.ts";
 import {
@@ -166,7 +166,7 @@ export class TreeReader {
 
   /** The count of a key, or null if the counter does not exist. */
   get(key: Uint8Array): bigint | null {
-    return this.find(viewOf(key), 0, key.length) ? joinCount(this.foundHigh, this.foundLow) : null;
+    return this.find(viewOf(key), 0, key.length) ? joinInt64(this.foundHigh, this.foundLow) : null;
   }
 
   /** The 0-based rank of a key, or −1 if the counter does not exist. */

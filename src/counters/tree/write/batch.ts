@@ -14,16 +14,14 @@
  */
 
 import { assert } from "../../../base/assert.ts";
-import { compareBytes, highHalf, joinCount, lowHalf } from "../pages/compare.ts";
+import { highHalf, joinInt64, lowHalf } from "../../../base/int64.ts";
+import { compareBytes } from "../pages/compare.ts";
 import { KEY_BYTES_MAX } from "../pages/page.ts";
 
 export const ENTRY_LOW_WORD = 1;
 export const ENTRY_HIGH_WORD = 2;
 export const ENTRY_KEY_WORD = 3;
 export const ENTRY_LENGTH_MASK = 0x1ff;
-
-export const INT64_MAX = 2n ** 63n - 1n;
-export const INT64_MIN = -(2n ** 63n);
 
 export class Batch {
   readonly bytes: Uint8Array;
@@ -98,7 +96,7 @@ export class Batch {
   /** The exact sum, even if it does not fit int64. */
   sum(index: number): bigint {
     const entry = this.entries[index]!;
-    const wrapped = joinCount(
+    const wrapped = joinInt64(
       this.words[entry + ENTRY_HIGH_WORD]!,
       this.words[entry + ENTRY_LOW_WORD]!,
     );

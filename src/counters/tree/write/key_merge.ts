@@ -3,6 +3,7 @@
  * by these notes.
  */
 
+import { carryOf, clampedHigh, clampedLow, fitsInt64, hasOverflowed } from "../../../base/int64.ts";
 import type { PageAllocator } from "./allocator.ts";
 import {
   type Batch,
@@ -10,10 +11,7 @@ import {
   ENTRY_KEY_WORD,
   ENTRY_LENGTH_MASK,
   ENTRY_LOW_WORD,
-  INT64_MAX,
-  INT64_MIN,
 } from "./batch.ts";
-import { highHalf, joinCount, lowHalf } from "../pages/compare.ts";
 import {
   countWidth,
   findInKeyLeaf,
@@ -42,20 +40,20 @@ const SUM_COUNTS_MAX = 1 << 20;
 /** The outcome for each key of a batch, by its place in the batch. */
 export class CountChanges {
   readonly outcome: Uint8Array;
-  readonly oldLow: Int32Array;
   readonly oldHigh: Int32Array;
-  readonly newLow: Int32Array;
+  readonly oldLow: Int32Array;
   readonly newHigh: Int32Array;
+  readonly newLow: Int32Array;
   created = 0;
   /** Counts that were clamped to a limit of int64, because the exact sum is beyond it. */
   saturated = 0;
 
   constructor(length: number) {
     this.outcome = new Uint8Array(length);
-    this.oldLow = new Int32Array(length);
     this.oldHigh = new Int32Array(length);
-    this.newLow = new Int32Array(length);
+    this.oldLow = new Int32Array(length);
     this.newHigh = new Int32Array(length);
+    this.newLow = new Int32Array(length);
   }
 
   /** By how much the sum of all counters changes. */
@@ -193,17 +191,16 @@ export class KeyMerge extends TreeMerge<KeyLeafPacker> {
     const { words, entries, wraps } = this.#batch;
     const { changes } = this;
     const entry = entries[index]!;
-    const sumLow = words[entry + ENTRY_LOW_WORD]!;
     const sumHigh = words[entry + ENTRY_HIGH_WORD]!;
+    const sumLow = words[entry + ENTRY_LOW_WORD]!;
     let low = (oldLow + sumLow) | 0;
-    let high = (oldHigh + sumHigh + (low >>> 0 < sumLow >>> 0 ? 1 : 0)) | 0;
-    const overflows = ((oldHigh ^ high) & (sumHigh ^ high)) < 0;
-    if (overflows || (wraps.size > 0 && wraps.has(entry))) {
-      const exact = joinCount(oldHigh, oldLow) + this.#batch.sum(index);
-      const clamped = exact > INT64_MAX ? INT64_MAX : exact < INT64_MIN ? INT64_MIN : exact;
-      if (clamped !== exact) changes.saturated++;
-      low = lowHalf(clamped);
-      high = highHalf(clamped);
+    let high = (oldHigh + sumHigh + carryOf(oldLow, sumLow, low)) | 0;
+    if (hasOverflowed(oldHigh, sumHigh, high) || wraps.size > 0) {
+      const sumTop = (sumHigh >> 31) + (wraps.get(entry) ?? 0);
+      const top = (oldHigh >> 31) + sumTop + carryOf(oldHigh, sumHigh, high);
+      if (!fitsInt64(top, high)) changes.saturated++;
+      low = clampedLow(top, high, low);
+      high = clampedHigh(top, high);
     }
     changes.oldHigh[index] = oldHigh;
     changes.oldLow[index] = oldLow;

@@ -6,7 +6,8 @@
 import type { PageAllocator } from "./allocator.ts";
 import { type Batch, ENTRY_KEY_WORD, ENTRY_LENGTH_MASK } from "./batch.ts";
 import { RANK_SEPARATOR_COUNT_BYTES } from "../pages/branch.ts";
-import { compareBytes, compareRank } from "../pages/compare.ts";
+import { compareDescending } from "../../../base/int64.ts";
+import { compareBytes } from "../pages/compare.ts";
 import { type CountChanges, lowerBound } from "./key_merge.ts";
 import type { PageFrame } from "../pages/page.ts";
 import type { PageSink } from "../pages/page_sink.ts";
@@ -126,7 +127,7 @@ export class RankMerge extends TreeMerge<RankLeafPacker> {
     keyStart: number,
     keyEnd: number,
   ): number {
-    const order = compareRank(this.#highs[move]!, this.#lows[move]!, high, low);
+    const order = compareDescending(this.#highs[move]!, this.#lows[move]!, high, low);
     if (order !== 0) return order;
     const index = this.#moves[move]! >>> 1;
     const start = this.#batch.keyStart(index);

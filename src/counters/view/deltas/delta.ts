@@ -36,21 +36,21 @@ export class Delta {
     words: Int32Array,
     at: number,
     length: number,
-    low: number,
-    high: number,
     top: number,
+    high: number,
+    low: number,
   ): void {
-    const index = this.#growing!.add(words, at, length, low, high, top);
-    overlay.increase(this.#numberIn(overlay, index), low, high, top);
+    const index = this.#growing!.add(words, at, length, top, high, low);
+    overlay.increase(this.#numberIn(overlay, index), top, high, low);
   }
 
   /** Adds the whole delta to an overlay that has nothing of it. */
   addAllTo(overlay: Overlay): void {
     this.#inOverlay.fill(0);
-    const { low, high, top, count } = this.#sums;
+    const { top, high, low, count } = this.#sums;
     for (let index = 0; index < count; index++) {
       const number = this.#numberIn(overlay, index);
-      overlay.increase(number, low[index]!, high[index]!, top[index]!);
+      overlay.increase(number, top[index]!, high[index]!, low[index]!);
     }
   }
 

@@ -22,7 +22,7 @@ const NAME_LENGTH_SHIFT = RECORD_NAME_LENGTH_OFFSET * 8;
 
 /** Takes the records of one keyspace. `top` is the 32 bits above the increment's 64: its sign. */
 export interface SumTarget {
-  add(words: Int32Array, at: number, length: number, low: number, high: number, top: number): void;
+  add(words: Int32Array, at: number, length: number, top: number, high: number, low: number): void;
 }
 
 /** Chooses the target for the records of each keyspace of a batch; null leaves them out. */
@@ -56,14 +56,8 @@ export class RecordWalk {
         const target = targets[keyspace]!;
         if (target === null) continue;
         const high = words[at + INCREMENT_WORD + 1]!;
-        target.add(
-          words,
-          at + NAME_WORD,
-          nameLength,
-          words[at + INCREMENT_WORD]!,
-          high,
-          high >> 31,
-        );
+        const low = words[at + INCREMENT_WORD]!;
+        target.add(words, at + NAME_WORD, nameLength, high >> 31, high, low);
       } else if (kind === RECORD_KIND_KEYSPACE) {
         if (keyspace !== targets.length || keyspace >= BATCH_KEYSPACES_MAX) return false;
         targets.push(this.#chooser.choose(words, at + NAME_WORD, nameLength));

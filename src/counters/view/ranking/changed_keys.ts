@@ -10,7 +10,8 @@
  */
 
 import { assert } from "../../../base/assert.ts";
-import { compareBytes, compareRank } from "../../keyspace/mod.ts";
+import { carryOf, clampedHigh, clampedLow, compareDescending } from "../../../base/int64.ts";
+import { compareBytes } from "../../keyspace/mod.ts";
 import type { BaseRanking } from "./base_ranking.ts";
 import { KeySums } from "./key_sums.ts";
 
@@ -47,8 +48,8 @@ export class ChangedKeys {
   }
 
   /** Adds to a key by its number in `sums`. */
-  increase(index: number, low: number, high: number, top: number): void {
-    this.sums.increase(index, low, high, top);
+  increase(index: number, top: number, high: number, low: number): void {
+    this.sums.increase(index, top, high, low);
     if (index >= this.#isTouched.length) this.#isTouched = larger8(this.#isTouched, index + 1);
     if (this.#isTouched[index] !== 0) return;
     this.#isTouched[index] = 1;
@@ -121,13 +122,13 @@ export class ChangedKeys {
   /** Adds base + sum in 96 bits, clamps it to int64, and stores it in `clampedHigh` and `clampedLow`. */
   addTo(index: number, baseHigh: number, baseLow: number): void {
     const { sums } = this;
-    const lowSum = (sums.low[index]! >>> 0) + (baseLow >>> 0);
-    const highSum = (sums.high[index]! >>> 0) + (baseHigh >>> 0) + (lowSum > 0xffffffff ? 1 : 0);
-    const top = (sums.top[index]! + (baseHigh >> 31) + (highSum > 0xffffffff ? 1 : 0)) | 0;
-    const high = highSum | 0;
-    const fits = top === high >> 31;
-    this.clampedHigh = fits ? high : top < 0 ? -0x80000000 : 0x7fffffff;
-    this.clampedLow = fits ? lowSum | 0 : top < 0 ? 0 : -1;
+    const sumHigh = sums.high[index]!;
+    const sumLow = sums.low[index]!;
+    const low = (sumLow + baseLow) | 0;
+    const high = (sumHigh + baseHigh + carryOf(sumLow, baseLow, low)) | 0;
+    const top = (sums.top[index]! + (baseHigh >> 31) + carryOf(sumHigh, baseHigh, high)) | 0;
+    this.clampedHigh = clampedHigh(top, high);
+    this.clampedLow = clampedLow(top, high, low);
   }
 
   /** How many changed keys, with their new values, come before (value, key). */
@@ -138,7 +139,7 @@ export class ChangedKeys {
   /** How many changed keys that the base has, with their old values, come before (value, key). */
   oldBefore(high: number, low: number, key: DataView, start: number, end: number): number {
     return lowerBound(this.byOld, (index) => {
-      const order = compareRank(this.#baseHigh[index]!, this.#baseLow[index]!, high, low);
+      const order = compareDescending(this.#baseHigh[index]!, this.#baseLow[index]!, high, low);
       return order !== 0 ? order : this.compareKey(index, key, start, end);
     });
   }
@@ -151,7 +152,7 @@ export class ChangedKeys {
     start: number,
     end: number,
   ): number {
-    const order = compareRank(this.#newHigh[index]!, this.#newLow[index]!, high, low);
+    const order = compareDescending(this.#newHigh[index]!, this.#newLow[index]!, high, low);
     return order !== 0 ? order : this.compareKey(index, key, start, end);
   }
 
@@ -179,7 +180,7 @@ export class ChangedKeys {
   }
 
   #compareTwo(left: number, right: number, high: Int32Array, low: Int32Array): number {
-    const order = compareRank(high[left]!, low[left]!, high[right]!, low[right]!);
+    const order = compareDescending(high[left]!, low[left]!, high[right]!, low[right]!);
     if (order !== 0) return order;
     const { keys, keyStart } = this.sums;
     return this.compareKey(left, keys, keyStart[right]!, this.sums.keyEnd(right));

@@ -7,14 +7,15 @@
  */
 
 import { assert } from "../../../base/assert.ts";
+import { carryOf } from "../../../base/int64.ts";
 import { KeyedHash, PROBES_MAX } from "../../../base/keyed_hash.ts";
 
 /** Sums by number of their key, for callers that never search for a key. */
 export interface SumList {
   readonly count: number;
-  readonly low: Int32Array;
-  readonly high: Int32Array;
   readonly top: Int32Array;
+  readonly high: Int32Array;
+  readonly low: Int32Array;
   readonly keyStart: Uint32Array;
   readonly keyLength: Uint16Array;
   /** All keys; each begins at its `keyStart` / 4. */
@@ -29,10 +30,10 @@ const ENTRY_BYTES = 3 * 4 + 4 + 2;
 const KEY_WORDS_MIN = 4;
 
 export class KeySums implements SumList {
-  /** Low, high and top 32 bits of each sum (two's complement over all three). */
-  low = new Int32Array(ENTRIES_MIN);
-  high = new Int32Array(ENTRIES_MIN);
+  /** Top, high and low 32 bits of each sum (two's complement over all three). */
   top = new Int32Array(ENTRIES_MIN);
+  high = new Int32Array(ENTRIES_MIN);
+  low = new Int32Array(ENTRIES_MIN);
   /** Where each key begins in `keys`, and its length, in bytes. */
   keyStart = new Uint32Array(ENTRIES_MIN);
   keyLength = new Uint16Array(ENTRIES_MIN);
@@ -67,12 +68,12 @@ export class KeySums implements SumList {
     words: Int32Array,
     at: number,
     length: number,
-    low: number,
-    high: number,
     top: number,
+    high: number,
+    low: number,
   ): number {
     const index = this.numberOf(words, at, length);
-    this.increase(index, low, high, top);
+    this.increase(index, top, high, low);
     return index;
   }
 
@@ -84,12 +85,14 @@ export class KeySums implements SumList {
   }
 
   /** Adds to the key with this number. */
-  increase(index: number, low: number, high: number, top: number): void {
-    const lowSum = (this.low[index]! >>> 0) + (low >>> 0);
-    const highSum = (this.high[index]! >>> 0) + (high >>> 0) + (lowSum > 0xffffffff ? 1 : 0);
-    this.low[index] = lowSum | 0;
-    this.high[index] = highSum | 0;
-    this.top[index] = (this.top[index]! + top + (highSum > 0xffffffff ? 1 : 0)) | 0;
+  increase(index: number, top: number, high: number, low: number): void {
+    const oldHigh = this.high[index]!;
+    const oldLow = this.low[index]!;
+    const newLow = (oldLow + low) | 0;
+    const newHigh = (oldHigh + high + carryOf(oldLow, low, newLow)) | 0;
+    this.top[index] = (this.top[index]! + top + carryOf(oldHigh, high, newHigh)) | 0;
+    this.high[index] = newHigh;
+    this.low[index] = newLow;
   }
 
   /** Number of a key, or −1. */
@@ -111,9 +114,9 @@ export class KeySums implements SumList {
     const count = this.#count;
     return {
       count,
-      low: this.low.slice(0, count),
-      high: this.high.slice(0, count),
       top: this.top.slice(0, count),
+      high: this.high.slice(0, count),
+      low: this.low.slice(0, count),
       keyStart: this.keyStart.slice(0, count),
       keyLength: this.keyLength.slice(0, count),
       words: this.#words.slice(0, this.#wordsEnd),
@@ -149,7 +152,7 @@ export class KeySums implements SumList {
     for (let word = 0; word < wordCount; word++) {
       this.#words[this.#wordsEnd + word] = words[at + word]!;
     }
-    this.low[index] = this.high[index] = this.top[index] = 0;
+    this.top[index] = this.high[index] = this.low[index] = 0;
     this.keyStart[index] = this.#wordsEnd * 4;
     this.keyLength[index] = length;
     this.#wordsEnd += wordCount;
@@ -172,9 +175,9 @@ export class KeySums implements SumList {
 
   #growEntries(): void {
     const length = this.low.length * 2;
-    this.low = larger(this.low, length);
-    this.high = larger(this.high, length);
     this.top = larger(this.top, length);
+    this.high = larger(this.high, length);
+    this.low = larger(this.low, length);
     const keyStart = new Uint32Array(length);
     keyStart.set(this.keyStart);
     this.keyStart = keyStart;

@@ -51,16 +51,16 @@ export class Overlay {
     words: Int32Array,
     at: number,
     length: number,
-    low: number,
-    high: number,
     top: number,
+    high: number,
+    low: number,
   ): void {
-    this.increase(this.sums.numberOf(words, at, length), low, high, top);
+    this.increase(this.sums.numberOf(words, at, length), top, high, low);
   }
 
   /** Adds to a key by its number in `sums`, for a caller that knows it. */
-  increase(index: number, low: number, high: number, top: number): void {
-    this.#changed.increase(index, low, high, top);
+  increase(index: number, top: number, high: number, low: number): void {
+    this.#changed.increase(index, top, high, low);
   }
 
   /** Adds every sum of a table. */
@@ -68,8 +68,8 @@ export class Overlay {
     const { words, count } = sums;
     for (let index = 0; index < count; index++) {
       const at = sums.keyStart[index]! >>> 2;
-      const { low, high, top, keyLength } = sums;
-      this.add(words, at, keyLength[index]!, low[index]!, high[index]!, top[index]!);
+      const { top, high, low, keyLength } = sums;
+      this.add(words, at, keyLength[index]!, top[index]!, high[index]!, low[index]!);
     }
   }
 
