@@ -1,7 +1,7 @@
 /**
  * Signed 64-bit integers as two 32-bit halves, so that hot loops need no BigInt. The order is (high, low) in
- * every signature. A sum that may leave int64 has a third word above them: (top, high, low). A half is
- * compared as signed or unsigned by the function, so callers may hold either.
+ * every signature. A sum that may leave int64 has a third word above them: (top, high, low). All words are
+ * held as signed 32-bit integers.
  *
  * A sum of halves begins with the low one, and each word takes the carry of the word below:
  *
@@ -13,6 +13,7 @@
 export const INT64_MAX = 2n ** 63n - 1n;
 export const INT64_MIN = -(2n ** 63n);
 
+/** The low half may also be unsigned. */
 export function joinInt64(high: number, low: number): bigint {
   return (BigInt(high) << 32n) | BigInt(low >>> 0);
 }

@@ -90,7 +90,9 @@ export class KeySums implements SumList {
     const oldLow = this.low[index]!;
     const newLow = (oldLow + low) | 0;
     const newHigh = (oldHigh + high + carryOf(oldLow, low, newLow)) | 0;
-    this.top[index] = (this.top[index]! + top + carryOf(oldHigh, high, newHigh)) | 0;
+    // Mostly 0: then the top, which is in other memory, is not touched.
+    const more = top + carryOf(oldHigh, high, newHigh);
+    if (more !== 0) this.top[index] = (this.top[index]! + more) | 0;
     this.high[index] = newHigh;
     this.low[index] = newLow;
   }
