@@ -18,19 +18,21 @@ import {
   BadRecordError,
   BATCH_KEYSPACES_MAX,
   NAME_SIZE_MAX,
-  RECORD_INCREMENT_OFFSET,
+  RECORD_INCREMENT_WORD,
+  RECORD_KEYSPACE_WORD,
   RECORD_KIND_COUNTER,
   RECORD_KIND_KEYSPACE,
-  RECORD_NAME_OFFSET,
+  RECORD_NAME_LENGTH_SHIFT,
+  RECORD_NAME_WORD,
 } from "../wire/mod.ts";
 import { batchesInKeyOrder, KEYSPACE_SHIFT, type KeyspaceBatch } from "./keyspace_batches.ts";
 
 const KEYSPACES_MAX = 1 << (31 - KEYSPACE_SHIFT);
 
-const INCREMENT_WORD = RECORD_INCREMENT_OFFSET / 4;
-const NAME_WORD = RECORD_NAME_OFFSET / 4;
-/** The place of the name length in the first word of a record. */
-const NAME_LENGTH_SHIFT = 16;
+const KEYSPACE_WORD = RECORD_KEYSPACE_WORD;
+const INCREMENT_WORD = RECORD_INCREMENT_WORD;
+const NAME_WORD = RECORD_NAME_WORD;
+const NAME_LENGTH_SHIFT = RECORD_NAME_LENGTH_SHIFT;
 
 /** Records that are looked up together. */
 const GROUP_RECORDS = 64;
@@ -131,7 +133,7 @@ export class Aggregator {
       // With the flags, of which none is known yet.
       const kind = head & 0xffff;
       const nameLength = head >>> NAME_LENGTH_SHIFT;
-      const number = records[at + 1]! & 0xffff;
+      const number = records[at + KEYSPACE_WORD]! & 0xffff;
       if (nameLength > NAME_SIZE_MAX) throw new BadRecordError("name too long", start + at * 4);
       const next = at + NAME_WORD + (((nameLength + 7) >> 3) << 1);
       if (next > length) throw new BadRecordError("name is cut off", start + at * 4);
@@ -153,7 +155,7 @@ export class Aggregator {
         if (number !== definitions || number >= BATCH_KEYSPACES_MAX || nameLength === 0) {
           throw new BadRecordError("wrong definition", start + at * 4);
         }
-        const nameStart = at * 4 + RECORD_NAME_OFFSET;
+        const nameStart = (at + NAME_WORD) * 4;
         const name = source.subarray(nameStart, nameStart + nameLength);
         this.#defined[definitions++] = accepts(name) ? this.#numberOf(name) : NOT_ACCEPTED;
       } else {

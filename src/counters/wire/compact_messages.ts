@@ -22,16 +22,20 @@ import {
 } from "./message_sizes.ts";
 import {
   RECORD_ALIGNMENT,
+  RECORD_INCREMENT_WORD,
+  RECORD_KEYSPACE_WORD,
   RECORD_KIND_COUNTER,
   RECORD_KIND_KEYSPACE,
-  RECORD_NAME_LENGTH_OFFSET,
-  RECORD_NAME_OFFSET,
+  RECORD_NAME_LENGTH_SHIFT,
+  RECORD_NAME_WORD,
 } from "./record.ts";
 import { FIELD_BROKEN, FIELD_SAME, MessageScanner } from "./scan_messages.ts";
 
 const INCREMENT_WORDS = INCREMENT_BYTES / 4;
-const RECORD_HEAD_WORDS = RECORD_NAME_OFFSET / 4;
-const NAME_LENGTH_SHIFT = RECORD_NAME_LENGTH_OFFSET * 8;
+const KEYSPACE_WORD = RECORD_KEYSPACE_WORD;
+const INCREMENT_WORD = RECORD_INCREMENT_WORD;
+const NAME_WORD = RECORD_NAME_WORD;
+const NAME_LENGTH_SHIFT = RECORD_NAME_LENGTH_SHIFT;
 
 /** Why `compactMessages` returned. */
 export type CompactStop =
@@ -253,8 +257,8 @@ function compactRun(
     const keyWordCount = ((keyLength + 7) >>> 3) << 1;
     if (number < 0) number = keyspaces.find(words, at + INCREMENT_WORDS, keyspaceLength);
     if (number < 0) {
-      const definitionWords = RECORD_HEAD_WORDS + (((keyspaceLength + 7) >>> 3) << 1);
-      if (next + definitionWords + RECORD_HEAD_WORDS + keyWordCount > outEnd) {
+      const definitionWords = NAME_WORD + (((keyspaceLength + 7) >>> 3) << 1);
+      if (next + definitionWords + NAME_WORD + keyWordCount > outEnd) {
         state.stop = "target-full";
         break;
       }
@@ -264,21 +268,20 @@ function compactRun(
       }
       number = keyspaces.add(words, at + INCREMENT_WORDS, keyspaceLength);
       out[next] = RECORD_KIND_KEYSPACE | (keyspaceLength << NAME_LENGTH_SHIFT);
-      out[next + 1] = number;
-      out[next + 2] = 0;
-      out[next + 3] = 0;
-      next += RECORD_HEAD_WORDS;
+      out[next + KEYSPACE_WORD] = number;
+      out[next + INCREMENT_WORD] = out[next + INCREMENT_WORD + 1] = 0;
+      next += NAME_WORD;
       next = copyName(words, at + INCREMENT_WORDS, keyspaceLength, out, next);
     }
-    if (next + RECORD_HEAD_WORDS + keyWordCount > outEnd) {
+    if (next + NAME_WORD + keyWordCount > outEnd) {
       state.stop = "target-full";
       break;
     }
     out[next] = RECORD_KIND_COUNTER | (keyLength << NAME_LENGTH_SHIFT);
-    out[next + 1] = number;
-    out[next + 2] = low;
-    out[next + 3] = high;
-    next = copyName(words, keyAt, keyLength, out, next + RECORD_HEAD_WORDS);
+    out[next + KEYSPACE_WORD] = number;
+    out[next + INCREMENT_WORD] = low;
+    out[next + INCREMENT_WORD + 1] = high;
+    next = copyName(words, keyAt, keyLength, out, next + NAME_WORD);
     records++;
   }
 

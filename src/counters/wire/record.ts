@@ -26,6 +26,17 @@ export const RECORD_RESERVED_OFFSET = RECORD_KEYSPACE_OFFSET + 2;
 export const RECORD_INCREMENT_OFFSET = RECORD_RESERVED_OFFSET + 2;
 export const RECORD_NAME_OFFSET = RECORD_INCREMENT_OFFSET + 8;
 
+/**
+ * The same places as words, and the place of the name length in the first word, for loops over aligned
+ * records. The hottest loops copy them into constants of their own file: the compiler does not treat an
+ * imported constant as one, and the fold added 8 % slower (also with `RecordCursor` or a call for each
+ * record, so these loops take records apart by themselves).
+ */
+export const RECORD_KEYSPACE_WORD = RECORD_KEYSPACE_OFFSET / 4;
+export const RECORD_INCREMENT_WORD = RECORD_INCREMENT_OFFSET / 4;
+export const RECORD_NAME_WORD = RECORD_NAME_OFFSET / 4;
+export const RECORD_NAME_LENGTH_SHIFT = 8 * RECORD_NAME_LENGTH_OFFSET;
+
 /** A record with the longest name. */
 export const RECORD_BYTES_MAX = RECORD_NAME_OFFSET + NAME_SIZE_MAX;
 
