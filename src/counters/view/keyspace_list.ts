@@ -98,14 +98,12 @@ function readLog(
 ): readonly { readonly name: Uint8Array; readonly sums: KeySums }[] | null {
   const capture = watched.capture!;
   const found = new Map<string, { name: Uint8Array; sums: KeySums }>();
-  const walk = new RecordWalk({
-    choose(words, at, length) {
-      const name = new Uint8Array(words.buffer, words.byteOffset + at * 4, length).slice();
-      const key = nameKey(name);
-      let entry = found.get(key);
-      if (entry === undefined) found.set(key, entry = { name, sums: new KeySums() });
-      return entry.sums;
-    },
+  const walk = new RecordWalk((words, at, length) => {
+    const name = new Uint8Array(words.buffer, words.byteOffset + at * 4, length).slice();
+    const key = nameKey(name);
+    let entry = found.get(key);
+    if (entry === undefined) found.set(key, entry = { name, sums: new KeySums() });
+    return entry.sums;
   });
   for (let from = HEAD_PAGE_BYTES; from < capture.limit;) {
     let brokenAt: number | null = null;

@@ -70,10 +70,9 @@ export class KeyspaceView implements Disposable {
       add: (words, at, length, top, high, low) =>
         this.#filling!.add(this.#overlay, words, at, length, top, high, low),
     };
-    this.#walk = new RecordWalk({
-      choose: (words, at, length) =>
-        sameName(words, at, length, this.#nameWords, options.name.length) ? this.#target : null,
-    });
+    this.#walk = new RecordWalk((words, at, length) =>
+      sameName(words, at, length, this.#nameWords, options.name.length) ? this.#target : null
+    );
   }
 
   /** True if neither the file nor a log has a counter of the keyspace: its name may be made up. */

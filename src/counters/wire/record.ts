@@ -71,12 +71,8 @@ export function encodeDefinition(
   offset: number,
   definition: { readonly number: number; readonly name: Uint8Array },
 ): number {
-  return encodeRecord(target, offset, {
-    kind: RECORD_KIND_KEYSPACE,
-    keyspace: definition.number,
-    increment: 0n,
-    name: definition.name,
-  });
+  const { number, name } = definition;
+  return encodeRecord(target, offset, RECORD_KIND_KEYSPACE, number, 0n, name);
 }
 
 /** Writes one counter record; returns the offset after it. */
@@ -85,12 +81,8 @@ export function encodeCounter(
   offset: number,
   counter: { readonly keyspace: number; readonly key: Uint8Array; readonly increment: bigint },
 ): number {
-  return encodeRecord(target, offset, {
-    kind: RECORD_KIND_COUNTER,
-    keyspace: counter.keyspace,
-    increment: counter.increment,
-    name: counter.key,
-  });
+  const { keyspace, key, increment } = counter;
+  return encodeRecord(target, offset, RECORD_KIND_COUNTER, keyspace, increment, key);
 }
 
 /**
@@ -107,10 +99,10 @@ export class RecordCursor {
   incrementHigh = 0;
   incrementLow = 0;
 
-  #bytes: Uint8Array;
-  #view: DataView;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
   #next: number;
-  #end: number;
+  readonly #end: number;
   #start = 0;
   #definitions = 0;
 
@@ -120,17 +112,6 @@ export class RecordCursor {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#next = start;
     this.#end = end;
-  }
-
-  get bytes(): Uint8Array {
-    return this.#bytes;
-  }
-
-  /** Begins another batch in the same bytes. */
-  restart(start: number, end: number): void {
-    this.#next = start;
-    this.#end = end;
-    this.#definitions = 0;
   }
 
   /** Offset of the record that `next` read last. */
@@ -217,17 +198,21 @@ export function checkBatch(bytes: Uint8Array, start: number, end: number): numbe
 function encodeRecord(
   target: Uint8Array,
   offset: number,
-  record: { kind: number; keyspace: number; increment: bigint; name: Uint8Array },
+  kind: number,
+  keyspace: number,
+  increment: bigint,
+  name: Uint8Array,
 ): number {
-  const next = offset + recordBytes(record.name.length);
-  const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
-  view.setUint8(offset + RECORD_KIND_OFFSET, record.kind);
-  view.setUint8(offset + RECORD_FLAGS_OFFSET, 0);
-  view.setUint16(offset + RECORD_NAME_LENGTH_OFFSET, record.name.length, true);
-  view.setUint16(offset + RECORD_KEYSPACE_OFFSET, record.keyspace, true);
-  view.setUint16(offset + RECORD_RESERVED_OFFSET, 0, true);
-  view.setBigInt64(offset + RECORD_INCREMENT_OFFSET, record.increment, true);
-  target.set(record.name, offset + RECORD_NAME_OFFSET);
-  target.fill(0, offset + RECORD_NAME_OFFSET + record.name.length, next);
+  const nameStart = offset + RECORD_NAME_OFFSET;
+  const next = offset + recordBytes(name.length);
+  const view = new DataView(target.buffer, target.byteOffset + offset, RECORD_NAME_OFFSET);
+  view.setUint8(RECORD_KIND_OFFSET, kind);
+  view.setUint8(RECORD_FLAGS_OFFSET, 0);
+  view.setUint16(RECORD_NAME_LENGTH_OFFSET, name.length, true);
+  // With the reserved bytes behind it.
+  view.setUint32(RECORD_KEYSPACE_OFFSET, keyspace, true);
+  view.setBigInt64(RECORD_INCREMENT_OFFSET, increment, true);
+  target.set(name, nameStart);
+  target.fill(0, nameStart + name.length, next);
   return next;
 }

@@ -26,16 +26,14 @@ export interface SumTarget {
 }
 
 /** Chooses the target for the records of each keyspace of a batch; null leaves them out. */
-export interface TargetChooser {
-  choose(words: Int32Array, at: number, length: number): SumTarget | null;
-}
+type ChooseTarget = (words: Int32Array, at: number, length: number) => SumTarget | null;
 
 export class RecordWalk {
   readonly #targets: (SumTarget | null)[] = [];
-  readonly #chooser: TargetChooser;
+  readonly #choose: ChooseTarget;
 
-  constructor(chooser: TargetChooser) {
-    this.#chooser = chooser;
+  constructor(choose: ChooseTarget) {
+    this.#choose = choose;
   }
 
   /** Walks the batch in `words[start … end)`. Stops and returns false at bytes that are not a record. */
@@ -60,7 +58,7 @@ export class RecordWalk {
         target.add(words, at + NAME_WORD, nameLength, high >> 31, high, low);
       } else if (kind === RECORD_KIND_KEYSPACE) {
         if (keyspace !== targets.length || keyspace >= BATCH_KEYSPACES_MAX) return false;
-        targets.push(this.#chooser.choose(words, at + NAME_WORD, nameLength));
+        targets.push(this.#choose(words, at + NAME_WORD, nameLength));
       } else {
         return false;
       }
