@@ -4,6 +4,7 @@
  */
 
 import { assert } from "../../base/assert.ts";
+import { grown } from "../../base/grown.ts";
 import { KeyedHash, PROBES_MAX } from "../../base/keyed_hash.ts";
 import { BATCH_KEYSPACES_MAX } from "./record.ts";
 import { NAME_SIZE_MAX } from "./message_sizes.ts";
@@ -105,10 +106,4 @@ export class BatchKeyspaces {
       this.#place(number, hash);
     }
   }
-}
-
-function grown(from: Int32Array, length: number): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(length);
-  larger.set(from);
-  return larger;
 }

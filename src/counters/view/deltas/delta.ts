@@ -3,6 +3,7 @@
  * overlay, so that a folded log can be taken out without reading the others again.
  */
 
+import { grown } from "../../../base/grown.ts";
 import { HEAD_PAGE_BYTES } from "../../commitlog/mod.ts";
 import { KeySums, type SumList } from "../ranking/key_sums.ts";
 import type { Overlay } from "../ranking/overlay.ts";
@@ -63,11 +64,7 @@ export class Delta {
   }
 
   #numberIn(overlay: Overlay, index: number): number {
-    if (index >= this.#inOverlay.length) {
-      const larger = new Int32Array(2 * index);
-      larger.set(this.#inOverlay);
-      this.#inOverlay = larger;
-    }
+    if (index >= this.#inOverlay.length) this.#inOverlay = grown(this.#inOverlay, 2 * index);
     let number = this.#inOverlay[index]! - 1;
     if (number < 0) {
       const { words, keyStart, keyLength } = this.#sums;

@@ -10,6 +10,7 @@
  */
 
 import { assert } from "../../../base/assert.ts";
+import { grown } from "../../../base/grown.ts";
 import { carryOf, clampedHigh, clampedLow, compareDescending } from "../../../base/int64.ts";
 import { compareBytes } from "../../keyspace/mod.ts";
 import type { BaseRanking } from "./base_ranking.ts";
@@ -50,7 +51,7 @@ export class ChangedKeys {
   /** Adds to a key by its number in `sums`. */
   increase(index: number, top: number, high: number, low: number): void {
     this.sums.increase(index, top, high, low);
-    if (index >= this.#isTouched.length) this.#isTouched = larger8(this.#isTouched, index + 1);
+    if (index >= this.#isTouched.length) this.#isTouched = grown(this.#isTouched, 2 * index + 1);
     if (this.#isTouched[index] !== 0) return;
     this.#isTouched[index] = 1;
     this.#touched.push(index);
@@ -188,11 +189,11 @@ export class ChangedKeys {
 
   #grow(count: number): void {
     const length = Math.max(32, 2 * count);
-    this.#baseHigh = larger32(this.#baseHigh, length);
-    this.#baseLow = larger32(this.#baseLow, length);
-    this.#newHigh = larger32(this.#newHigh, length);
-    this.#newLow = larger32(this.#newLow, length);
-    this.#hasBase = larger8(this.#hasBase, length);
+    this.#baseHigh = grown(this.#baseHigh, length);
+    this.#baseLow = grown(this.#baseLow, length);
+    this.#newHigh = grown(this.#newHigh, length);
+    this.#newLow = grown(this.#newLow, length);
+    this.#hasBase = grown(this.#hasBase, length);
   }
 }
 
@@ -210,16 +211,4 @@ function lowerBound(order: Uint32Array, compare: (index: number) => number): num
 
 function numbersFrom(start: number, end: number): Uint32Array<ArrayBuffer> {
   return Uint32Array.from({ length: end - start }, (_, index) => start + index);
-}
-
-function larger32(from: Int32Array, length: number): Int32Array<ArrayBuffer> {
-  const to = new Int32Array(length);
-  to.set(from);
-  return to;
-}
-
-function larger8(from: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
-  const to = new Uint8Array(Math.max(32, 2 * length));
-  to.set(from);
-  return to;
 }

@@ -7,6 +7,7 @@
  */
 
 import { assert } from "../../../base/assert.ts";
+import { grown } from "../../../base/grown.ts";
 import { carryOf } from "../../../base/int64.ts";
 import { KeyedHash, PROBES_MAX } from "../../../base/keyed_hash.ts";
 
@@ -177,15 +178,11 @@ export class KeySums implements SumList {
 
   #growEntries(): void {
     const length = this.low.length * 2;
-    this.top = larger(this.top, length);
-    this.high = larger(this.high, length);
-    this.low = larger(this.low, length);
-    const keyStart = new Uint32Array(length);
-    keyStart.set(this.keyStart);
-    this.keyStart = keyStart;
-    const keyLength = new Uint16Array(length);
-    keyLength.set(this.keyLength);
-    this.keyLength = keyLength;
+    this.top = grown(this.top, length);
+    this.high = grown(this.high, length);
+    this.low = grown(this.low, length);
+    this.keyStart = grown(this.keyStart, length);
+    this.keyLength = grown(this.keyLength, length);
     const before = this.#slots;
     this.#slots = new Int32Array(2 * 2 * length);
     for (let slot = 0; slot < before.length; slot += 2) {
@@ -197,7 +194,7 @@ export class KeySums implements SumList {
   #growWords(wordCount: number): void {
     const length = Math.max(this.#words.length * 2, this.#wordsEnd + wordCount);
     assert(length < 2 ** 30, "Keys of one table stay below 4 GiB");
-    this.#words = larger(this.#words, length);
+    this.#words = grown(this.#words, length);
     this.#keys = new DataView(this.#words.buffer);
   }
 
@@ -214,10 +211,4 @@ export class KeySums implements SumList {
       this.#place(index, hash);
     }
   }
-}
-
-function larger(from: Int32Array, length: number): Int32Array<ArrayBuffer> {
-  const to = new Int32Array(length);
-  to.set(from);
-  return to;
 }
