@@ -13,8 +13,9 @@ export const check = defineVerb({
     "Checks the control file, logs, keyspaces, tables and database, and prints a line for each " +
     "broken rule: noun and number of the rule, file, byte offset and what is wrong, separated by " +
     "tabs. The README of each noun numbers its rules. Exits 6 if a rule is broken, and 1 if none is but " +
-    "a file is of another format, which is named on stderr and is not damage. Changes nothing, and may run beside daemons. What a killed process left and the next one cleans up is reported " +
-    "on stderr; it does not break a rule.",
+    "a file is of another format, which is named on stderr and is not damage. Changes nothing, and " +
+    "may run beside daemons. What a killed process left and the next one cleans up is reported on " +
+    "stderr; it does not break a rule.",
     "A failed sync sets the failed mark, and every daemon refuses the directory. --clear-failed, " +
     "while no daemon runs, checks every file, rewrites every byte, syncs, and removes the mark.",
   ],

@@ -72,28 +72,6 @@ export const rootLayout = {
   rows: { offset: 16, size: 8 },
 } as const;
 
-const META_MAGIC_OFFSET = metaLayout.magic.offset;
-const META_VERSION_OFFSET = metaLayout.version.offset;
-const META_CHECKSUM_OFFSET = metaLayout.checksum.offset;
-const META_COMPAT_OFFSET = metaLayout.compat.offset;
-const META_INCOMPAT_OFFSET = metaLayout.incompat.offset;
-const META_BLOCK_SIZE_OFFSET = metaLayout.blockSize.offset;
-const META_PAGE_SIZE_OFFSET = metaLayout.pageSize.offset;
-const META_TRANSACTION_OFFSET = metaLayout.transaction.offset;
-const META_INCARNATION_OFFSET = metaLayout.incarnation.offset;
-const META_PAGE_COUNT_OFFSET = metaLayout.pageCount.offset;
-const META_GENERATION_SLOTS_OFFSET = metaLayout.generationSlots.offset;
-const META_SATURATED_OFFSET = metaLayout.saturated.offset;
-const META_SUM_OFFSET = metaLayout.sum.offset;
-const META_KEY_ROOT_OFFSET = metaLayout.keyRoot.offset;
-const META_RANK_ROOT_OFFSET = metaLayout.rankRoot.offset;
-const META_GENERATIONS_PAGE_OFFSET = metaLayout.generationsPage.offset;
-const META_NAME_LENGTH_OFFSET = metaLayout.nameLength.offset;
-const META_ZEROS_OFFSET = metaLayout.zeros.offset;
-const META_GENERATIONS_BIRTH_OFFSET = metaLayout.generationsBirth.offset;
-const META_RESERVED_OFFSET = metaLayout.reserved.offset;
-const META_NAME_OFFSET = metaLayout.name.offset;
-
 /** The sizes that a file keeps from its making on. */
 export interface FileShape {
   readonly blockBytes: number;
@@ -136,7 +114,7 @@ export function metaOffsets(
 }
 
 function generationsOffset(nameLength: number): number {
-  return META_NAME_OFFSET + (nameLength + 7 & ~7);
+  return metaLayout.name.offset + (nameLength + 7 & ~7);
 }
 
 /**
@@ -156,28 +134,28 @@ export function encodeMeta(meta: Meta): Uint8Array {
   assert(firstGenerations.length <= metaGenerationsMax(meta), "Generations fit their field");
   const bytes = new Uint8Array(meta.blockBytes);
   const view = new DataView(bytes.buffer);
-  bytes.set(META_MAGIC, META_MAGIC_OFFSET);
-  view.setUint32(META_VERSION_OFFSET, KNOWN_FORMAT.version, true);
-  view.setUint32(META_COMPAT_OFFSET, meta.compat, true);
-  view.setUint32(META_BLOCK_SIZE_OFFSET, meta.blockBytes, true);
-  view.setUint32(META_PAGE_SIZE_OFFSET, meta.pageSize, true);
-  setUint53(view, META_TRANSACTION_OFFSET, meta.transaction);
-  view.setUint32(META_PAGE_COUNT_OFFSET, meta.pageCount, true);
-  view.setUint32(META_GENERATION_SLOTS_OFFSET, meta.generationSlots, true);
-  view.setBigUint64(META_SATURATED_OFFSET, meta.saturated, true);
-  view.setBigUint64(META_SUM_OFFSET, meta.sum, true);
-  view.setBigInt64(META_SUM_OFFSET + 8, meta.sum >> 64n, true);
-  setRoot(view, META_KEY_ROOT_OFFSET, meta.keyRoot);
-  setRoot(view, META_RANK_ROOT_OFFSET, meta.rankRoot);
-  view.setUint32(META_GENERATIONS_PAGE_OFFSET, meta.generationsPage.number, true);
-  view.setUint16(META_NAME_LENGTH_OFFSET, name.length, true);
-  setUint53(view, META_GENERATIONS_BIRTH_OFFSET, meta.generationsPage.birth);
-  bytes.set(name, META_NAME_OFFSET);
+  bytes.set(META_MAGIC, metaLayout.magic.offset);
+  view.setUint32(metaLayout.version.offset, KNOWN_FORMAT.version, true);
+  view.setUint32(metaLayout.compat.offset, meta.compat, true);
+  view.setUint32(metaLayout.blockSize.offset, meta.blockBytes, true);
+  view.setUint32(metaLayout.pageSize.offset, meta.pageSize, true);
+  setUint53(view, metaLayout.transaction.offset, meta.transaction);
+  view.setUint32(metaLayout.pageCount.offset, meta.pageCount, true);
+  view.setUint32(metaLayout.generationSlots.offset, meta.generationSlots, true);
+  view.setBigUint64(metaLayout.saturated.offset, meta.saturated, true);
+  view.setBigUint64(metaLayout.sum.offset, meta.sum, true);
+  view.setBigInt64(metaLayout.sum.offset + 8, meta.sum >> 64n, true);
+  setRoot(view, metaLayout.keyRoot.offset, meta.keyRoot);
+  setRoot(view, metaLayout.rankRoot.offset, meta.rankRoot);
+  view.setUint32(metaLayout.generationsPage.offset, meta.generationsPage.number, true);
+  view.setUint16(metaLayout.nameLength.offset, name.length, true);
+  setUint53(view, metaLayout.generationsBirth.offset, meta.generationsPage.birth);
+  bytes.set(name, metaLayout.name.offset);
   const generationsAt = generationsOffset(name.length);
   firstGenerations.forEach((generation, slot) => {
     view.setBigUint64(generationsAt + 8 * slot, generation, true);
   });
-  view.setUint32(META_CHECKSUM_OFFSET, metaChecksum(bytes), true);
+  view.setUint32(metaLayout.checksum.offset, metaChecksum(bytes), true);
   return bytes;
 }
 
@@ -188,15 +166,17 @@ export function encodeMeta(meta: Meta): Uint8Array {
 function decodeMeta(bytes: Uint8Array, blockBytes: number, path: string): Meta | string {
   if (Buffer.compare(bytes.subarray(0, META_MAGIC.length), META_MAGIC) !== 0) return "wrong magic";
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const version = view.getUint32(META_VERSION_OFFSET, true);
+  const version = view.getUint32(metaLayout.version.offset, true);
   // All versions have the fields up to the block size; only the first had none.
   const ownBytes = version === 1
     ? META_BLOCK_BYTES_MAX
-    : view.getUint32(META_BLOCK_SIZE_OFFSET, true);
+    : view.getUint32(metaLayout.blockSize.offset, true);
   if (ownBytes < META_BLOCK_BYTES_SMALL || ownBytes > bytes.length) return "wrong block size";
   const block = bytes.subarray(0, ownBytes);
-  if (view.getUint32(META_CHECKSUM_OFFSET, true) !== metaChecksum(block)) return "wrong checksum";
-  const incompat = version === 1 ? 0 : view.getUint32(META_INCOMPAT_OFFSET, true);
+  if (view.getUint32(metaLayout.checksum.offset, true) !== metaChecksum(block)) {
+    return "wrong checksum";
+  }
+  const incompat = version === 1 ? 0 : view.getUint32(metaLayout.incompat.offset, true);
   checkFormat(path, { version, incompat }, KNOWN_FORMAT);
   if (ownBytes !== blockBytes) return "wrong block size";
   return decodeWhole(block, view);
@@ -205,15 +185,15 @@ function decodeMeta(bytes: Uint8Array, blockBytes: number, path: string): Meta |
 /** Decodes a block whose checksum and format are right. */
 function decodeWhole(bytes: Uint8Array, view: DataView): Meta | string {
   const blockBytes = bytes.length;
-  const transaction = getUint53(view, META_TRANSACTION_OFFSET);
+  const transaction = getUint53(view, metaLayout.transaction.offset);
   if (!Number.isSafeInteger(transaction)) return "transaction is out of range";
-  const pageSize = view.getUint32(META_PAGE_SIZE_OFFSET, true);
+  const pageSize = view.getUint32(metaLayout.pageSize.offset, true);
   if (!pageSizeIsLegal(pageSize)) return `page size ${pageSize} is not legal`;
-  const pageCount = view.getUint32(META_PAGE_COUNT_OFFSET, true);
+  const pageCount = view.getUint32(metaLayout.pageCount.offset, true);
   const firstPage = firstPageOf({ blockBytes, pageSize });
   if (pageCount < firstPage) return "page count is out of range";
-  const keyRoot = getRoot(view, META_KEY_ROOT_OFFSET);
-  const rankRoot = getRoot(view, META_RANK_ROOT_OFFSET);
+  const keyRoot = getRoot(view, metaLayout.keyRoot.offset);
+  const rankRoot = getRoot(view, metaLayout.rankRoot.offset);
   for (const root of [keyRoot, rankRoot]) {
     if (!Number.isSafeInteger(root.rows)) return "root has a row count out of range";
     if (root.rows === 0) continue;
@@ -224,18 +204,18 @@ function decodeWhole(bytes: Uint8Array, view: DataView): Meta | string {
     if (root.level > LEVEL_MAX) return "root has a level out of range";
   }
   if (keyRoot.rows !== rankRoot.rows) return "the two orders hold different numbers of counters";
-  if (!isZero(bytes, META_INCARNATION_OFFSET, META_PAGE_COUNT_OFFSET)) {
+  if (!isZero(bytes, metaLayout.incarnation.offset, metaLayout.pageCount.offset)) {
     return "the incarnation is in use";
   }
-  const nameLength = view.getUint16(META_NAME_LENGTH_OFFSET, true);
+  const nameLength = view.getUint16(metaLayout.nameLength.offset, true);
   if (nameLength === 0 || nameLength > NAME_BYTES_MAX) return "name length is out of range";
-  const nameEnd = META_NAME_OFFSET + nameLength;
-  const name = bytes.slice(META_NAME_OFFSET, nameEnd);
+  const nameEnd = metaLayout.name.offset + nameLength;
+  const name = bytes.slice(metaLayout.name.offset, nameEnd);
   if (name.includes(0)) return "name holds NUL";
-  const generationSlots = view.getUint32(META_GENERATION_SLOTS_OFFSET, true);
+  const generationSlots = view.getUint32(metaLayout.generationSlots.offset, true);
   const generationsPage = {
-    number: view.getUint32(META_GENERATIONS_PAGE_OFFSET, true),
-    birth: getUint53(view, META_GENERATIONS_BIRTH_OFFSET),
+    number: view.getUint32(metaLayout.generationsPage.offset, true),
+    birth: getUint53(view, metaLayout.generationsBirth.offset),
   };
   const slotsMax = metaGenerationsMax({ blockBytes, name });
   if (generationSlots > slotsMax !== generationsPage.number > 0) {
@@ -248,22 +228,22 @@ function decodeWhole(bytes: Uint8Array, view: DataView): Meta | string {
   const firstGenerations = new BigUint64Array(Math.min(generationSlots, slotsMax));
   const generationsAt = generationsOffset(nameLength);
   const end = generationsAt + 8 * firstGenerations.length;
-  const isRestZero = isZero(bytes, META_ZEROS_OFFSET, META_GENERATIONS_BIRTH_OFFSET) &&
-    isZero(bytes, META_RESERVED_OFFSET, META_NAME_OFFSET) &&
+  const isRestZero = isZero(bytes, metaLayout.zeros.offset, metaLayout.generationsBirth.offset) &&
+    isZero(bytes, metaLayout.reserved.offset, metaLayout.name.offset) &&
     isZero(bytes, nameEnd, generationsAt) && isZero(bytes, end, blockBytes);
   if (!isRestZero) return "reserved bytes are not 0";
   for (let slot = 0; slot < firstGenerations.length; slot++) {
     firstGenerations[slot] = view.getBigUint64(generationsAt + 8 * slot, true);
   }
-  const sum = view.getBigUint64(META_SUM_OFFSET, true) |
-    (view.getBigInt64(META_SUM_OFFSET + 8, true) << 64n);
+  const sum = view.getBigUint64(metaLayout.sum.offset, true) |
+    (view.getBigInt64(metaLayout.sum.offset + 8, true) << 64n);
   return {
     blockBytes,
     transaction,
-    compat: view.getUint32(META_COMPAT_OFFSET, true),
+    compat: view.getUint32(metaLayout.compat.offset, true),
     pageSize,
     pageCount,
-    saturated: view.getBigUint64(META_SATURATED_OFFSET, true),
+    saturated: view.getBigUint64(metaLayout.saturated.offset, true),
     sum,
     keyRoot,
     rankRoot,
@@ -322,7 +302,7 @@ export function readMetaBlocks(file: StoredFile, known?: Uint8Array): MetaBlocks
 
 /** Whether the block at `offset` still begins as `block` does: with its format, checksum and transaction. */
 export function hasBlock(file: StoredFile, offset: number, block: Uint8Array): boolean {
-  const head = block.subarray(0, META_INCARNATION_OFFSET);
+  const head = block.subarray(0, metaLayout.incarnation.offset);
   const found = new Uint8Array(head.length);
   return file.read(found, offset) === found.length && Buffer.compare(found, head) === 0;
 }
@@ -348,8 +328,8 @@ function decodeMetaBlocks(
 }
 
 function metaChecksum(bytes: Uint8Array): number {
-  const head = crc32(bytes.subarray(0, META_CHECKSUM_OFFSET));
-  return crc32(bytes.subarray(META_CHECKSUM_OFFSET + 4), head);
+  const head = crc32(bytes.subarray(0, metaLayout.checksum.offset));
+  return crc32(bytes.subarray(metaLayout.checksum.offset + 4), head);
 }
 
 function setRoot(view: DataView, offset: number, root: Root): void {

@@ -9,8 +9,13 @@ import { PAGE_KIND_GENERATIONS } from "../pages/page.ts";
 import type { PageSource } from "../pages/page_source.ts";
 import { kindOf, type Order, type Root } from "../pages/root.ts";
 
-/** Loads all applied generations of a snapshot. */
-export function loadGenerations(meta: Meta, source: PageSource, path: string): BigUint64Array {
+/** Loads all applied generations of a snapshot. If `visit` returns false for a page, the rest is left out. */
+export function loadGenerations(
+  meta: Meta,
+  source: PageSource,
+  path: string,
+  visit: (number: number, birth: number) => boolean = () => true,
+): BigUint64Array {
   if (meta.generationSlots > GENERATION_SLOTS_MAX) {
     throw new CorruptError(`Too many applied generations in ${path}: ${meta.generationSlots}`, {
       path,
@@ -22,7 +27,7 @@ export function loadGenerations(meta: Meta, source: PageSource, path: string): B
   let expected = meta.firstGenerations.length;
   let page = meta.generationsPage;
   // Every page has at least one generation, so the chain ends.
-  while (page.number !== 0) {
+  while (page.number !== 0 && visit(page.number, page.birth)) {
     const frame = source.page(page.number, page.birth, PAGE_KIND_GENERATIONS, 0);
     const { rows } = frame;
     const next = readGenerationPage(frame.view, { rows, expected, generations });
@@ -81,18 +86,5 @@ export function walkPages(
   };
   if (meta.keyRoot.rows > 0) walkTree("key", meta.keyRoot);
   if (meta.rankRoot.rows > 0) walkTree("rank", meta.rankRoot);
-
-  let page = meta.generationsPage;
-  const generations = new BigUint64Array(meta.generationSlots);
-  let expected = meta.firstGenerations.length;
-  while (page.number !== 0 && visit(page.number, page.birth)) {
-    const frame = source.page(page.number, page.birth, PAGE_KIND_GENERATIONS, 0);
-    const next = readGenerationPage(frame.view, { rows: frame.rows, expected, generations });
-    if (typeof next === "string") {
-      const offset = page.number * meta.pageSize;
-      throw new CorruptError(`Damaged page ${page.number} of ${path}: ${next}`, { path, offset });
-    }
-    expected += frame.rows;
-    page = next;
-  }
+  loadGenerations(meta, source, path, visit);
 }
