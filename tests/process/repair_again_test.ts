@@ -8,8 +8,11 @@ import { withTemporaryDirectory } from "../support/temporary.ts";
 
 /** Counters of each keyspace, with the values 1, 2, 3 … */
 const COUNTERS = 200;
-/** An offset in the middle of a page of one order; the other order still has each counter. */
-const DAMAGED_OFFSET = 24 * 1024 + 100;
+/**
+ * An offset in the middle of the first page behind the meta blocks of a small file, which is one of the key
+ * order. The rank order still has each counter.
+ */
+const DAMAGED_OFFSET = 2048 + 500;
 
 /** A data directory with these keyspaces, all folded. */
 async function makeData(data: string, keyspaces: readonly string[]): Promise<void> {
