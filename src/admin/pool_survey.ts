@@ -3,7 +3,6 @@
  * may be repeated: slots are opened once, and of an active log only the new frames are read.
  */
 import type { Clock } from "../base/clock.ts";
-import { isFormatError } from "../base/format.ts";
 import {
   batchRecords,
   type Capture,
@@ -15,7 +14,7 @@ import {
   type LogState,
 } from "../counters/commitlog/mod.ts";
 
-/** Commit logs by state; `unreadable` ones have no valid header, or could not be opened now. */
+/** Commit logs by state; `unreadable` ones have no valid header, another format, or could not be opened now. */
 export type LogCounts = Readonly<Record<LogState | "unfinished" | "unreadable", number>>;
 
 /** What is in the logs and not yet folded. */
@@ -58,7 +57,7 @@ export class PoolSurvey implements Disposable {
     let ageMs = 0;
     for (const slot of slots) {
       const reader = await this.#open(slot);
-      const capture = reader === null ? null : captureOrNull(reader);
+      const capture = reader?.captureKnown() ?? null;
       if (reader === null || capture === null) {
         logs.unreadable++;
         continue;
@@ -108,16 +107,6 @@ export class PoolSurvey implements Disposable {
   [Symbol.dispose](): void {
     for (const reader of this.#readers.values()) reader.close();
     this.#readers.clear();
-  }
-}
-
-/** Null if no header is valid, and for a log of another format. */
-function captureOrNull(reader: LogReader): Capture | null {
-  try {
-    return reader.capture();
-  } catch (error) {
-    if (isFormatError(error)) return null;
-    throw error;
   }
 }
 

@@ -189,6 +189,10 @@ for (
         assertEquals(await reader.stop(), 0);
         assertStringIncludes(reader.stderrLines.join("\n"), "file of another format");
       }
+      const status = await runCountd(["status", "--json", "--data", data]);
+      assertEquals([status.code, JSON.parse(status.text).logs.unreadable], [0, "1"]);
+      const inspected = await runCountd(["log", "inspect", path]);
+      assertEquals(inspected.code, 1, inspected.text);
       assertEquals(bytesOf(path), before);
       const { nlink, mode } = Deno.statSync(`${data}/${LOCK_NAME}`);
       assertEquals([nlink, mode! & 0o777], [2, 0o600]);

@@ -3,6 +3,7 @@
  * nothing. A slot is opened once and stays mapped, because slots are never deleted.
  */
 
+import { isFormatError } from "../../base/format.ts";
 import { hasCode } from "../../file/mod.ts";
 import type { Mapping, StoredFile } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
@@ -95,6 +96,16 @@ export class LogProbe implements Disposable {
         ? Math.max(HEAD_PAGE_BYTES, Math.min(tail, this.#logSize))
         : HEAD_PAGE_BYTES;
       return { generation, state, limit, durable, claimedWallMs, order, change };
+    }
+  }
+
+  /** As `capture`, but null also for a log of another format, which another countd may be writing. */
+  captureKnown(): Capture | null {
+    try {
+      return this.capture();
+    } catch (error) {
+      if (isFormatError(error)) return null;
+      throw error;
     }
   }
 

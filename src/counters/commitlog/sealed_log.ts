@@ -5,7 +5,7 @@
 import { assert } from "../../base/assert.ts";
 import { CorruptError } from "../../base/errors.ts";
 import type { DataDirectory } from "./directory.ts";
-import { FrameCodec, frameWallMs, LogBytes } from "./frame.ts";
+import { FrameCodec, LogBytes } from "./frame.ts";
 import { HeldLog } from "./held_log.ts";
 import { FRAME_HEAD_BYTES, HEAD_PAGE_BYTES, type LogIdentity } from "./layout.ts";
 import { hasDurableDamage, type Scan, scanLog } from "./scan_log.ts";
@@ -111,15 +111,8 @@ export function inspectFrame(
   bytes: Uint8Array,
   identity: LogIdentity,
   offset: number,
-): {
-  readonly length: number;
-  readonly batchStart: number;
-  readonly batchEnd: number;
-  readonly wallMs: bigint;
-} | null {
-  const log = new LogBytes(bytes);
-  const length = new FrameCodec(identity).verify(log, offset, bytes.length);
+): { readonly length: number; readonly batchStart: number; readonly batchEnd: number } | null {
+  const length = new FrameCodec(identity).verify(new LogBytes(bytes), offset, bytes.length);
   if (length === 0) return null;
-  const wallMs = frameWallMs(log, offset);
-  return { length, batchStart: offset + FRAME_HEAD_BYTES, batchEnd: offset + length, wallMs };
+  return { length, batchStart: offset + FRAME_HEAD_BYTES, batchEnd: offset + length };
 }

@@ -5,9 +5,7 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
-import { isFormatError } from "../../base/format.ts";
 import {
-  type Capture,
   type DataDirectory,
   HEAD_PAGE_BYTES,
   type LogIdentity,
@@ -54,8 +52,7 @@ export class Gathering {
 
   /** A slot that another process holds, found on the walk. */
   observeActive(slot: number): void {
-    const probe = this.#probe(slot);
-    const capture = probe === null ? null : captureOrNull(probe);
+    const capture = this.#probe(slot)?.captureKnown();
     if (capture?.state !== "active") return;
     const { generation, limit: tail } = capture;
     this.#countAppended({ slot, generation }, tail);
@@ -124,15 +121,5 @@ export class Gathering {
       probe.close();
       this.#probes.delete(slot);
     }
-  }
-}
-
-/** Null also for a log of another format, which a newer countd may be writing. */
-function captureOrNull(probe: LogProbe): Capture | null {
-  try {
-    return probe.capture();
-  } catch (error) {
-    if (isFormatError(error)) return null;
-    throw error;
   }
 }
