@@ -7,13 +7,7 @@
 
 import { CorruptError } from "../base/errors.ts";
 import { isFormatError } from "../base/format.ts";
-import {
-  type DataDirectory,
-  LogProbe,
-  LogReader,
-  pathOfSlot,
-  scanLog,
-} from "../counters/commitlog/mod.ts";
+import { type DataDirectory, LogReader, pathOfSlot, scanLog } from "../counters/commitlog/mod.ts";
 import type { Storage } from "../file/mod.ts";
 import {
   KeyspaceReader,
@@ -70,8 +64,8 @@ export function checkAppliedGenerations(directory: DataDirectory): Violation[] {
 
 function generationOf(directory: DataDirectory, slot: number): bigint | "missing" | "unknown" {
   const { storage, paths } = directory;
-  using probe = LogProbe.openProbe(directory, slot);
-  if (probe !== null) return probe.capture()?.generation ?? "unknown";
+  using reader = LogReader.open(directory, slot);
+  if (reader !== null) return reader.capture()?.generation ?? "unknown";
   return storage.statusOrNull(pathOfSlot(paths.logs, slot)) === null ? "missing" : "unknown";
 }
 
@@ -80,8 +74,8 @@ function repairEffect(directory: DataDirectory, slot: number): string {
   using reader = LogReader.open(directory, slot);
   const capture = reader?.capture();
   if (!reader || !capture || capture.state === "free") return "";
-  const length = capture.state === "sealed" ? capture.limit : reader.bytes.length;
-  const { records } = scanLog(reader.bytes, { slot, generation: capture.generation }, length);
+  const length = capture.state === "sealed" ? capture.limit : reader.log.size;
+  const { records } = scanLog(reader.log, { slot, generation: capture.generation }, length);
   if (records === 0 || !reader.isStill(capture)) return "";
   return `, which does not count the ${records} increments in it, because they may be in the counters ` +
     "already, and keeps the log in repair-saved";

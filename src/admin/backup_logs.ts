@@ -8,18 +8,16 @@ import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import { BusyError, CorruptError } from "../base/errors.ts";
 import {
-  damagedHeaderOffset,
   type DataDirectory,
   findFrames,
   findLostLogs,
   type FramePlace,
   freeLogImage,
   hasDurableDamage,
-  headerOf,
   listReadableSlots,
   lockPathOfSlot,
+  LogBytes,
   logImage,
-  LogProbe,
   LogReader,
   nameOfSlot,
   pathOfSlot,
@@ -109,8 +107,8 @@ async function generationNow(
 ): Promise<bigint | null> {
   const path = pathOfSlot(directory.paths.logs, slot);
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    using probe = LogProbe.openProbe(directory, slot);
-    const capture = probe?.capture();
+    using reader = LogReader.open(directory, slot);
+    const capture = reader?.capture();
     if (capture) return capture.generation;
     if (directory.storage.statusOrNull(path) === null) return null;
     await clock.sleep(RETRY_MS);
@@ -145,25 +143,26 @@ async function captureLog(
 function tryCapture(reader: LogReader, slot: number): Held | null {
   const capture = reader.capture();
   if (capture === null) {
-    if (headerOf(reader.bytes, reader.path) !== null) return null;
+    if (reader.header() !== null) return null;
     throw headerDamage(reader.path, 0);
   }
   const { generation, limit, claimedWallMs, order } = capture;
   const claim = { slot, generation, claimedWallMs, order };
-  const bytes = capture.state === "free" ? new Uint8Array(0) : reader.bytes.slice(0, limit);
-  const lostOffset = damagedHeaderOffset(reader.bytes, reader.path);
+  const bytes = capture.state === "free" ? new Uint8Array(0) : reader.copy(limit);
+  const lostOffset = reader.lostHeaderOffset;
   if (!reader.isStill(capture)) return null;
   if (lostOffset !== null) throw headerDamage(reader.path, lostOffset);
   if (bytes.length === 0) return { ...claim, bytes, places: [] };
   const identity = { slot, generation };
-  const scan = scanLog(bytes, identity, limit);
+  const log = new LogBytes(bytes);
+  const scan = scanLog(log, identity, limit);
   if (hasDurableDamage(scan, capture.state === "sealed" ? capture.durable : 0)) {
     throw new CorruptError(
       `${reader.path} is damaged at byte ${scan.goodEnd}: run countd check, then countd repair`,
       { path: reader.path, offset: scan.goodEnd },
     );
   }
-  const places = findFrames(bytes, identity, scan.goodEnd);
+  const places = findFrames(log, identity, scan.goodEnd);
   return { ...claim, bytes, places };
 }
 

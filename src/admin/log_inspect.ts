@@ -7,7 +7,9 @@ import {
   type Holder,
   type LogHeader,
   type LogState,
+  LogWindow,
   scanLog,
+  WindowMemory,
 } from "../counters/commitlog/mod.ts";
 import type { Storage, StoredFile } from "../file/mod.ts";
 import { openLog, slotOf } from "./log_bytes.ts";
@@ -138,13 +140,13 @@ function inspectCommitLog(
   }
   const { slot, generation, state, length, durable, order } = header;
   const isSealed = state === "sealed";
-  const bytes = new Uint8Array(status.size);
-  file.read(bytes, 0);
-  const limit = isSealed ? Math.min(length, bytes.length) : bytes.length;
+  const { size } = status;
+  const log = new LogWindow(new WindowMemory(size), { file, path, size });
+  const limit = isSealed ? Math.min(length, size) : size;
   // The frames of a free log are those of its last use, which is folded.
-  const scan = scanLog(bytes, { slot, generation }, state === "free" ? 0 : limit);
+  const scan = scanLog(log, { slot, generation }, state === "free" ? 0 : limit);
   const isDamaged = hasDurableDamage(scan, isSealed ? durable : 0) ||
-    (isSealed && length > bytes.length);
+    (isSealed && length > size);
   return {
     ...common,
     outcome: isDamaged ? "Corrupted" : scan.frames === 0 ? "Empty" : "Tail",

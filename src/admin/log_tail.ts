@@ -8,12 +8,15 @@ import type { Clock } from "../base/clock.ts";
 import { BusyError, CorruptError, NotFoundError, RefusedError } from "../base/errors.ts";
 import {
   DataDirectory,
+  FrameCodec,
   HEAD_PAGE_BYTES,
   headerOfFile,
   type Holder,
-  inspectFrame,
   type LogHeader,
   LogReader,
+  LogWindow,
+  visitFrames,
+  WindowMemory,
 } from "../counters/commitlog/mod.ts";
 import type { Storage, StoredFile } from "../file/mod.ts";
 import { RecordCursor } from "../counters/wire/mod.ts";
@@ -69,17 +72,14 @@ function readAof(storage: Storage, path: string, { file, sink }: {
 
 function readCommitLog(file: StoredFile, header: LogHeader, sink: TailSink): void {
   const { slot, generation, state, length, durable } = header;
-  const bytes = new Uint8Array(file.status().size);
-  file.read(bytes, 0);
   if (state === "free") return;
-  const limit = state === "sealed" ? length : bytes.length;
-  let offset = HEAD_PAGE_BYTES;
-  while (offset < limit) {
-    const frame = inspectFrame(bytes, { slot, generation }, offset);
-    if (frame === null) break;
-    giveRecords(bytes, { start: frame.batchStart, end: frame.batchEnd, sink });
-    offset += frame.length;
-  }
+  const { size } = file.status();
+  const log = new LogWindow(new WindowMemory(size), { file, path: file.path, size });
+  const codec = new FrameCodec({ slot, generation });
+  const range = { from: HEAD_PAGE_BYTES, to: state === "sealed" ? Math.min(length, size) : size };
+  const offset = visitFrames(log, codec, range, (bytes, start, end) => {
+    giveRecords(bytes, { start, end, sink });
+  });
   if (state === "sealed" && offset < durable) {
     throw new CorruptError(
       `${file.path} is damaged at byte ${offset}, below its durable length ${durable}`,

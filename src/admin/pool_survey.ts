@@ -8,7 +8,6 @@ import {
   type Capture,
   type DataDirectory,
   HEAD_PAGE_BYTES,
-  headerOf,
   listSlots,
   LogReader,
   type LogState,
@@ -112,7 +111,7 @@ export class PoolSurvey implements Disposable {
 
 /** What waits in a log that is not active, by its header. */
 function waitingOf(reader: LogReader): { records: number; bytes: number } {
-  const header = headerOf(reader.bytes, reader.path);
+  const header = reader.header();
   if (header?.state !== "sealed") return { records: 0, bytes: 0 };
   return { records: header.records, bytes: header.length - HEAD_PAGE_BYTES };
 }

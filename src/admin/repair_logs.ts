@@ -25,6 +25,7 @@ import {
   headerOf,
   listSlots,
   lockPathOfSlot,
+  LogBytes,
   logImage,
   pathOfSlot,
   recordsOf,
@@ -134,7 +135,7 @@ interface LogPlace {
 }
 
 function isSound(bytes: Uint8Array, { path, slot, applied }: LogPlace): boolean {
-  const [first] = checkLogBytes(path, slot, { bytes, isHeld: false });
+  const [first] = checkLogBytes(path, slot, { log: new LogBytes(bytes), isHeld: false });
   const header = headerOf(bytes, path);
   return first === undefined && header !== null && header.generation >= applied;
 }
@@ -152,7 +153,7 @@ function readWhole({ storage }: RepairContext, path: string): Uint8Array | null 
 function saveFrames(bytes: Uint8Array, { path, slot, applied }: LogPlace): Found {
   const newest = headerOf(bytes, path);
   const isOwn = newest !== null && newest.slot === slot;
-  const isLost = isOwn && damagedHeaderOffset(bytes, path) !== null;
+  const isLost = isOwn && damagedHeaderOffset(bytes, path, () => new LogBytes(bytes)) !== null;
   const header = isOwn && !isLost ? newest : null;
   if (header?.state === "free") {
     return {
@@ -171,7 +172,9 @@ function saveFrames(bytes: Uint8Array, { path, slot, applied }: LogPlace): Found
   const generation = isLost
     ? newest.generation + 1n
     : header?.generation ?? findLatestGeneration(bytes, slot, tried);
-  const places = generation === null ? [] : findFrames(bytes, { slot, generation }, bytes.length);
+  const places = generation === null
+    ? []
+    : findFrames(new LogBytes(bytes), { slot, generation }, bytes.length);
   const good = places.filter((place) => recordsOf(bytes, place) !== null);
   const end = places.reduce((_, { offset, length }) => offset + length, 0);
   const lostBytes = unusedBytes(good, Math.max(end, header?.length ?? 0));

@@ -19,6 +19,7 @@ import { fillFreeLogs, foldAll } from "../crash/damaged_ground.ts";
 import { keyspaceTotals } from "../crash/keyspace_fold.ts";
 import { foldOnce } from "../crash/worker_fold.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
+import { heldBytes } from "../support/held_bytes.ts";
 
 const options = { self: someHolder };
 const inPlace = { ...options, out: null };
@@ -244,7 +245,7 @@ Deno.test("A log whose newest header is damaged is not taken for a free log, and
     await active.sync();
     batch.acknowledged = true;
     const path = pathOfSlot(LOGS, active.slot);
-    const copy = newestHeader(active.held.bytes.slice(0, 4096), active.held.path)!.copy;
+    const copy = newestHeader(heldBytes(active.held), active.held.path)!.copy;
     writer.kill();
     const storage = disk.process("user");
     overwrite(storage, path, { offset: 512 * copy + 20, bytes: new Uint8Array([0xff]) });
@@ -284,7 +285,7 @@ Deno.test("Repair saves a log whose newest header is damaged after many uses tha
   active.append(new OneBatch(batch));
   await active.sync();
   batch.acknowledged = true;
-  const { copy, header } = newestHeader(active.held.bytes.slice(0, 4096), active.held.path)!;
+  const { copy, header } = newestHeader(heldBytes(active.held), active.held.path)!;
   assert(header.generation > 64n, `generation ${header.generation}`);
   writer.kill();
   const storage = disk.process("user");

@@ -4,6 +4,7 @@ import { DataDirectory, HeldLog, listSlots } from "../../src/counters/commitlog/
 import { FrameCodec, LogBytes } from "../../src/counters/commitlog/frame.ts";
 import { FRAME_HEAD_BYTES } from "../../src/counters/commitlog/layout.ts";
 import type { Storage } from "../../src/file/mod.ts";
+import { heldBytes } from "../support/held_bytes.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
 import { CounterOracle, type SentBatch } from "./counter_oracle.ts";
 import { DATA, OneBatch, openPool, someHolder } from "./counter_subject.ts";
@@ -30,11 +31,11 @@ export function fillFreeLogs(
     let records = 0;
     held.store({ state: "active", generation, length: tail, durable: tail, records });
     const codec = new FrameCodec({ slot, generation });
-    const log = new LogBytes(held.bytes);
+    const log = new LogBytes(heldBytes(held));
     for (let frame = 0; frame < frames; frame++) {
       const batch = oracle.send(keyspaces);
       const filler = new OneBatch(batch);
-      const end = filler.fill(held.bytes, tail + FRAME_HEAD_BYTES, held.bytes.length);
+      const end = filler.fill(log.bytes, tail + FRAME_HEAD_BYTES, log.size);
       codec.seal(log, tail, {
         offset: tail,
         length: end - tail,
@@ -42,6 +43,7 @@ export function fillFreeLogs(
         durable: tail,
         wallMs: 0n,
       });
+      held.file.write(log.bytes.subarray(tail, end), tail);
       tail = end;
       records += filler.filledRecords;
       batch.acknowledged = true;

@@ -49,7 +49,7 @@ function checkApplied(disk: SimulatedDisk): number {
     using reader = LogReader.open(directory, slot);
     const capture = reader?.capture();
     if (!reader || !capture || capture.state === "free" || capture.generation !== applied) continue;
-    const { records } = scanLog(reader.bytes, { slot, generation: applied }, reader.bytes.length);
+    const { records } = scanLog(reader.log, { slot, generation: applied }, reader.log.size);
     assertEquals(records, RECORDS, "a keyspace has applied frames that the power cut took");
     seen++;
   }

@@ -4,8 +4,8 @@
  *
  * Invariants:
  *  1. durable ≤ tail ≤ log size; both only grow.
- *  2. A frame is written whole, by one call, and only then published by the tail. It is not stored through
- *     the mapping: each sync write-protects the pages that it wrote, so the next store would fault.
+ *  2. A frame is written whole, by one call, and only then published by the live word. A frame that is
+ *     whole in the file exists, even if the word could not be stored: it is never written over.
  *  3. One sync is in flight at a time. After a sync that failed, the log is never used again.
  *  4. While its writer lives, only the writer seals a log.
  */
@@ -13,12 +13,17 @@
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import { BusyError } from "../../base/errors.ts";
+import { isDiskFull } from "../../file/mod.ts";
 import { directoryLocks } from "./control_layout.ts";
 import { FrameCodec, LogBytes } from "./frame.ts";
 import type { LogHeader } from "./header.ts";
 import type { HeldLog } from "./held_log.ts";
-import { FRAME_ALIGNMENT_BYTES, FRAME_HEAD_BYTES, HEAD_PAGE_BYTES } from "./layout.ts";
-import { PublishedTail } from "./published_tail.ts";
+import {
+  FRAME_ALIGNMENT_BYTES,
+  FRAME_HEAD_BYTES,
+  FRAME_LENGTH_MAX,
+  HEAD_PAGE_BYTES,
+} from "./layout.ts";
 
 /** Writes a record batch into a log. One object serves all appends of a writer. */
 export interface BatchFiller {
@@ -33,9 +38,6 @@ export interface BatchFiller {
   readonly filledRecords: number;
 }
 
-/** Longest frame. The bound keeps a reader's first checksum short, and what recovery leaves out small. */
-export const FRAME_LENGTH_MAX = 2 ** 20;
-
 let frameBytes: LogBytes | null = null;
 
 /** The buffer in which frames are made. All logs share it, because appends never overlap. */
@@ -48,12 +50,13 @@ const ORDER_WAIT_MS = 10_000;
 
 export class ActiveLog {
   readonly #codec: FrameCodec;
-  readonly #publishedTail: PublishedTail;
   #tail = HEAD_PAGE_BYTES;
   #durable = HEAD_PAGE_BYTES;
   #records = 0;
   #syncing: Promise<void> | null = null;
   #isEnded = false;
+  /** The live word could not be stored yet: the disk was full. */
+  #isUnpublished = false;
   /**
    * What a sync threw, or null. It is kept, because a later sync could succeed although the system has
    * dropped bytes.
@@ -68,8 +71,6 @@ export class ActiveLog {
     readonly clock: Clock,
   ) {
     this.#codec = new FrameCodec({ slot: held.slot, generation });
-    this.#publishedTail = new PublishedTail(held.bytes);
-    this.#publishedTail.store(HEAD_PAGE_BYTES);
   }
 
   /** Claim, steps 3 and 4. The header of `held` must say free. */
@@ -77,8 +78,6 @@ export class ActiveLog {
     assert(header.state === "free", "Only a free log is claimed");
     const { storage, control, paths } = held.directory;
     const generation = header.generation + 1n;
-    // A reader that sees the new generation must not see the tail of the old one.
-    new PublishedTail(held.bytes).withdraw();
     storage.reach("claim.3.before");
     let order = control.raiseOrder();
     for (const startMs = clock.nowMs(); order === null; order = control.raiseOrder()) {
@@ -146,12 +145,24 @@ export class ActiveLog {
     if (reserve <= FRAME_HEAD_BYTES) return;
     const { storage } = this.held.directory;
     storage.reach("append.1.before");
+    if (this.#isUnpublished) this.#publish();
     const length = this.#writeFrame(filler, reserve);
     if (length === 0) return;
     this.#tail += length;
-    this.#publishedTail.store(this.#tail);
     this.#records += filler.filledRecords;
+    try {
+      this.#publish();
+    } catch (error) {
+      // The frame counts, so the caller must not write it again: the next append or sync publishes it.
+      if (!isDiskFull(error)) throw error;
+    }
     storage.reach("append.1.after");
+  }
+
+  #publish(): void {
+    this.#isUnpublished = true;
+    this.held.publish(this.#tail);
+    this.#isUnpublished = false;
   }
 
   /** Writes a frame behind the tail. Returns its length, or 0 if there are no records. */
@@ -203,6 +214,7 @@ export class ActiveLog {
       throw error;
     }
     storage.reach("append.2.after");
+    if (this.#isUnpublished) this.#publish();
     // A file without a name is lost, however durable its bytes are: they must not be answered.
     this.held.refuseUnlinked();
     storage.reach("append.3.before");

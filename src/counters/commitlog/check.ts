@@ -8,16 +8,16 @@ import { checkBatch } from "../wire/mod.ts";
 import { slotLock } from "./control.ts";
 import { FAILED_MARK_OFFSET, orderLayout } from "./control_layout.ts";
 import type { DataDirectory } from "./directory.ts";
-import { FrameCodec, frameRecords, LogBytes } from "./frame.ts";
-import { decodeHeader, headerOf, type LogHeader } from "./header.ts";
+import { FrameCodec, frameRecords, type LogBytes } from "./frame.ts";
+import { decodeHeader, type LogHeader } from "./header.ts";
 import {
   FRAME_HEAD_BYTES,
   HEAD_PAGE_BYTES,
   HEADER_COPY_BYTES,
   type LogIdentity,
 } from "./layout.ts";
-import type { Capture } from "./log_probe.ts";
-import { LogReader } from "./log_reader.ts";
+
+import { type Capture, LogReader } from "./log_reader.ts";
 import { damagedHeaderOffset } from "./damaged_header.ts";
 import { findLostLogs } from "./lost_logs.ts";
 import { scanLog } from "./scan_log.ts";
@@ -134,15 +134,15 @@ function checkSlot(
   // Captured before the byte is tested: a log that is claimed after that has another generation.
   const capture = reader.capture();
   const violations = checkLogBytes(path, slot, {
-    bytes: reader.bytes,
+    log: reader.log,
     isHeld: control.isHeldElsewhere(slotLock(slot)),
   });
   // The log was recycled and claimed during the check, so what was found mixes two uses. The fold that
   // ended the first use has verified it.
-  const order = capture === null ? 0n : orderOfFrames(reader.bytes, slot, capture);
+  const order = capture === null ? 0n : orderOfFrames(reader.log, slot, capture);
   if (capture !== null && !reader.isStill(capture)) return { violations: [], order };
   if (labels && !control.isHeldElsewhere(slotLock(slot))) {
-    violations.push(...checkLabels(storage, { path, slot, bytes: reader.bytes }));
+    violations.push(...checkLabels(storage, path, reader));
   }
   return { violations, order };
 }
@@ -151,9 +151,9 @@ function checkSlot(
  * The order of a log that holds frames, else 0: before the first frame a power cut may have lost the counter,
  * and the same order is given again.
  */
-function orderOfFrames(bytes: Uint8Array, slot: number, { generation, order }: Capture): bigint {
+function orderOfFrames(log: LogBytes, slot: number, { generation, order }: Capture): bigint {
   const codec = new FrameCodec({ slot, generation });
-  return codec.verify(new LogBytes(bytes), HEAD_PAGE_BYTES, bytes.length) > 0 ? order : 0n;
+  return codec.verify(log, HEAD_PAGE_BYTES, log.size) > 0 ? order : 0n;
 }
 
 /**
@@ -164,13 +164,14 @@ function orderOfFrames(bytes: Uint8Array, slot: number, { generation, order }: C
 export function checkLogBytes(
   path: string,
   slot: number,
-  { bytes, isHeld }: { readonly bytes: Uint8Array; readonly isHeld: boolean },
+  { log, isHeld }: { readonly log: LogBytes; readonly isHeld: boolean },
 ): Violation[] {
   const violations: Violation[] = [];
   const add = (invariant: number, offset: number, message: string) =>
     violations.push({ invariant, path, offset, message });
   // Both copies are taken at once, because the holder may store the next header at any time.
-  const head = bytes.slice(0, 2 * HEADER_COPY_BYTES);
+  const start = log.at(0, HEAD_PAGE_BYTES);
+  const head = log.bytes.slice(start, start + HEAD_PAGE_BYTES);
   const copies = [0, HEADER_COPY_BYTES].map((offset) => ({
     offset,
     header: decodeHeader(head.subarray(offset, offset + HEADER_COPY_BYTES), path),
@@ -189,7 +190,7 @@ export function checkLogBytes(
   if (older !== undefined && older.header.generation > newest.header.generation) {
     add(4, newest.offset, "The generation fell");
   }
-  const damagedOffset = damagedHeaderOffset(bytes, path);
+  const damagedOffset = damagedHeaderOffset(head, path, () => log);
   if (damagedOffset !== null) {
     add(
       3,
@@ -199,16 +200,16 @@ export function checkLogBytes(
   }
   const { header } = newest;
   if (header.state === "free" || violations.length > 0) return violations;
-  const length = header.state === "sealed" ? header.length : bytes.length;
+  const length = header.state === "sealed" ? header.length : log.size;
   const identity = { slot, generation: header.generation };
-  const scan = scanLog(bytes, identity, length);
+  const scan = scanLog(log, identity, length);
   const durable = header.state === "sealed" ? header.durable : 0;
   if (header.state === "sealed" && scan.goodEnd < durable) {
     add(5, scan.goodEnd, `Damage below the durable length ${durable}: run countd repair`);
   } else if (!isHeld && scan.goodEnd < scan.durable) {
     add(6, scan.goodEnd, `Damage below the durable length ${scan.durable}: run countd repair`);
   }
-  violations.push(...checkFrames(path, bytes, { identity, goodEnd: scan.goodEnd }));
+  violations.push(...checkFrames(path, log, { identity, goodEnd: scan.goodEnd }));
   return violations;
 }
 
@@ -218,17 +219,17 @@ export function checkLogBytes(
  */
 function checkFrames(
   path: string,
-  bytes: Uint8Array,
+  log: LogBytes,
   { identity, goodEnd }: { readonly identity: LogIdentity; readonly goodEnd: number },
 ): Violation[] {
   const violations: Violation[] = [];
-  const log = new LogBytes(bytes);
   const codec = new FrameCodec(identity);
   for (let offset = HEAD_PAGE_BYTES;;) {
     const length = codec.verify(log, offset, goodEnd);
     if (length === 0) return violations;
     try {
-      const records = checkBatch(bytes, offset + FRAME_HEAD_BYTES, offset + length);
+      const start = log.at(offset, length);
+      const records = checkBatch(log.bytes, start + FRAME_HEAD_BYTES, start + length);
       if (records !== frameRecords(log, offset)) {
         violations.push({
           invariant: 8,
@@ -245,16 +246,9 @@ function checkFrames(
   }
 }
 
-function checkLabels(
-  storage: Storage,
-  { path, slot, bytes }: {
-    readonly path: string;
-    readonly slot: number;
-    readonly bytes: Uint8Array;
-  },
-): Violation[] {
-  const newest = headerOf(bytes, path);
-  if (newest === null || newest.slot !== slot) return [];
+function checkLabels(storage: Storage, path: string, reader: LogReader): Violation[] {
+  const newest = reader.header();
+  if (newest === null || newest.slot !== reader.slot) return [];
   const { mode, links } = storage.status(path);
   // An active log of a dead writer keeps the labels of a held log until it is recovered.
   if (newest.state === "active") return [];

@@ -49,6 +49,7 @@ import {
 } from "./control_layout.ts";
 import { type FailedMark, readFailedMark, writeFailedMark } from "./failed_mark.ts";
 import type { Holder } from "./holder.ts";
+import { LiveWords } from "./live_words.ts";
 
 export const directorySizesDefault: DirectorySizes = {
   ...DEFAULT_SIZES,
@@ -65,6 +66,7 @@ export class Control implements Disposable {
   readonly #held = new Set<number>();
   readonly #path: string;
   readonly #self: Holder;
+  readonly live: LiveWords;
 
   private constructor(
     readonly file: StoredFile,
@@ -74,6 +76,7 @@ export class Control implements Disposable {
   ) {
     this.#path = path;
     this.#self = self;
+    this.live = new LiveWords(file);
   }
 
   /**
@@ -275,6 +278,7 @@ export class Control implements Disposable {
   /** Releases every lock of this opening. */
   close(): void {
     this.#held.clear();
+    this.live.close();
     this.file.close();
   }
 
@@ -293,6 +297,8 @@ function makeFile(storage: Storage, path: string, head: ControlHead, order: bigi
   const temporaryPath = `${path}.new-${randomIdentity().toHex()}`;
   using file = storage.open(temporaryPath, { access: "write", create: "exclusive", mode: 0o600 });
   try {
+    // Overwritten in place, and allocated up to the holders: neither a live word nor a mark needs space later.
+    file.avoidCopyOnWrite();
     file.allocate(0, HOLDERS_OFFSET);
     file.write(encodeControl(head, order), 0);
   } catch (error) {

@@ -13,6 +13,7 @@ import {
   FAILED_MARK_BYTES,
   FAILED_MARK_OFFSET,
   HOLDERS_OFFSET,
+  liveWordsLayout,
   orderLayout,
 } from "./control_layout.ts";
 
@@ -62,10 +63,12 @@ export function encodeControl({ sizes, identity }: ControlHead, order: bigint): 
  */
 export function decodeControl(path: string, bytes: Uint8Array): ControlHead {
   const head = decodeControlHead(path, bytes);
-  // The failed mark has a checksum of its own, and the counter its complement. All else is not used yet.
+  // The failed mark has a checksum of its own; the counter and the live words have their complements. All
+  // else is not used yet.
   const used = [
     [0, orderLayout.zeros.offset],
     [FAILED_MARK_OFFSET, FAILED_MARK_OFFSET + FAILED_MARK_BYTES],
+    [liveWordsLayout.tails.offset, liveWordsLayout.zeros.offset],
   ] as const;
   const rest = bytes.slice();
   for (const [start, end] of used) rest.fill(0, start, end);

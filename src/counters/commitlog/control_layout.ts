@@ -47,7 +47,7 @@ export const failedMarkLayout = {
 export const FAILED_MARK_BYTES = 512;
 export const FAILED_MAGIC = new TextEncoder().encode("FAILED!\n");
 
-/** The live words: 16 bytes each, a value and its complement. Zero until they are used. */
+/** The live words: 16 bytes each, a value and its complement. Zero until they are first stored. */
 export const liveWordsLayout = {
   epoch: { offset: 8192, size: 16 },
   tails: { offset: 8208, size: 16 * SLOTS_MAX },

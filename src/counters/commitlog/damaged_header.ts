@@ -3,21 +3,27 @@
  * the log since. Such a log must not be claimed again, because its frames would be lost silently.
  */
 
-import { FrameCodec, LogBytes } from "./frame.ts";
+import { FrameCodec, type LogBytes } from "./frame.ts";
 import { decodeHeader, newestHeader } from "./header.ts";
 import { HEAD_PAGE_BYTES, HEADER_COPY_BYTES } from "./layout.ts";
 
 /**
  * Offset of the damaged newest header copy, or null if there is none. A claim makes its header durable
  * before the first frame is written. So no crash leaves a frame of the next generation in a log that says
- * free.
+ * free. `log` is called only if a copy is damaged.
  */
-export function damagedHeaderOffset(bytes: Uint8Array, path: string): number | null {
-  const newest = newestHeader(bytes, path);
+export function damagedHeaderOffset(
+  headPage: Uint8Array,
+  path: string,
+  log: () => LogBytes,
+): number | null {
+  const newest = newestHeader(headPage, path);
   if (newest === null || newest.header.state !== "free") return null;
   const other = newest.copy === 0 ? HEADER_COPY_BYTES : 0;
-  if (decodeHeader(bytes.slice(other, other + HEADER_COPY_BYTES), path) !== null) return null;
+  const copy = headPage.subarray(other, other + HEADER_COPY_BYTES);
+  if (decodeHeader(copy, path) !== null) return null;
   const { slot, generation } = newest.header;
   const codec = new FrameCodec({ slot, generation: generation + 1n });
-  return codec.verify(new LogBytes(bytes), HEAD_PAGE_BYTES, bytes.length) > 0 ? other : null;
+  const bytes = log();
+  return codec.verify(bytes, HEAD_PAGE_BYTES, bytes.size) > 0 ? other : null;
 }

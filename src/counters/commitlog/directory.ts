@@ -17,7 +17,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Events } from "../../base/events.ts";
 import type { Holder } from "./holder.ts";
 import { listSlots } from "./slot_files.ts";
-import { SlotMappings } from "./slot_mappings.ts";
+import { WindowMemory } from "./log_window.ts";
 import {
   DirectoryFailedError,
   type FailedMark,
@@ -48,7 +48,8 @@ export function directoryPaths(data: string): DirectoryPaths {
 
 export class DataDirectory implements Disposable {
   readonly paths: DirectoryPaths;
-  readonly mappings = new SlotMappings();
+  /** For the logs of this directory, which are read one after the other. */
+  readonly window: WindowMemory;
 
   private constructor(
     readonly storage: Storage,
@@ -56,6 +57,7 @@ export class DataDirectory implements Disposable {
     readonly control: Control,
   ) {
     this.paths = directoryPaths(data);
+    this.window = new WindowMemory(control.sizes.logSize);
   }
 
   get sizes(): DirectorySizes {
@@ -173,7 +175,6 @@ export class DataDirectory implements Disposable {
   }
 
   close(): void {
-    this.mappings.close();
     this.control.close();
   }
 

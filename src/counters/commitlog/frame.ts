@@ -12,6 +12,7 @@ import { assert } from "../../base/assert.ts";
 import {
   FRAME_ALIGNMENT_BYTES,
   FRAME_HEAD_BYTES,
+  FRAME_LENGTH_MAX,
   FRAME_MAGIC,
   frameLayout as at,
   type LogIdentity,
@@ -76,8 +77,9 @@ export class FrameCodec {
   verify(log: LogBytes, offset: number, limit: number): number {
     const length = plausibleLength(log, offset, limit);
     if (length === 0) return 0;
-    const sum = log.view.getUint32(offset + at.checksum.offset, true);
-    const body = log.bytes.subarray(offset + at.durable.offset, offset + length);
+    const start = log.at(offset, length);
+    const sum = log.view.getUint32(start + at.checksum.offset, true);
+    const body = log.bytes.subarray(start + at.durable.offset, start + length);
     return sum === this.#checksum(body, { offset, length }) ? length : 0;
   }
 
@@ -92,7 +94,10 @@ export class FrameCodec {
   }
 }
 
-/** The bytes of a log, with the views that frames need. They must begin 8-byte aligned. */
+/**
+ * The bytes of a log, with the views that frames need: here all of them, in memory; in `LogWindow`, a part
+ * of a file at a time. They must begin 8-byte aligned.
+ */
 export class LogBytes {
   readonly view: DataView;
   readonly words: Int32Array;
@@ -102,6 +107,16 @@ export class LogBytes {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >>> 2);
   }
+
+  /** Bytes of the log. */
+  get size(): number {
+    return this.bytes.length;
+  }
+
+  /** Where `length` bytes of the log from `offset` on are in `bytes`, until the next call. */
+  at(offset: number, _length: number): number {
+    return offset;
+  }
 }
 
 /**
@@ -110,31 +125,32 @@ export class LogBytes {
  */
 export function plausibleLength(log: LogBytes, offset: number, limit: number): number {
   if (offset + FRAME_HEAD_BYTES > limit) return 0;
-  const length = Atomics.load(log.words, offset / 4) >>> 0;
+  const start = log.at(offset, FRAME_HEAD_BYTES);
   const { view } = log;
+  const length = view.getUint32(start + at.length.offset, true);
   const isPlausible = length > FRAME_HEAD_BYTES && length % FRAME_ALIGNMENT_BYTES === 0 &&
-    offset + length <= limit &&
-    view.getUint16(offset + at.magic.offset, true) === FRAME_MAGIC &&
-    view.getUint16(offset + at.reserved.offset, true) === 0 &&
-    UNUSED_WORDS.every((word) => log.words[offset / 4 + word] === 0) &&
-    view.getUint32(offset + at.durable.offset, true) <= offset &&
-    view.getUint32(offset + at.durable.offset + 4, true) === 0;
+    length <= FRAME_LENGTH_MAX && offset + length <= limit &&
+    view.getUint16(start + at.magic.offset, true) === FRAME_MAGIC &&
+    view.getUint16(start + at.reserved.offset, true) === 0 &&
+    UNUSED_WORDS.every((word) => log.words[start / 4 + word] === 0) &&
+    view.getUint32(start + at.durable.offset, true) <= offset &&
+    view.getUint32(start + at.durable.offset + 4, true) === 0;
   return isPlausible ? length : 0;
 }
 
 /** The durable length that a verified frame carries. */
 export function frameDurable(log: LogBytes, offset: number): number {
-  return log.view.getUint32(offset + at.durable.offset, true);
+  return log.view.getUint32(log.at(offset, FRAME_HEAD_BYTES) + at.durable.offset, true);
 }
 
 /** The number of counter records in a verified frame. */
 export function frameRecords(log: LogBytes, offset: number): number {
-  return log.view.getUint32(offset + at.records.offset, true);
+  return log.view.getUint32(log.at(offset, FRAME_HEAD_BYTES) + at.records.offset, true);
 }
 
 /** When a verified frame was written, in milliseconds since 1970. */
 export function frameWallMs(log: LogBytes, offset: number): bigint {
-  return log.view.getBigInt64(offset + at.wallMs.offset, true);
+  return log.view.getBigInt64(log.at(offset, FRAME_HEAD_BYTES) + at.wallMs.offset, true);
 }
 
 /** The number of counter records in the batch at `batchStart` of a verified frame. */

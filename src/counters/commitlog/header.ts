@@ -15,7 +15,6 @@ import {
   HEAD_PAGE_BYTES,
   HEADER_COPY_BYTES,
   headerLayout as at,
-  liveLayout,
   LOG_MAGIC,
   LOG_VERSION,
 } from "./layout.ts";
@@ -114,17 +113,15 @@ export function decodeHeader(bytes: Uint8Array, path: string): LogHeader | null 
 }
 
 /**
- * The newest valid copy of a head page, and which of the two it is; null if neither is valid. Both are
- * copied out of the page first. In a mapping, the holder may store the next header at any time, and a
- * checksum of old bytes must never confirm new ones. Throws as `decodeHeader` does.
+ * The newest valid copy of a head page, and which of the two it is; null if neither is valid. Throws as
+ * `decodeHeader` does.
  */
 export function newestHeader(
   headPage: Uint8Array,
   path: string,
 ): { readonly header: LogHeader; readonly copy: 0 | 1 } | null {
-  const taken = headPage.slice(0, 2 * HEADER_COPY_BYTES);
-  const first = decodeHeader(taken.subarray(0, HEADER_COPY_BYTES), path);
-  const second = decodeHeader(taken.subarray(HEADER_COPY_BYTES), path);
+  const first = decodeHeader(headPage.subarray(0, HEADER_COPY_BYTES), path);
+  const second = decodeHeader(headPage.subarray(HEADER_COPY_BYTES, 2 * HEADER_COPY_BYTES), path);
   if (first === null) return second === null ? null : { header: second, copy: 1 };
   if (second === null || second.sequence < first.sequence) return { header: first, copy: 0 };
   return { header: second, copy: 1 };
@@ -141,22 +138,25 @@ export function headerOfFile(file: StoredFile, path: string): LogHeader | null {
   return headerOf(page.subarray(0, file.read(page, 0)), path);
 }
 
-/**
- * Stores a header over the older copy of a mapped head page. Then moves the change word, which tells
- * readers in other processes to read the header again.
- */
-export function storeHeader(mapped: Uint8Array, header: LogHeader, path: string): void {
-  const newest = newestHeader(mapped, path);
+/** Stores a header over the older copy: in the file, then in `headPage`, which holds what the file has. */
+export function storeHeader(
+  file: StoredFile,
+  headPage: Uint8Array,
+  header: LogHeader,
+  path: string,
+): void {
+  const newest = newestHeader(headPage, path);
   assert(
     newest === null || header.sequence > newest.header.sequence,
     "A header replaces only an older one",
   );
-  const copy = newest === null || newest.copy === 1 ? 0 : 1;
-  mapped.set(encodeHeader(header), copy * HEADER_COPY_BYTES);
-  Atomics.add(changeWord(mapped), 0, 1);
+  const offset = newest === null || newest.copy === 1 ? 0 : HEADER_COPY_BYTES;
+  const bytes = encodeHeader(header);
+  file.write(bytes, offset);
+  headPage.set(bytes, offset);
 }
 
-/** The word that moves with every header: if two readings are equal, no header was stored between them. */
-export function changeWord(mapped: Uint8Array): Int32Array {
-  return new Int32Array(mapped.buffer, mapped.byteOffset + liveLayout.change.offset, 1);
+/** The low 32 bits of a header's sequence, signed: what its live word carries. */
+export function changeOf(header: LogHeader): number {
+  return Number(BigInt.asIntN(32, header.sequence));
 }

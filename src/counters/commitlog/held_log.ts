@@ -1,17 +1,17 @@
 /**
- * A log that this process holds: the lock of its byte, its lock name, a descriptor and a mapping. Taken in
- * the order lock, link, chmod, open, and released in reverse. Writers, recovery and folds all use it.
+ * A log that this process holds: the lock of its byte, its lock name and a descriptor. Taken in the order
+ * lock, link, chmod, open, and released in reverse. Writers, recovery and folds all use it.
  */
 
 import { assert } from "../../base/assert.ts";
 import { CorruptError } from "../../base/errors.ts";
-import { isFormatError } from "../../base/format.ts";
-import { leadsTo, type Mapping, type StoredFile } from "../../file/mod.ts";
+import { leadsTo, type StoredFile } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
-import { headerOf, type LogHeader, storeHeader } from "./header.ts";
 import { damagedHeaderOffset } from "./damaged_header.ts";
-import type { SlotMapping } from "./slot_mappings.ts";
+import { changeOf, headerOf, type LogHeader, storeHeader } from "./header.ts";
+import { HEAD_PAGE_BYTES } from "./layout.ts";
+import { LogWindow, readFrom } from "./log_window.ts";
 import {
   HELD_MODE,
   linkLockName,
@@ -22,24 +22,28 @@ import {
 } from "./slot_files.ts";
 
 export class HeldLog {
-  readonly #mapped: SlotMapping;
+  /** What the file has in its place: only the holder of a log stores headers. */
+  readonly #headPage: Uint8Array;
+  #window: LogWindow | null = null;
+  /** What the live word carries beside the tail. */
+  #change = 0;
   #isReleased = false;
 
   private constructor(
     readonly directory: DataDirectory,
     readonly slot: number,
     readonly file: StoredFile,
-    mapped: SlotMapping,
+    headPage: Uint8Array,
     /** The mode before the log was taken, restored if nothing could be read. */
     readonly modeBefore: number,
   ) {
-    this.#mapped = mapped;
+    this.#headPage = headPage;
   }
 
   /**
    * Takes a slot, or null if another process holds its byte. Throws `CorruptError` if the file cannot be a
-   * log (it is not a file, or has a wrong size), and `OldFormatError` or `NewerFormatError`; the slot is then
-   * left as it was.
+   * log (it is not a file, has a wrong size, or cannot be read), and `OldFormatError` or `NewerFormatError`;
+   * the slot is then left as it was.
    */
   static take(directory: DataDirectory, slot: number): HeldLog | null {
     const { storage, control, paths, sizes } = directory;
@@ -64,13 +68,14 @@ export class HeldLog {
       linkLockName(storage, paths.logs, slot);
       storage.chmod(path, HELD_MODE);
       file = storage.open(lockPathOfSlot(paths.logs, slot), { access: "write" });
-      const mapped = directory.mappings.take(slot, file, sizes.logSize);
+      const headPage = new Uint8Array(HEAD_PAGE_BYTES);
+      readFrom({ file, path }, headPage, 0);
       storage.reach("claim.2.after");
-      const held = new HeldLog(directory, slot, file, mapped, status.mode);
+      const held = new HeldLog(directory, slot, file, headPage, status.mode);
       held.#refuseOtherFormat(status.links > 1);
       return held;
     } catch (error) {
-      if (isFormatError(error)) throw error;
+      if (!control.holds(slotLock(slot))) throw error; // released already
       file?.close();
       control.unlock(slotLock(slot));
       throw error;
@@ -93,45 +98,66 @@ export class HeldLog {
     return pathOfSlot(this.directory.paths.logs, this.slot);
   }
 
-  /** The whole log, mapped while it is held. */
-  get mapping(): Mapping {
+  /** The bytes of the log, read as they are needed. */
+  get log(): LogWindow {
     assert(!this.#isReleased, "A released log is not accessed");
-    return this.#mapped.mapping;
-  }
-
-  get bytes(): Uint8Array {
-    return this.mapping.bytes;
+    const { window, sizes } = this.directory;
+    const { file, path } = this;
+    return this.#window ??= new LogWindow(window, { file, path, size: sizes.logSize });
   }
 
   /** The newest header, or null if it is damaged. */
   header(): LogHeader | null {
-    const header = headerOf(this.bytes, this.path);
-    const isOwn = header?.slot === this.slot;
-    return isOwn && damagedHeaderOffset(this.bytes, this.path) === null ? header : null;
+    const header = headerOf(this.#headPage, this.path);
+    if (header?.slot !== this.slot) return null;
+    const damaged = damagedHeaderOffset(this.#headPage, this.path, () => this.log);
+    return damaged === null ? header : null;
   }
 
-  /** Stores the next header, over the older copy. */
+  /**
+   * Stores the next header, over the older copy, and then the live word. Throws `OsError` if the disk
+   * refuses: the log is then as before, or has the header and will get its word with the next store.
+   */
   store(change: Partial<LogHeader> & Pick<LogHeader, "state">): LogHeader {
     const before = this.header();
     assert(before !== null, "A new header needs a valid one");
     const next: LogHeader = { ...before, ...change, sequence: before.sequence + 1n };
     assert(next.generation >= before.generation, "A generation never falls");
-    storeHeader(this.bytes, next, this.path);
+    storeHeader(this.file, this.#headPage, next, this.path);
+    this.#change = changeOf(next);
+    this.publish(next.length);
     return next;
   }
 
+  /** Stores the live word: every whole frame before `tail` may be read. */
+  publish(tail: number): void {
+    this.directory.control.live.store(this.slot, { change: this.#change, tail });
+  }
+
   /**
-   * Throws `CorruptError` if the log has lost a name and its plain name does not lead to it. The cheapest
-   * test, for use at each sync.
+   * Throws `CorruptError` if the log was truncated, or has lost a name and its plain name does not lead to
+   * it. The cheapest test, for use at each sync.
    */
   refuseUnlinked(): void {
-    if (this.file.status().links < 2) this.refuseLost();
+    const { links, size } = this.file.status();
+    this.#refuseTruncated(size);
+    if (links < 2) this.refuseLost();
+  }
+
+  #refuseTruncated(size: number): void {
+    if (size === this.directory.sizes.logSize) return;
+    throw new CorruptError(
+      `${this.path} was truncated while it was being written: what was in it and not folded may be ` +
+        "lost. Answering has stopped; run countd check",
+      { path: this.path, offset: 0 },
+    );
   }
 
   /** Throws `CorruptError` if the plain name is gone or leads to another file. */
   refuseLost(): void {
     const { storage, paths } = this.directory;
     const identity = this.file.status();
+    this.#refuseTruncated(identity.size);
     if (leadsTo(storage, this.path, identity)) return;
     const lockPath = lockPathOfSlot(paths.logs, this.slot);
     const what = storage.statusOrNull(paths.data) === null
@@ -160,7 +186,6 @@ export class HeldLog {
       storage.chmod(this.path, mode);
       unlinkLockName(storage, paths.logs, this.slot);
     } finally {
-      this.directory.mappings.release(this.slot, this.#mapped);
       this.file.close();
       control.unlock(slotLock(this.slot));
     }
@@ -173,7 +198,6 @@ export class HeldLog {
   leaveForRecovery(): void {
     if (this.#isReleased) return;
     this.#isReleased = true;
-    this.#mapped.mapping.release();
     this.file.close();
     this.directory.control.unlock(slotLock(this.slot));
   }

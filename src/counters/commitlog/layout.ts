@@ -6,7 +6,7 @@
 export const LOG_MAGIC = new TextEncoder().encode("countdL1");
 export const LOG_VERSION = 2;
 
-/** The head page: two copies of the header, then the live words. Frames follow it. */
+/** The head page: two copies of the header, then zeros. Frames follow it. */
 export const HEAD_PAGE_BYTES = 4096;
 export const HEADER_COPY_BYTES = 512;
 
@@ -34,12 +34,6 @@ export const headerLayout = {
   checksum: { offset: 508, size: 4 },
 } as const;
 
-/** Words that change while a log is written. Each is stored atomically; none is trusted after a crash. */
-export const liveLayout = {
-  publishedTail: { offset: 1024, size: 8 },
-  change: { offset: 1032, size: 4 },
-} as const;
-
 export const frameLayout = {
   length: { offset: 0, size: 4 },
   checksum: { offset: 4, size: 4 },
@@ -58,6 +52,9 @@ export const frameLayout = {
 export const FRAME_HEAD_BYTES = 72;
 export const FRAME_ALIGNMENT_BYTES = 8;
 export const FRAME_MAGIC = 0xc0de;
+
+/** Longest frame. The bound keeps a reader's first checksum short, and what recovery leaves out small. */
+export const FRAME_LENGTH_MAX = 2 ** 20;
 
 /** What identifies a log: the slot is the file, the generation is the use of it. */
 export interface LogIdentity {

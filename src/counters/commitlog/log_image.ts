@@ -23,11 +23,10 @@ export interface FramePlace {
 
 /** Finds every valid frame of one use of a log, in order, also those behind damage. */
 export function findFrames(
-  bytes: Uint8Array,
+  log: LogBytes,
   identity: LogIdentity,
   limit: number,
 ): FramePlace[] {
-  const log = new LogBytes(bytes);
   const codec = new FrameCodec(identity);
   const places: FramePlace[] = [];
   for (let offset = HEAD_PAGE_BYTES; offset + FRAME_HEAD_BYTES <= limit;) {

@@ -1,55 +1,229 @@
 /**
- * A log as a reader sees it, without a lock and without changing it.
+ * A log as a reader sees it: no lock, no mapping, nothing changed. A slot is opened once, and its file stays
+ * open, because slots are never deleted.
  *
- * Refresh, step 1, consists of `capture`, `readFrames` and `isStill`: take generation and tail, verify and
- * copy the new frames, then make sure that the generation is still the same.
+ * Refresh, step 1, consists of `capture`, `readFrames` and `isStill`: take generation and tail, read and
+ * verify the new frames, then make sure that the generation is still the same. The header is read again
+ * only after the live word has moved.
  */
 
+import { CorruptError } from "../../base/errors.ts";
+import { isFormatError } from "../../base/format.ts";
+import type { StoredFile } from "../../file/mod.ts";
+import { damagedHeaderOffset } from "./damaged_header.ts";
 import type { DataDirectory } from "./directory.ts";
-import { FrameCodec, LogBytes } from "./frame.ts";
-import { FRAME_ALIGNMENT_BYTES, FRAME_HEAD_BYTES } from "./layout.ts";
-import { type Capture, LogProbe, type OpenSlot, openSlot } from "./log_probe.ts";
-import { searchFrames } from "./scan_log.ts";
+import { FrameCodec } from "./frame.ts";
+import { changeOf, headerOf, type LogHeader, type LogState } from "./header.ts";
+import { FRAME_ALIGNMENT_BYTES, HEAD_PAGE_BYTES } from "./layout.ts";
+import { CHANGE_UNKNOWN, type LiveWords } from "./live_words.ts";
+import { type LogFile, LogWindow, readFrom, readLog } from "./log_window.ts";
+import { openSlot } from "./open_slot.ts";
+import { type BatchVisitor, searchFrames, visitFrames } from "./scan_log.ts";
 
-export class LogReader extends LogProbe {
-  readonly #log: LogBytes;
+/** What a log held at one moment: its frames are below `limit`. */
+export interface Capture {
+  readonly generation: bigint;
+  readonly state: LogState;
+  /** End of the published frames. They need not be durable, nor valid after a crash. */
+  readonly limit: number;
+  /** The durable length; damage below it is corruption. */
+  readonly durable: number;
+  readonly claimedWallMs: number;
+  /** Which claim of the pool it was. */
+  readonly order: bigint;
+  /** The count of header stores before the header was read; see `hasChanged`. */
+  readonly change: number;
+}
+
+/** Frames behind the tail are rare: their search begins with a small read. */
+const SEARCH_BYTES = 4096;
+
+export class LogReader implements Disposable {
+  readonly slot: number;
+  readonly #source: LogFile;
+  readonly #directory: DataDirectory;
+  readonly #live: LiveWords;
+  #window: LogWindow | null = null;
   #codec: FrameCodec | null = null;
+  /** The header of the last capture, and what the live word said when it was read. */
+  #header: LogHeader | null = null;
+  #headerChange = CHANGE_UNKNOWN;
+  /** What the live word says if it belongs to that header. */
+  #wordChange = 0;
+  /** Offset of the damaged newest header copy. */
+  #lostOffset: number | null = null;
+  /** How far the frames of this generation were found, by any capture. */
+  #seen = { generation: 0n, end: HEAD_PAGE_BYTES };
   /** The result of the search behind the last damage, so that no byte is searched twice. */
   #behind = { generation: 0n, offset: 0, durable: 0, next: 0 };
 
-  private constructor(opened: OpenSlot) {
-    super(opened);
-    this.#log = new LogBytes(opened.mapping.bytes);
+  private constructor(directory: DataDirectory, slot: number, source: LogFile) {
+    this.slot = slot;
+    this.#source = source;
+    this.#directory = directory;
+    this.#live = directory.control.live;
   }
 
   /** Opens a slot for reading. Null if that is not possible now: see `openSlot`. */
   static open(directory: DataDirectory, slot: number): LogReader | null {
-    const opened = openSlot(directory, slot, directory.sizes.logSize);
-    return opened === null ? null : new LogReader(opened);
+    const opened = openSlot(directory, slot);
+    return opened === null ? null : new LogReader(directory, slot, opened);
   }
 
-  get bytes(): Uint8Array {
-    return this.#log.bytes;
+  get path(): string {
+    return this.#source.path;
+  }
+
+  get file(): StoredFile {
+    return this.#source.file;
+  }
+
+  /** The bytes of the log, read anew. */
+  get log(): LogWindow {
+    return this.#opened().begin();
+  }
+
+  #opened(): LogWindow {
+    return this.#window ??= new LogWindow(this.#directory.window, this.#source);
+  }
+
+  /** A copy of the first `length` bytes. Throws `CorruptError` if they cannot be read. */
+  copy(length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    readLog(this.#source, bytes, 0);
+    return bytes;
+  }
+
+  /** The newest header as it is now, or null if no copy is valid. */
+  header(): LogHeader | null {
+    return headerOf(this.#headPage(), this.path);
+  }
+
+  #headPage(): Uint8Array {
+    const page = new Uint8Array(HEAD_PAGE_BYTES);
+    return page.subarray(0, readFrom(this.#source, page, 0));
+  }
+
+  /** Offset of the damaged newest header copy at the last capture, or null: see `damagedHeaderOffset`. */
+  get lostHeaderOffset(): number | null {
+    return this.#lostOffset;
+  }
+
+  /** End of the frames that may be read, by the live word. */
+  get publishedTail(): number {
+    this.#live.load(this.slot);
+    return this.#live.tail;
+  }
+
+  /** False if neither header nor tail has moved since a capture. No system call. */
+  hasChanged(capture: Capture): boolean {
+    const live = this.#live;
+    live.load(this.slot);
+    if (live.change === CHANGE_UNKNOWN || live.change !== capture.change) return true;
+    return capture.state === "active" && live.change === this.#wordChange &&
+      live.tail > capture.limit;
+  }
+
+  /**
+   * Captures what the log holds now; null if no header copy is valid. Throws `CorruptError` if it cannot be
+   * read, and `OldFormatError` or `NewerFormatError` for a log of another format.
+   */
+  capture(): Capture | null {
+    const live = this.#live;
+    while (true) {
+      live.load(this.slot);
+      const { change, tail } = live;
+      const isKnown = this.#header !== null && change !== CHANGE_UNKNOWN &&
+        change === this.#headerChange;
+      if (!isKnown) {
+        this.#readHeader(change);
+        live.load(this.slot);
+        if (live.change !== change) continue;
+      }
+      const header = this.#header;
+      if (header === null) return null;
+      const limit = header.state === "sealed"
+        ? header.length
+        : header.state === "active"
+        ? this.#limit(header, { tail: change === this.#wordChange ? tail : 0, isKnown })
+        : HEAD_PAGE_BYTES;
+      const { generation, state, durable, claimedWallMs, order } = header;
+      return { generation, state, limit, durable, claimedWallMs, order, change };
+    }
+  }
+
+  /** As `capture`, but null also for a log that cannot be read, or has another format. */
+  captureKnown(): Capture | null {
+    try {
+      return this.capture();
+    } catch (error) {
+      if (error instanceof CorruptError || isFormatError(error)) return null;
+      throw error;
+    }
+  }
+
+  #readHeader(change: number): void {
+    const page = this.#headPage();
+    const header = headerOf(page, this.path);
+    this.#header = header?.slot === this.slot ? header : null;
+    this.#headerChange = change;
+    if (this.#header === null) return;
+    this.#wordChange = changeOf(this.#header);
+    this.#lostOffset = damagedHeaderOffset(
+      page,
+      this.path,
+      () => this.#opened().begin(this.#source.size, SEARCH_BYTES),
+    );
+  }
+
+  /**
+   * End of the frames of an active log. After a power cut the live word may be older than durable frames, and
+   * it says nothing of a header that it does not belong to. So the first capture of a header looks for
+   * frames behind the tail.
+   */
+  #limit(
+    { generation }: LogHeader,
+    { tail, isKnown }: { readonly tail: number; readonly isKnown: boolean },
+  ): number {
+    const seen = this.#seen.generation === generation ? this.#seen.end : HEAD_PAGE_BYTES;
+    let end = Math.max(seen, Math.min(tail, this.#source.size));
+    if (!isKnown) {
+      const log = this.#opened().begin(this.#source.size, SEARCH_BYTES);
+      const codec = this.#codecOf(generation);
+      end = visitFrames(log, codec, { from: end, to: this.#source.size }, () => {});
+    }
+    this.#seen = { generation, end };
+    return end;
+  }
+
+  /** True if the log still has the generation of the capture. */
+  isStill(capture: Capture): boolean {
+    this.#live.load(this.slot);
+    const { change } = this.#live;
+    if (change !== CHANGE_UNKNOWN && change === capture.change) return true;
+    return this.capture()?.generation === capture.generation;
   }
 
   /**
    * Visits the record batches of the valid frames from `from`, a frame's start, up to `capture.limit`.
-   * Returns where they end: below the limit if a frame does not verify. What was visited counts only if
-   * `isStill(capture)` is true afterwards.
+   * Returns where the frames end: below the limit if one does not verify. What was visited counts only if `isStill(capture)` is true
+   * afterwards. Throws `CorruptError` if the log cannot be read.
    */
-  readFrames(
+  readFrames(capture: Capture, from: number, visit: BatchVisitor): number {
+    const log = this.#opened().begin(capture.limit);
+    return visitFrames(log, this.#codecOf(capture.generation), { from, to: capture.limit }, visit);
+  }
+
+  /** As `readFrames`, with the batches as ranges of words. */
+  readWords(
     capture: Capture,
     from: number,
-    visit: (log: Uint8Array, start: number, end: number) => void,
+    visit: (words: Int32Array, start: number, end: number, offset: number) => void,
   ): number {
-    const codec = this.#codecOf(capture.generation);
-    let offset = from;
-    while (true) {
-      const length = codec.verify(this.#log, offset, capture.limit);
-      if (length === 0) return offset;
-      visit(this.#log.bytes, offset + FRAME_HEAD_BYTES, offset + length);
-      offset += length;
-    }
+    const { words } = this.#opened();
+    return this.readFrames(capture, from, (_, start, end, offset) => {
+      visit(words, start >>> 2, end >>> 2, offset);
+    });
   }
 
   /**
@@ -65,7 +239,8 @@ export class LogReader extends LogProbe {
     }
     if (behind.durable <= offset) {
       const codec = this.#codecOf(generation);
-      const found = searchFrames(this.#log, codec, { from: behind.next, to: limit });
+      const log = this.#opened().begin(limit);
+      const found = searchFrames(log, codec, { from: behind.next, to: limit });
       behind = { ...behind, durable: found.durable, next: found.next };
     }
     this.#behind = behind;
@@ -77,5 +252,13 @@ export class LogReader extends LogProbe {
       this.#codec = new FrameCodec({ slot: this.slot, generation });
     }
     return this.#codec;
+  }
+
+  close(): void {
+    this.file.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }

@@ -10,7 +10,7 @@
 import { hasCode, isSameFile, leadsTo } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
-import { openDespiteLabel } from "./log_probe.ts";
+import { openDespiteLabel } from "./open_slot.ts";
 import {
   listLockNames,
   listSlots,

@@ -3,7 +3,7 @@
  * protocol.
  */
 
-export { ActiveLog, type BatchFiller, FRAME_LENGTH_MAX } from "./active_log.ts";
+export { ActiveLog, type BatchFiller } from "./active_log.ts";
 export { checkCommitLogs, checkLogBytes, type Violation } from "./check.ts";
 export {
   checkDirectorySizes,
@@ -21,12 +21,12 @@ export {
   failDirectory,
   holdsCounters,
 } from "./directory.ts";
-export { batchRecords } from "./frame.ts";
+export { batchRecords, FrameCodec, LogBytes } from "./frame.ts";
 export { describeSelf, type Holder } from "./holder.ts";
 export { clearFailedMark, DirectoryFailedError, type FailedMark } from "./failed_mark.ts";
 export { headerOf, headerOfFile, type LogHeader, type LogState } from "./header.ts";
 export { HeldLog } from "./held_log.ts";
-export { HEAD_PAGE_BYTES, type LogIdentity } from "./layout.ts";
+export { FRAME_LENGTH_MAX, HEAD_PAGE_BYTES, type LogIdentity } from "./layout.ts";
 export {
   findFrames,
   findLatestGeneration,
@@ -36,8 +36,9 @@ export {
   recordsOf,
   unusedBytes,
 } from "./log_image.ts";
-export { type Capture, headerOfSlot, LogProbe } from "./log_probe.ts";
-export { LogReader } from "./log_reader.ts";
+export { headerOfSlot } from "./open_slot.ts";
+export { type Capture, LogReader } from "./log_reader.ts";
+export { LogWindow, WindowMemory } from "./log_window.ts";
 export { damagedHeaderOffset } from "./damaged_header.ts";
 export {
   findLostLogs,
@@ -46,10 +47,10 @@ export {
   resolveLoneLockNames,
 } from "./lost_logs.ts";
 export { LogPool, type PoolFull, type PoolOptions, slotsOfBacklog } from "./pool.ts";
-export { hasDurableDamage, type Scan, scanLog } from "./scan_log.ts";
+export { hasDurableDamage, type Scan, scanLog, visitFrames } from "./scan_log.ts";
 export { recoverHeld, recoverSlot, type Recovery } from "./recover_slot.ts";
 export { reportRecovery } from "./report_recovery.ts";
-export { inspectFrame, SealedLog, type TakenSlot } from "./sealed_log.ts";
+export { SealedLog, type TakenSlot } from "./sealed_log.ts";
 export {
   findGaps,
   FREE_MODE,

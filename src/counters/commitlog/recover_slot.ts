@@ -8,7 +8,8 @@ import { CorruptError } from "../../base/errors.ts";
 import { isDiskFull } from "../../file/mod.ts";
 import type { DataDirectory } from "./directory.ts";
 import { HeldLog } from "./held_log.ts";
-import { HEAD_PAGE_BYTES, liveLayout } from "./layout.ts";
+import { changeOf, type LogHeader } from "./header.ts";
+import { HEAD_PAGE_BYTES } from "./layout.ts";
 import { hasDurableDamage, type Scan, scanLog } from "./scan_log.ts";
 import { nameOfSlot } from "./slot_files.ts";
 
@@ -71,11 +72,11 @@ function recover(log: HeldLog): Recovery {
     };
   }
   storage.reach("recover.1.before");
-  const scan = scanLog(log.bytes, identity, log.bytes.length);
+  const scan = scanLog(log.log, identity, log.log.size);
   const isCorrupt = hasDurableDamage(scan, header.durable);
   storage.reach("recover.1.after");
   storage.reach("recover.2.before");
-  const aside = isCorrupt ? null : keepCutAside(log, header.generation, scan);
+  const aside = isCorrupt ? null : keepCutAside(log, header, scan);
   // The header will call these frames durable, but so far they may be in the page cache only.
   log.file.syncData();
   storage.reach("recover.2.after");
@@ -107,21 +108,27 @@ export function recoverSlot(directory: DataDirectory, slot: number): Recovery | 
   return log === null ? null : recoverHeld(log);
 }
 
+const CUT_STEP_BYTES = 65_536;
+
 /** Copies the torn tail, up to the last published or framed byte, into a file beside the log. */
 function keepCutAside(
   log: HeldLog,
-  generation: bigint,
+  header: LogHeader,
   scan: Scan,
 ): { readonly bytes: number; readonly path: string | null } | null {
-  const { bytes, directory: { storage, paths } } = log;
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  const published = Number(view.getBigInt64(liveLayout.publishedTail.offset, true));
-  const end = Math.max(scan.lastFrameEnd, published <= bytes.length ? published : 0);
+  const { storage, paths, sizes, control: { live } } = log.directory;
+  live.load(log.slot);
+  const published = live.change === changeOf(header) && live.tail <= sizes.logSize ? live.tail : 0;
+  const end = Math.max(scan.lastFrameEnd, published);
   if (end <= scan.goodEnd) return null;
-  const path = `${paths.logs}/cut-${nameOfSlot(log.slot)}-${generation}`;
+  const path = `${paths.logs}/cut-${nameOfSlot(log.slot)}-${header.generation}`;
   try {
     using file = storage.open(path, { access: "write", create: "missing", mode: 0o600 });
-    file.write(bytes.slice(scan.goodEnd, end), 0);
+    for (let offset = scan.goodEnd; offset < end; offset += CUT_STEP_BYTES) {
+      const length = Math.min(CUT_STEP_BYTES, end - offset);
+      const start = log.log.at(offset, length);
+      file.write(log.log.bytes.subarray(start, start + length), offset - scan.goodEnd);
+    }
     file.sync();
     storage.syncDirectory(paths.logs);
   } catch (error) {

@@ -1,13 +1,12 @@
 /**
- * Finds the end of a log that was not sealed. Pure functions over bytes: a scan changes nothing and can be
- * repeated.
+ * Finds the end of a log that was not sealed. A scan changes nothing and can be repeated.
  *
  * The log ends after the last good frame, counted from the start. Each frame carries the durable length of
  * the log when it was written, and so does the header of a sealed log. Damage *below* the greatest of these
  * destroyed durable bytes, so it is corruption. Damage above it is the torn tail that a crash may leave.
  */
 
-import { FrameCodec, frameDurable, frameRecords, frameWallMs, LogBytes } from "./frame.ts";
+import { FrameCodec, frameDurable, frameRecords, frameWallMs, type LogBytes } from "./frame.ts";
 import {
   FRAME_ALIGNMENT_BYTES,
   FRAME_HEAD_BYTES,
@@ -35,8 +34,7 @@ export interface Scan {
  * Scans a log. `length` bounds the frames: the size of the file, or the sealed length. What is left behind
  * the good frames is searched for valid frames.
  */
-export function scanLog(bytes: Uint8Array, identity: LogIdentity, length: number): Scan {
-  const log = new LogBytes(bytes);
+export function scanLog(log: LogBytes, identity: LogIdentity, length: number): Scan {
   const codec = new FrameCodec(identity);
   let goodEnd = HEAD_PAGE_BYTES;
   let records = 0;
@@ -91,6 +89,30 @@ export function searchFrames(
     end = offset;
   }
   return { durable, end, next: offset };
+}
+
+/** Takes the record batch of a frame: `bytes[start … end)`, at `offset` of the log, valid during the call. */
+export type BatchVisitor = (
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  offset: number,
+) => void;
+
+/** Visits the batches of the valid frames from `from` on, a frame's start. Returns where they end. */
+export function visitFrames(
+  log: LogBytes,
+  codec: FrameCodec,
+  { from, to }: { readonly from: number; readonly to: number },
+  visit: BatchVisitor,
+): number {
+  for (let offset = from;;) {
+    const length = codec.verify(log, offset, to);
+    if (length === 0) return offset;
+    const start = log.at(offset, length);
+    visit(log.bytes, start + FRAME_HEAD_BYTES, start + length, offset + FRAME_HEAD_BYTES);
+    offset += length;
+  }
 }
 
 /** True if damage destroyed bytes that were known to be durable. */

@@ -5,10 +5,10 @@
 import { assert } from "../../base/assert.ts";
 import { CorruptError } from "../../base/errors.ts";
 import type { DataDirectory } from "./directory.ts";
-import { FrameCodec, LogBytes } from "./frame.ts";
+import { FrameCodec, plausibleLength } from "./frame.ts";
 import { HeldLog } from "./held_log.ts";
 import { FRAME_HEAD_BYTES, HEAD_PAGE_BYTES, type LogIdentity } from "./layout.ts";
-import { hasDurableDamage, type Scan, scanLog } from "./scan_log.ts";
+import { type BatchVisitor, hasDurableDamage, type Scan, scanLog } from "./scan_log.ts";
 import { recoverHeld, type Recovery } from "./recover_slot.ts";
 
 /** What a fold finds when it takes a slot. */
@@ -60,26 +60,39 @@ export class SealedLog {
    * above the durable length is left out.
    */
   verify(): Scan {
-    const scan = scanLog(this.held.bytes, this.identity, this.length);
+    const scan = scanLog(this.held.log.begin(this.length), this.identity, this.length);
     if (hasDurableDamage(scan, this.durable)) {
-      throw new CorruptError(
-        `${this.held.path} is damaged at byte ${scan.goodEnd}, below its durable length ` +
-          `${Math.max(scan.durable, this.durable)}: the log is quarantined, run countd repair`,
-        { path: this.held.path, offset: scan.goodEnd },
-      );
+      throw this.#damage(scan.goodEnd, Math.max(scan.durable, this.durable));
     }
     this.#scan = scan;
     return scan;
   }
 
-  /** Visits the record batches of the verified frames, in order. */
-  forEachBatch(visit: (log: Uint8Array, start: number, end: number) => void): void {
+  #damage(offset: number, durable: number): CorruptError {
+    return new CorruptError(
+      `${this.held.path} is damaged at byte ${offset}, below its durable length ${durable}: the log is ` +
+        "quarantined, run countd repair",
+      { path: this.held.path, offset },
+    );
+  }
+
+  /**
+   * Visits the record batches of the verified frames, in order. A log that is longer than a window is read
+   * a second time. Throws `CorruptError` if it can then not be read, or is not what it was.
+   */
+  forEachBatch(visit: BatchVisitor): void {
     assert(this.#scan !== null, "A log is verified before it is read");
-    const log = new LogBytes(this.held.bytes);
-    let offset = HEAD_PAGE_BYTES;
-    while (offset < this.#scan.goodEnd) {
-      const length = log.view.getUint32(offset, true);
-      visit(log.bytes, offset + FRAME_HEAD_BYTES, offset + length);
+    const { log } = this.held;
+    const { goodEnd } = this.#scan;
+    const codec = new FrameCodec(this.identity);
+    const isVerified = log.holds(HEAD_PAGE_BYTES, goodEnd - HEAD_PAGE_BYTES);
+    for (let offset = HEAD_PAGE_BYTES; offset < goodEnd;) {
+      const length = isVerified
+        ? plausibleLength(log, offset, goodEnd)
+        : codec.verify(log, offset, goodEnd);
+      if (length === 0) throw this.#damage(offset, goodEnd);
+      const start = log.at(offset, length);
+      visit(log.bytes, start + FRAME_HEAD_BYTES, start + length, offset + FRAME_HEAD_BYTES);
       offset += length;
     }
   }
@@ -104,15 +117,4 @@ export class SealedLog {
   release(): void {
     this.held.release("sealed");
   }
-}
-
-/** The frame at `offset` of a whole log in memory, or null if it is not valid. For inspection. */
-export function inspectFrame(
-  bytes: Uint8Array,
-  identity: LogIdentity,
-  offset: number,
-): { readonly length: number; readonly batchStart: number; readonly batchEnd: number } | null {
-  const length = new FrameCodec(identity).verify(new LogBytes(bytes), offset, bytes.length);
-  if (length === 0) return null;
-  return { length, batchStart: offset + FRAME_HEAD_BYTES, batchEnd: offset + length };
 }

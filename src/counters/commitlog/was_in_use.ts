@@ -5,6 +5,7 @@ import type { Storage, StoredFile } from "../../file/mod.ts";
 import { LogBytes, plausibleLength } from "./frame.ts";
 import { headerOf } from "./header.ts";
 import { FRAME_HEAD_BYTES, HEAD_PAGE_BYTES } from "./layout.ts";
+import { readFrom } from "./log_window.ts";
 
 /**
  * True if a header or the place of the first frame shows that a writer has claimed the log, and for a log of
@@ -12,7 +13,7 @@ import { FRAME_HEAD_BYTES, HEAD_PAGE_BYTES } from "./layout.ts";
  */
 export function wasInUse(file: StoredFile): boolean {
   const bytes = new Uint8Array(HEAD_PAGE_BYTES + FRAME_HEAD_BYTES);
-  file.read(bytes, 0);
+  readFrom({ file, path: file.path }, bytes, 0);
   try {
     if ((headerOf(bytes, "")?.generation ?? 0n) > 0n) return true;
   } catch (error) {

@@ -200,8 +200,8 @@ export class KeyspaceView implements Disposable {
         return true;
       }
       let brokenAt: number | null = null;
-      const next = watched.readSome(capture, delta.indexedTo, (words, start, end) => {
-        if (!this.#walk.batch(words, start, end)) brokenAt ??= start * 4;
+      const next = watched.readSome(capture, delta.indexedTo, (words, start, end, offset) => {
+        if (!this.#walk.batch(words, start, end)) brokenAt ??= offset;
       });
       if (!watched.isStill(capture)) {
         // Recycled during the reading: the snapshot that step 2 takes has all of it.

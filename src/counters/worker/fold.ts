@@ -49,6 +49,11 @@ export class FoldTooLargeError extends Error {
   override readonly name = "FoldTooLargeError";
 }
 
+/** Thrown for a log that is in quarantine, and whose records are in part in the sums. */
+export class LogUnusableError extends CorruptError {
+  override readonly name = "LogUnusableError";
+}
+
 /** A keyspace, and the generations, by slot, of the logs whose records for it are in the sums. */
 interface KeyspaceLogs {
   readonly keyspace: Uint8Array;
@@ -109,8 +114,8 @@ export class Fold {
 
   /**
    * Fold, step 2, for one log, which this fold then owns. A damaged log is released into quarantine. Throws
-   * `BadRecordError` if a frame that verifies holds bytes that are not records: the sums are then wrong,
-   * and the caller must abort the fold.
+   * `LogUnusableError` if a frame that verifies holds bytes that are not records, or could be read only
+   * once: the sums are then wrong, and the caller must abort the fold.
    */
   add(log: SealedLog): void {
     const { storage } = this.directory;
@@ -127,20 +132,22 @@ export class Fold {
     this.#taken++;
     const accepts = (name: Uint8Array) => this.#accepts(name, log.identity);
     try {
-      log.forEachBatch((bytes, start, end) => this.aggregator.add(bytes, start, end, accepts));
+      log.forEachBatch((bytes, start, end, offset) => {
+        try {
+          this.aggregator.add(bytes, start, end, accepts);
+        } catch (error) {
+          if (!(error instanceof BadRecordError)) throw error;
+          const { path } = log.held;
+          throw new LogUnusableError(
+            `${path} holds bytes that are not records: ${error.message}`,
+            { path, offset: error.offset - start + offset },
+          );
+        }
+      });
     } catch (error) {
-      if (error instanceof BadRecordError) {
-        const { path } = log.held;
-        const damage = new CorruptError(
-          `${path} holds bytes that are not records: ${error.message}`,
-          {
-            path,
-            offset: error.offset,
-          },
-        );
-        this.quarantine.addLog(log.slot, damage);
-      }
-      throw error;
+      if (!(error instanceof CorruptError)) throw error;
+      this.quarantine.addLog(log.slot, error);
+      throw new LogUnusableError(error.message, error.where);
     }
     storage.reach("fold.2.after");
   }

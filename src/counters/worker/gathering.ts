@@ -6,10 +6,11 @@
 
 import type { Clock } from "../../base/clock.ts";
 import {
+  type Capture,
   type DataDirectory,
   HEAD_PAGE_BYTES,
   type LogIdentity,
-  LogProbe,
+  LogReader,
 } from "../commitlog/mod.ts";
 import { OsError } from "../../file/mod.ts";
 
@@ -36,7 +37,7 @@ export interface Gathered {
 export class Gathering {
   readonly #directory: DataDirectory;
   readonly #clock: Clock;
-  readonly #probes = new Map<number, LogProbe>();
+  readonly #probes = new Map<number, LogReader>();
   /** Tails of the active logs at the last walk through the pool, and at this one. */
   #tails = new Map<number, { readonly generation: bigint; readonly tail: number }>();
   #seen = new Map<number, { readonly generation: bigint; readonly tail: number }>();
@@ -52,7 +53,7 @@ export class Gathering {
 
   /** A slot that another process holds, found on the walk. */
   observeActive(slot: number): void {
-    const capture = this.#probe(slot)?.captureKnown();
+    const capture = this.#capture(slot);
     if (capture?.state !== "active") return;
     const { generation, limit: tail } = capture;
     this.#countAppended({ slot, generation }, tail);
@@ -93,22 +94,17 @@ export class Gathering {
     return waits;
   }
 
-  #probe(slot: number): LogProbe | null {
-    const known = this.#probes.get(slot);
-    if (known !== undefined) return known;
-    let probe: LogProbe | null;
+  #capture(slot: number): Capture | null {
     try {
-      probe = LogProbe.openProbe(this.#directory, slot);
+      const reader = this.#probes.get(slot) ?? LogReader.open(this.#directory, slot);
+      if (reader === null) return null;
+      this.#probes.set(slot, reader);
+      return reader.captureKnown();
     } catch (error) {
       // Missing a writer only means not to wait for it.
       if (error instanceof OsError) return null;
       throw error;
     }
-    if (probe === null) return null;
-    // The mapping is enough.
-    probe.file.close();
-    this.#probes.set(slot, probe);
-    return probe;
   }
 
   close(): void {

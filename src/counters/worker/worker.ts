@@ -26,8 +26,7 @@ import {
 } from "../commitlog/mod.ts";
 import { isDiskFull, isOutOfResources, isSyncFailure, makeDirectories } from "../../file/mod.ts";
 import { Aggregator, sweepKeyspaces } from "../keyspace/mod.ts";
-import { BadRecordError } from "../wire/mod.ts";
-import { Fold, FoldTooLargeError } from "./fold.ts";
+import { Fold, FoldTooLargeError, LogUnusableError } from "./fold.ts";
 import { takeLease, tryTakeLease } from "./fold_lease.ts";
 import { FoldReport } from "./fold_report.ts";
 import { Gathering } from "./gathering.ts";
@@ -265,7 +264,7 @@ export class Worker {
       fold.releaseLogs();
       // Some may be published and some not: the next fold reads them again.
       this.#writers.dropAll();
-      if (error instanceof BadRecordError) return 1; // in quarantine; the others are tried at once
+      if (error instanceof LogUnusableError) return 1; // in quarantine; the others are tried at once
       // So many logs may wait that a process cannot have them all open: fewer are taken next time.
       const holdsTooMuch = isOutOfResources(error) && fold.takenCount > 1;
       const isTooLarge = error instanceof FoldTooLargeError || isDiskFull(error) || holdsTooMuch;

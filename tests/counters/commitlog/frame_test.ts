@@ -36,17 +36,17 @@ Deno.test("A frame says when it was written", () => {
   const { log, end } = logWithFrame();
   assertEquals(new FrameCodec(identity).verify(log, HEAD_PAGE, log.bytes.length), end - HEAD_PAGE);
   assertEquals([frameRecords(log, HEAD_PAGE), frameWallMs(log, HEAD_PAGE)], [1, wallMs]);
-  const { firstWallMs, lastWallMs } = scanLog(log.bytes, identity, log.bytes.length);
+  const { firstWallMs, lastWallMs } = scanLog(log, identity, log.bytes.length);
   assertEquals([firstWallMs, lastWallMs], [wallMs, wallMs]);
 });
 
 Deno.test("A copy of a log keeps the order of the log and the times of its frames", () => {
   const { log } = logWithFrame();
-  const places = findFrames(log.bytes, identity, log.bytes.length);
+  const places = findFrames(log, identity, log.bytes.length);
   const copy = { slot: 3, generation: 9n, logSize: 65_536, claimedWallMs: 5, order: 12n };
   const { bytes } = logImage(log.bytes, places, copy);
   assertEquals(headerOf(bytes, "log")?.order, 12n);
-  const scan = scanLog(bytes, { slot: 3, generation: 9n }, bytes.length);
+  const scan = scanLog(new LogBytes(bytes), { slot: 3, generation: 9n }, bytes.length);
   assertEquals([scan.frames, scan.firstWallMs, scan.lastWallMs], [1, wallMs, wallMs]);
 });
 

@@ -12,6 +12,7 @@ import {
   type TestDirectory,
   withDataDirectory,
 } from "../../support/data_directory.ts";
+import { heldBytes, pokeByte } from "../../support/held_bytes.ts";
 
 /** `mode links name` of every entry, as in a listing. */
 function listing({ storage, data }: TestDirectory): string[] {
@@ -113,11 +114,13 @@ Deno.test("A torn header copy leaves the other one valid", async () => {
     await active.seal({ sync: true });
     const held = HeldLog.take(test.directory, active.slot);
     assert(held !== null);
-    const newest = newestHeader(held.bytes.subarray(0, 4096), held.path);
+    const newest = newestHeader(heldBytes(held), held.path);
     assertEquals(newest?.header.state, "sealed");
-    held.bytes[(newest?.copy ?? 0) * 512 + 100] = 1; // a byte that must be zero
-    assertEquals(held.header()?.state, "active");
+    pokeByte(held, (newest?.copy ?? 0) * 512 + 100, 1); // a byte that must be zero
     held.leaveForRecovery();
+    const again = HeldLog.take(test.directory, active.slot);
+    assertEquals(again?.header()?.state, "active");
+    again?.leaveForRecovery();
     // The log reads as active again, so it is recovered, with the same records and generation.
     poolOn(test.directory).recoverAll();
     const log = takeSealed(test.directory, active.slot);

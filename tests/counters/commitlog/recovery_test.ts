@@ -6,6 +6,7 @@ import {
   checkLogBytes,
   hasDurableDamage,
   HeldLog,
+  LogBytes,
   recoverHeld,
   scanLog,
   SealedLog,
@@ -19,6 +20,7 @@ import {
   type TestDirectory,
   withDataDirectory,
 } from "../../support/data_directory.ts";
+import { heldBytes, pokeByte } from "../../support/held_bytes.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 
 /** An active log with `frames` frames, synced after `synced` of them, left by a dead writer. */
@@ -42,12 +44,12 @@ Deno.test("A log that is torn at any byte offset recovers to whole frames", asyn
     const ends = await deadLog(test, 4, 0);
     const held = HeldLog.take(test.directory, 0);
     assert(held !== null);
-    const whole = held.bytes.slice();
+    const whole = heldBytes(held);
     const end = ends[4] ?? 0;
     for (let cut = 4096; cut <= end; cut++) {
       const torn = whole.slice();
       torn.fill(0xa5, cut); // zeros would look like the padding of the last key
-      const scan = scanLog(torn, { slot: 0, generation: 1n }, torn.length);
+      const scan = scanLog(new LogBytes(torn), { slot: 0, generation: 1n }, torn.length);
       assertEquals(scan.goodEnd, ends.filter((one) => one <= cut).at(-1));
       assertEquals(hasDurableDamage(scan, 0), false);
     }
@@ -61,12 +63,12 @@ Deno.test("A flipped bit anywhere in a frame ends the log there and never passes
     const ends = await deadLog(test, 2, 0);
     const held = HeldLog.take(test.directory, 0);
     assert(held !== null);
-    const whole = held.bytes.slice();
+    const whole = heldBytes(held);
     for (let offset = ends[0] ?? 0; offset < (ends[1] ?? 0); offset++) {
       for (let bit = 0; bit < 8; bit++) {
         const flipped = whole.slice();
         flipped[offset] = (flipped[offset] ?? 0) ^ (1 << bit);
-        const scan = scanLog(flipped, { slot: 0, generation: 1n }, flipped.length);
+        const scan = scanLog(new LogBytes(flipped), { slot: 0, generation: 1n }, flipped.length);
         assertEquals(scan.goodEnd, ends[0]);
         assertEquals(scan.lastFrameEnd, ends[2]);
       }
@@ -81,13 +83,16 @@ Deno.test("Neither another slot nor another generation makes a frame pass", asyn
     await deadLog(test, 3, 0);
     const held = HeldLog.take(test.directory, 0);
     assert(held !== null);
-    assertEquals(scanLog(held.bytes, { slot: 0, generation: 1n }, held.bytes.length).frames, 3);
-    assertEquals(scanLog(held.bytes, { slot: 1, generation: 1n }, held.bytes.length).frames, 0);
-    assertEquals(scanLog(held.bytes, { slot: 0, generation: 2n }, held.bytes.length).frames, 0);
-    const moved = held.bytes.slice();
+    assertEquals(scanLog(held.log, { slot: 0, generation: 1n }, held.log.size).frames, 3);
+    assertEquals(scanLog(held.log, { slot: 1, generation: 1n }, held.log.size).frames, 0);
+    assertEquals(scanLog(held.log, { slot: 0, generation: 2n }, held.log.size).frames, 0);
+    const moved = heldBytes(held);
     moved.copyWithin(4096 + 64, 4096, 8192);
     moved.fill(0, 4096, 4096 + 64);
-    assertEquals(scanLog(moved, { slot: 0, generation: 1n }, moved.length).lastFrameEnd, 4096);
+    assertEquals(
+      scanLog(new LogBytes(moved), { slot: 0, generation: 1n }, moved.length).lastFrameEnd,
+      4096,
+    );
     held.leaveForRecovery();
     poolOn(test.directory).recoverAll();
   });
@@ -99,8 +104,8 @@ Deno.test("A torn tail is truncated and kept beside the log, and a second recove
     let held = HeldLog.take(test.directory, 0);
     assert(held !== null);
     const torn = (ends[2] ?? 0) + 20; // in the third frame, which no sync covered
-    held.bytes[torn] = (held.bytes[torn] ?? 0) ^ 1;
-    const cutBytes = held.bytes.slice(ends[2], ends[4]);
+    pokeByte(held, torn, (heldBytes(held)[torn] ?? 0) ^ 1);
+    const cutBytes = heldBytes(held).slice(ends[2], ends[4]);
     const recovery = recoverHeld(held);
     assertEquals(recovery.isCorrupt, false);
     assertEquals(recovery.keptRecords, 2);
@@ -129,14 +134,14 @@ Deno.test("Damage below the durable length is corruption: reported, quarantined,
     const held = HeldLog.take(test.directory, 0);
     assert(held !== null);
     const damaged = (ends[1] ?? 0) + 20;
-    held.bytes[damaged] = (held.bytes[damaged] ?? 0) ^ 1;
+    pokeByte(held, damaged, (heldBytes(held)[damaged] ?? 0) ^ 1);
     const recovery = recoverHeld(held);
     assertEquals(recovery.isCorrupt, true);
     const taken = SealedLog.take(test.directory, 0);
     assert(taken.kind === "sealed");
     const error = assertThrows(() => taken.log.verify(), CorruptError, "is damaged at byte");
     assertEquals(error.where.offset, ends[1]);
-    const found = checkLogBytes("log", 0, { bytes: taken.log.held.bytes, isHeld: false });
+    const found = checkLogBytes("log", 0, { log: taken.log.held.log, isHeld: false });
     assertEquals(found.map((one) => [one.invariant, one.offset]), [[5, ends[1]]]);
     taken.log.release();
   }, { checks: false });
@@ -153,7 +158,7 @@ Deno.test("Random damage behind the durable length never costs a durable record"
       assert(held !== null);
       const from = ends[synced] ?? 0;
       for (let hits = random.between(1, 5); hits > 0; hits--) {
-        held.bytes[from + random.below(held.bytes.length - from)] = random.below(256);
+        pokeByte(held, from + random.below(held.log.size - from), random.below(256));
       }
       const recovery = recoverHeld(held);
       assertEquals(recovery.isCorrupt, false);
@@ -178,15 +183,20 @@ Deno.test("A log without a valid header is left alone and reported", async () =>
     await deadLog(test, 1, 1);
     const held = HeldLog.take(test.directory, 0);
     assert(held !== null);
-    held.bytes.fill(0, 0, 1024);
-    const before = held.bytes.slice();
-    assertThrows(() => recoverHeld(held), CorruptError, "lost its header");
+    held.file.write(new Uint8Array(1024), 0);
+    held.release(null);
+    const again = HeldLog.take(test.directory, 0);
+    assert(again !== null);
+    const before = heldBytes(again);
+    assertThrows(() => recoverHeld(again), CorruptError, "lost its header");
     using file = test.storage.open(`${test.data}/logs/0000000000`, { access: "read" });
     const after = new Uint8Array(before.length);
     file.read(after, 0);
     assertEquals(after, before);
     assertEquals(
-      checkLogBytes("log", 0, { bytes: after, isHeld: false }).map((one) => one.invariant),
+      checkLogBytes("log", 0, { log: new LogBytes(after), isHeld: false }).map((one) =>
+        one.invariant
+      ),
       [3],
     );
   }, { checks: false });

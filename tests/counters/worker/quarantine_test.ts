@@ -75,8 +75,8 @@ Deno.test("A keyspace that a fold has left out once is left out to the end of th
       let frames = 0;
       one.add(overridden(log, {
         forEachBatch: (visit) =>
-          log.forEachBatch((bytes, start, end) => {
-            visit(bytes, start, end);
+          log.forEachBatch((bytes, start, end, offset) => {
+            visit(bytes, start, end, offset);
             if (++frames === 1) between();
           }),
       }));

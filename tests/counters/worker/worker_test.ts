@@ -23,6 +23,7 @@ import {
 } from "../../support/data_directory.ts";
 import { Faults, faultyStorage } from "../../support/faulty_storage.ts";
 import { waitUntil } from "../../support/wait.ts";
+import { pokeByte } from "../../support/held_bytes.ts";
 import { counters, fold, pathOf, sealLog, withFolds } from "./folding.ts";
 
 Deno.test("Counters are ordered by count and then by key, one row each", async () => {
@@ -198,7 +199,7 @@ Deno.test("A log with damage in the middle is put in quarantine alone", async ()
     await active.seal({ sync: true });
     const held = HeldLog.take(test.directory, active.slot);
     assert(held !== null);
-    held.bytes[middle + 40] = 0xff;
+    pokeByte(held, middle + 40, 0xff);
     held.release("sealed");
     await sealLog(test, [["k", "other", 1n]]);
     await assertRejects(() => fold(test), CorruptError, "run countd check");

@@ -1,7 +1,7 @@
 /**
  * All commit logs of a data directory as a reader sees them: the captures of Refresh, step 1 (see the README
  * of this room). Slots are opened once and kept; a capture is what a slot held at the last refresh. If
- * nothing has changed, a refresh costs two atomic loads for each slot and one check whether the pool has a
+ * nothing has changed, a refresh loads the live word of each slot, and checks once whether the pool has a
  * new file.
  *
  * Invariants:
@@ -15,7 +15,6 @@ import { BusyError, CorruptError } from "../../../base/errors.ts";
 import type { Events } from "../../../base/events.ts";
 import {
   type Capture,
-  damagedHeaderOffset,
   type DataDirectory,
   FRAME_LENGTH_MAX,
   HEAD_PAGE_BYTES,
@@ -32,16 +31,8 @@ const OPEN_PAUSE_MS = 5;
 export class WatchedLog {
   /** Null before the first refresh, and if no header tells what the log holds. */
   capture: Capture | null = null;
-  readonly #words: Int32Array;
-  readonly #fence = new Int32Array(new SharedArrayBuffer(4));
 
-  constructor(readonly log: LogReader) {
-    this.#words = new Int32Array(
-      log.bytes.buffer,
-      log.bytes.byteOffset,
-      log.bytes.byteLength >>> 2,
-    );
-  }
+  constructor(readonly log: LogReader) {}
 
   get slot(): number {
     return this.log.slot;
@@ -57,32 +48,23 @@ export class WatchedLog {
   readSome(
     capture: Capture,
     from: number,
-    visit: (words: Int32Array, start: number, end: number) => void,
+    visit: (words: Int32Array, start: number, end: number, offset: number) => void,
   ): number {
     const limit = Math.min(capture.limit, from + FRAME_LENGTH_MAX);
-    return this.log.readFrames({ ...capture, limit }, from, (_, start, end) => {
-      visit(this.#words, start >>> 2, end >>> 2);
-    });
+    return this.log.readWords({ ...capture, limit }, from, visit);
   }
 
   /** True if the log is in the same use as at the capture: what was read is what was written. */
   isStill(capture: Capture): boolean {
-    // All plain loads must be done before this check. An atomic load does not wait for the plain loads
-    // before it (ARM reorders them); an atomic store does, and no later atomic load overtakes it.
-    Atomics.store(this.#fence, 0, 0);
     return this.log.isStill(capture);
   }
 
   /** What the log holds now, or null if no header tells. */
   captureNow(): Capture | null {
     const capture = this.log.capture();
-    if (capture?.state !== "free" || !this.#isHeaderDamaged()) return capture;
-    // A claim counts its change before it writes a frame: if the count moved, the header is not lost.
+    if (capture?.state !== "free" || this.log.lostHeaderOffset === null) return capture;
+    // A claim stores its live word before it writes a frame: if the word moved, the header is not lost.
     return this.isStill(capture) ? null : capture;
-  }
-
-  #isHeaderDamaged(): boolean {
-    return damagedHeaderOffset(this.log.bytes, this.log.path) !== null;
   }
 
   /** The error for damage in a part of the log that no answer may leave out. */
@@ -186,8 +168,6 @@ export class LogWatch implements Disposable {
     for (let tries = 0; tries < OPEN_TRIES; tries++) {
       const log = LogReader.open(this.#directory, slot);
       if (log !== null) {
-        // The mapping is enough, and a pool may have more slots than a process may open files.
-        log.file.close();
         this.#logs.set(slot, new WatchedLog(log));
         this.#inOrder = null;
         this.#version++;

@@ -1,0 +1,96 @@
+/**
+ * The live words of `control`: one for each slot, from which readers see cheaply that a log has moved. The
+ * low half is the published tail: the end of the last whole frame. The high half counts the stores of the
+ * log's header: it is the low half of the header's sequence.
+ *
+ * Invariants:
+ *  1. A word is stored after the frames and the header that it speaks of.
+ *  2. A word belongs to a header only if it carries its sequence. So a reader never takes the tail of one
+ *     use of a log for that of the next.
+ *  3. Words are not synced with the logs. After a power cut a word may be older than durable frames, so a
+ *     reader that meets a header for the first time looks for frames behind the tail.
+ */
+
+import { assert } from "../../base/assert.ts";
+import { LOG_SIZE_MAX, SLOTS_MAX } from "../../base/pool_defaults.ts";
+import type { Mapping, StoredFile } from "../../file/mod.ts";
+import { HOLDERS_OFFSET, liveWordsLayout } from "./control_layout.ts";
+
+const WORD_BYTES = 16;
+const WORD_INTS = WORD_BYTES / 4;
+const { offset: TAILS_OFFSET } = liveWordsLayout.tails;
+
+/** A load may meet a store, and is repeated; after so many, the word is read by a call. */
+const LOADS_MAX = 1000;
+
+/** The change of a word that is damaged, or that a slot does not have: equal to none that is stored. */
+export const CHANGE_UNKNOWN = 2 ** 32;
+
+export class LiveWords {
+  readonly #file: StoredFile;
+  #mapping: Mapping | null = null;
+  #ints: Int32Array | null = null;
+  readonly #stored = new Int32Array(WORD_INTS);
+  /** What the last `load` found: the count of header stores, as a signed number, and the published tail. */
+  change = CHANGE_UNKNOWN;
+  tail = 0;
+
+  constructor(file: StoredFile) {
+    this.#file = file;
+  }
+
+  /** Loads the word of a slot into `change` and `tail`. No system call. */
+  load(slot: number): void {
+    if (slot < SLOTS_MAX) {
+      const ints = this.#mapped();
+      const at = (TAILS_OFFSET >>> 2) + slot * WORD_INTS;
+      for (let load = 0; load < LOADS_MAX; load++) if (this.#take(ints, at)) return;
+      const read = new Int32Array(WORD_INTS);
+      this.#file.read(new Uint8Array(read.buffer), TAILS_OFFSET + slot * WORD_BYTES);
+      if (this.#take(read, 0)) return;
+    }
+    this.change = CHANGE_UNKNOWN;
+    this.tail = 0;
+  }
+
+  /** Takes a word if it is whole. One that was never stored is zero, with its complement. */
+  #take(ints: Int32Array, at: number): boolean {
+    const tail = Atomics.load(ints, at);
+    const change = Atomics.load(ints, at + 1);
+    const tailInverted = Atomics.load(ints, at + 2);
+    const changeInverted = Atomics.load(ints, at + 3);
+    // Loaded again: each half may fit its complement, and yet be from another store than the other half.
+    if (Atomics.load(ints, at) !== tail || Atomics.load(ints, at + 1) !== change) return false;
+    const isWhole = (tail ^ tailInverted) === -1 && (change ^ changeInverted) === -1;
+    if (!isWhole && (tail | change | tailInverted | changeInverted) !== 0) return false;
+    this.change = change;
+    this.tail = tail;
+    return true;
+  }
+
+  /** Stores the word of a slot. Only for its holder. Throws `OsError` if the disk refuses. */
+  store(slot: number, { change, tail }: { readonly change: number; readonly tail: number }): void {
+    assert(tail > 0 && tail <= LOG_SIZE_MAX, "A tail is inside its log");
+    // Readers of a slot without a word read its header each time.
+    if (slot >= SLOTS_MAX) return;
+    const ints = this.#stored;
+    ints[0] = tail;
+    ints[1] = change;
+    ints[2] = ~tail;
+    ints[3] = ~change;
+    this.#file.write(new Uint8Array(ints.buffer), TAILS_OFFSET + slot * WORD_BYTES);
+  }
+
+  #mapped(): Int32Array {
+    if (this.#ints !== null) return this.#ints;
+    this.#mapping = this.#file.map(HOLDERS_OFFSET, "read");
+    const { buffer, byteOffset } = this.#mapping.bytes;
+    return this.#ints = new Int32Array(buffer, byteOffset, HOLDERS_OFFSET >>> 2);
+  }
+
+  close(): void {
+    this.#ints = null;
+    this.#mapping?.release();
+    this.#mapping = null;
+  }
+}

@@ -1,0 +1,78 @@
+/** Opening a log for reading, whatever its mode is. */
+
+import { hasCode, type StoredFile } from "../../file/mod.ts";
+import { slotLock } from "./control.ts";
+import type { DataDirectory } from "./directory.ts";
+import { headerOfFile, type LogHeader } from "./header.ts";
+import type { LogFile } from "./log_window.ts";
+import { HELD_MODE, lockPathOfSlot, pathOfSlot } from "./slot_files.ts";
+import { wasInUse } from "./was_in_use.ts";
+
+/**
+ * Opens a slot for reading. If the plain name is missing, the lock name may lead to a log that lost it: see
+ * `listReadableSlots`. Null if the file is not a complete log (it is
+ * being made, or is damaged). Also null if its label forbids reading and its byte is held: the holder has
+ * set 0600 or is about to, so try again shortly.
+ */
+export function openSlot(directory: DataDirectory, slot: number): LogFile | null {
+  const { storage, paths, sizes: { logSize } } = directory;
+  const plainPath = pathOfSlot(paths.logs, slot);
+  let path = plainPath;
+  let status = storage.statusOrNull(path);
+  if (status === null) {
+    path = lockPathOfSlot(paths.logs, slot);
+    status = storage.statusOrNull(path);
+  }
+  if (status === null || status.kind !== "file" || status.size !== logSize) return null;
+  const file = openDespiteLabel(directory, slot, path);
+  if (file === null) return null;
+  try {
+    if (path !== plainPath && !wasInUse(file)) {
+      file.close();
+      return null;
+    }
+    return { path, size: logSize, file };
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/**
+ * The newest header of a log: null if none is valid, and "held" if its mode forbids reading and another
+ * process holds it. Throws `OldFormatError` or `NewerFormatError` for a log of another format.
+ */
+export function headerOfSlot(directory: DataDirectory, slot: number): LogHeader | null | "held" {
+  const path = pathOfSlot(directory.paths.logs, slot);
+  if (directory.storage.status(path).kind !== "file") return null;
+  using file = openDespiteLabel(directory, slot, path);
+  return file === null ? "held" : headerOfFile(file, path);
+}
+
+/**
+ * Opens a log for reading whatever its mode is. An ordinary user cannot open a sealed log (0200), so the
+ * slot's byte is taken, the mode widened, the file opened, and the mode restored. Null if the byte is held.
+ */
+export function openDespiteLabel(
+  { storage, control }: DataDirectory,
+  slot: number,
+  path: string,
+): StoredFile | null {
+  try {
+    return storage.open(path, { access: "read" });
+  } catch (error) {
+    if (!hasCode(error, "EACCES")) throw error;
+  }
+  if (!control.tryLock(slotLock(slot))) return null;
+  try {
+    const { mode } = storage.status(path);
+    storage.chmod(path, HELD_MODE);
+    try {
+      return storage.open(path, { access: "read" });
+    } finally {
+      storage.chmod(path, mode);
+    }
+  } finally {
+    control.unlock(slotLock(slot));
+  }
+}
