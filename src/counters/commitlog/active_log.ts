@@ -226,7 +226,8 @@ export class ActiveLog {
   /**
    * Seal. Stops appending at once, syncs if `sync` is set, then waits for `after`, the seal of the log before
    * it: a writer seals its logs in their order. Then stores the header, sets the label and unlocks. An empty
-   * log becomes free. Throws as `sync` does, and what `after` throws.
+   * log becomes free. If the disk has no space for the header, recovery seals the log. Throws as `sync`
+   * does, and what `after` throws.
    */
   async seal({ sync, after }: {
     readonly sync: boolean;
@@ -239,12 +240,8 @@ export class ActiveLog {
     if (this.isEmpty) {
       while (this.#syncing !== null) await this.#syncing;
       this.held.refuseLost();
-      this.held.store({
-        state: "free",
-        length: HEAD_PAGE_BYTES,
-        durable: HEAD_PAGE_BYTES,
-        records: 0,
-      });
+      const [length, durable] = [HEAD_PAGE_BYTES, HEAD_PAGE_BYTES];
+      if (!this.#storeEnd({ state: "free", length, durable, records: 0 })) return;
       this.held.release("free");
       return;
     }
@@ -256,16 +253,24 @@ export class ActiveLog {
     // Labels are set by name: another file under that name would get the labels of this log.
     this.held.refuseLost();
     storage.reach("seal.3.before");
-    this.held.store({
-      state: "sealed",
-      length: this.tail,
-      durable: this.#durable,
-      records: this.#records,
-    });
+    const [length, durable, records] = [this.tail, this.#durable, this.#records];
+    if (!this.#storeEnd({ state: "sealed", length, durable, records })) return;
     storage.reach("seal.3.after");
     storage.reach("seal.4.before");
     this.held.release("sealed");
     storage.reach("seal.4.after");
+  }
+
+  /** Stores the last header. On a full disk the log is left to recovery instead, and false returned. */
+  #storeEnd(header: Parameters<HeldLog["store"]>[0]): boolean {
+    try {
+      this.held.store(header);
+      return true;
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      this.leaveForRecovery();
+      return false;
+    }
   }
 
   /** Leaves the log as it is, for recovery. A writer does this after a failed sync. */

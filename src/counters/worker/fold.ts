@@ -49,8 +49,8 @@ export class FoldTooLargeError extends Error {
   override readonly name = "FoldTooLargeError";
 }
 
-/** Thrown for a log that is in quarantine, and whose records are in part in the sums. */
-export class LogUnusableError extends CorruptError {
+/** Thrown for a log that is in quarantine, and whose records are in part in the sums: the fold is void. */
+export class LogUnusableError extends Error {
   override readonly name = "LogUnusableError";
 }
 
@@ -138,7 +138,7 @@ export class Fold {
         } catch (error) {
           if (!(error instanceof BadRecordError)) throw error;
           const { path } = log.held;
-          throw new LogUnusableError(
+          throw new CorruptError(
             `${path} holds bytes that are not records: ${error.message}`,
             { path, offset: error.offset - start + offset },
           );
@@ -147,7 +147,7 @@ export class Fold {
     } catch (error) {
       if (!(error instanceof CorruptError)) throw error;
       this.quarantine.addLog(log.slot, error);
-      throw new LogUnusableError(error.message, error.where);
+      throw new LogUnusableError(error.message, { cause: error });
     }
     storage.reach("fold.2.after");
   }
