@@ -12,8 +12,10 @@ import { CorruptError } from "../../base/errors.ts";
 import { isReadFailure, type StoredFile } from "../../file/mod.ts";
 import { LogBytes } from "./frame.ts";
 
-/** A log of the default size is read by one call, and a fold reads it once for both of its passes. */
+/** A log of the default size fits in, so that a fold reads it once for both of its passes. */
 const WINDOW_BYTES_MAX = 16 * 2 ** 20;
+/** Most bytes that are read together, so that they are still in the processor's cache when they are used. */
+const READ_BYTES_MAX = 512 * 2 ** 10;
 
 /** Memory for the windows of one data directory, which take turns. */
 export class WindowMemory {
@@ -49,7 +51,7 @@ export class LogWindow extends LogBytes {
     this.#memory = memory;
     this.#source = source;
     this.#limit = source.size;
-    this.#aheadBytes = memory.bytes.length;
+    this.#aheadBytes = READ_BYTES_MAX;
   }
 
   override get size(): number {
@@ -60,7 +62,7 @@ export class LogWindow extends LogBytes {
    * Forgets what was read. From now on up to `aheadBytes` are read together, and more the longer the reading
    * goes on, but nothing from `limit` on that is not asked for.
    */
-  begin(limit = this.size, aheadBytes = this.bytes.length): this {
+  begin(limit = this.size, aheadBytes = READ_BYTES_MAX): this {
     this.#limit = limit;
     this.#aheadBytes = aheadBytes;
     this.#start = this.#end = 0;
@@ -81,15 +83,17 @@ export class LogWindow extends LogBytes {
   #load(offset: number, length: number): void {
     const { bytes } = this;
     assert(length <= bytes.length, "What is read together fits into the window");
-    const wanted = Math.min(
-      Math.max(length, Math.min(this.#aheadBytes, this.#limit - offset)),
-      bytes.length,
-    );
-    this.#aheadBytes = Math.min(2 * this.#aheadBytes, bytes.length);
+    const wanted = Math.max(length, Math.min(this.#aheadBytes, this.#limit - offset));
+    // What is there is kept as long as it fits.
+    const isNext = this.#memory.user === this && offset >= this.#start && offset <= this.#end &&
+      offset + length - this.#start <= bytes.length;
+    if (!isNext) this.#start = this.#end = offset;
+    const from = this.#end - this.#start;
+    const part = bytes.subarray(from, offset - this.#start + wanted);
+    this.#aheadBytes = Math.min(2 * this.#aheadBytes, READ_BYTES_MAX);
     this.#memory.user = null;
-    readLog(this.#source, bytes.subarray(0, wanted), offset);
-    this.#start = offset;
-    this.#end = offset + wanted;
+    readLog(this.#source, part, this.#end);
+    this.#end += part.length;
     this.#memory.user = this;
   }
 }
