@@ -8,7 +8,7 @@
  *       positionals: { keyspace: nameArgument("the keyspace") },
  *       options: { data: dataOption, length: whole({ summary: "rows", default: 10, min: 0 }) },
  *       answersJson: true,
- *       examples: [{ command: "countd top pages", meaning: "…" }, { … }],
+ *       examples: examplesOf({ "countd top pages": "…", "countd top …": "…" }),
  *       async run({ options, positionals, stdout }) {
  *         const { Reader } = await import("../../counters/view/mod.ts");
  *         …
@@ -98,6 +98,12 @@ export interface Verb<
   readonly answersJson: boolean;
   readonly examples: readonly [Example, Example];
   run(context: Context<Options, Positionals>): Promise<ExitCode>;
+}
+
+/** The two examples of a verb: command lines, and what each does. */
+export function examplesOf(meanings: Readonly<Record<string, string>>): [Example, Example] {
+  const examples = Object.entries(meanings).map(([command, meaning]) => ({ command, meaning }));
+  return examples as [Example, Example];
 }
 
 /** A verb with verbs below it, such as `kv get`. */

@@ -2,7 +2,7 @@ import { EXIT_CODES } from "../exit_codes.ts";
 import { pathArgument } from "../kit/argument.ts";
 import { dataOption } from "../options.ts";
 import { decimal } from "../output.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 export const backup = defineVerb({
   name: "backup",
@@ -17,16 +17,11 @@ export const backup = defineVerb({
   positionals: { dir: pathArgument("the directory to make", "directory") },
   options: { data: dataOption },
   answersJson: true,
-  examples: [
-    {
-      command: "countd backup /backups/monday",
-      meaning: "back up ./countd-data, with or without running daemons",
-    },
-    {
-      command: "countd backup --data ./counters ./copy && countd restore ./copy --data ./second",
-      meaning: "make a second data directory with the same counters",
-    },
-  ],
+  examples: examplesOf({
+    "countd backup /backups/monday": "back up ./countd-data, with or without running daemons",
+    "countd backup --data ./counters ./copy && countd restore ./copy --data ./second":
+      "make a second data directory with the same counters",
+  }),
   async run({ options, positionals, storage, clock, json, stdout }) {
     const { describeSelf } = await import("../../counters/commitlog/mod.ts");
     const { backup } = await import("../../admin/mod.ts");

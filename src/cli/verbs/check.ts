@@ -4,7 +4,7 @@ import { EXIT_CODES } from "../exit_codes.ts";
 import { flag } from "../kit/option.ts";
 import { dataOption } from "../options.ts";
 import { decimal } from "../output.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 export const check = defineVerb({
   name: "check",
@@ -25,13 +25,10 @@ export const check = defineVerb({
     clearFailed: flag("remove the failed mark if every file is sound"),
   },
   answersJson: true,
-  examples: [
-    { command: "countd check --data ./counters", meaning: "exit 0 if everything is sound" },
-    {
-      command: "countd check --clear-failed",
-      meaning: "make a directory usable again after a failed sync",
-    },
-  ],
+  examples: examplesOf({
+    "countd check --data ./counters": "exit 0 if everything is sound",
+    "countd check --clear-failed": "make a directory usable again after a failed sync",
+  }),
   async run({ options, storage, json, stdout, stderr }) {
     const { describeSelf } = await import("../../counters/commitlog/mod.ts");
     const { checkDirectory, clearFailed } = await import("../../admin/mod.ts");

@@ -1,6 +1,6 @@
 import { EXIT_CODES } from "../exit_codes.ts";
 import { choiceArgument } from "../kit/argument.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 export const completion = defineVerb({
   name: "completion",
@@ -15,10 +15,10 @@ export const completion = defineVerb({
   },
   options: {},
   answersJson: false,
-  examples: [
-    { command: "source <(countd completion bash)", meaning: "load the completion into this bash" },
-    { command: "countd completion man | man -l -", meaning: "read the man page" },
-  ],
+  examples: examplesOf({
+    "source <(countd completion bash)": "load the completion into this bash",
+    "countd completion man | man -l -": "read the man page",
+  }),
   async run({ positionals, stdout, table }) {
     if (positionals.what === "man") {
       const { manPage } = await import("../kit/man_page.ts");

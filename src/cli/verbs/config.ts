@@ -7,7 +7,7 @@ import { textOfName } from "../../base/printable.ts";
 import { parseVerb } from "../kit/parse.ts";
 import { showSize } from "../kit/option.ts";
 import { dataOption } from "../options.ts";
-import { defineVerb, environmentName, optionName, type ValueOrigin } from "../verb.ts";
+import { defineVerb, environmentName, examplesOf, optionName, type ValueOrigin } from "../verb.ts";
 
 interface Setting {
   readonly verb: string;
@@ -32,10 +32,10 @@ export const config = defineVerb({
   positionals: { verb: optionalNameArgument("show this verb only, such as write") },
   options: { data: dataOption },
   answersJson: true,
-  examples: [
-    { command: "countd config write", meaning: "show what countd write would use" },
-    { command: "COUNTD_SYNC=always countd config --json", meaning: "show everything as JSON" },
-  ],
+  examples: examplesOf({
+    "countd config write": "show what countd write would use",
+    "COUNTD_SYNC=always countd config --json": "show everything as JSON",
+  }),
   async run(context) {
     const { positionals, options, environment, originOf, storage, table, json, stdout } = context;
     const name = positionals.verb === undefined ? null : textOfName(positionals.verb) ?? "";

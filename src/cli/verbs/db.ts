@@ -8,7 +8,7 @@ import { pathArgument } from "../kit/argument.ts";
 import { flag, path, showAddress } from "../kit/option.ts";
 import { daemonOptions, dataOption, listenOption, portOption, syncOptions } from "../options.ts";
 import { decimal } from "../output.ts";
-import { defineVerb, type VerbGroup } from "../verb.ts";
+import { defineVerb, examplesOf, type VerbGroup } from "../verb.ts";
 
 const DB_PORT = 3001;
 
@@ -70,13 +70,10 @@ const serve = defineVerb({
     ...daemonOptions,
   },
   answersJson: false,
-  examples: [
-    { command: "countd db --db db.json --log log.json", meaning: "serve two files on port 3001" },
-    {
-      command: "countd db --sync always --port 0",
-      meaning: "sync before every answer, on a free port",
-    },
-  ],
+  examples: examplesOf({
+    "countd db --db db.json --log log.json": "serve two files on port 3001",
+    "countd db --sync always --port 0": "sync before every answer, on a free port",
+  }),
   async run(context) {
     const { options, storage, clock, events, signal } = context;
     const { init } = await import("../../database/mod.ts");
@@ -125,13 +122,10 @@ const exportVerb = defineVerb({
   },
   options: fileOptions,
   answersJson: true,
-  examples: [
-    { command: "countd db export ./dump", meaning: "write ./dump/db.json and ./dump/log.json" },
-    {
-      command: "countd db export ./dump --db db.json --log log",
-      meaning: "export these two files",
-    },
-  ],
+  examples: examplesOf({
+    "countd db export ./dump": "write ./dump/db.json and ./dump/log.json",
+    "countd db export ./dump --db db.json --log log": "export these two files",
+  }),
   async run({ options, positionals, storage, events, json, stdout }) {
     const { exportDatabase, init } = await import("../../database/mod.ts");
     const paths = await pathsOf(options);
@@ -153,13 +147,10 @@ const importVerb = defineVerb({
   positionals: { indir: pathArgument("the directory to read from", "directory") },
   options: fileOptions,
   answersJson: true,
-  examples: [
-    { command: "countd db import ./dump", meaning: "import into DATA/db" },
-    {
-      command: "countd db import ./dump --db new.json --log new-log",
-      meaning: "import into new files",
-    },
-  ],
+  examples: examplesOf({
+    "countd db import ./dump": "import into DATA/db",
+    "countd db import ./dump --db new.json --log new-log": "import into new files",
+  }),
   async run({ options, positionals, storage, json, stdout }) {
     const { importDatabase } = await import("../../database/mod.ts");
     const done = importDatabase(storage, await pathsOf(options), positionals.indir);
@@ -190,13 +181,10 @@ const repair = defineVerb({
     inPlace: flag("replace the damaged pair by the repaired one"),
   },
   answersJson: true,
-  examples: [
-    { command: "countd db repair --out ./repaired", meaning: "repair into a copy" },
-    {
-      command: "countd db repair --db db.json --log log --in-place",
-      meaning: "replace the files themselves",
-    },
-  ],
+  examples: examplesOf({
+    "countd db repair --out ./repaired": "repair into a copy",
+    "countd db repair --db db.json --log log --in-place": "replace the files themselves",
+  }),
   async run({ options, storage, json, stdout }) {
     const { UsageError } = await import("../../base/errors.ts");
     const { repairDatabase } = await import("../../database/mod.ts");

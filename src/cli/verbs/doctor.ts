@@ -1,6 +1,6 @@
 import { EXIT_CODES } from "../exit_codes.ts";
 import { dataOption } from "../options.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 /** Widths of the first two columns. */
 const LEVEL_WIDTH = 9;
@@ -17,13 +17,10 @@ export const doctor = defineVerb({
   positionals: {},
   options: { data: dataOption },
   answersJson: true,
-  examples: [
-    {
-      command: "countd doctor --data /var/lib/countd/main",
-      meaning: "find out if countd can run there",
-    },
-    { command: "countd doctor --json", meaning: "the same as JSON" },
-  ],
+  examples: examplesOf({
+    "countd doctor --data /var/lib/countd/main": "find out if countd can run there",
+    "countd doctor --json": "the same as JSON",
+  }),
   async run({ options, storage, clock, json, stdout }) {
     const { examine } = await import("../../admin/mod.ts");
     const findings = examine(storage, options.data, { clock, user: Deno.uid() ?? 0 });

@@ -4,7 +4,7 @@ import {
   SOURCE_DETAILS,
   sourceOptions,
 } from "../counter_source.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 export const get = defineVerb({
   name: "get",
@@ -13,13 +13,10 @@ export const get = defineVerb({
   positionals: counterArguments,
   options: sourceOptions,
   answersJson: true,
-  examples: [
-    { command: "countd get pages /index.html", meaning: "print how often /index.html was counted" },
-    {
-      command: "countd get pages /index.html --stale",
-      meaning: "leave out what is still in the logs",
-    },
-  ],
+  examples: examplesOf({
+    "countd get pages /index.html": "print how often /index.html was counted",
+    "countd get pages /index.html --stale": "leave out what is still in the logs",
+  }),
   run: (context) =>
     printCounter(context, "value", async (source, keyspace, key) => {
       const value = await source.value(keyspace, key);

@@ -4,7 +4,7 @@ import { EXIT_CODES } from "../exit_codes.ts";
 import { nameArgument, optionalInt64Argument } from "../kit/argument.ts";
 import { showAddress } from "../kit/option.ts";
 import { writeClientOptions } from "../options.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 export const incr = defineVerb({
   name: "incr",
@@ -21,13 +21,10 @@ export const incr = defineVerb({
   },
   options: writeClientOptions,
   answersJson: false,
-  examples: [
-    { command: "countd incr pages /index.html", meaning: "one more view of /index.html" },
-    {
-      command: "countd incr stock apples 250 --connect counters.example:48879",
-      meaning: "add 250 on another machine",
-    },
-  ],
+  examples: examplesOf({
+    "countd incr pages /index.html": "one more view of /index.html",
+    "countd incr stock apples 250 --connect counters.example:48879": "add 250 on another machine",
+  }),
   async run(context) {
     const { options, positionals: { keyspace, key, increment } } = context;
     const { WriteClient } = await import("../../counters/client/mod.ts");

@@ -1,7 +1,7 @@
 import { nameField, printableName } from "../../base/printable.ts";
 import { openSource, SOURCE_DETAILS, sourceOptions } from "../counter_source.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 export const keyspaces = defineVerb({
   name: "keyspaces",
@@ -13,13 +13,10 @@ export const keyspaces = defineVerb({
   positionals: {},
   options: sourceOptions,
   answersJson: true,
-  examples: [
-    { command: "countd keyspaces", meaning: "list the keyspaces of ./countd-data" },
-    {
-      command: "countd keyspaces --connect localhost --json",
-      meaning: "list those of a server, as JSON",
-    },
-  ],
+  examples: examplesOf({
+    "countd keyspaces": "list the keyspaces of ./countd-data",
+    "countd keyspaces --connect localhost --json": "list those of a server, as JSON",
+  }),
   async run(context) {
     const { stdout, stderr } = context;
     using source = await openSource(context);

@@ -8,7 +8,7 @@ import { nameArgument } from "../kit/argument.ts";
 import { text } from "../kit/option.ts";
 import { StreamError } from "../stream_error.ts";
 import { dataOption, lockTimeoutOption } from "../options.ts";
-import { type Context, defineVerb, type Verb, type VerbGroup } from "../verb.ts";
+import { type Context, defineVerb, examplesOf, type Verb, type VerbGroup } from "../verb.ts";
 
 const dataOptions = { data: dataOption } as const;
 const tableOptions = {
@@ -107,13 +107,10 @@ const get = defineVerb({
   positionals: { key: keyArgument },
   options: lockingOptions,
   answersJson: true,
-  examples: [
-    { command: "countd kv get motd", meaning: "print the value of motd in the root table" },
-    {
-      command: "countd kv get logo.png --table site/images > logo.png",
-      meaning: "save binary data",
-    },
-  ],
+  examples: examplesOf({
+    "countd kv get motd": "print the value of motd in the root table",
+    "countd kv get logo.png --table site/images > logo.png": "save binary data",
+  }),
   async run(context) {
     const { stdout, positionals, options } = context;
     const table = await openTable(context);
@@ -157,40 +154,28 @@ function writingVerb(
 const set = writingVerb("set", {
   summary: "set the value of a key, new or existing",
   makes: true,
-  examples: [
-    { command: "countd kv set motd 'hello there'", meaning: "set a text" },
-    {
-      command: "countd kv set logo.png - --table site < logo.png",
-      meaning: "read the value from stdin",
-    },
-  ],
+  examples: examplesOf({
+    "countd kv set motd 'hello there'": "set a text",
+    "countd kv set logo.png - --table site < logo.png": "read the value from stdin",
+  }),
 });
 
 const create = writingVerb("create", {
   summary: "set the value of a new key; exits 1 if the key exists",
   makes: true,
-  examples: [
-    {
-      command: "countd kv create leader $(hostname)",
-      meaning: "succeed only for the first caller",
-    },
-    { command: "countd kv create -- --odd-key value", meaning: "end the options with --" },
-  ],
+  examples: examplesOf({
+    "countd kv create leader $(hostname)": "succeed only for the first caller",
+    "countd kv create -- --odd-key value": "end the options with --",
+  }),
 });
 
 const update = writingVerb("update", {
   summary: "replace the value of an existing key; exits 3 if it does not exist",
   makes: false,
-  examples: [
-    {
-      command: "countd kv update motd 'good night'",
-      meaning: "replace a value, but never make a key",
-    },
-    {
-      command: "date | countd kv update last-run - --table jobs",
-      meaning: "read the value from stdin",
-    },
-  ],
+  examples: examplesOf({
+    "countd kv update motd 'good night'": "replace a value, but never make a key",
+    "date | countd kv update last-run - --table jobs": "read the value from stdin",
+  }),
 });
 
 const remove = defineVerb({
@@ -199,13 +184,10 @@ const remove = defineVerb({
   positionals: { key: keyArgument },
   options: lockingOptions,
   answersJson: true,
-  examples: [
-    { command: "countd kv delete motd", meaning: "remove motd durably, even against a power cut" },
-    {
-      command: "countd kv delete job-7 --table jobs --lock-timeout 30s",
-      meaning: "wait longer for a lock",
-    },
-  ],
+  examples: examplesOf({
+    "countd kv delete motd": "remove motd durably, even against a power cut",
+    "countd kv delete job-7 --table jobs --lock-timeout 30s": "wait longer for a lock",
+  }),
   async run(context) {
     const { positionals, options, stdout, json } = context;
     const table = await openTable(context);
@@ -222,13 +204,10 @@ const keys = defineVerb({
   positionals: {},
   options: tableOptions,
   answersJson: true,
-  examples: [
-    { command: "countd kv keys", meaning: "list the keys of the root table" },
-    {
-      command: "countd kv keys --table site/images --json",
-      meaning: "list keys with any characters, as JSON",
-    },
-  ],
+  examples: examplesOf({
+    "countd kv keys": "list the keys of the root table",
+    "countd kv keys --table site/images --json": "list keys with any characters, as JSON",
+  }),
   async run(context) {
     const found = await listedKeys(context);
     if (!context.json) return printNames(found, context);
@@ -243,13 +222,10 @@ const tables = defineVerb({
   positionals: {},
   options: dataOptions,
   answersJson: true,
-  examples: [
-    { command: "countd kv tables", meaning: "list the names for --table" },
-    {
-      command: "countd kv tables --data /var/lib/countd/main --json",
-      meaning: "list them as JSON",
-    },
-  ],
+  examples: examplesOf({
+    "countd kv tables": "list the names for --table",
+    "countd kv tables --data /var/lib/countd/main --json": "list them as JSON",
+  }),
   async run(context) {
     const root = await openRoot(context);
     const found = hasTables(context, root) ? root.tables().filter((name) => name !== "") : [];
@@ -269,10 +245,10 @@ const each = defineVerb({
   positionals: {},
   options: lockingOptions,
   answersJson: true,
-  examples: [
-    { command: "countd kv each --table jobs", meaning: "print a whole table" },
-    { command: "countd kv each --json | jq '.entries[].key'", meaning: "extract the keys" },
-  ],
+  examples: examplesOf({
+    "countd kv each --table jobs": "print a whole table",
+    "countd kv each --json | jq '.entries[].key'": "extract the keys",
+  }),
   async run(context) {
     const { stdout, options, json } = context;
     const root = await openRoot(context);

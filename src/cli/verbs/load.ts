@@ -3,7 +3,7 @@ import { EXIT_CODES } from "../exit_codes.ts";
 import { optionalPathArgument } from "../kit/argument.ts";
 import { writeClientOptions } from "../options.ts";
 import { chunksOf } from "../stream_error.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 export const load = defineVerb({
   name: "load",
@@ -16,13 +16,10 @@ export const load = defineVerb({
   positionals: { file: optionalPathArgument("the file of lines; stdin if left out or -", "file") },
   options: writeClientOptions,
   answersJson: true,
-  examples: [
-    { command: "countd load counts.tsv", meaning: "send the lines of a file" },
-    {
-      command: `awk '{ print "pages\\t" $7 }' access.log | countd load`,
-      meaning: "count the paths of an access log",
-    },
-  ],
+  examples: examplesOf({
+    "countd load counts.tsv": "send the lines of a file",
+    [`awk '{ print "pages\\t" $7 }' access.log | countd load`]: "count the paths of an access log",
+  }),
   async run(context) {
     const { options, positionals, stdin, stdout, stderr, clock, json } = context;
     const { loadLines, Progress, WriteClient } = await import("../../counters/client/mod.ts");

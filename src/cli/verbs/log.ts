@@ -3,7 +3,7 @@
 import { EXIT_CODES } from "../exit_codes.ts";
 import { pathArgument } from "../kit/argument.ts";
 import { flag } from "../kit/option.ts";
-import { defineVerb, type VerbGroup } from "../verb.ts";
+import { defineVerb, examplesOf, type VerbGroup } from "../verb.ts";
 
 const fileArgument = pathArgument(
   "an append-only file, or a commit log of a data directory",
@@ -23,16 +23,10 @@ const tail = defineVerb({
   positionals: { file: fileArgument },
   options: { follow: flag("also print what is appended later") },
   answersJson: false,
-  examples: [
-    {
-      command: "countd log tail events.log --follow",
-      meaning: "print events as they are appended",
-    },
-    {
-      command: "countd log tail countd-data/logs/0000000000",
-      meaning: "print the increments in a commit log",
-    },
-  ],
+  examples: examplesOf({
+    "countd log tail events.log --follow": "print events as they are appended",
+    "countd log tail countd-data/logs/0000000000": "print the increments in a commit log",
+  }),
   async run(context) {
     const { options, positionals, storage, stdout, clock } = context;
     const { followLog, readLog } = await import("../../admin/mod.ts");
@@ -69,10 +63,10 @@ const inspect = defineVerb({
   positionals: { file: fileArgument },
   options: {},
   answersJson: true,
-  examples: [
-    { command: "countd log inspect events.log", meaning: "print sizes, state and recovery" },
-    { command: "countd log inspect events.log --json", meaning: "the same as one JSON object" },
-  ],
+  examples: examplesOf({
+    "countd log inspect events.log": "print sizes, state and recovery",
+    "countd log inspect events.log --json": "the same as one JSON object",
+  }),
   async run({ positionals, storage, stdout, json }) {
     const { inspectLog } = await import("../../admin/mod.ts");
     const { describeSelf } = await import("../../counters/commitlog/mod.ts");

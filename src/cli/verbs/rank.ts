@@ -4,7 +4,7 @@ import {
   SOURCE_DETAILS,
   sourceOptions,
 } from "../counter_source.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 export const rank = defineVerb({
   name: "rank",
@@ -16,16 +16,10 @@ export const rank = defineVerb({
   positionals: counterArguments,
   options: sourceOptions,
   answersJson: true,
-  examples: [
-    {
-      command: "countd rank pages /index.html",
-      meaning: "print 0 if no page was counted more often",
-    },
-    {
-      command: "countd rank pages /index.html --json",
-      meaning: "print rank and value as one JSON object",
-    },
-  ],
+  examples: examplesOf({
+    "countd rank pages /index.html": "print 0 if no page was counted more often",
+    "countd rank pages /index.html --json": "print rank and value as one JSON object",
+  }),
   run: (context) =>
     printCounter(context, "rank", (source, keyspace, key) => source.key(keyspace, key)),
 });

@@ -9,7 +9,7 @@ import {
   staleOption,
 } from "../options.ts";
 import { READ_PORT } from "../../counters/wire/mod.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 export const read = defineVerb({
   name: "read",
@@ -28,13 +28,10 @@ export const read = defineVerb({
     ...messageServerOptions,
   },
   answersJson: false,
-  examples: [
-    { command: "countd read --data ./counters", meaning: "answer on port 48880" },
-    {
-      command: "countd read --stale --port 0",
-      meaning: "answer from folded counters alone, on a free port",
-    },
-  ],
+  examples: examplesOf({
+    "countd read --data ./counters": "answer on port 48880",
+    "countd read --stale --port 0": "answer from folded counters alone, on a free port",
+  }),
   async run(context) {
     const { options, storage, clock, events, signal } = context;
     const { DataDirectory, describeSelf } = await import("../../counters/commitlog/mod.ts");

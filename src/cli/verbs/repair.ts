@@ -3,7 +3,7 @@ import { printablePath } from "../../base/printable.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { flag, path } from "../kit/option.ts";
 import { dataOption } from "../options.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 export const repair = defineVerb({
   name: "repair",
@@ -27,16 +27,10 @@ export const repair = defineVerb({
     inPlace: flag("repair the directory itself"),
   },
   answersJson: true,
-  examples: [
-    {
-      command: "countd repair --data ./counters",
-      meaning: "make a repaired copy in ./counters.repaired",
-    },
-    {
-      command: "countd repair --in-place",
-      meaning: "repair ./countd-data, and keep the damaged files",
-    },
-  ],
+  examples: examplesOf({
+    "countd repair --data ./counters": "make a repaired copy in ./counters.repaired",
+    "countd repair --in-place": "repair ./countd-data, and keep the damaged files",
+  }),
   async run({ options, storage, json, stdout, stderr }) {
     if (options.inPlace && options.out !== undefined) {
       throw new UsageError("Give either --out or --in-place");

@@ -2,7 +2,7 @@ import { EXIT_CODES } from "../exit_codes.ts";
 import { pathArgument } from "../kit/argument.ts";
 import { dataOption } from "../options.ts";
 import { decimal } from "../output.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 export const restore = defineVerb({
   name: "restore",
@@ -14,13 +14,11 @@ export const restore = defineVerb({
   positionals: { backup: pathArgument("a directory made by countd backup", "directory") },
   options: { data: dataOption },
   answersJson: true,
-  examples: [
-    { command: "countd restore /backups/monday", meaning: "restore into ./countd-data" },
-    {
-      command: "countd restore ./copy --data ./second && countd worker --once --data ./second",
-      meaning: "restore, and fold what was still in the logs",
-    },
-  ],
+  examples: examplesOf({
+    "countd restore /backups/monday": "restore into ./countd-data",
+    "countd restore ./copy --data ./second && countd worker --once --data ./second":
+      "restore, and fold what was still in the logs",
+  }),
   async run({ options, positionals, storage, json, stdout }) {
     const { describeSelf } = await import("../../counters/commitlog/mod.ts");
     const { restore } = await import("../../admin/mod.ts");

@@ -11,7 +11,7 @@ import {
 } from "../options.ts";
 import { selfArguments } from "../self_arguments.ts";
 import { READ_PORT, WRITE_PORT } from "../../counters/wire/mod.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 export const serve = defineVerb({
   name: "serve",
@@ -34,13 +34,10 @@ export const serve = defineVerb({
     ...messageServerOptions,
   },
   answersJson: false,
-  examples: [
-    {
-      command: "countd serve --data ./counters",
-      meaning: "run the whole server on the default ports",
-    },
-    { command: "countd serve --write-port 0 --read-port 0", meaning: "run it on two free ports" },
-  ],
+  examples: examplesOf({
+    "countd serve --data ./counters": "run the whole server on the default ports",
+    "countd serve --write-port 0 --read-port 0": "run it on two free ports",
+  }),
   async run(context) {
     const { options, storage, clock, events, signal } = context;
     const { Serve } = await import("../../serve/mod.ts");

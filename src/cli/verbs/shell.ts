@@ -12,7 +12,7 @@ import {
 } from "../options.ts";
 import { BrokenPipe } from "../output.ts";
 import { chunksOf } from "../stream_error.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 const MODES = ["table", "json", "raw"] as const;
 
@@ -61,13 +61,10 @@ export const shell = defineVerb({
     keySize: clientKeySizeOption,
   },
   answersJson: false,
-  examples: [
-    { command: "countd shell --data ./counters", meaning: "start a prompt" },
-    {
-      command: "countd shell -c 'use jobs; set next 17; keys'",
-      meaning: "run three commands, as from stdin",
-    },
-  ],
+  examples: examplesOf({
+    "countd shell --data ./counters": "start a prompt",
+    "countd shell -c 'use jobs; set next 17; keys'": "run three commands, as from stdin",
+  }),
   async run(context) {
     const { options, storage, clock, stdin, stdout, stderr, environment } = context;
     const { counterAccess, History, historyPath, linesOf, runInteractive, runScript, Session } =

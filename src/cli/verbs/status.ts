@@ -2,7 +2,7 @@ import type { LiveMetrics, Status } from "../../admin/mod.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { showSize } from "../kit/option.ts";
 import { dataOption } from "../options.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 export const status = defineVerb({
   name: "status",
@@ -15,13 +15,10 @@ export const status = defineVerb({
   positionals: {},
   options: { data: dataOption },
   answersJson: true,
-  examples: [
-    {
-      command: "countd status --data ./counters",
-      meaning: "print one fact a line, name TAB value",
-    },
-    { command: "countd status --json", meaning: "print the same as JSON" },
-  ],
+  examples: examplesOf({
+    "countd status --data ./counters": "print one fact a line, name TAB value",
+    "countd status --json": "print the same as JSON",
+  }),
   async run({ options, storage, clock, json, stdout }) {
     const { DataDirectory, describeSelf } = await import("../../counters/commitlog/mod.ts");
     const { statusOf } = await import("../../admin/mod.ts");

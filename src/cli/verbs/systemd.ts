@@ -3,7 +3,7 @@ import { EXIT_CODES } from "../exit_codes.ts";
 import { optionalChoiceArgument } from "../kit/argument.ts";
 import { path, text } from "../kit/option.ts";
 import { systemdUnit, UNITS } from "../systemd_unit.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 export const systemd = defineVerb({
   name: "systemd",
@@ -35,16 +35,12 @@ export const systemd = defineVerb({
     }),
   },
   answersJson: false,
-  examples: [
-    {
-      command: "countd systemd serve > /etc/systemd/system/countd-serve@.service",
-      meaning: "install a unit; then run systemctl enable --now countd-serve@main",
-    },
-    {
-      command: "countd systemd write --user counter --root /srv/countd",
-      meaning: "print the unit of write for another user and place",
-    },
-  ],
+  examples: examplesOf({
+    "countd systemd serve > /etc/systemd/system/countd-serve@.service":
+      "install a unit; then run systemctl enable --now countd-serve@main",
+    "countd systemd write --user counter --root /srv/countd":
+      "print the unit of write for another user and place",
+  }),
   run({ positionals, options, stdout }) {
     const own = Deno.build.standalone ? Deno.execPath() : "/usr/local/bin/countd";
     const binary = options.binary ?? own;

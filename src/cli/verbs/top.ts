@@ -4,7 +4,7 @@ import { openSource, pageSourceOptions, SOURCE_DETAILS } from "../counter_source
 import { EXIT_CODES } from "../exit_codes.ts";
 import { nameArgument } from "../kit/argument.ts";
 import { whole } from "../kit/option.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 /** Rows in one request; more would only take more memory. */
 const PAGE_ROWS = 65_536;
@@ -23,13 +23,11 @@ export const top = defineVerb({
     length: whole({ summary: "the number of rows", default: 10, min: 0 }),
   },
   answersJson: true,
-  examples: [
-    { command: "countd top pages", meaning: "print the ten largest counters of pages" },
-    {
-      command: "countd top pages --offset 100 --length 20 --connect localhost",
-      meaning: "print rows 100 to 119, from the server on this machine",
-    },
-  ],
+  examples: examplesOf({
+    "countd top pages": "print the ten largest counters of pages",
+    "countd top pages --offset 100 --length 20 --connect localhost":
+      "print rows 100 to 119, from the server on this machine",
+  }),
   async run(context) {
     const { options, positionals: { keyspace }, stdout } = context;
     using source = await openSource(context);

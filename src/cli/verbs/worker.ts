@@ -1,7 +1,7 @@
 import { runDaemon, waitForDirectory } from "../daemon.ts";
 import { flag } from "../kit/option.ts";
 import { daemonOptions, dataOption, listenOption, lockTimeoutOption } from "../options.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 export const worker = defineVerb({
   name: "worker",
@@ -24,13 +24,10 @@ export const worker = defineVerb({
     ...daemonOptions,
   },
   answersJson: false,
-  examples: [
-    { command: "countd worker --data ./counters", meaning: "fold until it is stopped" },
-    {
-      command: "countd worker --once",
-      meaning: "fold all sealed logs, for instance after restore",
-    },
-  ],
+  examples: examplesOf({
+    "countd worker --data ./counters": "fold until it is stopped",
+    "countd worker --once": "fold all sealed logs, for instance after restore",
+  }),
   async run(context) {
     const { options, storage, clock, events } = context;
     const signal = options.untilStdinEnds

@@ -9,7 +9,7 @@ import {
   portOption,
 } from "../options.ts";
 import { WRITE_PORT } from "../../counters/wire/mod.ts";
-import { defineVerb } from "../verb.ts";
+import { defineVerb, examplesOf } from "../verb.ts";
 
 export const write = defineVerb({
   name: "write",
@@ -29,13 +29,10 @@ export const write = defineVerb({
     ...messageServerOptions,
   },
   answersJson: false,
-  examples: [
-    { command: "countd write --data ./counters", meaning: "accept increments on port 48879" },
-    {
-      command: "countd write --sync always --ack --port 0",
-      meaning: "sync before every answer, on a free port",
-    },
-  ],
+  examples: examplesOf({
+    "countd write --data ./counters": "accept increments on port 48879",
+    "countd write --sync always --ack --port 0": "sync before every answer, on a free port",
+  }),
   async run(context) {
     const { options, storage, clock, events, signal } = context;
     const { slotsOfBacklog, DataDirectory, describeSelf } = await import(
