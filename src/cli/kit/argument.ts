@@ -1,5 +1,5 @@
 /** Kinds of positional arguments: names, paths, numbers, choices. Options are in `option.ts`. */
-import { choice, type Completion, int64 } from "./option.ts";
+import { type Completion, filled, int64, wordOf } from "./option.ts";
 
 /** A positional argument: how its text is read, and whether it is required. */
 export interface Positional<Value> {
@@ -22,46 +22,25 @@ export function nameArgument(summary: string): Positional<Uint8Array> {
   return required(summary, "nothing", (text) => utf8.encode(text));
 }
 
-export function optionalNameArgument(summary: string): Positional<Uint8Array | undefined> {
-  return optional(summary, "nothing", (text) => utf8.encode(text));
+/** The same as text. */
+export function textArgument(summary: string): Positional<string> {
+  return required(summary, "nothing", (text) => text);
 }
 
 export function pathArgument(summary: string, of: "file" | "directory"): Positional<string> {
-  return required(summary, of, (text) => pathText(text));
-}
-
-export function optionalPathArgument(
-  summary: string,
-  of: "file" | "directory",
-): Positional<string | undefined> {
-  return optional(summary, of, (text) => pathText(text));
-}
-
-export function optionalInt64Argument(summary: string, absent: bigint): Positional<bigint> {
-  const number = int64({ summary, default: absent });
-  return {
-    summary,
-    presence: "optional",
-    completion: "nothing",
-    parse: (text) => number.parse(text),
-    absent,
-  };
+  return required(summary, of, filled);
 }
 
 export function choiceArgument<const Word extends string>(
   summary: string,
   of: readonly Word[],
 ): Positional<Word> {
-  const words = choice({ summary, of, default: of[0] as Word });
-  return required(summary, of, (text) => words.parse(text));
+  return required(summary, of, (text) => wordOf(text, of));
 }
 
-export function optionalChoiceArgument<const Word extends string>(
-  summary: string,
-  of: readonly Word[],
-): Positional<Word | undefined> {
-  const words = choice({ summary, of, default: of[0] as Word });
-  return optional(summary, of, (text) => words.parse(text));
+export function optionalInt64Argument(summary: string, absent: bigint): Positional<bigint> {
+  const { completion, parse } = int64({ summary, default: absent });
+  return { summary, presence: "optional", completion, parse, absent };
 }
 
 function required<Value>(
@@ -73,15 +52,7 @@ function required<Value>(
   return { summary, presence: "required", completion, parse, absent: undefined as Value };
 }
 
-function optional<Value>(
-  summary: string,
-  completion: Completion,
-  parse: (text: string) => Value,
-): Positional<Value | undefined> {
-  return { summary, presence: "optional", completion, parse, absent: undefined };
-}
-
-function pathText(value: string): string {
-  if (value === "") throw new Error("must not be empty");
-  return value;
+/** The argument, or undefined if it is left out. */
+export function optional<Value>(positional: Positional<Value>): Positional<Value | undefined> {
+  return { ...positional, presence: "optional", absent: undefined };
 }

@@ -1,5 +1,6 @@
-/** The table of verbs as a flat list, for code that goes through all of them. */
+/** The table of verbs as a flat list, and the options of a verb, for code that goes through all of them. */
 import { isGroup, type Verb, type VerbGroup, type VerbTable } from "../verb.ts";
+import { flag, type Option } from "./option.ts";
 
 export interface Command {
   /** What is typed after `countd`: `["top"]` or `["kv", "get"]`. */
@@ -19,4 +20,15 @@ export function commandsOf(table: VerbTable): Command[] {
 /** The group's name and a space if the verb is in a group, else an empty text. */
 export function prefixOf(command: Command): string {
   return command.group === null ? "" : command.group.name + " ";
+}
+
+/** The options of a verb by key, and the flags that the program adds. `help` says what `--help` does. */
+export function optionsOf(verb: Verb, help = "show the help"): [string, Option<unknown>][] {
+  const json = verb.answersJson ? { json: flag("answer with one JSON object") } : {};
+  return Object.entries({ ...verb.options, ...json, help: flag(help) });
+}
+
+/** The options of a verb that the environment can set, by key. */
+export function settableOptions({ options }: Verb): [string, Option<unknown>][] {
+  return Object.entries(options).filter(([, { fromEnvironment }]) => fromEnvironment);
 }

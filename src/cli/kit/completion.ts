@@ -1,5 +1,5 @@
 /** Completions for bash, zsh and fish, made from the table of verbs. */
-import { type Command, commandsOf } from "./commands.ts";
+import { type Command, commandsOf, optionsOf } from "./commands.ts";
 import type { Completion } from "./option.ts";
 import { isGroup, optionName, type Verb, type VerbGroup, type VerbTable } from "../verb.ts";
 
@@ -13,15 +13,12 @@ export function completionFor(shell: Shell, table: VerbTable): string {
 
 /** Lists every spelling of every option, with the completion of its value (null for a flag). */
 function spellingsOf(verb: Verb): [string, Completion | null][] {
-  const rows = Object.entries(verb.options).flatMap(([key, option]) => {
+  return optionsOf(verb).flatMap(([key, option]) => {
     const completion = option.isFlag ? null : option.completion;
     const spellings = ["--" + optionName(key)];
     if (option.short !== null) spellings.push("-" + option.short);
     return spellings.map((spelling): [string, Completion | null] => [spelling, completion]);
   });
-  if (verb.answersJson) rows.push(["--json", null]);
-  rows.push(["--help", null]);
-  return rows;
 }
 
 function quote(text: string): string {
@@ -144,7 +141,7 @@ function zshDescription({ name, summary }: { name: string; summary: string }): s
 }
 
 function zshArguments(verb: Verb): string[] {
-  const specifications = Object.entries(verb.options).flatMap(([key, option]) => {
+  const specifications = optionsOf(verb).flatMap(([key, option]) => {
     const text = `[${zshText(option.summary)}]`;
     const value = `:${zshText(option.placeholder)}:${zshAction(option.completion)}`;
     const spelling = "--" + optionName(key);
@@ -152,8 +149,6 @@ function zshArguments(verb: Verb): string[] {
     const long = `${spelling}=${text}${value}`;
     return option.short === null ? [long] : [long, `-${option.short}${text}${value}`];
   });
-  if (verb.answersJson) specifications.push("--json[answer with one JSON object]");
-  specifications.push("--help[show the help]");
   for (const [key, positional] of Object.entries(verb.positionals)) {
     const colons = positional.presence === "optional" ? "::" : ":";
     specifications.push(`${colons}${zshText(key)}:${zshAction(positional.completion)}`);
@@ -207,7 +202,7 @@ function fishVerb(condition: string, { name, summary }: { name: string; summary:
 
 function fishOptions({ path, verb }: Command): string[] {
   const head = `complete -c countd -n '__countd_in ${path.join(" ")}'`;
-  const lines = Object.entries(verb.options).map(([key, option]) => {
+  const lines = optionsOf(verb).map(([key, option]) => {
     const short = option.short === null ? "" : ` -s ${option.short}`;
     // -x: a value must follow; -F adds the names of files.
     const value = option.isFlag
@@ -218,8 +213,6 @@ function fishOptions({ path, verb }: Command): string[] {
     const text = fishQuote(option.summary);
     return `${head}${short} -l ${optionName(key)}${value} -d ${text}`;
   });
-  if (verb.answersJson) lines.push(`${head} -l json -d 'answer with one JSON object'`);
-  lines.push(`${head} -l help -d 'show the help'`);
   for (const { completion } of Object.values(verb.positionals)) {
     if (completion !== "nothing") lines.push(head + fishSource(completion));
   }

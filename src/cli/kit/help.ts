@@ -1,5 +1,6 @@
 /** The texts of `--help`, made from the table of verbs. */
 import { EXIT_CODE_MEANINGS } from "../exit_codes.ts";
+import { optionsOf } from "./commands.ts";
 import type { Option } from "./option.ts";
 import {
   environmentName,
@@ -97,13 +98,10 @@ export function usageLine(verb: Verb, prefix = ""): string {
 
 /** Lists the options of a verb: the spelling of each, and what it does. */
 export function optionRows(verb: Verb): [string, string][] {
-  const rows = Object.entries(verb.options).map(([key, option]): [string, string] => [
+  return optionsOf(verb, "show this help").map(([key, option]) => [
     optionSpelling(key, option),
     optionMeaning(key, option),
   ]);
-  if (verb.answersJson) rows.push(["--json", "answer with one JSON object"]);
-  rows.push(["--help", "show this help"]);
-  return rows;
 }
 
 /** `-c, --command TEXT`. */
@@ -116,7 +114,7 @@ export function optionSpelling(key: string, option: Option<unknown>): string {
 function optionMeaning(key: string, option: Option<unknown>): string {
   const notes = [];
   if (option.defaultText !== null) notes.push(`default ${option.defaultText}`);
-  if (!option.isFlag && option.fromEnvironment) notes.push(`env ${environmentName(key)}`);
+  if (option.fromEnvironment) notes.push(`env ${environmentName(key)}`);
   return option.summary + (notes.length > 0 ? ` [${notes.join(", ")}]` : "");
 }
 

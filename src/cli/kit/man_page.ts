@@ -1,9 +1,9 @@
 /** countd(1), made from the table of verbs, as roff for `man -l`. */
 import { VERSION } from "../../base/version.ts";
-import { commandsOf, prefixOf } from "./commands.ts";
+import { commandsOf, prefixOf, settableOptions } from "./commands.ts";
 import { EXIT_CODE_MEANINGS } from "../exit_codes.ts";
 import { optionRows, usageLine } from "./help.ts";
-import { environmentName, positionalName, type Verb, type VerbTable } from "../verb.ts";
+import { environmentName, optionName, positionalName, type Verb, type VerbTable } from "../verb.ts";
 
 /** Variables that do not set an option. */
 const OTHER_VARIABLES: readonly (readonly [string, string])[] = [
@@ -75,17 +75,12 @@ function verbLines(verb: Verb, prefix: string): string[] {
 function environmentLines(verbs: readonly Verb[]): string[] {
   const summaries = new Map<string, string>();
   for (const verb of verbs) {
-    for (const [key, option] of Object.entries(verb.options)) {
-      if (option.isFlag || !option.fromEnvironment) continue;
-      summaries.set(environmentName(key), `Sets --${environmentOption(key)}.`);
+    for (const [key] of settableOptions(verb)) {
+      summaries.set(environmentName(key), `Sets --${optionName(key)}.`);
     }
   }
   const rows = [...summaries, ...OTHER_VARIABLES];
   return rows.flatMap(([name, meaning]) => tagged(name, meaning));
-}
-
-function environmentOption(key: string): string {
-  return environmentName(key).slice("COUNTD_".length).toLowerCase().replaceAll("_", "-");
 }
 
 function paragraph(text: string): string[] {

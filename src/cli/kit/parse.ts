@@ -3,6 +3,7 @@
  * else from the default. Whatever is wrong is named by a `UsageError`.
  */
 import { UsageError } from "../../base/errors.ts";
+import { optionsOf } from "./commands.ts";
 import type { Option } from "./option.ts";
 import {
   environmentName,
@@ -71,8 +72,8 @@ function split(verb: Verb, words: readonly string[], prefix: string) {
     const equals = word.startsWith("--") ? word.indexOf("=") : -1;
     const shown = equals < 0 ? word : word.slice(0, equals);
     const inline = equals < 0 ? undefined : word.slice(equals + 1);
-    const key = keyOf(verb, shown, prefix);
-    if (isFlag(verb, key)) {
+    const [key, option] = optionFor(verb, shown, prefix);
+    if (option.isFlag) {
       if (inline !== undefined) throw new UsageError(`Option ${shown} takes no value`);
       remember(key, shown, "");
       if (key === "help") break;
@@ -85,18 +86,13 @@ function split(verb: Verb, words: readonly string[], prefix: string) {
   return { given, rest };
 }
 
-function keyOf(verb: Verb, shown: string, prefix: string): string {
-  if (shown === "--help") return "help";
-  if (shown === "--json" && verb.answersJson) return "json";
-  for (const [key, option] of Object.entries(verb.options)) {
-    if (shown === "--" + optionName(key)) return key;
-    if (option.short !== null && shown === "-" + option.short) return key;
-  }
+/** The option with this spelling, and its key. */
+function optionFor(verb: Verb, shown: string, prefix: string): [string, Option<unknown>] {
+  const found = optionsOf(verb).find(([key, { short }]) =>
+    shown === "--" + optionName(key) || short !== null && shown === "-" + short
+  );
+  if (found !== undefined) return found;
   throw new UsageError(`Unknown option ${shown}; see countd ${prefix}${verb.name} --help`);
-}
-
-function isFlag(verb: Verb, key: string): boolean {
-  return key === "help" || key === "json" || (verb.options[key]?.isFlag ?? false);
 }
 
 function resolveOptions(

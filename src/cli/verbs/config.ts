@@ -1,9 +1,8 @@
 import type { Storage } from "../../file/mod.ts";
-import { type Command, commandsOf } from "../kit/commands.ts";
+import { type Command, commandsOf, settableOptions } from "../kit/commands.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { optionalNameArgument } from "../kit/argument.ts";
+import { optional, textArgument } from "../kit/argument.ts";
 import { NotFoundError } from "../../base/errors.ts";
-import { textOfName } from "../../base/printable.ts";
 import { parseVerb } from "../kit/parse.ts";
 import { showSize } from "../kit/option.ts";
 import { dataOption } from "../options.ts";
@@ -29,7 +28,7 @@ export const config = defineVerb({
     "here too. An option on the command line of a verb overrides all of them.",
     "Reports each COUNTD_* variable that no verb knows on stderr, and then exits 2.",
   ],
-  positionals: { verb: optionalNameArgument("show this verb only, such as write") },
+  positionals: { verb: optional(textArgument("show this verb only, such as write")) },
   options: { data: dataOption },
   answersJson: true,
   examples: examplesOf({
@@ -38,9 +37,9 @@ export const config = defineVerb({
   }),
   async run(context) {
     const { positionals, options, environment, originOf, storage, table, json, stdout } = context;
-    const name = positionals.verb === undefined ? null : textOfName(positionals.verb) ?? "";
+    const { verb: name } = positionals;
     const commands = commandsOf(table).filter(({ path }) =>
-      name === null || path.join(" ") === name || path[0] === name
+      name === undefined || path.join(" ") === name || path[0] === name
     );
     if (commands.length === 0) throw new NotFoundError(`No verb ${name}; see countd --help`);
     const stored = await storedSizes(storage, options.data);
@@ -74,11 +73,9 @@ async function unknownVariables(
   commands: readonly Command[],
 ): Promise<string[]> {
   const { readKernelFile } = await import("../../admin/mod.ts");
-  const known = new Set(commands.flatMap(({ verb }) =>
-    Object.entries(verb.options)
-      .filter(([, option]) => !option.isFlag && option.fromEnvironment)
-      .map(([key]) => environmentName(key))
-  ));
+  const known = new Set(
+    commands.flatMap(({ verb }) => settableOptions(verb).map(([key]) => environmentName(key))),
+  );
   const text = readKernelFile(storage, "/proc/self/environ", ENVIRONMENT_BYTES_MAX) ?? "";
   return text.split("\0").map((pair) => pair.split("=")[0] as string)
     .filter((name) => name.startsWith("COUNTD_"))
@@ -117,12 +114,9 @@ function settingsOf(
   { path, verb }: Command,
   environment: (name: string) => string | undefined,
 ): Setting[] {
-  const settable = Object.entries(verb.options).filter(([, option]) =>
-    !option.isFlag && option.fromEnvironment
-  );
   // Parsed as the verb does it, so that a bad value gets the same message.
   const { origins } = parseVerb({ ...verb, positionals: {} }, [], { prefix: "", environment });
-  return settable.map(([key, option]): Setting => ({
+  return settableOptions(verb).map(([key, option]): Setting => ({
     verb: path.join(" "),
     option: optionName(key),
     value: environment(environmentName(key)) ?? option.defaultText,

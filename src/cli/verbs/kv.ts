@@ -4,7 +4,7 @@ import { NotFoundError } from "../../base/errors.ts";
 import { nameField, nameForOutput, toJson } from "../../base/printable.ts";
 import type { Table, TableRoot } from "../../tables/mod.ts";
 import { EXIT_CODES, type ExitCode } from "../exit_codes.ts";
-import { nameArgument } from "../kit/argument.ts";
+import { nameArgument, textArgument } from "../kit/argument.ts";
 import { text } from "../kit/option.ts";
 import { StreamError } from "../stream_error.ts";
 import { dataOption, lockTimeoutOption } from "../options.ts";
@@ -25,7 +25,7 @@ const tableOptions = {
 /** For verbs that wait for the lock of another process; the other verbs never wait. */
 const lockingOptions = { ...tableOptions, lockTimeout: lockTimeoutOption } as const;
 
-const keyArgument = nameArgument("the key: up to 242 bytes of UTF-8, without slash and NUL");
+const keyArgument = textArgument("the key: up to 242 bytes of UTF-8, without slash and NUL");
 const valueArgument = nameArgument("the value, byte for byte; - reads it from stdin");
 
 /** The part of the context that the functions below need. */
@@ -86,8 +86,6 @@ async function valueBytes(value: Uint8Array, { stdin }: Pick<Context, "stdin">) 
 }
 
 const utf8 = new TextEncoder();
-/** Arguments are always UTF-8: the runtime refuses others. */
-const utf8Text = new TextDecoder("utf-8", { ignoreBOM: true });
 
 function printNames(names: readonly string[], { stdout }: Pick<Context, "stdout">): ExitCode {
   for (const name of names) {
@@ -114,7 +112,7 @@ const get = defineVerb({
   async run(context) {
     const { stdout, positionals, options } = context;
     const table = await openTable(context);
-    const key = utf8Text.decode(positionals.key);
+    const { key } = positionals;
     const value = await table.get(key);
     if (context.json) stdout.json({ table: options.table, key, ...nameField("value", value) });
     else stdout.write(nameForOutput(value, stdout.isTerminal));
@@ -138,7 +136,7 @@ function writingVerb(
     examples: words.examples,
     async run(context) {
       const { positionals, options, stdout, json } = context;
-      const key = utf8Text.decode(positionals.key);
+      const { key } = positionals;
       const value = await valueBytes(positionals.value, context);
       // A bad name is refused before anything is made.
       const { checkKey } = await import("../../tables/mod.ts");
@@ -191,7 +189,7 @@ const remove = defineVerb({
   async run(context) {
     const { positionals, options, stdout, json } = context;
     const table = await openTable(context);
-    const key = utf8Text.decode(positionals.key);
+    const { key } = positionals;
     await table.delete(key);
     if (json) stdout.json({ table: options.table, key });
     return EXIT_CODES.ok;

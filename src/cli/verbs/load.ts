@@ -1,6 +1,6 @@
 import { writePatience } from "../data_settings.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { optionalPathArgument } from "../kit/argument.ts";
+import { optional, pathArgument } from "../kit/argument.ts";
 import { writeClientOptions } from "../options.ts";
 import { chunksOf } from "../stream_error.ts";
 import { defineVerb, examplesOf } from "../verb.ts";
@@ -13,7 +13,9 @@ export const load = defineVerb({
     "malformed line is reported by its number and counted as refused; the other lines are sent. When " +
     "everything is durable, prints `accepted N` and `refused N`. Shows progress on a terminal.",
   ],
-  positionals: { file: optionalPathArgument("the file of lines; stdin if left out or -", "file") },
+  positionals: {
+    file: optional(pathArgument("the file of lines; stdin if left out or -", "file")),
+  },
   options: writeClientOptions,
   answersJson: true,
   examples: examplesOf({

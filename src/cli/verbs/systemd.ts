@@ -1,6 +1,6 @@
 import { UsageError } from "../../base/errors.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
-import { optionalChoiceArgument } from "../kit/argument.ts";
+import { choiceArgument, optional } from "../kit/argument.ts";
 import { path, text } from "../kit/option.ts";
 import { systemdUnit, UNITS } from "../systemd_unit.ts";
 import { defineVerb, examplesOf } from "../verb.ts";
@@ -12,7 +12,7 @@ export const systemd = defineVerb({
     "Prints a template unit. An instance is named after its data directory below --root, and reads " +
     "its settings from /etc/countd/VERB-INSTANCE.env.",
   ],
-  positionals: { verb: optionalChoiceArgument("the daemon; serve if left out", UNITS) },
+  positionals: { verb: optional(choiceArgument("the daemon; serve if left out", UNITS)) },
   options: {
     binary: path({
       of: "file",
