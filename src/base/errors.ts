@@ -32,52 +32,42 @@ export type ErrorKind =
 export abstract class CountdError extends Error {
   /** The kind of failure. It decides the exit code, and it is the error's name in JSON output. */
   abstract readonly kind: ErrorKind;
+  /** Name of the class. */
+  override readonly name: string = this.constructor.name;
 }
 
 /** An operation that failed, and that trying again will not mend (port in use, exists already). */
 export class FailedError extends CountdError {
-  /** Name of the class. */
-  override readonly name: string = "FailedError";
   /** Always `failed`. */
   override readonly kind = "failed";
 }
 
 /** An argument, an option or a name that can never be right. */
 export class UsageError extends CountdError {
-  /** Name of the class. */
-  override readonly name: string = "UsageError";
   /** Always `usage`. */
   override readonly kind = "usage";
 }
 
 /** A data directory, a keyspace, a table, a key or a file that does not exist. */
 export class NotFoundError extends CountdError {
-  /** Name of the class. */
-  override readonly name: string = "NotFoundError";
   /** Always `not-found`. */
   override readonly kind = "not-found";
 }
 
 /** No server answers at the given address, or the server went away. */
 export class ConnectError extends CountdError {
-  /** Name of the class. */
-  override readonly name: string = "ConnectError";
   /** Always `cannot-connect`. */
   override readonly kind = "cannot-connect";
 }
 
 /** A server understood a request and refused it. */
 export class RefusedError extends CountdError {
-  /** Name of the class. */
-  override readonly name: string = "RefusedError";
   /** Always `refused`. */
   override readonly kind = "refused";
 }
 
 /** Bytes on disk that break a rule of their format. */
 export class CorruptError extends CountdError {
-  /** Name of the class. */
-  override readonly name: string = "CorruptError";
   /** Always `corruption`. */
   override readonly kind = "corruption";
 
@@ -94,8 +84,6 @@ export class CorruptError extends CountdError {
 
 /** Another process holds what is needed, or space is short. The same call may succeed later. */
 export class BusyError extends CountdError {
-  /** Name of the class. */
-  override readonly name: string = "BusyError";
   /** Always `try-again`. */
   override readonly kind = "try-again";
 }

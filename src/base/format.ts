@@ -10,16 +10,12 @@ import { CountdError } from "./errors.ts";
 
 /** A file that only a newer countd can read. It is whole; nothing may change it. */
 export class NewerFormatError extends CountdError {
-  /** Name of the class. */
-  override readonly name: string = "NewerFormatError";
   /** Always `failed`. */
   override readonly kind = "failed";
 }
 
 /** A file of an earlier format, which this countd no longer reads. The message says how to move its data. */
 export class OldFormatError extends CountdError {
-  /** Name of the class. */
-  override readonly name: string = "OldFormatError";
   /** Always `failed`. */
   override readonly kind = "failed";
 }

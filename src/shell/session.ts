@@ -9,9 +9,7 @@ import type { Counters, CounterWriter } from "./counters.ts";
 import type { Mode } from "./render.ts";
 
 /** Thrown when Ctrl-C interrupts a command. What the command has done so far stays done. */
-export class InterruptedError extends FailedError {
-  override readonly name = "InterruptedError";
-}
+export class InterruptedError extends FailedError {}
 
 export interface SessionOptions {
   readonly storage: Storage;

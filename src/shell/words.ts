@@ -11,9 +11,7 @@ import { UsageError } from "../base/errors.ts";
 import { textOfName } from "../base/printable.ts";
 
 /** Thrown if a line ends inside quotes. */
-export class UnfinishedError extends UsageError {
-  override readonly name = "UnfinishedError";
-}
+export class UnfinishedError extends UsageError {}
 
 export interface Word {
   readonly bytes: Uint8Array;

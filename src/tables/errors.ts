@@ -4,9 +4,6 @@ import { BusyError, FailedError, NotFoundError, UsageError } from "../base/error
 
 /** The key does not exist. Thrown by `get` and `update`. */
 export class KeyNotFoundError extends NotFoundError {
-  /** Name of the class. */
-  override readonly name = "KeyNotFoundError";
-
   /** Make the error for a key in the table of this name. */
   constructor(
     /** The key that was asked for. */
@@ -19,9 +16,6 @@ export class KeyNotFoundError extends NotFoundError {
 
 /** The table has no directory. Thrown when a table, or the root, is listed. */
 export class TableNotFoundError extends NotFoundError {
-  /** Name of the class. */
-  override readonly name = "TableNotFoundError";
-
   /** Make the error for a table whose directory would be `path`. */
   constructor(
     /** Name of the table; empty for the root table. */
@@ -34,9 +28,6 @@ export class TableNotFoundError extends NotFoundError {
 
 /** The key exists already. Thrown by `create`. */
 export class KeyExistsError extends FailedError {
-  /** Name of the class. */
-  override readonly name = "KeyExistsError";
-
   /** Make the error for a key in the table of this name. */
   constructor(
     /** The key that was to be created. */
@@ -48,22 +39,13 @@ export class KeyExistsError extends FailedError {
 }
 
 /** The key is not valid: see `checkKey` for the rules. */
-export class InvalidKeyError extends UsageError {
-  /** Name of the class. */
-  override readonly name = "InvalidKeyError";
-}
+export class InvalidKeyError extends UsageError {}
 
 /** The table name is not valid: see `TableRoot.table` for the rules. */
-export class InvalidTableError extends UsageError {
-  /** Name of the class. */
-  override readonly name = "InvalidTableError";
-}
+export class InvalidTableError extends UsageError {}
 
 /** A lock was not released in time. Nothing was changed. */
 export class LockDeadlineError extends BusyError {
-  /** Name of the class. */
-  override readonly name = "LockDeadlineError";
-
   /** Make the error for a lock on a file. */
   constructor(
     /** The locked file. */
@@ -80,9 +62,6 @@ export class LockDeadlineError extends BusyError {
 
 /** A path named like a value is not a regular file (for example, a directory). */
 export class NotAValueError extends FailedError {
-  /** Name of the class. */
-  override readonly name = "NotAValueError";
-
   /** Make the error for a path. */
   constructor(
     /** Path with the name of a value. */
@@ -94,9 +73,6 @@ export class NotAValueError extends FailedError {
 
 /** A path named like the root, a table, or a part of a table's name is not a directory. */
 export class NotADirectoryError extends FailedError {
-  /** Name of the class. */
-  override readonly name = "NotADirectoryError";
-
   /** Make the error for a path. */
   constructor(
     /** Path of the root or of the table's directory. */

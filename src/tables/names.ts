@@ -112,11 +112,9 @@ function tableProblem(table: string): string | null {
   const bytes = byteLength(table);
   if (bytes > TABLE_BYTES_MAX) return `it has ${bytes} bytes, the limit is ${TABLE_BYTES_MAX}`;
   const parts = table.split("/");
-  for (let index = 0; index < parts.length; index++) {
-    const problem = partProblem(parts[index] as string, { last: index === parts.length - 1 });
-    if (problem !== null) return problem;
-  }
-  return null;
+  const last = parts.length - 1;
+  const problems = parts.map((part, index) => partProblem(part, { last: index === last }));
+  return problems.find((problem) => problem !== null) ?? null;
 }
 
 function partProblem(part: string, { last }: { readonly last: boolean }): string | null {

@@ -26,7 +26,7 @@ import {
   type TemporaryFile,
   writeTemporary,
 } from "./temporary_file.ts";
-import { Hold, type Refusal, tryHold, tryRead } from "./value_file.ts";
+import { type Refusal, tryHold, tryRead } from "./value_file.ts";
 import { identity } from "./walk.ts";
 
 /**
@@ -195,37 +195,34 @@ export class Table {
   }
 
   /** Null if the key does not exist. */
-  async #read(key: string): Promise<Uint8Array | null> {
+  #read(key: string): Promise<Uint8Array | null> {
     const path = this.#path(key);
-    let deadline: Deadline | null = null;
-    for (let moves = 0;;) {
-      const result = tryRead(this.#storage, path);
-      if (typeof result !== "string") return result;
-      if (result === "absent") return null;
-      deadline ??= this.#deadline();
-      if (result === "held" || ++moves % MOVES_MAX === 0) await deadline.pause(path);
-    }
+    return this.#retry(path, () => tryRead(this.#storage, path), () => true);
   }
 
   /**
    * Wait for the exclusive lock of a key. If the key does not exist, `absent` decides: true ends the wait
    * without a lock (null), false tries again, and it may throw.
    */
-  #hold(path: string, absent: () => never): Promise<Hold>;
-  #hold(path: string, absent: () => boolean): Promise<Hold | null>;
-  async #hold(path: string, absent: () => boolean): Promise<Hold | null> {
-    let deadline: Deadline | null = null;
-    for (let moves = 0;;) {
-      const result: Hold | Refusal = tryHold(this.#storage, path, this.directory);
-      if (result instanceof Hold) return result;
-      if (result === "absent" && absent()) return null;
-      deadline ??= this.#deadline();
-      if (result === "held" || ++moves % MOVES_MAX === 0) await deadline.pause(path);
-    }
+  #hold(path: string, absent: () => boolean): Promise<Disposable | null> {
+    return this.#retry(path, () => tryHold(this.#storage, path, this.directory), absent);
   }
 
-  #deadline(): Deadline {
-    return new Deadline(this.#settings.clock, this.#settings.lockTimeoutMs);
+  /** Tries until no other process or handle is in the way, at most as long as the lock timeout. */
+  async #retry<Result extends object>(
+    path: string,
+    attempt: () => Result | Refusal,
+    absent: () => boolean,
+  ): Promise<Result | null> {
+    const { clock, lockTimeoutMs } = this.#settings;
+    let deadline: Deadline | null = null;
+    for (let moves = 0;;) {
+      const result = attempt();
+      if (typeof result !== "string") return result;
+      if (result === "absent" && absent()) return null;
+      deadline ??= new Deadline(clock, lockTimeoutMs);
+      if (result === "held" || ++moves % MOVES_MAX === 0) await deadline.pause(path);
+    }
   }
 
   #path(key: string): string {

@@ -5,7 +5,7 @@ import { UsageError } from "../base/errors.ts";
 import { type Storage, trimSlashes } from "../file/mod.ts";
 import { NotADirectoryError, TableNotFoundError } from "./errors.ts";
 import { mayHoldTables, tableOfDirectory } from "./names.ts";
-import { type Entry, Table, type TableSettings, type TableSync } from "./table.ts";
+import { Table, type TableSettings, type TableSync } from "./table.ts";
 import { walkTables } from "./walk.ts";
 
 /** Options of a `TableRoot`. */
@@ -19,14 +19,13 @@ export interface TableRootOptions {
 }
 
 /**
- * A directory of tables: the root table, whose calls are also methods here, and tables below it. Holds no
- * descriptor, so nothing has to be closed. Continues the database object of flockd.
+ * A directory of tables: it is the root table itself, and gives the tables below it. Holds no descriptor, so
+ * nothing has to be closed. Continues the database object of flockd.
  */
-export class TableRoot {
+export class TableRoot extends Table {
   /** Path of the directory, exactly as given. */
   readonly path: string;
   readonly #settings: TableSettings;
-  readonly #rootTable: Table;
 
   /**
    * Name a directory of tables, without touching the disk. The first `set` or `create` makes it, and
@@ -39,10 +38,10 @@ export class TableRoot {
       throw new UsageError(`Invalid lock timeout ${lockTimeoutMs}: give milliseconds above 0`);
     }
     if (path === "") throw new UsageError("Invalid path of tables: it is empty");
+    const settings = { storage, clock, root: trimSlashes(path), lockTimeoutMs, sync };
+    super("", settings);
     this.path = path;
-    const root = trimSlashes(path);
-    this.#settings = { storage, clock, root, lockTimeoutMs, sync };
-    this.#rootTable = new Table("", this.#settings);
+    this.#settings = settings;
   }
 
   /**
@@ -52,7 +51,7 @@ export class TableRoot {
    * Throws `InvalidTableError`.
    */
   table(name: string): Table {
-    return name === "" ? this.#rootTable : new Table(name, this.#settings);
+    return name === "" ? this : new Table(name, this.#settings);
   }
 
   /**
@@ -72,47 +71,5 @@ export class TableRoot {
       return mayHoldTables(name);
     }, (name, below) => mayHoldTables(name) || tableOfDirectory(below) !== null);
     return found.sort();
-  }
-
-  // The calls of the root table.
-
-  /** Read the value of a key of the root table; see `Table.get`. */
-  get(key: string): Promise<Uint8Array> {
-    return this.#rootTable.get(key);
-  }
-
-  /** Give a key of the root table a value; see `Table.set`. */
-  set(key: string, value: Uint8Array): Promise<void> {
-    return this.#rootTable.set(key, value);
-  }
-
-  /** Create a key of the root table; see `Table.create`. */
-  create(key: string, value: Uint8Array): Promise<void> {
-    return this.#rootTable.create(key, value);
-  }
-
-  /** Replace the value of a key of the root table; see `Table.update`. */
-  update(key: string, value: Uint8Array): Promise<void> {
-    return this.#rootTable.update(key, value);
-  }
-
-  /** Remove a key of the root table; see `Table.delete`. */
-  delete(key: string): Promise<void> {
-    return this.#rootTable.delete(key);
-  }
-
-  /** Give the keys of the root table; see `Table.keys`. */
-  keys(): Generator<string> {
-    return this.#rootTable.keys();
-  }
-
-  /** Give the keys and values of the root table; see `Table.entries`. */
-  entries(): AsyncGenerator<Entry> {
-    return this.#rootTable.entries();
-  }
-
-  /** Call `visit` for every entry of the root table; see `Table.forEach`. */
-  forEach(visit: (key: string, value: Uint8Array) => void | Promise<void>): Promise<void> {
-    return this.#rootTable.forEach(visit);
   }
 }

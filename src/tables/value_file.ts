@@ -7,11 +7,11 @@
  *
  * Invariants
  * - Nothing here creates a file: locking a key never creates it.
- * - While a `Hold` lasts, the name leads to the held file, and every process that keeps the protocol
+ * - While `tryHold` holds a file, the name leads to the held file, and every process that keeps the protocol
  *   (flockd included) leaves it there.
  */
 
-import { hasCode, leadsTo, nullIfCode, type Storage, type StoredFile } from "../file/mod.ts";
+import { leadsTo, nullIfCode, type Storage, type StoredFile } from "../file/mod.ts";
 import { NotAValueError } from "./errors.ts";
 
 /** Why a try failed. */
@@ -22,19 +22,6 @@ export type Refusal =
   | "held"
   /** The name leads to another file now: try again. */
   | "moved";
-
-/** An exclusive lock on a value file. Ends with its scope. */
-export class Hold implements Disposable {
-  readonly #locked: Disposable;
-
-  constructor(locked: Disposable) {
-    this.#locked = locked;
-  }
-
-  [Symbol.dispose](): void {
-    this.#locked[Symbol.dispose]();
-  }
-}
 
 /** Read a whole value under a shared lock. Throws `OsError`, `NotAValueError`. */
 export function tryRead(storage: Storage, path: string): Uint8Array | Refusal {
@@ -49,21 +36,16 @@ export function tryRead(storage: Storage, path: string): Uint8Array | Refusal {
   return length === bytes.length ? bytes : bytes.subarray(0, length);
 }
 
-/** Lock a value, to replace or remove it. Throws `OsError`, `NotAValueError`. */
-export function tryHold(storage: Storage, path: string, directory: string): Hold | Refusal {
-  let file: StoredFile | null;
-  try {
-    file = openValue(storage, path);
-  } catch (error) {
-    if (hasCode(error, "EACCES")) return tryHoldUnreadable(storage, path, directory);
-    throw error;
-  }
-  if (file === null) return "absent";
+/** Lock a value, to replace or remove it, until it is disposed. Throws `OsError`, `NotAValueError`. */
+export function tryHold(storage: Storage, path: string, directory: string): Disposable | Refusal {
   using opened = new DisposableStack();
-  opened.use(file);
+  const found = nullIfCode(() => ({ file: opened.use(openValue(storage, path)) }), "EACCES");
+  if (found === null) return tryHoldUnreadable(storage, path, directory);
+  const { file } = found;
+  if (file === null) return "absent";
   if (!file.tryFlock("exclusive")) return "held";
   if (!leadsTo(storage, path, file.status())) return "moved";
-  return new Hold(opened.move());
+  return opened.move();
 }
 
 /**
@@ -71,7 +53,11 @@ export function tryHold(storage: Storage, path: string, directory: string): Hold
  * opened, and so not be locked. Every process of this user does the same. Only a process that holds that
  * lock can make the name lead to a readable file again.
  */
-function tryHoldUnreadable(storage: Storage, path: string, directory: string): Hold | Refusal {
+function tryHoldUnreadable(
+  storage: Storage,
+  path: string,
+  directory: string,
+): Disposable | Refusal {
   using opened = new DisposableStack();
   const table = opened.use(storage.open(directory, { access: "read" }));
   if (!table.tryFlock("exclusive")) return "held";
@@ -80,7 +66,7 @@ function tryHoldUnreadable(storage: Storage, path: string, directory: string): H
     return true;
   };
   if (nullIfCode(canOpen, "EACCES")) return "moved";
-  return new Hold(opened.move());
+  return opened.move();
 }
 
 /** Open a value; null if it does not exist. Never opens a FIFO or a device, which could wait or act. */

@@ -37,8 +37,6 @@ interface Reply {
 
 /** The server reports that a file of its data directory is damaged or of another format. */
 export class DamagedOnServerError extends CountdError {
-  /** Name of the class. */
-  override readonly name: string = "DamagedOnServerError";
   /** Always `corruption`. */
   override readonly kind = "corruption";
 }
