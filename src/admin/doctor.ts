@@ -7,6 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { CountdError } from "../base/errors.ts";
 import { DataDirectory, describeSelf } from "../counters/commitlog/mod.ts";
 import {
+  hasCode,
   OsError,
   platformSelfTest,
   type Storage,
@@ -44,25 +45,32 @@ export function examine(
 ): Finding[] {
   const place = nearestDirectory(storage, directory);
   const writable = tryOut(storage, place, clock);
-  return [
-    platform(place, writable),
-    location(storage, { directory, place, user }),
-    writable,
-    fileSystem(storage, place),
-    ...(writable.level === "problem" ? [] : [locksAndLinks(storage, place, clock)]),
-    ...dataDirectory(storage, directory),
-    descriptors(storage),
-    freeSpace(storage, place),
+  const isWritable = writable.level !== "problem";
+  const verdicts: readonly (readonly [check: string, verdict: Verdict | null])[] = [
+    ["platform", platform(place, isWritable)],
+    ["directory", location(storage, { directory, place, user })],
+    ["writing", writable],
+    ["file system", fileSystem(storage, place)],
+    ["locks", isWritable ? locksAndLinks(storage, place, clock) : null],
+    ["data", dataDirectory(storage, directory)],
+    ["limits", descriptors(storage)],
+    ["space", freeSpace(storage, place)],
   ];
+  return verdicts.flatMap(([check, verdict]) => verdict === null ? [] : [{ check, ...verdict }]);
 }
 
-function finding(
-  check: string,
-  level: Finding["level"],
-  message: string,
-  advice = "",
-): Finding {
-  return { check, level, message, advice };
+type Verdict = Omit<Finding, "check">;
+
+function ok(message: string): Verdict {
+  return { level: "ok", message, advice: "" };
+}
+
+function warning(message: string, advice: string): Verdict {
+  return { level: "warning", message, advice };
+}
+
+function problem(message: string, advice: string): Verdict {
+  return { level: "problem", message, advice };
 }
 
 /** The directory itself, or the nearest one above it that exists. */
@@ -78,51 +86,35 @@ function nearestDirectory(storage: Storage, directory: string): string {
   return place;
 }
 
-function platform(place: string, writable: Finding): Finding {
+function platform(place: string, isWritable: boolean): Verdict {
   const name = `${Deno.build.os} ${Deno.build.arch}`;
-  if (writable.level === "problem") {
-    return finding("platform", "ok", `${name}; not tested, because ${place} cannot be written`);
-  }
+  if (!isWritable) return ok(`${name}; not tested, because ${place} cannot be written`);
   const wrong = platformSelfTest(place);
-  if (wrong.length === 0) return finding("platform", "ok", `${name}, libc as expected`);
-  return finding(
-    "platform",
-    "problem",
-    `${name}: ${wrong.join("; ")}`,
-    "use a platform that README lists as tested, and report this",
-  );
+  if (wrong.length === 0) return ok(`${name}, libc as expected`);
+  const advice = "use a platform that README lists as tested, and report this";
+  return problem(`${name}: ${wrong.join("; ")}`, advice);
 }
 
 function location(
   storage: Storage,
   { directory, place, user }: { directory: string; place: string; user: number },
-): Finding {
-  const check = "directory";
+): Verdict {
   const status = storage.statusOrNull(directory);
-  if (status === null) {
-    return finding(check, "ok", `${directory} does not exist yet; ${place} was examined instead`);
-  }
+  if (status === null) return ok(`${directory} does not exist yet; ${place} was examined instead`);
   if (status.kind !== "directory") {
-    return finding(check, "problem", `${directory} is not a directory`, "name another with --data");
+    return problem(`${directory} is not a directory`, "name another with --data");
   }
   const mode = status.mode.toString(8).padStart(4, "0");
   if (status.owner !== user) {
-    return finding(
-      check,
-      user === 0 ? "warning" : "problem",
-      `${directory} belongs to user ${status.owner}, this is user ${user}`,
-      `run every countd of this directory as user ${status.owner}`,
-    );
+    const message = `${directory} belongs to user ${status.owner}, this is user ${user}`;
+    const advice = `run every countd of this directory as user ${status.owner}`;
+    return (user === 0 ? warning : problem)(message, advice);
   }
   if ((status.mode & 0o077) !== 0) {
-    return finding(
-      check,
-      "warning",
-      `${directory} has mode ${mode}: others can reach into it`,
-      `chmod 0700 ${directory}`,
-    );
+    const message = `${directory} has mode ${mode}: others can reach into it`;
+    return warning(message, `chmod 0700 ${directory}`);
   }
-  return finding(check, "ok", `${directory} belongs to user ${user}, mode ${mode}`);
+  return ok(`${directory} belongs to user ${user}, mode ${mode}`);
 }
 
 /** Makes a directory in `place`, runs `body` in it, and removes it. */
@@ -143,79 +135,64 @@ function withProbe<T>(
   }
 }
 
-function tryOut(storage: Storage, place: string, clock: Clock): Finding {
-  const check = "writing";
-  let isCopiedOnWrite = false;
+function tryOut(storage: Storage, place: string, clock: Clock): Verdict {
   try {
-    withProbe(storage, place, {
+    const isCopiedOnWrite = withProbe(storage, place, {
       clock,
       body: (file, path) => {
-        isCopiedOnWrite = !file.avoidCopyOnWrite();
+        const isCopied = !file.avoidCopyOnWrite();
         file.allocate(0, PROBE_BYTES);
         using mapping = file.map(PROBE_BYTES, "write");
         mapping.bytes.fill(1);
         file.syncData();
         storage.syncDirectory(dirname(path));
+        return isCopied;
       },
     });
-    if (isCopiedOnWrite) {
-      return finding(
-        check,
-        "warning",
-        `${place} copies what is overwritten: a full disk may end countd db by a signal`,
-        "put the files of countd db on ext4 or xfs",
-      );
+    if (!isCopiedOnWrite) {
+      return ok(`files can be made, allocated, mapped and synced in ${place}`);
     }
-    return finding(check, "ok", `files can be made, allocated, mapped and synced in ${place}`);
+    const message =
+      `${place} copies what is overwritten: a full disk may end countd db by a signal`;
+    return warning(message, "put the files of countd db on ext4 or xfs");
   } catch (error) {
     if (!(error instanceof OsError)) throw error;
-    return finding(check, "problem", error.message, adviceFor(error, place));
+    return problem(error.message, adviceFor(error, place));
   }
 }
 
 function adviceFor(error: OsError, place: string): string {
-  if (error.code === "EACCES" || error.code === "EPERM") {
+  if (hasCode(error, "EACCES", "EPERM")) {
     return `run as the owner of ${place}, or name another directory with --data`;
   }
-  if (error.code === "EROFS") return "mount the file system for writing";
-  if (error.code === "ENOSPC" || error.code === "EDQUOT") return "free some space";
+  if (hasCode(error, "EROFS")) return "mount the file system for writing";
+  if (hasCode(error, "ENOSPC", "EDQUOT")) return "free some space";
   return "name a directory on a local file system with --data";
 }
 
-function fileSystem(storage: Storage, place: string): Finding {
-  const check = "file system";
+function fileSystem(storage: Storage, place: string): Verdict {
   const mount = mountOf(storage, realPath(place));
-  if (mount === null) {
-    return finding(check, "warning", "this system does not tell what file system it is", "");
-  }
+  if (mount === null) return warning("this system does not tell what file system it is", "");
   const where = `${mount.type} on ${mount.mountPoint}`;
-  if (mount.options.includes("ro")) {
-    return finding(check, "problem", `${where} is read-only`, "mount it for writing");
-  }
+  if (mount.options.includes("ro")) return problem(`${where} is read-only`, "mount it for writing");
   switch (judgeFileSystem(mount.type)) {
     case "network":
-      return finding(
-        check,
-        "problem",
+      return problem(
         `${where} is a network or shared file system: locks and mappings are not safe there`,
         "put the data directory on a local disk",
       );
     case "volatile":
-      return finding(
-        check,
-        "warning",
+      return warning(
         `${where} lives in memory: nothing survives a restart of the machine`,
         "put the data directory on a disk unless that is wanted",
       );
     case "unknown":
-      return finding(
-        check,
-        "warning",
+      return warning(
         `${where} is not a file system that countd was tried on`,
         "use ext4, xfs, btrfs, zfs or f2fs",
       );
     case "good":
-      return finding(check, "ok", where);
+      return ok(where);
   }
 }
 
@@ -228,8 +205,7 @@ function realPath(path: string): string {
   }
 }
 
-function locksAndLinks(storage: Storage, place: string, clock: Clock): Finding {
-  const check = "locks";
+function locksAndLinks(storage: Storage, place: string, clock: Clock): Verdict {
   const wrong: string[] = [];
   try {
     withProbe(storage, place, {
@@ -250,33 +226,32 @@ function locksAndLinks(storage: Storage, place: string, clock: Clock): Finding {
     wrong.push(error.message);
   }
   return wrong.length === 0
-    ? finding(check, "ok", "kernel locks and hard links work")
-    : finding(check, "problem", wrong.join("; "), "put the data directory on a local disk");
+    ? ok("kernel locks and hard links work")
+    : problem(wrong.join("; "), "put the data directory on a local disk");
 }
 
-/** An empty list if the data directory does not exist yet. */
-function dataDirectory(storage: Storage, directory: string): Finding[] {
-  const check = "data";
+/** Null if the data directory does not exist yet. */
+function dataDirectory(storage: Storage, directory: string): Verdict | null {
   try {
     using data = DataDirectory.openOrNull(storage, directory, { self: describeSelf(storage) });
-    if (data === null) return [];
+    if (data === null) return null;
     const mark = data.failedMark();
     if (mark !== null) {
       const advice = `end all daemons, look at the disk, run countd check --clear-failed`;
-      return [finding(check, "problem", `marked failed: ${mark.reason}`, advice)];
+      return problem(`marked failed: ${mark.reason}`, advice);
     }
     const { keyspaceSize, keySize, logSize } = data.sizes;
     const sizes = `logs of ${logSize} bytes, names up to ${keyspaceSize} and ${keySize} bytes`;
     const foreign = [data.paths.logs, data.paths.keyspaces]
       .flatMap((path) => storage.readDirectory(path).map((name) => `${path}/${name}`))
       .filter((path) => ownerDiffers(storage, path, data.control.file.status().owner));
-    if (foreign.length === 0) return [finding(check, "ok", sizes)];
+    if (foreign.length === 0) return ok(sizes);
     const message = `${foreign.length} files belong to another user, such as ${foreign[0]}`;
     const advice = "give all files of the directory to one user (chown -R)";
-    return [finding(check, "problem", message, advice)];
+    return problem(message, advice);
   } catch (error) {
     if (!(error instanceof OsError || error instanceof CountdError)) throw error;
-    return [finding(check, "problem", error.message, "run countd check, then countd repair")];
+    return problem(error.message, "run countd check, then countd repair");
   }
 }
 
@@ -286,17 +261,12 @@ function ownerDiffers(storage: Storage, path: string, owner: number): boolean {
   return status !== null && status.owner !== owner;
 }
 
-function descriptors(storage: Storage): Finding {
-  const check = "limits";
+function descriptors(storage: Storage): Verdict {
   const text = readKernelFile(storage, "/proc/self/limits", 65536);
   const soft = text === null ? null : openFilesLimit(text);
-  if (soft === null) return finding(check, "ok", "this system does not tell its limits");
-  if (soft >= DESCRIPTORS_WANTED) {
-    return finding(check, "ok", `${soft === Infinity ? "unlimited" : soft} open files`);
-  }
-  return finding(
-    check,
-    "warning",
+  if (soft === null) return ok("this system does not tell its limits");
+  if (soft >= DESCRIPTORS_WANTED) return ok(`${soft === Infinity ? "unlimited" : soft} open files`);
+  return warning(
     `only ${soft} open files: not enough for 1024 connections and the logs`,
     `raise it to ${DESCRIPTORS_WANTED} or more (ulimit -n, LimitNOFILE=), or lower --max-connections`,
   );
@@ -309,17 +279,11 @@ export function openFilesLimit(text: string): number | null {
   return soft === "unlimited" ? Infinity : Number(soft);
 }
 
-function freeSpace(storage: Storage, place: string): Finding {
+function freeSpace(storage: Storage, place: string): Verdict {
   const { freeBytes, totalBytes } = storage.space(place);
-  const mebibytes = Math.floor(freeBytes / 2 ** 20);
-  const message = `${mebibytes} MiB free of ${Math.floor(totalBytes / 2 ** 20)} MiB`;
-  if (freeBytes >= Math.min(FREE_BYTES_WANTED, totalBytes * FREE_FRACTION_WANTED)) {
-    return finding("space", "ok", message);
-  }
-  return finding(
-    "space",
-    "warning",
-    message,
-    "free some space: writers stop when the disk is full",
-  );
+  const [free, total] = [freeBytes, totalBytes].map((bytes) => Math.floor(bytes / 2 ** 20));
+  const message = `${free} MiB free of ${total} MiB`;
+  const wanted = Math.min(FREE_BYTES_WANTED, totalBytes * FREE_FRACTION_WANTED);
+  if (freeBytes >= wanted) return ok(message);
+  return warning(message, "free some space: writers stop when the disk is full");
 }

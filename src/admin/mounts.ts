@@ -53,38 +53,22 @@ export function findMount(mounts: readonly Mount[], path: string): Mount | null 
 /** What a file system means for data that must survive. */
 export type FileSystemVerdict = "good" | "volatile" | "network" | "unknown";
 
-const GOOD = ["ext4", "ext3", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "jfs"];
-const VOLATILE = ["tmpfs", "ramfs", "rootfs", "hugetlbfs"];
-const NETWORK = [
-  "nfs",
-  "nfs4",
-  "cifs",
-  "smb3",
-  "smbfs",
-  "9p",
-  "afs",
-  "ncpfs",
-  "ceph",
-  "lustre",
-  "gfs2",
-  "ocfs2",
-  "beegfs",
-  "gpfs",
-  "virtiofs",
-  "vboxsf",
-  "vmhgfs",
-];
+const GOOD = /^(ext[34]|xfs|btrfs|zfs|f2fs|bcachefs|jfs)$/;
+const VOLATILE = /^(tmpfs|ramfs|rootfs|hugetlbfs)$/;
+const NETWORK = new RegExp(
+  "^(fuse(blk)?\\.)?(nfs4?|cifs|smb3|smbfs|9p|afs|ncpfs|ceph|lustre|gfs2|ocfs2|beegfs|gpfs|virtiofs|" +
+    "vboxsf|vmhgfs)$",
+);
+const NETWORK_FUSE = /^fuse\.(sshfs|gluster|s3fs|ceph|rclone)/;
 
 /**
  * Judges a type of file system. On network and shared ones, locks and mappings of two machines do not see
  * each other, and a sync may mean little. FUSE may hide anything, so an unknown name is `unknown`.
  */
 export function judgeFileSystem(type: string): FileSystemVerdict {
-  const plain = type.replace(/^fuse(blk)?\./, "");
-  if (GOOD.includes(type)) return "good";
-  if (VOLATILE.includes(type)) return "volatile";
-  const networkFuse = type.startsWith("fuse.") && /^(sshfs|gluster|s3fs|ceph|rclone)/.test(plain);
-  return NETWORK.includes(plain) || networkFuse ? "network" : "unknown";
+  if (GOOD.test(type)) return "good";
+  if (VOLATILE.test(type)) return "volatile";
+  return NETWORK.test(type) || NETWORK_FUSE.test(type) ? "network" : "unknown";
 }
 
 /** Decodes a mount point, in which spaces and backslashes are `\040` and `\134`. */
