@@ -48,6 +48,13 @@ export function printablePath(path: string): string {
   );
 }
 
+/** An address as `HOST:PORT`, an IPv6 host in brackets. */
+export function showAddress(
+  { hostname, port }: { readonly hostname: string; readonly port: number },
+): string {
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
+
 /** The bytes of a name to write: printable on a terminal, byte for byte elsewhere. */
 export function nameForOutput(name: Uint8Array, toTerminal: boolean): Uint8Array {
   return toTerminal ? utf8.encode(printableName(name)) : name;

@@ -7,6 +7,9 @@
  */
 
 import { INT64_MAX, INT64_MIN } from "../../base/int64.ts";
+import { showAddress } from "../../base/printable.ts";
+
+export { showAddress };
 
 /** What a shell offers to complete a value. */
 export type Completion = "nothing" | "file" | "directory" | readonly string[];
@@ -211,10 +214,6 @@ export const address: Kind<Common & { readonly defaultPort: number }, Address> =
     return { hostname: (match[1] ?? match[2]) as string, port };
   },
 );
-
-export function showAddress({ hostname, port }: Address): string {
-  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
-}
 
 function within(value: number, bounds: Bounds, show: (value: number) => string): number {
   const { min = 0, max = Number.MAX_SAFE_INTEGER } = bounds;

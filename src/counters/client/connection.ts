@@ -2,6 +2,7 @@
 
 import { systemClock } from "../../base/clock.ts";
 import { ConnectError } from "../../base/errors.ts";
+import { showAddress } from "../../base/printable.ts";
 import { showSeconds, Silence, SILENCE_MS } from "./silence.ts";
 
 /** Where a port of a server is. */
@@ -10,18 +11,6 @@ export interface ServerAddress {
   readonly hostname: string;
   /** A TCP port. */
   readonly port: number;
-}
-
-/** The address as `HOST:PORT`, an IPv6 host in brackets. */
-export function addressText(address: ServerAddress): string {
-  const { hostname, port } = address;
-  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
-}
-
-/** The other side of a connection, and how long it has been silent. */
-export interface Peer {
-  readonly address: ServerAddress;
-  readonly silence: Silence;
 }
 
 /** How long a client waits for a server, in milliseconds. */
@@ -35,24 +24,81 @@ export interface Patience {
 /** Pause between two attempts to connect. */
 const RETRY_MS = 50;
 
-/** Connect. Throws `ConnectError` if no server answers. */
-export async function connectTo(
-  address: ServerAddress,
-  { waitMs = 0, silenceMs = SILENCE_MS }: Patience = {},
-): Promise<Deno.TcpConn> {
-  const endMs = systemClock.nowMs() + waitMs;
-  while (true) {
-    try {
-      const connection = await connectOnce(address, silenceMs);
-      connection.setNoDelay(true);
-      return connection;
-    } catch (error) {
-      const leftMs = endMs - systemClock.nowMs();
-      if (!(error instanceof Deno.errors.ConnectionRefused) || leftMs <= 0) {
-        throw connectError(address, error);
+/** A connection to one port of a server. Its errors name the server. */
+export class Connection implements Disposable {
+  /** The server as `HOST:PORT`, an IPv6 host in brackets. */
+  readonly server: string;
+  /** How long the server has neither taken nor sent a byte. */
+  readonly silence: Silence;
+  readonly #socket: Deno.TcpConn;
+  #isClosed = false;
+
+  private constructor(socket: Deno.TcpConn, server: string, silence: Silence) {
+    this.#socket = socket;
+    this.server = server;
+    this.silence = silence;
+  }
+
+  /** Connect. Throws `ConnectError` if no server answers. */
+  static async open(
+    address: ServerAddress,
+    { waitMs = 0, silenceMs = SILENCE_MS }: Patience = {},
+  ): Promise<Connection> {
+    const server = showAddress(address);
+    const endMs = systemClock.nowMs() + waitMs;
+    while (true) {
+      try {
+        const socket = await connectOnce(address, silenceMs);
+        socket.setNoDelay(true);
+        return new Connection(socket, server, new Silence(silenceMs));
+      } catch (error) {
+        const leftMs = endMs - systemClock.nowMs();
+        if (!(error instanceof Deno.errors.ConnectionRefused) || leftMs <= 0) {
+          throw connectError(server, error);
+        }
+        await systemClock.sleep(Math.min(RETRY_MS, leftMs));
       }
-      await systemClock.sleep(Math.min(RETRY_MS, leftMs));
     }
+  }
+
+  /** Send all of `bytes`. Throws `ConnectError` if the server is gone. */
+  async send(bytes: Uint8Array): Promise<void> {
+    try {
+      for (let sent = 0; sent < bytes.length;) {
+        sent += await this.#socket.write(sent === 0 ? bytes : bytes.subarray(sent));
+        this.silence.end();
+      }
+    } catch (error) {
+      throw this.lost(error);
+    }
+  }
+
+  /** Read some bytes; 0 at the end. Throws `ConnectError` if the connection broke. */
+  async read(into: Uint8Array): Promise<number> {
+    try {
+      const count = await this.#socket.read(into) ?? 0;
+      this.silence.end();
+      return count;
+    } catch (error) {
+      throw this.lost(error);
+    }
+  }
+
+  /** Close the sending side. If the server is gone, the next read says so. */
+  async endSending(): Promise<void> {
+    await this.#socket.closeWrite().catch(() => {});
+  }
+
+  /** The error for a connection that broke. */
+  lost(cause: unknown): ConnectError {
+    return new ConnectError(`Lost the connection to ${this.server}`, { cause });
+  }
+
+  /** Close the connection. A second call does nothing. */
+  [Symbol.dispose](): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#socket.close();
   }
 }
 
@@ -67,47 +113,11 @@ async function connectOnce(address: ServerAddress, silenceMs: number): Promise<D
   });
 }
 
-function connectError(address: ServerAddress, cause: unknown): ConnectError {
+function connectError(server: string, cause: unknown): ConnectError {
   const reason = cause instanceof Deno.errors.ConnectionRefused
     ? "no server listens there; check that it is running"
     : cause instanceof Error
     ? cause.message
     : String(cause);
-  return new ConnectError(`Cannot connect to ${addressText(address)}: ${reason}`, { cause });
-}
-
-/** Send all of `bytes`. Throws `ConnectError` if the server is gone. */
-export async function sendAll(
-  connection: Deno.TcpConn,
-  bytes: Uint8Array,
-  { address, silence }: Peer,
-): Promise<void> {
-  try {
-    for (let sent = 0; sent < bytes.length;) {
-      sent += await connection.write(sent === 0 ? bytes : bytes.subarray(sent));
-      silence.end();
-    }
-  } catch (error) {
-    throw lost(address, error);
-  }
-}
-
-/** Read some bytes; 0 at the end. Throws `ConnectError` if the connection broke. */
-export async function readSome(
-  connection: Deno.TcpConn,
-  into: Uint8Array,
-  { address, silence }: Peer,
-): Promise<number> {
-  try {
-    const count = await connection.read(into) ?? 0;
-    silence.end();
-    return count;
-  } catch (error) {
-    throw lost(address, error);
-  }
-}
-
-/** The error for a connection that broke. */
-export function lost(address: ServerAddress, cause: unknown): ConnectError {
-  return new ConnectError(`Lost the connection to ${addressText(address)}`, { cause });
+  return new ConnectError(`Cannot connect to ${server}: ${reason}`, { cause });
 }

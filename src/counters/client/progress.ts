@@ -53,14 +53,10 @@ export class Progress {
 /** The bar as one line after `elapsedMs`, such as `[######------] 50%  1,200,000 lines  800,000/s`. */
 export function progressText(state: ProgressState, elapsedMs: number): string {
   const perSecond = elapsedMs > 0 ? Math.round((state.lines * 1000) / elapsedMs) : 0;
-  const counts = `${grouped(state.lines)} lines  ${grouped(perSecond)}/s`;
+  const counts = `${state.lines.toLocaleString("en")} lines  ${perSecond.toLocaleString("en")}/s`;
   if (state.bytesTotal === null || state.bytesTotal === 0) return counts;
   const fraction = Math.min(1, state.bytes / state.bytesTotal);
   const full = Math.floor(fraction * BAR_CELLS);
   const bar = "#".repeat(full) + "-".repeat(BAR_CELLS - full);
   return `[${bar}] ${String(Math.floor(fraction * 100)).padStart(3)}%  ${counts}`;
-}
-
-function grouped(count: number): string {
-  return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 }

@@ -16,16 +16,7 @@ import {
   type Row,
   ROW_KEY_OFFSET,
 } from "../wire/mod.ts";
-import {
-  addressText,
-  connectTo,
-  type Patience,
-  type Peer,
-  readSome,
-  sendAll,
-  type ServerAddress,
-} from "./connection.ts";
-import { Silence } from "./silence.ts";
+import { Connection, type Patience, type ServerAddress } from "./connection.ts";
 
 /** The largest body that the protocol allows: as many rows as a reply may have, each the longest. */
 const BODY_BYTES_MAX = REPLY_ROWS_MAX * (RANK_BYTES + ROW_KEY_OFFSET + NAME_SIZE_MAX);
@@ -49,17 +40,14 @@ export class DamagedOnServerError extends CountdError {
  * its sizes are others), `BusyError` if it has no fresh answer now, and `DamagedOnServerError`.
  */
 export class ReadClient implements Disposable {
-  readonly #connection: Deno.TcpConn;
-  readonly #peer: Peer;
+  readonly #connection: Connection;
   readonly #requests: RequestEncoder;
   readonly #head = new Uint8Array(REPLY_HEAD_BYTES);
   /** Resolves once the previous request has its reply, or has failed. */
   #turn: Promise<unknown> = Promise.resolve();
-  #isOver = false;
 
-  private constructor(connection: Deno.TcpConn, peer: Peer, sizes: MessageSizes) {
+  private constructor(connection: Connection, sizes: MessageSizes) {
     this.#connection = connection;
-    this.#peer = peer;
     this.#requests = new RequestEncoder(sizes);
   }
 
@@ -72,8 +60,7 @@ export class ReadClient implements Disposable {
     sizes: MessageSizes,
     patience: Patience = {},
   ): Promise<ReadClient> {
-    const connection = await connectTo(address, patience);
-    return new ReadClient(connection, { address, silence: new Silence(patience.silenceMs) }, sizes);
+    return new ReadClient(await Connection.open(address, patience), sizes);
   }
 
   /**
@@ -129,9 +116,7 @@ export class ReadClient implements Disposable {
 
   /** Close the connection. Calls that wait for a reply fail with `ConnectError`. */
   [Symbol.dispose](): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#connection.close();
+    this.#connection[Symbol.dispose]();
   }
 
   #ask(request: Uint8Array<ArrayBuffer>): Promise<Reply> {
@@ -142,17 +127,15 @@ export class ReadClient implements Disposable {
 
   /** Fail if no reply comes: a write port takes a request for a piece of a message, and waits for the rest. */
   async #askInTime(request: Uint8Array<ArrayBuffer>): Promise<Reply> {
-    const { address, silence } = this.#peer;
+    const { silence, server } = this.#connection;
     return await silence.during(this.#askNow(request), () => {
       this[Symbol.dispose]();
-      return new ConnectError(
-        `${addressText(address)} does not answer: is it the read port of a server`,
-      );
+      return new ConnectError(`${server} does not answer: is it the read port of a server`);
     });
   }
 
   async #askNow(request: Uint8Array<ArrayBuffer>): Promise<Reply> {
-    await sendAll(this.#connection, request, this.#peer);
+    await this.#connection.send(request);
     await this.#fill(this.#head);
     const head = decodeReplyHead(this.#head, 0);
     if (head.total < 0) throw this.#refusal(head.total);
@@ -166,11 +149,9 @@ export class ReadClient implements Disposable {
 
   async #fill(target: Uint8Array<ArrayBuffer>): Promise<void> {
     for (let filled = 0; filled < target.length;) {
-      const count = await readSome(this.#connection, target.subarray(filled), this.#peer);
+      const count = await this.#connection.read(target.subarray(filled));
       if (count === 0) {
-        throw new ConnectError(
-          `${addressText(this.#peer.address)} ended the connection in a reply`,
-        );
+        throw new ConnectError(`${this.#connection.server} ended the connection in a reply`);
       }
       filled += count;
     }
@@ -186,7 +167,7 @@ export class ReadClient implements Disposable {
   }
 
   #refusal(code: number): CountdError {
-    const server = addressText(this.#peer.address);
+    const { server } = this.#connection;
     if (code === READ_ERROR_DAMAGED) {
       return new DamagedOnServerError(
         `The file of the keyspace or a commit log is damaged, or of another format, on ${server}; run ` +
@@ -206,10 +187,9 @@ export class ReadClient implements Disposable {
   }
 
   #nonsense(what: string): ConnectError {
+    const { server } = this.#connection;
     return new ConnectError(
-      `${
-        addressText(this.#peer.address)
-      } does not speak the read protocol, or with other sizes: ${what}`,
+      `${server} does not speak the read protocol, or with other sizes: ${what}`,
     );
   }
 }

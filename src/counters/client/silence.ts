@@ -1,6 +1,6 @@
 /** Limits the silence of a server: the time in which it neither takes nor sends a byte. */
 
-import { type Clock, systemClock } from "../../base/clock.ts";
+import { systemClock } from "../../base/clock.ts";
 
 /** Longer than any server waits for a sync, a fold or a free log. */
 export const SILENCE_MS = 30_000;
@@ -12,20 +12,16 @@ export function showSeconds(timeMs: number): string {
 
 /** How long the other side of a connection has neither taken nor sent a byte. */
 export class Silence {
-  /** The longest silence that is borne, in milliseconds. */
-  readonly boundMs: number;
-  readonly #clock: Clock;
-  #lastMs: number;
+  #lastMs = systemClock.nowMs();
 
-  constructor(boundMs = SILENCE_MS, clock: Clock = systemClock) {
-    this.boundMs = boundMs;
-    this.#clock = clock;
-    this.#lastMs = clock.nowMs();
-  }
+  constructor(
+    /** The longest silence that is borne, in milliseconds. */
+    readonly boundMs: number,
+  ) {}
 
   /** End a silence. Called for each piece that the server took or sent. */
   end(): void {
-    this.#lastMs = this.#clock.nowMs();
+    this.#lastMs = systemClock.nowMs();
   }
 
   /**
@@ -36,7 +32,7 @@ export class Silence {
     this.end();
     const { promise, reject } = Promise.withResolvers<never>();
     const check = () => {
-      const leftMs = this.#lastMs + this.boundMs - this.#clock.nowMs();
+      const leftMs = this.#lastMs + this.boundMs - systemClock.nowMs();
       if (leftMs <= 0) return reject(error());
       timer = setTimeout(check, leftMs);
     };

@@ -4,17 +4,8 @@ import { assert } from "../../base/assert.ts";
 import { ConnectError } from "../../base/errors.ts";
 import { type MessageSizes, WriteMessageEncoder, type WriteTotals } from "../wire/mod.ts";
 import { AnswerReader } from "./answer_reader.ts";
-import {
-  addressText,
-  connectTo,
-  lost,
-  type Patience,
-  type Peer,
-  readSome,
-  sendAll,
-  type ServerAddress,
-} from "./connection.ts";
-import { showSeconds, Silence } from "./silence.ts";
+import { Connection, type Patience, type ServerAddress } from "./connection.ts";
+import { showSeconds } from "./silence.ts";
 
 const SEND_BYTES = 256 * 1024;
 const ANSWERS_BYTES = 64 * 1024;
@@ -27,8 +18,7 @@ const ANSWERS_BYTES = 64 * 1024;
  * nothing for too long. Which of the increments count is then not known.
  */
 export class WriteClient implements Disposable {
-  readonly #connection: Deno.TcpConn;
-  readonly #peer: Peer;
+  readonly #connection: Connection;
   readonly #encoder: WriteMessageEncoder;
   readonly #answers = new AnswerReader(ANSWERS_BYTES);
   readonly #answersEnd: Promise<void>;
@@ -41,13 +31,11 @@ export class WriteClient implements Disposable {
   /** Sent messages, and those of the send that is under way. */
   #begunMessages = 0;
   #readError: unknown;
-  #isOver = false;
   /** The server has ended its sending side. */
   #isEnded = false;
 
-  private constructor(connection: Deno.TcpConn, peer: Peer, sizes: MessageSizes) {
+  private constructor(connection: Connection, sizes: MessageSizes) {
     this.#connection = connection;
-    this.#peer = peer;
     this.#encoder = new WriteMessageEncoder(sizes);
     const messageBytes = this.#encoder.messageBytes;
     this.#pending = new Uint8Array(Math.floor(SEND_BYTES / messageBytes) * messageBytes);
@@ -64,12 +52,7 @@ export class WriteClient implements Disposable {
     sizes: MessageSizes,
     patience: Patience = {},
   ): Promise<WriteClient> {
-    const connection = await connectTo(address, patience);
-    return new WriteClient(
-      connection,
-      { address, silence: new Silence(patience.silenceMs) },
-      sizes,
-    );
+    return new WriteClient(await Connection.open(address, patience), sizes);
   }
 
   /** Throws `UsageError` for names that no message of these sizes can carry: too long, or with a NUL. */
@@ -129,8 +112,8 @@ export class WriteClient implements Disposable {
     const messages = bytes.length / this.#encoder.messageBytes;
     this.#begunMessages += messages;
     // The server stops: it only drops what is sent now.
-    if (this.#isEnded) throw lost(this.#peer.address, this.#readError);
-    await this.#inTime(sendAll(this.#connection, bytes, this.#peer));
+    if (this.#isEnded) throw this.#connection.lost(this.#readError);
+    await this.#inTime(this.#connection.send(bytes));
     this.#sentMessages += messages;
   }
 
@@ -141,19 +124,13 @@ export class WriteClient implements Disposable {
    */
   async finish(): Promise<WriteTotals> {
     await this.flush();
-    try {
-      await this.#connection.closeWrite();
-    } catch {
-      // The server is gone: the totals are missing below.
-    }
+    await this.#connection.endSending();
     await this.#inTime(this.#answersEnd);
     const totals = this.#answers.end(this.#sentMessages);
     if (totals === null) {
       throw new ConnectError(
-        `${
-          addressText(this.#peer.address)
-        } ended the connection without its totals: it is not known which of the ` +
-          `${this.#sentMessages} messages count`,
+        `${this.#connection.server} ended the connection without its totals: it is not known which ` +
+          `of the ${this.#sentMessages} messages count`,
         { cause: this.#readError },
       );
     }
@@ -162,23 +139,20 @@ export class WriteClient implements Disposable {
 
   /** Close the connection. What was gathered and not sent is dropped. */
   [Symbol.dispose](): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#connection.close();
+    this.#connection[Symbol.dispose]();
   }
 
   /** Throws `ConnectError` if the server takes and sends nothing, for example because its disk is full. */
   async #inTime<T>(work: Promise<T>): Promise<T> {
-    const { address, silence } = this.#peer;
+    const { silence, server } = this.#connection;
     return await silence.during(work, () => {
       const { accepted, refused } = this.#answers.known();
       const answered = accepted + refused === 0
         ? "none was answered"
         : `${accepted} were acknowledged and ${refused} refused`;
       return new ConnectError(
-        `${addressText(address)} took and sent nothing for ${
-          showSeconds(silence.boundMs)
-        }: of ${this.#begunMessages} messages ${answered}, and it is not known which of the others ` +
+        `${server} took and sent nothing for ${showSeconds(silence.boundMs)}: of ` +
+          `${this.#begunMessages} messages ${answered}, and it is not known which of the others ` +
           "count; check that this is the write port of a server, and that its disk is not full",
       );
     });
@@ -188,7 +162,7 @@ export class WriteClient implements Disposable {
   async #readAnswers(): Promise<void> {
     try {
       while (true) {
-        const count = await readSome(this.#connection, this.#answers.capacity(), this.#peer);
+        const count = await this.#connection.read(this.#answers.capacity());
         if (count === 0) return;
         this.#answers.received(count);
       }
