@@ -15,3 +15,6 @@ export { type KeyspaceCounts, type LiveMetrics, type Status, statusOf } from "./
 export { PoolMetrics } from "./pool_metrics.ts";
 export { type Backlog, type LogCounts, PoolSurvey } from "./pool_survey.ts";
 export { type Noun, type Violation } from "./violation.ts";
+
+// What the signatures above name of the room below.
+export { describeSelf, type Holder } from "../counters/commitlog/mod.ts";

@@ -37,22 +37,11 @@ export interface Failure {
 }
 
 /** The kinds of the errno names that do not simply mean "failed". */
-const KIND_OF_ERRNO: Readonly<Record<string, ErrorKind>> = {
-  ENOSPC: "try-again",
-  EDQUOT: "try-again",
-  EFBIG: "try-again",
-  EAGAIN: "try-again",
-  EWOULDBLOCK: "try-again",
-  ENOLCK: "try-again",
-  EMFILE: "try-again",
-  ENFILE: "try-again",
-  ENOMEM: "try-again",
-  ENOENT: "not-found",
-  ECONNREFUSED: "cannot-connect",
-  EHOSTUNREACH: "cannot-connect",
-  ENETUNREACH: "cannot-connect",
-  ETIMEDOUT: "cannot-connect",
-};
+const KINDS_OF_ERRNO: readonly (readonly [RegExp, ErrorKind])[] = [
+  [/^(ENOSPC|EDQUOT|EFBIG|EAGAIN|EWOULDBLOCK|ENOLCK|EMFILE|ENFILE|ENOMEM)$/, "try-again"],
+  [/^ENOENT$/, "not-found"],
+  [/^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)$/, "cannot-connect"],
+];
 
 /** What to do about an errno, if its own text does not say it. */
 const ADVICE_OF_ERRNO: Readonly<Record<string, string>> = {
@@ -71,10 +60,8 @@ export function failureOf(error: unknown): Failure {
     return failure("failed", "Cannot listen: the port is in use; choose another");
   }
   if (error instanceof Deno.errors.ConnectionRefused) {
-    return failure(
-      "cannot-connect",
-      "Cannot connect: no server listens there; check that it is running",
-    );
+    const message = "Cannot connect: no server listens there; check that it is running";
+    return failure("cannot-connect", message);
   }
   if (error instanceof Deno.errors.AddrNotAvailable) {
     return failure("failed", "Cannot listen: the address does not belong to this machine");
@@ -83,7 +70,8 @@ export function failureOf(error: unknown): Failure {
   if (errno !== null) {
     const advice = adviceOf(error as Error, errno);
     const message = wordsOf(error as Error);
-    return failure(KIND_OF_ERRNO[errno] ?? "failed", advice ? `${message}: ${advice}` : message);
+    const kind = KINDS_OF_ERRNO.find(([pattern]) => pattern.test(errno))?.[1] ?? "failed";
+    return failure(kind, advice ? `${message}: ${advice}` : message);
   }
   if (error instanceof StreamError) return failure("failed", error.message);
   if (error instanceof Deno.errors.NotFound) return failure("not-found", error.message);

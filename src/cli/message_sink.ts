@@ -66,14 +66,12 @@ export class MessageSink implements Sink {
   }
 
   #offer(bytes: Uint8Array, { writeNow, lostLine }: NoWaiting): void {
-    const note = this.#lostLines === 0
-      ? new Uint8Array(0)
-      : this.#encoder.encode(lostLine(this.#lostLines) + "\n");
-    const all = joined(this.#rest, note, bytes);
+    const lost = this.#lostLines === 0 ? "" : lostLine(this.#lostLines) + "\n";
+    const all = Uint8Array.from([...this.#rest, ...this.#encoder.encode(lost), ...bytes]);
     const taken = takenOf(all, writeNow);
     if (taken <= this.#rest.length) {
       this.#rest = this.#rest.slice(taken);
-      this.#lostLines += linesIn(bytes);
+      this.#lostLines += bytes.filter((byte) => byte === NEWLINE).length;
     } else {
       this.#rest = all.slice(taken);
       this.#lostLines = 0;
@@ -109,20 +107,4 @@ function takenOf(
     // The bytes are lost, whatever the reason.
   }
   return taken;
-}
-
-function linesIn(bytes: Uint8Array): number {
-  let lines = 0;
-  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) lines++;
-  return lines;
-}
-
-function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

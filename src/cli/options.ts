@@ -61,45 +61,44 @@ export const connectToReadOption = address({
 /** How long a client waits for a server at the default address. */
 export const DEFAULT_ADDRESS_WAIT_MS = 5000;
 
+const DAY_MS = 86_400_000;
+const waiting = {
+  summary: "time to wait for a server that is still starting",
+  max: DAY_MS,
+} as const;
+
 /** For verbs that always connect. */
 const waitOption = duration({
-  summary: "time to wait for a server that is still starting",
-  min: 0,
-  max: 86_400_000,
+  ...waiting,
   defaultText: `${showDuration(DEFAULT_ADDRESS_WAIT_MS)} without --connect, else 0`,
 });
 
 /** The same for verbs that connect only on request. */
-export const waitElsewhereOption = duration({
-  summary: "time to wait for a server that is still starting",
-  min: 0,
-  max: 86_400_000,
-  default: 0,
-});
+export const waitElsewhereOption = duration({ ...waiting, default: 0 });
 
 export const staleOption = flag(
   "answer from the keyspace files alone, without what is still in the logs",
 );
 
-const keyspaceSizeOption = nameSizeOption("keyspace", DEFAULT_SIZES.keyspaceSize);
-const keySizeOption = nameSizeOption("key", DEFAULT_SIZES.keySize);
-
-function nameSizeOption(what: string, inNew: number) {
-  return whole({
-    summary: `bytes of a ${what} name in a message; fixed when the data directory is made`,
-    placeholder: "BYTES",
-    min: 1,
-    max: NAME_SIZE_MAX,
-    defaultText: `the stored value, ${inNew} in a new data directory`,
-  });
+/** Bytes of a name field; `note` says what decides it. */
+function nameSize(what: string, note: string) {
+  const summary = `bytes of a ${what} name in a message; ${note}`;
+  return { summary, placeholder: "BYTES", min: 1, max: NAME_SIZE_MAX } as const;
 }
 
-/** The same two for clients, which connect to a server and do not read a data directory. */
-export const clientKeyspaceSizeOption = clientNameSizeOption(
-  "keyspace",
-  DEFAULT_SIZES.keyspaceSize,
-);
-export const clientKeySizeOption = clientNameSizeOption("key", DEFAULT_SIZES.keySize);
+/** For verbs that make a data directory. */
+function storedSizeOption(what: string, inNew: number): Option<number | undefined> {
+  const settings = nameSize(what, "fixed when the data directory is made");
+  return whole({ ...settings, defaultText: `the stored value, ${inNew} in a new data directory` });
+}
+
+/** For clients, which connect to a server and do not read a data directory. */
+function clientSizeOption(what: string, size: number): Option<number> {
+  return whole({ ...nameSize(what, "must equal that of the server"), default: size });
+}
+
+export const clientKeyspaceSizeOption = clientSizeOption("keyspace", DEFAULT_SIZES.keyspaceSize);
+export const clientKeySizeOption = clientSizeOption("key", DEFAULT_SIZES.keySize);
 
 /** For verbs that write to a server. */
 export const writeClientOptions = {
@@ -108,16 +107,6 @@ export const writeClientOptions = {
   keyspaceSize: clientKeyspaceSizeOption,
   keySize: clientKeySizeOption,
 } as const;
-
-function clientNameSizeOption(what: string, size: number) {
-  return whole({
-    summary: `bytes of a ${what} name in a message; must equal that of the server`,
-    placeholder: "BYTES",
-    min: 1,
-    max: NAME_SIZE_MAX,
-    default: size,
-  });
-}
 
 export const SYNC_MODES = ["always", "interval", "os"] as const;
 export type SyncMode = (typeof SYNC_MODES)[number];
@@ -162,22 +151,14 @@ export const logOptions = {
   sealAfter: duration({
     summary: "age at which a log is sealed for the worker although it is not full",
     min: 1,
-    max: 86_400_000,
+    max: DAY_MS,
     default: poolDefaults.sealAfterMs,
   }),
 } as const;
 
-const maxConnectionsOption = whole({
-  summary: "limit for open connections; any more are closed at once",
-  min: 1,
-  max: 1_000_000,
-  default: 1024,
-});
-
 export const lockTimeoutOption = duration({
   summary: "time to wait for a lock that another process holds",
-  min: 0,
-  max: 86_400_000,
+  max: DAY_MS,
   default: 5000,
 });
 
@@ -198,8 +179,13 @@ export const daemonOptions = {
 
 /** The options of every daemon that takes messages of clients. */
 export const messageServerOptions = {
-  keyspaceSize: keyspaceSizeOption,
-  keySize: keySizeOption,
-  maxConnections: maxConnectionsOption,
+  keyspaceSize: storedSizeOption("keyspace", DEFAULT_SIZES.keyspaceSize),
+  keySize: storedSizeOption("key", DEFAULT_SIZES.keySize),
+  maxConnections: whole({
+    summary: "limit for open connections; any more are closed at once",
+    min: 1,
+    max: 1_000_000,
+    default: 1024,
+  }),
   ...daemonOptions,
 } as const;

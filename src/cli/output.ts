@@ -32,6 +32,11 @@ export function decimal<Fields extends object>(fields: Fields): Record<keyof Fie
   return Object.fromEntries(texts);
 }
 
+/** Spells the name of a field for people: `tableKeys` → `table keys`. */
+export function wordsOf(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => " " + letter.toLowerCase());
+}
+
 export class Output {
   readonly #sink: Sink;
   readonly #encoder = new TextEncoder();
@@ -67,8 +72,7 @@ export class Output {
   /** Writes a line `name TAB value` for each fact: `tableKeys` as `table keys`, true as `yes`. */
   facts(facts: object): void {
     for (const [name, value] of Object.entries(facts)) {
-      const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
-      this.line(`${words}\t${typeof value === "boolean" ? (value ? "yes" : "no") : value}`);
+      this.line(`${wordsOf(name)}\t${typeof value === "boolean" ? (value ? "yes" : "no") : value}`);
     }
   }
 

@@ -69,21 +69,15 @@ interface Streams {
 }
 
 async function dispatch(words: readonly string[], streams: Streams): Promise<ExitCode> {
-  const { stdout } = streams;
-  const first = words[0];
-  if (first === "--help") {
-    stdout.write(helpOfAll(VERBS));
-    return EXIT_CODES.ok;
-  }
-  if (first === "--version") {
-    stdout.write(versionText());
-    return EXIT_CODES.ok;
-  }
+  const [first, ...rest] = words;
+  if (first === "--help") return show(helpOfAll(VERBS), streams);
+  if (first === "--version") return show(versionText(), streams);
   if (first === undefined) throw new UsageError("No verb is named; see countd --help");
   const entry = VERBS.find((known) => known.name === first);
   if (entry === undefined) throw new UsageError(`Unknown verb "${first}"; see countd --help`);
-  if (!isGroup(entry)) return await runVerb(entry, "", words.slice(1), streams);
-  return await dispatchGroup(entry, words.slice(1), streams);
+  return await (isGroup(entry)
+    ? dispatchGroup(entry, rest, streams)
+    : runVerb(entry, "", rest, streams));
 }
 
 async function dispatchGroup(
@@ -92,22 +86,24 @@ async function dispatchGroup(
   streams: Streams,
 ): Promise<ExitCode> {
   const prefix = group.name + " ";
-  const first = words[0];
-  if (first === "--help") {
-    streams.stdout.write(helpOfGroup(group));
-    return EXIT_CODES.ok;
-  }
+  const [first, ...rest] = words;
+  if (first === "--help") return show(helpOfGroup(group), streams);
   const named = group.verbs.find((verb) => verb.name === first);
-  if (named !== undefined) return await runVerb(named, prefix, words.slice(1), streams);
+  if (named !== undefined) return await runVerb(named, prefix, rest, streams);
   const fallback = group.verbs.find((verb) => verb.name === group.defaultVerb);
   if (fallback !== undefined && (first === undefined || first.startsWith("-"))) {
     return await runVerb(fallback, prefix, words, streams);
   }
-  throw new UsageError(
-    first === undefined
-      ? `countd ${group.name} needs a verb; see countd ${group.name} --help`
-      : `Unknown verb "${group.name} ${first}"; see countd ${group.name} --help`,
-  );
+  const wrong = first === undefined
+    ? `countd ${group.name} needs a verb`
+    : `Unknown verb "${group.name} ${first}"`;
+  throw new UsageError(`${wrong}; see countd ${group.name} --help`);
+}
+
+/** Prints a text instead of running a verb. */
+function show(text: string, { stdout }: Streams): ExitCode {
+  stdout.write(text);
+  return EXIT_CODES.ok;
 }
 
 async function runVerb(
@@ -116,12 +112,9 @@ async function runVerb(
   words: readonly string[],
   streams: Streams,
 ): Promise<ExitCode> {
-  const { stdout, environment } = streams;
-  const parsed = parseVerb(verb, words, { prefix, environment: environment.variables });
-  if (parsed.help) {
-    stdout.write(helpOfVerb(verb, prefix));
-    return EXIT_CODES.ok;
-  }
+  const environment = streams.environment.variables;
+  const parsed = parseVerb(verb, words, { prefix, environment });
+  if (parsed.help) return show(helpOfVerb(verb, prefix), streams);
   const context = await contextFor(parsed, streams);
   try {
     return await verb.run(context);
@@ -164,14 +157,7 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
     json: parsed.json,
     stdout,
     stderr,
-    stdin: {
-      get readable() {
-        return environment.stdin.readable;
-      },
-      get isTerminal() {
-        return environment.stdin.isTerminal();
-      },
-    },
+    stdin: environment.stdin,
     get storage() {
       return storage ??= systemStorage({
         fault: FaultPlan.parse(environment.variables("COUNTD_FAULT")),
@@ -223,8 +209,8 @@ function report(
 
 /** Looks at the raw arguments, so that parse errors honour --json as well. */
 function wantsJson(words: readonly string[]): boolean {
-  const end = words.findIndex((word) => word === "--");
-  return words.slice(0, end < 0 ? words.length : end).some((word) => word === "--json");
+  const end = words.indexOf("--");
+  return words.slice(0, end < 0 ? words.length : end).includes("--json");
 }
 
 function versionText(): string {

@@ -49,7 +49,7 @@ export interface Context<
   readonly stdout: Output;
   /** Everything else. */
   readonly stderr: Output;
-  readonly stdin: { readonly readable: ReadableStream<Uint8Array>; readonly isTerminal: boolean };
+  readonly stdin: { readonly readable: ReadableStream<Uint8Array>; isTerminal(): boolean };
   /** The system's storage, opened at the first use. */
   readonly storage: Storage;
   readonly clock: Clock;

@@ -23,8 +23,7 @@ export const backup = defineVerb({
       "make a second data directory with the same counters",
   }),
   async run({ options, positionals, storage, clock, json, stdout }) {
-    const { describeSelf } = await import("../../counters/commitlog/mod.ts");
-    const { backup } = await import("../../admin/mod.ts");
+    const { backup, describeSelf } = await import("../../admin/mod.ts");
     const self = describeSelf(storage);
     const report = await backup(storage, options.data, positionals.dir, { self, clock });
     if (json) stdout.json({ backup: positionals.dir, ...decimal(report) });

@@ -30,8 +30,7 @@ export const check = defineVerb({
     "countd check --clear-failed": "make a directory usable again after a failed sync",
   }),
   async run({ options, storage, json, stdout, stderr }) {
-    const { describeSelf } = await import("../../counters/commitlog/mod.ts");
-    const { checkDirectory, clearFailed } = await import("../../admin/mod.ts");
+    const { checkDirectory, clearFailed, describeSelf } = await import("../../admin/mod.ts");
     const self = describeSelf(storage);
     if (options.clearFailed) {
       const cleared = clearFailed(storage, options.data, { self });

@@ -8,7 +8,7 @@ import { pathArgument } from "../kit/argument.ts";
 import { flag, path, showAddress } from "../kit/option.ts";
 import { daemonOptions, dataOption, listenOption, portOption, syncOptions } from "../options.ts";
 import { decimal } from "../output.ts";
-import { defineVerb, examplesOf, type VerbGroup } from "../verb.ts";
+import { defineVerb, examplesOf, type ValuesOf, type VerbGroup } from "../verb.ts";
 
 const DB_PORT = 3001;
 
@@ -26,13 +26,7 @@ const fileOptions = {
   }),
 } as const;
 
-interface FileOptions {
-  readonly data: string;
-  readonly db: string | undefined;
-  readonly log: string | undefined;
-}
-
-async function pathsOf(options: FileOptions): Promise<DatabasePaths> {
+async function pathsOf(options: ValuesOf<typeof fileOptions>): Promise<DatabasePaths> {
   // Every verb is loaded at every start, and a module of Node costs some milliseconds there.
   const { dirname } = await import("node:path/posix");
   const map = options.db ?? `${options.data}/db/db.json`;

@@ -3,6 +3,7 @@
 import { EXIT_CODES } from "../exit_codes.ts";
 import { pathArgument } from "../kit/argument.ts";
 import { flag } from "../kit/option.ts";
+import { wordsOf } from "../output.ts";
 import { defineVerb, examplesOf, type VerbGroup } from "../verb.ts";
 
 const fileArgument = pathArgument(
@@ -29,8 +30,7 @@ const tail = defineVerb({
   }),
   async run(context) {
     const { options, positionals, storage, stdout, clock } = context;
-    const { followLog, readLog } = await import("../../admin/mod.ts");
-    const { describeSelf } = await import("../../counters/commitlog/mod.ts");
+    const { describeSelf, followLog, readLog } = await import("../../admin/mod.ts");
     const self = describeSelf(storage);
     const sink = {
       data: (bytes: Uint8Array) => stdout.write(bytes),
@@ -68,8 +68,7 @@ const inspect = defineVerb({
     "countd log inspect events.log --json": "the same as one JSON object",
   }),
   async run({ positionals, storage, stdout, json }) {
-    const { inspectLog } = await import("../../admin/mod.ts");
-    const { describeSelf } = await import("../../counters/commitlog/mod.ts");
+    const { describeSelf, inspectLog } = await import("../../admin/mod.ts");
     const inspection = inspectLog(storage, positionals.file, describeSelf(storage));
     if (json) stdout.json(inspection);
     else {
@@ -83,11 +82,6 @@ const inspect = defineVerb({
     return inspection.outcome === "Corrupted" ? EXIT_CODES.corruption : EXIT_CODES.ok;
   },
 });
-
-/** `fileSize` → `file size`. */
-function wordsOf(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => " " + letter.toLowerCase());
-}
 
 export const log: VerbGroup = {
   name: "log",

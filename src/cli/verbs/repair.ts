@@ -35,8 +35,7 @@ export const repair = defineVerb({
     if (options.inPlace && options.out !== undefined) {
       throw new UsageError("Give either --out or --in-place");
     }
-    const { describeSelf } = await import("../../counters/commitlog/mod.ts");
-    const { repair } = await import("../../admin/mod.ts");
+    const { describeSelf, repair } = await import("../../admin/mod.ts");
     const { trimSlashes } = await import("../../file/mod.ts");
     const report = repair(storage, options.data, {
       self: describeSelf(storage),

@@ -20,12 +20,10 @@ export const restore = defineVerb({
       "restore, and fold what was still in the logs",
   }),
   async run({ options, positionals, storage, json, stdout }) {
-    const { describeSelf } = await import("../../counters/commitlog/mod.ts");
-    const { restore } = await import("../../admin/mod.ts");
+    const { describeSelf, restore } = await import("../../admin/mod.ts");
     const self = describeSelf(storage);
-    const { files, bytes, createdMs } = restore(storage, positionals.backup, options.data, {
-      self,
-    });
+    const restored = restore(storage, positionals.backup, options.data, { self });
+    const { files, bytes, createdMs } = restored;
     const facts = { files, bytes, created: new Date(createdMs).toISOString() };
     if (json) stdout.json({ directory: options.data, ...decimal(facts) });
     else stdout.facts(facts);

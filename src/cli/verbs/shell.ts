@@ -72,7 +72,7 @@ export const shell = defineVerb({
     const { DataDirectory, describeSelf, directoryPaths } = await import(
       "../../counters/commitlog/mod.ts"
     );
-    const isInteractive = options.command === undefined && stdin.isTerminal && stdout.isTerminal;
+    const isInteractive = options.command === undefined && stdin.isTerminal() && stdout.isTerminal;
     const paths = directoryPaths(options.data);
     const report = (error: unknown) => {
       // Without a reader of stdout the shell ends.
