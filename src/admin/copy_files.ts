@@ -17,53 +17,42 @@ export interface CopiedFile {
   readonly checksum: number;
 }
 
-/** Copies the first `length` bytes of a file (by default all of it) into a new file, and syncs it. */
+/** Copies a file into a new one, and syncs it. */
 export function copyFile(
   storage: Storage,
-  { from, to, length = Infinity }: {
-    readonly from: string;
-    readonly to: string;
-    readonly length?: number;
-  },
+  { from, to }: { readonly from: string; readonly to: string },
 ): CopiedFile {
   using source = storage.open(from, { access: "read" });
-  return copyOpenFile(storage, source, { to, length });
+  return copyOpenFile(storage, source, { to });
 }
 
 /** As `copyFile`, of a file that is open already. */
 export function copyOpenFile(
   storage: Storage,
   source: StoredFile,
-  { to, length = Infinity, mode = 0o600 }: {
-    readonly to: string;
-    readonly length?: number;
-    readonly mode?: number;
-  },
+  { to, mode = 0o600 }: { readonly to: string; readonly mode?: number },
 ): CopiedFile {
   using target = storage.open(to, { access: "write", create: "exclusive", mode });
-  const copied = readThrough(source, length, (part, offset) => target.write(part, offset));
+  const copied = readThrough(source, (part, offset) => target.write(part, offset));
   target.sync();
   return copied;
 }
 
-/** Reads at most `length` bytes of a file, and calls `visit` for each part, which it may not keep. */
+/** Reads a file, and calls `visit` for each part, which it may not keep. */
 function readThrough(
   source: StoredFile,
-  length: number,
   visit: (part: Uint8Array, offset: number) => void,
 ): CopiedFile {
   const chunk = new Uint8Array(CHUNK_BYTES);
   let bytes = 0;
   let checksum = 0;
-  while (bytes < length) {
-    const read = source.read(chunk.subarray(0, Math.min(chunk.length, length - bytes)), bytes);
-    if (read === 0) break;
-    const part = chunk.subarray(0, read);
+  while (true) {
+    const part = chunk.subarray(0, source.read(chunk, bytes));
+    if (part.length === 0) return { bytes, checksum };
     visit(part, bytes);
     checksum = crc32(part, checksum);
-    bytes += read;
+    bytes += part.length;
   }
-  return { bytes, checksum };
 }
 
 /**
@@ -85,7 +74,7 @@ export function openWhateverTheMode(storage: Storage, path: string): StoredFile 
 /** Size and checksum of a file as it is. */
 export function checksumOf(storage: Storage, path: string): CopiedFile {
   using file = storage.open(path, { access: "read" });
-  return readThrough(file, Infinity, () => {});
+  return readThrough(file, () => {});
 }
 
 /** Paths of all files, or of all directories, below a directory: relative to it, in order, outer ones first. */

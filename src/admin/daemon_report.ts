@@ -137,12 +137,9 @@ export class DaemonReporter implements Disposable {
 export function readReports(storage: Storage, data: string): DaemonReport[] {
   const directory = runDirectory(data);
   if (storage.statusOrNull(directory) === null) return [];
-  const reports: DaemonReport[] = [];
-  for (const name of storage.readDirectory(directory).sort()) {
-    const report = readLiving(storage, `${directory}/${name}`);
-    if (report !== null) reports.push(report);
-  }
-  return reports;
+  return storage.readDirectory(directory).sort()
+    .map((name) => readLiving(storage, `${directory}/${name}`))
+    .filter((report) => report !== null);
 }
 
 /** Opens and locks the first file of this name that no running daemon holds. */

@@ -37,12 +37,16 @@ function openSlot(storage: Storage, path: string, self: Holder): OpenedLog | nul
   using stack = new DisposableStack();
   const directory = stack.use(DataDirectory.openOrNull(storage, place.data, { self }));
   if (directory === null || pathOfSlot(directory.paths.logs, place.slot) !== path) return null;
-  const reader = stack.use(LogReader.open(directory, place.slot));
-  if (reader === null) {
-    throw new BusyError(`Cannot read ${path}: another process is locking it; try again`);
-  }
+  const reader = stack.use(openReader(directory, place.slot, path));
   const opened = stack.move();
   return { file: reader.file, [Symbol.dispose]: () => opened.dispose() };
+}
+
+/** Opens the log of a slot. Throws `BusyError` while another process locks it. */
+export function openReader(directory: DataDirectory, slot: number, path: string): LogReader {
+  const reader = LogReader.open(directory, slot);
+  if (reader !== null) return reader;
+  throw new BusyError(`Cannot read ${path}: another process is locking it; try again`);
 }
 
 /** The data directory and slot of a path of the form DATA/logs/0000000000, or null. */

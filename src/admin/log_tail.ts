@@ -5,7 +5,8 @@
 
 import { Aof, ErrCorrupted, inspect, RecoveryKind } from "../aof/mod.ts";
 import type { Clock } from "../base/clock.ts";
-import { BusyError, CorruptError, NotFoundError, RefusedError } from "../base/errors.ts";
+import { CorruptError, NotFoundError, RefusedError } from "../base/errors.ts";
+import { aborted } from "../base/waiting.ts";
 import {
   DataDirectory,
   FrameCodec,
@@ -13,14 +14,14 @@ import {
   headerOfFile,
   type Holder,
   type LogHeader,
-  LogReader,
+  type LogReader,
   LogWindow,
   visitFrames,
   WindowMemory,
 } from "../counters/commitlog/mod.ts";
 import type { Storage, StoredFile } from "../file/mod.ts";
 import { RecordCursor } from "../counters/wire/mod.ts";
-import { openLog, slotOf } from "./log_bytes.ts";
+import { openLog, openReader, slotOf } from "./log_bytes.ts";
 
 /** Takes the content. The bytes are valid during the call only. */
 export interface TailSink {
@@ -131,9 +132,6 @@ async function followAof(
 ): Promise<void> {
   await using aof = openFollowed(storage, path, clock);
   const ended = Promise.withResolvers<void>();
-  const stop = () => ended.resolve();
-  signal.addEventListener("abort", stop);
-  if (signal.aborted) stop();
   aof.subscribeInterval({
     pollRead({ tail, eof, end, begin }) {
       try {
@@ -149,11 +147,7 @@ async function followAof(
       if (reason instanceof Error) ended.reject(reason);
     },
   }, { intervalMs: POLL_MS });
-  try {
-    await ended.promise;
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
+  await Promise.race([ended.promise, aborted(signal)]);
 }
 
 function openFollowed(storage: Storage, path: string, clock: Clock): Aof {
@@ -182,10 +176,7 @@ async function followCommitLog(
     );
   }
   using directory = DataDirectory.open(storage, place.data, { self });
-  using reader = LogReader.open(directory, place.slot);
-  if (reader === null) {
-    throw new BusyError(`Cannot read ${path}: another process is locking it; try again`);
-  }
+  using reader = openReader(directory, place.slot, path);
   let generation: bigint | null = null;
   let offset = HEAD_PAGE_BYTES;
   while (!signal.aborted) {

@@ -27,40 +27,30 @@ export class PoolMetrics implements AsyncDisposable {
     const { clock } = this.environment;
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      // The directory may not exist yet, or may be unreachable for a while.
-      using directory = this.#open();
-      if (directory !== null) {
-        using survey = new PoolSurvey(directory, clock);
-        while (!signal.aborted && await this.#update(survey)) await clock.sleep(EVERY_MS, signal);
+      try {
+        const self = describeSelf(this.storage);
+        using directory = DataDirectory.openOrNull(this.storage, this.data, { self });
+        if (directory !== null) await this.#keepFrom(directory);
+      } catch (error) {
+        // The directory may be unreachable for a while.
+        if (!(error instanceof OsError || error instanceof CountdError)) throw error;
       }
       await clock.sleep(EVERY_MS, signal);
     }
   }
 
-  #open(): DataDirectory | null {
-    try {
-      return DataDirectory.openOrNull(this.storage, this.data, {
-        self: describeSelf(this.storage),
-      });
-    } catch (error) {
-      if (error instanceof OsError || error instanceof CountdError) return null;
-      throw error;
-    }
-  }
-
-  async #update(survey: PoolSurvey): Promise<boolean> {
-    const { metrics } = this.environment;
-    try {
+  async #keepFrom(directory: DataDirectory): Promise<void> {
+    const { metrics, clock } = this.environment;
+    const { signal } = this.#stop;
+    using survey = new PoolSurvey(directory, clock);
+    while (!signal.aborted) {
       const { logs, backlog } = await survey.take();
       for (const [state, count] of Object.entries(logs)) {
         metrics.gauge("countd_log_slots", state).value = count;
       }
       metrics.gauge("countd_fold_lag_seconds").value = backlog.seconds;
       metrics.gauge("countd_fold_lag_records").value = backlog.records;
-      return true;
-    } catch (error) {
-      if (error instanceof OsError || error instanceof CountdError) return false;
-      throw error;
+      await clock.sleep(EVERY_MS, signal);
     }
   }
 

@@ -91,17 +91,13 @@ export class UnfinishedDirectory implements Disposable {
     try {
       storage.rename(this.path, this.target);
     } catch (cause) {
-      if (hasCode(cause, "ENOTEMPTY", "EEXIST")) {
-        const what = "another process has put something there; look at it";
-        throw new FailedError(`Cannot make ${this.target}: ${what}, or give another name`, {
-          cause,
-        });
-      }
-      if (hasCode(cause, "ENOTDIR", "EBUSY")) {
-        const what = "a file, a link or the root of a file system is there";
-        throw new FailedError(`Cannot make ${this.target}: ${what}; give another name`, { cause });
-      }
-      throw cause;
+      const what = hasCode(cause, "ENOTEMPTY", "EEXIST")
+        ? "another process has put something there; look at it, or give another name"
+        : hasCode(cause, "ENOTDIR", "EBUSY")
+        ? "a file, a link or the root of a file system is there; give another name"
+        : null;
+      if (what === null) throw cause;
+      throw new FailedError(`Cannot make ${this.target}: ${what}`, { cause });
     }
     storage.syncDirectory(dirname(this.target));
   }

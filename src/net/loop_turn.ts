@@ -69,7 +69,8 @@ export class LoopTurn implements Disposable {
   }
 
   #close(): void {
-    if (this.#pair !== null) closePair(this.#pair);
+    this.#pair?.near.close();
+    this.#pair?.far.close();
     this.#pair = null;
   }
 
@@ -77,11 +78,6 @@ export class LoopTurn implements Disposable {
     this.#isClosed = true;
     this.#close();
   }
-}
-
-function closePair({ near, far }: Pair): void {
-  near.close();
-  far.close();
 }
 
 /** The time that one connection has worked since other connections last had a turn. */

@@ -36,7 +36,12 @@ export function serveMetrics(
     events,
     handler(request) {
       try {
-        return answer(request, { path: targetOf(request, hostname).path, metrics, others });
+        const { path } = targetOf(request, hostname);
+        if (request.method !== "GET" && request.method !== "HEAD") {
+          const headers = { allow: "GET, HEAD" };
+          return new Response("only GET and HEAD\n", { status: 405, headers });
+        }
+        return answer(path, metrics, others);
       } catch (error) {
         if (!(error instanceof RefusedRequestError)) throw error;
         return new Response(error.message + "\n", { status: error.status });
@@ -51,16 +56,10 @@ export function serveMetrics(
 }
 
 function answer(
-  request: Request,
-  { path, metrics, others }: {
-    readonly path: string;
-    readonly metrics: Metrics;
-    readonly others: () => readonly MetricsSnapshot[];
-  },
+  path: string,
+  metrics: Metrics,
+  others: () => readonly MetricsSnapshot[],
 ): Response {
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    return new Response("only GET and HEAD\n", { status: 405, headers: { allow: "GET, HEAD" } });
-  }
   switch (path) {
     case "/metrics":
       return new Response(prometheusText([metrics.snapshot(), ...others()]), {

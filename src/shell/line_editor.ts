@@ -11,7 +11,7 @@ import { createInterface, type Interface } from "node:readline";
 import { PassThrough } from "node:stream";
 import { assert } from "../base/assert.ts";
 import type { Completions } from "./completion.ts";
-import { isKept } from "./history.ts";
+import { HISTORY_LINES_MAX, isKept } from "./history.ts";
 import { ReverseSearch } from "./reverse_search.ts";
 
 export interface LineEditorOptions {
@@ -31,7 +31,6 @@ const CTRL_R = "\x12";
 const CTRL_Z = "\x1a";
 const ESCAPE = "\x1b";
 const DELETE = "\x7f";
-const HISTORY_LINES_MAX = 1000;
 
 /** Keys that are handled here before readline gets them. */
 const WATCHED_KEYS = new RegExp(`[${CTRL_C}${NEWLINE}${ENTER}${CTRL_R}${CTRL_Z}]`);

@@ -33,8 +33,10 @@ export async function render(
       output.write(answer.text);
       return null;
     case "value":
-      if (mode === "json") writeJsonLine(output, { ...answer.fields, [answer.name]: answer.value });
-      else writeLine(output, [answer.value]);
+      if (mode === "json") {
+        const fields = { ...answer.fields, [answer.name]: answer.value };
+        output.write(toJson(jsonObject(fields)) + "\n");
+      } else writeLine(output, [answer.value]);
       return 1;
     case "rows":
       if (mode === "json") return await renderJson(answer, output);
@@ -84,7 +86,10 @@ async function renderTable({ columns, rows }: Rows, output: ShellOutput): Promis
   const begin = () => {
     if (held === null || held.length === 0) return;
     widths = columns.map((name, index) =>
-      Math.max(stringWidth(name), ...(held ?? []).map((row) => cellWidth(row[index] as Cell)))
+      Math.max(
+        stringWidth(name),
+        ...(held ?? []).map((row) => stringWidth(cellText(row[index] as Cell))),
+      )
     );
     if (columns.length > 1) {
       const head = tableLine(columns.map((name) => utf8.encode(name)), widths);
@@ -122,24 +127,14 @@ function writeLine(output: ShellOutput, row: readonly Cell[]): void {
   output.write("\n");
 }
 
-function writeJsonLine(output: ShellOutput, fields: Readonly<Record<string, Cell>>): void {
-  output.write(toJson(jsonObject(fields)) + "\n");
-}
-
 /** Makes a JSON object: numbers as decimal strings; bytes that are not text under a name of their own. */
 function jsonObject(fields: Readonly<Record<string, Cell>>): Record<string, string> {
-  const object: Record<string, string> = {};
-  for (const [name, cell] of Object.entries(fields)) {
-    if (cell instanceof Uint8Array) Object.assign(object, nameField(name, cell));
-    else object[name] = String(cell);
-  }
-  return object;
+  const parts = Object.entries(fields).map(([name, cell]) =>
+    cell instanceof Uint8Array ? nameField(name, cell) : { [name]: String(cell) }
+  );
+  return Object.assign({}, ...parts);
 }
 
 function cellText(cell: Cell): string {
   return cell instanceof Uint8Array ? printableName(cell) : String(cell);
-}
-
-function cellWidth(cell: Cell): number {
-  return stringWidth(cellText(cell));
 }

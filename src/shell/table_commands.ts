@@ -26,9 +26,7 @@ function keyText(word: Uint8Array | undefined): string {
 function keysOf(session: Session, word: Uint8Array | undefined): string[] {
   if (session.tableName === "" && !session.hasTables) return [];
   const fits = word === undefined ? () => true : globMatcher(textOfName(word) ?? "");
-  const found: string[] = [];
-  for (const name of session.table.keys()) if (fits(name)) found.push(name);
-  return found.sort();
+  return [...session.table.keys().filter(fits)].sort();
 }
 
 /** Makes the commands that write. `set` and `create` make missing directories, `update` does not. */

@@ -33,23 +33,7 @@ const SIMPLE_ESCAPES: Readonly<Record<string, number>> = {
 
 /** Parses the commands of a line; empty ones are left out. Throws `UsageError`, `UnfinishedError`. */
 export function parseLine(line: string): Word[][] {
-  const commands: Word[][] = [];
-  let words: Word[] = [];
-  for (let at = 0; at <= line.length;) {
-    const char = line[at];
-    if (char === undefined || char === ";" || char === "\n") {
-      if (words.length > 0) commands.push(words);
-      words = [];
-      at++;
-    } else if (isBlank(char)) {
-      at++;
-    } else {
-      const word = readWord(line, at);
-      words.push(word);
-      at = word.end;
-    }
-  }
-  return commands;
+  return readCommands(line, readWord).commands.filter((words) => words.length > 0);
 }
 
 /** The start of the last word of a line, and the words of its command before it. */
@@ -60,22 +44,33 @@ export interface WordAtEnd {
 
 /** Finds the last word of a line, which may be unfinished, for completion. */
 export function wordAtEnd(line: string): WordAtEnd {
-  let before: Word[] = [];
-  for (let at = 0; at < line.length;) {
+  const { commands, end } = readCommands(line, (line, at) => {
+    const word = tryReadWord(line, at);
+    return word?.end === line.length ? null : word;
+  });
+  return { before: commands.at(-1) as Word[], start: end };
+}
+
+/** Reads the commands of a line, up to its end or to the word for which `read` returns null. */
+function readCommands(
+  line: string,
+  read: (line: string, at: number) => Word | null,
+): { readonly commands: readonly Word[][]; readonly end: number } {
+  const commands: Word[][] = [[]];
+  let at = 0;
+  while (at < line.length) {
     const char = line[at] as string;
-    if (char === ";" || char === "\n") {
-      before = [];
+    if (isSeparator(char)) commands.push([]);
+    if (isSeparator(char) || isBlank(char)) {
       at++;
-    } else if (isBlank(char)) {
-      at++;
-    } else {
-      const word = tryReadWord(line, at);
-      if (word === null || word.end === line.length) return { before, start: at };
-      before.push(word);
-      at = word.end;
+      continue;
     }
+    const word = read(line, at);
+    if (word === null) break;
+    commands.at(-1)?.push(word);
+    at = word.end;
   }
-  return { before, start: line.length };
+  return { commands, end: at };
 }
 
 /**
@@ -110,48 +105,40 @@ function readWord(line: string, start: number): Word {
   let at = start;
   while (at < line.length) {
     const char = line[at] as string;
-    if (char === ";" || char === "\n" || isBlank(char)) break;
-    if (char === '"') at = readDoubleQuoted(line, at, bytes);
-    else if (char === "'") at = readSingleQuoted(line, at, bytes);
-    else at = readChar(line, at, bytes);
+    if (isSeparator(char) || isBlank(char)) break;
+    const read = char === '"' || char === "'" ? readQuoted : readChar;
+    at = read(line, at, bytes);
   }
   return { bytes: Uint8Array.from(bytes), start, end: at };
 }
 
 /** Reads from the opening quote on; returns the position after the closing one. */
-function readDoubleQuoted(line: string, start: number, bytes: number[]): number {
+function readQuoted(line: string, start: number, bytes: number[]): number {
+  const quote = line[start] as string;
   for (let at = start + 1; at < line.length;) {
     const char = line[at] as string;
-    if (char === '"') return at + 1;
-    if (char !== "\\") {
-      at = readChar(line, at, bytes);
-      continue;
-    }
-    const escaped = line[at + 1] ?? "";
-    const hex = /^\\x([0-9a-fA-F]{2})/.exec(line.slice(at, at + 4));
-    const simple = SIMPLE_ESCAPES[escaped];
-    if (hex !== null) bytes.push(parseInt(hex[1] as string, 16));
-    else if (simple !== undefined) bytes.push(simple);
-    else if (escaped === "") break;
-    else throw new UsageError(`Unknown escape \\${escaped}: write \\\\ for a backslash`);
-    at += hex === null ? 2 : 4;
+    if (char === quote) return at + 1;
+    const escapeLength = char === "\\" ? readEscape(line, at, { quote, bytes }) : 0;
+    at = escapeLength > 0 ? at + escapeLength : readChar(line, at, bytes);
   }
   throw new UnfinishedError(`The quote at column ${start + 1} is not closed`);
 }
 
-function readSingleQuoted(line: string, start: number, bytes: number[]): number {
-  for (let at = start + 1; at < line.length;) {
-    const char = line[at] as string;
-    if (char === "'") return at + 1;
-    const escaped = line[at + 1];
-    if (char === "\\" && (escaped === "'" || escaped === "\\")) {
-      bytes.push(escaped.charCodeAt(0));
-      at += 2;
-    } else {
-      at = readChar(line, at, bytes);
-    }
+/** Reads what a backslash in quotes means, and returns its length; 0 if the backslash is literal. */
+function readEscape(
+  line: string,
+  at: number,
+  { quote, bytes }: { readonly quote: string; readonly bytes: number[] },
+): number {
+  const escaped = line[at + 1] ?? "";
+  if (escaped === "" || quote === "'" && escaped !== "'" && escaped !== "\\") return 0;
+  const hex = /^\\x([0-9a-fA-F]{2})/.exec(line.slice(at, at + 4))?.[1];
+  const value = hex === undefined ? SIMPLE_ESCAPES[escaped] : parseInt(hex, 16);
+  if (value === undefined) {
+    throw new UsageError(`Unknown escape \\${escaped}: write \\\\ for a backslash`);
   }
-  throw new UnfinishedError(`The quote at column ${start + 1} is not closed`);
+  bytes.push(value);
+  return hex === undefined ? 2 : 4;
 }
 
 function readChar(line: string, at: number, bytes: number[]): number {
@@ -176,6 +163,10 @@ function openQuote(typed: string): string | null {
   return open;
 }
 
+function isSeparator(char: string): boolean {
+  return char === ";" || char === "\n";
+}
+
 function isBlank(char: string): boolean {
   return char === " " || char === "\t" || char === "\r";
 }
@@ -189,9 +180,7 @@ function escape(text: string, quote: string): string {
   if (quote === "'") return text.replace(/['\\]/g, "\\$&");
   // deno-lint-ignore no-control-regex -- control characters are what is searched for
   return text.replace(/["\\]/g, "\\$&").replace(/[\x00-\x1f\x7f]/g, (char) => {
-    if (char === "\n") return "\\n";
-    if (char === "\r") return "\\r";
-    if (char === "\t") return "\\t";
-    return "\\x" + char.charCodeAt(0).toString(16).padStart(2, "0");
+    const letter = { "\n": "n", "\r": "r", "\t": "t" }[char];
+    return "\\" + (letter ?? "x" + char.charCodeAt(0).toString(16).padStart(2, "0"));
   });
 }
