@@ -3,7 +3,6 @@
 import { NotFoundError, UsageError } from "../base/errors.ts";
 import { nameField, printableName } from "../base/printable.ts";
 import type { CounterReader } from "../counters/view/mod.ts";
-import { EXIT_CODES, type ExitCode } from "./exit_codes.ts";
 import { nameArgument } from "./kit/argument.ts";
 import {
   clientKeySizeOption,
@@ -74,7 +73,7 @@ export async function printCounter<Shown extends string>(
     keyspace: Uint8Array,
     key: Uint8Array,
   ) => Promise<Readonly<Record<Shown, bigint | number>> | null>,
-): Promise<ExitCode> {
+): Promise<void> {
   const { positionals: { keyspace, key }, stdout } = context;
   using source = await openSource(context);
   const found = await find(source, keyspace, key);
@@ -85,5 +84,4 @@ export async function printCounter<Shown extends string>(
     const names = { ...nameField("keyspace", keyspace), ...nameField("key", key) };
     stdout.json({ ...names, ...decimal(found) });
   } else stdout.line(String(found[shown]));
-  return EXIT_CODES.ok;
 }

@@ -5,7 +5,6 @@
 import { Metrics, type MetricsSnapshot } from "../base/metrics.ts";
 import { VERSION } from "../base/version.ts";
 import { aborted } from "../base/waiting.ts";
-import { EXIT_CODES, type ExitCode } from "./exit_codes.ts";
 import { showAddress } from "./kit/option.ts";
 import type { Context } from "./verb.ts";
 
@@ -39,7 +38,7 @@ export async function runDaemon(
   context: Context,
   { verb, data, listen, metricsPort }: DaemonSettings,
   work: (daemon: Daemon) => Promise<void>,
-): Promise<ExitCode> {
+): Promise<void> {
   const { DaemonReporter, PoolMetrics, readReports } = await import("../admin/mod.ts");
   const { serveMetrics } = await import("../net/mod.ts");
   await using stack = new AsyncDisposableStack();
@@ -74,10 +73,9 @@ export async function runDaemon(
   };
   try {
     await work({ metrics, ready, adopt });
-    return EXIT_CODES.ok;
   } catch (error) {
     // A stop was requested before the work began, for instance while it waited for space on a full disk.
-    if (context.signal.aborted && error === context.signal.reason) return EXIT_CODES.ok;
+    if (context.signal.aborted && error === context.signal.reason) return;
     metrics.state = "failed";
     throw error;
   }

@@ -117,7 +117,7 @@ async function runVerb(
   if (parsed.help) return show(helpOfVerb(verb, prefix), streams);
   const context = await contextFor(parsed, streams);
   try {
-    return await verb.run(context);
+    return await verb.run(context) ?? EXIT_CODES.ok;
   } catch (error) {
     // With --log-format json, report the failure as JSON too.
     if (parsed.options["logFormat"] !== "json" || error instanceof BrokenPipe) throw error;

@@ -12,7 +12,6 @@
  *       async run({ options, positionals, stdout }) {
  *         const { Reader } = await import("../../counters/view/mod.ts");
  *         …
- *         return EXIT_CODES.ok;
  *       },
  *     });
  *
@@ -97,7 +96,8 @@ export interface Verb<
   /** True if the verb can answer in JSON: adds `--json`. */
   readonly answersJson: boolean;
   readonly examples: readonly [Example, Example];
-  run(context: Context<Options, Positionals>): Promise<ExitCode>;
+  /** Returns the exit code if it is not 0. */
+  run(context: Context<Options, Positionals>): Promise<ExitCode | void>;
 }
 
 /** The two examples of a verb: command lines, and what each does. */
@@ -118,13 +118,20 @@ export interface VerbGroup {
 
 export type VerbTable = readonly (Verb | VerbGroup)[];
 
-/** Defines a verb, with the types of its own options and arguments for `run`. */
+/**
+ * Defines a verb, with the types of its own options and arguments for `run`. It has no arguments and no
+ * `--json` unless the definition says so.
+ */
 export function defineVerb<
   const Options extends OptionTable,
-  const Positionals extends PositionalTable,
->(verb: Verb<Options, Positionals>): Verb {
+  const Positionals extends PositionalTable = Record<never, never>,
+>(
+  verb:
+    & Omit<Verb<Options, Positionals>, "positionals" | "answersJson">
+    & Partial<Pick<Verb<Options, Positionals>, "positionals" | "answersJson">>,
+): Verb {
   // The context is made from the verb's own tables, so it fits the narrower type of `run`.
-  return verb as unknown as Verb;
+  return { positionals: {}, answersJson: false, ...verb } as unknown as Verb;
 }
 
 export function isGroup(entry: Verb | VerbGroup): entry is VerbGroup {

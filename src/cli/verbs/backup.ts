@@ -1,4 +1,3 @@
-import { EXIT_CODES } from "../exit_codes.ts";
 import { pathArgument } from "../kit/argument.ts";
 import { dataOption } from "../options.ts";
 import { decimal } from "../output.ts";
@@ -28,6 +27,5 @@ export const backup = defineVerb({
     const report = await backup(storage, options.data, positionals.dir, { self, clock });
     if (json) stdout.json({ backup: positionals.dir, ...decimal(report) });
     else stdout.facts(report);
-    return EXIT_CODES.ok;
   },
 });

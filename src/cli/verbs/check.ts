@@ -19,7 +19,6 @@ export const check = defineVerb({
     "A failed sync sets the failed mark, and every daemon refuses the directory. --clear-failed, " +
     "while no daemon runs, checks every file, rewrites every byte, syncs, and removes the mark.",
   ],
-  positionals: {},
   options: {
     data: dataOption,
     clearFailed: flag("remove the failed mark if every file is sound"),

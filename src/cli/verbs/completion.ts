@@ -1,4 +1,3 @@
-import { EXIT_CODES } from "../exit_codes.ts";
 import { choiceArgument } from "../kit/argument.ts";
 import { defineVerb, examplesOf } from "../verb.ts";
 
@@ -14,7 +13,6 @@ export const completion = defineVerb({
     ]),
   },
   options: {},
-  answersJson: false,
   examples: examplesOf({
     "source <(countd completion bash)": "load the completion into this bash",
     "countd completion man | man -l -": "read the man page",
@@ -27,6 +25,5 @@ export const completion = defineVerb({
       const { completionFor } = await import("../kit/completion.ts");
       stdout.write(completionFor(positionals.what, table));
     }
-    return EXIT_CODES.ok;
   },
 });

@@ -3,7 +3,6 @@
 import type { DatabasePaths } from "../../database/mod.ts";
 import type { Storage } from "../../file/mod.ts";
 import { runDaemon } from "../daemon.ts";
-import { EXIT_CODES } from "../exit_codes.ts";
 import { pathArgument } from "../kit/argument.ts";
 import { flag, path, showAddress } from "../kit/option.ts";
 import { daemonOptions, dataOption, listenOption, portOption, syncOptions } from "../options.ts";
@@ -55,7 +54,6 @@ const serve = defineVerb({
     "Prints `listening on HOST:PORT` on stderr when it accepts connections. SIGTERM, SIGINT and " +
     "SIGHUP stop it cleanly.",
   ],
-  positionals: {},
   options: {
     ...fileOptions,
     listen: listenOption,
@@ -63,7 +61,6 @@ const serve = defineVerb({
     ...syncOptions,
     ...daemonOptions,
   },
-  answersJson: false,
   examples: examplesOf({
     "countd db --db db.json --log log.json": "serve two files on port 3001",
     "countd db --sync always --port 0": "sync before every answer, on a free port",
@@ -78,7 +75,7 @@ const serve = defineVerb({
     using _data = isInData ? await joinDirectory(storage, options.data) : null;
     if (isInData) makeDirectories(storage, `${options.data}/db`, 0o700);
     const settings = { ...options, verb: "db", data: isInData ? options.data : null };
-    return await runDaemon(context, settings, async (daemon) => {
+    await runDaemon(context, settings, async (daemon) => {
       const db = init(paths.map, paths.log, {
         storage,
         clock,
@@ -127,7 +124,6 @@ const exportVerb = defineVerb({
     const done = exportDatabase(db, storage, positionals.outdir);
     if (json) stdout.json(decimal(done));
     else stdout.facts(done);
-    return EXIT_CODES.ok;
   },
 });
 
@@ -150,7 +146,6 @@ const importVerb = defineVerb({
     const done = importDatabase(storage, await pathsOf(options), positionals.indir);
     if (json) stdout.json(decimal(done));
     else stdout.facts(done);
-    return EXIT_CODES.ok;
   },
 });
 
@@ -163,7 +158,6 @@ const repair = defineVerb({
     "damaged files, keeps them as NAME.damaged, and removes the failed mark.",
     "Also repairs files of mmapd that end with the rest of an older, longer text.",
   ],
-  positionals: {},
   options: {
     ...fileOptions,
     out: path({
@@ -189,8 +183,7 @@ const repair = defineVerb({
     const out = options.inPlace ? null : options.out ?? `${paths.map}.repaired`;
     const report = repairDatabase(storage, paths, { out });
     if (json) {
-      stdout.json({ ...decimal(report), damages: report.damages.map(decimal) });
-      return EXIT_CODES.ok;
+      return stdout.json({ ...decimal(report), damages: report.damages.map(decimal) });
     }
     const { keys, entries, entriesLost } = report;
     stdout.facts({ keys, entries, entriesLost });
@@ -200,7 +193,6 @@ const repair = defineVerb({
     for (const remark of report.remarks) stdout.line(`remark\t${remark}`);
     for (const name of report.kept) stdout.line(`kept\t${name}`);
     stdout.line(`written\t${report.written.map}\t${report.written.log}`);
-    return EXIT_CODES.ok;
   },
 });
 

@@ -14,7 +14,6 @@ export const doctor = defineVerb({
     "system, kernel locks, hard links, the limit of open files, and the free space. Its own test " +
     "files are removed again. Exits 1 if countd must not run there, else 0, also with warnings.",
   ],
-  positionals: {},
   options: { data: dataOption },
   answersJson: true,
   examples: examplesOf({

@@ -1,6 +1,5 @@
 import { RefusedError } from "../../base/errors.ts";
 import { writePatience } from "../data_settings.ts";
-import { EXIT_CODES } from "../exit_codes.ts";
 import { nameArgument, optionalInt64Argument } from "../kit/argument.ts";
 import { showAddress } from "../kit/option.ts";
 import { writeClientOptions } from "../options.ts";
@@ -20,7 +19,6 @@ export const incr = defineVerb({
     increment: optionalInt64Argument("a signed 64-bit number to add; 1 if left out", 1n),
   },
   options: writeClientOptions,
-  answersJson: false,
   examples: examplesOf({
     "countd incr pages /index.html": "one more view of /index.html",
     "countd incr stock apples 250 --connect counters.example:48879": "add 250 on another machine",
@@ -41,6 +39,5 @@ export const incr = defineVerb({
           "match the server's",
       );
     }
-    return EXIT_CODES.ok;
   },
 });

@@ -10,7 +10,6 @@ export const keyspaces = defineVerb({
     "Prints a line `name TAB counters` for each keyspace, in byte order of the names. " +
     SOURCE_DETAILS,
   ],
-  positionals: {},
   options: sourceOptions,
   answersJson: true,
   examples: examplesOf({

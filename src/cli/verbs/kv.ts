@@ -3,7 +3,6 @@
 import { NotFoundError } from "../../base/errors.ts";
 import { nameField, nameForOutput, toJson } from "../../base/printable.ts";
 import type { Table, TableRoot } from "../../tables/mod.ts";
-import { EXIT_CODES, type ExitCode } from "../exit_codes.ts";
 import { nameArgument, textArgument } from "../kit/argument.ts";
 import { text } from "../kit/option.ts";
 import { StreamError } from "../stream_error.ts";
@@ -87,12 +86,11 @@ async function valueBytes(value: Uint8Array, { stdin }: Pick<Context, "stdin">) 
 
 const utf8 = new TextEncoder();
 
-function printNames(names: readonly string[], { stdout }: Pick<Context, "stdout">): ExitCode {
+function printNames(names: readonly string[], { stdout }: Pick<Context, "stdout">): void {
   for (const name of names) {
     stdout.name(utf8.encode(name));
     stdout.write("\n");
   }
-  return EXIT_CODES.ok;
 }
 
 const get = defineVerb({
@@ -117,7 +115,6 @@ const get = defineVerb({
     if (context.json) stdout.json({ table: options.table, key, ...nameField("value", value) });
     else stdout.write(nameForOutput(value, stdout.isTerminal));
     if (!context.json && stdout.isTerminal) stdout.write("\n");
-    return EXIT_CODES.ok;
   },
 });
 
@@ -144,7 +141,6 @@ function writingVerb(
       const table = words.makes ? await openTableToMake(context) : await openTable(context);
       await table[name](key, value);
       if (json) stdout.json({ table: options.table, key });
-      return EXIT_CODES.ok;
     },
   });
 }
@@ -192,14 +188,12 @@ const remove = defineVerb({
     const { key } = positionals;
     await table.delete(key);
     if (json) stdout.json({ table: options.table, key });
-    return EXIT_CODES.ok;
   },
 });
 
 const keys = defineVerb({
   name: "keys",
   summary: "print the keys of one table, one a line, sorted",
-  positionals: {},
   options: tableOptions,
   answersJson: true,
   examples: examplesOf({
@@ -208,16 +202,14 @@ const keys = defineVerb({
   }),
   async run(context) {
     const found = await listedKeys(context);
-    if (!context.json) return printNames(found, context);
-    context.stdout.json({ table: context.options.table, keys: found });
-    return EXIT_CODES.ok;
+    if (context.json) context.stdout.json({ table: context.options.table, keys: found });
+    else printNames(found, context);
   },
 });
 
 const tables = defineVerb({
   name: "tables",
   summary: "print the tables other than the root table, one a line, sorted",
-  positionals: {},
   options: dataOptions,
   answersJson: true,
   examples: examplesOf({
@@ -227,9 +219,8 @@ const tables = defineVerb({
   async run(context) {
     const root = await openRoot(context);
     const found = hasTables(context, root) ? root.tables().filter((name) => name !== "") : [];
-    if (!context.json) return printNames(found, context);
-    context.stdout.json({ tables: found });
-    return EXIT_CODES.ok;
+    if (context.json) context.stdout.json({ tables: found });
+    else printNames(found, context);
   },
 });
 
@@ -240,7 +231,6 @@ const each = defineVerb({
     "Each value is read under its own lock; a key that is removed before its turn is left out. Use " +
     "--json if values contain line ends or tabs.",
   ],
-  positionals: {},
   options: lockingOptions,
   answersJson: true,
   examples: examplesOf({
@@ -267,7 +257,6 @@ const each = defineVerb({
       for (const [index, entry] of entries.entries()) stdout.write((index > 0 ? "," : "") + entry);
       stdout.line("]}");
     }
-    return EXIT_CODES.ok;
   },
 });
 

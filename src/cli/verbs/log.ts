@@ -23,7 +23,6 @@ const tail = defineVerb({
   ],
   positionals: { file: fileArgument },
   options: { follow: flag("also print what is appended later") },
-  answersJson: false,
   examples: examplesOf({
     "countd log tail events.log --follow": "print events as they are appended",
     "countd log tail countd-data/logs/0000000000": "print the increments in a commit log",
@@ -48,7 +47,6 @@ const tail = defineVerb({
     } else {
       readLog(storage, positionals.file, { self, sink });
     }
-    return EXIT_CODES.ok;
   },
 });
 

@@ -19,7 +19,6 @@ export const read = defineVerb({
     "when it accepts connections. Answers hold every increment that was accepted before the request. " +
     "SIGTERM, SIGINT and SIGHUP stop it cleanly.",
   ],
-  positionals: {},
   options: {
     data: dataOption,
     listen: listenOption,
@@ -27,7 +26,6 @@ export const read = defineVerb({
     stale: staleOption,
     ...messageServerOptions,
   },
-  answersJson: false,
   examples: examplesOf({
     "countd read --data ./counters": "answer on port 48880",
     "countd read --stale --port 0": "answer from folded counters alone, on a free port",
@@ -37,7 +35,7 @@ export const read = defineVerb({
     const { DataDirectory, describeSelf } = await import("../../counters/commitlog/mod.ts");
     const { ReadServer } = await import("../../counters/read/mod.ts");
     const opening = { wanted: wantedSizes(options), self: describeSelf(storage) };
-    return await runDaemon(context, { verb: "read", ...options }, async (daemon) => {
+    await runDaemon(context, { verb: "read", ...options }, async (daemon) => {
       using directory = await waitForDirectory(context, options.data, {
         openOrNull: () => DataDirectory.openOrNull(storage, options.data, opening),
       });

@@ -15,7 +15,6 @@ export const repair = defineVerb({
     "the damaged files and keeps them in DATA/repair-saved. No daemon may run. Exits 6 if damage " +
     "remains. A repair that was killed can be repeated.",
   ],
-  positionals: {},
   options: {
     data: dataOption,
     out: path({

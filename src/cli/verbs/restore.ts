@@ -1,4 +1,3 @@
-import { EXIT_CODES } from "../exit_codes.ts";
 import { pathArgument } from "../kit/argument.ts";
 import { dataOption } from "../options.ts";
 import { decimal } from "../output.ts";
@@ -27,6 +26,5 @@ export const restore = defineVerb({
     const facts = { files, bytes, created: new Date(createdMs).toISOString() };
     if (json) stdout.json({ directory: options.data, ...decimal(facts) });
     else stdout.facts(facts);
-    return EXIT_CODES.ok;
   },
 });

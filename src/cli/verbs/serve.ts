@@ -22,7 +22,6 @@ export const serve = defineVerb({
     "it dies, and ends with serve, even if serve is killed.",
     "SIGTERM, SIGINT and SIGHUP stop it cleanly: first write, then worker, then read.",
   ],
-  positionals: {},
   options: {
     data: dataOption,
     listen: listenOption,
@@ -33,7 +32,6 @@ export const serve = defineVerb({
     ...logOptions,
     ...messageServerOptions,
   },
-  answersJson: false,
   examples: examplesOf({
     "countd serve --data ./counters": "run the whole server on the default ports",
     "countd serve --write-port 0 --read-port 0": "run it on two free ports",
@@ -41,7 +39,7 @@ export const serve = defineVerb({
   async run(context) {
     const { options, storage, clock, events, signal } = context;
     const { Serve } = await import("../../serve/mod.ts");
-    return await runDaemon(context, { verb: "serve", ...options }, async (daemon) => {
+    await runDaemon(context, { verb: "serve", ...options }, async (daemon) => {
       const { listen: hostname, maxConnections, data, logFormat } = options;
       const server = await Serve.start(storage, {
         data,

@@ -1,7 +1,7 @@
 /** `countd shell`: a prompt, or commands from `-c` or a pipe. */
 
 import { READ_PORT, WRITE_PORT } from "../../counters/wire/mod.ts";
-import { EXIT_CODES, failureOf } from "../exit_codes.ts";
+import { failureOf } from "../exit_codes.ts";
 import { address, choice, flag, text } from "../kit/option.ts";
 import {
   clientKeySizeOption,
@@ -28,7 +28,6 @@ export const shell = defineVerb({
     "incr appends to a commit log of the data directory, or sends to a server with --connect. " +
     "Counters are read from the data directory, or from a server with --connect-read.",
   ],
-  positionals: {},
   options: {
     data: dataOption,
     command: text({
@@ -60,7 +59,6 @@ export const shell = defineVerb({
     keyspaceSize: clientKeyspaceSizeOption,
     keySize: clientKeySizeOption,
   },
-  answersJson: false,
   examples: examplesOf({
     "countd shell --data ./counters": "start a prompt",
     "countd shell -c 'use jobs; set next 17; keys'": "run three commands, as from stdin",
@@ -118,7 +116,7 @@ export const shell = defineVerb({
         report,
         signal: context.signal,
       });
-      return EXIT_CODES.ok;
+      return;
     }
     const lines = options.command?.split("\n") ?? linesOf(chunksOf(stdin.readable, "stdin"));
     const failed = await runScript(session, lines, {
@@ -127,6 +125,6 @@ export const shell = defineVerb({
       keepGoing: options.keepGoing,
       report,
     });
-    return failed === null ? EXIT_CODES.ok : failureOf(failed.firstError).code;
+    if (failed !== null) return failureOf(failed.firstError).code;
   },
 });

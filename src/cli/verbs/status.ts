@@ -1,5 +1,4 @@
 import type { LiveMetrics, Status } from "../../admin/mod.ts";
-import { EXIT_CODES } from "../exit_codes.ts";
 import { showSize } from "../kit/option.ts";
 import { dataOption } from "../options.ts";
 import { defineVerb, examplesOf } from "../verb.ts";
@@ -12,7 +11,6 @@ export const status = defineVerb({
     "daemons. The numbers of increments, refusals and recoveries, and the last sync, are those of " +
     "the running daemons together, each since its start.",
   ],
-  positionals: {},
   options: { data: dataOption },
   answersJson: true,
   examples: examplesOf({
@@ -26,7 +24,6 @@ export const status = defineVerb({
     const found = await statusOf(directory, clock);
     if (json) stdout.json(statusJson(found));
     else for (const [name, value] of statusLines(found)) stdout.line(`${name}\t${value}`);
-    return EXIT_CODES.ok;
   },
 });
 

@@ -1,5 +1,4 @@
 import { UsageError } from "../../base/errors.ts";
-import { EXIT_CODES } from "../exit_codes.ts";
 import { choiceArgument, optional } from "../kit/argument.ts";
 import { path, text } from "../kit/option.ts";
 import { systemdUnit, UNITS } from "../systemd_unit.ts";
@@ -34,7 +33,6 @@ export const systemd = defineVerb({
       fromEnvironment: false,
     }),
   },
-  answersJson: false,
   examples: examplesOf({
     "countd systemd serve > /etc/systemd/system/countd-serve@.service":
       "install a unit; then run systemctl enable --now countd-serve@main",
@@ -57,6 +55,6 @@ export const systemd = defineVerb({
     }
     const root = options.root.replace(/\/+$/, "");
     stdout.write(systemdUnit(positionals.verb ?? "serve", { binary, root, user: options.user }));
-    return Promise.resolve(EXIT_CODES.ok);
+    return Promise.resolve();
   },
 });

@@ -1,7 +1,6 @@
 import { NotFoundError } from "../../base/errors.ts";
 import { nameField, printableName } from "../../base/printable.ts";
 import { openSource, pageSourceOptions, SOURCE_DETAILS } from "../counter_source.ts";
-import { EXIT_CODES } from "../exit_codes.ts";
 import { nameArgument } from "../kit/argument.ts";
 import { whole } from "../kit/option.ts";
 import { defineVerb, examplesOf } from "../verb.ts";
@@ -59,6 +58,5 @@ export const top = defineVerb({
         rows,
       });
     }
-    return EXIT_CODES.ok;
   },
 });

@@ -14,7 +14,6 @@ export const worker = defineVerb({
     "ends; it leaves the logs of running writers alone. It waits for the fold lease up to " +
     "--lock-timeout.",
   ],
-  positionals: {},
   options: {
     data: dataOption,
     once: flag("fold all sealed logs once, then end"),
@@ -23,7 +22,6 @@ export const worker = defineVerb({
     listen: listenOption,
     ...daemonOptions,
   },
-  answersJson: false,
   examples: examplesOf({
     "countd worker --data ./counters": "fold until it is stopped",
     "countd worker --once": "fold all sealed logs, for instance after restore",
@@ -38,7 +36,7 @@ export const worker = defineVerb({
     const { returnLargeBlocks } = await import("../../file/mod.ts");
     returnLargeBlocks();
     const self = describeSelf(storage);
-    return await runDaemon(context, { verb: "worker", ...options }, async (daemon) => {
+    await runDaemon(context, { verb: "worker", ...options }, async (daemon) => {
       const environment = { clock, events, metrics: daemon.metrics };
       if (options.once) {
         using directory = DataDirectory.open(storage, options.data, { self });

@@ -19,7 +19,6 @@ export const write = defineVerb({
     "accepts connections. SIGTERM, SIGINT and SIGHUP stop it cleanly: what was read is first made " +
     "durable and answered.",
   ],
-  positionals: {},
   options: {
     data: dataOption,
     listen: listenOption,
@@ -28,7 +27,6 @@ export const write = defineVerb({
     ...logOptions,
     ...messageServerOptions,
   },
-  answersJson: false,
   examples: examplesOf({
     "countd write --data ./counters": "accept increments on port 48879",
     "countd write --sync always --ack --port 0": "sync before every answer, on a free port",
@@ -39,7 +37,7 @@ export const write = defineVerb({
       "../../counters/commitlog/mod.ts"
     );
     const { WriteServer } = await import("../../counters/write/mod.ts");
-    return await runDaemon(context, { verb: "write", ...options }, async (daemon) => {
+    await runDaemon(context, { verb: "write", ...options }, async (daemon) => {
       using directory = DataDirectory.openOrCreate(storage, options.data, {
         wanted: wantedSizes(options),
         self: describeSelf(storage),
