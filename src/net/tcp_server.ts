@@ -65,7 +65,10 @@ export class TcpServer {
       events: this.#events,
       serve: (socket) => this.#serve(socket),
     });
-    this.#sweep = setInterval(() => this.#closeStalled(), STALLED_SWEEP_MS);
+    const { stalled } = this.#environment.metrics;
+    const sweeping = { clock, events: this.#events, stalled };
+    const sweep = () => closeStalled(this.#connections.keys(), sweeping);
+    this.#sweep = setInterval(sweep, STALLED_SWEEP_MS);
   }
 
   get address(): Deno.NetAddr {
@@ -141,15 +144,6 @@ export class TcpServer {
     this.#events.report("warn", "connection closed: it does not speak countd's protocol", {
       port: this.#options.port,
       protocol,
-    });
-  }
-
-  #closeStalled(): void {
-    const { clock, metrics } = this.#environment;
-    closeStalled(this.#connections.keys(), {
-      clock,
-      events: this.#events,
-      stalled: metrics.stalled,
     });
   }
 }

@@ -91,10 +91,7 @@ export class Table {
    * exist), `LockDeadlineError`, `InvalidKeyError`, `NotAValueError`, `NotADirectoryError`, `OsError`.
    */
   async get(key: string): Promise<Uint8Array> {
-    const value = await this.#read(key);
-    if (value !== null) return value;
-    this.#refuseNoDirectory();
-    throw new KeyNotFoundError(key, this.name);
+    return await this.#read(key) ?? this.#refuseMissing(key);
   }
 
   /**
@@ -135,13 +132,9 @@ export class Table {
   /** Replace the value of a key that exists. Throws what `get` throws. */
   async update(key: string, value: Uint8Array): Promise<void> {
     const path = this.#path(key);
-    const refuseMissing = () => {
-      this.#refuseNoDirectory();
-      throw new KeyNotFoundError(key, this.name);
-    };
-    if (this.#storage.statusOrNull(path) === null) refuseMissing();
+    if (this.#storage.statusOrNull(path) === null) this.#refuseMissing(key);
     using temporary = this.#write(value);
-    using _held = await this.#hold(path, refuseMissing);
+    using _held = await this.#hold(path, () => this.#refuseMissing(key));
     temporary.replace(path);
     this.#syncNames();
   }
@@ -245,14 +238,10 @@ export class Table {
     for (let path = this.directory; path !== this.#settings.root; path = dirname(path)) {
       this.#storage.syncDirectory(dirname(path));
     }
-    this.#syncParentOfRoot();
-    sweepTemporaries(this.#storage, this.directory);
-    this.#prepared = this.#identity() ?? "";
-  }
-
-  #syncParentOfRoot(): void {
     // A process that may not read it did not make the root: another user did, and earlier.
     nullIfCode(() => this.#storage.syncDirectory(dirname(this.#settings.root)), "EACCES");
+    sweepTemporaries(this.#storage, this.directory);
+    this.#prepared = this.#identity() ?? "";
   }
 
   #identity(): string | null {
@@ -276,6 +265,11 @@ export class Table {
       if (hasCode(error, "ENOTDIR")) throw new NotADirectoryError(this.directory);
       throw error;
     }
+  }
+
+  #refuseMissing(key: string): never {
+    this.#refuseNoDirectory();
+    throw new KeyNotFoundError(key, this.name);
   }
 
   /** Throw `NotADirectoryError` if something that is not a directory has the table's path. */

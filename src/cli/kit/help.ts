@@ -4,6 +4,8 @@ import { optionsOf } from "./commands.ts";
 import type { Option } from "./option.ts";
 import {
   environmentName,
+  type Example,
+  examplesOf,
   optionName,
   positionalName,
   type Verb,
@@ -31,13 +33,10 @@ export function helpOfAll(table: VerbTable): string {
     ]),
     "",
     "Examples:",
-    ...exampleLines([
-      {
-        command: "countd serve --data ./counters",
-        meaning: "run all three daemons on one directory",
-      },
-      { command: "countd incr pages /index.html", meaning: "count a view of /index.html" },
-    ]),
+    ...exampleLines(examplesOf({
+      "countd serve --data ./counters": "run all three daemons on one directory",
+      "countd incr pages /index.html": "count a view of /index.html",
+    })),
     "",
     "Exit codes:",
     ...columns(EXIT_CODE_MEANINGS.map(([code, meaning]) => [String(code), meaning])),
@@ -69,21 +68,20 @@ export function helpOfGroup(group: VerbGroup): string {
 /** `countd top --help`; `prefix` is the group's name and a space for a verb in a group. */
 export function helpOfVerb(verb: Verb, prefix = ""): string {
   const positionals = Object.entries(verb.positionals);
+  const args = positionals.map(([key, { summary }]) => [positionalName(key), summary] as const);
   const lines = [
     ...wrap(`countd ${prefix}${verb.name}: ${verb.summary}`, WIDTH),
     "",
     `Usage: ${usageLine(verb, prefix)}`,
     ...paragraphs(verb.details ?? []),
+    ...(args.length === 0 ? [] : ["", "Arguments:", ...columns(args)]),
+    "",
+    "Options:",
+    ...columns(optionRows(verb)),
+    "",
+    "Examples:",
+    ...exampleLines(verb.examples),
   ];
-  if (positionals.length > 0) {
-    lines.push("", "Arguments:");
-    lines.push(...columns(positionals.map(([key, positional]) => [
-      positionalName(key),
-      positional.summary,
-    ])));
-  }
-  lines.push("", "Options:", ...columns(optionRows(verb)));
-  lines.push("", "Examples:", ...exampleLines(verb.examples));
   return lines.join("\n") + "\n";
 }
 
@@ -122,7 +120,7 @@ function paragraphs(details: readonly string[]): string[] {
   return details.flatMap((paragraph) => ["", ...wrap(paragraph, WIDTH)]);
 }
 
-function exampleLines(examples: readonly { command: string; meaning: string }[]): string[] {
+function exampleLines(examples: readonly Example[]): string[] {
   return examples.flatMap(({ command, meaning }) => [`  $ ${command}`, `    ${meaning}`]);
 }
 

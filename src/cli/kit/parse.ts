@@ -103,21 +103,19 @@ function resolveOptions(
   const values: Record<string, unknown> = {};
   const origins: Record<string, ValueOrigin> = {};
   for (const [key, option] of Object.entries(table)) {
-    const text = given.get(key);
+    const typed = given.get(key);
     const variable = environmentName(key);
     // An empty variable counts as unset, so that a program can unset one for its children.
-    const inherited = option.fromEnvironment && text === undefined
-      ? environment(variable) || undefined
-      : undefined;
-    if (text !== undefined) {
-      values[key] = parseValue(option, text, `Option --${optionName(key)}`);
+    const inherited = option.fromEnvironment ? environment(variable) || undefined : undefined;
+    if (typed !== undefined) {
       origins[key] = "command line";
+      values[key] = parseValue(option, typed, `Option --${optionName(key)}`);
     } else if (inherited !== undefined) {
-      values[key] = parseValue(option, inherited, `Environment variable ${variable}`);
       origins[key] = "environment";
+      values[key] = parseValue(option, inherited, `Environment variable ${variable}`);
     } else {
-      values[key] = option.default;
       origins[key] = "default";
+      values[key] = option.default;
     }
   }
   return { values, origins };

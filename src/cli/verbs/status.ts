@@ -73,11 +73,7 @@ function statusJson(status: Status): unknown {
     sizes: texts(sizes),
     failed: failed === null ? null : { reason: failed.reason, time: timeText(failed.wallMs) },
     logs: texts(status.logs),
-    backlog: {
-      records: String(backlog.records),
-      bytes: String(backlog.bytes),
-      seconds: backlog.seconds,
-    },
+    backlog: { ...texts(backlog), seconds: backlog.seconds },
     foldHolder: status.foldHolder,
     keyspaces: texts(status.keyspaces),
     troubles: status.troubles,
