@@ -167,8 +167,10 @@ export class LogReader implements Disposable {
     const header = headerOf(page, this.path);
     this.#header = header?.slot === this.slot ? header : null;
     this.#headerChange = change;
+    this.#lostOffset = null;
     if (this.#header === null) return;
     this.#wordChange = changeOf(this.#header);
+    if (this.#header.state !== "free") return;
     this.#lostOffset = damagedHeaderOffset(
       page,
       this.path,

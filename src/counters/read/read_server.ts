@@ -63,6 +63,7 @@ export class ReadServer {
     const { clock, events, metrics } = environment;
     this.#events = events;
     this.#reader = new Reader(directory, { stale: options.stale, clock, events });
+    this.#reader.prepare();
     const shared: ConnectionEnvironment = {
       answerer: new Answerer(this.#reader, directory.sizes, {
         metrics,

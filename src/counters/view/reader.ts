@@ -98,6 +98,11 @@ export class Reader implements CounterReader {
     this.#watch?.refresh();
   }
 
+  /** Opens the logs, with pauses: the first refresh of a pool with many logs would take long. */
+  async prepare(): Promise<void> {
+    await this.#watch?.prepare(this.#options.clock);
+  }
+
   /** How often another keyspace was asked for than before: such an answer may read all logs. */
   get switches(): number {
     return this.#views.switches;

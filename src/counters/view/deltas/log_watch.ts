@@ -11,8 +11,10 @@
  * 2. `version` changes whenever a capture does.
  */
 
-import { BusyError, CorruptError } from "../../../base/errors.ts";
+import type { Clock } from "../../../base/clock.ts";
+import { BusyError, CorruptError, CountdError } from "../../../base/errors.ts";
 import type { Events } from "../../../base/events.ts";
+import { OsError } from "../../../file/mod.ts";
 import {
   type Capture,
   type DataDirectory,
@@ -27,6 +29,8 @@ import {
 /** Tries to open a slot whose mode forbids it while another process holds it: the holder widens it soon. */
 const OPEN_TRIES = 200;
 const OPEN_PAUSE_MS = 5;
+/** `prepare` holds the event loop no longer than this at once. */
+const PREPARE_MS = 5;
 
 export class WatchedLog {
   /** Null before the first refresh, and if no header tells what the log holds. */
@@ -93,6 +97,7 @@ export class LogWatch implements Disposable {
   #nextSlot = 0;
   #version = 0;
   #isListed = false;
+  #isClosed = false;
 
   constructor(directory: DataDirectory, events: Events) {
     this.#directory = directory;
@@ -148,6 +153,35 @@ export class LogWatch implements Disposable {
     if (lost !== null) throw damagedLog(lost.log.path, 0, "has lost its header");
   }
 
+  /**
+   * Opens and captures the logs that are there, with pauses, so that not even the first refresh takes long.
+   * What it cannot open it leaves to `refresh`, which says why.
+   */
+  async prepare(clock: Clock): Promise<void> {
+    let startMs = clock.nowMs();
+    try {
+      for (const slot of listReadableSlots(this.#directory)) {
+        if (clock.nowMs() - startMs > PREPARE_MS) {
+          await clock.sleep(0);
+          startMs = clock.nowMs();
+        }
+        if (this.#isClosed) return;
+        const log = this.#logs.has(slot) ? null : LogReader.open(this.#directory, slot);
+        if (log === null) continue;
+        this.#add(log);
+        log.capture();
+      }
+    } catch (error) {
+      if (!(error instanceof CountdError || error instanceof OsError)) throw error;
+    }
+  }
+
+  #add(log: LogReader): void {
+    this.#logs.set(log.slot, new WatchedLog(log));
+    this.#inOrder = null;
+    this.#version++;
+  }
+
   #openNew(): void {
     const { storage, paths } = this.#directory;
     if (!this.#isListed) {
@@ -168,9 +202,7 @@ export class LogWatch implements Disposable {
     for (let tries = 0; tries < OPEN_TRIES; tries++) {
       const log = LogReader.open(this.#directory, slot);
       if (log !== null) {
-        this.#logs.set(slot, new WatchedLog(log));
-        this.#inOrder = null;
-        this.#version++;
+        this.#add(log);
         return;
       }
       if (!this.#looksLikeLog(slot)) {
@@ -200,6 +232,7 @@ export class LogWatch implements Disposable {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const { log } of this.#logs.values()) log.close();
     this.#logs.clear();
   }
