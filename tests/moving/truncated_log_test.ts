@@ -46,7 +46,7 @@ async function withWriter(
     const ports = verb === "serve" ? ["--write-port", "0", "--read-port", "0"] : ["--port", "0"];
     const options = ["--data", data, "--log-size", `${LOG_SIZE}`, "--seal-after", "1h"];
     await using writer = startCountd([verb, ...ports, ...options, "--sync", "always"]);
-    const { port } = await writer.listening();
+    const { port } = await writer.listening(verb === "serve" ? "write" : undefined);
     assertEquals((await load(port, linesOf("visits", 1200))).code, 0);
     await body(data, writer, port);
   });
