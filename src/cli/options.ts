@@ -39,7 +39,6 @@ export function portOption(summary: string, port: number): Option<number> {
   return whole({
     summary: `${summary}; 0 takes a free one`,
     placeholder: "PORT",
-    min: 0,
     max: 65535,
     default: port,
   });
@@ -167,7 +166,6 @@ export const daemonOptions = {
   metricsPort: whole({
     summary: "serve /metrics (for Prometheus), /healthz and /readyz on this port of --listen",
     placeholder: "PORT",
-    min: 0,
     max: 65535,
   }),
   logFormat: choice({

@@ -81,6 +81,16 @@ export class Output {
     this.write(nameForOutput(name, this.isTerminal));
   }
 
+  /** Writes a line of cells with tabs between them; a name as `name` does. */
+  row(...cells: readonly (Uint8Array | string)[]): void {
+    for (const [index, cell] of cells.entries()) {
+      if (index > 0) this.write("\t");
+      if (typeof cell === "string") this.write(cell);
+      else this.name(cell);
+    }
+    this.write("\n");
+  }
+
   /** Writes one JSON value on a line of its own; a bigint becomes a decimal string. */
   json(value: unknown): void {
     this.line(toJson(value));

@@ -43,6 +43,7 @@ interface Common {
 }
 
 interface Bounds {
+  /** Default 0. */
   readonly min?: number;
   readonly max?: number;
 }

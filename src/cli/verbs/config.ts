@@ -52,7 +52,7 @@ export const config = defineVerb({
     } else {
       for (const { verb, option, value, origin, variable } of settings) {
         const from = origin === "environment" ? `environment ${variable}` : origin;
-        stdout.line([verb, "--" + option, value ?? "-", from].join("\t"));
+        stdout.row(verb, "--" + option, value ?? "-", from);
       }
     }
     const unknown = await unknownVariables(storage, commandsOf(table));

@@ -39,10 +39,7 @@ export const keyspaces = defineVerb({
         if (context.json) {
           const count = counters === null ? null : String(counters);
           listed.push({ ...nameField("keyspace", name), counters: count });
-        } else if (counters !== null) {
-          stdout.name(name);
-          stdout.line(`\t${counters}`);
-        }
+        } else if (counters !== null) stdout.row(name, String(counters));
       }
     }
     if (context.json) stdout.json({ keyspaces: listed });

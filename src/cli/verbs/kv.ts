@@ -1,7 +1,7 @@
 /** `countd kv …`: one operation on the tables of a data directory. */
 
 import { NotFoundError } from "../../base/errors.ts";
-import { nameField, nameForOutput, toJson } from "../../base/printable.ts";
+import { nameField, toJson } from "../../base/printable.ts";
 import type { Table, TableRoot } from "../../tables/mod.ts";
 import { nameArgument, textArgument } from "../kit/argument.ts";
 import { text } from "../kit/option.ts";
@@ -87,10 +87,7 @@ async function valueBytes(value: Uint8Array, { stdin }: Pick<Context, "stdin">) 
 const utf8 = new TextEncoder();
 
 function printNames(names: readonly string[], { stdout }: Pick<Context, "stdout">): void {
-  for (const name of names) {
-    stdout.name(utf8.encode(name));
-    stdout.write("\n");
-  }
+  for (const name of names) stdout.row(utf8.encode(name));
 }
 
 const get = defineVerb({
@@ -113,7 +110,7 @@ const get = defineVerb({
     const { key } = positionals;
     const value = await table.get(key);
     if (context.json) stdout.json({ table: options.table, key, ...nameField("value", value) });
-    else stdout.write(nameForOutput(value, stdout.isTerminal));
+    else stdout.name(value);
     if (!context.json && stdout.isTerminal) stdout.write("\n");
   },
 });
@@ -245,12 +242,7 @@ const each = defineVerb({
     const entries: string[] = [];
     for await (const { key, value } of isEmpty ? [] : root.table(options.table).entries()) {
       if (json) entries.push(toJson({ key, ...nameField("value", value) }));
-      else {
-        stdout.name(utf8.encode(key));
-        stdout.write("\t");
-        stdout.write(nameForOutput(value, stdout.isTerminal));
-        stdout.write("\n");
-      }
+      else stdout.row(utf8.encode(key), value);
     }
     if (json) {
       stdout.write(`{"table":${toJson(options.table)},"entries":[`);

@@ -33,12 +33,8 @@ const tail = defineVerb({
     const self = describeSelf(storage);
     const sink = {
       data: (bytes: Uint8Array) => stdout.write(bytes),
-      record(keyspace: Uint8Array, key: Uint8Array, increment: bigint) {
-        stdout.name(keyspace);
-        stdout.write("\t");
-        stdout.name(key);
-        stdout.line(`\t${increment}`);
-      },
+      record: (keyspace: Uint8Array, key: Uint8Array, increment: bigint) =>
+        stdout.row(keyspace, key, String(increment)),
       caughtUp: () => stdout.flush(),
     };
     if (options.follow) {

@@ -39,13 +39,8 @@ export const top = defineVerb({
       total = page.total;
       if (total === 0) throw new NotFoundError(`No keyspace ${printableName(keyspace)}`);
       for (const { key, value } of page.rows) {
-        if (context.json) {
-          rows.push({ ...nameField("key", key), value: String(value) });
-        } else {
-          stdout.write(`${value}\t`);
-          stdout.name(key);
-          stdout.write("\n");
-        }
+        if (context.json) rows.push({ ...nameField("key", key), value: String(value) });
+        else stdout.row(String(value), key);
       }
       offset += page.rows.length;
       left = page.rows.length === 0 ? 0 : left - page.rows.length;
