@@ -42,11 +42,8 @@ export async function copyKeyspaces(
   /** For each copied file its applied generations, in the order of `logs`. */
   const copied = new Map<string, readonly bigint[]>();
   const emptied = new Set<LogCopy>();
-  const greatest = (index: number) => {
-    let found = 0n;
-    for (const generations of copied.values()) found = max(found, generations[index] ?? 0n);
-    return found;
-  };
+  const greatest = (index: number) =>
+    copied.values().map((generations) => generations[index] ?? 0n).reduce(max, 0n);
   while (true) {
     for (const name of storage.readDirectory(source)) {
       if (isTemporaryName(name) || decodeKeyspaceName(name) === null || copied.has(name)) continue;

@@ -41,13 +41,11 @@ export function parseMountinfo(text: string): Mount[] {
 
 /** The longest mount point above the path; of equal ones the last, which hides the others. */
 export function findMount(mounts: readonly Mount[], path: string): Mount | null {
-  let best: Mount | null = null;
-  for (const mount of mounts) {
-    const point = mount.mountPoint === "/" ? "/" : mount.mountPoint + "/";
-    if (!(path + "/").startsWith(point)) continue;
-    if (best === null || mount.mountPoint.length >= best.mountPoint.length) best = mount;
-  }
-  return best;
+  const above = mounts.filter(({ mountPoint }) =>
+    `${path}/`.startsWith(mountPoint === "/" ? "/" : `${mountPoint}/`)
+  );
+  const longest = Math.max(...above.map(({ mountPoint }) => mountPoint.length));
+  return above.findLast(({ mountPoint }) => mountPoint.length === longest) ?? null;
 }
 
 /** What a file system means for data that must survive. */

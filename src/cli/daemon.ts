@@ -5,6 +5,7 @@
 import { Metrics, type MetricsSnapshot } from "../base/metrics.ts";
 import { VERSION } from "../base/version.ts";
 import { aborted } from "../base/waiting.ts";
+import type { DataDirectory, DirectorySizes } from "../counters/commitlog/mod.ts";
 import { showAddress } from "./kit/option.ts";
 import type { Context } from "./verb.ts";
 
@@ -94,22 +95,24 @@ export async function serveUntilStopped(
 }
 
 /** Waits for a data directory that does not exist yet. Null if the daemon is asked to stop before. */
-export async function waitForDirectory<Directory>(
-  { clock, events, signal }: Pick<Context, "clock" | "events" | "signal">,
+export async function waitForDirectory(
+  { storage, clock, events, signal }: Pick<Context, "storage" | "clock" | "events" | "signal">,
   data: string,
-  { openOrNull, onWait = () => {} }: {
-    readonly openOrNull: () => Directory | null;
+  { wanted = {}, onWait = () => {} }: {
+    readonly wanted?: Partial<DirectorySizes>;
     /** Called once if the directory does not exist at the first look. */
     readonly onWait?: () => void;
   },
-): Promise<Directory | null> {
-  let opened = openOrNull();
+): Promise<DataDirectory | null> {
+  const { DataDirectory, describeSelf } = await import("../counters/commitlog/mod.ts");
+  const opening = { wanted, self: describeSelf(storage) };
+  let opened = DataDirectory.openOrNull(storage, data, opening);
   if (opened !== null) return opened;
   onWait();
   events.report("info", "waiting for a data directory", { data });
   while (opened === null && !signal.aborted) {
     await clock.sleep(DIRECTORY_RETRY_MS, signal);
-    opened = openOrNull();
+    opened = DataDirectory.openOrNull(storage, data, opening);
   }
   return opened;
 }

@@ -73,14 +73,11 @@ function verbLines(verb: Verb, prefix: string): string[] {
 
 /** Lists the variables that set options. */
 function environmentLines(verbs: readonly Verb[]): string[] {
-  const summaries = new Map<string, string>();
-  for (const verb of verbs) {
-    for (const [key] of settableOptions(verb)) {
-      summaries.set(environmentName(key), `Sets --${optionName(key)}.`);
-    }
-  }
-  const rows = [...summaries, ...OTHER_VARIABLES];
-  return rows.flatMap(([name, meaning]) => tagged(name, meaning));
+  const keys = new Set(verbs.flatMap((verb) => settableOptions(verb).map(([key]) => key)));
+  const rows = [...keys].map((key) =>
+    [environmentName(key), `Sets --${optionName(key)}.`] as const
+  );
+  return [...rows, ...OTHER_VARIABLES].flatMap(([name, meaning]) => tagged(name, meaning));
 }
 
 function paragraph(text: string): string[] {

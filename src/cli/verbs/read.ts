@@ -31,14 +31,11 @@ export const read = defineVerb({
     "countd read --stale --port 0": "answer from folded counters alone, on a free port",
   }),
   async run(context) {
-    const { options, storage, clock, events, signal } = context;
-    const { DataDirectory, describeSelf } = await import("../../counters/commitlog/mod.ts");
+    const { options, clock, events, signal } = context;
     const { ReadServer } = await import("../../counters/read/mod.ts");
-    const opening = { wanted: wantedSizes(options), self: describeSelf(storage) };
+    const wanted = wantedSizes(options);
     await runDaemon(context, { verb: "read", ...options }, async (daemon) => {
-      using directory = await waitForDirectory(context, options.data, {
-        openOrNull: () => DataDirectory.openOrNull(storage, options.data, opening),
-      });
+      using directory = await waitForDirectory(context, options.data, { wanted });
       if (directory === null) return;
       const server = new ReadServer(directory, {
         hostname: options.listen,

@@ -35,16 +35,15 @@ export const worker = defineVerb({
     const { Worker } = await import("../../counters/worker/mod.ts");
     const { returnLargeBlocks } = await import("../../file/mod.ts");
     returnLargeBlocks();
-    const self = describeSelf(storage);
     await runDaemon(context, { verb: "worker", ...options }, async (daemon) => {
       const environment = { clock, events, metrics: daemon.metrics };
       if (options.once) {
+        const self = describeSelf(storage);
         using directory = DataDirectory.open(storage, options.data, { self });
         const worker = new Worker(directory, environment);
         return await worker.runOnce({ signal, lockTimeoutMs: options.lockTimeout });
       }
-      using directory = await waitForDirectory({ clock, events, signal }, options.data, {
-        openOrNull: () => DataDirectory.openOrNull(storage, options.data, { self }),
+      using directory = await waitForDirectory({ ...environment, storage, signal }, options.data, {
         onWait: () => daemon.ready("worker ready"),
       });
       if (directory === null) return;
