@@ -10,11 +10,8 @@ export function wantedSizes(
   options: { readonly [Name in keyof DirectorySizes]?: number | undefined },
 ): Partial<DirectorySizes> {
   const { keyspaceSize, keySize, logSize } = options;
-  return {
-    ...(keyspaceSize === undefined ? {} : { keyspaceSize }),
-    ...(keySize === undefined ? {} : { keySize }),
-    ...(logSize === undefined ? {} : { logSize }),
-  };
+  const sizes = Object.entries({ keyspaceSize, keySize, logSize });
+  return Object.fromEntries(sizes.filter(([, size]) => size !== undefined));
 }
 
 export function logWriterOptions(options: ValuesOf<typeof logOptions>): LogWriterOptions {

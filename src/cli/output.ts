@@ -26,9 +26,10 @@ export interface Sink {
 
 /** The same fields, each number as a decimal string. In JSON a count has no limit of precision. */
 export function decimal<Fields extends object>(fields: Fields): Record<keyof Fields, unknown> {
-  const texts = Object.entries(fields).map((
-    [name, value],
-  ) => [name, typeof value === "number" || typeof value === "bigint" ? String(value) : value]);
+  const texts = Object.entries(fields).map(([name, value]) => {
+    const isNumber = typeof value === "number" || typeof value === "bigint";
+    return [name, isNumber ? String(value) : value];
+  });
   return Object.fromEntries(texts);
 }
 

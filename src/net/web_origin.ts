@@ -60,12 +60,8 @@ function refuseUnknown(authority: string, listenHost: string): void {
   if (isAlwaysKnown(host.toLowerCase()) || host.toLowerCase() === listenHost.toLowerCase()) return;
   // `listenHost` has an IPv6 address without brackets.
   const isName = !isAlwaysKnown(listenHost) && !listenHost.includes(":");
-  throw new RefusedRequestError(
-    403,
-    `Unknown host ${host}: ask by an IP address${
-      isName ? `, by ${listenHost}` : ""
-    } or by localhost`,
-  );
+  const known = `an IP address${isName ? `, by ${listenHost}` : ""} or by localhost`;
+  throw new RefusedRequestError(403, `Unknown host ${host}: ask by ${known}`);
 }
 
 function isAlwaysKnown(host: string): boolean {

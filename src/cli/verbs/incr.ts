@@ -32,11 +32,9 @@ export const incr = defineVerb({
     await client.increment(keyspace, key, increment);
     const totals = await client.finish();
     if (totals.refused > 0n) {
+      const server = showAddress(options.connect);
       throw new RefusedError(
-        `${
-          showAddress(options.connect)
-        } refused the increment: check that --keyspace-size and --key-size ` +
-          "match the server's",
+        `${server} refused the increment: check that --keyspace-size and --key-size match the server's`,
       );
     }
   },
