@@ -5,7 +5,7 @@
 
 /** A log has at least 16 pages, so that the largest record fits many times. */
 export const LOG_SIZE_MIN = 65_536;
-/** A frame's length has 32 bits, and readers map a whole log. */
+/** Offsets in a log fit into 31 bits, also those of the live words. */
 export const LOG_SIZE_MAX = 2 ** 30;
 /** Every log size is a multiple of it. */
 export const LOG_SIZE_UNIT_BYTES = 4096;

@@ -1,8 +1,8 @@
 /**
  * A frame: what one append puts into a log. Pure functions over bytes.
  *
- * A frame exists once the published tail is behind it, or, after a crash, if its checksum fits. The
- * checksum is seeded with slot, generation and offset. So neither a frame of an earlier use of the file nor
+ * A frame exists once it is whole in the file, which its checksum shows; the published tail only says where
+ * to look. The checksum is seeded with slot, generation and offset. So neither a frame of an earlier use of the file nor
  * a frame in a wrong place ever passes. A frame is never all zeros, because its length and its magic are
  * not 0.
  */

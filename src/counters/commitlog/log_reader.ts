@@ -109,12 +109,6 @@ export class LogReader implements Disposable {
     return this.#lostOffset;
   }
 
-  /** End of the frames that may be read, by the live word. */
-  get publishedTail(): number {
-    this.#live.load(this.slot);
-    return this.#live.tail;
-  }
-
   /** False if neither header nor tail has moved since a capture. No system call. */
   hasChanged(capture: Capture): boolean {
     const live = this.#live;

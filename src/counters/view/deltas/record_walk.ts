@@ -1,7 +1,6 @@
 /**
- * Reads record batches in place, in a mapped log. Frames are verified before, but a log that is recycled may
- * change during the reading. Its records are discarded afterwards; until then no length and no number may be
- * trusted here.
+ * Reads record batches in place, in a window of a log. The checksums of the frames fit, but the bytes in them
+ * may still be no records: no length and no number is trusted here.
  */
 
 import {
