@@ -208,9 +208,9 @@ Deno.test("A log that has lost its header or its length is not left out of an an
     await assertNoAnswer(["--data", data], path);
     await assertCheckNames(data, path);
     Deno.writeFileSync(path, whole);
+    const mend = change(path, zeroCopies);
     await using reader = startCountd(["read", "--data", data, "--port", "0"]);
     const { port } = await reader.listening();
-    const mend = change(path, zeroCopies);
     assertEquals(await rawTotals(port, "visits", "/"), [-5n, -5n]);
     mend();
     const connect = ["--connect", `127.0.0.1:${port}`];

@@ -110,8 +110,8 @@ Deno.test("A byte of control that must be zero and is not is damage, and repair 
     const data = `${temporary}/data`;
     await makeData(data);
     const path = `${data}/control`;
-    // The stream id, the zeros of the head, those behind the order counter, and a live word.
-    for (const offset of [60, 300, 600, 8192 + 40]) {
+    // The stream id, the zeros of the head, those behind the order counter, the epoch, and behind the words.
+    for (const offset of [60, 300, 600, 8192 + 4, 24_592 + 40]) {
       const identity = edit(path, (view) => view.setUint8(offset, 1)).subarray(40, 56);
       for (const verb of VERBS) {
         if (verb === "repair") continue;
