@@ -3,6 +3,7 @@
  * than an open takes, and changes nothing. The numbers are those of README.md.
  */
 
+import { CorruptError } from "../../base/errors.ts";
 import type { Storage } from "../../file/mod.ts";
 import { checkBatch } from "../wire/mod.ts";
 import { slotLock } from "./control.ts";
@@ -84,7 +85,7 @@ export function checkCommitLogs(
   }
   let greatestOrder = 0n;
   for (const slot of slots) {
-    const checked = checkSlot(directory, slot, options.labels ?? false);
+    const checked = checkReadable(directory, slot, options.labels ?? false);
     violations.push(...checked.violations);
     if (checked.order > greatestOrder) greatestOrder = checked.order;
   }
@@ -113,6 +114,19 @@ function lostName(logs: string, slot: number, isReplaced: boolean): Violation {
         "run countd repair"
       : "A log that was in use has lost its plain name: the next writer, worker or repair restores it",
   };
+}
+
+/** As `checkSlot`, also for a log that is truncated during the check, or that the disk cannot read. */
+function checkReadable(
+  ...[directory, slot, labels]: Parameters<typeof checkSlot>
+): ReturnType<typeof checkSlot> {
+  try {
+    return checkSlot(directory, slot, labels);
+  } catch (error) {
+    if (!(error instanceof CorruptError)) throw error;
+    const { where, message } = error;
+    return { violations: [{ invariant: 2, ...where, message }], order: 0n };
+  }
 }
 
 function checkSlot(

@@ -18,6 +18,7 @@ import {
   LOG_MAGIC,
   LOG_VERSION,
 } from "./layout.ts";
+import { readFrom } from "./log_window.ts";
 
 const known: KnownFormat = {
   subject: "Commit log",
@@ -132,10 +133,10 @@ export function headerOf(log: Uint8Array, path: string): LogHeader | null {
   return log.length < HEAD_PAGE_BYTES ? null : newestHeader(log, path)?.header ?? null;
 }
 
-/** As `headerOf`, for the file of a log. */
+/** As `headerOf`, for the file of a log. Throws `CorruptError` if the disk cannot read it. */
 export function headerOfFile(file: StoredFile, path: string): LogHeader | null {
   const page = new Uint8Array(HEAD_PAGE_BYTES);
-  return headerOf(page.subarray(0, file.read(page, 0)), path);
+  return headerOf(page.subarray(0, readFrom({ file, path }, page, 0)), path);
 }
 
 /** Stores a header over the older copy: in the file, then in `headPage`, which holds what the file has. */

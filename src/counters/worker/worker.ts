@@ -346,12 +346,12 @@ export class Worker {
     return found.sort((left, right) => left.order < right.order ? -1 : 1);
   }
 
-  /** Null also for a log of another format: to take it throws the same again. */
+  /** Null also for a log of another format, or on a bad sector: to take it throws the same again. */
   #headerOf(slot: number): LogHeader | null | "held" {
     try {
       return headerOfSlot(this.directory, slot);
     } catch (error) {
-      if (isFormatError(error)) return null;
+      if (isFormatError(error) || error instanceof CorruptError) return null;
       throw error;
     }
   }
