@@ -185,6 +185,36 @@ Deno.test("Planted bug is caught: the live word stored before its frame", async 
   );
 });
 
+// Story: a log that was removed or repaired begins again with sequence 1, and its word still had a tail.
+Deno.test("A claim never leaves a reader with the tail of another log in its slot", async () => {
+  const disk = new SimulatedDisk();
+  const prepared = await openPool(disk.process("prepare"));
+  const { live } = prepared.directory.control;
+  for (const slot of [0, 1]) live.store(slot, { change: 2, tail: 8192 });
+  prepared.directory.close();
+  using directory = DataDirectory.open(disk.process("reader"), DATA, { self: someHolder });
+  const limits: number[] = [];
+  const storage = disk.process("writer");
+  const pool = await openPool(overridden(storage, {
+    open(path, options) {
+      const file = storage.open(path, options);
+      return overridden(file, {
+        write(bytes, offset) {
+          file.write(bytes, offset);
+          if (!path.includes("/logs/")) return;
+          using reader = LogReader.open(directory, Number(path.slice(-10)))!;
+          const capture = reader.capture();
+          if (capture?.state === "active") limits.push(capture.limit);
+        },
+      });
+    },
+  }));
+  const active = await pool.claim();
+  assert(active instanceof ActiveLog);
+  active.append(new OneBatch(new CounterOracle().send(["one"])));
+  assertEquals(limits, [HEAD_PAGE_BYTES, active.tail]);
+});
+
 Deno.test("A live word that is damaged costs no frame, and the next append stores it again", async () => {
   const disk = new SimulatedDisk();
   const pool = await openPool(disk.process("writer"));

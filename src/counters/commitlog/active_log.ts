@@ -79,6 +79,7 @@ export class ActiveLog {
     const { storage, control, paths } = held.directory;
     const generation = header.generation + 1n;
     storage.reach("claim.3.before");
+    held.withdraw(header);
     let order = control.raiseOrder();
     for (const startMs = clock.nowMs(); order === null; order = control.raiseOrder()) {
       if (clock.nowMs() - startMs > ORDER_WAIT_MS) {

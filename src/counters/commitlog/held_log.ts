@@ -129,6 +129,12 @@ export class HeldLog {
     return next;
   }
 
+  /** Withdraws the tail of what had this slot before: its word may carry the sequence that comes next. */
+  withdraw(header: LogHeader): void {
+    this.#change = changeOf(header);
+    this.publish(HEAD_PAGE_BYTES);
+  }
+
   /** Stores the live word: every whole frame before `tail` may be read. */
   publish(tail: number): void {
     this.directory.control.live.store(this.slot, { change: this.#change, tail });

@@ -202,8 +202,8 @@ export class LogReader implements Disposable {
 
   /**
    * Visits the record batches of the valid frames from `from`, a frame's start, up to `capture.limit`.
-   * Returns where the frames end: below the limit if one does not verify. What was visited counts only if `isStill(capture)` is true
-   * afterwards. Throws `CorruptError` if the log cannot be read.
+   * Returns where the frames end: below the limit if one does not verify. What was visited counts only if
+   * `isStill(capture)` is true afterwards. Throws `CorruptError` if the log cannot be read.
    */
   readFrames(capture: Capture, from: number, visit: BatchVisitor): number {
     const log = this.#opened().begin(capture.limit);
