@@ -53,6 +53,13 @@ export class LiveWords {
     this.tail = 0;
   }
 
+  /** True if the value of a slot is still what a load found. A store that is missed is seen the next time. */
+  isStill(slot: number, change: number, tail: number): boolean {
+    const ints = this.#ints;
+    const at = (TAILS_OFFSET >>> 2) + slot * WORD_INTS;
+    return ints !== null && ints[at] === tail && ints[at + 1] === change;
+  }
+
   /** Takes a word if it is whole. One that was never stored is zero, with its complement. */
   #take(ints: Int32Array, at: number): boolean {
     const tail = Atomics.load(ints, at);

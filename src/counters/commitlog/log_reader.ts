@@ -50,6 +50,9 @@ export class LogReader implements Disposable {
   #headerChange = CHANGE_UNKNOWN;
   /** What the live word says if it belongs to that header. */
   #wordChange = 0;
+  /** The last capture, and the tail that the live word had then. */
+  #last: Capture | null = null;
+  #lastTail = 0;
   /** Offset of the damaged newest header copy. */
   #lostOffset: number | null = null;
   /** How far the frames of this generation were found, by any capture. */
@@ -112,6 +115,8 @@ export class LogReader implements Disposable {
   /** False if neither header nor tail has moved since a capture. No system call. */
   hasChanged(capture: Capture): boolean {
     const live = this.#live;
+    const isLast = capture === this.#last;
+    if (isLast && live.isStill(this.slot, capture.change, this.#lastTail)) return false;
     live.load(this.slot);
     if (live.change === CHANGE_UNKNOWN || live.change !== capture.change) return true;
     return capture.state === "active" && live.change === this.#wordChange &&
@@ -142,7 +147,8 @@ export class LogReader implements Disposable {
         ? this.#limit(header, { tail: change === this.#wordChange ? tail : 0, isKnown })
         : HEAD_PAGE_BYTES;
       const { generation, state, durable, claimedWallMs, order } = header;
-      return { generation, state, limit, durable, claimedWallMs, order, change };
+      this.#lastTail = tail;
+      return this.#last = { generation, state, limit, durable, claimedWallMs, order, change };
     }
   }
 
