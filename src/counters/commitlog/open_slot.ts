@@ -1,5 +1,7 @@
 /** Opening a log for reading, whatever its mode is. */
 
+import { CorruptError } from "../../base/errors.ts";
+import { isFormatError } from "../../base/format.ts";
 import { hasCode, type StoredFile } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
@@ -39,14 +41,20 @@ export function openSlot(directory: DataDirectory, slot: number): LogFile | null
 }
 
 /**
- * The newest header of a log: null if none is valid, and "held" if its mode forbids reading and another
- * process holds it. Throws `OldFormatError` or `NewerFormatError` for a log of another format.
+ * The newest header of a log: null if none is valid, the log has another format, or lies on a bad sector,
+ * which to take it says. "held" if its mode forbids reading and another process holds it.
  */
 export function headerOfSlot(directory: DataDirectory, slot: number): LogHeader | null | "held" {
   const path = pathOfSlot(directory.paths.logs, slot);
   if (directory.storage.status(path).kind !== "file") return null;
   using file = openDespiteLabel(directory, slot, path);
-  return file === null ? "held" : headerOfFile(file, path);
+  if (file === null) return "held";
+  try {
+    return headerOfFile(file, path);
+  } catch (error) {
+    if (isFormatError(error) || error instanceof CorruptError) return null;
+    throw error;
+  }
 }
 
 /**

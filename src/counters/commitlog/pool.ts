@@ -28,6 +28,7 @@ import { createSlot } from "./create_slot.ts";
 import type { DataDirectory } from "./directory.ts";
 import { HeldLog } from "./held_log.ts";
 import { resolveLoneLockNames } from "./lost_logs.ts";
+import { headerOfSlot } from "./open_slot.ts";
 import { recoverHeld, type Recovery } from "./recover_slot.ts";
 import { FREE_MODE, HELD_MODE, listSlots, pathOfSlot } from "./slot_files.ts";
 
@@ -214,19 +215,32 @@ export class LogPool {
     this.options.onDamage?.(error);
   }
 
-  /** Recovers every log whose holder is dead. Called once when a daemon starts. */
+  /**
+   * Recovers every log whose holder is dead, in the order of their claims, as they were sealed if their writer
+   * had lived. Called once when a daemon starts.
+   */
   recoverAll(): void {
     const { storage, control, paths } = this.directory;
     // A log whose name is restored is recovered below; an unfinished one only takes space.
     resolveLoneLockNames(this.directory);
+    const left: { slot: number; order: bigint }[] = [];
     for (const slot of this.#list().slots) {
       if (control.holds(slotLock(slot))) continue;
       const status = storage.statusOrNull(pathOfSlot(paths.logs, slot));
       // Two names or the mode of a held log: a process holds it, or died while it did.
       if (status === null || (status.mode !== HELD_MODE && status.links < 2)) continue;
+      left.push({ slot, order: this.#orderOf(slot) });
+    }
+    for (const { slot } of left.sort((one, other) => one.order < other.order ? -1 : 1)) {
       const log = this.#take(slot);
       if (log !== null) this.#recover(log);
     }
+  }
+
+  /** 0 if the log cannot be read: it is found damaged when it is taken. */
+  #orderOf(slot: number): bigint {
+    const header = headerOfSlot(this.directory, slot);
+    return header === null || header === "held" ? 0n : header.order;
   }
 
   #list(): { slots: number[] } {

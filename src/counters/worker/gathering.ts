@@ -51,13 +51,14 @@ export class Gathering {
     this.#clock = clock;
   }
 
-  /** A slot that another process holds, found on the walk. */
-  observeActive(slot: number): void {
+  /** A slot that another process holds, found on the walk. Returns the end of its frames; 0 if unknown. */
+  observeActive(slot: number): number {
     const capture = this.#capture(slot);
-    if (capture?.state !== "active") return;
+    if (capture?.state !== "active") return 0;
     const { generation, limit: tail } = capture;
     this.#countAppended({ slot, generation }, tail);
     this.#seen.set(slot, { generation, tail });
+    return tail;
   }
 
   /** A sealed log that the fold took on the walk: the rest of it was filled since the last walk. */

@@ -14,9 +14,9 @@ import {
   directoryLocks,
   failDirectory,
   FREE_MODE,
+  HEAD_PAGE_BYTES,
   headerOfSlot,
   listSlots,
-  type LogHeader,
   LogReader,
   pathOfSlot,
   reportRecovery,
@@ -30,6 +30,7 @@ import { Fold, FoldTooLargeError, LogUnusableError } from "./fold.ts";
 import { takeLease, tryTakeLease } from "./fold_lease.ts";
 import { FoldReport } from "./fold_report.ts";
 import { Gathering } from "./gathering.ts";
+import { HeldLogs } from "./held_logs.ts";
 import { KeyspaceWriters } from "./keyspace_writers.ts";
 import { isKeyspaceFailure, Quarantine } from "./quarantine.ts";
 
@@ -44,10 +45,18 @@ const POLL_MS_FIRST = 10;
 const POLL_MS_LAST = 100;
 /** After so long without a fold the keyspaces return the space of their older versions to the system. */
 const REST_MS = 1000;
-/** Later logs wait no longer than this for a sealed log that another process holds. */
-const HELD_WAIT_MS = 1000;
 /** Pause between two tries while the disk is too full for even one log. */
 const DISK_FULL_RETRY_MS = 500;
+
+/** A log that a walk has found, in the order of the claims. */
+interface FoundLog {
+  readonly slot: number;
+  readonly order: bigint;
+  /** False for a free log: to take it only sets its label right. */
+  readonly mayHoldFrames: boolean;
+  /** Set for an active log that another process holds, which is not taken. */
+  readonly active?: { readonly generation: bigint; readonly end: number };
+}
 
 export class Worker {
   readonly #writers: KeyspaceWriters;
@@ -64,8 +73,9 @@ export class Worker {
   /** Walks read the headers of all logs, whatever their labels say, until one walk has read them all. */
   #isThorough = true;
   #logsMax = Infinity;
-  /** Since when a sealed log has been held by another process. */
-  readonly #heldSinceMs = new Map<number, number>();
+  readonly #heldLogs: HeldLogs;
+  /** The last walk ended at a log that another process held. */
+  #isCut = false;
   /** The last fold was aborted for lack of space; a smaller one is tried next. */
   #wasTooLarge = false;
   /** The last fold has deferred logs to the next one. */
@@ -80,6 +90,7 @@ export class Worker {
     this.#quarantine = new Quarantine(environment.clock, environment.events);
     this.#gathering = new Gathering(directory, environment.clock);
     this.#report = new FoldReport(environment);
+    this.#heldLogs = new HeldLogs(environment.clock);
     environment.metrics.warnings = () => this.#quarantine.warnings();
   }
 
@@ -146,8 +157,8 @@ export class Worker {
         }
         // A reader that opens a log, or a writer that is releasing one, holds it for a moment.
         const held = this.#heldSealedLog();
-        if (held === null) break;
-        if (clock.nowMs() >= deadlineMs) {
+        if (held === null && !this.#isCut) break;
+        if (held !== null && clock.nowMs() >= deadlineMs) {
           throw new BusyError(
             `Sealed log ${held} is held by ` +
               `${this.directory.control.describeHolder(slotLock(held))}: try again`,
@@ -281,14 +292,21 @@ export class Worker {
    * enough. `isEnough` says that waiting for more logs does not pay.
    */
   #collect(fold: Fold): { readonly recovered: number; readonly isEnough: boolean } {
-    const { control, paths, storage } = this.directory;
+    const { paths, storage } = this.directory;
     let recovered = 0;
     let isFull = false;
-    let isCut = false;
+    this.#isCut = false;
     const { slots } = listSlots(storage, paths.logs);
-    for (const { slot } of this.#foldable(slots)) {
+    const found = this.#findLogs(slots);
+    for (let next = found.shift(); next !== undefined; next = found.shift()) {
+      const { slot, active } = next;
       isFull = this.#aggregator.isFull || fold.logCount >= this.#logsMax;
       if (isFull) break;
+      if (active !== undefined) {
+        this.#isCut = !this.#mayPass(slot, active) && found.some((log) => log.mayHoldFrames);
+        if (this.#isCut) break;
+        continue;
+      }
       try {
         let taken = SealedLog.take(this.directory, slot);
         if (taken.kind === "recovered") {
@@ -300,8 +318,9 @@ export class Worker {
         if (taken.kind === "sealed") {
           this.#gathering.observeSealed(taken.log.identity, taken.log.length);
           fold.add(taken.log);
-        } else if (control.isHeldElsewhere(slotLock(slot)) && this.#waitsFor(slot)) {
-          isCut = true;
+        } else if (next.mayHoldFrames && this.#heldLogs.waitsFor(slot)) {
+          // Held elsewhere a moment ago at least: what it is now the next walk finds.
+          this.#isCut = true;
           break;
         }
       } catch (error) {
@@ -310,7 +329,7 @@ export class Worker {
       }
     }
     // A walk that ended early, here or by an error, has not read the other headers.
-    if (!isFull && !isCut) this.#isThorough = false;
+    if (!isFull && !this.#isCut) this.#isThorough = false;
     const gathered = {
       logs: fold.logCount,
       keys: this.#aggregator.distinctKeys,
@@ -321,13 +340,13 @@ export class Worker {
   }
 
   /**
-   * The logs that may be sealed, in their order: the last operation on a counter decides, so an older log is
-   * never folded after a later one of the same writer. A log without a header comes first, and is found
-   * damaged when it is taken.
+   * The logs that may be sealed, and the active ones that are held elsewhere, in their order: the last
+   * operation on a counter decides, so an older log is never folded after a later one of the same writer. A
+   * log without a header comes first, and is found damaged when it is taken.
    */
-  #foldable(slots: readonly number[]): { readonly slot: number; readonly order: bigint }[] {
+  #findLogs(slots: readonly number[]): FoundLog[] {
     const { storage, control, paths } = this.directory;
-    const found: { slot: number; order: bigint }[] = [];
+    const found: FoundLog[] = [];
     for (const slot of slots) {
       if (this.#quarantine.hasLog(slot)) continue;
       const status = storage.statusOrNull(pathOfSlot(paths.logs, slot));
@@ -335,35 +354,33 @@ export class Worker {
       if (!this.#isThorough && status.mode === FREE_MODE && status.links === 1) continue;
       if (control.holds(slotLock(slot))) continue; // gathered already
       const isHeld = control.isHeldElsewhere(slotLock(slot));
-      const header = this.#headerOf(slot);
-      if (isHeld && header !== "held" && header?.state !== "sealed") {
-        this.#gathering.observeActive(slot);
+      if (!isHeld) this.#heldLogs.forget(slot);
+      const header = headerOfSlot(this.directory, slot);
+      const isRead = header !== null && header !== "held";
+      const order = isRead ? header.order : 0n;
+      const mayHoldFrames = !isRead || header.state !== "free";
+      if (!isHeld || header === "held" || header?.state === "sealed") {
+        found.push({ slot, order, mayHoldFrames });
         continue;
       }
-      if (!isHeld) this.#heldSinceMs.delete(slot);
-      found.push({ slot, order: header === "held" ? 0n : header?.order ?? 0n });
+      const end = this.#gathering.observeActive(slot);
+      if (header?.state !== "active") continue;
+      found.push({ slot, order, mayHoldFrames: false, active: { ...header, end } });
     }
     return found.sort((left, right) => left.order < right.order ? -1 : 1);
   }
 
-  /** Null also for a log of another format, or on a bad sector: to take it throws the same again. */
-  #headerOf(slot: number): LogHeader | null | "held" {
-    try {
-      return headerOfSlot(this.directory, slot);
-    } catch (error) {
-      if (isFormatError(error) || error instanceof CorruptError) return null;
-      throw error;
-    }
-  }
-
   /**
-   * Whether the logs behind a sealed log that another process holds should wait for it. A process that
-   * releases or opens a log holds it for a moment; one that was stopped must not stop all folds.
+   * Whether later logs may be folded before an active log that another process holds. That may be its living
+   * writer, or a process that recovers the log of a dead one. Not if it is active no longer: what is behind
+   * it may have been sealed after it.
    */
-  #waitsFor(slot: number): boolean {
-    const nowMs = this.environment.clock.nowMs();
-    const sinceMs = this.#heldSinceMs.get(slot) ?? nowMs;
-    this.#heldSinceMs.set(slot, sinceMs);
-    return nowMs - sinceMs < HELD_WAIT_MS;
+  #mayPass(slot: number, { generation, end }: NonNullable<FoundLog["active"]>): boolean {
+    const header = headerOfSlot(this.directory, slot);
+    if (header === null || header === "held") return !this.#heldLogs.waitsFor(slot);
+    if (header.state !== "active" || header.generation !== generation) return false;
+    const holder = this.directory.control.describeHolder(slotLock(slot));
+    return end === HEAD_PAGE_BYTES ||
+      !this.#heldLogs.waitsFor(slot, `${generation} ${holder}`, end);
   }
 }

@@ -1,9 +1,18 @@
 /** Folds take logs in the order of their claims, not by slot. */
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { systemClock } from "../../../src/base/clock.ts";
 import { BusyError } from "../../../src/base/errors.ts";
 import { noEvents } from "../../../src/base/events.ts";
-import { pathOfSlot, slotLock } from "../../../src/counters/commitlog/mod.ts";
+import {
+  ActiveLog,
+  HeldLog,
+  pathOfSlot,
+  recoverHeld,
+  recoverSlot,
+  type Recovery,
+  slotLock,
+} from "../../../src/counters/commitlog/mod.ts";
 import { LogWatch } from "../../../src/counters/view/deltas/log_watch.ts";
 import { batchOf, claim, poolOn, type TestDirectory } from "../../support/data_directory.ts";
 import { overridden } from "../../support/overridden.ts";
@@ -91,5 +100,72 @@ Deno.test("A later log waits for an older sealed one that is held for a moment, 
     other.control.unlock(slotLock(second));
     await fold(test);
     assertEquals(counters(test, "ks"), ["k 6"]);
+  });
+});
+
+/** What a dead writer left: slot 1 was claimed before slot 0, and both have frames. */
+async function leaveOutOfSlotOrder(test: TestDirectory): Promise<void> {
+  await poolOn(test.directory, { logs: 2 }).prepare();
+  for (const slot of [1, 0]) {
+    const held = HeldLog.take(test.directory, slot)!;
+    const log = await ActiveLog.claim(held, held.header()!, systemClock);
+    log.append(batchOf([["ks", "k", 1n]]));
+    log.leaveForRecovery();
+  }
+}
+
+// Story: the next writer recovered the logs of a dead one by slot. While it scanned the older log, a worker
+// folded and recycled the later one. A crash then left a keyspace with the later operations alone.
+Deno.test("The logs of a dead writer are recovered in the order of their claims", async () => {
+  await withFolds(async (test) => {
+    await leaveOutOfSlotOrder(test);
+    const recoveries: Recovery[] = [];
+    poolOn(test.directory, { recoveries }).recoverAll();
+    assertEquals(recoveries.map(({ slot }) => slot), [1, 0]);
+    await fold(test);
+  });
+});
+
+// Story: two writers may recover the logs of a dead one at once, so the later log may be sealed first. The
+// worker passed by the older log, because it was active and held.
+Deno.test("A later log waits for an older active one that another process recovers, but not for long", async () => {
+  await withFolds(async (test) => {
+    await leaveOutOfSlotOrder(test);
+    recoverSlot(test.directory, 0);
+    const older = HeldLog.take(test.open(), 1)!;
+    const folding = fold(test);
+    await systemClock.sleep(300);
+    assertEquals(counters(test, "ks"), []);
+    recoverHeld(older);
+    await folding;
+    assertEquals(counters(test, "ks"), ["k 2"]);
+
+    await leaveOutOfSlotOrder(test);
+    recoverSlot(test.directory, 0);
+    const stopped = HeldLog.take(test.open(), 1)!;
+    await fold(test);
+    assertEquals(counters(test, "ks"), ["k 3"]);
+    recoverHeld(stopped);
+    await fold(test);
+  });
+});
+
+Deno.test("A later log does not wait for the log of a living writer, which grows", async () => {
+  await withFolds(async (test) => {
+    const pool = poolOn(test.directory, { logs: 2 });
+    await pool.prepare();
+    const growing = await claim(pool);
+    const later = await claim(pool);
+    for (const log of [growing, later]) log.append(batchOf([["ks", "k", 1n]]));
+    await later.seal({ sync: true });
+    const startMs = systemClock.nowMs();
+    const folding = fold(test);
+    await systemClock.sleep(100);
+    growing.append(batchOf([["ks", "k", 1n]]));
+    await folding;
+    assert(systemClock.nowMs() - startMs < 900, "the fold waited as for a log that rests");
+    assertEquals(counters(test, "ks"), ["k 1"]);
+    await growing.seal({ sync: true });
+    await fold(test);
   });
 });
