@@ -318,6 +318,7 @@ export class Worker {
         if (taken.kind === "sealed") {
           this.#gathering.observeSealed(taken.log.identity, taken.log.length);
           fold.add(taken.log);
+          this.#heldLogs.forget(slot);
         } else if (next.mayHoldFrames && this.#heldLogs.waitsFor(slot)) {
           // Held elsewhere a moment ago at least: what it is now the next walk finds.
           this.#isCut = true;

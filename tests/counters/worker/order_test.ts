@@ -4,8 +4,12 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { systemClock } from "../../../src/base/clock.ts";
 import { BusyError } from "../../../src/base/errors.ts";
 import { noEvents } from "../../../src/base/events.ts";
+import { Metrics } from "../../../src/base/metrics.ts";
 import {
   ActiveLog,
+  DataDirectory,
+  describeSelf,
+  directoryLocks,
   HeldLog,
   pathOfSlot,
   recoverHeld,
@@ -14,6 +18,7 @@ import {
   slotLock,
 } from "../../../src/counters/commitlog/mod.ts";
 import { LogWatch } from "../../../src/counters/view/deltas/log_watch.ts";
+import { Worker } from "../../../src/counters/worker/mod.ts";
 import { batchOf, claim, poolOn, type TestDirectory } from "../../support/data_directory.ts";
 import { overridden } from "../../support/overridden.ts";
 import { counters, fold, withFolds } from "./folding.ts";
@@ -167,5 +172,47 @@ Deno.test("A later log does not wait for the log of a living writer, which grows
     assertEquals(counters(test, "ks"), ["k 1"]);
     await growing.seal({ sync: true });
     await fold(test);
+  });
+});
+
+// Story: the time since when a log was held was kept when a fold took the log before a walk had seen it free.
+// Its next use, a second later, was then not waited for at all.
+Deno.test("A log that was waited for and then taken is waited for again in its next use", async () => {
+  await withFolds(async (test) => {
+    const pool = poolOn(test.directory, { logs: 2 });
+    await pool.prepare();
+    const sealBoth = async () => {
+      for (const log of [await claim(pool), await claim(pool)]) {
+        log.append(batchOf([["ks", "k", 1n]]));
+        await log.seal({ sync: true });
+      }
+    };
+    const other = test.open();
+    let unlocksAt = 2;
+    const storage = overridden(test.storage, {
+      // The second walk has found the log held, and takes it.
+      reach: (point) => {
+        if (point === "claim.1.before" && --unlocksAt === 0) other.control.unlock(slotLock(0));
+      },
+    });
+    using directory = DataDirectory.open(storage, test.data, { self: describeSelf(storage) });
+    const metrics = new Metrics();
+    const worker = new Worker(directory, { clock: systemClock, events: noEvents, metrics });
+    const { signal } = new AbortController();
+    await sealBoth();
+    other.control.tryLock(slotLock(0));
+    const runOnce = (lockTimeoutMs: number) =>
+      worker.runOnce({ signal, lockTimeoutMs })
+        .finally(() => directory.control.unlock(directoryLocks.daemon));
+    await runOnce(5000);
+    assertEquals(counters(test, "ks"), ["k 2"]);
+    await sealBoth();
+    other.control.tryLock(slotLock(0));
+    await systemClock.sleep(1000);
+    await assertRejects(() => runOnce(0), BusyError, "is held");
+    assertEquals(counters(test, "ks"), ["k 2"]);
+    other.control.unlock(slotLock(0));
+    await runOnce(0);
+    assertEquals(counters(test, "ks"), ["k 4"]);
   });
 });
