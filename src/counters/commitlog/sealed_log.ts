@@ -31,6 +31,7 @@ export class SealedLog {
     readonly durable: number,
     /** When the log was claimed; for display only. */
     readonly claimedWallMs: number,
+    readonly order: bigint,
   ) {
     this.identity = { slot: held.slot, generation };
   }
@@ -41,10 +42,10 @@ export class SealedLog {
     if (held === null) return { kind: "none" };
     const header = held.header();
     if (header?.state === "sealed") {
-      const { generation, length, durable, claimedWallMs } = header;
+      const { generation, length, durable, claimedWallMs, order } = header;
       return {
         kind: "sealed",
-        log: new SealedLog(held, generation, length, durable, claimedWallMs),
+        log: new SealedLog(held, generation, length, durable, claimedWallMs, order),
       };
     }
     const recovery = recoverHeld(held);

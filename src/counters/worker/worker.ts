@@ -52,10 +52,14 @@ const DISK_FULL_RETRY_MS = 500;
 interface FoundLog {
   readonly slot: number;
   readonly order: bigint;
-  /** False for a free log: to take it only sets its label right. */
-  readonly mayHoldFrames: boolean;
+  /** To take a free log only sets its label right. */
+  readonly isFree: boolean;
   /** Set for an active log that another process holds, which is not taken. */
   readonly active?: { readonly generation: bigint; readonly end: number };
+}
+
+function byOrder(left: FoundLog, right: FoundLog): number {
+  return left.order < right.order ? -1 : 1;
 }
 
 export class Worker {
@@ -303,7 +307,8 @@ export class Worker {
       isFull = this.#aggregator.isFull || fold.logCount >= this.#logsMax;
       if (isFull) break;
       if (active !== undefined) {
-        this.#isCut = !this.#mayPass(slot, active) && found.some((log) => log.mayHoldFrames);
+        this.#isCut = !this.#mayPass(slot, active) &&
+          found.some((log) => !log.isFree && log.active === undefined);
         if (this.#isCut) break;
         continue;
       }
@@ -316,10 +321,18 @@ export class Worker {
           taken = SealedLog.take(this.directory, slot);
         }
         if (taken.kind === "sealed") {
+          const { order } = taken.log;
+          // The order was unknown if the log was held and could not be read.
+          if (found.some((log) => !log.isFree && log.order < order)) {
+            taken.log.release();
+            found.push({ ...next, order });
+            found.sort(byOrder);
+            continue;
+          }
           this.#gathering.observeSealed(taken.log.identity, taken.log.length);
           fold.add(taken.log);
           this.#heldLogs.forget(slot);
-        } else if (next.mayHoldFrames && this.#heldLogs.waitsFor(slot)) {
+        } else if (!next.isFree && this.#heldLogs.waitsFor(slot)) {
           // Held elsewhere a moment ago at least: what it is now the next walk finds.
           this.#isCut = true;
           break;
@@ -359,16 +372,16 @@ export class Worker {
       const header = headerOfSlot(this.directory, slot);
       const isRead = header !== null && header !== "held";
       const order = isRead ? header.order : 0n;
-      const mayHoldFrames = !isRead || header.state !== "free";
+      const isFree = isRead && header.state === "free";
       if (!isHeld || header === "held" || header?.state === "sealed") {
-        found.push({ slot, order, mayHoldFrames });
+        found.push({ slot, order, isFree });
         continue;
       }
       const end = this.#gathering.observeActive(slot);
       if (header?.state !== "active") continue;
-      found.push({ slot, order, mayHoldFrames: false, active: { ...header, end } });
+      found.push({ slot, order, isFree, active: { ...header, end } });
     }
-    return found.sort((left, right) => left.order < right.order ? -1 : 1);
+    return found.sort(byOrder);
   }
 
   /**

@@ -19,6 +19,7 @@ import {
 } from "../../../src/counters/commitlog/mod.ts";
 import { LogWatch } from "../../../src/counters/view/deltas/log_watch.ts";
 import { Worker } from "../../../src/counters/worker/mod.ts";
+import { OsError } from "../../../src/file/mod.ts";
 import { batchOf, claim, poolOn, type TestDirectory } from "../../support/data_directory.ts";
 import { overridden } from "../../support/overridden.ts";
 import { counters, fold, withFolds } from "./folding.ts";
@@ -214,5 +215,36 @@ Deno.test("A log that was waited for and then taken is waited for again in its n
     other.control.unlock(slotLock(0));
     await runOnce(0);
     assertEquals(counters(test, "ks"), ["k 4"]);
+  });
+});
+
+// Story: an ordinary user cannot read a sealed log without its byte, and a reader holds that for an instant. The
+// order of such a log was unknown, so it came first: the second claim was folded before the first one.
+Deno.test("A log whose header could not be read is folded in its order all the same", async () => {
+  await withFolds(async (test) => {
+    await sealInOrder(test);
+    const last = slotsInOrder[3]!;
+    const other = test.open();
+    other.control.tryLock(slotLock(last));
+    const taken: number[] = [];
+    const storage = overridden(test.storage, {
+      open(path, options) {
+        const isSealed = test.storage.statusOrNull(path)?.mode === 0o200;
+        if (isSealed && options.access === "read") throw new OsError("open", path, "EACCES");
+        return test.storage.open(path, options);
+      },
+      reach(point) {
+        if (point !== "claim.1.before" || !other.control.holds(slotLock(last))) return;
+        other.control.unlock(slotLock(last));
+      },
+      link(from, to) {
+        taken.push(Number(to.slice(-10)));
+        test.storage.link(from, to);
+      },
+    });
+    await fold(test, storage);
+    // Taken to learn its order, released, and taken in its turn.
+    assertEquals(taken, [last, ...slotsInOrder]);
+    assertEquals(counters(test, "ks"), ["k 6"]);
   });
 });
