@@ -39,6 +39,9 @@ export function serveHttp(options: HttpOptions): HttpServer {
   const { hostname, clock, events, handler, onLate = () => {} } = options;
   const rareEvents = new RareEvents(events, clock);
   let isStopping = false;
+  /** Requests of all servers: a server that is opened again does not know those of the one before. */
+  let underWay = 0;
+  let onLastEnd = () => {};
   let server: Deno.HttpServer<Deno.NetAddr>;
   try {
     server = listen(options.port);
@@ -55,7 +58,7 @@ export function serveHttp(options: HttpOptions): HttpServer {
       isStopping = true;
       await reopening;
       // The server has already ended if the port could not be opened again.
-      const stopped = server.shutdown().catch(() => {});
+      const stopped = Promise.all([server.shutdown().catch(() => {}), lastEnd()]);
       if (await endsWithin(stopped, clock, STOP_MS)) return;
       onLate();
       await endsWithin(stopped, clock, LAST_STOP_MS);
@@ -64,7 +67,22 @@ export function serveHttp(options: HttpOptions): HttpServer {
 
   function listen(port: number): Deno.HttpServer<Deno.NetAddr> {
     // The defaults of the runtime would print a line, or a stack, among the events of the daemon.
-    return Deno.serve({ hostname, port, onListen: () => {}, onError, handler });
+    return Deno.serve({ hostname, port, onListen: () => {}, onError, handler: counted });
+  }
+
+  function counted(
+    request: Request,
+    { completed }: Deno.ServeHandlerInfo,
+  ): Response | Promise<Response> {
+    underWay++;
+    completed.catch(() => {}).finally(() => {
+      if (--underWay === 0) onLastEnd();
+    });
+    return handler(request);
+  }
+
+  async function lastEnd(): Promise<void> {
+    while (underWay > 0) await new Promise<void>((resolve) => onLastEnd = resolve);
   }
 
   function onError(error: unknown): Response {

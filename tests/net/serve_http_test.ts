@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { noEvents } from "../../src/base/events.ts";
 import { serveHttp } from "../../src/net/mod.ts";
+import { overridden } from "../support/overridden.ts";
 import { within } from "../support/wait.ts";
 
 const address = { hostname: "127.0.0.1", port: 0 };
@@ -60,5 +61,42 @@ Deno.test("A stop waits for an answer, then refuses what is late, and ends also 
     assertEquals(sleeps, [5000, 1000]);
     late.resolve(new Response("late"));
     assertEquals(await answer, "late");
+  }
+});
+
+// Story: after an accept that failed the port is opened by a new server, and a stop shut down only the newest
+// one. A request of the server before it was cut off in the middle, with the process.
+Deno.test("A stop waits for requests that began before an accept failed", async () => {
+  const realServe = Deno.serve;
+  const failed = Promise.withResolvers<void>();
+  const isReopened = Promise.withResolvers<void>();
+  const servers: Deno.HttpServer<Deno.NetAddr>[] = [];
+  // The first server is closed by the test, and says that an accept failed.
+  Deno.serve = ((options: Deno.ServeTcpOptions & Deno.ServeInit<Deno.NetAddr>) => {
+    const server = realServe(options);
+    servers.push(server);
+    if (servers.length > 1) isReopened.resolve();
+    return servers.length > 1 ? server : overridden(server, { finished: failed.promise });
+  }) as typeof Deno.serve;
+  try {
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<Response>();
+    const handler = () => (asked.resolve(), answer.promise);
+    const server = serveHttp({ ...address, clock: systemClock, events: noEvents, handler });
+    const text = fetch(`http://127.0.0.1:${server.address.port}/`).then((one) => one.text());
+    await asked.promise;
+    const closed = servers[0]!.shutdown();
+    failed.reject(new Error("Too many open files"));
+    await within("the new server", isReopened.promise);
+    let isStopped = false;
+    const stopped = server.stop().then(() => isStopped = true);
+    await systemClock.sleep(100);
+    assert(!isStopped, "the request has not been answered yet");
+    answer.resolve(new Response("answered"));
+    await within("the stop", stopped);
+    assertEquals(await text, "answered");
+    await closed;
+  } finally {
+    Deno.serve = realServe;
   }
 });
