@@ -63,6 +63,8 @@ export interface Storage {
   status(path: string): FileStatus;
   /** As `status`, but null if the file does not exist (ENOENT, ENOTDIR). */
   statusOrNull(path: string): FileStatus | null;
+  /** Whether the name is that of a symbolic link, wherever it leads. */
+  isLink(path: string): boolean;
   /** Give the file `from` the second name `to` (a hard link). EEXIST if `to` is taken. */
   link(from: string, to: string): void;
   /** Remove a name of a file. ENOENT if there is none. */

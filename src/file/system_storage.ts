@@ -67,7 +67,7 @@ class SystemStorage implements Storage {
         return new SystemFile(ffi.open(path, { write }), path, this.#fault);
       } catch (error) {
         // Removed between the two calls: begin again. A dangling link exists and cannot be opened.
-        if (!hasCode(error, "ENOENT") || this.#isLink(path)) throw error;
+        if (!hasCode(error, "ENOENT") || this.isLink(path)) throw error;
       }
     }
   }
@@ -167,7 +167,7 @@ class SystemStorage implements Storage {
     this.#fault?.reach(point);
   }
 
-  #isLink(path: string): boolean {
+  isLink(path: string): boolean {
     try {
       return Deno.lstatSync(path).isSymlink;
     } catch {

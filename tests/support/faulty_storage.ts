@@ -93,6 +93,7 @@ export function faultyStorage(inner: Storage, faults: Faults): Storage {
     },
     status: (path) => inner.status(path),
     statusOrNull: (path) => inner.statusOrNull(path),
+    isLink: (path) => inner.isLink(path),
     link(from, to) {
       pass("link", to);
       inner.link(from, to);

@@ -97,6 +97,10 @@ export class SimulatedStorage implements Storage {
     return statusOf(this.#existing(path, "stat"));
   }
 
+  isLink(_path: string): boolean {
+    return false;
+  }
+
   statusOrNull(path: string): FileStatus | null {
     return this.perform("status", path, () => {
       try {

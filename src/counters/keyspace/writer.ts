@@ -171,7 +171,10 @@ export class KeyspaceWriter implements Disposable {
     this.#storage.reach("fold.3.before");
     try {
       const pageSize = this.#grownPageSize;
-      if (pageSize !== null && this.#current.tree.isOutgrownBy(batch)) this.#grow(pageSize);
+      // A file that a link leads to keeps its small pages: the new one would take the place of the link.
+      const grows = pageSize !== null && this.#current.tree.isOutgrownBy(batch) &&
+        !this.#storage.isLink(this.path);
+      if (grows) this.#grow(pageSize);
       const result = this.#target.tree.apply(batch, generations, { pinned });
       this.#storage.reach("fold.3.after");
       return result;
@@ -181,11 +184,12 @@ export class KeyspaceWriter implements Disposable {
     }
   }
 
-  /** Copies the keyspace into larger pages. A file without a name is replaced at once. */
+  /** Copies the keyspace into larger pages. A file without a name is replaced at once. The mode stays. */
   #grow(pageSize: number): void {
     const { tree, file, temporaryPath: replaced } = this.#current;
     const path = temporaryPath(this.#directory, this.name);
-    const copy = makeTree(this.#storage, path, (into) => tree.copyInto(into, pageSize));
+    const { mode } = file.status();
+    const copy = makeTree(this.#storage, path, (into) => tree.copyInto(into, pageSize), mode);
     if (replaced === null) this.#grown = copy;
     else {
       file.close();
@@ -263,9 +267,10 @@ function makeTree(
   storage: Storage,
   path: string,
   fill: (file: StoredFile) => TreeWriter,
+  mode = 0o600,
 ): OpenTree {
   if (storage.statusOrNull(path) !== null) storage.unlink(path);
-  const file = storage.open(path, { access: "write", create: "exclusive", mode: 0o600 });
+  const file = storage.open(path, { access: "write", create: "exclusive", mode });
   try {
     return { file, identity: file.status(), tree: fill(file), temporaryPath: path };
   } catch (error) {

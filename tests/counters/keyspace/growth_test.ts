@@ -220,6 +220,40 @@ test("A damaged page of the small file stops its growth, and the file stays as i
   assertEquals(Deno.readFileSync(one.path), spoilt);
 });
 
+// Story: growth made its file with mode 0600. A keyspace that its operator had made readable for a group was
+// not readable after the fold that let it grow.
+test("A keyspace that grows keeps its mode", (one, random) => {
+  one.fold(pairsOf(0, 50));
+  Deno.chmodSync(one.path, 0o640);
+  one.fold(pairsOf(0, 2000));
+  assertEquals(one.assertSame(random), LARGE);
+  assertEquals(Deno.statSync(one.path).mode! & 0o777, 0o640);
+});
+
+// Story: growth renamed its file over a symbolic link. The counters then went on in `keyspaces`, and the file
+// on the other disk, where the operator had put the keyspace, stayed behind with the older counts.
+test(
+  "A keyspace that a symbolic link leads to does not grow, and stays where it is",
+  (one, random) => {
+    one.fold(pairsOf(0, 50));
+    const away = Deno.makeTempDirSync({ prefix: "countd-test-" });
+    try {
+      const target = `${away}/ks`;
+      Deno.renameSync(one.path, target);
+      Deno.symlinkSync(target, one.path);
+      for (const to of [2000, 2000, 5000]) one.fold(pairsOf(0, to));
+      assert(Deno.lstatSync(one.path).isSymlink);
+      assertEquals(one.assertSame(random), SMALL);
+      one.reopen();
+      one.fold(pairsOf(0, 5000));
+      assertEquals(one.assertSame(random), SMALL);
+      assertEquals(Deno.readDirSync(away).toArray().map(({ name }) => name), ["ks"]);
+    } finally {
+      Deno.removeSync(away, { recursive: true });
+    }
+  },
+);
+
 for (const kind of ["open", "allocate", "write"] as const) {
   for (const isNew of [true, false]) {
     const what = isNew ? "a new keyspace" : "a small keyspace";
