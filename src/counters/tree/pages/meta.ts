@@ -5,7 +5,8 @@
  * and a copy of it in block T mod 2 + 2. A commit overwrites the two blocks of the transaction before the last
  * one, never those of the last. A block is at least a sector, which is what a disk writes as a whole. So a torn
  * write leaves the last transaction whole. A block that goes bad later has a copy, and is never mistaken for a
- * torn write, which would silently lose a commit.
+ * torn write, which would silently lose a commit. In a small file all four blocks share one block of 4 KiB of the
+ * disk, so there the copies help against a bad sector of 512 bytes only.
  *
  * Invariants: 1. the newest valid block is the file's content; 2. its pages were durable before it was
  * written; 3. it changes counters and applied generations together; 4. a whole block of another format is an
