@@ -104,7 +104,10 @@ export class LogPool {
         `${pathOfSlot(paths.logs, last)} has a number above ${
           SLOTS_MAX - 1
         }, and a pool has at most ` +
-          `${SLOTS_MAX} logs: run countd worker --once, and move the log away if it is free`,
+          `${SLOTS_MAX} logs. Fold everything with the countd that made it (OLD/countd worker --once ` +
+          `--data ${paths.data}), and load the counters into a new directory: README.md has the ` +
+          `commands under "Move from format 1". To move the log away is enough only if no keyspace ` +
+          "has applied it: countd check then reports no rule 12",
       );
     }
     const wanted = Math.min(this.options.logs, this.#slotsMax);
