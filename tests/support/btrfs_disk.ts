@@ -18,7 +18,7 @@ export class BtrfsDisk implements AsyncDisposable {
     Deno.truncateSync(image, IMAGE_BYTES);
     Deno.mkdirSync(place);
     const isMade = await hasRun("mkfs.btrfs", "-q", "-m", "single", "-d", "single", image) &&
-      await hasRun("mount", "-o", "loop", image, place);
+      await hasRun("mount", "-o", "loop,commit=1", image, place);
     return isMade ? new BtrfsDisk(place) : null;
   }
 
