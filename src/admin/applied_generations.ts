@@ -6,7 +6,7 @@
  */
 
 import { CorruptError } from "../base/errors.ts";
-import { isFormatError } from "../base/format.ts";
+import { type FormatError, isFormatError } from "../base/format.ts";
 import { type DataDirectory, LogReader, pathOfSlot, scanLog } from "../counters/commitlog/mod.ts";
 import type { Storage } from "../file/mod.ts";
 import {
@@ -19,20 +19,27 @@ import {
 /** Number of the rule in the README of the commit logs. */
 const APPLIED_RULE = 12;
 
-/** The greatest applied generation of each slot in any keyspace that can be read; never 0. */
-export function greatestGenerations(storage: Storage, keyspaces: string): Map<number, bigint> {
+/**
+ * The greatest applied generation of each slot in any keyspace that can be read; never 0. The map lacks what
+ * a keyspace of another format has applied: each such file is given to `onOtherFormat`.
+ */
+export function greatestGenerations(
+  storage: Storage,
+  keyspaces: string,
+  onOtherFormat: (error: FormatError) => void = () => {},
+): Map<number, bigint> {
   const greatest = new Map<number, bigint>();
-  for (const { path } of listKeyspaces(storage, keyspaces)) {
+  const note = (error: CorruptError | FormatError) => isFormatError(error) && onOtherFormat(error);
+  for (const { path } of listKeyspaces(storage, keyspaces, note)) {
     try {
       using reader = KeyspaceReader.open(storage, path);
       for (const [slot, generation] of reader.appliedGenerations()) {
         if (generation > (greatest.get(slot) ?? 0n)) greatest.set(slot, generation);
       }
     } catch (error) {
-      // Damage and other formats are reported elsewhere. A file that changes faster than it can be read is not
-      // damage.
-      const isKnown = error instanceof CorruptError || isFormatError(error);
-      if (!isKnown && !(error instanceof SnapshotLostError)) throw error;
+      // Damage is reported elsewhere. A file that changes faster than it can be read is not damage.
+      if (error instanceof CorruptError || isFormatError(error)) note(error);
+      else if (!(error instanceof SnapshotLostError)) throw error;
     }
   }
   return greatest;

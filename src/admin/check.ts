@@ -85,6 +85,11 @@ export function checkDirectory(
       violations.push(...checkLogs(directory));
     }
     keyspaces = checkKeyspaces(storage, data, { directory, violations, otherFormats });
+    if (otherFormats.length > 0) {
+      notChecked.push(
+        "rule 12 of the logs for a keyspace of another format, which says what it has applied",
+      );
+    }
   } finally {
     directory?.close();
   }

@@ -35,7 +35,7 @@ import { databasePaths, holdsData } from "./data_signs.ts";
 import { MANIFEST_NAME } from "./manifest.ts";
 import { type RepairAction, RepairContext } from "./repair_context.ts";
 import { greatestOrder, repairControl, takeAlone } from "./repair_control.ts";
-import { repairLogs } from "./repair_logs.ts";
+import { refuseUnknownGenerations, repairLogs } from "./repair_logs.ts";
 import { UnfinishedDirectory } from "./unfinished_directory.ts";
 import type { Violation } from "./violation.ts";
 
@@ -62,7 +62,7 @@ const TABLE_MODE_RULE = 3;
  * Checks what `place` is before any of it is changed or copied. Throws `NotFoundError` if it is not a data
  * directory, `RefusedError` if it is a backup, `BusyError` while a daemon runs, `FailedError` if `options.out`
  * is not empty at the beginning or at the end, `OldFormatError` or `NewerFormatError` if `control` or a log
- * has another format, and `OsError`.
+ * has another format, or a keyspace without which a log cannot be repaired, and `OsError`.
  */
 export function repair(storage: Storage, place: string, options: RepairOptions): RepairReport {
   const { self, out } = options;
@@ -77,6 +77,7 @@ export function repair(storage: Storage, place: string, options: RepairOptions):
   using alone = takeAlone(storage, data, self);
   // Asked before anything is changed or copied, for the error that a log of another format throws.
   greatestOrder(storage, data);
+  refuseUnknownGenerations(storage, data);
   if (out === null) return repairPlace(storage, data, { self, isAlone: alone !== null });
   using made = UnfinishedDirectory.begin(storage, out, "repair");
   // Open before the first write, so that `sync` reports every write that failed.

@@ -12,10 +12,12 @@
  * cannot be found any more.
  */
 
+import { type FormatError, NewerFormatError, OldFormatError } from "../base/format.ts";
 import {
   checkLogBytes,
   damagedHeaderOffset,
   type DataDirectory,
+  directoryPaths,
   findFrames,
   findGaps,
   findLatestGeneration,
@@ -23,6 +25,7 @@ import {
   type FramePlace,
   FREE_MODE,
   headerOf,
+  headerOfFile,
   listSlots,
   lockPathOfSlot,
   LogBytes,
@@ -33,6 +36,8 @@ import {
   SEALED_MODE,
   unusedBytes,
 } from "../counters/commitlog/mod.ts";
+import type { Storage } from "../file/mod.ts";
+import { greatestGenerations } from "./applied_generations.ts";
 import { makePlace, openWhateverTheMode } from "./copy_files.ts";
 import type { RepairContext } from "./repair_context.ts";
 
@@ -51,6 +56,37 @@ interface Found {
   readonly hasHeader: boolean;
   /** Increments that are left out because they may be in the counters already. */
   readonly uncounted: { readonly generation: bigint; readonly records: number } | null;
+}
+
+/**
+ * Throws `OldFormatError` or `NewerFormatError` if a log is missing, or has lost its header, and a keyspace
+ * has another format: this may have applied a use of the log, and the log must be made above that.
+ */
+export function refuseUnknownGenerations(storage: Storage, data: string): void {
+  const { logs, keyspaces } = directoryPaths(data);
+  const others: FormatError[] = [];
+  const applied = greatestGenerations(storage, keyspaces, (error) => others.push(error));
+  const [unknown] = others;
+  if (unknown === undefined) return;
+  const hasLogs = storage.statusOrNull(logs) !== null;
+  const { slots, unfinished } = hasLogs ? listSlots(storage, logs) : { slots: [], unfinished: [] };
+  const named = [...slots, ...unfinished];
+  // Every pool has a slot 0.
+  for (const slot of new Set([0, ...named, ...applied.keys(), ...missingSlots(named)])) {
+    const path = (unfinished.includes(slot) ? lockPathOfSlot : pathOfSlot)(logs, slot);
+    if (hasOwnHeader(storage, path, slot)) continue;
+    const Kind = unknown instanceof OldFormatError ? OldFormatError : NewerFormatError;
+    throw new Kind(
+      `${path} is missing or has lost its header, and only the keyspaces say which uses of it are counted: ` +
+        `nothing was repaired. ${unknown.message}`,
+    );
+  }
+}
+
+function hasOwnHeader(storage: Storage, path: string, slot: number): boolean {
+  if (storage.statusOrNull(path)?.kind !== "file") return false;
+  using file = openWhateverTheMode(storage, path);
+  return headerOfFile(file, path)?.slot === slot;
 }
 
 /** `appliedGenerations`: the greatest one of each slot in any keyspace. */

@@ -4,7 +4,7 @@
  */
 
 import { dirname } from "node:path/posix";
-import { CorruptError } from "../base/errors.ts";
+import { CorruptError, FailedError } from "../base/errors.ts";
 import {
   DataDirectory,
   directoryPaths,
@@ -34,8 +34,8 @@ export interface RestoreReport {
 }
 
 /**
- * Throws `FailedError` if `directory` is not empty at the beginning or at the end, `NotFoundError` if the
- * backup does not exist, and `CorruptError` if it is damaged. Then `directory` is as before.
+ * Throws `FailedError` if `directory` is not empty at the beginning or at the end, or if a part of the backup
+ * has another format, `NotFoundError` if the backup does not exist, and `CorruptError` if it is damaged. Then `directory` is as before.
  */
 export function restore(
   storage: Storage,
@@ -56,7 +56,15 @@ export function restore(
   }
   makeTables(storage, source, made.path);
   completeLogs(storage, made.path, options.self);
-  const [first] = checkDirectory(storage, made.path, options).violations;
+  const { violations: [first], otherFormats: [unknown] } = checkDirectory(
+    storage,
+    made.path,
+    options,
+  );
+  // Only its keyspaces say which generations are used up.
+  if (unknown !== undefined) {
+    throw new FailedError(`The backup ${source} cannot be restored by this countd: ${unknown}`);
+  }
   if (first !== undefined) {
     throw new CorruptError(`The backup ${source} does not check: ${first.message}`, first);
   }
