@@ -4,6 +4,12 @@
  * is never repaired, quarantined or overwritten.
  *
  * A file of which the checksum is wrong has no format: its version may be what is damaged.
+ *
+ * Features are of two kinds, one word each. A feature in `incompat` must be known to read the file. One in
+ * `compat` may be ignored. It may use the bytes of its block that are zero without it. So if the compat word
+ * of a block has an unknown bit, these bytes are not tested, and every store of the block keeps the word and
+ * the bytes as they were. What has no compat word of its own (a page, a frame) is tested always. A log, keyspace
+ * or database that is made anew, by a repair or for a backup, has none of them.
  */
 
 import { CountdError } from "./errors.ts";
@@ -32,7 +38,7 @@ export function isFormatError(error: unknown): error is FormatError {
 export interface FoundFormat {
   /** Version of the file, from 1 on. */
   readonly version: number;
-  /** Features without whose knowledge the file must not be read: 32 bits. Unknown ones in `compat` do no harm. */
+  /** Features without whose knowledge the file must not be read: 32 bits. */
   readonly incompat: number;
 }
 
@@ -57,4 +63,21 @@ export function checkFormat(path: string, found: FoundFormat, known: KnownFormat
     `${subject} ${path} has features that this countd does not know (0x${unknown.toString(16)}): ` +
       "use a newer countd",
   );
+}
+
+/** What the stores of a block keep: the whole block if it has an unknown compat bit; none is known. */
+export interface Kept {
+  readonly kept?: Uint8Array;
+}
+
+/** Copies what is kept of a block with this compat word. */
+export function keptOf(compat: number, block: Uint8Array): Kept {
+  return compat === 0 ? {} : { kept: block.slice() };
+}
+
+/** A block of `size` bytes before its known fields are stored: zeros, or what is kept. */
+export function blankBlock(size: number, { kept }: Kept): Uint8Array<ArrayBuffer> {
+  const block = new Uint8Array(size);
+  if (kept !== undefined) block.set(kept.subarray(0, size));
+  return block;
 }

@@ -179,7 +179,21 @@ for (const which of BOTH) {
       changed[4000] = 7;
       files.put(which, changed);
       assertEquals(check(files.storage, files.paths), []);
-      await using(files.open(), (db) => assertEquals(db.log.length, 4));
+      await using(files.open(), async (db) => {
+        assertEquals(db.log.length, 4);
+        // Both header copies of the map are stored anew. This once wrote compat 0 beside the other bytes.
+        for (const key of ["y", "z"]) {
+          await db.write(key, "5");
+          await db.snapshot();
+        }
+      });
+      assertEquals(check(files.storage, files.paths), []);
+      const after = files.read(which);
+      for (const at of [0, HEADER_COPY_BYTES]) {
+        if (after[at] === 0) continue;
+        assertEquals([after[at + 16], after[at + HEADER_COPY_BYTES - 1], after[4000]], [1, 7, 7]);
+      }
+      await using(files.open(), (db) => assertEquals(db.log.length, 6));
     });
   });
 

@@ -38,7 +38,6 @@ import {
   encodeOrder,
 } from "./control_bytes.ts";
 import {
-  CONTROL_HEAD_BYTES,
   directoryLocks,
   HOLDER_BYTES,
   holderLayout,
@@ -98,7 +97,7 @@ export class Control implements Disposable {
   static soundHead(storage: Storage, path: string): ControlHead | null {
     if (storage.statusOrNull(path)?.kind !== "file") return null;
     using file = storage.open(path, { access: "read" });
-    const bytes = new Uint8Array(CONTROL_HEAD_BYTES);
+    const bytes = new Uint8Array(HOLDERS_OFFSET);
     try {
       return decodeControlHead(path, bytes.subarray(0, file.read(bytes, 0)));
     } catch (error) {
@@ -108,8 +107,8 @@ export class Control implements Disposable {
   }
 
   /**
-   * Makes `path` anew, also in place of a damaged file, whose failed mark is kept, and whose identity, if it
-   * can be read. The returned opening has held the daemons' lock since before the file had its name, so no
+   * Makes `path` anew, also in place of a damaged file, whose failed mark is kept, and whose identity and
+   * unknown features, if its head can be read. The returned opening has held the daemons' lock since before the file had its name, so no
    * daemon has joined. `order` is the greatest order of a log. Throws `OsError` with EEXIST if the file was
    * missing and another process has made it.
    */
@@ -122,8 +121,8 @@ export class Control implements Disposable {
       readonly self: Holder;
     },
   ): Control {
-    const identity = Control.soundHead(storage, path)?.identity ?? randomIdentity();
-    const temporaryPath = makeFile(storage, path, { sizes, identity }, order);
+    const head = Control.soundHead(storage, path) ?? { identity: randomIdentity() };
+    const temporaryPath = makeFile(storage, path, { ...head, sizes }, order);
     try {
       const control = Control.open(storage, temporaryPath, self);
       try {

@@ -2,7 +2,7 @@
 
 import { crc32 } from "node:zlib";
 import { CorruptError } from "../../base/errors.ts";
-import { checkFormat, type KnownFormat } from "../../base/format.ts";
+import { blankBlock, checkFormat, type Kept, keptOf, type KnownFormat } from "../../base/format.ts";
 import type { MessageSizes } from "../wire/mod.ts";
 import {
   CHECKSUM_OFFSET_1,
@@ -23,7 +23,7 @@ export interface DirectorySizes extends MessageSizes {
 }
 
 /** What the head says: it never changes. */
-export interface ControlHead {
+export interface ControlHead extends Kept {
   readonly sizes: DirectorySizes;
   /** 16 random bytes, which distinguish a directory from its copies. */
   readonly identity: Uint8Array;
@@ -42,9 +42,21 @@ const known: KnownFormat = {
   oldAdvice: MOVE_ADVICE,
 };
 
-/** A new file up to the holders: the head, the order counter, and zeros. */
-export function encodeControl({ sizes, identity }: ControlHead, order: bigint): Uint8Array {
-  const bytes = new Uint8Array(HOLDERS_OFFSET);
+/**
+ * Parts that are in use. The failed mark has a checksum of its own; the counter and the live words have their
+ * complements.
+ */
+const USED = [
+  [0, orderLayout.zeros.offset],
+  [FAILED_MARK_OFFSET, FAILED_MARK_OFFSET + FAILED_MARK_BYTES],
+  [liveWordsLayout.tails.offset, liveWordsLayout.zeros.offset],
+] as const;
+
+/** A new file up to the holders: the head, the order counter, and zeros, or what is kept in their place. */
+export function encodeControl(head: ControlHead, order: bigint): Uint8Array {
+  const { sizes, identity } = head;
+  const bytes = blankBlock(HOLDERS_OFFSET, head);
+  for (const [start, end] of USED.slice(1)) bytes.fill(0, start, end);
   const view = new DataView(bytes.buffer);
   bytes.set(CONTROL_MAGIC, at.magic.offset);
   view.setUint32(at.version.offset, DIRECTORY_VERSION, true);
@@ -63,22 +75,15 @@ export function encodeControl({ sizes, identity }: ControlHead, order: bigint): 
  */
 export function decodeControl(path: string, bytes: Uint8Array): ControlHead {
   const head = decodeControlHead(path, bytes);
-  // The failed mark has a checksum of its own; the counter and the live words have their complements. All
-  // else is not used yet.
-  const used = [
-    [0, orderLayout.zeros.offset],
-    [FAILED_MARK_OFFSET, FAILED_MARK_OFFSET + FAILED_MARK_BYTES],
-    [liveWordsLayout.tails.offset, liveWordsLayout.zeros.offset],
-  ] as const;
-  const rest = bytes.slice();
-  for (const [start, end] of used) rest.fill(0, start, end);
+  const rest = head.kept === undefined ? bytes.slice() : new Uint8Array(0);
+  for (const [start, end] of USED) rest.fill(0, start, end);
   const offset = rest.findIndex((byte) => byte !== 0);
   if (offset !== -1) throw damage(path, offset, NOT_ZERO);
   if (bytes.length < HOLDERS_OFFSET) throw damage(path, bytes.length, "is cut short");
   return head;
 }
 
-/** As `decodeControl`, for the head alone: what follows it may be damaged. */
+/** As `decodeControl`, for the head alone: what follows it may be damaged, or missing. */
 export function decodeControlHead(path: string, bytes: Uint8Array): ControlHead {
   const isWhole = bytes.length >= CONTROL_HEAD_BYTES;
   if (!isWhole || !CONTROL_MAGIC.every((byte, index) => bytes[index] === byte)) {
@@ -95,7 +100,8 @@ export function decodeControlHead(path: string, bytes: Uint8Array): ControlHead 
     throw damage(path, checksumOffset, "has a checksum that does not fit");
   }
   checkFormat(path, { version, incompat: view.getUint32(at.incompat.offset, true) }, known);
-  for (const { offset, size } of [at.reserved, at.streamId, at.zeros]) {
+  const kept = keptOf(view.getUint32(at.compat.offset, true), bytes);
+  for (const { offset, size } of kept.kept ? [] : [at.reserved, at.streamId, at.zeros]) {
     if (bytes.subarray(offset, offset + size).every((byte) => byte === 0)) continue;
     throw damage(path, offset, NOT_ZERO);
   }
@@ -106,6 +112,7 @@ export function decodeControlHead(path: string, bytes: Uint8Array): ControlHead 
       logSize: Number(view.getBigUint64(at.logSize.offset, true)),
     },
     identity: bytes.slice(at.identity.offset, at.identity.offset + at.identity.size),
+    ...kept,
   };
 }
 

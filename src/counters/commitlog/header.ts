@@ -3,12 +3,13 @@
  * the other copy whole. The newest valid copy wins, and the next store overwrites the other one.
  *
  * Invariants of a valid copy: magic, version and checksum fit; the state is one of the three;
- * 4096 ≤ length ≤ logSize; durable ≤ length; the unused bytes are zero.
+ * 4096 ≤ length ≤ logSize; durable ≤ length; the unused bytes are zero if
+ * `compat` is.
  */
 
 import { crc32 } from "node:zlib";
 import { assert } from "../../base/assert.ts";
-import { checkFormat, type KnownFormat } from "../../base/format.ts";
+import { blankBlock, checkFormat, type Kept, keptOf, type KnownFormat } from "../../base/format.ts";
 import type { StoredFile } from "../../file/mod.ts";
 import { MOVE_ADVICE } from "./control_bytes.ts";
 import {
@@ -33,7 +34,7 @@ export type LogState = "free" | "active" | "sealed";
 const stateNumbers = { free: 1, active: 2, sealed: 3 } as const;
 const statesByNumber: Readonly<Record<number, LogState>> = { 1: "free", 2: "active", 3: "sealed" };
 
-export interface LogHeader {
+export interface LogHeader extends Kept {
   readonly slot: number;
   /** Raised by every claim and never used again: it identifies the content. */
   readonly generation: bigint;
@@ -58,7 +59,7 @@ export function encodeHeader(header: LogHeader): Uint8Array {
   assert(header.length >= HEAD_PAGE_BYTES, "A log is at least its head page");
   assert(header.length <= header.logSize, "A log ends within its file");
   assert(header.durable <= header.length, "Nothing is durable beyond the end");
-  const bytes = new Uint8Array(HEADER_COPY_BYTES);
+  const bytes = blankBlock(HEADER_COPY_BYTES, header);
   const view = new DataView(bytes.buffer);
   bytes.set(LOG_MAGIC, at.magic.offset);
   view.setUint32(at.version.offset, LOG_VERSION, true);
@@ -89,10 +90,11 @@ export function decodeHeader(bytes: Uint8Array, path: string): LogHeader | null 
   const version = view.getUint32(at.version.offset, true);
   checkFormat(path, { version, incompat: view.getUint32(at.incompat.offset, true) }, known);
   // What is not used yet is zero: a use of it would be a feature.
+  const kept = keptOf(view.getUint32(at.compat.offset, true), bytes);
   const unused = bytes.subarray(at.claimEpoch.offset, at.checksum.offset);
-  if (view.getUint32(at.reserved.offset, true) !== 0 || unused.some((byte) => byte !== 0)) {
-    return null;
-  }
+  const isZero = view.getUint32(at.reserved.offset, true) === 0 &&
+    unused.every((byte) => byte === 0);
+  if (kept.kept === undefined && !isZero) return null;
   const state = statesByNumber[view.getUint32(at.state.offset, true)];
   if (state === undefined) return null;
   const logSize = Number(view.getBigUint64(at.logSize.offset, true));
@@ -110,6 +112,7 @@ export function decodeHeader(bytes: Uint8Array, path: string): LogHeader | null 
     claimedWallMs: Number(view.getBigInt64(at.claimedWallMs.offset, true)),
     records: Number(view.getBigUint64(at.records.offset, true)),
     order: view.getBigUint64(at.order.offset, true),
+    ...kept,
   };
 }
 

@@ -144,6 +144,8 @@ export class MapFile implements Disposable {
   ): void {
     assert(logMin >= tail, "The log is durable up to where a start replays it");
     const header: MapHeader = {
+      // Every field that is known gets a value below.
+      ...this.#header,
       identity: this.identity.value,
       generation: (this.#header?.generation ?? 0) + 1,
       regionOffset: region.offset,

@@ -5,12 +5,12 @@
  * snapshot. Its two copies alternate: the newest valid one counts, and the next store goes to the
  * older one.
  *
- * A copy is valid if its checksum fits, and its unused bytes are zero. A whole copy of another format is
+ * A copy is valid if its checksum fits, and its unused bytes are zero if `compat` is. A whole copy of another format is
  * not damage: it throws `NewerFormatError` or `OldFormatError`.
  */
 
 import { crc32 } from "node:zlib";
-import { checkFormat } from "../../base/format.ts";
+import { blankBlock, checkFormat, type Kept, keptOf } from "../../base/format.ts";
 import { readWhole, writeWhole } from "../../file/checked_log/mod.ts";
 import {
   FORMAT_VERSION,
@@ -24,7 +24,7 @@ import {
   mapHeaderLayout,
 } from "./layout.ts";
 
-export interface LogHeader {
+export interface LogHeader extends Kept {
   readonly identity: bigint;
   /** Number of keys in the map with which the database was made. */
   readonly baseKeys: number;
@@ -32,7 +32,7 @@ export interface LogHeader {
   readonly baseEntries: number;
 }
 
-export interface MapHeader {
+export interface MapHeader extends Kept {
   readonly identity: bigint;
   /** Rises by one with every snapshot. */
   readonly generation: number;
@@ -96,7 +96,7 @@ function checksumOf(copy: Uint8Array, length: number): number {
 }
 
 function encode(head: Head, header: LogHeader | MapHeader): Uint8Array {
-  const copy = new Uint8Array(HEADER_COPY_BYTES);
+  const copy = blankBlock(HEADER_COPY_BYTES, header);
   const view = new DataView(copy.buffer);
   copy.set(head.magic);
   view.setUint32(version.offset, FORMAT_VERSION, true);
@@ -127,9 +127,10 @@ function decode<Header>(
       { version: word(version), incompat: isFormat1 ? 0 : word(incompat) },
       { subject: head.subject, version: FORMAT_VERSION, incompat: 0, oldAdvice: OLD_ADVICE },
     );
-    if (!hasCompat(copy) && firstByte(copy, head.zeros[0]) >= 0) continue;
+    const kept = keptOf(word(compat), copy);
+    if (kept.kept === undefined && firstByte(copy, head.zeros[0]) >= 0) continue;
     const numbers = numbersOf(head).map(([name, offset]) => [name, readWhole(view, offset)]);
-    const fields = { identity: view.getBigUint64(identity.offset, true) };
+    const fields = { identity: view.getBigUint64(identity.offset, true), ...kept };
     found.push({ header: { ...fields, ...Object.fromEntries(numbers) }, offset });
   }
   return found;

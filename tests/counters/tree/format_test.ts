@@ -98,7 +98,28 @@ for (const pageSize of PAGE_SIZES) {
       const { fixture, store, blockBytes } = forged(directory, pageSize);
       using _ = fixture;
       store(COMPAT_OFFSET, 0x100, [1, 3]);
-      commit(fixture.reopenWriter(), [["a", 1n]]);
+      // Bytes that are zero without a feature: the incarnation, the reserved ones, and the last of the block.
+      const extra = [44, 134, 150, blockBytes - 1];
+      const bytes = Deno.readFileSync(fixture.path);
+      for (const block of [1, 3]) {
+        const meta = bytes.subarray(block * blockBytes, (block + 1) * blockBytes);
+        for (const offset of extra) meta[offset] = 7;
+        sealMeta(meta);
+      }
+      Deno.writeFileSync(fixture.path, bytes);
+      const writer = fixture.reopenWriter();
+      commit(writer, [["a", 1n]], { generations: new Map([[3, 1n]]) });
+      for (const at of [0, blockBytes]) {
+        const found = Deno.readFileSync(fixture.path);
+        assertEquals(extra.map((offset) => found[at + offset]), [7, 7, 7, 7]);
+      }
+      using copied = fixture.storage.open(`${directory}/copy`, {
+        access: "write",
+        create: "exclusive",
+      });
+      assertEquals([writer.copyInto(copied, 8192).applied(2), writer.applied(3)], [9n, 1n]);
+      const copy = Deno.readFileSync(`${directory}/copy`);
+      assertEquals([COMPAT_OFFSET + 1, 44, 150].map((offset) => copy[offset]), [1, 7, 7]);
       assertEquals(Deno.readFileSync(fixture.path)[COMPAT_OFFSET + 1], 1);
       assertEquals(Deno.readFileSync(fixture.path)[blockBytes + COMPAT_OFFSET + 1], 1);
       assertEquals(fixture.openReader().sum, -1n);

@@ -17,7 +17,13 @@ import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
 import { assert } from "../../../base/assert.ts";
 import { CorruptError } from "../../../base/errors.ts";
-import { checkFormat, type KnownFormat } from "../../../base/format.ts";
+import {
+  blankBlock,
+  checkFormat,
+  type Kept,
+  keptOf,
+  type KnownFormat,
+} from "../../../base/format.ts";
 import type { StoredFile } from "../../../file/mod.ts";
 import { getUint53, LEVEL_MAX, pageSizeIsLegal, setUint53 } from "./page.ts";
 import type { Root } from "./root.ts";
@@ -79,10 +85,8 @@ export interface FileShape {
   readonly pageSize: number;
 }
 
-export interface Meta extends FileShape {
+export interface Meta extends FileShape, Kept {
   readonly transaction: number;
-  /** Features that an older countd may leave alone; a commit keeps them. */
-  readonly compat: number;
   /** High-water mark: pages in use have smaller numbers. */
   readonly pageCount: number;
   /** How often a sum was clamped to a limit of int64. */
@@ -133,11 +137,10 @@ export function encodeMeta(meta: Meta): Uint8Array {
   assert(name.length >= 1, "A keyspace has a name");
   assert(name.length <= NAME_BYTES_MAX, "A name fits its field");
   assert(firstGenerations.length <= metaGenerationsMax(meta), "Generations fit their field");
-  const bytes = new Uint8Array(meta.blockBytes);
+  const bytes = blankBlock(meta.blockBytes, meta);
   const view = new DataView(bytes.buffer);
   bytes.set(META_MAGIC, metaLayout.magic.offset);
   view.setUint32(metaLayout.version.offset, KNOWN_FORMAT.version, true);
-  view.setUint32(metaLayout.compat.offset, meta.compat, true);
   view.setUint32(metaLayout.blockSize.offset, meta.blockBytes, true);
   view.setUint32(metaLayout.pageSize.offset, meta.pageSize, true);
   setUint53(view, metaLayout.transaction.offset, meta.transaction);
@@ -205,6 +208,9 @@ function decodeWhole(bytes: Uint8Array, view: DataView): Meta | string {
     if (root.level > LEVEL_MAX) return "root has a level out of range";
   }
   if (keyRoot.rows !== rankRoot.rows) return "the two orders hold different numbers of counters";
+  const kept = keptOf(view.getUint32(metaLayout.compat.offset, true), bytes);
+  // With an unknown feature, what is not used here may be in use.
+  const isZero = kept.kept === undefined ? hasZeros : () => true;
   if (!isZero(bytes, metaLayout.incarnation.offset, metaLayout.pageCount.offset)) {
     return "the incarnation is in use";
   }
@@ -241,7 +247,7 @@ function decodeWhole(bytes: Uint8Array, view: DataView): Meta | string {
   return {
     blockBytes,
     transaction,
-    compat: view.getUint32(metaLayout.compat.offset, true),
+    ...kept,
     pageSize,
     pageCount,
     saturated: view.getBigUint64(metaLayout.saturated.offset, true),
@@ -257,7 +263,7 @@ function decodeWhole(bytes: Uint8Array, view: DataView): Meta | string {
 
 const ZEROS = new Uint8Array(META_BLOCK_BYTES_MAX);
 
-function isZero(bytes: Uint8Array, start: number, end: number): boolean {
+function hasZeros(bytes: Uint8Array, start: number, end: number): boolean {
   return Buffer.compare(bytes.subarray(start, end), ZEROS.subarray(0, end - start)) === 0;
 }
 

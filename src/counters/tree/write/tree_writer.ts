@@ -15,6 +15,7 @@
 
 import { assert } from "../../../base/assert.ts";
 import { CorruptError } from "../../../base/errors.ts";
+import type { Kept } from "../../../base/format.ts";
 import { isReadFailure, type StoredFile } from "../../../file/mod.ts";
 import { PageAllocator } from "./allocator.ts";
 import { Batch } from "./batch.ts";
@@ -95,15 +96,13 @@ export class TreeWriter {
       readonly pageSize: number;
       readonly transaction?: number;
       readonly saturated?: bigint;
-      readonly compat?: number;
-    },
+    } & Kept,
   ): TreeWriter {
     assert(pageSizeIsLegal(pageSize), "A page size is a power of two from 1,024 to 32,768");
     const blockBytes = pageSize === PAGE_SIZE_MIN ? META_BLOCK_BYTES_SMALL : META_BLOCK_BYTES_MAX;
     const meta: Meta = {
       blockBytes,
       transaction: 0,
-      compat: 0,
       pageSize,
       pageCount: firstPageOf({ blockBytes, pageSize }),
       saturated: 0n,
@@ -144,15 +143,16 @@ export class TreeWriter {
    * another size. The caller syncs.
    */
   copyInto(file: StoredFile, pageSize: number): TreeWriter {
-    const { name, transaction, saturated, compat, keyRoot } = this.#meta;
-    if (transaction === 0) return TreeWriter.format(file, { name, pageSize, compat });
+    const { name, transaction, saturated, keyRoot, kept } = this.#meta;
+    const features = kept === undefined ? {} : { kept };
+    if (transaction === 0) return TreeWriter.format(file, { name, pageSize, ...features });
     const before = transaction - 1;
     const copy = TreeWriter.format(file, {
       name,
       pageSize,
       transaction: before,
       saturated,
-      compat,
+      ...features,
     });
     const counters = new Map<string, bigint>();
     for (const { key, count } of countersOf(this.#source, keyRoot)) {
