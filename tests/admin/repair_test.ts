@@ -63,6 +63,27 @@ Deno.test("Check names a log that was removed, and what is written after a repai
   await foldAndJudge(storage, oracle);
 });
 
+// Story: a repair of a damaged head lowered a whole order counter to the greatest order of the logs that were left.
+// So an order was given twice, and logs were folded in a wrong order.
+Deno.test("Repair keeps a whole order counter if only the head of the control file is damaged", async () => {
+  const { disk, oracle } = await foldedGround();
+  const storage = disk.process("user");
+  const path = `${DATA}/control`;
+  {
+    using directory = DataDirectory.open(storage, DATA, options);
+    directory.control.storeOrder(1000n);
+  }
+  using file = storage.open(path, { access: "write" });
+  file.write(Uint8Array.of(0x55), 300);
+  assertEquals(repair(storage, DATA, inPlace).remaining, []);
+  {
+    using directory = DataDirectory.open(storage, DATA, options);
+    assertEquals(directory.control.order(), 1000n);
+  }
+  fillFreeLogs(storage, oracle, ["one"]);
+  await foldAndJudge(storage, oracle);
+});
+
 Deno.test("Repair makes the directory of logs again if it was removed", async () => {
   const { disk, oracle } = await foldedGround();
   const storage = disk.process("user");

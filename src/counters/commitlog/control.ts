@@ -108,8 +108,9 @@ export class Control implements Disposable {
 
   /**
    * Makes `path` anew, also in place of a damaged file, whose failed mark is kept, and whose identity and
-   * unknown features, if its head can be read. The returned opening has held the daemons' lock since before the file had its name, so no
-   * daemon has joined. `order` is the greatest order of a log. Throws `OsError` with EEXIST if the file was
+   * unknown features, if its head can be read. The returned opening has held the daemons' lock since before the
+   * file had its name, so no daemon has joined. `order` is the greatest order of a log; a counter of the damaged
+   * file that is whole and greater is kept. Throws `OsError` with EEXIST if the file was
    * missing and another process has made it.
    */
   static remake(
@@ -122,7 +123,14 @@ export class Control implements Disposable {
     },
   ): Control {
     const head = Control.soundHead(storage, path) ?? { identity: randomIdentity() };
-    const temporaryPath = makeFile(storage, path, { ...head, sizes }, order);
+    // The counter may be whole beside a damaged head, and above every log that is left.
+    const counted = orderAt(storage, path);
+    const temporaryPath = makeFile(
+      storage,
+      path,
+      { ...head, sizes },
+      counted > order ? counted : order,
+    );
     try {
       const control = Control.open(storage, temporaryPath, self);
       try {
@@ -312,6 +320,15 @@ function orderDamage(path: string): CorruptError {
     path,
     offset: orderLayout.order.offset,
   });
+}
+
+/** The order counter of a file that may be damaged elsewhere; 0 if it is damaged itself, or missing. */
+function orderAt(storage: Storage, path: string): bigint {
+  if (storage.statusOrNull(path)?.kind !== "file") return 0n;
+  using file = storage.open(path, { access: "read" });
+  const bytes = new Uint8Array(orderLayout.zeros.offset - orderLayout.order.offset);
+  file.read(bytes, orderLayout.order.offset);
+  return decodeOrder(bytes) ?? 0n;
 }
 
 function failedMarkAt(storage: Storage, path: string): FailedMark | null {
