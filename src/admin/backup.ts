@@ -25,7 +25,7 @@ import { check as checkDatabase } from "../database/mod.ts";
 import type { Storage } from "../file/mod.ts";
 import { TableRoot } from "../tables/mod.ts";
 import { copyKeyspaces } from "./backup_keyspaces.ts";
-import { copyLogs } from "./backup_logs.ts";
+import { copyLogs, type LogCopy } from "./backup_logs.ts";
 import { leftOutPaths } from "./backup_left_out.ts";
 import { copyFile, makePlace } from "./copy_files.ts";
 import { databasePaths } from "./data_signs.ts";
@@ -123,8 +123,10 @@ async function copyCounters(
   makePlace(storage, to.keyspaces);
   storage.reach("backup.logs.before");
   const logs = await copyLogs(directory, to.logs, clock);
-  // After the logs: the counter is at least the order of each of them.
-  Control.create(storage, to.control, sizes, control.order() ?? 0n);
+  // After the logs: the counter is at least the order of each of them, unless it is damaged.
+  const greatest = (order: bigint, log: LogCopy) => log.order > order ? log.order : order;
+  const order = logs.reduce(greatest, control.order() ?? 0n);
+  Control.create(storage, to.control, sizes, order);
   storage.reach("backup.logs.after");
   const keyspaces = await copyKeyspaces(directory, to.keyspaces, { logs, clock });
   storage.reach("backup.keyspaces.after");

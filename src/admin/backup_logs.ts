@@ -29,6 +29,7 @@ export interface LogCopy {
   readonly slot: number;
   readonly path: string;
   generation: bigint;
+  readonly order: bigint;
   /** Increments in it. */
   records: number;
 }
@@ -63,7 +64,8 @@ export async function copyLogs(
     using file = storage.open(path, { access: "write", create: "exclusive", mode: 0o600 });
     file.write(image.bytes, 0);
     file.sync();
-    copies.push({ slot, path, generation: held.generation, records: image.records });
+    const { generation, order } = held;
+    copies.push({ slot, path, generation, order, records: image.records });
   }
   return copies;
 }
