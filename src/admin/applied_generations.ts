@@ -82,7 +82,7 @@ function repairEffect(directory: DataDirectory, slot: number): string {
   const capture = reader?.capture();
   if (!reader || !capture || capture.state === "free") return "";
   const length = capture.state === "sealed" ? capture.limit : reader.log.size;
-  const { records } = scanLog(reader.log, { slot, generation: capture.generation }, length);
+  const { records } = scanLog(reader.log, { slot, generation: capture.generation }, { length });
   if (records === 0 || !reader.isStill(capture)) return "";
   return `, which does not count the ${records} increments in it, because they may be in the counters ` +
     "already, and keeps the log in repair-saved";

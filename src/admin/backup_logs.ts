@@ -13,16 +13,15 @@ import {
   findLostLogs,
   type FramePlace,
   freeLogImage,
-  hasDurableDamage,
   listReadableSlots,
   lockPathOfSlot,
-  LogBytes,
   logImage,
   LogReader,
   nameOfSlot,
   pathOfSlot,
   scanLog,
 } from "../counters/commitlog/mod.ts";
+import { LogBytes } from "../file/checked_log/mod.ts";
 
 /** The copy of a log. Its file is without the zeros that follow the frames, which `restore` adds. */
 export interface LogCopy {
@@ -157,14 +156,15 @@ function tryCapture(reader: LogReader, slot: number): Held | null {
   if (bytes.length === 0) return { ...claim, bytes, places: [] };
   const identity = { slot, generation };
   const log = new LogBytes(bytes);
-  const scan = scanLog(log, identity, limit);
-  if (hasDurableDamage(scan, capture.state === "sealed" ? capture.durable : 0)) {
+  const durable = capture.state === "sealed" ? capture.durable : 0;
+  const scan = scanLog(log, identity, { length: limit, durable });
+  if (scan.damage !== null) {
     throw new CorruptError(
-      `${reader.path} is damaged at byte ${scan.goodEnd}: run countd check, then countd repair`,
-      { path: reader.path, offset: scan.goodEnd },
+      `${reader.path} is damaged at byte ${scan.tail}: run countd check, then countd repair`,
+      { path: reader.path, offset: scan.tail },
     );
   }
-  const places = findFrames(log, identity, scan.goodEnd);
+  const places = findFrames(log, identity, scan.tail);
   return { ...claim, bytes, places };
 }
 

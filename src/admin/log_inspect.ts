@@ -2,15 +2,13 @@
 
 import { inspect, RecoveryKind } from "../aof/mod.ts";
 import {
-  hasDurableDamage,
   headerOfFile,
   type Holder,
   type LogHeader,
   type LogState,
-  LogWindow,
   scanLog,
-  WindowMemory,
 } from "../counters/commitlog/mod.ts";
+import { LogWindow, WindowMemory } from "../file/checked_log/mod.ts";
 import type { Storage, StoredFile } from "../file/mod.ts";
 import { openLog, slotOf } from "./log_bytes.ts";
 
@@ -144,23 +142,25 @@ function inspectCommitLog(
   const log = new LogWindow(new WindowMemory(size), { file, path, size });
   const limit = isSealed ? Math.min(length, size) : size;
   // The frames of a free log are those of its last use, which is folded.
-  const scan = scanLog(log, { slot, generation }, state === "free" ? 0 : limit);
-  const isDamaged = hasDurableDamage(scan, isSealed ? durable : 0) ||
-    (isSealed && length > size);
+  const scan = scanLog(log, { slot, generation }, {
+    length: state === "free" ? 0 : limit,
+    durable: isSealed ? durable : 0,
+  });
+  const isDamaged = scan.damage !== null || (isSealed && length > size);
   return {
     ...common,
     outcome: isDamaged ? "Corrupted" : scan.frames === 0 ? "Empty" : "Tail",
-    tail: BigInt(scan.goodEnd),
+    tail: BigInt(scan.tail),
     slot: BigInt(slot),
     generation,
     state,
     sealedLength: isSealed ? BigInt(length) : null,
-    durable: BigInt(Math.max(scan.durable, isSealed ? durable : 0)),
+    durable: BigInt(scan.durable),
     frames: BigInt(scan.frames),
     records: BigInt(scan.records),
     order,
-    firstWallMs: scan.firstWallMs,
-    lastWallMs: scan.lastWallMs,
+    firstWallMs: bigintOrNull(scan.firstWallMs),
+    lastWallMs: bigintOrNull(scan.lastWallMs),
   };
 }
 

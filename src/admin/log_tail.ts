@@ -8,17 +8,16 @@ import type { Clock } from "../base/clock.ts";
 import { CorruptError, NotFoundError, RefusedError } from "../base/errors.ts";
 import { aborted } from "../base/waiting.ts";
 import {
+  BatchCursor,
   DataDirectory,
-  FrameCodec,
   HEAD_PAGE_BYTES,
   headerOfFile,
   type Holder,
   type LogHeader,
   type LogReader,
-  LogWindow,
   visitFrames,
-  WindowMemory,
 } from "../counters/commitlog/mod.ts";
+import { LogWindow, WindowMemory } from "../file/checked_log/mod.ts";
 import type { Storage, StoredFile } from "../file/mod.ts";
 import { RecordCursor } from "../counters/wire/mod.ts";
 import { openLog, openReader, slotOf } from "./log_bytes.ts";
@@ -76,9 +75,9 @@ function readCommitLog(file: StoredFile, header: LogHeader, sink: TailSink): voi
   if (state === "free") return;
   const { size } = file.status();
   const log = new LogWindow(new WindowMemory(size), { file, path: file.path, size });
-  const codec = new FrameCodec({ slot, generation });
+  const frame = new BatchCursor(log, { slot, generation });
   const range = { from: HEAD_PAGE_BYTES, to: state === "sealed" ? Math.min(length, size) : size };
-  const offset = visitFrames(log, codec, range, (bytes, start, end) => {
+  const offset = visitFrames(frame, range, (bytes, start, end) => {
     giveRecords(bytes, { start, end, sink });
   });
   if (state === "sealed" && offset < durable) {

@@ -28,7 +28,6 @@ import {
   headerOfFile,
   listSlots,
   lockPathOfSlot,
-  LogBytes,
   logImage,
   pathOfSlot,
   recordsOf,
@@ -36,6 +35,7 @@ import {
   SEALED_MODE,
   unusedBytes,
 } from "../counters/commitlog/mod.ts";
+import { LogBytes } from "../file/checked_log/mod.ts";
 import type { Storage } from "../file/mod.ts";
 import { greatestGenerations } from "./applied_generations.ts";
 import { makePlace, openWhateverTheMode } from "./copy_files.ts";

@@ -1,8 +1,9 @@
 /** A data directory on the simulated disk with data in every file, for tests that damage it. */
 
 import { DataDirectory, HeldLog, listSlots } from "../../src/counters/commitlog/mod.ts";
-import { FrameCodec, LogBytes } from "../../src/counters/commitlog/frame.ts";
-import { FRAME_HEAD_BYTES } from "../../src/counters/commitlog/layout.ts";
+import { batchSeed, writeBatchHead } from "../../src/counters/commitlog/frame.ts";
+import { FRAME_HEAD_BYTES, FRAME_MAGIC } from "../../src/counters/commitlog/layout.ts";
+import { LogBytes, sealFrame } from "../../src/file/checked_log/mod.ts";
 import type { Storage } from "../../src/file/mod.ts";
 import { heldBytes } from "../support/held_bytes.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
@@ -30,19 +31,14 @@ export function fillFreeLogs(
     let tail = 4096;
     let records = 0;
     held.store({ state: "active", generation, length: tail, durable: tail, records });
-    const codec = new FrameCodec({ slot, generation });
+    const common = { magic: FRAME_MAGIC, seed: batchSeed({ slot, generation }) };
     const log = new LogBytes(heldBytes(held));
     for (let frame = 0; frame < frames; frame++) {
       const batch = oracle.send(keyspaces);
       const filler = new OneBatch(batch);
       const end = filler.fill(log.bytes, tail + FRAME_HEAD_BYTES, log.size);
-      codec.seal(log, tail, {
-        offset: tail,
-        length: end - tail,
-        records: filler.filledRecords,
-        durable: tail,
-        wallMs: 0n,
-      });
+      writeBatchHead(log, tail, { records: filler.filledRecords, wallMs: 0 });
+      sealFrame(log, tail, { ...common, offset: tail, end, durable: tail });
       held.file.write(log.bytes.subarray(tail, end), tail);
       tail = end;
       records += filler.filledRecords;

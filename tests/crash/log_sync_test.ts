@@ -49,7 +49,9 @@ function checkApplied(disk: SimulatedDisk): number {
     using reader = LogReader.open(directory, slot);
     const capture = reader?.capture();
     if (!reader || !capture || capture.state === "free" || capture.generation !== applied) continue;
-    const { records } = scanLog(reader.log, { slot, generation: applied }, reader.log.size);
+    const { records } = scanLog(reader.log, { slot, generation: applied }, {
+      length: reader.log.size,
+    });
     assertEquals(records, RECORDS, "a keyspace has applied frames that the power cut took");
     seen++;
   }

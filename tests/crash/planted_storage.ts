@@ -4,20 +4,20 @@
  */
 
 import {
-  FRAME_ALIGNMENT_BYTES,
   FRAME_HEAD_BYTES,
   FRAME_MAGIC,
-  frameLayout,
   HEAD_PAGE_BYTES,
 } from "../../src/counters/commitlog/layout.ts";
-import {
-  FrameCodec,
-  frameDurable,
-  frameRecords,
-  LogBytes,
-} from "../../src/counters/commitlog/frame.ts";
+import { BatchCursor, batchSeed } from "../../src/counters/commitlog/frame.ts";
 import { newestHeader } from "../../src/counters/commitlog/header.ts";
 import { listSlots, pathOfSlot } from "../../src/counters/commitlog/mod.ts";
+import {
+  FRAME_ALIGNMENT_BYTES,
+  frameLayout,
+  LogBytes,
+  sealFrame,
+  validFrames,
+} from "../../src/file/checked_log/mod.ts";
 import type { Storage, StoredFile } from "../../src/file/mod.ts";
 import { overridden } from "../support/overridden.ts";
 
@@ -140,46 +140,27 @@ function forEachLog(
 /** The effect of an unseeded checksum: frames of the last use pass as frames of this one. */
 function adoptOldFrames(log: LogBytes, slot: number, generation: bigint): void {
   if (generation < 2n) return;
-  const old = new FrameCodec({ slot, generation: generation - 1n });
-  const next = new FrameCodec({ slot, generation });
-  for (let offset = HEAD_PAGE_BYTES; offset + FRAME_HEAD_BYTES < log.bytes.length;) {
-    const length = old.verify(log, offset, log.bytes.length);
-    if (length === 0) {
-      offset += FRAME_ALIGNMENT_BYTES;
-      continue;
-    }
-    const durable = frameDurable(log, offset);
-    next.seal(log, offset, {
-      offset,
-      length,
-      records: frameRecords(log, offset),
-      durable,
-      wallMs: 0n,
-    });
-    offset += length;
+  const old = new BatchCursor(log, { slot, generation: generation - 1n });
+  const seed = batchSeed({ slot, generation });
+  for (const { offset, end, durable } of validFrames(old, HEAD_PAGE_BYTES, log.size)) {
+    sealFrame(log, offset, { magic: FRAME_MAGIC, seed, offset, end, durable });
   }
 }
 
 /** The effect of a missing checksum: everything that looks like a frame passes. */
 function forgiveFrames(log: LogBytes, slot: number, generation: bigint): void {
-  const codec = new FrameCodec({ slot, generation });
-  for (let offset = HEAD_PAGE_BYTES; offset + FRAME_HEAD_BYTES < log.bytes.length;) {
+  const seed = batchSeed({ slot, generation });
+  for (let offset = HEAD_PAGE_BYTES; offset + FRAME_HEAD_BYTES < log.size;) {
     const length = log.view.getUint32(offset, true);
     const looksRight = length > FRAME_HEAD_BYTES && length % FRAME_ALIGNMENT_BYTES === 0 &&
-      offset + length <= log.bytes.length &&
+      offset + length <= log.size &&
       log.view.getUint16(offset + frameLayout.magic.offset, true) === FRAME_MAGIC;
     if (!looksRight) {
       offset += FRAME_ALIGNMENT_BYTES;
       continue;
     }
-    const durable = Math.min(frameDurable(log, offset), offset);
-    codec.seal(log, offset, {
-      offset,
-      length,
-      records: frameRecords(log, offset),
-      durable,
-      wallMs: 0n,
-    });
-    offset += length;
+    const durable = Math.min(log.view.getUint32(offset + frameLayout.durable.offset, true), offset);
+    const frame = { magic: FRAME_MAGIC, seed, offset, end: offset + length, durable };
+    offset = sealFrame(log, offset, frame);
   }
 }

@@ -107,7 +107,7 @@ function addLog(
       keyspace.counts.set(name, bug === "count as a double" ? BigInt(Number(sum)) : sum);
     }
   });
-  if (bug === "zero slot accepted" && scan.goodEnd < log.held.log.size) {
+  if (bug === "zero slot accepted" && scan.tail < log.held.log.size) {
     // What lies behind the last frame is zeros, which a format without heads reads as "+0 to ''".
     for (const keyspace of keyspaces.values()) keyspace.counts.set("", 0n);
   }

@@ -8,7 +8,7 @@ import {
 } from "../../src/database/format/frame.ts";
 import type { Entry } from "../../src/database/format/entry.ts";
 import { frameKinds } from "../../src/database/format/layout.ts";
-import { endOfBytes, FrameMemory, scanLog, sealFrame } from "../../src/file/checked_log/mod.ts";
+import { endOfBytes, LogBytes, scanLog, sealFrame } from "../../src/file/checked_log/mod.ts";
 import { textBytes, writeText } from "../../src/database/format/text.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { setOf } from "./model.ts";
@@ -28,7 +28,7 @@ function stepOf(index: number, more: { durable?: number; continues?: boolean } =
 
 /** Writes a frame at `offset` of zeroed memory, as the log does; returns its end. */
 function writeFrame(
-  memory: FrameMemory,
+  memory: LogBytes,
   offset: number,
   { entry, step }: { readonly entry: Entry; readonly step: ReturnType<typeof stepOf> },
 ): number {
@@ -42,7 +42,7 @@ function framesOf(
   values: readonly { value: string; durable?: number; continues?: boolean }[],
 ): { bytes: Uint8Array; offsets: number[]; end: number } {
   const bytes = new Uint8Array(2 ** 16);
-  const memory = new FrameMemory(bytes);
+  const memory = new LogBytes(bytes);
   const offsets: number[] = [];
   let end = start;
   for (const [index, { value, ...more }] of values.entries()) {
@@ -54,7 +54,7 @@ function framesOf(
 
 Deno.test("A frame holds every text and every term, and has the length that was computed before", () => {
   const random = new Random(seedForTest("frames"));
-  const memory = new FrameMemory(new Uint8Array(2 ** 16));
+  const memory = new LogBytes(new Uint8Array(2 ** 16));
   for (let round = 0; round < 300; round++) {
     memory.bytes.fill(0);
     const text = () =>

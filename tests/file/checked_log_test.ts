@@ -12,17 +12,19 @@ import {
   FRAME_HEAD_BYTES_MIN,
   FrameCursor,
   frameLayout,
-  FrameMemory,
   type FrameShape,
   type FrameStore,
   GroupCommit,
   hasFailedMark,
   keepTornTail,
+  LogBytes,
+  LogWindow,
   putFailedMark,
   removeFailedMark,
   scanLog,
   syncOrMark,
   validFrames,
+  WindowMemory,
 } from "../../src/file/checked_log/mod.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { overridden } from "../support/overridden.ts";
@@ -35,12 +37,12 @@ const SEED = 0x1234_5678;
 const shape: FrameShape = {
   headBytes: FRAME_HEAD_BYTES_MIN + 8,
   magic: 0xabcd,
-  isPlausible: ({ view }, offset) => view.getUint32(offset + FRAME_HEAD_BYTES_MIN, true) <= 1000,
+  isPlausible: ({ view }, start) => view.getUint32(start + FRAME_HEAD_BYTES_MIN, true) <= 1000,
 };
 
 /** The seam as a log has it that is not mapped: frames are made in a buffer and written whole. */
 class WrittenStore implements FrameStore {
-  readonly memory = new FrameMemory(new Uint8Array(2 ** 16));
+  readonly memory = new LogBytes(new Uint8Array(2 ** 16));
 
   constructor(readonly file: StoredFile) {}
 
@@ -92,9 +94,10 @@ function newLog(seed = SEED, open: (file: StoredFile) => StoredFile = (file) => 
 
 function scan(bytes: Uint8Array, durable = 0, seed = SEED) {
   const found: number[] = [];
-  const frames = new FrameCursor(bytes, seed, shape);
+  const frames = new FrameCursor(new LogBytes(bytes), seed, shape);
   const range = { from: 0, limit: bytes.length, durable };
-  return { ...scanLog(frames, range, (frame) => void found.push(frame.number)), found };
+  const { tail, damage } = scanLog(frames, range, (frame) => void found.push(frame.number));
+  return { tail, damage, found };
 }
 
 Deno.test("What was appended is found again, frame by frame, aligned and with the durable length of its time", async () => {
@@ -107,7 +110,7 @@ Deno.test("What was appended is found again, frame by frame, aligned and with th
     durables.push(log.durable);
     offsets.push(append("x".repeat(random.below(100))));
   }
-  const frames = new FrameCursor(bytes(), SEED, shape);
+  const frames = new FrameCursor(new LogBytes(bytes()), SEED, shape);
   let next = 0;
   for (const [index, offset] of offsets.entries()) {
     assertEquals(offset, next);
@@ -119,21 +122,21 @@ Deno.test("What was appended is found again, frame by frame, aligned and with th
   assertEquals([next, scan(bytes()).tail], [log.tail, log.tail]);
 });
 
-Deno.test("A part of a log is read as the whole, if its place is known", async () => {
-  const { log, append, bytes } = newLog();
-  const offsets: number[] = [];
+Deno.test("A log that is read in parts has the same frames as the whole", async () => {
+  const { file, log, append } = newLog();
   for (let index = 0; index < 50; index++) {
-    offsets.push(append("x".repeat(index)));
+    append("x".repeat(index));
     await log.sync();
   }
-  for (const from of offsets) {
-    const part = bytes().slice(from);
-    const frames = new FrameCursor(part, SEED, shape, from);
-    let found = 0;
-    const range = { from: 0, limit: part.length, durable: 0 };
-    assertEquals(scanLog(frames, range, () => void found++).tail, part.length);
-    assertEquals(found, 50 - offsets.indexOf(from));
-    if (from > 0) assertEquals(new FrameCursor(part, SEED, shape).at(0, part.length), false);
+  for (const windowBytes of [96, 200, 1024, log.tail]) {
+    const memory = new WindowMemory(windowBytes);
+    const window = new LogWindow(memory, { file, path: "/log", size: log.tail });
+    const found: number[] = [];
+    const range = { from: 0, limit: log.tail, durable: 0 };
+    const frames = new FrameCursor(window, SEED, shape);
+    const { tail } = scanLog(frames, range, ({ number }) => void found.push(number));
+    assertEquals(tail, log.tail);
+    assertEquals(found, Array.from({ length: 50 }, (_, index) => index));
   }
 });
 
@@ -144,7 +147,11 @@ Deno.test("One inverted bit anywhere in a frame is found", () => {
   for (let bit = 0; bit < 8 * whole.length; bit++) {
     const broken = whole.slice();
     broken[bit >> 3] = broken[bit >> 3] as number ^ (1 << (bit & 7));
-    assertEquals(new FrameCursor(broken, SEED, shape).at(0, broken.length), false, `bit ${bit}`);
+    assertEquals(
+      new FrameCursor(new LogBytes(broken), SEED, shape).at(0, broken.length),
+      false,
+      `bit ${bit}`,
+    );
   }
 });
 
@@ -165,7 +172,7 @@ Deno.test("A frame of an earlier use, of another log or from another place is ne
   const moved = new Uint8Array(2 * old.length);
   for (let place = 8; place + frameBytes <= moved.length; place += 8) {
     moved.fill(0).set(old.subarray(0, frameBytes), place);
-    assertEquals(new FrameCursor(moved, SEED, shape).at(place, moved.length), false);
+    assertEquals(new FrameCursor(new LogBytes(moved), SEED, shape).at(place, moved.length), false);
   }
 });
 
@@ -205,7 +212,7 @@ Deno.test("A broken frame is a torn tail, and damage if a frame behind it or the
   const damaged = bytes();
   damaged[second + 33] = 0xff;
   assertEquals(scan(damaged).damage, { offset: second, durable: end + (end - second) });
-  const frames = new FrameCursor(damaged, SEED, shape);
+  const frames = new FrameCursor(new LogBytes(damaged), SEED, shape);
   assertEquals([...validFrames(frames, 0, damaged.length)].length, 3);
 });
 

@@ -13,17 +13,13 @@
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import { BusyError } from "../../base/errors.ts";
+import { LogBytes, sealFrame } from "../../file/checked_log/mod.ts";
 import { isDiskFull } from "../../file/mod.ts";
 import { directoryLocks } from "./control_layout.ts";
-import { FrameCodec, LogBytes } from "./frame.ts";
+import { batchSeed, writeBatchHead } from "./frame.ts";
 import type { LogHeader } from "./header.ts";
 import type { HeldLog } from "./held_log.ts";
-import {
-  FRAME_ALIGNMENT_BYTES,
-  FRAME_HEAD_BYTES,
-  FRAME_LENGTH_MAX,
-  HEAD_PAGE_BYTES,
-} from "./layout.ts";
+import { FRAME_HEAD_BYTES, FRAME_LENGTH_MAX, FRAME_MAGIC, HEAD_PAGE_BYTES } from "./layout.ts";
 
 /** Writes a record batch into a log. One object serves all appends of a writer. */
 export interface BatchFiller {
@@ -49,7 +45,7 @@ function frameBuffer(): LogBytes {
 const ORDER_WAIT_MS = 10_000;
 
 export class ActiveLog {
-  readonly #codec: FrameCodec;
+  readonly #seed: number;
   #tail = HEAD_PAGE_BYTES;
   #durable = HEAD_PAGE_BYTES;
   #records = 0;
@@ -70,7 +66,7 @@ export class ActiveLog {
     readonly order: bigint,
     readonly clock: Clock,
   ) {
-    this.#codec = new FrameCodec({ slot: held.slot, generation });
+    this.#seed = batchSeed({ slot: held.slot, generation });
   }
 
   /** Claim, steps 3 and 4. The header of `held` must say free. */
@@ -169,15 +165,12 @@ export class ActiveLog {
   /** Writes a frame behind the tail. Returns its length, or 0 if there are no records. */
   #writeFrame(filler: BatchFiller, reserve: number): number {
     const frame = frameBuffer();
-    const length = filler.fill(frame.bytes, FRAME_HEAD_BYTES, reserve);
-    if (length === FRAME_HEAD_BYTES) return 0;
-    assert(length > FRAME_HEAD_BYTES && length <= reserve, "A batch stays within its bounds");
-    assert(length % FRAME_ALIGNMENT_BYTES === 0, "A batch ends aligned");
-    const durable = this.#durable;
-    const offset = this.#tail;
-    const wallMs = BigInt(Math.trunc(this.clock.wallMs()));
-    const { filledRecords: records } = filler;
-    this.#codec.seal(frame, 0, { offset, length, records, durable, wallMs });
+    const end = filler.fill(frame.bytes, FRAME_HEAD_BYTES, reserve);
+    if (end === FRAME_HEAD_BYTES) return 0;
+    assert(end > FRAME_HEAD_BYTES && end <= reserve, "A batch stays within its bounds");
+    writeBatchHead(frame, 0, { records: filler.filledRecords, wallMs: this.clock.wallMs() });
+    const [seed, offset, durable] = [this.#seed, this.#tail, this.#durable];
+    const length = sealFrame(frame, 0, { magic: FRAME_MAGIC, seed, offset, end, durable });
     this.held.file.write(frame.bytes.subarray(0, length), offset);
     return length;
   }

@@ -4,20 +4,15 @@
  */
 
 import { CorruptError } from "../../base/errors.ts";
+import type { LogBytes } from "../../file/checked_log/mod.ts";
 import type { Storage } from "../../file/mod.ts";
 import { checkBatch } from "../wire/mod.ts";
 import { slotLock } from "./control.ts";
 import { FAILED_MARK_OFFSET, orderLayout } from "./control_layout.ts";
 import type { DataDirectory } from "./directory.ts";
-import { FrameCodec, frameRecords, type LogBytes } from "./frame.ts";
+import { BatchCursor } from "./frame.ts";
 import { decodeHeader, type LogHeader } from "./header.ts";
-import {
-  FRAME_HEAD_BYTES,
-  HEAD_PAGE_BYTES,
-  HEADER_COPY_BYTES,
-  type LogIdentity,
-} from "./layout.ts";
-
+import { HEAD_PAGE_BYTES, HEADER_COPY_BYTES } from "./layout.ts";
 import { type Capture, LogReader } from "./log_reader.ts";
 import { damagedHeaderOffset } from "./damaged_header.ts";
 import { findLostLogs } from "./lost_logs.ts";
@@ -166,8 +161,8 @@ function checkSlot(
  * and the same order is given again.
  */
 function orderOfFrames(log: LogBytes, slot: number, { generation, order }: Capture): bigint {
-  const codec = new FrameCodec({ slot, generation });
-  return codec.verify(log, HEAD_PAGE_BYTES, log.size) > 0 ? order : 0n;
+  const frame = new BatchCursor(log, { slot, generation });
+  return frame.at(HEAD_PAGE_BYTES, log.size) ? order : 0n;
 }
 
 /**
@@ -216,14 +211,14 @@ export function checkLogBytes(
   if (header.state === "free" || violations.length > 0) return violations;
   const length = header.state === "sealed" ? header.length : log.size;
   const identity = { slot, generation: header.generation };
-  const scan = scanLog(log, identity, length);
+  const scan = scanLog(log, identity, { length });
   const durable = header.state === "sealed" ? header.durable : 0;
-  if (header.state === "sealed" && scan.goodEnd < durable) {
-    add(5, scan.goodEnd, `Damage below the durable length ${durable}: run countd repair`);
-  } else if (!isHeld && scan.goodEnd < scan.durable) {
-    add(6, scan.goodEnd, `Damage below the durable length ${scan.durable}: run countd repair`);
+  if (header.state === "sealed" && scan.tail < durable) {
+    add(5, scan.tail, `Damage below the durable length ${durable}: run countd repair`);
+  } else if (!isHeld && scan.tail < scan.durable) {
+    add(6, scan.tail, `Damage below the durable length ${scan.durable}: run countd repair`);
   }
-  violations.push(...checkFrames(path, log, { identity, goodEnd: scan.goodEnd }));
+  violations.push(...checkFrames(path, new BatchCursor(log, identity), scan.tail));
   return violations;
 }
 
@@ -231,33 +226,21 @@ export function checkLogBytes(
  * Checks frame by frame. Each length comes from a frame that verifies now, because the log may have been
  * used again since the scan.
  */
-function checkFrames(
-  path: string,
-  log: LogBytes,
-  { identity, goodEnd }: { readonly identity: LogIdentity; readonly goodEnd: number },
-): Violation[] {
+function checkFrames(path: string, frame: BatchCursor, limit: number): Violation[] {
   const violations: Violation[] = [];
-  const codec = new FrameCodec(identity);
-  for (let offset = HEAD_PAGE_BYTES;;) {
-    const length = codec.verify(log, offset, goodEnd);
-    if (length === 0) return violations;
+  for (let offset = HEAD_PAGE_BYTES; frame.at(offset, limit); offset = frame.end) {
     try {
-      const start = log.at(offset, length);
-      const records = checkBatch(log.bytes, start + FRAME_HEAD_BYTES, start + length);
-      if (records !== frameRecords(log, offset)) {
-        violations.push({
-          invariant: 8,
-          path,
-          offset,
-          message: `The frame says ${frameRecords(log, offset)} records and holds ${records}`,
-        });
+      const records = checkBatch(frame.bytes, frame.batchStart, frame.start + frame.length);
+      if (records !== frame.number) {
+        const message = `The frame says ${frame.number} records and holds ${records}`;
+        violations.push({ invariant: 8, path, offset, message });
       }
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       violations.push({ invariant: 7, path, offset, message });
     }
-    offset += length;
   }
+  return violations;
 }
 
 function checkLabels(storage: Storage, path: string, reader: LogReader): Violation[] {

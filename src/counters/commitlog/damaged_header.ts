@@ -3,7 +3,8 @@
  * the log since. Such a log must not be claimed again, because its frames would be lost silently.
  */
 
-import { FrameCodec, type LogBytes } from "./frame.ts";
+import type { LogBytes } from "../../file/checked_log/mod.ts";
+import { BatchCursor } from "./frame.ts";
 import { decodeHeader, newestHeader } from "./header.ts";
 import { HEAD_PAGE_BYTES, HEADER_COPY_BYTES } from "./layout.ts";
 
@@ -23,7 +24,6 @@ export function damagedHeaderOffset(
   const copy = headPage.subarray(other, other + HEADER_COPY_BYTES);
   if (decodeHeader(copy, path) !== null) return null;
   const { slot, generation } = newest.header;
-  const codec = new FrameCodec({ slot, generation: generation + 1n });
-  const bytes = log();
-  return codec.verify(bytes, HEAD_PAGE_BYTES, bytes.size) > 0 ? other : null;
+  const frame = new BatchCursor(log(), { slot, generation: generation + 1n });
+  return frame.at(HEAD_PAGE_BYTES, frame.log.size) ? other : null;
 }

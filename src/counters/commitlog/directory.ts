@@ -17,7 +17,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Events } from "../../base/events.ts";
 import type { Holder } from "./holder.ts";
 import { listSlots } from "./slot_files.ts";
-import { WindowMemory } from "./log_window.ts";
+import { WindowMemory } from "../../file/checked_log/mod.ts";
 import {
   DirectoryFailedError,
   type FailedMark,

@@ -11,7 +11,7 @@ import type { DataDirectory } from "./directory.ts";
 import { damagedHeaderOffset } from "./damaged_header.ts";
 import { changeOf, headerOf, type LogHeader, storeHeader } from "./header.ts";
 import { HEAD_PAGE_BYTES } from "./layout.ts";
-import { LogWindow, readFrom } from "./log_window.ts";
+import { LogWindow, readFrom } from "../../file/checked_log/mod.ts";
 import {
   HELD_MODE,
   linkLockName,

@@ -34,13 +34,8 @@ export const headerLayout = {
   checksum: { offset: 508, size: 4 },
 } as const;
 
-export const frameLayout = {
-  length: { offset: 0, size: 4 },
-  checksum: { offset: 4, size: 4 },
-  durable: { offset: 8, size: 8 },
-  records: { offset: 16, size: 4 },
-  magic: { offset: 20, size: 2 },
-  reserved: { offset: 22, size: 2 },
+/** What a commit log adds to a frame of the checked log, whose `number` is the count of counter records. */
+export const batchLayout = {
   epoch: { offset: 24, size: 8 },
   wallMs: { offset: 32, size: 8 },
   producer: { offset: 40, size: 16 },
@@ -50,7 +45,6 @@ export const frameLayout = {
 } as const;
 
 export const FRAME_HEAD_BYTES = 72;
-export const FRAME_ALIGNMENT_BYTES = 8;
 export const FRAME_MAGIC = 0xc0de;
 
 /** Longest frame. The bound keeps a reader's first checksum short, and what recovery leaves out small. */

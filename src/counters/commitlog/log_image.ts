@@ -6,14 +6,15 @@
 import { assert } from "../../base/assert.ts";
 import { CountdError } from "../../base/errors.ts";
 import { checkBatch } from "../wire/mod.ts";
-import { FrameCodec, frameRecords, frameWallMs, LogBytes, plausibleLength } from "./frame.ts";
-import { encodeHeader, type LogHeader, type LogState } from "./header.ts";
 import {
   FRAME_ALIGNMENT_BYTES,
-  FRAME_HEAD_BYTES,
-  HEAD_PAGE_BYTES,
-  type LogIdentity,
-} from "./layout.ts";
+  LogBytes,
+  sealFrame,
+  validFrames,
+} from "../../file/checked_log/mod.ts";
+import { BatchCursor, batchRecords, batchSeed, plausibleLength } from "./frame.ts";
+import { encodeHeader, type LogHeader, type LogState } from "./header.ts";
+import { FRAME_HEAD_BYTES, FRAME_MAGIC, HEAD_PAGE_BYTES, type LogIdentity } from "./layout.ts";
 
 /** The place of a valid frame in a log. */
 export interface FramePlace {
@@ -27,14 +28,8 @@ export function findFrames(
   identity: LogIdentity,
   limit: number,
 ): FramePlace[] {
-  const codec = new FrameCodec(identity);
-  const places: FramePlace[] = [];
-  for (let offset = HEAD_PAGE_BYTES; offset + FRAME_HEAD_BYTES <= limit;) {
-    const length = codec.verify(log, offset, limit);
-    if (length > 0) places.push({ offset, length });
-    offset += length > 0 ? length : FRAME_ALIGNMENT_BYTES;
-  }
-  return places;
+  const found = validFrames(new BatchCursor(log, identity), HEAD_PAGE_BYTES, limit);
+  return Array.from(found, ({ offset, length }) => ({ offset, length }));
 }
 
 /**
@@ -54,8 +49,8 @@ export function findLatestGeneration(
     if (plausibleLength(log, offset, bytes.length) > 0) offsets.push(offset);
   }
   for (let generation = last; generation >= first; generation--) {
-    const codec = new FrameCodec({ slot, generation });
-    if (offsets.some((offset) => codec.verify(log, offset, bytes.length) > 0)) return generation;
+    const frame = new BatchCursor(log, { slot, generation });
+    if (offsets.some((offset) => frame.at(offset, bytes.length))) return generation;
   }
   return null;
 }
@@ -93,23 +88,13 @@ export function logImage(
   assert(length <= log.logSize, "Frames of one log fit into a log");
   const image = new Uint8Array(length);
   const target = new LogBytes(image);
-  const codec = new FrameCodec(log);
-  const from = new LogBytes(source);
+  const common = { magic: FRAME_MAGIC, seed: batchSeed(log), durable: HEAD_PAGE_BYTES };
   let at = HEAD_PAGE_BYTES;
   let records = 0;
   for (const { offset, length } of places) {
     image.set(source.subarray(offset, offset + length), at);
-    const count = frameRecords(from, offset);
-    const wallMs = frameWallMs(from, offset);
-    codec.seal(target, at, {
-      offset: at,
-      length,
-      records: count,
-      durable: HEAD_PAGE_BYTES,
-      wallMs,
-    });
-    records += count;
-    at += length;
+    records += batchRecords(source, offset + FRAME_HEAD_BYTES);
+    at = sealFrame(target, at, { ...common, offset: at, end: at + length });
   }
   const state = places.length === 0 ? "free" : "sealed";
   const header = encodeHeader({

@@ -9,16 +9,23 @@
 
 import { CorruptError } from "../../base/errors.ts";
 import { isFormatError } from "../../base/format.ts";
+import {
+  FRAME_ALIGNMENT_BYTES,
+  type LogFile,
+  LogWindow,
+  readFrom,
+  readLog,
+  validFrames,
+} from "../../file/checked_log/mod.ts";
 import type { StoredFile } from "../../file/mod.ts";
 import { damagedHeaderOffset } from "./damaged_header.ts";
 import type { DataDirectory } from "./directory.ts";
-import { FrameCodec } from "./frame.ts";
+import { BatchCursor } from "./frame.ts";
 import { changeOf, headerOf, type LogHeader, type LogState } from "./header.ts";
-import { FRAME_ALIGNMENT_BYTES, HEAD_PAGE_BYTES } from "./layout.ts";
+import { HEAD_PAGE_BYTES } from "./layout.ts";
 import { CHANGE_UNKNOWN, type LiveWords } from "./live_words.ts";
-import { type LogFile, LogWindow, readFrom, readLog } from "./log_window.ts";
 import { openSlot } from "./open_slot.ts";
-import { type BatchVisitor, searchFrames, visitFrames } from "./scan_log.ts";
+import { type BatchVisitor, visitFrames } from "./scan_log.ts";
 
 /** What a log held at one moment: its frames are below `limit`. */
 export interface Capture {
@@ -44,7 +51,7 @@ export class LogReader implements Disposable {
   readonly #directory: DataDirectory;
   readonly #live: LiveWords;
   #window: LogWindow | null = null;
-  #codec: FrameCodec | null = null;
+  #frame: BatchCursor | null = null;
   /** The header of the last capture, and what the live word said when it was read. */
   #header: LogHeader | null = null;
   #headerChange = CHANGE_UNKNOWN;
@@ -190,9 +197,8 @@ export class LogReader implements Disposable {
     const seen = this.#seen.generation === generation ? this.#seen.end : HEAD_PAGE_BYTES;
     let end = Math.max(seen, Math.min(tail, this.#source.size));
     if (!isKnown) {
-      const log = this.#opened().begin(this.#source.size, SEARCH_BYTES);
-      const codec = this.#codecOf(generation);
-      end = visitFrames(log, codec, { from: end, to: this.#source.size }, () => {});
+      const { size } = this.#opened().begin(this.#source.size, SEARCH_BYTES);
+      end = visitFrames(this.#framesOf(generation), { from: end, to: size }, () => {});
     }
     this.#seen = { generation, end };
     return end;
@@ -212,8 +218,9 @@ export class LogReader implements Disposable {
    * `isStill(capture)` is true afterwards. Throws `CorruptError` if the log cannot be read.
    */
   readFrames(capture: Capture, from: number, visit: BatchVisitor): number {
-    const log = this.#opened().begin(capture.limit);
-    return visitFrames(log, this.#codecOf(capture.generation), { from, to: capture.limit }, visit);
+    const { generation, limit } = capture;
+    this.#opened().begin(limit);
+    return visitFrames(this.#framesOf(generation), { from, to: limit }, visit);
   }
 
   /** As `readFrames`, with the batches as ranges of words. */
@@ -240,20 +247,22 @@ export class LogReader implements Disposable {
       behind = { generation, offset, durable: 0, next: offset + FRAME_ALIGNMENT_BYTES };
     }
     if (behind.durable <= offset) {
-      const codec = this.#codecOf(generation);
-      const log = this.#opened().begin(limit);
-      const found = searchFrames(log, codec, { from: behind.next, to: limit });
-      behind = { ...behind, durable: found.durable, next: found.next };
+      this.#opened().begin(limit);
+      const found = validFrames(this.#framesOf(generation), behind.next, limit);
+      let { durable } = behind;
+      let step = found.next();
+      for (; !step.done; step = found.next()) durable = Math.max(durable, step.value.durable);
+      behind = { ...behind, durable, next: step.value };
     }
     this.#behind = behind;
     return behind.durable > offset;
   }
 
-  #codecOf(generation: bigint): FrameCodec {
-    if (this.#codec?.identity.generation !== generation) {
-      this.#codec = new FrameCodec({ slot: this.slot, generation });
+  #framesOf(generation: bigint): BatchCursor {
+    if (this.#frame?.identity.generation !== generation) {
+      this.#frame = new BatchCursor(this.#opened(), { slot: this.slot, generation });
     }
-    return this.#codec;
+    return this.#frame;
   }
 
   close(): void {

@@ -21,7 +21,7 @@ export {
   failDirectory,
   holdsCounters,
 } from "./directory.ts";
-export { batchRecords, FrameCodec, LogBytes } from "./frame.ts";
+export { BatchCursor, batchRecords } from "./frame.ts";
 export { describeSelf, type Holder } from "./holder.ts";
 export { clearFailedMark, DirectoryFailedError, type FailedMark } from "./failed_mark.ts";
 export { headerOf, headerOfFile, type LogHeader, type LogState } from "./header.ts";
@@ -38,7 +38,6 @@ export {
 } from "./log_image.ts";
 export { headerOfSlot } from "./open_slot.ts";
 export { type Capture, LogReader } from "./log_reader.ts";
-export { LogWindow, WindowMemory } from "./log_window.ts";
 export { damagedHeaderOffset } from "./damaged_header.ts";
 export {
   findLostLogs,
@@ -47,7 +46,7 @@ export {
   resolveLoneLockNames,
 } from "./lost_logs.ts";
 export { LogPool, type PoolFull, type PoolOptions, slotsOfBacklog } from "./pool.ts";
-export { hasDurableDamage, type Scan, scanLog, visitFrames } from "./scan_log.ts";
+export { type Scan, scanLog, visitFrames } from "./scan_log.ts";
 export { recoverHeld, recoverSlot, type Recovery } from "./recover_slot.ts";
 export { reportRecovery } from "./report_recovery.ts";
 export { SealedLog, type TakenSlot } from "./sealed_log.ts";

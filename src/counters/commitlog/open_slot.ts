@@ -6,7 +6,7 @@ import { hasCode, type StoredFile } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { headerOfFile, type LogHeader } from "./header.ts";
-import type { LogFile } from "./log_window.ts";
+import type { LogFile } from "../../file/checked_log/mod.ts";
 import { HELD_MODE, lockPathOfSlot, pathOfSlot } from "./slot_files.ts";
 import { wasInUse } from "./was_in_use.ts";
 

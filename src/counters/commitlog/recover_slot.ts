@@ -10,7 +10,7 @@ import type { DataDirectory } from "./directory.ts";
 import { HeldLog } from "./held_log.ts";
 import { changeOf, type LogHeader } from "./header.ts";
 import { HEAD_PAGE_BYTES } from "./layout.ts";
-import { hasDurableDamage, type Scan, scanLog } from "./scan_log.ts";
+import { type Scan, scanLog } from "./scan_log.ts";
 import { nameOfSlot } from "./slot_files.ts";
 
 export interface Recovery {
@@ -72,8 +72,8 @@ function recover(log: HeldLog): Recovery {
     };
   }
   storage.reach("recover.1.before");
-  const scan = scanLog(log.log, identity, log.log.size);
-  const isCorrupt = hasDurableDamage(scan, header.durable);
+  const scan = scanLog(log.log, identity, { length: log.log.size, durable: header.durable });
+  const isCorrupt = scan.damage !== null;
   storage.reach("recover.1.after");
   storage.reach("recover.2.before");
   const aside = isCorrupt ? null : keepCutAside(log, header, scan);
@@ -81,11 +81,11 @@ function recover(log: HeldLog): Recovery {
   log.file.syncData();
   storage.reach("recover.2.after");
   storage.reach("recover.3.before");
-  const length = isCorrupt ? scan.lastFrameEnd : scan.goodEnd;
+  const length = isCorrupt ? scan.lastFrameEnd : scan.tail;
   const state = length === HEAD_PAGE_BYTES ? "free" : "sealed";
   if (state === "free") log.store({ state, length, durable: HEAD_PAGE_BYTES, records: 0 });
   else {
-    const durable = isCorrupt ? Math.max(scan.durable, header.durable) : length;
+    const durable = isCorrupt ? scan.durable : length;
     log.store({ state, length: Math.max(length, durable), durable, records: scan.records });
   }
   log.release(state);
@@ -95,7 +95,7 @@ function recover(log: HeldLog): Recovery {
     state,
     wasActive: true,
     keptRecords: scan.records,
-    keptBytes: scan.goodEnd - HEAD_PAGE_BYTES,
+    keptBytes: scan.tail - HEAD_PAGE_BYTES,
     tornBytes: aside?.bytes ?? 0,
     tornPath: aside?.path ?? null,
     isCorrupt,
@@ -120,21 +120,21 @@ function keepCutAside(
   live.load(log.slot);
   const published = live.change === changeOf(header) && live.tail <= sizes.logSize ? live.tail : 0;
   const end = Math.max(scan.lastFrameEnd, published);
-  if (end <= scan.goodEnd) return null;
+  if (end <= scan.tail) return null;
   const path = `${paths.logs}/cut-${nameOfSlot(log.slot)}-${header.generation}`;
   try {
     using file = storage.open(path, { access: "write", create: "missing", mode: 0o600 });
-    for (let offset = scan.goodEnd; offset < end; offset += CUT_STEP_BYTES) {
+    for (let offset = scan.tail; offset < end; offset += CUT_STEP_BYTES) {
       const length = Math.min(CUT_STEP_BYTES, end - offset);
       const start = log.log.at(offset, length);
-      file.write(log.log.bytes.subarray(start, start + length), offset - scan.goodEnd);
+      file.write(log.log.bytes.subarray(start, start + length), offset - scan.tail);
     }
     file.sync();
     storage.syncDirectory(paths.logs);
   } catch (error) {
     // The torn tail was never acknowledged, so a full disk must not delay the fold of the rest.
     if (!isDiskFull(error)) throw error;
-    return { bytes: end - scan.goodEnd, path: null };
+    return { bytes: end - scan.tail, path: null };
   }
-  return { bytes: end - scan.goodEnd, path };
+  return { bytes: end - scan.tail, path };
 }

@@ -5,10 +5,10 @@
 import { assert } from "../../base/assert.ts";
 import { CorruptError } from "../../base/errors.ts";
 import type { DataDirectory } from "./directory.ts";
-import { FrameCodec, plausibleLength } from "./frame.ts";
+import { BatchCursor } from "./frame.ts";
 import { HeldLog } from "./held_log.ts";
-import { FRAME_HEAD_BYTES, HEAD_PAGE_BYTES, type LogIdentity } from "./layout.ts";
-import { type BatchVisitor, hasDurableDamage, type Scan, scanLog } from "./scan_log.ts";
+import { HEAD_PAGE_BYTES, type LogIdentity } from "./layout.ts";
+import { type BatchVisitor, type Scan, scanLog, visitBatch } from "./scan_log.ts";
 import { recoverHeld, type Recovery } from "./recover_slot.ts";
 
 /** What a fold finds when it takes a slot. */
@@ -61,10 +61,9 @@ export class SealedLog {
    * above the durable length is left out.
    */
   verify(): Scan {
-    const scan = scanLog(this.held.log.begin(this.length), this.identity, this.length);
-    if (hasDurableDamage(scan, this.durable)) {
-      throw this.#damage(scan.goodEnd, Math.max(scan.durable, this.durable));
-    }
+    const { length, durable } = this;
+    const scan = scanLog(this.held.log.begin(length), this.identity, { length, durable });
+    if (scan.damage !== null) throw this.#damage(scan.damage.offset, scan.durable);
     this.#scan = scan;
     return scan;
   }
@@ -84,17 +83,13 @@ export class SealedLog {
   forEachBatch(visit: BatchVisitor): void {
     assert(this.#scan !== null, "A log is verified before it is read");
     const { log } = this.held;
-    const { goodEnd } = this.#scan;
-    const codec = new FrameCodec(this.identity);
-    const isVerified = log.holds(HEAD_PAGE_BYTES, goodEnd - HEAD_PAGE_BYTES);
-    for (let offset = HEAD_PAGE_BYTES; offset < goodEnd;) {
-      const length = isVerified
-        ? plausibleLength(log, offset, goodEnd)
-        : codec.verify(log, offset, goodEnd);
-      if (length === 0) throw this.#damage(offset, goodEnd);
-      const start = log.at(offset, length);
-      visit(log.bytes, start + FRAME_HEAD_BYTES, start + length, offset + FRAME_HEAD_BYTES);
-      offset += length;
+    const { tail } = this.#scan;
+    const frame = new BatchCursor(log, this.identity);
+    const isVerified = log.holds(HEAD_PAGE_BYTES, tail - HEAD_PAGE_BYTES);
+    for (let offset = HEAD_PAGE_BYTES; offset < tail; offset = frame.end) {
+      if (isVerified) frame.moveTo(offset);
+      else if (!frame.at(offset, tail)) throw this.#damage(offset, tail);
+      visitBatch(frame, visit);
     }
   }
 

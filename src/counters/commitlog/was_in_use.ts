@@ -2,10 +2,10 @@
 
 import { isFormatError } from "../../base/format.ts";
 import type { Storage, StoredFile } from "../../file/mod.ts";
-import { LogBytes, plausibleLength } from "./frame.ts";
+import { plausibleLength } from "./frame.ts";
 import { headerOf } from "./header.ts";
 import { FRAME_HEAD_BYTES, HEAD_PAGE_BYTES } from "./layout.ts";
-import { readFrom } from "./log_window.ts";
+import { LogBytes, readFrom } from "../../file/checked_log/mod.ts";
 
 /**
  * True if a header or the place of the first frame shows that a writer has claimed the log, and for a log of

@@ -10,7 +10,7 @@
 
 import { assert } from "../../base/assert.ts";
 import { isDiskFull, type Storage, type StoredFile } from "../../file/mod.ts";
-import type { FrameMemory } from "../../file/checked_log/mod.ts";
+import type { LogBytes } from "../../file/checked_log/mod.ts";
 import { encodeMapHeader, type MapHeader } from "../format/header.ts";
 import { HEAD_PAGE_BYTES, HEADER_COPY_BYTES, type Identity, roundUp } from "../format/layout.ts";
 import { MappedFile } from "./mapped_file.ts";
@@ -91,7 +91,7 @@ export class MapFile implements Disposable {
   }
 
   /** The bytes of the file. The memory must not be kept: the next growth unmaps it. */
-  get memory(): FrameMemory {
+  get memory(): LogBytes {
     return this.#mapped.memory;
   }
 

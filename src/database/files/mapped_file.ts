@@ -4,14 +4,14 @@
  */
 
 import { isDiskFull, type Mapping, type Storage, type StoredFile } from "../../file/mod.ts";
-import { FrameMemory, type FrameStore } from "../../file/checked_log/mod.ts";
+import { type FrameStore, LogBytes } from "../../file/checked_log/mod.ts";
 import { grownSize, HEAD_PAGE_BYTES, roundUp } from "../format/layout.ts";
 
 export class MappedFile implements FrameStore {
   readonly file: StoredFile;
   readonly #storage: Storage;
   #mapping: Mapping | null = null;
-  #memory = new FrameMemory(new Uint8Array(0));
+  #memory = new LogBytes(new Uint8Array(0));
   #resizes = 0;
 
   /** Maps the file as it is. */
@@ -22,7 +22,7 @@ export class MappedFile implements FrameStore {
   }
 
   /** The bytes of the file. The memory must not be kept: the next growth unmaps it. */
-  get memory(): FrameMemory {
+  get memory(): LogBytes {
     return this.#memory;
   }
 
@@ -65,7 +65,7 @@ export class MappedFile implements FrameStore {
     const mapping = this.file.map(roundUp(size, this.#storage.pageSize), "write");
     this.#mapping?.release();
     this.#mapping = mapping;
-    this.#memory = new FrameMemory(mapping.bytes.subarray(0, size));
+    this.#memory = new LogBytes(mapping.bytes.subarray(0, size));
   }
 
   /** Releases the mapping and leaves the file open. */

@@ -13,8 +13,8 @@ import {
   FRAME_HEAD_BYTES_MIN,
   FrameCursor,
   frameLayout,
-  type FrameMemory,
   type FrameShape,
+  LogBytes,
   readWhole,
   writeWhole,
 } from "../../file/checked_log/mod.ts";
@@ -47,15 +47,15 @@ export interface Step {
 export const entryFrames: FrameShape = {
   headBytes: ENTRY_HEAD_BYTES,
   magic: ENTRY_MAGIC,
-  isPlausible({ bytes, view }, offset, length) {
-    const kind = view.getUint8(offset + frameLayout.kind.offset);
+  isPlausible({ bytes, view }, start, length) {
+    const kind = view.getUint8(start + frameLayout.kind.offset);
     if (kind < frameKinds.entry || kind > frameKinds.commit) return false;
-    if (view.getUint8(offset + frameLayout.flags.offset) > FRAME_CONTINUES) return false;
-    let end = ENTRY_HEAD_BYTES + view.getUint32(offset + frameLayout.number.offset, true) +
-      view.getUint32(offset + at.keyBytes.offset, true) +
-      view.getUint32(offset + at.valueBytes.offset, true);
+    if (view.getUint8(start + frameLayout.flags.offset) > FRAME_CONTINUES) return false;
+    let end = ENTRY_HEAD_BYTES + view.getUint32(start + frameLayout.number.offset, true) +
+      view.getUint32(start + at.keyBytes.offset, true) +
+      view.getUint32(start + at.valueBytes.offset, true);
     if (roundUp(end, FRAME_ALIGNMENT_BYTES) !== length) return false;
-    while (end < length) if (bytes[offset + end++] !== 0) return false;
+    while (end < length) if (bytes[start + end++] !== 0) return false;
     return true;
   },
 };
@@ -64,11 +64,11 @@ export const entryFrames: FrameShape = {
 export const chunkFrames: FrameShape = {
   headBytes: FRAME_HEAD_BYTES_MIN,
   magic: CHUNK_MAGIC,
-  isPlausible({ view }, offset) {
-    const kind = view.getUint8(offset + frameLayout.kind.offset);
+  isPlausible({ view }, start) {
+    const kind = view.getUint8(start + frameLayout.kind.offset);
     return kind >= chunkKinds.records && kind <= chunkKinds.logSums &&
-      view.getUint8(offset + frameLayout.flags.offset) === 0 &&
-      readWhole(view, offset + frameLayout.durable.offset) === 0;
+      view.getUint8(start + frameLayout.flags.offset) === 0 &&
+      readWhole(view, start + frameLayout.durable.offset) === 0;
   },
 };
 
@@ -93,7 +93,7 @@ export function frameBytesOf(entry: Entry | null): number {
 
 /** Writes the fields and the text of a frame at `start` of memory with enough capacity; returns its end. */
 export function writeEntry(
-  { bytes, view }: FrameMemory,
+  { bytes, view }: LogBytes,
   start: number,
   entry: Entry | null,
   step: Step,
@@ -116,29 +116,29 @@ export function writeEntry(
 /** Reads the frames of the log. */
 export class EntryCursor extends FrameCursor {
   constructor(bytes: Uint8Array, seed: number) {
-    super(bytes, seed, entryFrames);
+    super(new LogBytes(bytes), seed, entryFrames);
   }
 
   get index(): number {
-    return readWhole(this.view, this.offset + at.index.offset);
+    return readWhole(this.view, this.start + at.index.offset);
   }
 
   get committed(): number {
-    return readWhole(this.view, this.offset + at.committed.offset);
+    return readWhole(this.view, this.start + at.committed.offset);
   }
 
   /** The entry of a frame of kind entry. */
   entry(): Entry {
-    const { bytes, view, offset } = this;
-    const command = offset + ENTRY_HEAD_BYTES;
+    const { bytes, view, start } = this;
+    const command = start + ENTRY_HEAD_BYTES;
     const key = command + this.number;
-    const value = key + view.getUint32(offset + at.keyBytes.offset, true);
-    const end = value + view.getUint32(offset + at.valueBytes.offset, true);
+    const value = key + view.getUint32(start + at.keyBytes.offset, true);
+    const end = value + view.getUint32(start + at.valueBytes.offset, true);
     return {
       command: readText(bytes, command, key),
       key: readText(bytes, key, value),
       value: readText(bytes, value, end),
-      term: view.getBigInt64(offset + at.term.offset, true),
+      term: view.getBigInt64(start + at.term.offset, true),
     };
   }
 }
@@ -146,11 +146,11 @@ export class EntryCursor extends FrameCursor {
 /** Reads the chunks of a snapshot. `seed` is that of `chunkSeed`. */
 export class ChunkCursor extends FrameCursor {
   constructor(bytes: Uint8Array, seed: number) {
-    super(bytes, seed, chunkFrames);
+    super(new LogBytes(bytes), seed, chunkFrames);
   }
 
   /** Where the content begins. */
   get content(): number {
-    return this.offset + FRAME_HEAD_BYTES_MIN;
+    return this.start + FRAME_HEAD_BYTES_MIN;
   }
 }

@@ -10,12 +10,12 @@
 
 import { assert } from "../../base/assert.ts";
 import type { StoredFile } from "../mod.ts";
-import { type FrameMemory, type FrameShape, sealFrame } from "./frame.ts";
+import { type FrameShape, type LogBytes, sealFrame } from "./frame.ts";
 
 /** How finished frames get into the file. */
 export interface FrameStore {
   /** Memory in which the next frame is made: the mapping itself, or a buffer. */
-  readonly memory: FrameMemory;
+  readonly memory: LogBytes;
   /** Where in that memory the frame is made that will be at `offset` of the log. */
   startOf(offset: number): number;
   /**

@@ -13,8 +13,11 @@ import { assert } from "../../base/assert.ts";
 import { FRAME_ALIGNMENT_BYTES, FRAME_CONTINUES, frameLayout as at } from "./layout.ts";
 import { readWhole, writeWhole } from "./whole_number.ts";
 
-/** Bytes in which frames are made, under the views that this needs. They must begin 8-byte aligned. */
-export class FrameMemory {
+/**
+ * The bytes of a log, or a buffer in which frames are made, with the views that frames need: here all of
+ * them, in memory; in `LogWindow`, a part of a file at a time. They must begin 8-byte aligned.
+ */
+export class LogBytes {
   readonly view: DataView;
   readonly words: Int32Array;
 
@@ -22,6 +25,16 @@ export class FrameMemory {
     assert(bytes.byteOffset % FRAME_ALIGNMENT_BYTES === 0, "Frames are aligned in memory");
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >>> 2);
+  }
+
+  /** Bytes of the log. */
+  get size(): number {
+    return this.bytes.length;
+  }
+
+  /** Where `length` bytes of the log from `offset` on are in `bytes`, until the next call. */
+  at(offset: number, _length: number): number {
+    return offset;
   }
 }
 
@@ -32,14 +45,10 @@ export interface FrameShape {
   /** Tells frames of this shape from other bytes, before the cost of a checksum. */
   readonly magic: number;
   /**
-   * The owner's tests of its own fields, cheap, before the checksum. If one fails, this is not a frame.
-   * The whole length of the frame can be read.
+   * The owner's tests of its own fields, cheap, before the checksum. If one fails, this is not a frame. The
+   * head begins at `start` of the bytes. A window has the body only after this; it bounds `length`.
    */
-  isPlausible(
-    log: { readonly bytes: Uint8Array; readonly view: DataView },
-    offset: number,
-    length: number,
-  ): boolean;
+  isPlausible(log: LogBytes, start: number, length: number): boolean;
 }
 
 /** The seed of a checksum over `length` bytes at `offset`: the same bytes in another place never match. */
@@ -60,7 +69,7 @@ function checksumOf(bytes: Uint8Array, start: number, length: number, seed: numb
  * its end.
  */
 export function sealFrame(
-  { bytes, view, words }: FrameMemory,
+  { bytes, view, words }: LogBytes,
   start: number,
   { magic, seed, offset, end, durable }: {
     readonly magic: number;
@@ -89,18 +98,15 @@ export class FrameCursor {
   readonly view: DataView;
   readonly #seed: number;
   readonly #shape: FrameShape;
-  /** Where the log has the first of `bytes`. */
-  readonly #base: number;
-  /** Place of the frame in `bytes`, as all offsets here. */
+  /** Place of the frame in the log. */
   offset = 0;
+  /** Place of the frame in `bytes`, until another part of the log is read. */
+  start = 0;
   length = 0;
 
-  /** `bytes` is the log, or a part of it that begins at `base` of the log. */
-  constructor(bytes: Uint8Array, seed: number, shape: FrameShape, base = 0) {
-    assert(base % FRAME_ALIGNMENT_BYTES === 0, "A part of a log begins aligned");
-    this.#base = base;
-    this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  constructor(readonly log: LogBytes, seed: number, shape: FrameShape) {
+    this.bytes = log.bytes;
+    this.view = log.view;
     this.#seed = seed;
     this.#shape = shape;
   }
@@ -109,31 +115,36 @@ export class FrameCursor {
   at(offset: number, limit: number): boolean {
     const length = this.plausibleLength(offset, limit);
     if (length === 0) return false;
-    const checksum = this.view.getUint32(offset + at.checksum.offset, true);
-    const seed = seedAt(this.#seed, this.#base + offset, length);
-    if (checksumOf(this.bytes, offset, length, seed) !== checksum) return false;
+    const start = this.log.at(offset, length);
+    const checksum = this.view.getUint32(start + at.checksum.offset, true);
+    const seed = seedAt(this.#seed, offset, length);
+    if (checksumOf(this.bytes, start, length, seed) !== checksum) return false;
     this.offset = offset;
+    this.start = start;
     this.length = length;
     return true;
   }
 
   /** Length of what may be a frame, with whatever seed: the tests before a checksum. 0 if they fail. */
   plausibleLength(offset: number, limit: number): number {
-    const { view } = this;
+    const { log, view } = this;
     const shape = this.#shape;
     if (offset + shape.headBytes > limit) return 0;
-    const length = view.getUint32(offset, true);
+    const start = log.at(offset, shape.headBytes);
+    const length = view.getUint32(start, true);
     if (length < shape.headBytes || length % FRAME_ALIGNMENT_BYTES !== 0) return 0;
     if (length > limit - offset) return 0;
-    if (view.getUint16(offset + at.magic.offset, true) !== shape.magic) return 0;
-    if (readWhole(view, offset + at.durable.offset) > this.#base + offset) return 0;
-    return shape.isPlausible(this, offset, length) ? length : 0;
+    if (view.getUint16(start + at.magic.offset, true) !== shape.magic) return 0;
+    if (readWhole(view, start + at.durable.offset) > offset) return 0;
+    return shape.isPlausible(log, start, length) ? length : 0;
   }
 
   /** Moves to a frame that was found to be valid before. */
   moveTo(offset: number): void {
+    const start = this.log.at(offset, this.#shape.headBytes);
+    this.length = this.view.getUint32(start, true);
+    this.start = this.log.at(offset, this.length);
     this.offset = offset;
-    this.length = this.view.getUint32(offset, true);
   }
 
   get end(): number {
@@ -142,18 +153,18 @@ export class FrameCursor {
 
   /** Durable length of the log when the frame was written. */
   get durable(): number {
-    return readWhole(this.view, this.offset + at.durable.offset);
+    return readWhole(this.view, this.start + at.durable.offset);
   }
 
   get number(): number {
-    return this.view.getUint32(this.offset + at.number.offset, true);
+    return this.view.getUint32(this.start + at.number.offset, true);
   }
 
   get kind(): number {
-    return this.view.getUint8(this.offset + at.kind.offset);
+    return this.view.getUint8(this.start + at.kind.offset);
   }
 
   get continues(): boolean {
-    return (this.view.getUint8(this.offset + at.flags.offset) & FRAME_CONTINUES) !== 0;
+    return (this.view.getUint8(this.start + at.flags.offset) & FRAME_CONTINUES) !== 0;
   }
 }

@@ -2,7 +2,7 @@
 
 export { CheckedLog, type FrameStore } from "./checked_log.ts";
 export { hasFailedMark, putFailedMark, removeFailedMark, syncOrMark } from "./failed_sync.ts";
-export { FrameCursor, FrameMemory, type FrameShape, sealFrame, seedAt } from "./frame.ts";
+export { FrameCursor, type FrameShape, LogBytes, sealFrame, seedAt } from "./frame.ts";
 export { GroupCommit, SYNC_MODES, type SyncMode } from "./group_commit.ts";
 export {
   FRAME_ALIGNMENT_BYTES,
@@ -10,6 +10,7 @@ export {
   FRAME_HEAD_BYTES_MIN,
   frameLayout,
 } from "./layout.ts";
+export { type LogFile, LogWindow, readFrom, readLog, WindowMemory } from "./log_window.ts";
 export { endOfBytes, type LogScan, scanLog, validFrames } from "./scan.ts";
 export { keepTornTail } from "./torn_tail.ts";
 export { readWhole, writeWhole } from "./whole_number.ts";

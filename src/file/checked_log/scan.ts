@@ -9,12 +9,16 @@
  */
 
 import type { FrameCursor } from "./frame.ts";
-import { FRAME_ALIGNMENT_BYTES } from "./layout.ts";
+import { FRAME_ALIGNMENT_BYTES, FRAME_HEAD_BYTES_MIN } from "./layout.ts";
 
 /** What a scan has found. */
 export interface LogScan {
   /** End of the last whole step. */
   readonly tail: number;
+  /** The greatest durable length that is known: from elsewhere, or from any valid frame. */
+  readonly durable: number;
+  /** End of the last valid frame, also behind the tail; the tail if none is there. */
+  readonly lastFrameEnd: number;
   /** Offset of the first frame that should be valid and is not, and the durable length that says so. */
   readonly damage: { readonly offset: number; readonly durable: number } | null;
 }
@@ -33,31 +37,42 @@ export function scanLog<Frame extends FrameCursor>(
 ): LogScan {
   let tail = from;
   let next = from;
+  let known = durable;
   while (frame.at(next, limit)) {
     next = frame.end;
     if (frame.continues) continue;
     for (; tail < next; tail = frame.end) {
-      frame.moveTo(tail);
+      if (frame.offset !== tail) frame.moveTo(tail);
+      known = Math.max(known, frame.durable);
       visit(frame);
     }
   }
-  let known = durable;
-  for (const { durable } of validFrames(frame, next, limit)) known = Math.max(known, durable);
-  return { tail, damage: tail < known ? { offset: next, durable: known } : null };
+  let lastFrameEnd = next;
+  for (const { durable, end } of validFrames(frame, next, limit)) {
+    known = Math.max(known, durable);
+    lastFrameEnd = end;
+  }
+  const damage = tail < known ? { offset: next, durable: known } : null;
+  return { tail, durable: known, lastFrameEnd, damage };
 }
 
-/** Moves to each valid frame between two offsets, in order, also behind damage. */
+/**
+ * Moves to each valid frame between two offsets, in order, also behind damage. Returns where the search goes
+ * on if `to` grows.
+ */
 export function* validFrames<Frame extends FrameCursor>(
   frame: Frame,
   from: number,
   to: number,
-): Generator<Frame, void, void> {
-  for (let offset = from; offset < to;) {
+): Generator<Frame, number, void> {
+  let offset = from;
+  while (offset + FRAME_HEAD_BYTES_MIN <= to) {
     if (frame.at(offset, to)) {
       offset = frame.end;
       yield frame;
     } else offset += FRAME_ALIGNMENT_BYTES;
   }
+  return offset;
 }
 
 /** End of the last eight bytes from `from` on that are not all zero; `from` if there are none. */

@@ -4,13 +4,12 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { CorruptError } from "../../../src/base/errors.ts";
 import {
   checkLogBytes,
-  hasDurableDamage,
   HeldLog,
-  LogBytes,
   recoverHeld,
   scanLog,
   SealedLog,
 } from "../../../src/counters/commitlog/mod.ts";
+import { LogBytes } from "../../../src/file/checked_log/mod.ts";
 import {
   batchOf,
   claim,
@@ -49,9 +48,11 @@ Deno.test("A log that is torn at any byte offset recovers to whole frames", asyn
     for (let cut = 4096; cut <= end; cut++) {
       const torn = whole.slice();
       torn.fill(0xa5, cut); // zeros would look like the padding of the last key
-      const scan = scanLog(new LogBytes(torn), { slot: 0, generation: 1n }, torn.length);
-      assertEquals(scan.goodEnd, ends.filter((one) => one <= cut).at(-1));
-      assertEquals(hasDurableDamage(scan, 0), false);
+      const scan = scanLog(new LogBytes(torn), { slot: 0, generation: 1n }, {
+        length: torn.length,
+      });
+      assertEquals(scan.tail, ends.filter((one) => one <= cut).at(-1));
+      assertEquals(scan.damage, null);
     }
     held.leaveForRecovery();
     poolOn(test.directory).recoverAll();
@@ -68,8 +69,10 @@ Deno.test("A flipped bit anywhere in a frame ends the log there and never passes
       for (let bit = 0; bit < 8; bit++) {
         const flipped = whole.slice();
         flipped[offset] = (flipped[offset] ?? 0) ^ (1 << bit);
-        const scan = scanLog(new LogBytes(flipped), { slot: 0, generation: 1n }, flipped.length);
-        assertEquals(scan.goodEnd, ends[0]);
+        const scan = scanLog(new LogBytes(flipped), { slot: 0, generation: 1n }, {
+          length: flipped.length,
+        });
+        assertEquals(scan.tail, ends[0]);
         assertEquals(scan.lastFrameEnd, ends[2]);
       }
     }
@@ -83,14 +86,24 @@ Deno.test("Neither another slot nor another generation makes a frame pass", asyn
     await deadLog(test, 3, 0);
     const held = HeldLog.take(test.directory, 0);
     assert(held !== null);
-    assertEquals(scanLog(held.log, { slot: 0, generation: 1n }, held.log.size).frames, 3);
-    assertEquals(scanLog(held.log, { slot: 1, generation: 1n }, held.log.size).frames, 0);
-    assertEquals(scanLog(held.log, { slot: 0, generation: 2n }, held.log.size).frames, 0);
+    assertEquals(
+      scanLog(held.log, { slot: 0, generation: 1n }, { length: held.log.size }).frames,
+      3,
+    );
+    assertEquals(
+      scanLog(held.log, { slot: 1, generation: 1n }, { length: held.log.size }).frames,
+      0,
+    );
+    assertEquals(
+      scanLog(held.log, { slot: 0, generation: 2n }, { length: held.log.size }).frames,
+      0,
+    );
     const moved = heldBytes(held);
     moved.copyWithin(4096 + 64, 4096, 8192);
     moved.fill(0, 4096, 4096 + 64);
     assertEquals(
-      scanLog(new LogBytes(moved), { slot: 0, generation: 1n }, moved.length).lastFrameEnd,
+      scanLog(new LogBytes(moved), { slot: 0, generation: 1n }, { length: moved.length })
+        .lastFrameEnd,
       4096,
     );
     held.leaveForRecovery();

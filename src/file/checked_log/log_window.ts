@@ -1,6 +1,6 @@
 /**
- * A log that is read by `pread`, a part at a time. A log is never mapped: a file that is truncated, or a bad
- * sector, would end the process by a signal.
+ * A log that is read by `pread`, a part at a time. So a file that is truncated, or a bad sector, is an
+ * error, and not a signal as under a mapping.
  *
  * Invariants: 1. memory stays bounded, however long the log is; 2. what `at` returns is valid until the next
  * call of any window with the same memory; 3. bytes that another process may change are read anew after
@@ -9,7 +9,7 @@
 
 import { assert } from "../../base/assert.ts";
 import { CorruptError } from "../../base/errors.ts";
-import { isReadFailure, type StoredFile } from "../../file/mod.ts";
+import { isReadFailure, type StoredFile } from "../mod.ts";
 import { LogBytes } from "./frame.ts";
 
 /** A log of the default size fits in, so that a fold reads it once for both of its passes. */
