@@ -19,6 +19,7 @@ import {
   keepTornTail,
   LogBytes,
   LogWindow,
+  nextTornPath,
   putFailedMark,
   removeFailedMark,
   scanLog,
@@ -319,8 +320,11 @@ Deno.test("A torn tail is kept under the first number that is free, and not at a
     file.read(bytes, 0);
     return [...bytes];
   };
-  assertEquals(keepTornTail(storage, "/log.torn-", new Uint8Array([1, 2])), "/log.torn-1");
-  assertEquals(keepTornTail(storage, "/log.torn-", new Uint8Array([3])), "/log.torn-2");
+  const log = new LogBytes(new Uint8Array([0, 1, 2, 3]));
+  for (const [path, from, to] of [["/log.torn-1", 1, 3], ["/log.torn-2", 3, 4]] as const) {
+    assertEquals(nextTornPath(storage, "/log.torn-"), path);
+    keepTornTail(storage, path, log, { from, to });
+  }
   assertEquals([read("/log.torn-1"), read("/log.torn-2")], [[1, 2], [3]]);
   const full = overridden<Storage>(storage, {
     open: (path, options) =>
@@ -330,8 +334,11 @@ Deno.test("A torn tail is kept under the first number that is free, and not at a
         },
       }),
   });
-  assertThrows(() => keepTornTail(full, "/log.torn-", new Uint8Array([4])), OsError);
+  for (const path of ["/log.torn-2", "/log.torn-3"]) {
+    assertThrows(() => keepTornTail(full, path, log, { from: 0, to: 4 }), OsError);
+  }
   assertEquals(storage.statusOrNull("/log.torn-3"), null);
+  assertEquals(read("/log.torn-2"), [3], "an earlier copy stays");
 });
 
 Deno.test("A sync that fails before a log is served leaves the mark, and a lack of descriptors leaves none", () => {

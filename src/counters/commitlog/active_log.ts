@@ -13,13 +13,13 @@
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import { BusyError } from "../../base/errors.ts";
-import { LogBytes, sealFrame } from "../../file/checked_log/mod.ts";
+import { CheckedLog, LogBytes } from "../../file/checked_log/mod.ts";
 import { isDiskFull } from "../../file/mod.ts";
 import { directoryLocks } from "./control_layout.ts";
-import { batchSeed, writeBatchHead } from "./frame.ts";
+import { batchFrames, batchSeed, writeBatchHead } from "./frame.ts";
 import type { LogHeader } from "./header.ts";
 import type { HeldLog } from "./held_log.ts";
-import { FRAME_HEAD_BYTES, FRAME_LENGTH_MAX, FRAME_MAGIC, HEAD_PAGE_BYTES } from "./layout.ts";
+import { FRAME_HEAD_BYTES, FRAME_LENGTH_MAX, HEAD_PAGE_BYTES } from "./layout.ts";
 
 /** Writes a record batch into a log. One object serves all appends of a writer. */
 export interface BatchFiller {
@@ -45,19 +45,12 @@ function frameBuffer(): LogBytes {
 const ORDER_WAIT_MS = 10_000;
 
 export class ActiveLog {
-  readonly #seed: number;
-  #tail = HEAD_PAGE_BYTES;
-  #durable = HEAD_PAGE_BYTES;
+  readonly #log: CheckedLog;
   #records = 0;
   #syncing: Promise<void> | null = null;
   #isEnded = false;
   /** The live word could not be stored yet: the disk was full. */
   #isUnpublished = false;
-  /**
-   * What a sync threw, or null. It is kept, because a later sync could succeed although the system has
-   * dropped bytes.
-   */
-  #failure: unknown = null;
 
   private constructor(
     readonly held: HeldLog,
@@ -66,7 +59,20 @@ export class ActiveLog {
     readonly order: bigint,
     readonly clock: Clock,
   ) {
-    this.#seed = batchSeed({ slot: held.slot, generation });
+    const { file } = held;
+    const store = {
+      get memory() {
+        return frameBuffer();
+      },
+      startOf: () => 0,
+      put(start: number, end: number, offset: number) {
+        file.write(frameBuffer().bytes.subarray(start, end), offset);
+      },
+    };
+    const syncs = { syncData: () => file.syncData(), syncDataAsync: () => this.#syncNamed() };
+    const [tail, durable] = [HEAD_PAGE_BYTES, HEAD_PAGE_BYTES];
+    const seed = batchSeed({ slot: held.slot, generation });
+    this.#log = new CheckedLog(syncs, store, { shape: batchFrames, seed, tail, durable });
   }
 
   /** Claim, steps 3 and 4. The header of `held` must say free. */
@@ -107,11 +113,11 @@ export class ActiveLog {
   }
 
   get tail(): number {
-    return this.#tail;
+    return this.#log.tail;
   }
 
   get durable(): number {
-    return this.#durable;
+    return this.#log.durable;
   }
 
   get records(): number {
@@ -143,9 +149,12 @@ export class ActiveLog {
     const { storage } = this.held.directory;
     storage.reach("append.1.before");
     if (this.#isUnpublished) this.#publish();
-    const length = this.#writeFrame(filler, reserve);
-    if (length === 0) return;
-    this.#tail += length;
+    const frame = frameBuffer();
+    const end = filler.fill(frame.bytes, FRAME_HEAD_BYTES, reserve);
+    if (end === FRAME_HEAD_BYTES) return;
+    assert(end > FRAME_HEAD_BYTES && end <= reserve, "A batch stays within its bounds");
+    writeBatchHead(frame, 0, { records: filler.filledRecords, wallMs: this.clock.wallMs() });
+    this.#log.append(end);
     this.#records += filler.filledRecords;
     try {
       this.#publish();
@@ -158,25 +167,8 @@ export class ActiveLog {
 
   #publish(): void {
     this.#isUnpublished = true;
-    this.held.publish(this.#tail);
+    this.held.publish(this.tail);
     this.#isUnpublished = false;
-  }
-
-  /** Writes a frame behind the tail. Returns its length, or 0 if there are no records. */
-  #writeFrame(filler: BatchFiller, reserve: number): number {
-    const frame = frameBuffer();
-    const end = filler.fill(frame.bytes, FRAME_HEAD_BYTES, reserve);
-    if (end === FRAME_HEAD_BYTES) return 0;
-    assert(end > FRAME_HEAD_BYTES && end <= reserve, "A batch stays within its bounds");
-    writeBatchHead(frame, 0, { records: filler.filledRecords, wallMs: this.clock.wallMs() });
-    const [seed, offset, durable] = [this.#seed, this.#tail, this.#durable];
-    const length = sealFrame(frame, 0, { magic: FRAME_MAGIC, seed, offset, end, durable });
-    this.held.file.write(frame.bytes.subarray(0, length), offset);
-    return length;
-  }
-
-  get isSyncing(): boolean {
-    return this.#syncing !== null;
   }
 
   /**
@@ -187,7 +179,7 @@ export class ActiveLog {
   async sync(): Promise<void> {
     const wanted = this.tail;
     while (this.#syncing !== null) await this.#syncing;
-    if (this.#durable >= wanted) return;
+    if (this.durable >= wanted) return;
     this.#syncing = this.#syncOnce();
     try {
       await this.#syncing;
@@ -199,22 +191,19 @@ export class ActiveLog {
   async #syncOnce(): Promise<void> {
     const { storage } = this.held.directory;
     storage.reach("append.2.before");
-    const noted = this.#tail;
-    if (this.#failure !== null) throw this.#failure;
-    try {
-      await this.held.file.syncDataAsync();
-    } catch (error) {
-      this.#failure = error;
-      throw error;
-    }
+    await this.#log.sync();
+    storage.reach("append.3.after");
+  }
+
+  /** What is synced is durable only if the log has its name. */
+  async #syncNamed(): Promise<void> {
+    const { file, directory: { storage } } = this.held;
+    await file.syncDataAsync();
     storage.reach("append.2.after");
     if (this.#isUnpublished) this.#publish();
     // A file without a name is lost, however durable its bytes are: they must not be answered.
     this.held.refuseUnlinked();
     storage.reach("append.3.before");
-    assert(noted >= this.#durable, "The durable length only grows");
-    this.#durable = noted;
-    storage.reach("append.3.after");
   }
 
   /**
@@ -247,7 +236,7 @@ export class ActiveLog {
     // Labels are set by name: another file under that name would get the labels of this log.
     this.held.refuseLost();
     storage.reach("seal.3.before");
-    const [length, durable, records] = [this.tail, this.#durable, this.#records];
+    const [length, durable, records] = [this.tail, this.durable, this.#records];
     if (!this.#storeEnd({ state: "sealed", length, durable, records })) return;
     storage.reach("seal.3.after");
     storage.reach("seal.4.before");

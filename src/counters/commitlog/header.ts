@@ -19,7 +19,7 @@ import {
   LOG_MAGIC,
   LOG_VERSION,
 } from "./layout.ts";
-import { readFrom } from "./log_window.ts";
+import { readFrom } from "../../file/checked_log/mod.ts";
 
 const known: KnownFormat = {
   subject: "Commit log",

@@ -5,6 +5,7 @@
  */
 
 import { CorruptError } from "../../base/errors.ts";
+import { keepTornTail } from "../../file/checked_log/mod.ts";
 import { isDiskFull } from "../../file/mod.ts";
 import type { DataDirectory } from "./directory.ts";
 import { HeldLog } from "./held_log.ts";
@@ -108,8 +109,6 @@ export function recoverSlot(directory: DataDirectory, slot: number): Recovery | 
   return log === null ? null : recoverHeld(log);
 }
 
-const CUT_STEP_BYTES = 65_536;
-
 /** Copies the torn tail, up to the last published or framed byte, into a file beside the log. */
 function keepCutAside(
   log: HeldLog,
@@ -123,14 +122,7 @@ function keepCutAside(
   if (end <= scan.tail) return null;
   const path = `${paths.logs}/cut-${nameOfSlot(log.slot)}-${header.generation}`;
   try {
-    using file = storage.open(path, { access: "write", create: "missing", mode: 0o600 });
-    for (let offset = scan.tail; offset < end; offset += CUT_STEP_BYTES) {
-      const length = Math.min(CUT_STEP_BYTES, end - offset);
-      const start = log.log.at(offset, length);
-      file.write(log.log.bytes.subarray(start, start + length), offset - scan.tail);
-    }
-    file.sync();
-    storage.syncDirectory(paths.logs);
+    keepTornTail(storage, path, log.log, { from: scan.tail, to: end });
   } catch (error) {
     // The torn tail was never acknowledged, so a full disk must not delay the fold of the rest.
     if (!isDiskFull(error)) throw error;

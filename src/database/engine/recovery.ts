@@ -6,7 +6,14 @@
 import type { CorruptError } from "../../base/errors.ts";
 import type { Events } from "../../base/events.ts";
 import type { Storage, StoredFile } from "../../file/mod.ts";
-import { endOfBytes, keepTornTail, type LogScan, scanLog } from "../../file/checked_log/mod.ts";
+import {
+  endOfBytes,
+  keepTornTail,
+  LogBytes,
+  type LogScan,
+  nextTornPath,
+  scanLog,
+} from "../../file/checked_log/mod.ts";
 import { syncOrMarkFailed } from "../files/failed_mark.ts";
 import { EntryCursor } from "../format/frame.ts";
 import {
@@ -129,10 +136,9 @@ function recoverLog(
       if (frame.offset >= header.replayFrom) replay.take(frame, (entry) => applyEntry(map, entry));
     });
     if (scan.damage !== null) throw damagedFrame(file.path, scan.damage);
-    const torn = bytes.subarray(scan.tail, endOfBytes(bytes, scan.tail));
-    if (torn.length > 0) {
-      truncateTail(storage, files, { tail: scan.tail, torn, events: snapshot.events });
-    }
+    const { tail } = scan;
+    const end = endOfBytes(bytes, tail);
+    if (end > tail) truncateTail(storage, files, { bytes, tail, end, events: snapshot.events });
   }
   if (size > scan.tail) file.truncate(scan.tail);
   const log = LogFile.resume(storage, file, {
@@ -180,12 +186,18 @@ function damagedFrame(
 function truncateTail(
   storage: Storage,
   files: { readonly map: StoredFile; readonly log: StoredFile },
-  found: { readonly tail: number; readonly torn: Uint8Array; readonly events: Events },
+  found: {
+    readonly bytes: Uint8Array;
+    readonly tail: number;
+    readonly end: number;
+    readonly events: Events;
+  },
 ): void {
-  const { tail, torn } = found;
+  const { bytes, tail, end } = found;
   const file = files.log;
   storage.reach("db.cut.keep.before");
-  const kept = keepTornTail(storage, `${file.path}.torn-`, torn);
+  const kept = nextTornPath(storage, `${file.path}.torn-`);
+  keepTornTail(storage, kept, new LogBytes(bytes), { from: tail, to: end });
   storage.reach("db.cut.keep.after");
   // Synced before anything new is appended: an old frame must never follow a new one.
   file.truncate(tail);
@@ -194,7 +206,7 @@ function truncateTail(
   found.events.report("warn", "database log truncated", {
     path: file.path,
     keptBytes: tail,
-    cutBytes: torn.length,
+    cutBytes: end - tail,
     cutKeptIn: kept,
   });
 }

@@ -12,5 +12,5 @@ export {
 } from "./layout.ts";
 export { type LogFile, LogWindow, readFrom, readLog, WindowMemory } from "./log_window.ts";
 export { endOfBytes, type LogScan, scanLog, validFrames } from "./scan.ts";
-export { keepTornTail } from "./torn_tail.ts";
+export { keepTornTail, nextTornPath } from "./torn_tail.ts";
 export { readWhole, writeWhole } from "./whole_number.ts";
