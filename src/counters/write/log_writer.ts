@@ -26,9 +26,9 @@ import {
   LogPool,
   reportRecovery,
 } from "../commitlog/mod.ts";
+import { GroupCommit, type SyncedLog } from "../../file/checked_log/mod.ts";
 import { hasCode, isDiskFull, isOutOfResources, isSyncFailure } from "../../file/mod.ts";
 import { claimOrWait } from "./claim_or_wait.ts";
-import { DurableQueue } from "./durable_queue.ts";
 import type { Environment, LogWriterOptions } from "./log_writer_options.ts";
 import { SpaceWait } from "./space_wait.ts";
 import { SpareLog } from "./spare_log.ts";
@@ -59,12 +59,11 @@ export class LogWriter {
   /** Waits for disk space for the active log; its last append found none. */
   readonly #spaceWait: SpaceWait;
   #isOutOfSpace = false;
-  readonly #durable = new DurableQueue();
+  readonly #commit: GroupCommit;
   #position = 0;
   #lastAppendMs = 0;
   #lastSyncMs = 0;
   #lastCheckMs = 0;
-  #syncLoop: Promise<void> | null = null;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #stop = new AbortController();
   #isStopping = false;
@@ -83,6 +82,14 @@ export class LogWriter {
     this.#spaceWait = new SpaceWait(directory, environment);
     this.#spare = new SpareLog(pool, (error) => this.#fail(error));
     this.#lastSyncMs = environment.clock.nowMs();
+    this.#commit = new GroupCommit(LogWriter.#synced(this), {
+      // The tick of the writer starts the syncs of an interval.
+      mode: options.sync === "always" ? "always" : "os",
+      intervalMs: options.syncIntervalMs,
+      clock: environment.clock,
+      onDurable: () => {},
+      onFailure: (error) => this.#fail(error),
+    });
     this.#timer = setInterval(() => this.#attempt(() => this.#tick()), TICK_MS);
     this.#onFailure.promise.catch(() => {});
   }
@@ -118,6 +125,19 @@ export class LogWriter {
     } catch (error) {
       throw isSyncFailure(error) ? failDirectory(directory, error, environment) : error;
     }
+  }
+
+  /** All logs in hand, as one. */
+  static #synced(writer: LogWriter): SyncedLog {
+    return {
+      get tail() {
+        return writer.#position;
+      },
+      get durable() {
+        return writer.durablePosition;
+      },
+      sync: () => writer.#syncOnce(),
+    };
   }
 
   /** Rejects with what ends the writer: a sync that failed, for example. Never resolves. */
@@ -167,7 +187,7 @@ export class LogWriter {
     if (tail === HEAD_PAGE_BYTES) this.#active.firstAppendMs = nowMs;
     this.#position += log.tail - tail;
     this.#lastAppendMs = nowMs;
-    if (this.options.sync === "always") this.#wantSync();
+    this.#commit.appended();
     return true;
   }
 
@@ -216,7 +236,7 @@ export class LogWriter {
     const sealed = this.#lastSeal.then(
       () => {
         this.#sealing.delete(open);
-        this.#resolveDurable();
+        this.#commit.resolveDurable();
       },
       (error) => {
         this.#fail(error);
@@ -233,38 +253,12 @@ export class LogWriter {
    */
   whenDurable(position: number): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
-    if (this.options.sync === "os" || position <= this.durablePosition) return Promise.resolve();
-    const wait = this.#durable.wait(position);
-    this.#wantSync();
-    return wait;
-  }
-
-  /** Syncs again and again while promises wait; a sync covers all that wait when it starts. */
-  #wantSync(): void {
-    this.#syncLoop ??= this.#syncWhileWaited();
-  }
-
-  async #syncWhileWaited(): Promise<void> {
-    try {
-      do {
-        // Lets the other connections of this turn of the loop join the group commit.
-        await Promise.resolve();
-        await this.#syncOnce();
-        this.#resolveDurable();
-      } while (this.#failure === null && (this.#durable.isWaited || this.#mustSyncAlways()));
-    } catch (error) {
-      this.#fail(error);
-    } finally {
-      // Cleared in the same turn as the last check, so a later waiter starts a new loop.
-      this.#syncLoop = null;
-    }
-  }
-
-  #mustSyncAlways(): boolean {
-    return this.options.sync === "always" && this.durablePosition < this.#position;
+    return this.options.sync === "os" ? Promise.resolve() : this.#commit.whenDurable(position);
   }
 
   async #syncOnce(): Promise<void> {
+    // Lets the other connections of this turn of the loop join the group commit.
+    await Promise.resolve();
     const { clock, metrics } = this.environment;
     const startMs = clock.nowMs();
     const { log } = this.#active;
@@ -274,10 +268,6 @@ export class LogWriter {
     this.#lastSyncMs = clock.nowMs();
     metrics.histogram("countd_fsync_seconds").observe((this.#lastSyncMs - startMs) / 1000);
     metrics.gauge("countd_last_sync_timestamp_seconds").value = clock.wallMs() / 1000;
-  }
-
-  #resolveDurable(): void {
-    this.#durable.resolveUpTo(this.durablePosition);
   }
 
   #tick(): void {
@@ -294,7 +284,7 @@ export class LogWriter {
     }
     const { sync, syncIntervalMs, sealAfterMs } = this.options;
     if (sync === "interval" && log.durable < log.tail) {
-      if (nowMs - this.#lastSyncMs >= syncIntervalMs) this.#wantSync();
+      if (nowMs - this.#lastSyncMs >= syncIntervalMs) this.#commit.start();
     }
     const isOld = !log.isEmpty && nowMs - firstAppendMs >= sealAfterMs;
     if (isOld || nowMs - this.#lastAppendMs >= IDLE_SEAL_MS && this.#holdsEnough()) {
@@ -350,7 +340,7 @@ export class LogWriter {
       : error instanceof Error
       ? error
       : new Error(String(error));
-    this.#durable.reject(this.#failure);
+    this.#commit.fail(this.#failure);
     this.#onFailure.reject(this.#failure);
     clearInterval(this.#timer);
   }
@@ -381,11 +371,11 @@ export class LogWriter {
       while (this.#sealing.size > 0) await Promise.all(this.#sealing.values());
       if (spare !== null) await spare.seal({ sync: false });
     } else {
-      await this.#syncLoop;
+      await this.#commit.stop();
       this.#active.log.leaveForRecovery();
       spare?.leaveForRecovery();
     }
-    this.#resolveDurable();
+    this.#commit.resolveDurable();
     if (this.#failure !== null) throw this.#failure;
   }
 }

@@ -29,6 +29,7 @@ export interface GroupCommitOptions {
   readonly clock: Clock;
   /** Called after a sync: the log is durable up to this offset. */
   readonly onDurable: (offset: number) => void;
+  /** Called with what a sync threw. It may call `fail` with another reason. */
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -62,7 +63,7 @@ export class GroupCommit {
   /** Called after an append: schedules a sync if the mode asks for one. */
   appended(): void {
     const { mode } = this.#options;
-    if (mode === "always") this.#start();
+    if (mode === "always") this.start();
     else if (mode === "interval" && !this.#hasTimer) void this.#startLater();
   }
 
@@ -72,8 +73,22 @@ export class GroupCommit {
     if (this.#log.durable >= offset) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.#waiters.push({ offset, resolve, reject });
-      this.#start();
+      this.start();
     });
+  }
+
+  /** Resolves what waits and is durable: also called if it became so without a sync of this object. */
+  resolveDurable(): void {
+    const { durable } = this.#log;
+    const done = this.#waiters.filter((waiter) => waiter.offset <= durable);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.offset > durable);
+    for (const waiter of done) waiter.resolve();
+  }
+
+  /** Rejects all that waits, and all that will: nothing more becomes durable. The first reason stays. */
+  fail(error: unknown): void {
+    this.#failure ??= error;
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#failure);
   }
 
   /** Stops the timer; resolves when no sync is in flight. */
@@ -86,10 +101,11 @@ export class GroupCommit {
     this.#hasTimer = true;
     await this.#options.clock.sleep(this.#options.intervalMs, this.#stop.signal);
     this.#hasTimer = false;
-    if (!this.#stop.signal.aborted && this.#log.durable < this.#log.tail) this.#start();
+    if (!this.#stop.signal.aborted && this.#log.durable < this.#log.tail) this.start();
   }
 
-  #start(): void {
+  /** Starts a sync, unless one is in flight: it looks again when it ends. */
+  start(): void {
     if (this.#isRunning || this.#failure !== null) return;
     this.#isRunning = true;
     this.#run = this.#syncAll();
@@ -102,16 +118,13 @@ export class GroupCommit {
       do {
         await log.sync();
         this.#syncs++;
-        const { durable } = log;
-        const done = this.#waiters.filter((waiter) => waiter.offset <= durable);
-        this.#waiters = this.#waiters.filter((waiter) => waiter.offset > durable);
-        for (const waiter of done) waiter.resolve();
-        onDurable(durable);
+        this.resolveDurable();
+        onDurable(log.durable);
+        if (this.#failure !== null) break;
       } while (this.#waiters.length > 0 || (mode === "always" && log.durable < log.tail));
     } catch (error) {
-      this.#failure = error;
-      for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
       onFailure(error);
+      this.fail(error);
     } finally {
       this.#isRunning = false;
     }

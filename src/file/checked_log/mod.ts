@@ -3,7 +3,7 @@
 export { CheckedLog, type FrameStore } from "./checked_log.ts";
 export { hasFailedMark, putFailedMark, removeFailedMark, syncOrMark } from "./failed_sync.ts";
 export { FrameCursor, type FrameShape, LogBytes, sealFrame, seedAt } from "./frame.ts";
-export { GroupCommit, SYNC_MODES, type SyncMode } from "./group_commit.ts";
+export { GroupCommit, SYNC_MODES, type SyncedLog, type SyncMode } from "./group_commit.ts";
 export {
   FRAME_ALIGNMENT_BYTES,
   FRAME_CONTINUES,
