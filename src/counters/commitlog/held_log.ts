@@ -87,8 +87,9 @@ export class HeldLog {
     try {
       this.header();
     } catch (error) {
-      if (!hadLockName) this.release(null);
-      this.directory.storage.chmod(this.path, this.modeBefore);
+      // While the byte is held: after that, another process may have claimed the log.
+      if (hadLockName) this.directory.storage.chmod(this.path, this.modeBefore);
+      else this.release(null);
       this.leaveForRecovery();
       throw error;
     }

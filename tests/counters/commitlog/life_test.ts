@@ -1,8 +1,16 @@
 /** The life of a log as `ls -l` shows it, and what each state leaves for the next. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { crc32 } from "node:zlib";
+import { NewerFormatError } from "../../../src/base/format.ts";
 import { newestHeader } from "../../../src/counters/commitlog/header.ts";
-import { HeldLog, nameOfSlot } from "../../../src/counters/commitlog/mod.ts";
+import {
+  DataDirectory,
+  describeSelf,
+  HeldLog,
+  nameOfSlot,
+  slotLock,
+} from "../../../src/counters/commitlog/mod.ts";
 import {
   batchOf,
   claim,
@@ -13,6 +21,7 @@ import {
   withDataDirectory,
 } from "../../support/data_directory.ts";
 import { heldBytes, pokeByte } from "../../support/held_bytes.ts";
+import { overridden } from "../../support/overridden.ts";
 
 /** `mode links name` of every entry, as in a listing. */
 function listing({ storage, data }: TestDirectory): string[] {
@@ -127,6 +136,36 @@ Deno.test("A torn header copy leaves the other one valid", async () => {
     assertEquals(recordsOf(log), ["k a 1"]);
     log.release();
   });
+});
+
+// Story: the old mode of a log of another format was set by its name after its byte was released. A newer writer
+// that had claimed the log in between got this mode on its active log.
+Deno.test("The mode of a log of another format is restored while its byte is held", async () => {
+  await withDataDirectory(async (test) => {
+    await prepared(test, 1);
+    const path = `${test.data}/logs/${nameOfSlot(0)}`;
+    const { mode } = test.storage.status(path);
+    Deno.chmodSync(path, 0o600);
+    const bytes = Deno.readFileSync(path);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(8, 3, true);
+    view.setUint32(508, crc32(bytes.subarray(0, 508)), true);
+    bytes.fill(0, 512, 1024);
+    Deno.writeFileSync(path, bytes);
+    Deno.chmodSync(path, mode);
+    const held: boolean[] = [];
+    const storage = overridden(test.storage, {
+      chmod(path, mode) {
+        held.push(test.directory.control.isHeldElsewhere(slotLock(0)));
+        test.storage.chmod(path, mode);
+      },
+    });
+    using directory = DataDirectory.open(storage, test.data, { self: describeSelf(storage) });
+    assertThrows(() => HeldLog.take(directory, 0), NewerFormatError);
+    assertEquals(held, [true, true]);
+    assertEquals(listing(test), ["0400 1 0000000000"]);
+    assertEquals(test.directory.control.isHeldElsewhere(slotLock(0)), false);
+  }, { checks: false });
 });
 
 Deno.test("Names of slots have ten digits", () => {
