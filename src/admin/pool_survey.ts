@@ -46,9 +46,13 @@ export class PoolSurvey implements Disposable {
 
   constructor(readonly directory: DataDirectory, readonly clock: Clock) {}
 
-  async take(): Promise<{ readonly logs: LogCounts; readonly backlog: Backlog }> {
+  /** `otherFormats` has a sentence for each log of another format. */
+  async take(): Promise<
+    { readonly logs: LogCounts; readonly backlog: Backlog; readonly otherFormats: string[] }
+  > {
     const { slots, unfinished } = listSlots(this.directory.storage, this.directory.paths.logs);
     const logs = { free: 0, active: 0, sealed: 0, unfinished: unfinished.length, unreadable: 0 };
+    const otherFormats: string[] = [];
     let records = 0;
     let bytes = 0;
     const nowMs = this.clock.nowMs();
@@ -56,7 +60,7 @@ export class PoolSurvey implements Disposable {
     let ageMs = 0;
     for (const slot of slots) {
       const reader = await this.#open(slot);
-      const capture = reader?.captureKnown() ?? null;
+      const capture = reader?.captureKnown(({ message }) => otherFormats.push(message)) ?? null;
       if (reader === null || capture === null) {
         logs.unreadable++;
         continue;
@@ -74,7 +78,8 @@ export class PoolSurvey implements Disposable {
       const sinceEmptyMs = nowMs - (this.#emptyMs.get(slot) ?? -Infinity);
       ageMs = Math.max(ageMs, Math.min(wallMs - capture.claimedWallMs, sinceEmptyMs));
     }
-    return { logs, backlog: { records, bytes, seconds: Math.round(ageMs / 1000) } };
+    const backlog = { records, bytes, seconds: Math.round(ageMs / 1000) };
+    return { logs, backlog, otherFormats };
   }
 
   async #open(slot: number): Promise<LogReader | null> {

@@ -58,17 +58,19 @@ export async function statusOf(directory: DataDirectory, clock: Clock): Promise<
   const daemons = readReports(storage, paths.data);
   using survey = new PoolSurvey(directory, clock);
   const { keyspaces, damage } = surveyKeyspaces(directory);
+  const { logs, backlog, otherFormats } = await survey.take();
   return {
     directory: paths.data,
     format: DIRECTORY_VERSION,
     sizes,
     failed: directory.failedMark(),
-    ...await survey.take(),
+    logs,
+    backlog,
     foldHolder: control.isHeldElsewhere(directoryLocks.fold)
       ? control.describeHolder(directoryLocks.fold)
       : null,
     keyspaces,
-    troubles: [...daemons.flatMap(({ troubles }) => troubles), ...damage],
+    troubles: [...daemons.flatMap(({ troubles }) => troubles), ...otherFormats, ...damage],
     space: storage.space(paths.data),
     daemons,
     figures: sumMetrics(daemons),

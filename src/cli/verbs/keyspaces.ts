@@ -1,6 +1,6 @@
 import { nameField, printableName } from "../../base/printable.ts";
 import { openSource, SOURCE_DETAILS, sourceOptions } from "../counter_source.ts";
-import { EXIT_CODES } from "../exit_codes.ts";
+import { EXIT_CODES, type ExitCode } from "../exit_codes.ts";
 import { defineVerb, examplesOf } from "../verb.ts";
 
 export const keyspaces = defineVerb({
@@ -20,21 +20,20 @@ export const keyspaces = defineVerb({
     const { stdout, stderr } = context;
     using source = await openSource(context);
     const listed: Record<string, string | null>[] = [];
-    let isDamaged = false;
+    let code: ExitCode = EXIT_CODES.ok;
     let after: Uint8Array = new Uint8Array(0);
     while (true) {
       const some = await source.keyspaces(after);
       const last = some.at(-1);
       if (last === undefined) break;
       after = last.name;
-      for (const { name, counters } of some) {
+      for (const { name, counters, otherFormat } of some) {
         if (counters === null) {
-          isDamaged = true;
-          stderr.line(
-            `countd: Keyspace ${
-              printableName(name)
-            } is damaged or of another format: run countd check`,
-          );
+          if (otherFormat === undefined) code = EXIT_CODES.corruption;
+          else if (code === EXIT_CODES.ok) code = EXIT_CODES.failed;
+          const what = otherFormat?.message ??
+            `Keyspace ${printableName(name)} is damaged or of another format: run countd check`;
+          stderr.line(`countd: ${what}`);
         }
         if (context.json) {
           const count = counters === null ? null : String(counters);
@@ -43,6 +42,6 @@ export const keyspaces = defineVerb({
       }
     }
     if (context.json) stdout.json({ keyspaces: listed });
-    return isDamaged ? EXIT_CODES.corruption : EXIT_CODES.ok;
+    return code;
   },
 });

@@ -8,7 +8,7 @@
  */
 
 import { CorruptError } from "../../base/errors.ts";
-import { isFormatError } from "../../base/format.ts";
+import { type FormatError, isFormatError } from "../../base/format.ts";
 import {
   FRAME_ALIGNMENT_BYTES,
   type LogFile,
@@ -159,13 +159,14 @@ export class LogReader implements Disposable {
     }
   }
 
-  /** As `capture`, but null also for a log that cannot be read, or has another format. */
-  captureKnown(): Capture | null {
+  /** As `capture`, but null also for a log that cannot be read, or has another format, which is told. */
+  captureKnown(onOtherFormat: (error: FormatError) => void = () => {}): Capture | null {
     try {
       return this.capture();
     } catch (error) {
-      if (error instanceof CorruptError || isFormatError(error)) return null;
-      throw error;
+      if (isFormatError(error)) onOtherFormat(error);
+      else if (!(error instanceof CorruptError)) throw error;
+      return null;
     }
   }
 

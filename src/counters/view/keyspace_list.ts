@@ -24,6 +24,8 @@ export interface KeyspaceTotal {
   readonly name: Uint8Array;
   /** Null if the keyspace's file is damaged or of another format. */
   readonly counters: number | null;
+  /** Why `counters` is null, if that is another format; a server does not tell. */
+  readonly otherFormat?: FormatError;
 }
 
 export interface TotalsSources {
@@ -68,7 +70,7 @@ export function listTotals(
     .slice(0, TOTALS_MAX)
     .map((name) => {
       const deltas = pending.get(nameKey(name))?.deltas;
-      return { name, counters: countersOf(sources, name, deltas) };
+      return { name, ...countersOf(sources, name, deltas) };
     });
   return { total: sorted.length, rows };
 }
@@ -128,7 +130,7 @@ function countersOf(
   { directory, block, budget }: TotalsSources,
   name: Uint8Array,
   deltas: Pending["deltas"] | undefined,
-): number | null {
+): Omit<KeyspaceTotal, "name"> {
   const { storage, paths } = directory;
   using file = new StoredKeyspace(storage, paths.keyspaces, { name, budget });
   while (true) {
@@ -138,9 +140,10 @@ function countersOf(
       for (const [slot, { generation, sums }] of deltas ?? []) {
         if (file.applied(slot) < generation) overlay.addAll(sums);
       }
-      return overlay.total();
+      return { counters: overlay.total() };
     } catch (error) {
-      if (error instanceof CorruptError || isFormatError(error)) return null;
+      if (isFormatError(error)) return { counters: null, otherFormat: error };
+      if (error instanceof CorruptError) return { counters: null };
       if (!(error instanceof SnapshotLostError)) throw error;
     }
   }
