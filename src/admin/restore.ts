@@ -6,6 +6,7 @@
 import { dirname } from "node:path/posix";
 import { CorruptError, FailedError } from "../base/errors.ts";
 import {
+  Control,
   DataDirectory,
   directoryPaths,
   FREE_MODE,
@@ -54,6 +55,7 @@ export function restore(
     makePlace(storage, dirname(to));
     bytes += copyFile(storage, { from: `${source}/${path}`, to }).bytes;
   }
+  Control.renewIdentity(storage, directoryPaths(made.path).control);
   makeTables(storage, source, made.path);
   completeLogs(storage, made.path, options.self);
   const { violations: [first], otherFormats: [unknown] } = checkDirectory(

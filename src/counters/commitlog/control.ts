@@ -38,6 +38,7 @@ import {
   encodeOrder,
 } from "./control_bytes.ts";
 import {
+  CONTROL_HEAD_BYTES,
   directoryLocks,
   HOLDER_BYTES,
   holderLayout,
@@ -104,6 +105,16 @@ export class Control implements Disposable {
       if (error instanceof CorruptError) return null;
       throw error;
     }
+  }
+
+  /** Gives the file of a copied directory, which no process has open, an identity of its own. The caller syncs. */
+  static renewIdentity(storage: Storage, path: string): void {
+    const head = Control.soundHead(storage, path);
+    // A damaged file is left to the check of the copy.
+    if (head === null) return;
+    using file = storage.open(path, { access: "write" });
+    const bytes = encodeControl({ ...head, identity: randomIdentity() }, 0n);
+    file.write(bytes.subarray(0, CONTROL_HEAD_BYTES), 0);
   }
 
   /**

@@ -1,4 +1,4 @@
-/** A backup of a directory whose order counter is damaged. */
+/** What `control` says in a backup, and in a directory that is restored from it. */
 
 import { assertEquals } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
@@ -27,4 +27,26 @@ Deno.test("A backup of a directory with a torn order counter has the greatest or
     assertEquals(restored.control.order(), 2n);
     assertEquals(checkDirectory(storage, `${test.data}-restored`, options).violations, []);
   }, { checks: false });
+});
+
+// Story: two directories that were restored from one backup had the same identity, which is to distinguish them.
+Deno.test("Each restored directory has an identity of its own, and all else of its control is kept", async () => {
+  await withDataDirectory(async (test) => {
+    await sealLog(test, [["k", "a", 1n]]);
+    const copy = `${test.data}-backup`;
+    await backup(storage, test.data, copy, options);
+    const heads = [test.data, copy];
+    for (const name of ["first", "second"]) {
+      restore(storage, copy, `${test.data}-${name}`, options);
+      heads.push(`${test.data}-${name}`);
+    }
+    const bytes = heads.map((data) => Deno.readFileSync(`${data}/control`));
+    assertEquals(new Set(bytes.map((each) => each.subarray(40, 56).toHex())).size, 4);
+    const others = bytes.map((each) =>
+      each.subarray(0, 40).toHex() + each.subarray(56, 508).toHex()
+    );
+    assertEquals(new Set(others).size, 1);
+    using restored = DataDirectory.open(storage, `${test.data}-second`, options);
+    assertEquals([restored.control.order(), restored.sizes], [1n, test.directory.sizes]);
+  });
 });
