@@ -312,6 +312,32 @@ Deno.test("All that wait during a sync share the next one, and all of them hear 
   assertEquals([failures.length, running.length], [1, 3]);
 });
 
+Deno.test("What becomes durable by another sync is answered, and what the owner fails is rejected with its reason", async () => {
+  const log = {
+    tail: 2,
+    durable: 0,
+    running: Promise.withResolvers<void>(),
+    sync: () => log.running.promise,
+  };
+  const commit = new GroupCommit(log, {
+    mode: "os",
+    intervalMs: 1000,
+    clock: systemClock,
+    onDurable: () => {},
+    // The reason of the owner comes before what the sync threw.
+    onFailure: () => commit.fail(new Error("marked failed")),
+  });
+  const first = commit.whenDurable(1);
+  const second = assertRejects(() => commit.whenDurable(2), Error, "marked failed");
+  log.durable = 1;
+  commit.resolveDurable();
+  await first;
+  log.running.reject(new Error("broken"));
+  await second;
+  await assertRejects(() => commit.whenDurable(2), Error, "marked failed");
+  assertEquals(commit.syncs, 0);
+});
+
 Deno.test("A torn tail is kept under the first number that is free, and not at all on a full disk", () => {
   const { storage } = newLog();
   const read = (path: string) => {
