@@ -11,8 +11,11 @@ import { walkSync } from "@std/fs/walk";
 import { projectRoot } from "./project.ts";
 import { readSource } from "./source.ts";
 
-/** May only fall: a commit that needs fewer lines lowers it. */
-const LINES_MAX = 32_205;
+/**
+ * May only fall: a commit that needs fewer lines lowers it. It rose once, from 32,205, with format 2: feature
+ * words and their refusals, the order of logs, live words, small keyspaces.
+ */
+const LINES_MAX = 32_380;
 
 const root = (Deno.args[0] ?? projectRoot).replace(/\/?$/, "/");
 
