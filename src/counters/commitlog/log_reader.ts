@@ -142,7 +142,7 @@ export class LogReader implements Disposable {
       const isKnown = this.#header !== null && change !== CHANGE_UNKNOWN &&
         change === this.#headerChange;
       if (!isKnown) {
-        this.#readHeader(change);
+        this.#readHeader();
         live.load(this.slot);
         if (live.change !== change) continue;
       }
@@ -155,6 +155,7 @@ export class LogReader implements Disposable {
         : HEAD_PAGE_BYTES;
       const { generation, state, durable, claimedWallMs, order } = header;
       this.#lastTail = tail;
+      this.#headerChange = change;
       return this.#last = { generation, state, limit, durable, claimedWallMs, order, change };
     }
   }
@@ -170,11 +171,12 @@ export class LogReader implements Disposable {
     }
   }
 
-  #readHeader(change: number): void {
+  /** A header is known only once a capture of it has succeeded: until then it is read again. */
+  #readHeader(): void {
+    this.#headerChange = CHANGE_UNKNOWN;
     const page = this.#headPage();
     const header = headerOf(page, this.path);
     this.#header = header?.slot === this.slot ? header : null;
-    this.#headerChange = change;
     this.#lostOffset = null;
     if (this.#header === null) return;
     this.#wordChange = changeOf(this.#header);

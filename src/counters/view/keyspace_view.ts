@@ -200,10 +200,19 @@ export class KeyspaceView implements Disposable {
         return true;
       }
       let brokenAt: number | null = null;
-      const next = watched.readSome(capture, delta.indexedTo, (words, start, end, offset) => {
-        if (!this.#walk.batch(words, start, end)) brokenAt ??= offset;
-      });
-      if (!watched.isStill(capture)) {
+      let next = 0;
+      let isStill = false;
+      try {
+        next = watched.readSome(capture, delta.indexedTo, (words, start, end, offset) => {
+          if (!this.#walk.batch(words, start, end)) brokenAt ??= offset;
+        });
+        isStill = watched.isStill(capture);
+      } catch (error) {
+        // The delta has the frames that were read, and would take them again.
+        this.#drop(watched.slot);
+        throw error;
+      }
+      if (!isStill) {
         // Recycled during the reading: the snapshot that step 2 takes has all of it.
         this.#drop(watched.slot);
         return true;
