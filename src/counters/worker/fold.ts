@@ -348,8 +348,8 @@ export class Fold {
   #recycle(): { readonly recycled: number; readonly deferred: number } {
     let recycled = 0;
     let deferred = 0;
-    // One by one: if a log cannot be released, `releaseLogs` still finds the others.
-    for (let log = this.#logs.shift(); log !== undefined; log = this.#logs.shift()) {
+    // One by one: if a log cannot be recycled, `releaseLogs` still finds it and the others.
+    for (let log; (log = this.#logs[0]) !== undefined; this.#logs.shift()) {
       if (this.#blocked.has(log.slot)) {
         this.quarantine.addBlockedLog(log.slot);
         log.release();
