@@ -148,10 +148,11 @@ export class ActiveLog {
     if (reserve <= FRAME_HEAD_BYTES) return;
     const { storage } = this.held.directory;
     storage.reach("append.1.before");
-    if (this.#isUnpublished) this.#publish();
     const frame = frameBuffer();
     const end = filler.fill(frame.bytes, FRAME_HEAD_BYTES, reserve);
     if (end === FRAME_HEAD_BYTES) return;
+    // Behind the fill, because the caller rolls back the last fill if this meets a full disk.
+    if (this.#isUnpublished) this.#publish();
     assert(end > FRAME_HEAD_BYTES && end <= reserve, "A batch stays within its bounds");
     writeBatchHead(frame, 0, { records: filler.filledRecords, wallMs: this.clock.wallMs() });
     this.#log.append(end);

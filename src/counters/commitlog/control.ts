@@ -18,6 +18,7 @@ import {
   LOG_SIZE_MAX,
   LOG_SIZE_MIN,
   LOG_SIZE_UNIT_BYTES,
+  SLOTS_MAX,
 } from "../../base/pool_defaults.ts";
 import {
   hasCode,
@@ -280,6 +281,8 @@ export class Control implements Disposable {
   }
 
   #writeHolder(lock: number, holder: Holder): void {
+    // A file with a higher number must not make `control` as long.
+    if (lock >= slotLock(SLOTS_MAX)) return;
     const bytes = new Uint8Array(HOLDER_BYTES);
     const view = new DataView(bytes.buffer);
     view.setUint32(holderLayout.pid.offset, holder.pid, true);

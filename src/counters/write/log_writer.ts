@@ -372,6 +372,8 @@ export class LogWriter {
       if (spare !== null) await spare.seal({ sync: false });
     } else {
       await this.#commit.stop();
+      // A seal in flight still stores a header, for which it needs the lock.
+      await Promise.all(this.#sealing.values());
       this.#active.log.leaveForRecovery();
       spare?.leaveForRecovery();
     }
