@@ -2,6 +2,7 @@
 
 import { assert } from "@std/assert";
 import { Random, seedForTest } from "../support/random.ts";
+import { someCuts } from "../support/simulated_cut.ts";
 import {
   counterSubject,
   DATA,
@@ -9,12 +10,18 @@ import {
   randomWriterSteps,
   type WriterStep,
 } from "./counter_subject.ts";
-import { explore, randomLives } from "./explore.ts";
+import { explore, type ExploreOptions, randomLives } from "./explore.ts";
 import { referenceFold, referenceTotals } from "./reference_fold.ts";
 
 const fold: Fold = { fold: referenceFold, totals: referenceTotals };
 
 const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+
+/** All cuts for short workloads; in the normal run some for long ones. */
+function optionsFor(steps: readonly WriterStep[]): ExploreOptions {
+  if (isLong) return { doubleEvery: 29 };
+  return { doubleEvery: 149, ...(steps.length > 5 ? { cuts: someCuts } : {}) };
+}
 
 const append = (...keyspaces: string[]): WriterStep => ({ do: "append", keyspaces });
 const sync: WriterStep = { do: "sync" };
@@ -37,10 +44,13 @@ const workloads: Readonly<Record<string, readonly WriterStep[]>> = {
   "two sealed logs in one fold": [append("one"), seal, append("one", "two"), seal, { do: "fold" }],
 };
 
+/** A pool of two logs grows by a third one. */
+const growth = [append("one"), seal, append("two"), seal, append("one"), sync];
+
 for (const [name, steps] of Object.entries(workloads)) {
   Deno.test(`Commit logs survive a crash at every point: ${name}`, async () => {
     const subject = counterSubject(name, { steps: () => steps, fold });
-    const explored = await explore(subject, { doubleEvery: isLong ? 29 : 149 });
+    const explored = await explore(subject, optionsFor(steps));
     assert(explored.points > 20, "the work touches the disk");
     assert(explored.doubleImages > 0, "recovery was crashed too");
   });
@@ -57,16 +67,13 @@ Deno.test("Commit logs survive a crash at every point of the first start", async
 });
 
 Deno.test("Commit logs survive a crash at every point while the pool grows", async () => {
-  const subject = counterSubject("growth", {
-    steps: () => [append("one"), seal, append("two"), seal, append("one"), sync],
-    fold,
-  });
-  await explore(subject, { doubleEvery: isLong ? 29 : 149 });
+  const subject = counterSubject("growth", { steps: () => growth, fold });
+  await explore(subject, optionsFor(growth));
 });
 
 Deno.test("A slot that a crash left unfinished is made again, also over crashes in between", async () => {
   const subject = counterSubject("half-made slot", {
-    steps: () => [append("one"), seal, append("two"), seal, append("one"), sync],
+    steps: () => growth,
     fold,
     litter(storage) {
       using file = storage.open(`${DATA}/logs/lock-0000000002`, {
@@ -76,7 +83,7 @@ Deno.test("A slot that a crash left unfinished is made again, also over crashes 
       file.write(new Uint8Array(1000), 0);
     },
   });
-  await explore(subject, { doubleEvery: isLong ? 29 : 149 });
+  await explore(subject, optionsFor(growth));
 });
 
 Deno.test("Commit logs survive random lives", async () => {

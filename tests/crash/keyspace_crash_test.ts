@@ -3,7 +3,7 @@
 import { assert } from "@std/assert";
 import { KeyspaceReader } from "../../src/counters/keyspace/mod.ts";
 import { Random, seedForTest } from "../support/random.ts";
-import { cutKeepsData, cutKeepsNothing, cutTearsEven } from "../support/simulated_cut.ts";
+import { someCuts } from "../support/simulated_cut.ts";
 import {
   counterSubject,
   DATA,
@@ -25,9 +25,6 @@ const folds: Readonly<Record<string, Fold>> = {
 };
 
 const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
-
-/** For long workloads in the normal run. */
-const someCuts = [cutKeepsNothing, cutKeepsData, cutTearsEven];
 
 const append = (...keyspaces: string[]): WriterStep => ({ do: "append", keyspaces });
 const seal: WriterStep = { do: "seal", sync: true };
@@ -84,7 +81,8 @@ for (const [who, fold] of Object.entries(folds)) {
       const subject = counterSubject(name, { steps: () => steps, fold, logs: 2 });
       // Most points of a log that is filled are those of its writer.
       const at = name === OUTGROWS ? { at: isOfFold } : {};
-      const explored = await explore(subject, { doubleEvery: isLong ? 29 : 149, ...at });
+      const short = { doubleEvery: 149, ...(steps.length > 3 ? { cuts: someCuts } : {}) };
+      const explored = await explore(subject, { ...(isLong ? { doubleEvery: 29 } : short), ...at });
       assert(explored.points > 20, "the work touches the disk");
       assert(explored.doubleImages > 0, "recovery was crashed too");
     });
