@@ -14,6 +14,7 @@
  *    of this keyspace. A torn tail, above the durable length, is not damage.
  */
 
+import { undoOnError } from "../../base/undo_on_error.ts";
 import type { Capture } from "../commitlog/mod.ts";
 import type { LogWatch, WatchedLog } from "./deltas/log_watch.ts";
 import type { BaseRanking } from "./ranking/base_ranking.ts";
@@ -200,18 +201,13 @@ export class KeyspaceView implements Disposable {
         return true;
       }
       let brokenAt: number | null = null;
-      let next = 0;
-      let isStill = false;
-      try {
-        next = watched.readSome(capture, delta.indexedTo, (words, start, end, offset) => {
+      // After an error the delta has the frames that were read, and would take them again.
+      const [next, isStill] = undoOnError(() => this.#drop(watched.slot), () => [
+        watched.readSome(capture, delta.indexedTo, (words, start, end, offset) => {
           if (!this.#walk.batch(words, start, end)) brokenAt ??= offset;
-        });
-        isStill = watched.isStill(capture);
-      } catch (error) {
-        // The delta has the frames that were read, and would take them again.
-        this.#drop(watched.slot);
-        throw error;
-      }
+        }),
+        watched.isStill(capture),
+      ]);
       if (!isStill) {
         // Recycled during the reading: the snapshot that step 2 takes has all of it.
         this.#drop(watched.slot);
