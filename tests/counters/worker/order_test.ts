@@ -20,6 +20,7 @@ import {
 import { LogWatch } from "../../../src/counters/view/deltas/log_watch.ts";
 import { Worker } from "../../../src/counters/worker/mod.ts";
 import { OsError } from "../../../src/file/mod.ts";
+import { runningAsRoot } from "../../support/ordinary_user.ts";
 import { batchOf, claim, poolOn, type TestDirectory } from "../../support/data_directory.ts";
 import { overridden } from "../../support/overridden.ts";
 import { counters, fold, withFolds } from "./folding.ts";
@@ -100,7 +101,8 @@ Deno.test("A later log waits for an older sealed one that is held for a moment, 
     const isSealed = (slot: number) =>
       test.storage.status(pathOfSlot(test.directory.paths.logs, slot)).mode === 0o200;
     await assertRejects(() => fold(test), BusyError, `Sealed log ${second} is held`);
-    assertEquals(slotsInOrder.map(isSealed), [false, true, true, true]);
+    // Only root can read the header of a sealed log that is held: to others it may be the oldest.
+    assertEquals(slotsInOrder.map(isSealed), [!runningAsRoot(), true, true, true]);
     await assertRejects(() => fold(test, test.storage, 1500), BusyError, "is held");
     assertEquals(slotsInOrder.map(isSealed), [false, true, false, false]);
     other.control.unlock(slotLock(second));
