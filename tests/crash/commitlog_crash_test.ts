@@ -19,7 +19,7 @@ const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
 
 /** All cuts for short workloads; in the normal run some for long ones. */
 function optionsFor(steps: readonly WriterStep[]): ExploreOptions {
-  if (isLong) return { doubleEvery: 29 };
+  if (isLong) return { doubleEvery: 61 };
   return { doubleEvery: 149, ...(steps.length > 5 ? { cuts: someCuts } : {}) };
 }
 
