@@ -82,7 +82,7 @@ for (const [who, fold] of Object.entries(folds)) {
       // Most points of a log that is filled are those of its writer.
       const at = name === OUTGROWS ? { at: isOfFold } : {};
       const short = { doubleEvery: 149, ...(steps.length > 3 ? { cuts: someCuts } : {}) };
-      const explored = await explore(subject, { ...(isLong ? { doubleEvery: 61 } : short), ...at });
+      const explored = await explore(subject, { ...(isLong ? { doubleEvery: 97 } : short), ...at });
       assert(explored.points > 20, "the work touches the disk");
       assert(explored.doubleImages > 0, "recovery was crashed too");
     });
@@ -106,7 +106,7 @@ Deno.test("The shipped writer and worker survive a crash at every point of a ses
     work: (disk: SimulatedDisk, oracle: CounterOracle) =>
       session(disk.process("writer"), disk.process("worker"), oracle),
   };
-  const options = isLong ? { doubleEvery: 61 } : { doubleEvery: 1999, cuts: someCuts };
+  const options = isLong ? { doubleEvery: 97 } : { doubleEvery: 1999, cuts: someCuts };
   const explored = await amongTheDead(() => explore(subject, options));
   assert(explored.points > 100, `${explored.points} points`);
 });

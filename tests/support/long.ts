@@ -21,7 +21,15 @@ function filesWithFullCounts(): string[] {
     }
   };
   look(directory);
-  const rooms = ["crash/kill", "tables", "aof", "crash", "counters/tree", "database"];
+  const rooms = [
+    "crash/kill",
+    "crash/keyspace",
+    "tables",
+    "aof",
+    "crash",
+    "counters/tree",
+    "database",
+  ];
   const weight = (file: string) => {
     const index = rooms.findIndex((room) => file.startsWith(`${directory}${room}`));
     return index === -1 ? rooms.length : index;
