@@ -143,15 +143,16 @@ export class Database {
    * @throws {DatabaseBusyError} If too many requests wait, or the database is being closed.
    * @throws {DatabaseFailedError} After a failed sync.
    */
-  async write(key: string, value: string, options: WriteOptions = {}): Promise<string> {
+  write(key: string, value: string, options: WriteOptions = {}): Promise<string> {
     const { term, signal } = options;
-    const entry = requireEntry({ command: SET_COMMAND, key, value, term: term ?? 0n });
-    return await this.#owner.ask({
-      kind: "write",
-      key,
-      value,
-      term: term === undefined ? null : entry.term,
-    }, signal);
+    try {
+      const entry = requireEntry({ command: SET_COMMAND, key, value, term: term ?? 0n });
+      const exactTerm = term === undefined ? null : entry.term;
+      // An await here would cost each write a turn of the microtask queue.
+      return this.#owner.ask({ kind: "write", key, value, term: exactTerm }, signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Number of keys in the map. */

@@ -146,9 +146,10 @@ export class Journal {
 
   /** Appends one entry; with `commits`, the same frame commits it and all entries before it. */
   append(entry: Entry, options: { readonly commits: boolean }): void {
-    const entries = [entry];
-    this.log.reserve(entries);
-    this.#storeAll(entries, options.commits ? this.length + 1 : this.#committed);
+    this.log.reserve([entry]);
+    const committed = options.commits ? this.length + 1 : this.#committed;
+    this.#store(entry, committed, false);
+    this.#advance(committed);
   }
 
   /** Appends all entries in one step: after a crash the log has all of them, or none. */
@@ -181,10 +182,17 @@ export class Journal {
   /** Stores the entries that end a step. From then on `committed` entries are committed. */
   #storeAll(entries: readonly Entry[], committed: number): void {
     let left = entries.length;
-    for (const entry of entries) {
-      const step = { kind: frameKinds.entry, index: this.length, committed, continues: --left > 0 };
-      this.#index.add(this.log.append(entry, step));
-    }
+    for (const entry of entries) this.#store(entry, committed, --left > 0);
+    this.#advance(committed);
+  }
+
+  #store(entry: Entry, committed: number, continues: boolean): void {
+    const step = { kind: frameKinds.entry, index: this.length, committed, continues };
+    this.#index.add(this.log.append(entry, step));
+  }
+
+  /** The end of a step. */
+  #advance(committed: number): void {
     this.#committed = committed;
     this.#sums.advance(this.log.mapped, this.log.tail);
   }
