@@ -20,7 +20,7 @@ import {
 } from "./tidy/graph.ts";
 import { readHouse, readWings } from "./tidy/house.ts";
 import { entriesOf, projectRoot, readProject, readText } from "./tidy/project.ts";
-import { LONG_FILES, rules } from "./tidy/rules.ts";
+import { rules } from "./tidy/rules.ts";
 import { readSource } from "./tidy/source.ts";
 
 const project = readProject();
@@ -65,12 +65,6 @@ Deno.test("Every file has a user, and every source one besides tests", () => {
 });
 
 Deno.test("Every exported value has a user", () => assertNothing(deadExports(project)));
-
-Deno.test("Every file that may be long is there and is long", () => {
-  for (const path of Object.keys(LONG_FILES)) {
-    assert((project.get(path)?.lineCount ?? 0) > 400, `${path} needs no entry in LONG_FILES`);
-  }
-});
 
 /** Tables whose sizes hang on options, and the test that compares them. */
 const COMPARED_ELSEWHERE: Readonly<Record<string, string>> = {

@@ -14,13 +14,7 @@
 import { OsError } from "../../src/file/mod.ts";
 import type { Random } from "./random.ts";
 import type { Cut } from "./simulated_cut.ts";
-import {
-  DirectoryInode,
-  FileInode,
-  type Inode,
-  PAGE_BYTES,
-  type Space,
-} from "./simulated_inode.ts";
+import { DirectoryInode, FileInode, type Inode } from "./simulated_inode.ts";
 import { SimulatedLocks } from "./simulated_locks.ts";
 import {
   applyDurably,
@@ -35,6 +29,7 @@ import {
   persistenceKinds,
   syscallOf,
 } from "./simulated_operations.ts";
+import { PAGE_BYTES, type Space } from "./simulated_space.ts";
 import { SimulatedStorage } from "./simulated_storage.ts";
 
 export type { DiskEvent } from "./simulated_operations.ts";

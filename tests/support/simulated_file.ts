@@ -7,7 +7,8 @@ import {
   OsError,
   type StoredFile,
 } from "../../src/file/mod.ts";
-import { type FileInode, type Inode, PAGE_BYTES } from "./simulated_inode.ts";
+import type { FileInode, Inode } from "./simulated_inode.ts";
+import { PAGE_BYTES } from "./simulated_space.ts";
 import type { OperationKind } from "./simulated_operations.ts";
 import type { SimulatedStorage } from "./simulated_storage.ts";
 

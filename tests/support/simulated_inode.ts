@@ -10,8 +10,8 @@
 
 import { crc32 } from "node:zlib";
 import { assert } from "../../src/base/assert.ts";
+import { FilePages, PAGE_BYTES, roundUp, type Space } from "./simulated_space.ts";
 
-export const PAGE_BYTES = 4096;
 export const SECTOR_BYTES = 512;
 export const SECTORS_PER_PAGE = PAGE_BYTES / SECTOR_BYTES;
 
@@ -39,14 +39,6 @@ export class DirectoryInode {
   }
 }
 
-/** Space that all files of one disk share. */
-export interface Space {
-  freePages: number;
-  readonly totalPages: number;
-  /** Stores through a mapping into bytes that were never allocated: each could have been a SIGBUS. */
-  storesIntoHoles: number;
-}
-
 export class FileInode {
   readonly kind = "file";
   #buffer = new ArrayBuffer(0);
@@ -62,13 +54,17 @@ export class FileInode {
   sizes = [0];
   /** What the kernel takes for written after a failed sync; null while it is equal to `durable`. */
   #believed: Uint8Array | null = null;
-  #allocated = new Uint8Array(0);
-  allocatedPages = 0;
+  readonly #pages: FilePages;
   #mappings: number[] = [];
   #syncs = 0;
 
   constructor(readonly number: bigint, public mode: number, readonly space: Space) {
     this.durableMode = mode;
+    this.#pages = new FilePages(space);
+  }
+
+  get allocatedPages(): number {
+    return this.#pages.count;
   }
 
   get pageCount(): number {
@@ -135,47 +131,14 @@ export class FileInode {
     }
   }
 
-  /**
-   * Takes pages for a range; returns how many bytes from `offset` on are covered. If not `partly`, it takes
-   * all of the range or nothing. Does not change the size.
-   */
+  /** Takes pages for a range, see `FilePages.allocate`. Does not change the size. */
   allocate(offset: number, length: number, options: { partly: boolean }): number {
-    const first = Math.floor(offset / PAGE_BYTES);
-    const end = Math.ceil((offset + length) / PAGE_BYTES);
-    let missing = 0;
-    for (let page = first; page < end; page++) if (!this.#allocated[page]) missing++;
-    if (missing > this.space.freePages && !options.partly) return 0;
-    if (end > this.#allocated.length) {
-      const grown = new Uint8Array(Math.max(end, 2 * this.#allocated.length));
-      grown.set(this.#allocated);
-      this.#allocated = grown;
-    }
-    for (let page = first; page < end; page++) {
-      if (this.#allocated[page]) continue;
-      if (this.space.freePages === 0) return Math.max(0, page * PAGE_BYTES - offset);
-      this.#takePage(page);
-    }
-    return length;
-  }
-
-  #takePage(page: number): void {
-    this.#allocated[page] = 1;
-    this.allocatedPages++;
-    this.space.freePages--;
-  }
-
-  #givePages(first: number, end: number): void {
-    for (let page = first; page < Math.min(end, this.#allocated.length); page++) {
-      if (!this.#allocated[page]) continue;
-      this.#allocated[page] = 0;
-      this.allocatedPages--;
-      this.space.freePages++;
-    }
+    return this.#pages.allocate(offset, length, options);
   }
 
   /** Frees all space: the last name and the last descriptor are gone. */
   free(): void {
-    this.#givePages(0, this.#allocated.length);
+    this.#pages.give(0);
   }
 
   #resize(size: number): void {
@@ -192,7 +155,7 @@ export class FileInode {
   truncate(size: number): void {
     if (size < this.size) {
       this.live.fill(0, size, this.size);
-      this.#givePages(Math.ceil(size / PAGE_BYTES), this.#allocated.length);
+      this.#pages.give(Math.ceil(size / PAGE_BYTES));
     }
     this.#resize(size);
   }
@@ -202,7 +165,7 @@ export class FileInode {
     if (end <= offset) return;
     this.live.fill(0, offset, end);
     const whole = offset + length >= this.size ? Math.ceil(end / PAGE_BYTES) : 0;
-    this.#givePages(
+    this.#pages.give(
       Math.ceil(offset / PAGE_BYTES),
       Math.max(whole, Math.floor((offset + length) / PAGE_BYTES)),
     );
@@ -223,7 +186,7 @@ export class FileInode {
       }
     }
     for (let page = 0; page < this.pageCount; page++) {
-      if (this.#allocated[page] || this.#pageIsZero(page)) continue;
+      if (this.#pages.has(page) || this.#pageIsZero(page)) continue;
       if (this.space.freePages === 0) {
         throw new SimulatedBusError(`Store into page ${page}, which has no space on the disk`);
       }
@@ -347,7 +310,7 @@ export class FileInode {
         if (from < end) copy.live.set(this.live.subarray(from, end), from);
       }
     }
-    copy.#adopt(options.size, this.#allocated);
+    copy.#adopt(options.size, this.#pages);
     return copy;
   }
 
@@ -356,7 +319,7 @@ export class FileInode {
     const copy = new FileInode(number, this.mode, space);
     copy.#reserve(this.size);
     copy.live.set(this.live.subarray(0, this.size));
-    copy.#adopt(this.size, this.#allocated);
+    copy.#adopt(this.size, this.#pages);
     copy.durable = this.durable.slice();
     copy.durableSize = this.durableSize;
     copy.durableMode = this.durableMode;
@@ -375,22 +338,16 @@ export class FileInode {
       `${durable} ${believed}`;
   }
 
-  #adopt(size: number, allocated: Uint8Array): void {
+  #adopt(size: number, pages: FilePages): void {
     this.size = size;
     this.durable = this.live.slice(0, roundUp(size));
     this.durableSize = size;
     this.sizes = [size];
-    this.#allocated = new Uint8Array(Math.max(allocated.length, this.pageCount));
-    for (let page = 0; page < this.#allocated.length; page++) {
-      if (allocated[page] || (page < this.pageCount && !this.#pageIsZero(page))) {
-        this.#takePage(page);
-      }
+    this.#pages.adopt(pages);
+    for (let page = 0; page < this.pageCount; page++) {
+      if (!this.#pages.has(page) && !this.#pageIsZero(page)) this.#pages.take(page);
     }
   }
-}
-
-export function roundUp(bytes: number): number {
-  return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 }
 
 function resized(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {

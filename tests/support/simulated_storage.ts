@@ -10,7 +10,8 @@ import {
 } from "../../src/file/mod.ts";
 import type { SimulatedDisk } from "./simulated_disk.ts";
 import { SimulatedFile, statusOf } from "./simulated_file.ts";
-import { type DirectoryInode, type Inode, PAGE_BYTES } from "./simulated_inode.ts";
+import type { DirectoryInode, Inode } from "./simulated_inode.ts";
+import { PAGE_BYTES } from "./simulated_space.ts";
 import type { OperationKind } from "./simulated_operations.ts";
 
 const DESCRIPTORS_MAX = 1024;

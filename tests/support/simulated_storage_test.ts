@@ -16,7 +16,8 @@ import {
   randomCut,
 } from "./simulated_cut.ts";
 import { SimulatedCrash, SimulatedDisk } from "./simulated_disk.ts";
-import { PAGE_BYTES, SECTOR_BYTES } from "./simulated_inode.ts";
+import { SECTOR_BYTES } from "./simulated_inode.ts";
+import { PAGE_BYTES } from "./simulated_space.ts";
 import { withTemporaryDirectory } from "./temporary.ts";
 
 /** One disk under test: names below `root`, and what is open. */
