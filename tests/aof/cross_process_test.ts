@@ -11,6 +11,7 @@ import {
   TailerState,
 } from "../../src/aof/mod.ts";
 import { BusyError, CorruptError, NotFoundError } from "../../src/base/errors.ts";
+import { FullCount } from "../support/full_count.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import type { CountdProcess } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
@@ -28,13 +29,16 @@ import {
   withFile,
 } from "./support.ts";
 
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
-const records = isLong ? 10_000_000 : 300_000;
+const follow = new FullCount("records that processes follow");
 const portions = 12;
-const deadlineMs = isLong ? 600_000 : 120_000;
+const deadlineMs = follow.isLong ? 600_000 : 120_000;
 
 Deno.test("Three processes that follow a writer see every byte once and in order, one after a kill", async () => {
   const random = new Random(seedForTest("cross-process"));
+  for (const records of follow.sizes(300_000, 10_000_000)) await followAll(random, records);
+});
+
+async function followAll(random: Random, records: number): Promise<void> {
   await withTemporaryDirectory(async (directory) => {
     const path = `${directory}/log`;
     await using writer = startChild("write", path, random.next32(), records, portions);
@@ -73,7 +77,7 @@ Deno.test("Three processes that follow a writer see every byte once and in order
     assertChecks(path);
     assertEquals(storage.status(path).mode, 0o444);
   });
-});
+}
 
 Deno.test("A follower sees what is published, then EOF, and cannot write", async () => {
   await withFile(async (path) => {

@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Aof, RecoveryKind } from "../../src/aof/mod.ts";
 import { SideFile } from "../../src/aof/tail/side_file.ts";
+import { FullCount } from "../support/full_count.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";
@@ -10,40 +11,52 @@ import { startChild } from "./start_child.ts";
 import { dyingPayload, stream } from "./streams.ts";
 import { assertChecks, concat, dataOf, storage, text, withFile } from "./support.ts";
 
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+const everyByte = new FullCount("bytes at which a process dies");
+const kills = new FullCount("killed writers");
 
-/** Payload, bytes of it, and how many were copied when the process died: every offset. */
-function deaths(): [string, number, number][] {
-  const every: [string, number, number][] = [];
+interface Death {
+  /** The payload. */
+  readonly kind: string;
+  readonly reserve: number;
+  /** Bytes that were copied when the process died. */
+  readonly copied: number;
+}
+
+/** Every offset of some payloads. */
+function deaths(): Death[] {
+  const every: Death[] = [];
   for (const kind of ["text", "tail", "checkpoint"]) {
-    for (const length of isLong ? [1, 3, 8, 24, 50] : [3, 8]) {
-      for (let copied = 0; copied <= length; copied++) every.push([kind, length, copied]);
+    for (const reserve of [1, 3, 8, 24, 50]) {
+      for (let copied = 0; copied <= reserve; copied++) every.push({ kind, reserve, copied });
     }
   }
   return every;
 }
 
-for (const [kind, reserve, copied] of deaths()) {
-  Deno.test(`A process killed after ${copied} of ${reserve} bytes (${kind}) leaves the old size`, async () => {
+Deno.test("A process killed after any byte of an append leaves the old size", async () => {
+  const isNormal = ({ reserve }: Death) => reserve === 3 || reserve === 8;
+  for (const { kind, reserve, copied } of everyByte.choices(deaths(), isNormal)) {
+    const death = `${copied} of ${reserve} bytes (${kind})`;
     await withFile(async (path) => {
       await using process = startChild("die", path, kind, reserve, copied);
-      assertEquals((await process.ended()).signal, "SIGKILL");
+      assertEquals((await process.ended()).signal, "SIGKILL", death);
       assertChecks(path);
       const payload = dyingPayload(kind, reserve);
       {
         using aof = Aof.open(storage, path);
-        assertEquals([aof.recovery.result()?.outcome, dataOf(aof)], [RecoveryKind.Tail, payload]);
+        const recovered = [aof.recovery.result()?.outcome, dataOf(aof)];
+        assertEquals(recovered, [RecoveryKind.Tail, payload], death);
         aof.write(text("next"));
       }
       using again = Aof.open(storage, path);
-      assertEquals(dataOf(again), concat(payload, text("next")));
+      assertEquals(dataOf(again), concat(payload, text("next")), death);
     });
-  });
-}
+  }
+});
 
 Deno.test("A writer killed at any moment leaves whole writes, and none that was published is lost", async () => {
   const random = new Random(seedForTest("kill"));
-  for (let round = 0; round < (isLong ? 100 : 5); round++) {
+  for (const _ of kills.rounds(5, 100)) {
     await withTemporaryDirectory(async (directory) => {
       const path = `${directory}/log`;
       const seed = random.next32();

@@ -18,6 +18,7 @@ import {
 import { Marks } from "../../src/aof/marks/marks.ts";
 import type { Mapping, StoredFile } from "../../src/file/mod.ts";
 import { restoreTailMark } from "../../src/aof/file/parts.ts";
+import { FullCount } from "../support/full_count.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { littleEndian, tailMark } from "./support.ts";
 
@@ -205,13 +206,20 @@ const magicsToTry: Record<string, Magic> = {
   "a low fifth byte": new Magic(0x419b_9c02_0304_0506n, MAGIC_CHECKPOINT),
 };
 
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
-const lengths = isLong
-  ? Array.from({ length: 26 }, (_, index) => index + 1)
-  : [1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 25];
-const rooms = isLong ? [0, 7, 8] : [0, 8];
+const lengths = Array.from({ length: 26 }, (_, index) => index + 1);
+const rooms = [0, 7, 8];
+const isNormalLength = (length: number) => length <= 9 || length === 13 || length === 25;
+const isNormalRoom = (room: number) => room !== 7;
+
+interface Write {
+  readonly payload: Uint8Array;
+  readonly size: number;
+  readonly length: number;
+  readonly room: number;
+}
 
 for (const [name, magic] of Object.entries(magicsToTry)) {
+  const count = new FullCount(`killed writes, ${name}`);
   Deno.test(`A write killed at any store leaves the old size or the new (${name})`, () => {
     const random = new Random(seedForTest("marks"));
     const payloads = [
@@ -224,61 +232,67 @@ for (const [name, magic] of Object.entries(magicsToTry)) {
         (_, index) => littleEndian(magic.checkpoint)[index % 8] as number,
       ),
     ];
-    for (const payload of payloads) {
-      for (const size of isLong ? [0, 1, 3, 7, 8, 9, 17] : [0, 1, 7, 9]) {
-        for (const length of lengths) {
-          for (const room of rooms) {
-            const end = size + length;
-            const options = { size, length: end + 8 + room, magic };
-            const recorder = startingFile(payload, options);
-            const aof = openOver(recorder, magic);
-            recorder.start();
-            aof.write(payload.subarray(size, end));
-            recorder.note();
-            assertEnds(recorder.content, end, magic);
-            const { before, after } = partStates(recorder.states, { size, end, magic });
-            assert(before.length > 0 && after.length > 0, "the copy was watched");
-            if (room % 8 === 0) {
-              for (const state of before) cleanAndWatch(state, size, magic);
-              for (const state of after) cleanAndWatch(state, end, magic);
-            }
-          }
-        }
+    const writes = payloads.flatMap((payload) =>
+      [0, 1, 3, 7, 8, 9, 17].flatMap((size) =>
+        lengths.flatMap((length) => rooms.map((room): Write => ({ payload, size, length, room })))
+      )
+    );
+    const isNormal = ({ size, length, room }: Write) =>
+      [0, 1, 7, 9].includes(size) && isNormalLength(length) && isNormalRoom(room);
+    for (const { payload, size, length, room } of count.choices(writes, isNormal)) {
+      const end = size + length;
+      const options = { size, length: end + 8 + room, magic };
+      const recorder = startingFile(payload, options);
+      const aof = openOver(recorder, magic);
+      recorder.start();
+      aof.write(payload.subarray(size, end));
+      recorder.note();
+      assertEnds(recorder.content, end, magic);
+      const { before, after } = partStates(recorder.states, { size, end, magic });
+      assert(before.length > 0 && after.length > 0, "the copy was watched");
+      if (room % 8 === 0) {
+        for (const state of before) cleanAndWatch(state, size, magic);
+        for (const state of after) cleanAndWatch(state, end, magic);
       }
     }
   });
 }
 
+const appends = new FullCount("killed appends");
+
 Deno.test("An append that used less than it reserved, killed at any store, leaves the old size or the new", () => {
   const random = new Random(seedForTest("marks"));
-  for (const size of [0, 1, 8, 13]) {
-    for (const reserve of lengths) {
-      for (let used = 0; used < reserve; used++) {
-        for (const room of rooms) {
-          const limit = size + reserve;
-          const payload = random.bytes(limit);
-          const magic = magicDefault;
-          const options = { size, length: limit + 8 + room, magic };
-          const recorder = startingFile(payload, options);
-          const aof = openOver(recorder, magic);
-          recorder.start();
-          const appended = aof.append(reserve, (event) => {
-            event.bytes.set(payload.subarray(size), size);
-            return used;
-          });
-          recorder.note();
-          assertEquals(appended, used);
-          if (used === 0) {
-            for (const state of recorder.states) assertRecovers(state, size, magic);
-          } else partStates(recorder.states, { size, end: size + used, magic });
-          const { content } = recorder;
-          assertEquals([...content.subarray(0, size + used)], [
-            ...payload.subarray(0, size + used),
-          ]);
-          if (size + used > 0) assertEnds(content, size + used, magic);
-        }
-      }
-    }
+  const all = [0, 1, 8, 13].flatMap((size) =>
+    lengths.flatMap((reserve) =>
+      Array.from(
+        { length: reserve },
+        (_, used) => rooms.map((room) => ({ size, reserve, used, room })),
+      )
+        .flat()
+    )
+  );
+  const isNormal = ({ reserve, room }: typeof all[number]) =>
+    isNormalLength(reserve) && isNormalRoom(room);
+  for (const { size, reserve, used, room } of appends.choices(all, isNormal)) {
+    const limit = size + reserve;
+    const payload = random.bytes(limit);
+    const magic = magicDefault;
+    const options = { size, length: limit + 8 + room, magic };
+    const recorder = startingFile(payload, options);
+    const aof = openOver(recorder, magic);
+    recorder.start();
+    const appended = aof.append(reserve, (event) => {
+      event.bytes.set(payload.subarray(size), size);
+      return used;
+    });
+    recorder.note();
+    assertEquals(appended, used);
+    if (used === 0) {
+      for (const state of recorder.states) assertRecovers(state, size, magic);
+    } else partStates(recorder.states, { size, end: size + used, magic });
+    const { content } = recorder;
+    assertEquals([...content.subarray(0, size + used)], [...payload.subarray(0, size + used)]);
+    if (size + used > 0) assertEnds(content, size + used, magic);
   }
 });
 

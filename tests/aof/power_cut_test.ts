@@ -5,12 +5,13 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Aof, ErrCorrupted, Geometry, RecoveryKind } from "../../src/aof/mod.ts";
+import { FullCount } from "../support/full_count.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { cutKeepsData, randomCut } from "../support/simulated_cut.ts";
 import { SimulatedCrash, SimulatedDisk } from "../support/simulated_disk.ts";
 import { assertChecks, concat, dataOf, text, textOf } from "./support.ts";
 
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+const cuts = new FullCount("power cuts of a file");
 const geometry = new Geometry({ create: true, sizeUpper: 65536, growthStep: 8192 });
 
 function assertBegins(bytes: Uint8Array, expected: Uint8Array, length: number): void {
@@ -23,56 +24,57 @@ function assertBegins(bytes: Uint8Array, expected: Uint8Array, length: number): 
 
 Deno.test("After a power cut what was synced is there, and never less than the last checkpoint", () => {
   const random = new Random(seedForTest("power cut"));
-  const runs = isLong ? 2000 : 60;
-  let corrupted = 0;
-  let whole = 0;
-  // About one cut in twenty leaves a file that is corrupted. Runs go on until one has.
-  const isEnough = (run: number) => run >= runs && corrupted > 0 && whole > 0 || run >= 20 * runs;
-  for (let run = 0; !isEnough(run); run++) {
-    const disk = new SimulatedDisk({ sizeBytes: 2 ** 20 });
-    const storage = disk.process("writer");
-    storage.makeDirectory("/d", 0o700);
-    storage.syncDirectory("/");
-    const aof = Aof.open(storage, "/d/log", { geometry });
-    let written: Uint8Array = new Uint8Array();
-    let synced = 0;
-    let checkpoint = -1;
-    aof.sync();
-    for (let step = random.between(1, 25); step > 0; step--) {
-      const kind = random.below(10);
-      if (kind === 0) synced = aof.sync();
-      else if (kind === 1) {
-        checkpoint = aof.checkpoint();
-        synced = aof.size;
-        written = dataOf(aof);
-      } else {
-        const bytes = random.bytes(random.between(1, random.chance(0.3) ? 5000 : 50));
-        if (aof.size + bytes.length + 8 > 65536) continue;
-        aof.write(bytes);
-        written = concat(written, bytes);
-      }
-    }
-    const after = disk.powerCut(randomCut(random)).process("opener");
-    try {
-      using again = Aof.open(after, "/d/log");
-      assert(again.size >= checkpoint, `${again.size} after a checkpoint at ${checkpoint}`);
-      const { outcome } = again.recovery.result() ?? {};
-      assert(outcome === RecoveryKind.Checkpoint || again.size >= synced);
-      assertBegins(again.bytes, written, Math.min(synced, again.size));
-      if (again.size === written.length) whole++;
-    } catch (error) {
-      if (!(error instanceof ErrCorrupted)) throw error;
-      corrupted++;
-      assertEquals(checkpoint, -1, "a checkpoint is always found");
-      using file = after.open("/d/log", { access: "read" });
-      const bytes = new Uint8Array(synced);
-      file.read(bytes, 0);
-      assertBegins(bytes, written, synced);
+  const left = { corrupted: 0, whole: 0, "in part": 0 };
+  for (const _ of cuts.rounds(60, 2000)) left[leftByCut(random)]++;
+  // Some cuts do damage, and some do not. About one in twenty leaves a file that is corrupted.
+  const isEnough = () => cuts.isShort || (left.corrupted > 0 && left.whole > 0);
+  for (let more = 0; more < 1200 && !isEnough(); more++) left[leftByCut(random)]++;
+  assert(isEnough(), `${left.corrupted} corrupted, ${left.whole} whole`);
+});
+
+/** Writes at random, cuts the power, and looks at the file that is left. */
+function leftByCut(random: Random): "corrupted" | "whole" | "in part" {
+  const disk = new SimulatedDisk({ sizeBytes: 2 ** 20 });
+  const storage = disk.process("writer");
+  storage.makeDirectory("/d", 0o700);
+  storage.syncDirectory("/");
+  const aof = Aof.open(storage, "/d/log", { geometry });
+  let written: Uint8Array = new Uint8Array();
+  let synced = 0;
+  let checkpoint = -1;
+  aof.sync();
+  for (let step = random.between(1, 25); step > 0; step--) {
+    const kind = random.below(10);
+    if (kind === 0) synced = aof.sync();
+    else if (kind === 1) {
+      checkpoint = aof.checkpoint();
+      synced = aof.size;
+      written = dataOf(aof);
+    } else {
+      const bytes = random.bytes(random.between(1, random.chance(0.3) ? 5000 : 50));
+      if (aof.size + bytes.length + 8 > 65536) continue;
+      aof.write(bytes);
+      written = concat(written, bytes);
     }
   }
-  // Some cuts did damage, and some did not.
-  assert(corrupted > 0 && whole > 0, `${corrupted} corrupted, ${whole} whole`);
-});
+  const after = disk.powerCut(randomCut(random)).process("opener");
+  try {
+    using again = Aof.open(after, "/d/log");
+    assert(again.size >= checkpoint, `${again.size} after a checkpoint at ${checkpoint}`);
+    const { outcome } = again.recovery.result() ?? {};
+    assert(outcome === RecoveryKind.Checkpoint || again.size >= synced);
+    assertBegins(again.bytes, written, Math.min(synced, again.size));
+    return again.size === written.length ? "whole" : "in part";
+  } catch (error) {
+    if (!(error instanceof ErrCorrupted)) throw error;
+    assertEquals(checkpoint, -1, "a checkpoint is always found");
+    using file = after.open("/d/log", { access: "read" });
+    const bytes = new Uint8Array(synced);
+    file.read(bytes, 0);
+    assertBegins(bytes, written, synced);
+    return "corrupted";
+  }
+}
 
 Deno.test("A checkpoint mark is on disk only when the data before it is", () => {
   const random = new Random(seedForTest("checkpoint"));

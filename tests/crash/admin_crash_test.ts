@@ -5,11 +5,12 @@ import { FailedError } from "../../src/base/errors.ts";
 import { backup, checkDirectory, clearFailed, repair, restore } from "../../src/admin/mod.ts";
 import { DataDirectory, nameOfSlot } from "../../src/counters/commitlog/mod.ts";
 import type { Storage } from "../../src/file/mod.ts";
+import { FullCount } from "../support/full_count.ts";
 import type { SimulatedDisk } from "../support/simulated_disk.ts";
 import { CounterOracle } from "./counter_oracle.ts";
 import { DATA, someHolder, stillClock } from "./counter_subject.ts";
 import { fillDisk } from "./damaged_ground.ts";
-import { explore, type Subject } from "./explore.ts";
+import { explore, exploreCounted, type Subject } from "./explore.ts";
 import { keyspaceTotals } from "./keyspace_fold.ts";
 import { foldOnce } from "./worker_fold.ts";
 
@@ -99,8 +100,10 @@ Deno.test("Clearing the failed mark survives a crash at every point", async () =
   );
 });
 
+const copies = new FullCount("backup and restore");
+
 Deno.test("Backup and restore survive a crash at every point: a copy is complete or absent", async () => {
-  await explore(
+  await exploreCounted(
     subject("backup and restore", {
       data: "/second",
       async work(disk) {
@@ -118,6 +121,7 @@ Deno.test("Backup and restore survive a crash at every point: a copy is complete
         assertEquals(storage.readDirectory("/").sort(), ["copy", "data", "second"]);
       },
     }),
-    { doubleEvery: 197 },
+    copies,
+    { normal: { every: 3, doubleEvery: 197 }, full: { doubleEvery: 197 } },
   );
 });

@@ -1,6 +1,7 @@
 /** The protocol of the commit logs on the simulated disk, with the shortest fold that is possible. */
 
 import { assert } from "@std/assert";
+import { FullCount } from "../support/full_count.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { someCuts } from "../support/simulated_cut.ts";
 import {
@@ -10,17 +11,15 @@ import {
   randomWriterSteps,
   type WriterStep,
 } from "./counter_subject.ts";
-import { explore, type ExploreOptions, randomLives } from "./explore.ts";
+import { exploreCounted, randomLives } from "./explore.ts";
 import { referenceFold, referenceTotals } from "./reference_fold.ts";
 
 const fold: Fold = { fold: referenceFold, totals: referenceTotals };
 
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
-
-/** All cuts for short workloads; in the normal run some for long ones. */
-function optionsFor(steps: readonly WriterStep[]): ExploreOptions {
-  if (isLong) return { doubleEvery: 61 };
-  return { doubleEvery: 149, ...(steps.length > 5 ? { cuts: someCuts } : {}) };
+/** All cuts for short workloads; in the normal form some for long ones, at some operations. */
+function optionsFor(steps: readonly WriterStep[]) {
+  const someOnly = steps.length > 5 ? { cuts: someCuts } : {};
+  return { normal: { every: 3, doubleEvery: 149, ...someOnly }, full: { doubleEvery: 61 } };
 }
 
 const append = (...keyspaces: string[]): WriterStep => ({ do: "append", keyspaces });
@@ -48,13 +47,16 @@ const workloads: Readonly<Record<string, readonly WriterStep[]>> = {
 const growth = [append("one"), seal, append("two"), seal, append("one"), sync];
 
 for (const [name, steps] of Object.entries(workloads)) {
+  const count = new FullCount(name, { weight: steps.length });
   Deno.test(`Commit logs survive a crash at every point: ${name}`, async () => {
     const subject = counterSubject(name, { steps: () => steps, fold });
-    const explored = await explore(subject, optionsFor(steps));
-    assert(explored.points > 20, "the work touches the disk");
-    assert(explored.doubleImages > 0, "recovery was crashed too");
+    const explored = await exploreCounted(subject, count, optionsFor(steps));
+    assert(explored.moments > 20, "the work touches the disk");
+    assert(count.isShort || explored.doubleImages > 0, "recovery was crashed too");
   });
 }
+
+const firstStart = new FullCount("first start", { weight: 4 });
 
 Deno.test("Commit logs survive a crash at every point of the first start", async () => {
   const subject = counterSubject("first start", {
@@ -62,14 +64,21 @@ Deno.test("Commit logs survive a crash at every point of the first start", async
     fold,
     fromNothing: true,
   });
-  const explored = await explore(subject, { doubleEvery: isLong ? 29 : 149 });
-  assert(explored.points > 60, "making the directory touches the disk");
+  const explored = await exploreCounted(subject, firstStart, {
+    normal: { every: 3, doubleEvery: 149 },
+    full: { doubleEvery: 29 },
+  });
+  assert(explored.moments > 60, "making the directory touches the disk");
 });
+
+const poolGrowth = new FullCount("growth of the pool", { weight: 6 });
 
 Deno.test("Commit logs survive a crash at every point while the pool grows", async () => {
   const subject = counterSubject("growth", { steps: () => growth, fold });
-  await explore(subject, optionsFor(growth));
+  await exploreCounted(subject, poolGrowth, optionsFor(growth));
 });
+
+const halfMadeSlot = new FullCount("half-made slot", { weight: 6 });
 
 Deno.test("A slot that a crash left unfinished is made again, also over crashes in between", async () => {
   const subject = counterSubject("half-made slot", {
@@ -83,17 +92,20 @@ Deno.test("A slot that a crash left unfinished is made again, also over crashes 
       file.write(new Uint8Array(1000), 0);
     },
   });
-  await explore(subject, optionsFor(growth));
+  await exploreCounted(subject, halfMadeSlot, optionsFor(growth));
 });
+
+const lives = new FullCount("commit log lives", { weight: 4 });
 
 Deno.test("Commit logs survive random lives", async () => {
   const seed = seedForTest("commit log lives");
-  const seeds = isLong ? 5000 : 300;
   let crashes = 0;
-  for (let round = 0; round < seeds; round++) {
+  let rounds = 0;
+  for (const round of lives.rounds(300, 5000)) {
+    rounds++;
     const random = new Random(seed + round);
     const subject = counterSubject("lives", { steps: randomWriterSteps, fold, random });
     crashes += await randomLives(subject, random, 5);
   }
-  assert(crashes > seeds, `only ${crashes} crashes`);
+  assert(crashes > rounds || lives.isShort, `only ${crashes} crashes`);
 });

@@ -7,7 +7,8 @@
  * points in the same way (a double crash) before it may finish.
  */
 
-import type { Random } from "../support/random.ts";
+import type { FullCount } from "../support/full_count.ts";
+import { Random, seedForTest } from "../support/random.ts";
 import { type Cut, enumeratedCuts, journalCut, randomCut } from "../support/simulated_cut.ts";
 import {
   type DiskEvent,
@@ -35,6 +36,8 @@ export interface Subject<Oracle> {
 }
 
 export interface Explored {
+  /** Moments at which the work could have been stopped. */
+  readonly moments: number;
   /** Moments at which the work was stopped. */
   readonly points: number;
   /** Different disks on which recovery ran. */
@@ -54,6 +57,8 @@ export interface ExploreOptions {
   readonly doubleEvery?: number;
   /** Stops only at operations that this accepts; at all if not given. */
   readonly at?: (event: DiskEvent) => boolean;
+  /** Which of these operations, and in which order. */
+  readonly moments?: (all: readonly DiskEvent[]) => Iterable<DiskEvent>;
 }
 
 interface Image<Oracle> {
@@ -72,12 +77,47 @@ export async function explore<Oracle>(
   return explorer.result;
 }
 
+export interface NormalForm extends ExploreOptions {
+  /** Stops at every n-th operation, from a random one on; at every one if not given. */
+  readonly every?: number;
+}
+
+/**
+ * Runs the normal form, in a long run the full one. If time is limited, the normal form is followed by as
+ * much of the full one as the time allows, in random order. Returns what the complete one of them explored.
+ */
+export async function exploreCounted<Oracle>(
+  subject: Subject<Oracle>,
+  count: FullCount,
+  { normal: { every = 1, ...normal }, full }: {
+    readonly normal: NormalForm;
+    readonly full: ExploreOptions;
+  },
+): Promise<Explored> {
+  const whole = (all: readonly DiskEvent[]) => count.choices(all, () => true);
+  if (count.isLong && !count.isLimited) return await explore(subject, { ...full, moments: whole });
+  const sample = (all: readonly DiskEvent[]) => {
+    if (every === 1) return all;
+    const first = new Random(seedForTest(`${count.name}, first operation`)).below(every);
+    return all.filter((_, index) => index % every === first);
+  };
+  const explored = await explore(subject, {
+    ...normal,
+    moments: (all) => count.normalForm(sample(all)),
+  });
+  if (!count.isLong) return explored;
+  await explore(subject, { ...full, moments: (all) => count.choices(all, () => false) });
+  return explored;
+}
+
 class Explorer<Oracle> {
   readonly #subject: Subject<Oracle>;
   readonly #cuts: readonly Cut[];
   readonly #doubleEvery: number;
   readonly #at: (event: DiskEvent) => boolean;
+  readonly #moments: (all: readonly DiskEvent[]) => Iterable<DiskEvent>;
   readonly #reached = new Set<string>();
+  #allMoments = 0;
   #points = 0;
   #images = 0;
   #doubleImages = 0;
@@ -90,10 +130,12 @@ class Explorer<Oracle> {
     this.#cuts = options.cuts ?? enumeratedCuts;
     this.#doubleEvery = options.doubleEvery ?? 0;
     this.#at = options.at ?? (() => true);
+    this.#moments = options.moments ?? ((all) => all);
   }
 
   get result(): Explored {
     return {
+      moments: this.#allMoments,
       points: this.#points,
       images: this.#images,
       repeated: this.#repeated,
@@ -112,7 +154,8 @@ class Explorer<Oracle> {
     whole.disk.observer = null;
     this.#note(whole.disk);
     await this.#finish({ ...whole, disk: whole.disk.twin(), story: "no crash" });
-    for (const { index, when } of moments) await this.#stopWork(index, when);
+    this.#allMoments = moments.length;
+    for (const { index, when } of this.#moments(moments)) await this.#stopWork(index, when);
   }
 
   /** A prepared disk whose operations count from 0 again. */

@@ -2,6 +2,7 @@
 
 import { assert } from "@std/assert";
 import { KeyspaceReader } from "../../src/counters/keyspace/mod.ts";
+import { FullCount } from "../support/full_count.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { someCuts } from "../support/simulated_cut.ts";
 import {
@@ -12,19 +13,17 @@ import {
   type WriterStep,
 } from "./counter_subject.ts";
 import { session } from "./shipped_session.ts";
-import { type DiskEvent, SimulatedDisk } from "../support/simulated_disk.ts";
+import { SimulatedDisk } from "../support/simulated_disk.ts";
 import type { CounterOracle } from "./counter_oracle.ts";
-import { amongTheDead, explore, randomLives } from "./explore.ts";
+import { amongTheDead, exploreCounted, randomLives } from "./explore.ts";
 import { keyspaceFold, keyspaceTotals } from "./keyspace_fold.ts";
-import { workerFold } from "./worker_fold.ts";
+import { isOfFold, workerFold } from "./worker_fold.ts";
 
 /** The steps of Fold one by one, and the worker as it is shipped. */
 const folds: Readonly<Record<string, Fold>> = {
   "the bare fold": { fold: keyspaceFold, totals: keyspaceTotals },
   "the worker": workerFold,
 };
-
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
 
 const append = (...keyspaces: string[]): WriterStep => ({ do: "append", keyspaces });
 const seal: WriterStep = { do: "seal", sync: true };
@@ -69,22 +68,23 @@ const workloads: Readonly<Record<string, readonly WriterStep[]>> = {
   ],
 };
 
-function isOfFold({ path, point }: DiskEvent): boolean {
-  return path.includes("/keyspaces") || (point !== null && /^(fold|recycle)/.test(point));
-}
-
 for (const [who, fold] of Object.entries(folds)) {
   // The bare fold shows whether a fault lies in the keyspaces or in the worker.
-  const count = isLong || fold === workerFold ? Infinity : 2;
-  for (const [name, steps] of Object.entries(workloads).slice(0, count)) {
+  const inNormalForm = fold === workerFold ? Infinity : 2;
+  for (const [index, [name, steps]] of Object.entries(workloads).entries()) {
+    const count = new FullCount(`${who}: ${name}`, { weight: steps.length });
+    if (index >= inNormalForm && !count.isLong) continue;
     Deno.test(`Keyspaces survive a crash at every point of ${who}: ${name}`, async () => {
       const subject = counterSubject(name, { steps: () => steps, fold, logs: 2 });
       // Most points of a log that is filled are those of its writer.
       const at = name === OUTGROWS ? { at: isOfFold } : {};
-      const short = { doubleEvery: 149, ...(steps.length > 3 ? { cuts: someCuts } : {}) };
-      const explored = await explore(subject, { ...(isLong ? { doubleEvery: 97 } : short), ...at });
-      assert(explored.points > 20, "the work touches the disk");
-      assert(explored.doubleImages > 0, "recovery was crashed too");
+      const someOnly = steps.length > 3 ? { cuts: someCuts } : {};
+      const explored = await exploreCounted(subject, count, {
+        normal: { every: 4, doubleEvery: 149, ...someOnly, ...at },
+        full: { doubleEvery: 97, ...at },
+      });
+      assert(explored.moments > 20, "the work touches the disk");
+      assert(count.isShort || explored.doubleImages > 0, "recovery was crashed too");
     });
   }
 }
@@ -99,6 +99,8 @@ Deno.test("The workload of a keyspace that outgrows its small file does that", a
   assert(reader.pageSize === 8192 && reader.transaction === 3);
 });
 
+const shippedSession = new FullCount("shipped session", { weight: 8 });
+
 Deno.test("The shipped writer and worker survive a crash at every point of a session", async () => {
   const base = counterSubject("session", { steps: () => [], fold: workerFold });
   const subject = {
@@ -106,20 +108,27 @@ Deno.test("The shipped writer and worker survive a crash at every point of a ses
     work: (disk: SimulatedDisk, oracle: CounterOracle) =>
       session(disk.process("writer"), disk.process("worker"), oracle),
   };
-  const options = isLong ? { doubleEvery: 97 } : { doubleEvery: 1999, cuts: someCuts };
-  const explored = await amongTheDead(() => explore(subject, options));
-  assert(explored.points > 100, `${explored.points} points`);
+  const explored = await amongTheDead(() =>
+    exploreCounted(subject, shippedSession, {
+      normal: { every: 4, doubleEvery: 499, cuts: someCuts },
+      full: { doubleEvery: 97 },
+    })
+  );
+  assert(explored.moments > 100, `${explored.moments} moments`);
 });
+
+const lives = new FullCount("keyspace lives", { weight: 4 });
 
 Deno.test("Keyspaces survive random lives", async () => {
   const fold = workerFold;
   const seed = seedForTest("keyspace lives");
-  const seeds = isLong ? 5000 : 500;
   let crashes = 0;
-  for (let round = 0; round < seeds; round++) {
+  let rounds = 0;
+  for (const round of lives.rounds(500, 5000)) {
+    rounds++;
     const random = new Random(seed + round);
     const subject = counterSubject("lives", { steps: randomWriterSteps, fold, random });
     crashes += await randomLives(subject, random, 5);
   }
-  assert(crashes > seeds, `only ${crashes} crashes`);
+  assert(crashes > rounds || lives.isShort, `only ${crashes} crashes`);
 });

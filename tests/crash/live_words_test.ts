@@ -14,6 +14,7 @@ import {
 import { changeOf } from "../../src/counters/commitlog/header.ts";
 import { RecordCursor } from "../../src/counters/wire/mod.ts";
 import type { Storage } from "../../src/file/mod.ts";
+import { FullCount } from "../support/full_count.ts";
 import { overridden } from "../support/overridden.ts";
 import { SimulatedDisk } from "../support/simulated_disk.ts";
 import { CounterOracle, type Totals } from "./counter_oracle.ts";
@@ -25,7 +26,7 @@ import {
   someHolder,
   type WriterStep,
 } from "./counter_subject.ts";
-import { explore } from "./explore.ts";
+import { explore, exploreCounted, type Subject } from "./explore.ts";
 import { workerFold } from "./worker_fold.ts";
 
 const append: WriterStep = { do: "append", keyspaces: ["one", "two"] };
@@ -84,23 +85,25 @@ function readLogs(storage: Storage, trustsWord: boolean): Totals {
   return totals;
 }
 
-async function readAfterCrashes(trustsWord: boolean): Promise<void> {
+function readingSubject(trustsWord: boolean): Subject<CounterOracle> {
   const subject = counterSubject("live words", { steps: () => steps, fold: workerFold, logs: 2 });
-  await explore({
+  return {
     ...subject,
     recover: async (disk, oracle) => {
       oracle.judge(readLogs(disk.process("reader"), trustsWord));
       await subject.recover(disk, oracle);
     },
-  });
+  };
 }
 
+const readings = new FullCount("readings after a power cut");
+
 Deno.test("After a power cut a reader sees everything that was durable, before any recovery", async () => {
-  await readAfterCrashes(false);
+  await exploreCounted(readingSubject(false), readings, { normal: { every: 3 }, full: {} });
 });
 
 Deno.test("Planted bug is caught: a reader that trusts the live word after a power cut", async () => {
-  await assertRejects(() => readAfterCrashes(true), Error, "was acknowledged and is lost");
+  await assertRejects(() => explore(readingSubject(true)), Error, "was acknowledged and is lost");
 });
 
 /** A frame is held back until the next write, which is that of the live word. */

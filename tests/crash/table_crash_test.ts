@@ -1,6 +1,7 @@
 /** Tables: every persistence point of short workloads, then random lives. */
 
 import { assert } from "@std/assert";
+import { FullCount } from "../support/full_count.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { explore, randomLives } from "./explore.ts";
 import { randomTableSteps, type TableStep, tableSubject } from "./table_subject.ts";
@@ -32,13 +33,16 @@ for (const [name, steps] of Object.entries(workloads)) {
   });
 }
 
+const lives = new FullCount("table lives");
+
 Deno.test("Table survives random lives", async () => {
   const seed = seedForTest("table lives");
-  const seeds = Deno.env.get("COUNTD_TEST_LONG") ? 5000 : 300;
   let crashes = 0;
-  for (let round = 0; round < seeds; round++) {
+  let rounds = 0;
+  for (const round of lives.rounds(300, 5000)) {
+    rounds++;
     const random = new Random(seed + round);
     crashes += await randomLives(tableSubject("lives", randomTableSteps, random), random, 4);
   }
-  assert(crashes > seeds, `only ${crashes} crashes`);
+  assert(crashes > rounds || lives.isShort, `only ${crashes} crashes`);
 });

@@ -7,6 +7,7 @@ import type { Storage } from "../../src/file/mod.ts";
 import { checkKeyspaces } from "../../src/counters/keyspace/mod.ts";
 import { Worker } from "../../src/counters/worker/mod.ts";
 import { assertEquals } from "@std/assert";
+import type { DiskEvent } from "../support/simulated_disk.ts";
 import { DATA, type Fold, someHolder, stillClock } from "./counter_subject.ts";
 import { keyspaceTotals } from "./keyspace_fold.ts";
 
@@ -19,6 +20,11 @@ export async function foldOnce({ storage, paths }: DataDirectory): Promise<void>
     metrics: new Metrics(),
   });
   await worker.runOnce({ signal: new AbortController().signal, lockTimeoutMs: 0 });
+}
+
+/** Whether an operation is one of a fold, and not of the writer before it. */
+export function isOfFold({ path, point }: DiskEvent): boolean {
+  return path.includes("/keyspaces") || (point !== null && /^(fold|recycle)/.test(point));
 }
 
 export const workerFold: Fold = {

@@ -4,18 +4,21 @@
  */
 
 import { assert } from "@std/assert";
-import { explore, randomLives } from "../crash/explore.ts";
+import { exploreCounted, randomLives } from "../crash/explore.ts";
+import { FullCount } from "../support/full_count.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { plans, writeAct } from "./crash_plans.ts";
 import { type Act, type DatabasePlan, databaseSubject } from "./crash_subject.ts";
 import { setOf } from "./model.ts";
 
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
-
 for (const plan of Object.values(plans)) {
+  const count = new FullCount(plan.name);
   Deno.test(`No crash loses or doubles: ${plan.name}`, async () => {
-    const explored = await explore(databaseSubject(plan), { doubleEvery: isLong ? 1 : 97 });
-    assert(explored.images > 20, `${explored.images} images`);
+    const explored = await exploreCounted(databaseSubject(plan), count, {
+      normal: { doubleEvery: 97 },
+      full: { doubleEvery: 1 },
+    });
+    assert(count.isShort || explored.images > 20, `${explored.images} images`);
     console.log(
       `${plan.name}: ${explored.points} points, ${explored.images} disks, ` +
         `${explored.doubleImages} after a second crash`,
@@ -23,14 +26,16 @@ for (const plan of Object.values(plans)) {
   });
 }
 
+const lives = new FullCount("database lives", { weight: 4 });
+
 Deno.test("Processes that crash one after the other never lose an acknowledged change", async () => {
   const random = new Random(seedForTest("database lives"));
   let crashes = 0;
-  for (let round = 0; round < (isLong ? 400 : 12); round++) {
+  for (const _ of lives.rounds(12, 400)) {
     const seeded = new Random(random.next32());
     crashes += await randomLives(databaseSubject(randomPlan(seeded)), seeded, 6);
   }
-  assert(crashes > 0, "no life was ended by a crash");
+  assert(lives.isShort || crashes > 0, "no life was ended by a crash");
 });
 
 function randomPlan(random: Random): DatabasePlan {

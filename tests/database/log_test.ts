@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { UsageError } from "../../src/base/errors.ts";
 import { exportDatabase } from "../../src/database/mod.ts";
+import { FullCount } from "../support/full_count.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { assertIsModel, Model, perform, setOf, type Step } from "./model.ts";
 import { using, withDatabase } from "./support.ts";
@@ -177,10 +178,11 @@ Deno.test("An iteration over the entries may stay open while the log grows", asy
   });
 });
 
+const randomSteps = new FullCount("database model");
+
 Deno.test("Random steps, restarts and snapshots always agree with a plain model", async () => {
-  const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
   const random = new Random(seedForTest("database model"));
-  for (let round = 0; round < (isLong ? 200 : 8); round++) {
+  for (const _ of randomSteps.rounds(8, 200)) {
     await withDatabase(async ({ open }) => {
       const model = new Model();
       let db = open({ sync: random.pick(["interval", "os"]) });

@@ -4,11 +4,13 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { check } from "../../src/database/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
 import { type CountdProcess, runCountd, startCountd } from "../support/process.ts";
+import { FullCount } from "../support/full_count.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { within } from "../support/wait.ts";
 
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+const manyStarts = new FullCount("servers that start at once");
+const kills = new FullCount("kills of countd db", { weight: 4 });
 
 interface Files {
   readonly directory: string;
@@ -121,7 +123,7 @@ Deno.test("A second countd db on the same files is refused with exit 75", async 
 });
 
 Deno.test("Of several servers that start at once without files, one owns the files and serves", async () => {
-  for (let round = 0; round < (isLong ? 20 : 2); round++) {
+  for (const _ of manyStarts.rounds(2, 20)) {
     await withFiles(async ({ args }) => {
       await using stack = new AsyncDisposableStack();
       const servers = Array.from(
@@ -263,7 +265,7 @@ Deno.test("A kill at any moment under load loses no acknowledged set", async () 
   await withFiles(async ({ args }) => {
     const acknowledged = new Map<string, number>();
     const sent = new Map<string, number>();
-    for (let round = 0; round < (isLong ? 200 : 5); round++) {
+    for (const _ of kills.rounds(5, 200)) {
       await using server = startCountd(["db", ...args, "--port", "0"]);
       const url = await urlOf(server);
       for (const [key, number] of acknowledged) {

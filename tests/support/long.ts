@@ -1,67 +1,156 @@
 /**
- * `deno task long`: every test that has a full count, with it. Test files that read `COUNTD_TEST_LONG` run
- * in processes of their own, two at a time; the output of a process is printed when it ends. Prints the sums
- * at the end, and exits with 1 if a test failed.
+ * `deno task long`: every test that has a full count, with it.
+ *
+ *     deno task long [--minutes N] [--seed S]
+ *
+ * Test files that have a `FullCount` run in processes of their own, two at a time; the output of a process
+ * is printed when it ends. With `--minutes` the files share that time by weight: each does at least its
+ * normal form and ends when its share is over. No file begins after the last minute, and none is cut off.
+ * The seed of all tests comes from the commit, so that each commit tries something else. Prints how much
+ * of the full counts was done, and exits with 1 if a test failed.
  */
 
-const directory = decodeURIComponent(new URL("..", import.meta.url).pathname);
-const variable = "COUNTD_TEST_LONG";
-const atOnce = 2;
+import { parseArgs } from "@std/cli/parse-args";
+import { type ToldCount, toldCounts } from "./full_count.ts";
+import { weightOf, WEIGHTS } from "./weights.ts";
 
-/** Test files that read the variable, those that take longest first. */
-function filesWithFullCounts(): string[] {
+const AT_ONCE = 2;
+
+export interface LongRun {
+  readonly directory: string;
+  /** Paths in the directory. */
+  readonly files: readonly string[];
+  readonly weights: Readonly<Record<string, number>>;
+  /** `Infinity`: full counts. */
+  readonly minutes: number;
+  readonly seed: number;
+}
+
+/** Test files below a directory that have a full count. */
+export function filesWithFullCounts(directory: string): string[] {
   const found: string[] = [];
-  const look = (path: string) => {
-    for (const { name, isDirectory } of Deno.readDirSync(path)) {
-      if (isDirectory) look(`${path}${name}/`);
-      else if (name.endsWith("_test.ts")) {
-        const file = `${path}${name}`;
-        if (Deno.readTextFileSync(file).includes(variable)) found.push(file);
+  const look = (folder: string) => {
+    for (const { name, isDirectory } of Deno.readDirSync(directory + folder)) {
+      const path = folder + name;
+      if (isDirectory) look(`${path}/`);
+      else if (name.endsWith("_test.ts") && name !== "full_count_test.ts") {
+        if (/\bnew FullCount\(/.test(Deno.readTextFileSync(directory + path))) found.push(path);
       }
     }
   };
-  look(directory);
-  const rooms = [
-    "crash/kill",
-    "crash/keyspace",
-    "tables",
-    "aof",
-    "crash",
-    "counters/tree",
-    "database",
-  ];
-  const weight = (file: string) => {
-    const index = rooms.findIndex((room) => file.startsWith(`${directory}${room}`));
-    return index === -1 ? rooms.length : index;
-  };
-  return found.sort((left, right) => weight(left) - weight(right) || (left < right ? -1 : 1));
+  look("");
+  return found.sort();
 }
 
-async function run(file: string): Promise<boolean> {
+export interface LongResult {
+  readonly failed: readonly string[];
+  /** Files for which no time was left. */
+  readonly late: readonly string[];
+  readonly counts: ReadonlyMap<string, readonly ToldCount[]>;
+}
+
+/** Runs the files, and prints what they did. */
+export async function runLong(
+  { directory, files, weights, minutes, seed }: LongRun,
+): Promise<LongResult> {
+  const endMs = performance.now() + minutes * 60_000;
+  const weight = (file: string) => weightOf(file, weights);
+  // Short full counts leave time to long ones. Without a limit the longest begin, so that none is last.
+  const isLimited = Number.isFinite(minutes);
+  const waiting = files.toSorted((left, right) =>
+    (isLimited ? 1 : -1) * (weight(left) - weight(right)) || (left < right ? -1 : 1)
+  );
+  /** When the running files should have ended. */
+  const ends = new Set<{ readonly ms: number }>();
+  const failed: string[] = [];
+  const late: string[] = [];
+  const counts = new Map<string, ToldCount[]>();
+
+  /** The share of a file that begins now, of the time that the running ones leave. */
+  const secondsOf = (file: string, now: number) => {
+    const taken = [...ends].reduce((sum, { ms }) => sum + Math.max(0, ms - now), 0);
+    const all = waiting.reduce((sum, other) => sum + weight(other), weight(file));
+    const share = (AT_ONCE * (endMs - now) - taken) * weight(file) / all;
+    return Math.min(Math.max(share, 0), endMs - now) / 1000;
+  };
+
+  const runNext = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const now = performance.now();
+      if (now >= endMs) {
+        late.push(file);
+        continue;
+      }
+      const env: Record<string, string> = { COUNTD_TEST_LONG: "1", COUNTD_TEST_SEED: `${seed}` };
+      const seconds = secondsOf(file, now);
+      if (isLimited) {
+        env["COUNTD_TEST_SECONDS"] = seconds.toFixed(1);
+        env["COUNTD_TEST_SECONDS_MAX"] = ((endMs - now) / 1000).toFixed(1);
+      }
+      const end = { ms: now + seconds * 1000 };
+      ends.add(end);
+      const { success, told } = await runFile(directory, file, env);
+      if (!success) failed.push(file);
+      counts.set(file, told);
+      ends.delete(end);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, runNext));
+  for (const file of late) console.log(`no time left: ${file}`);
+  for (const file of failed) console.log(`failed: ${file}`);
+  return { failed, late, counts };
+}
+
+async function runFile(directory: string, file: string, env: Record<string, string>) {
   const start = performance.now();
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", file],
-    env: { [variable]: "1" },
+    args: ["test", "-A", directory + file],
+    env,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
   }).output();
   await Deno.stdout.write(stdout);
   await Deno.stderr.write(stderr);
-  const seconds = Math.round((performance.now() - start) / 1000);
-  console.log(
-    `${file.slice(directory.length)}: ${success ? "full count" : "FAILED"}, ${seconds} s\n`,
-  );
-  return success;
+  const told = toldCounts(new TextDecoder().decode(stdout));
+  const parts = told.filter(({ done, all }) => done < all);
+  const what = !success
+    ? "FAILED"
+    : parts.length === 0
+    ? "full count"
+    : `${parts.length} of ${told.length} full counts in part: ` +
+      parts.map(({ name, done, all }) => `${name} ${done} of ${all}`).join(", ");
+  console.log(`${file}: ${what}, ${Math.round((performance.now() - start) / 1000)} s\n`);
+  return { success, told };
 }
 
-const files = filesWithFullCounts();
-const failed: string[] = [];
-const runNext = async () => {
-  for (let file = files.shift(); file !== undefined; file = files.shift()) {
-    if (!await run(file)) failed.push(file);
+/** A seed from the commit that is checked out; a random one outside of a repository. */
+async function seedOfCommit(): Promise<number> {
+  try {
+    const { stdout } = await new Deno.Command("git", {
+      args: ["rev-parse", "HEAD"],
+      cwd: new URL(".", import.meta.url),
+      stderr: "null",
+    }).output();
+    const [begin] = /^[0-9a-f]{8}/.exec(new TextDecoder().decode(stdout)) ?? [];
+    if (begin !== undefined) return parseInt(begin, 16);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-};
-await Promise.all(Array.from({ length: atOnce }, runNext));
-for (const file of failed) console.log(`failed: ${file.slice(directory.length)}`);
-Deno.exit(failed.length === 0 ? 0 : 1);
+  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+}
+
+if (import.meta.main) {
+  const given = parseArgs(Deno.args, { string: ["minutes", "seed"] });
+  const minutes = Number(given.minutes ?? Infinity);
+  const seed = Number(given.seed ?? await seedOfCommit());
+  if (!(minutes > 0) || !Number.isInteger(seed)) {
+    console.error("long: --minutes is a number above 0, --seed a whole number");
+    Deno.exit(2);
+  }
+  console.log(`long: --seed ${seed}\n`);
+  const directory = decodeURIComponent(new URL("..", import.meta.url).pathname);
+  const files = filesWithFullCounts(directory);
+  const { failed } = await runLong({ directory, files, weights: WEIGHTS, minutes, seed });
+  Deno.exit(failed.length === 0 ? 0 : 1);
+}

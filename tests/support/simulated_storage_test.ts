@@ -5,6 +5,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { OsError, type Storage, type StoredFile, systemStorage } from "../../src/file/mod.ts";
+import { FullCount } from "./full_count.ts";
 import { Random, seedForTest } from "./random.ts";
 import {
   type Cut,
@@ -140,13 +141,14 @@ function tree(storage: Storage, path: string): Record<string, unknown> {
   return found;
 }
 
+const randomCalls = new FullCount("simulated storage");
+
 Deno.test("The simulated disk answers like the real one on random calls", async () => {
   const seed = seedForTest("simulated storage");
-  const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 500 : 40;
   // Permission bits bind an ordinary user, but not root. The simulator knows both.
   const user = Deno.uid() === 0 ? "root" : "ordinary";
   await withTemporaryDirectory((directory) => {
-    for (let round = 0; round < rounds; round++) {
+    for (const round of randomCalls.rounds(40, 500)) {
       const random = new Random(seed + round);
       const disk = new SimulatedDisk({ user, mappingReserveBytes: 4 * FILE_BYTES_MAX });
       const real = new Subject(systemStorage(), `${directory}/${round}`);

@@ -7,8 +7,9 @@ import { overridden } from "../support/overridden.ts";
 import { runCountd, runProgram, startCountd, startProgram } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { asText, bytes, LOCK_TIMEOUT_MS, withRoot } from "./support.ts";
+import { FullCount } from "../support/full_count.ts";
 
-const READS = Deno.env.get("COUNTD_TEST_LONG") ? 2000 : 400;
+const reads = new FullCount("reads beside a writer in place");
 const UNIT_BYTES = 512;
 const script = decodeURIComponent(new URL("in_place_peer.py", import.meta.url).pathname);
 
@@ -71,18 +72,22 @@ Deno.test("A value that a foreign program finishes just before the lock is taken
 
 Deno.test("No read is cut short while a foreign program writes longer and shorter values in place", async () => {
   if (!(await hasPython())) return console.log("not run: needs python3");
+  for (const count of reads.sizes(400, 2000)) await readBesideWriter(count);
+});
+
+async function readBesideWriter(count: number): Promise<void> {
   await withKey(async (data, file) => {
     await using peer = startProgram(["python3", script, file]);
     await peer.stdoutLine(/^locked$/);
     const { code, text, stderr } = await runCountd(
       ["shell", "--lock-timeout", "60s", "--data", data],
-      { stdin: "get k\n".repeat(READS) },
+      { stdin: "get k\n".repeat(count) },
     );
     assertEquals([code, stderr], [0, ""]);
     const values = text.trimEnd().split("\n");
-    assertEquals(values.length, READS);
+    assertEquals(values.length, count);
     for (const value of values) assertEquals(value, valueText(parseInt(value)));
     assert(new Set(values).size > 1, "The value changed under the reads");
     await peer.kill();
   });
-});
+}

@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { systemStorage } from "../../src/file/mod.ts";
 import { checkTables } from "../../src/tables/mod.ts";
 import { type Call, type CallKind, findContradiction } from "../support/linearizability.ts";
+import { FullCount } from "../support/full_count.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { runClients } from "./clients.ts";
@@ -11,7 +12,8 @@ import { listValues } from "./support.ts";
 
 const PROCESSES = 8;
 const KEYS = ["a", "b", "c", "d"];
-const CALLS = Deno.env.get("COUNTD_TEST_LONG") ? 100_000 : 8_000;
+const calls = new FullCount("calls of tables", { weight: 3 });
+const durableCalls = new FullCount("durable calls of tables");
 
 /** A recorded history, with what the disk holds at the end as a last read of each key. */
 async function record(
@@ -48,14 +50,18 @@ async function record(
   });
 }
 
-Deno.test(`${CALLS} calls of ${PROCESSES} processes on ${KEYS.length} keys are linearizable`, async () => {
+Deno.test(`Calls of ${PROCESSES} processes on ${KEYS.length} keys are linearizable`, async () => {
   const seed = seedForTest("linearizability of tables");
-  const history = await record(seed, { calls: CALLS, sync: "os" });
-  assertEquals(history.length, CALLS + KEYS.length);
+  for (const count of calls.sizes(8_000, 100_000)) await assertLinearizable(seed, count);
+});
+
+async function assertLinearizable(seed: number, count: number): Promise<void> {
+  const history = await record(seed, { calls: count, sync: "os" });
+  assertEquals(history.length, count + KEYS.length);
   const contradiction = findContradiction(history);
   assertEquals(contradiction, null);
   for (const outcome of ["ok", "absent", "exists"]) {
-    assert(history.filter((call) => call.outcome === outcome).length > CALLS / 100, outcome);
+    assert(history.filter((call) => call.outcome === outcome).length > count / 100, outcome);
   }
   assert(history.every(({ outcome }) => outcome !== "unchanged"), "no call timed out");
 
@@ -66,12 +72,14 @@ Deno.test(`${CALLS} calls of ${PROCESSES} processes on ${KEYS.length} keys are l
     const planted = falsify(history, random);
     assert(findContradiction(planted) !== null, `${name} was not caught`);
   }
-});
+}
 
 Deno.test("Calls that wait for the disk are linearizable too", async () => {
   const seed = seedForTest("linearizability of durable tables");
-  const history = await record(seed, { calls: CALLS / 10, sync: "always" });
-  assertEquals(findContradiction(history), null);
+  for (const calls of durableCalls.sizes(800, 10_000)) {
+    const history = await record(seed, { calls, sync: "always" });
+    assertEquals(findContradiction(history), null);
+  }
 });
 
 function replaced(history: readonly Call[], call: Call, by: Partial<Call>): Call[] {

@@ -8,8 +8,20 @@ import { withTemporaryDirectory } from "../support/temporary.ts";
 import { valueText } from "./client.ts";
 import { type Clients, runClients } from "./clients.ts";
 import { listValues } from "./support.ts";
+import { FullCount } from "../support/full_count.ts";
 
-const ROUNDS = Deno.env.get("COUNTD_TEST_LONG") ? 3000 : 300;
+/** Makes something for each round of a race, which has a key of its own. */
+type Rounds = <T>(make: (key: string, round: number) => T) => T[];
+
+/** A test of 300 rounds, and of 3,000 in its full count. */
+function testOfRounds(name: string, body: (rounds: Rounds) => Promise<void>): void {
+  const count = new FullCount(name);
+  Deno.test(name, async () => {
+    for (const length of count.sizes(300, 3000)) {
+      await body((make) => Array.from({ length }, (_, round) => make(`k${round}`, round)));
+    }
+  });
+}
 
 async function withClients(body: (clients: Clients) => Promise<void>): Promise<void> {
   await withTemporaryDirectory(async (directory) => {
@@ -19,12 +31,8 @@ async function withClients(body: (clients: Clients) => Promise<void>): Promise<v
   });
 }
 
-function rounds<T>(make: (key: string, round: number) => T): T[] {
-  return Array.from({ length: ROUNDS }, (_, round) => make(`k${round}`, round));
-}
-
 /** Puts a value under every key of the rounds, without going through the code under test. */
-function putAll(root: string, value: string): void {
+function putAll(root: string, value: string, rounds: Rounds): void {
   Deno.mkdirSync(root, { mode: 0o700 });
   rounds((key) => Deno.writeTextFileSync(`${root}/${key}.kv`, value, { mode: 0o600 }));
 }
@@ -59,7 +67,7 @@ function overlapping(one: readonly Call[], other: readonly Call[]): number {
   return raced;
 }
 
-Deno.test("Of two creates of one key exactly one succeeds", async () => {
+testOfRounds("Of two creates of one key exactly one succeeds", async (rounds) => {
   await withRaces(async (clients) => {
     const creates = (name: string) => ({
       job: "script" as const,
@@ -83,12 +91,12 @@ Deno.test("Of two creates of one key exactly one succeeds", async () => {
   });
 });
 
-Deno.test("Every read during a race of sets is one whole value", async () => {
+testOfRounds("Every read during a race of sets is one whole value", async (rounds) => {
   await withClients(async (clients) => {
     const writers = Array.from({ length: 8 }, (_, writer) => ({
       job: "script" as const,
       inLockStep: false,
-      calls: Array.from({ length: Math.ceil(ROUNDS / 8) }, (_, count) => ({
+      calls: Array.from({ length: Math.ceil(rounds(() => null).length / 8) }, (_, count) => ({
         kind: "set" as const,
         key: "k",
         value: valueText(`${writer}-${count}-${writer}`, 4096),
@@ -113,32 +121,35 @@ Deno.test("Every read during a race of sets is one whole value", async () => {
   });
 });
 
-Deno.test("A get during the first set finds nothing or the value, never an empty one", async () => {
-  await withClients(async (clients) => {
-    const [, reads] = await runClients(clients, [
-      {
-        job: "script",
-        inLockStep: true,
-        calls: rounds((key) => ({ kind: "set", key, value: valueText(key) })),
-      },
-      {
-        job: "script",
-        inLockStep: true,
-        calls: rounds((key) => ({ kind: "get", key })),
-      },
-    ]) as [Call[], Call[]];
-    for (const { key, value, outcome } of reads) {
-      assert(outcome === "absent" || value === valueText(key), `${key} was ${value}`);
-    }
-    rounds((key) =>
-      assertEquals(Deno.readTextFileSync(`${clients.root}/${key}.kv`), valueText(key))
-    );
-  });
-});
+testOfRounds(
+  "A get during the first set finds nothing or the value, never an empty one",
+  async (rounds) => {
+    await withClients(async (clients) => {
+      const [, reads] = await runClients(clients, [
+        {
+          job: "script",
+          inLockStep: true,
+          calls: rounds((key) => ({ kind: "set", key, value: valueText(key) })),
+        },
+        {
+          job: "script",
+          inLockStep: true,
+          calls: rounds((key) => ({ kind: "get", key })),
+        },
+      ]) as [Call[], Call[]];
+      for (const { key, value, outcome } of reads) {
+        assert(outcome === "absent" || value === valueText(key), `${key} was ${value}`);
+      }
+      rounds((key) =>
+        assertEquals(Deno.readTextFileSync(`${clients.root}/${key}.kv`), valueText(key))
+      );
+    });
+  },
+);
 
-Deno.test("After a get during a delete the key is absent", async () => {
+testOfRounds("After a get during a delete the key is absent", async (rounds) => {
   await withRaces(async (clients) => {
-    putAll(clients.root, "value");
+    putAll(clients.root, "value", rounds);
     const [reads, deletes] = await runClients(clients, [
       {
         job: "script",
@@ -158,9 +169,9 @@ Deno.test("After a get during a delete the key is absent", async () => {
   });
 });
 
-Deno.test("An update during a delete never brings the key back", async () => {
+testOfRounds("An update during a delete never brings the key back", async (rounds) => {
   await withRaces(async (clients) => {
-    putAll(clients.root, "value");
+    putAll(clients.root, "value", rounds);
     const [updates, deletes] = await runClients(clients, [
       {
         job: "script",

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { LockDeadlineError, type Table } from "../../src/tables/mod.ts";
 import { asText, bytes, listValues, openRoot, withRoot } from "./support.ts";
+import { FullCount } from "../support/full_count.ts";
 
 async function seen(table: Pick<Table, "forEach">): Promise<string[]> {
   const found: string[] = [];
@@ -88,52 +89,56 @@ Deno.test("ForEach ends although its callback adds keys", async () => {
 
 /** A quarter of the smallest table here: what the runtime gathers before it collects. */
 const GROWTH_BYTES_MAX = 256 * 2 ** 20;
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+const manyKeys = new FullCount("keys of a table that is walked");
 
-for (
-  const [count, valueBytes] of [[1034, 1 << 20], [isLong ? 100_000 : 10_000, 100_000]] as const
-) {
-  Deno.test(`ForEach gives all of ${count} keys in bounded memory and leaks nothing`, async () => {
-    await withRoot(async (root, path) => {
-      Deno.mkdirSync(path, { mode: 0o700 });
-      for (let index = 0; index < count; index++) {
-        // Holes only: a gigabyte and more of values that take no disk space.
-        using file = Deno.openSync(`${path}/k${index}.kv`, {
-          write: true,
-          create: true,
-          mode: 0o600,
-        });
-        file.truncateSync(valueBytes);
-      }
-      const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
-      const before = descriptors();
-      const memoryBefore = Deno.memoryUsage().rss;
-      const found = new Uint8Array(count);
-      let visits = 0;
-      let memoryMax = 0;
-      await root.forEach((key, { length }) => {
-        assertEquals(length, valueBytes);
-        found[Number(key.slice(1))] = 1;
-        if (++visits % 100 === 0) memoryMax = Math.max(memoryMax, Deno.memoryUsage().rss);
-        // The directory itself is open during the walk.
-        if (visits % 1000 === 0) assertEquals(descriptors(), before + 1);
+Deno.test("ForEach gives all large values in bounded memory and leaks nothing", async () => {
+  await walkInBoundedMemory(1034, 1 << 20);
+});
+
+Deno.test("ForEach gives all of many keys in bounded memory and leaks nothing", async () => {
+  for (const count of manyKeys.sizes(10_000, 100_000)) await walkInBoundedMemory(count, 100_000);
+});
+
+async function walkInBoundedMemory(count: number, valueBytes: number): Promise<void> {
+  await withRoot(async (root, path) => {
+    Deno.mkdirSync(path, { mode: 0o700 });
+    for (let index = 0; index < count; index++) {
+      // Holes only: a gigabyte and more of values that take no disk space.
+      using file = Deno.openSync(`${path}/k${index}.kv`, {
+        write: true,
+        create: true,
+        mode: 0o600,
       });
-      assertEquals(visits, count);
-      assert(found.every((mark) => mark === 1));
-      const grownBytes = memoryMax - memoryBefore;
-      assert(grownBytes < GROWTH_BYTES_MAX, `memory grew by ${grownBytes} bytes`);
-      for (let walk = 0; walk < 20; walk++) {
-        for await (const { key } of root.entries()) {
-          assert(key.startsWith("k"));
-          break;
-        }
-        for (const key of root.keys()) {
-          assert(key.startsWith("k"));
-          break;
-        }
-      }
-      assertEquals(descriptors(), before, "walks that are left early close the directory");
+      file.truncateSync(valueBytes);
+    }
+    const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
+    const before = descriptors();
+    const memoryBefore = Deno.memoryUsage().rss;
+    const found = new Uint8Array(count);
+    let visits = 0;
+    let memoryMax = 0;
+    await root.forEach((key, { length }) => {
+      assertEquals(length, valueBytes);
+      found[Number(key.slice(1))] = 1;
+      if (++visits % 100 === 0) memoryMax = Math.max(memoryMax, Deno.memoryUsage().rss);
+      // The directory itself is open during the walk.
+      if (visits % 1000 === 0) assertEquals(descriptors(), before + 1);
     });
+    assertEquals(visits, count);
+    assert(found.every((mark) => mark === 1));
+    const grownBytes = memoryMax - memoryBefore;
+    assert(grownBytes < GROWTH_BYTES_MAX, `memory grew by ${grownBytes} bytes`);
+    for (let walk = 0; walk < 20; walk++) {
+      for await (const { key } of root.entries()) {
+        assert(key.startsWith("k"));
+        break;
+      }
+      for (const key of root.keys()) {
+        assert(key.startsWith("k"));
+        break;
+      }
+    }
+    assertEquals(descriptors(), before, "walks that are left early close the directory");
   });
 }
 

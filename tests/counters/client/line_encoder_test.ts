@@ -5,6 +5,7 @@ import {
   type MessageSizes,
   writeMessageBytes,
 } from "../../../src/counters/wire/mod.ts";
+import { FullCount } from "../../support/full_count.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 import { parsePlainly, type PlainMessage } from "../wire/plain_parser.ts";
 
@@ -116,11 +117,12 @@ Deno.test("A line of any length takes bounded memory, in one piece and in many",
   assertEquals([result.malformed, result.messages.length], [[1], 1]);
 });
 
+const count = new FullCount("line encoder");
+
 Deno.test("Encoding lines equals the plain reading for any input and any segmentation", () => {
   const random = new Random(seedForTest("line encoder"));
-  const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 20_000 : 1000;
   const pieces = ["\t", "\t", "\n", "1", "-", "+", "0", "9", "99999999999999999", "\0", "é", "ab"];
-  for (let round = 0; round < rounds; round++) {
+  for (const _ of count.rounds(1000, 20_000)) {
     const sizes = { keyspaceSize: random.between(1, 9), keySize: random.between(1, 9) };
     let text = "";
     for (let count = random.below(60); count > 0; count--) {

@@ -4,12 +4,18 @@ import { assert, assertEquals } from "@std/assert";
 import { LogReader } from "../../../src/counters/commitlog/mod.ts";
 import { poolOn, withDataDirectory } from "../../support/data_directory.ts";
 import { durableOf } from "./store_headers.ts";
+import { FullCount } from "../../support/full_count.ts";
+
+const captures = new FullCount("captures of a log, ms");
 
 // Story: a header was once decoded in the mapping. Its checksum was that of the old bytes, but its fields,
 // read a moment later, were the new ones. So a log that was just being sealed looked free, and one read in
 // a million missed increments that had been answered WIN.
 Deno.test("A capture of a log always has one header, however fast headers are stored", async () => {
-  const durationMs = Deno.env.get("COUNTD_TEST_LONG") ? 30_000 : 2_000;
+  for (const durationMs of captures.sizes(2_000, 30_000)) await captureFor(durationMs);
+});
+
+async function captureFor(durationMs: number): Promise<void> {
   await withDataDirectory(async ({ directory, data }) => {
     await poolOn(directory, { logs: 1 }).prepare();
     using reader = LogReader.open(directory, 0)!;
@@ -35,4 +41,4 @@ Deno.test("A capture of a log always has one header, however fast headers are st
     assertEquals((await storing).code, 0);
     assert(Math.min(...Object.values(counts)) > 100, JSON.stringify(counts));
   });
-});
+}

@@ -3,10 +3,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Aggregator } from "../../../src/counters/keyspace/mod.ts";
 import { BadRecordError, encodeCounter, encodeDefinition } from "../../../src/counters/wire/mod.ts";
+import { FullCount } from "../../support/full_count.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 import { type Increment, recordBatch } from "./keyspace_fixture.ts";
 
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+const sumsOfMap = new FullCount("sums of a map");
 
 function assertSums(aggregator: Aggregator, expected: Map<string, Map<string, bigint>>): void {
   let distinct = 0;
@@ -32,7 +33,7 @@ function assertSums(aggregator: Aggregator, expected: Map<string, Map<string, bi
 Deno.test("Sums are those of a map, for keys of all lengths and increments of all sizes", () => {
   const random = new Random(seedForTest("Sums are those of a map"));
   const aggregator = new Aggregator();
-  for (let round = 0; round < (isLong ? 200 : 20); round++) {
+  for (const _ of sumsOfMap.rounds(20, 200)) {
     const expected = new Map<string, Map<string, bigint>>();
     let records = 0;
     const keyspaces = random.between(1, 5);
@@ -40,7 +41,7 @@ Deno.test("Sums are those of a map, for keys of all lengths and increments of al
     const common = "c".repeat(random.below(200));
     for (let batch = 0; batch < 6; batch++) {
       const increments: Increment[] = [];
-      for (let count = random.below(isLong ? 20_000 : 4000); count > 0; count--) {
+      for (let count = random.below(sumsOfMap.isLong ? 20_000 : 4000); count > 0; count--) {
         const digits = String(random.below(keys));
         const key = random.chance(0.5) ? common + digits : digits.repeat(random.below(4));
         const increment = random.chance(0.2) ? random.bigInt64() : BigInt(random.between(-3, 3));

@@ -7,11 +7,11 @@ import {
   type KeyspaceReader,
   KeyspaceWriter,
 } from "../../../src/counters/keyspace/mod.ts";
+import { FullCount } from "../../support/full_count.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
 import { type Increment, KeyspaceFixture, nameBytes } from "./keyspace_fixture.ts";
 
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
 const MAX = 2n ** 63n - 1n;
 const MIN = -(2n ** 63n);
 
@@ -182,10 +182,18 @@ function checkPage(reader: KeyspaceReader, offset: number): void {
   }
 }
 
+const shuffledParts = new FullCount("shuffled parts");
+
 test("Shuffled parts of known sums add up, whatever the folds", (fixture) => {
   const random = new Random(seedForTest("shuffled parts"));
+  for (const keys of shuffledParts.sizes(200, 1000)) {
+    addShuffledParts(fixture, random, keys);
+  }
+});
+
+/** Adds parts of 1 … `keys` − 1 under these keys, to ten keyspaces that no other size has. */
+function addShuffledParts(fixture: KeyspaceFixture, random: Random, keys: number): void {
   const keyspaces = 10;
-  const keys = isLong ? 1000 : 200;
   const parts: Increment[] = [];
   for (let keyspace = 0; keyspace < keyspaces; keyspace++) {
     for (let key = 1; key < keys; key++) {
@@ -193,7 +201,7 @@ test("Shuffled parts of known sums add up, whatever the folds", (fixture) => {
       while (rest > 0) {
         const part = random.between(1, rest);
         rest -= part;
-        parts.push([`keyspace ${keyspace}`, String(key), BigInt(part)]);
+        parts.push([`keyspace ${keys} ${keyspace}`, String(key), BigInt(part)]);
       }
     }
   }
@@ -205,9 +213,10 @@ test("Shuffled parts of known sums add up, whatever the folds", (fixture) => {
   }
   const expected = Array.from({ length: keys - 1 }, (_, index) => keys - 1 - index);
   for (let keyspace = 0; keyspace < keyspaces; keyspace++) {
-    assertEquals(fixture.rows(`keyspace ${keyspace}`), expected.map((key) => `${key} ${key}`));
+    const rows = fixture.rows(`keyspace ${keys} ${keyspace}`);
+    assertEquals(rows, expected.map((key) => `${key} ${key}`));
   }
-});
+}
 
 test("A new keyspace has its name in the directory only when it is published", (fixture) => {
   const { storage, directory } = fixture;

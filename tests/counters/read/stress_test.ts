@@ -7,6 +7,7 @@ import { systemStorage } from "../../../src/file/mod.ts";
 import { Reader } from "../../../src/counters/view/mod.ts";
 import { DEFAULT_SIZES, type Row, WriteMessageEncoder } from "../../../src/counters/wire/mod.ts";
 import { type CountdProcess, runCountd, startCountd } from "../../support/process.ts";
+import { FullCount } from "../../support/full_count.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
 import { waitUntil, within } from "../../support/wait.ts";
@@ -129,9 +130,10 @@ async function tormentWorkers(
   }
 }
 
+const stress = new FullCount("read stress");
+
 Deno.test("A client reads what it was answered WIN for, while two write, workers die and logs are reused", async () => {
   const random = new Random(seedForTest("read stress"));
-  const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 3000 : 60;
   await withTemporaryDirectory(async (directory) => {
     const data = `${directory}/data`;
     Owner.promised = Owner.sent = 0n;
@@ -152,6 +154,7 @@ Deno.test("A client reads what it was answered WIN for, while two write, workers
     const workers = tormentWorkers(data, random, () => isOver);
     using watcher = await ReadClient.connect(address, DEFAULT_SIZES);
     const watching = [watch(watcher, () => isOver), watch(reader, () => isOver)];
+    const rounds = stress.rounds(4 * 60, 4 * 3000);
     const owners = Array.from({ length: 4 }, async (_, index) => {
       using connection = await Deno.connect({
         hostname: "127.0.0.1",
@@ -159,7 +162,7 @@ Deno.test("A client reads what it was answered WIN for, while two write, workers
       });
       using client = await ReadClient.connect(address, DEFAULT_SIZES);
       const owner = new Owner(`owner${index}`, connection, new Random(random.next32()));
-      for (let round = 0; round < rounds; round++) {
+      for (const _ of rounds) {
         await owner.writeSome();
         await owner.readBack(random.chance(0.7) ? client : reader);
       }

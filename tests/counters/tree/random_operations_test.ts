@@ -3,12 +3,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { INT64_MAX, INT64_MIN } from "../../../src/base/int64.ts";
 import { Batch } from "../../../src/counters/tree/mod.ts";
+import { FullCount } from "../../support/full_count.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
 import { TreeFixture } from "./open_tree.ts";
 import { assertSameCounters, commit, type Pair, ToyCounters } from "./toy_counters.ts";
-
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
 
 /** Distributions of keys and increments. */
 const shapes: Record<string, (random: Random) => Pair> = {
@@ -37,15 +36,15 @@ const shapes: Record<string, (random: Random) => Pair> = {
 };
 
 for (const [shape, makePair] of Object.entries(shapes)) {
+  const count = new FullCount(`trees, ${shape}`);
   Deno.test(`Trees answer as the toy does: ${shape}`, async () => {
     const random = new Random(seedForTest(`Trees, ${shape}`));
     await withTemporaryDirectory((directory) => {
       using fixture = new TreeFixture(directory, { pageSize: random.pick([1024, 2048, 4096]) });
       const toy = new ToyCounters();
       const reader = fixture.openReader(random.pick([0, 2 ** 20]));
-      const rounds = isLong ? 600 : 60;
-      for (let round = 0; round < rounds; round++) {
-        const size = random.pick([0, 1, 2, 20, 20, 200, isLong ? 5000 : 1000]);
+      for (const round of count.rounds(60, 600)) {
+        const size = random.pick([0, 1, 2, 20, 20, 200, count.isLong ? 5000 : 1000]);
         const pairs = Array.from({ length: size }, () => makePair(random));
         if (random.chance(0.1)) {
           fixture.writer.apply(Batch.of(pairs), new Map(), { pinned: false });
@@ -91,14 +90,15 @@ Deno.test("A writer that opens the file anew continues as the previous one would
   });
 });
 
+const smallBatches = new FullCount("endless small batches");
+
 Deno.test("Pages are used again, and leaves stay well filled, under many small batches", async () => {
   const random = new Random(seedForTest("Endless small batches"));
   await withTemporaryDirectory((directory) => {
     using fixture = new TreeFixture(directory, { pageSize: 4096 });
     const keys = 5000;
     commit(fixture.writer, Array.from({ length: keys }, (_, key): Pair => [`key${key}`, 1n]));
-    const rounds = isLong ? 3000 : 300;
-    for (let round = 0; round < rounds; round++) {
+    for (const _ of smallBatches.rounds(300, 3000)) {
       const pairs = Array.from(
         { length: 30 },
         (): Pair => [`key${random.below(keys)}`, BigInt(random.between(1, 1000))],

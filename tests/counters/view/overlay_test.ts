@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { Overlay } from "../../../src/counters/view/ranking/overlay.ts";
 import { RowBuffer } from "../../../src/counters/view/ranking/row_buffer.ts";
 import { decodeRows } from "../../../src/counters/wire/mod.ts";
+import { FullCount } from "../../support/full_count.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 import {
   inRankOrder,
@@ -85,10 +86,11 @@ Deno.test("A value is clamped to 64 bits, and is exact again when the sum comes 
   assertEquals(find(overlay, "bottom"), { value: INT64_MIN, rank: 2 });
 });
 
+const pages = new FullCount("overlay");
+
 Deno.test("The overlay equals the plain sum of base and changes at every page, key and rank", () => {
   const random = new Random(seedForTest("overlay"));
-  const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 3000 : 200;
-  for (let round = 0; round < rounds; round++) {
+  for (const _ of pages.rounds(200, 3000)) {
     const keys = Array.from(
       { length: random.between(1, 60) },
       (_, index) =>

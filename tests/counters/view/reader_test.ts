@@ -3,6 +3,7 @@ import { CorruptError } from "../../../src/base/errors.ts";
 import { type Events, noEvents } from "../../../src/base/events.ts";
 import { listSlots, nameOfSlot } from "../../../src/counters/commitlog/mod.ts";
 import { LogWatch } from "../../../src/counters/view/deltas/log_watch.ts";
+import { FullCount } from "../../support/full_count.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
 import { waitUntil } from "../../support/wait.ts";
@@ -31,10 +32,11 @@ async function assertReads(reader: OpenReader, living: LivingDirectory, random: 
   }
 }
 
+const lives = new FullCount("living directory");
+
 Deno.test("A reader sees each increment at once and once, through writing, sealing, folding and reuse", async () => {
   const random = new Random(seedForTest("living directory"));
-  const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 30 : 3;
-  for (let round = 0; round < rounds; round++) {
+  for (const _ of lives.rounds(3, 30)) {
     await withTemporaryDirectory(async (directory) => {
       await using living = await LivingDirectory.open(`${directory}/data`);
       using lasting = new OpenReader(living);

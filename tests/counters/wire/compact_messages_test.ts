@@ -11,6 +11,7 @@ import {
   writeMessageBytes,
   WriteMessageEncoder,
 } from "../../../src/counters/wire/mod.ts";
+import { FullCount } from "../../support/full_count.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 import { parsePlainly, type PlainMessage } from "./plain_parser.ts";
 
@@ -227,10 +228,11 @@ function randomMessage(random: Random, sizes: MessageSizes, keyspaces: Uint8Arra
   return bytes;
 }
 
+const count = new FullCount("compact messages");
+
 Deno.test("Compacting equals the plain parser for any widths, offsets, targets and segments", () => {
   const random = new Random(seedForTest("compact messages"));
-  const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 3000 : 150;
-  for (let round = 0; round < rounds; round++) {
+  for (const _ of count.rounds(150, 3000)) {
     const sizes = random.chance(0.4) ? DEFAULT_SIZES : {
       keyspaceSize: random.between(1, random.chance(0.5) ? 12 : 256),
       keySize: random.between(1, random.chance(0.5) ? 12 : 256),

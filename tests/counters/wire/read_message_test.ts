@@ -8,6 +8,7 @@ import {
   RequestCursor,
   RequestEncoder,
 } from "../../../src/counters/wire/mod.ts";
+import { FullCount } from "../../support/full_count.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 
 const text = new TextEncoder();
@@ -117,10 +118,11 @@ Deno.test("Heads and rows come back as they were, errors negative", () => {
   assertThrows(() => [...decodeRows(body, 2)], RangeError);
 });
 
+const count = new FullCount("request cursor");
+
 Deno.test("The request cursor equals the plain reader on requests, damaged requests and noise", () => {
   const random = new Random(seedForTest("request cursor"));
-  const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 200_000 : 10_000;
-  for (let round = 0; round < rounds; round++) {
+  for (const _ of count.rounds(10_000, 200_000)) {
     const sizes = random.chance(0.3)
       ? DEFAULT_SIZES
       : { keyspaceSize: random.between(1, 20), keySize: random.between(1, 20) };

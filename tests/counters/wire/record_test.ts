@@ -8,6 +8,7 @@ import {
   recordBytes,
   RecordCursor,
 } from "../../../src/counters/wire/mod.ts";
+import { FullCount } from "../../support/full_count.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 
 const text = new TextEncoder();
@@ -72,10 +73,11 @@ Deno.test("Every rule of a batch is checked", () => {
   }
 });
 
+const count = new FullCount("record cursor");
+
 Deno.test("A cursor over noise ends normally or with a bad record, and stays in bounds", () => {
   const random = new Random(seedForTest("record cursor"));
-  const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 400_000 : 20_000;
-  for (let round = 0; round < rounds; round++) {
+  for (const _ of count.rounds(20_000, 400_000)) {
     const bytes = random.chance(0.5) ? random.bytes(random.below(120)) : smallBatch();
     for (let flips = random.below(4); flips > 0 && bytes.length > 0; flips--) {
       bytes[random.below(bytes.length)] = random.below(256);

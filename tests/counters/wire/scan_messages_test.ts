@@ -11,6 +11,7 @@ import {
 } from "../../../src/counters/wire/scan_messages.ts";
 import { writeMessageBytes } from "../../../src/counters/wire/mod.ts";
 import { installPackage } from "../../support/npm_package.ts";
+import { FullCount } from "../../support/full_count.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
 
@@ -47,11 +48,12 @@ function randomField(random: Random, size: number): Uint8Array {
   return field;
 }
 
+const count = new FullCount("scan messages");
+
 Deno.test("The scanner agrees with the plain function on every field", () => {
   const random = new Random(seedForTest("scan messages"));
   const scanner = MessageScanner.get();
-  const rounds = Deno.env.get("COUNTD_TEST_LONG") ? 20_000 : 1000;
-  for (let round = 0; round < rounds; round++) {
+  for (const _ of count.rounds(1000, 20_000)) {
     const sizes = {
       keyspaceSize: 16 * random.between(1, 16),
       keySize: 16 * random.between(1, 16),

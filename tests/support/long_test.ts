@@ -1,0 +1,74 @@
+/** `deno task long`, on small test files in place of the suites. */
+
+import { assert, assertEquals } from "@std/assert";
+import { filesWithFullCounts, runLong } from "./long.ts";
+import { withTemporaryDirectory } from "./temporary.ts";
+import { weightOf, WEIGHTS } from "./weights.ts";
+
+const tests = new URL("..", import.meta.url);
+
+/** A test file with a full count of so many rounds of some milliseconds. */
+function sampleFile(
+  name: string,
+  rounds: { normal: number; full: number; eachMs: number },
+): string {
+  return `import { FullCount } from "${new URL("support/full_count.ts", tests)}";
+    const count = new FullCount("${name}");
+    Deno.test("${name}", async () => {
+      for (const _ of count.rounds(${rounds.normal}, ${rounds.full})) {
+        await new Promise((resolve) => setTimeout(resolve, ${rounds.eachMs}));
+      }
+    });`;
+}
+
+Deno.test("Suites end when the minutes are over, with what they did, and none fails for want of time", async () => {
+  await withTemporaryDirectory(async (path) => {
+    const directory = `${path}/`;
+    const put = (name: string, text: string) =>
+      Deno.writeTextFileSync(`${directory}${name}_test.ts`, text);
+    put("short", sampleFile("short", { normal: 1, full: 20, eachMs: 1 }));
+    put("endless", sampleFile("endless", { normal: 1, full: 1e9, eachMs: 10 }));
+    put("slow", sampleFile("slow", { normal: 1e6, full: 1e9, eachMs: 10 }));
+    put("broken", `throw new Error("fails"); // new FullCount("broken")`);
+    put("plain", 'Deno.test("plain", () => {});');
+    const files = filesWithFullCounts(directory);
+    assertEquals(files, ["broken_test.ts", "endless_test.ts", "short_test.ts", "slow_test.ts"]);
+
+    const start = performance.now();
+    const seconds = 12;
+    const weights = { "endless": 2, "slow": 2 };
+    const { failed, late, counts } = await runLong({
+      directory,
+      files,
+      weights,
+      minutes: seconds / 60,
+      seed: 7,
+    });
+    const took = (performance.now() - start) / 1000;
+    assertEquals([failed, late], [["broken_test.ts"], []]);
+    assert(took >= seconds - 1, `the time is used: ${took} s`);
+    const did = (file: string) => counts.get(`${file}_test.ts`)?.[0] ?? { done: 0, all: 0 };
+    assertEquals([did("short").done, did("short").all], [20, 20]);
+    // Its normal form does not end in the time.
+    for (const name of ["endless", "slow"]) {
+      assert(did(name).done > 1 && did(name).done < 100 * seconds, `${name}: ${did(name).done}`);
+    }
+  });
+});
+
+Deno.test("Every row of the weights is that of a suite with a full count", () => {
+  const files = filesWithFullCounts(decodeURIComponent(tests.pathname));
+  for (const begin of Object.keys(WEIGHTS)) {
+    assert(files.some((file) => file.startsWith(begin)), `no file begins with ${begin}`);
+  }
+});
+
+Deno.test("The weight of a suite is that of the longest row that fits", () => {
+  const weights = { "crash/": 2, "crash/kill": 5 };
+  assertEquals(
+    ["crash/kill_test.ts", "crash/lock_test.ts", "aof/kill_test.ts"].map((file) =>
+      weightOf(file, weights)
+    ),
+    [5, 2, 1],
+  );
+});
