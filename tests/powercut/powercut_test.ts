@@ -1,0 +1,95 @@
+/**
+ * Power cuts on a real file system: a short run of each kind, and a test of the test: a removed sync must
+ * be found. `deno task powercut` is the long form.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { Random, seedForTest } from "../support/random.ts";
+import { withTemporaryDirectory } from "../support/temporary.ts";
+import { PLANTED_BUGS } from "./planted_main.ts";
+import {
+  buildRecorder,
+  FILE_SYSTEMS,
+  type FileSystemMode,
+  MEMORY,
+  whatIsMissing,
+} from "./recorded_disk.ts";
+import { type RoundOptions, type RoundReport, runRound, type WorkloadName } from "./round.ts";
+
+const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+
+/** Rounds in which a planted bug must be found. */
+const ROUNDS_MAX = 4;
+
+type Run = (
+  options: Pick<RoundOptions, "workload" | "mode" | "seed"> & Partial<RoundOptions>,
+) => Promise<RoundReport>;
+
+/** Calls `body` with what runs a round; not without root and the tools. */
+async function withRecorder(body: (run: Run, directory: string) => Promise<void>): Promise<void> {
+  const missing = await whatIsMissing();
+  if (missing !== null) return console.log(missing);
+  await withTemporaryDirectory(async (directory) => {
+    const recorder = await buildRecorder(directory);
+    const run: Run = (options) =>
+      withTemporaryDirectory(
+        (own) => runRound({ images: 12, durationMs: 1500, ...options, directory: own, recorder }),
+        MEMORY,
+      );
+    await body(run, directory);
+  }, MEMORY);
+}
+
+function failuresOf(report: RoundReport): string[] {
+  return report.failures.flatMap(({ cut, problems }) =>
+    problems.map((problem) => `cut ${cut.at}, ${cut.survival}: ${problem}`)
+  );
+}
+
+Deno.test("After a power cut nothing that was answered is lost, doubled or invented", async () => {
+  const seed = seedForTest("power cuts");
+  const random = new Random(seed);
+  const modes = Object.keys(FILE_SYSTEMS) as FileSystemMode[];
+  const names: WorkloadName[] = ["apart", "serve", "tables", "database", "aof", "admin"];
+  const workloads = isLong ? names : [names[0] as WorkloadName, random.pick(names.slice(1))];
+  await withRecorder(async (run) => {
+    for (const workload of workloads) {
+      const report = await run({ workload, mode: random.pick(modes), seed });
+      assertEquals(failuresOf(report), [], workload);
+      assert(report.images > 0 && report.answers > 0, `${workload} has nothing to compare`);
+    }
+  });
+});
+
+/** What the planted bugs have in common is that the file system hides some; `ext4` hides fewest. */
+async function findBug(run: Run, directory: string, bug: string): Promise<void> {
+  const binary = `${directory}/planted`;
+  const script = decodeURIComponent(new URL("planted_main.ts", import.meta.url).pathname);
+  const command = `${Deno.execPath()} run --quiet -A --no-check --cached-only ${script}`;
+  Deno.writeTextFileSync(binary, `#!/bin/sh\nexec ${command} "$@"\n`, { mode: 0o755 });
+  for (let seed = 1; seed <= ROUNDS_MAX; seed++) {
+    const report = await run({
+      workload: "steps",
+      mode: "ext4",
+      seed,
+      images: 60,
+      durationMs: 2500,
+      isFirstFailureEnough: true,
+      options: { binary, env: { POWERCUT_BUG: bug } },
+    });
+    if (report.failures.length > 0) {
+      return console.log(
+        `${bug}: image ${report.images} of round ${seed}: ${failuresOf(report)[0]}`,
+      );
+    }
+  }
+  throw new Error(`No image shows that countd does without ${bug}`);
+}
+
+Deno.test("A removed sync is found", async () => {
+  const bugs = Object.keys(PLANTED_BUGS);
+  const chosen = isLong ? bugs : [new Random(seedForTest("planted bugs")).pick(bugs)];
+  await withRecorder(async (run, directory) => {
+    for (const bug of chosen) await findBug(run, directory, bug);
+  });
+});
