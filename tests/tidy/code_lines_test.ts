@@ -12,10 +12,11 @@ import { projectRoot } from "./project.ts";
 import { readSource } from "./source.ts";
 
 /**
- * May only fall: a commit that needs fewer lines lowers it. It rose once, from 32,205, with format 2: feature
- * words and their refusals, the order of logs, live words, small keyspaces.
+ * May only fall: a commit that needs fewer lines lowers it. It rose from 32,205 with format 2: feature words
+ * and their refusals, the order of logs, live words, small keyspaces. And from 32,380 with the table of every
+ * errno, and with files of a wrong kind or owner that are left alone.
  */
-const LINES_MAX = 32_380;
+const LINES_MAX = 32_700;
 
 const root = (Deno.args[0] ?? projectRoot).replace(/\/?$/, "/");
 

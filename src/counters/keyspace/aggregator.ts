@@ -133,7 +133,8 @@ export class Aggregator {
       // With the flags, of which none is known yet.
       const kind = head & 0xffff;
       const nameLength = head >>> NAME_LENGTH_SHIFT;
-      const number = records[at + KEYSPACE_WORD]! & 0xffff;
+      // With the reserved bytes behind it: no keyspace has a number that large.
+      const number = records[at + KEYSPACE_WORD]! >>> 0;
       if (nameLength > NAME_SIZE_MAX) throw new BadRecordError("name too long", start + at * 4);
       const next = at + NAME_WORD + (((nameLength + 7) >> 3) << 1);
       if (next > length) throw new BadRecordError("name is cut off", start + at * 4);

@@ -87,7 +87,7 @@ export function encodeCounter(
 
 /**
  * Reads a record batch without allocating: `next()` fills the fields. It checks the lengths and numbers
- * that a reader depends on; `checkBatch` also checks reserved bytes and padding.
+ * that a reader depends on, and that reserved bytes are 0; `checkBatch` also checks padding.
  */
 export class RecordCursor {
   kind = 0;
@@ -136,6 +136,9 @@ export class RecordCursor {
     if (view.getUint8(start + RECORD_FLAGS_OFFSET) !== 0) {
       throw new BadRecordError("unknown flags", start);
     }
+    if (view.getUint16(start + RECORD_RESERVED_OFFSET, true) !== 0) {
+      throw new BadRecordError("reserved bytes are not 0", start);
+    }
     if (nameLength > NAME_SIZE_MAX) throw new BadRecordError("name is too long", start);
     const next = start + recordBytes(nameLength);
     if (next > this.#end) throw new BadRecordError("name is cut off", start);
@@ -175,12 +178,6 @@ export function checkBatch(bytes: Uint8Array, start: number, end: number): numbe
   let counters = 0;
   while (cursor.next()) {
     const { offset, nameStart, nameLength } = cursor;
-    if (
-      bytes[offset + RECORD_RESERVED_OFFSET] !== 0 ||
-      bytes[offset + RECORD_RESERVED_OFFSET + 1] !== 0
-    ) {
-      throw new BadRecordError("reserved bytes are not 0", offset);
-    }
     for (let at = nameStart; at < nameStart + nameLength; at++) {
       if (bytes[at] === 0) throw new BadRecordError("name holds NUL", offset);
     }

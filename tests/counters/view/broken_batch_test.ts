@@ -2,7 +2,11 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { type BatchFiller, nameOfSlot } from "../../../src/counters/commitlog/mod.ts";
-import { RECORD_FLAGS_OFFSET, recordBytes } from "../../../src/counters/wire/mod.ts";
+import {
+  RECORD_FLAGS_OFFSET,
+  RECORD_RESERVED_OFFSET,
+  recordBytes,
+} from "../../../src/counters/wire/mod.ts";
 import { checkData } from "../../support/check_data.ts";
 import { batchOf, claim, poolOn, withDataDirectory } from "../../support/data_directory.ts";
 import { runCountd, startCountd } from "../../support/process.ts";
@@ -24,11 +28,23 @@ const flagged: BatchFiller = {
   rollBack() {},
 };
 
+/** One record with a bit in the bytes that are reserved: a later countd may give it a meaning. */
+const reserved: BatchFiller = {
+  filledRecords: 1,
+  fill(frame, start, end) {
+    const next = batchOf([["ks", "k", 5n]]).fill(frame, start, end);
+    frame[start + recordBytes(2) + RECORD_RESERVED_OFFSET + 1] = 0x40;
+    return next;
+  },
+  rollBack() {},
+};
+
 for (
-  const [what, broken] of [["bytes that are not records", noRecords], [
-    "unknown flags",
-    flagged,
-  ]] as const
+  const [what, broken] of [
+    ["bytes that are not records", noRecords],
+    ["unknown flags", flagged],
+    ["a reserved bit that is set", reserved],
+  ] as const
 ) {
   Deno.test(`A frame that holds ${what} is damage to every reading verb and to folds`, async () => {
     await withDataDirectory(async (test) => {

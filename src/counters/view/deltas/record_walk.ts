@@ -45,7 +45,8 @@ export class RecordWalk {
       const nameLength = head >>> NAME_LENGTH_SHIFT;
       next = at + NAME_WORD + (((nameLength + 7) >>> 3) << 1);
       if (nameLength > NAME_SIZE_MAX || next > end) return false;
-      const keyspace = words[at + KEYSPACE_WORD]! & 0xffff;
+      // With the reserved bytes behind it: no keyspace has a number that large.
+      const keyspace = words[at + KEYSPACE_WORD]! >>> 0;
       // With the flags, of which none is known yet.
       const kind = head & 0xffff;
       if (kind === RECORD_KIND_COUNTER) {
