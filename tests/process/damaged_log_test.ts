@@ -4,6 +4,7 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { liveWordsLayout } from "../../src/counters/commitlog/control_layout.ts";
 import { runCountd, startCountd } from "../support/process.ts";
 import { checkData } from "../support/check_data.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
@@ -166,6 +167,41 @@ Deno.test("A flipped byte in the log of a killed writer is damage if a later fra
       "2\t/later\n1\t/first\n",
     );
     assertEquals((await runCountd(["worker", "--once", "--data", data])).code, 0);
+    checkData(data);
+  });
+});
+
+Deno.test("Damage behind a live word that a power cut set back stops all answers, and the backup", async () => {
+  // Story: the word said less than the log held. Readers looked for frames behind it, up to the first that was
+  // not valid, and took that for the end: increments that were answered were left out, with exit code 0.
+  await withTemporaryDirectory(async (directory) => {
+    const data = `${directory}/data`;
+    const increments: readonly Increment[] = [
+      ["visits", "/first", 1],
+      ["visits", "/second", 2],
+      ["visits", "/third", 3],
+    ];
+    await writeIncrements(data, increments, "kill");
+    const { offset } = liveWordsLayout.tails;
+    change(`${data}/control`, (bytes) => bytes.fill(0, offset, offset + 16));
+    assertEquals((await runCountd(["get", "visits", "/third", "--data", data])).text, "3\n");
+    const mend = flip(data, "/second");
+    await assertNoAnswer(["--data", data], data + FIRST_LOG);
+    const backup = await runCountd(["backup", `${directory}/backup`, "--data", data]);
+    assertEquals(backup.code, 6, backup.text + backup.stderr);
+    assertStringIncludes(backup.stderr, data + FIRST_LOG);
+    await using reader = startCountd(["read", "--data", data, "--port", "0"]);
+    assertEquals(
+      await rawTotals((await reader.listening()).port, "visits", "/first"),
+      [-5n, -5n],
+    );
+    assertEquals(await reader.stop(), 0);
+    mend();
+    assertEquals((await runCountd(["worker", "--once", "--data", data])).code, 0);
+    assertEquals(
+      (await runCountd(["top", "visits", "--data", data])).text,
+      "3\t/third\n2\t/second\n1\t/first\n",
+    );
     checkData(data);
   });
 });

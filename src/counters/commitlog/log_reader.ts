@@ -18,6 +18,7 @@ import {
   validFrames,
 } from "../../file/checked_log/mod.ts";
 import type { StoredFile } from "../../file/mod.ts";
+import { slotLock } from "./control.ts";
 import { damagedHeaderOffset } from "./damaged_header.ts";
 import type { DataDirectory } from "./directory.ts";
 import { BatchCursor } from "./frame.ts";
@@ -191,7 +192,7 @@ export class LogReader implements Disposable {
   /**
    * End of the frames of an active log. After a power cut the live word may be older than durable frames, and
    * it says nothing of a header that it does not belong to. So the first capture of a header looks for
-   * frames behind the tail.
+   * frames behind the tail; if the writer is dead, also behind a frame that is not valid, which may be damage.
    */
   #limit(
     { generation }: LogHeader,
@@ -201,10 +202,20 @@ export class LogReader implements Disposable {
     let end = Math.max(seen, Math.min(tail, this.#source.size));
     if (!isKnown) {
       const { size } = this.#opened().begin(this.#source.size, SEARCH_BYTES);
-      end = visitFrames(this.#framesOf(generation), { from: end, to: size }, () => {});
+      const frames = this.#framesOf(generation);
+      end = visitFrames(frames, { from: end, to: size }, () => {});
+      if (!this.#isHeld()) {
+        for (const { end: next } of validFrames(frames, end, size)) end = next;
+      }
     }
     this.#seen = { generation, end };
     return end;
+  }
+
+  #isHeld(): boolean {
+    const { control } = this.#directory;
+    const lock = slotLock(this.slot);
+    return control.holds(lock) || control.isHeldElsewhere(lock);
   }
 
   /** True if the log still has the generation of the capture. */
