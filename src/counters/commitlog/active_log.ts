@@ -44,6 +44,9 @@ function frameBuffer(): LogBytes {
 /** A claim waits no longer for another one, which needs a few system calls to raise the order counter. */
 const ORDER_WAIT_MS = 10_000;
 
+/** Pause between two tries to tell readers of a frame on a full disk. */
+const PUBLISH_RETRY_MS = 20;
+
 export class ActiveLog {
   readonly #log: CheckedLog;
   #records = 0;
@@ -157,13 +160,20 @@ export class ActiveLog {
     writeBatchHead(frame, 0, { records: filler.filledRecords, wallMs: this.clock.wallMs() });
     this.#log.append(end);
     this.#records += filler.filledRecords;
+    this.#isUnpublished = true;
+    // The frame counts, so the caller must not write it again, also if readers cannot be told of it yet.
+    this.publishAgain();
+    storage.reach("append.1.after");
+  }
+
+  /** Tells readers of the last frame, if a full disk did not let it before. False while it is full. */
+  publishAgain(): boolean {
     try {
-      this.#publish();
+      if (this.#isUnpublished) this.#publish();
     } catch (error) {
-      // The frame counts, so the caller must not write it again: the next append or sync publishes it.
       if (!isDiskFull(error)) throw error;
     }
-    storage.reach("append.1.after");
+    return !this.#isUnpublished;
   }
 
   #publish(): void {
@@ -201,7 +211,8 @@ export class ActiveLog {
     const { file, directory: { storage } } = this.held;
     await file.syncDataAsync();
     storage.reach("append.2.after");
-    if (this.#isUnpublished) this.#publish();
+    // An answer promises that readers see the increment. The header that ends the log will tell them, too.
+    while (!this.#isEnded && !this.publishAgain()) await this.clock.sleep(PUBLISH_RETRY_MS);
     // A file without a name is lost, however durable its bytes are: they must not be answered.
     this.held.refuseUnlinked();
     storage.reach("append.3.before");

@@ -59,6 +59,8 @@ export class LogWriter {
   /** Waits for disk space for the active log; its last append found none. */
   readonly #spaceWait: SpaceWait;
   #isOutOfSpace = false;
+  /** Readers were not told of the last frame. */
+  #isUntold = false;
   readonly #commit: GroupCommit;
   #position = 0;
   #lastAppendMs = 0;
@@ -282,6 +284,7 @@ export class LogWriter {
       }
       log.held.refuseLost();
     }
+    this.#publishAgain(log);
     const { sync, syncIntervalMs, sealAfterMs } = this.options;
     if (sync === "interval" && log.durable < log.tail) {
       if (nowMs - this.#lastSyncMs >= syncIntervalMs) this.#commit.start();
@@ -290,6 +293,17 @@ export class LogWriter {
     if (isOld || nowMs - this.#lastAppendMs >= IDLE_SEAL_MS && this.#holdsEnough()) {
       this.#handOver();
     }
+  }
+
+  /** If the disk was too full to tell readers of the last frame: tries again, and takes no input until then. */
+  #publishAgain(log: ActiveLog): void {
+    if (this.#rotation !== null) return;
+    const hadSpace = !this.#isUntold;
+    this.#isUntold = !log.publishAgain();
+    if (!this.#isUntold) return hadSpace ? undefined : this.#spaceWait.end();
+    this.#isOutOfSpace = true;
+    // An error in there is kept as the failure.
+    this.rotate().catch(() => {});
   }
 
   /** The last connection has ended: a log that holds enough is sealed at once, not after a pause. */

@@ -9,7 +9,12 @@ import {
   describeSelf,
   DirectoryFailedError,
 } from "../../../src/counters/commitlog/mod.ts";
-import { LogWriter, type WriteServer } from "../../../src/counters/write/mod.ts";
+import { Reader } from "../../../src/counters/view/mod.ts";
+import {
+  LogWriter,
+  type WriteServer,
+  type WriteServerOptions,
+} from "../../../src/counters/write/mod.ts";
 import {
   batchOf,
   poolOn,
@@ -30,14 +35,17 @@ interface FaultyServer extends Disposable {
 }
 
 /** A server whose writes fail when `faults` says so, with its first log and its spare claimed. */
-async function startFaulty({ storage, data }: TestDirectory): Promise<FaultyServer> {
+async function startFaulty(
+  { storage, data }: TestDirectory,
+  options: Partial<WriteServerOptions> = {},
+): Promise<FaultyServer> {
   const faults = new Faults();
   const self = describeSelf(storage);
   const directory = DataDirectory.open(faultyStorage(storage, faults), data, { self });
   const events: string[] = [];
   const reporter: Events = { report: (_level, event) => events.push(event) };
   const metrics = new Metrics();
-  const server = await startServer(directory, {}, { metrics, events: reporter });
+  const server = await startServer(directory, options, { metrics, events: reporter });
   await waitUntil("the spare", () => faults.count("link") >= 6);
   return { server, faults, events, metrics, [Symbol.dispose]: () => directory.close() };
 }
@@ -128,4 +136,56 @@ Deno.test("A writer that waits for space ends when the directory is marked faile
     assertEquals(await client.connection.read(new Uint8Array(1)).catch(() => null), null);
     await assertRejects(() => server.stop(), DirectoryFailedError);
   }, { checks: false });
+});
+
+for (const sync of ["always", "interval", "os"] as const) {
+  Deno.test(`With --sync ${sync} a frame that readers cannot be told of on a full disk is answered, and seen, when space returns`, async () => {
+    // Story: the sync behind the frame met ENOSPC when it stored the live word, and the writer ended. With
+    // --sync os readers did not see the frame until another one came.
+    await withDataDirectory(async (test) => {
+      using faulty = await startFaulty(test, { sync });
+      const { server, faults, events } = faulty;
+      using client = await RawClient.connect(server);
+      await client.send(messages([["ks", "k", 1n]]));
+      assertEquals(await client.receive(3), "WIN");
+      using reader = new Reader(test.directory, {
+        stale: false,
+        clock: systemClock,
+        events: noEvents,
+      });
+      const [keyspace, key] = ["ks", "k"].map((name) => new TextEncoder().encode(name));
+      const value = () => reader.value(keyspace!, key!);
+      assertEquals(await value(), 1n);
+
+      const { position } = server.writer;
+      faults.failFrom("write", 2, "ENOSPC");
+      await client.send(messages([["ks", "k", 2n]]));
+      await waitUntil("a few attempts", () => faults.failed >= 3);
+      assert(server.writer.position > position, "the frame was written");
+      assertEquals(await value(), 1n);
+      assertEquals(events.filter((event) => event === diskFull).length, 1);
+
+      faults.heal();
+      assertEquals(await client.receive(3), "WIN");
+      await waitUntil("the reader to see it", async () => await value() === 3n);
+      await waitUntil("the event", () => events.includes("writing goes on"));
+      assertEquals(await client.finish(), { answers: "", accepted: 2n, refused: 0n });
+      await server.stop();
+    });
+  });
+}
+
+Deno.test("A writer that cannot tell readers of its last frame can be stopped on a full disk", async () => {
+  await withDataDirectory(async (test) => {
+    const { server, faults } = await startFaulty(test, { sync: "always" });
+    using client = await RawClient.connect(server);
+    faults.failFrom("write", 2, "ENOSPC");
+    await client.send(messages([["ks", "k", 2n]]));
+    await waitUntil("a few attempts", () => faults.failed >= 3);
+    await server.stop();
+    poolOn(test.directory).recoverAll();
+    const log = takeSealed(test.directory, 0);
+    assertEquals(recordsOf(log), ["ks k 2"]);
+    log.release();
+  });
 });
