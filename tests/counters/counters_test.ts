@@ -1,7 +1,7 @@
 /** The embedded engine, as a program that imports `@countd/countd/counters` sees it. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { UsageError } from "../../src/base/errors.ts";
+import { CorruptError, UsageError } from "../../src/base/errors.ts";
 import { Counters } from "../../src/counters/mod.ts";
 import { checkData } from "../support/check_data.ts";
 import { runCountd } from "../support/process.ts";
@@ -129,5 +129,27 @@ Deno.test("A program that starts on a full backlog can fold it, and its incremen
     assertEquals(await counters.get("k", "a long key"), before + 1n);
     await counters.fold();
     checkData(directory, { labels: false });
+  });
+});
+
+Deno.test("A damaged log makes every question of a program a CorruptError", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    const data = `${directory}/data`;
+    {
+      await using counters = await Counters.open(data, { logSize: 65_536, sync: "always" });
+      for (const key of ["/first", "/second"]) await counters.increment("visits", key);
+    }
+    const log = `${data}/logs/0000000000`;
+    Deno.chmodSync(log, 0o600);
+    const bytes = Deno.readFileSync(log);
+    const at = new TextDecoder("latin1").decode(bytes).indexOf("/first");
+    assert(at > 0);
+    bytes[at]! ^= 1;
+    Deno.writeFileSync(log, bytes);
+    await using counters = await Counters.open(data);
+    await assertRejects(() => counters.get("visits", "/second"), CorruptError, log);
+    await assertRejects(() => counters.rank("visits", "/second"), CorruptError, log);
+    await assertRejects(() => counters.top("visits"), CorruptError, log);
+    await assertRejects(() => counters.top("unknown"), CorruptError, log);
   });
 });
