@@ -54,6 +54,8 @@ export interface Abi {
   readonly O_CREAT: number;
   readonly O_EXCL: number;
   readonly O_CLOEXEC: number;
+  readonly O_NOCTTY: number;
+  readonly O_NONBLOCK: number;
   readonly O_DIRECTORY: number;
   readonly PROT_READ: number;
   readonly PROT_WRITE: number;
@@ -171,6 +173,8 @@ const linux = {
   O_CREAT: 0o100,
   O_EXCL: 0o200,
   O_CLOEXEC: 0o2000000,
+  O_NOCTTY: 0o400,
+  O_NONBLOCK: 0o4000,
   MS_SYNC: 4,
   F_RDLCK: 0,
   F_WRLCK: 1,
@@ -196,6 +200,8 @@ const apple = {
   O_CREAT: 0x200,
   O_EXCL: 0x800,
   O_CLOEXEC: 0x1000000,
+  O_NOCTTY: 0x20000,
+  O_NONBLOCK: 0x4,
   O_DIRECTORY: 0x100000,
   MS_SYNC: 0x10,
   F_RDLCK: 1,

@@ -15,20 +15,43 @@ export interface OpenFlags {
   readonly directory?: boolean;
 }
 
-/** Opens close-on-exec and returns the descriptor. `mode` counts only for a file that is created. */
+const TYPE_MASK = 0o170000;
+const REGULAR_TYPE = 0o100000;
+const DIRECTORY_TYPE = 0o040000;
+
+/**
+ * Opens a regular file, or a directory if the flags say so, close-on-exec. `mode` counts only for a file
+ * that is created. Never waits for the other end of a FIFO, and takes no terminal. Anything else is refused
+ * as the system refuses a socket (ENXIO), a directory with EISDIR.
+ */
 export function open(path: string, flags: OpenFlags, mode = 0): number {
   const { abi, call } = libc();
   const name = cString(path, "open");
-  const bits = (flags.write ? abi.O_RDWR : abi.O_RDONLY) | abi.O_CLOEXEC |
+  const bits = (flags.write ? abi.O_RDWR : abi.O_RDONLY) |
+    abi.O_CLOEXEC | abi.O_NOCTTY | abi.O_NONBLOCK |
     (flags.create ? abi.O_CREAT : 0) | (flags.exclusive ? abi.O_EXCL : 0) |
     (flags.directory ? abi.O_DIRECTORY : 0);
-  return checkRetrying(
+  const descriptor = checkRetrying(
     abi.variadicOnStack
       ? () => call.openOnStack(name, bits, 0n, 0n, 0n, 0n, 0n, 0n, BigInt(mode))
       : () => call.open(name, bits, mode),
     "open",
     path,
   );
+  if (!flags.directory) refuseIrregular(descriptor, path);
+  return descriptor;
+}
+
+function refuseIrregular(descriptor: number, path: string): void {
+  try {
+    const view = statusOf(descriptor, path);
+    const type = readUnsigned(view, libc().abi.stat.mode) & TYPE_MASK;
+    if (type === REGULAR_TYPE) return;
+    throw new OsError("open", path, type === DIRECTORY_TYPE ? "EISDIR" : "ENXIO");
+  } catch (error) {
+    close(descriptor);
+    throw error;
+  }
 }
 
 /** Closes once, whatever the result: after EINTR the descriptor is already gone on Linux. */
@@ -71,6 +94,11 @@ export function statOrErrno(path: string): Status | string {
 }
 
 export function fstat(descriptor: number, path: string): Status {
+  return readStatus(statusOf(descriptor, path), libc().abi);
+}
+
+/** The bytes of `struct stat`, valid until the next call of this file. */
+function statusOf(descriptor: number, path: string): DataView {
   const { abi, call } = libc();
   const statusBuffer = statusBufferOf(abi);
   const symbol = call.fstatInode64 ?? call.fstat;
@@ -78,7 +106,7 @@ export function fstat(descriptor: number, path: string): Status {
   if (symbol(descriptor, statusBuffer.bytes) === -1) {
     checkRetrying(() => symbol(descriptor, statusBuffer.bytes), "fstat", path);
   }
-  return readStatus(statusBuffer.view, abi);
+  return statusBuffer.view;
 }
 
 /** The buffer that every `stat` writes to. One for each call would slow the read of a small value. */

@@ -9,7 +9,7 @@
 
 /** What `stat` says of a file. */
 export interface FileStatus {
-  /** What the name leads to; `other` is a FIFO, a socket or a device. */
+  /** What the name leads to; `other` is a FIFO, a socket, a device, or a circle of symbolic links. */
   readonly kind: "file" | "directory" | "other";
   /** Length of the file in bytes. */
   readonly size: number;
@@ -31,6 +31,11 @@ export interface FileStatus {
 
 /** How a file is opened. */
 export interface OpenOptions {
+  /**
+   * What the name must lead to; the default is a regular file. Anything else is refused at once, without a
+   * wait: a directory with EISDIR, a FIFO, a socket or a device with ENXIO. A `directory` is opened to read.
+   */
+  readonly kind?: "file" | "directory";
   /** `read` opens for reading alone, `write` for reading and writing. */
   readonly access: "read" | "write";
   /**

@@ -14,7 +14,7 @@ export class SystemFileSystem implements OpenFileSystem {
   constructor(path: string, fault: FaultPlan | null) {
     this.#path = path;
     this.#fault = fault;
-    this.#descriptor = ffi.open(path, {});
+    this.#descriptor = ffi.open(path, { directory: true });
     this.device = ffi.fstat(this.#descriptor, path).device;
   }
 

@@ -51,7 +51,8 @@ class SystemStorage implements Storage {
     const write = options.access === "write";
     const mode = options.mode ?? 0o600;
     if (options.create === undefined || options.create === "never") {
-      return new SystemFile(ffi.open(path, { write }), path, this.#fault);
+      const flags = { write, directory: options.kind === "directory" };
+      return new SystemFile(ffi.open(path, flags), path, this.#fault);
     }
     while (true) {
       try {
@@ -73,12 +74,14 @@ class SystemStorage implements Storage {
   }
 
   status(path: string): FileStatus {
-    return fileStatus(ffi.stat(path));
+    const status = statusOrErrno(path);
+    if (typeof status === "string") throw new OsError("stat", path, status);
+    return status;
   }
 
   statusOrNull(path: string): FileStatus | null {
-    const status = ffi.statOrErrno(path);
-    if (typeof status !== "string") return fileStatus(status);
+    const status = statusOrErrno(path);
+    if (typeof status !== "string") return status;
     if (status === "ENOENT" || status === "ENOTDIR") return null;
     throw new OsError("stat", path, status);
   }
@@ -173,6 +176,29 @@ class SystemStorage implements Storage {
     } catch {
       return false;
     }
+  }
+}
+
+/** Links that lead to each other lead to no file: such a name is of another kind. */
+function statusOrErrno(path: string): FileStatus | string {
+  const status = ffi.statOrErrno(path);
+  if (status !== "ELOOP") return typeof status === "string" ? status : fileStatus(status);
+  try {
+    const { isSymlink, dev, ino, uid } = Deno.lstatSync(path);
+    if (!isSymlink) return status;
+    return {
+      kind: "other",
+      size: 0,
+      mode: 0,
+      device: BigInt(dev),
+      inode: BigInt(ino ?? 0),
+      links: 1,
+      owner: uid ?? 0,
+      allocatedBytes: 0,
+      modifiedMs: 0,
+    };
+  } catch {
+    return status;
   }
 }
 

@@ -59,7 +59,7 @@ function tryHoldUnreadable(
   directory: string,
 ): Disposable | Refusal {
   using opened = new DisposableStack();
-  const table = opened.use(storage.open(directory, { access: "read" }));
+  const table = opened.use(storage.open(directory, { access: "read", kind: "directory" }));
   if (!table.tryFlock("exclusive")) return "held";
   const canOpen = () => {
     openValue(storage, path)?.close();

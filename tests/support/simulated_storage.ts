@@ -61,8 +61,8 @@ export class SimulatedStorage implements Storage {
     const create = options.create ?? "never";
     if (found !== null) {
       if (create === "exclusive") throw new OsError("open", path, "EEXIST");
-      if (found.kind === "directory" && options.access === "write") {
-        throw new OsError("open", path, "EISDIR");
+      if (found.kind !== (options.kind ?? "file")) {
+        throw new OsError("open", path, found.kind === "directory" ? "EISDIR" : "ENOTDIR");
       }
       this.#permit(path, found, options.access);
       return this.#describe(path, found, options.access);
@@ -217,7 +217,7 @@ export class SimulatedStorage implements Storage {
   }
 
   openFileSystem(path: string): OpenFileSystem {
-    const file = this.open(path, { access: "read" });
+    const file = this.open(path, { access: "read", kind: "directory" });
     return {
       device: file.status().device,
       sync: () => this.perform("sync file system", path, () => this.disk.syncEverything()),
