@@ -6,6 +6,8 @@
  * from the headers alone.
  */
 
+import type { ErrnoPlatform } from "./errno_table.ts";
+
 /** Where the fields of `struct stat` lie, and how wide they are. */
 export interface StatLayout {
   readonly size: number;
@@ -80,76 +82,9 @@ export interface Abi {
   readonly stat: StatLayout;
   readonly flock: FlockLayout;
   readonly statvfs: StatvfsLayout;
-  readonly errno: Readonly<Record<number, string>>;
+  /** Which column of `ERRNO_ROWS` has its error numbers. */
+  readonly errnoPlatform: ErrnoPlatform;
 }
-
-/** Numbers that all platforms have in common. */
-const sharedErrno: Abi["errno"] = {
-  1: "EPERM",
-  2: "ENOENT",
-  4: "EINTR",
-  5: "EIO",
-  6: "ENXIO",
-  9: "EBADF",
-  12: "ENOMEM",
-  13: "EACCES",
-  14: "EFAULT",
-  16: "EBUSY",
-  17: "EEXIST",
-  18: "EXDEV",
-  19: "ENODEV",
-  20: "ENOTDIR",
-  21: "EISDIR",
-  22: "EINVAL",
-  23: "ENFILE",
-  24: "EMFILE",
-  26: "ETXTBSY",
-  27: "EFBIG",
-  28: "ENOSPC",
-  29: "ESPIPE",
-  30: "EROFS",
-  31: "EMLINK",
-  32: "EPIPE",
-};
-
-const linuxErrno: Abi["errno"] = {
-  ...sharedErrno,
-  11: "EAGAIN",
-  35: "EDEADLK",
-  36: "ENAMETOOLONG",
-  37: "ENOLCK",
-  38: "ENOSYS",
-  39: "ENOTEMPTY",
-  40: "ELOOP",
-  74: "EBADMSG",
-  75: "EOVERFLOW",
-  88: "ENOTSOCK",
-  95: "EOPNOTSUPP",
-  97: "EAFNOSUPPORT",
-  110: "ETIMEDOUT",
-  111: "ECONNREFUSED",
-  116: "ESTALE",
-  117: "EUCLEAN",
-  122: "EDQUOT",
-};
-
-const appleErrno: Abi["errno"] = {
-  ...sharedErrno,
-  11: "EDEADLK",
-  35: "EAGAIN",
-  45: "ENOTSUP",
-  60: "ETIMEDOUT",
-  61: "ECONNREFUSED",
-  62: "ELOOP",
-  63: "ENAMETOOLONG",
-  66: "ENOTEMPTY",
-  69: "EDQUOT",
-  70: "ESTALE",
-  77: "ENOLCK",
-  78: "ENOSYS",
-  84: "EOVERFLOW",
-  94: "EBADMSG",
-};
 
 const shared = {
   O_RDONLY: 0,
@@ -190,7 +125,7 @@ const linux = {
     blocks: { offset: 16, bytes: 8 },
     available: { offset: 32, bytes: 8 },
   },
-  errno: linuxErrno,
+  errnoPlatform: "linux",
 } as const;
 
 const apple = {
@@ -229,7 +164,7 @@ const apple = {
     blocks: { offset: 16, bytes: 4 },
     available: { offset: 24, bytes: 4 },
   },
-  errno: appleErrno,
+  errnoPlatform: "apple",
 } as const;
 
 export const abis: Readonly<Record<string, Abi>> = {

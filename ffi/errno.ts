@@ -1,37 +1,7 @@
 /** Turns an errno into an exception: no other file here does. */
 
+import { nameOfErrno, wordsOfErrno } from "./errno_table.ts";
 import { libc } from "./libc.ts";
-
-const explanations: Readonly<Record<string, string>> = {
-  EPERM: "operation not permitted",
-  ENOENT: "no such file or directory",
-  EIO: "input/output error",
-  ENXIO: "not a file, or its device is gone",
-  EAGAIN: "held by another process",
-  ENOMEM: "not enough memory",
-  EACCES: "permission denied",
-  EEXIST: "exists already",
-  EXDEV: "not on the same file system",
-  ENOTDIR: "not a directory",
-  EISDIR: "is a directory",
-  EINVAL: "invalid argument",
-  ENFILE: "too many open files on this system",
-  EMFILE: "too many open files in this process",
-  EFBIG: "file too large",
-  ENOSPC: "no space left on the disk",
-  EROFS: "the file system is read-only",
-  EMLINK: "too many links",
-  ENAMETOOLONG: "the name is too long",
-  ENOLCK: "no locks available",
-  ENOSYS: "not supported by this system",
-  ENOTEMPTY: "the directory is not empty",
-  ELOOP: "too many symbolic links",
-  EDQUOT: "the disk quota is used up",
-  EOPNOTSUPP: "not supported by the file system",
-  EBADMSG: "the file system found damage",
-  EUCLEAN: "the file system is damaged",
-  ESTALE: "the file is gone from its server",
-};
 
 /** A system call that failed: which, on what, and why. */
 export class OsError extends Error {
@@ -48,7 +18,7 @@ export class OsError extends Error {
     readonly code: string,
     options?: ErrorOptions,
   ) {
-    const why = explanations[code];
+    const why = wordsOfErrno(code);
     super(
       `Cannot ${syscall}${path === "" ? "" : " " + path}: ${why ? `${why} (${code})` : code}`,
       options,
@@ -58,7 +28,7 @@ export class OsError extends Error {
 
 /** Name of an error number on this platform. */
 export function errnoName(number: number): string {
-  return libc().abi.errno[number] ?? `errno ${number}`;
+  return nameOfErrno(libc().abi.errnoPlatform, number);
 }
 
 /** The result of a system call, or the name of its errno where the result was −1. */

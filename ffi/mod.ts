@@ -6,6 +6,7 @@ export { type Abi, abiOf, abis } from "./abi.ts";
 export { avoidCopyOnWrite } from "./copy_on_write.ts";
 export { hasDirectoryBatches, readNames } from "./directory.ts";
 export { OsError } from "./errno.ts";
+export { ERRNO_ROWS, type ErrnoMeaning, meaningOfErrno, nameOfErrno } from "./errno_table.ts";
 export {
   allocate,
   chmod,

@@ -8,7 +8,7 @@
 import { CorruptError } from "../base/errors.ts";
 import { type FormatError, isFormatError } from "../base/format.ts";
 import { type DataDirectory, LogReader, pathOfSlot, scanLog } from "../counters/commitlog/mod.ts";
-import type { Storage } from "../file/mod.ts";
+import { concernsOneFile, OsError, type Storage } from "../file/mod.ts";
 import {
   KeyspaceReader,
   listKeyspaces,
@@ -21,15 +21,19 @@ const APPLIED_RULE = 12;
 
 /**
  * The greatest applied generation of each slot in any keyspace that can be read; never 0. The map lacks what
- * a keyspace of another format has applied: each such file is given to `onOtherFormat`.
+ * a keyspace of another format has applied, or one that cannot be opened: each such file is given to
+ * `onUnknown`. Without it a file that cannot be opened is an `OsError`.
  */
 export function greatestGenerations(
   storage: Storage,
   keyspaces: string,
-  onOtherFormat: (error: FormatError) => void = () => {},
+  onUnknown: (error: FormatError | OsError) => void = throwOsError,
 ): Map<number, bigint> {
   const greatest = new Map<number, bigint>();
-  const note = (error: CorruptError | FormatError) => isFormatError(error) && onOtherFormat(error);
+  // Damage is reported elsewhere.
+  const note = (error: CorruptError | FormatError | OsError) => {
+    if (!(error instanceof CorruptError)) onUnknown(error);
+  };
   for (const { path } of listKeyspaces(storage, keyspaces, note)) {
     try {
       using reader = KeyspaceReader.open(storage, path);
@@ -37,12 +41,18 @@ export function greatestGenerations(
         if (generation > (greatest.get(slot) ?? 0n)) greatest.set(slot, generation);
       }
     } catch (error) {
-      // Damage is reported elsewhere. A file that changes faster than it can be read is not damage.
-      if (error instanceof CorruptError || isFormatError(error)) note(error);
+      // A file that changes faster than it can be read is not damage.
+      const isOfOne = error instanceof CorruptError || isFormatError(error) ||
+        concernsOneFile(error, "keyspace");
+      if (isOfOne) note(error);
       else if (!(error instanceof SnapshotLostError)) throw error;
     }
   }
   return greatest;
+}
+
+function throwOsError(error: Error): void {
+  if (error instanceof OsError) throw error;
 }
 
 /** Every slot whose log is missing, or has a lower generation than a keyspace has applied. Only reads. */
@@ -50,7 +60,7 @@ export function checkAppliedGenerations(directory: DataDirectory): Violation[] {
   const { storage, paths } = directory;
   const violations: Violation[] = [];
   // Applied generations first: a claim raises the generation of a log before a fold can raise these.
-  for (const [slot, mark] of greatestGenerations(storage, paths.keyspaces)) {
+  for (const [slot, mark] of greatestGenerations(storage, paths.keyspaces, () => {})) {
     const path = pathOfSlot(paths.logs, slot);
     const found = generationOf(directory, slot);
     if (found === "unknown" || (found !== "missing" && found >= mark)) continue;

@@ -15,7 +15,7 @@ import {
   listSlots,
 } from "../counters/commitlog/mod.ts";
 import { check as checkDatabase, DatabaseInUseError, UNFINISHED_RULE } from "../database/mod.ts";
-import { hasCode, requireDirectory, type Storage } from "../file/mod.ts";
+import { hasCode, OsError, requireDirectory, type Storage, troubleOf } from "../file/mod.ts";
 import {
   check as checkKeyspace,
   isHiddenName,
@@ -137,9 +137,9 @@ function openOrReport(
       leftovers.push({ noun: "control", invariant: 1, path: control, offset: 0, message });
     }
   } catch (error) {
-    if (!(error instanceof CorruptError)) throw error;
-    const { path, offset } = error.where;
-    violations.push({ noun: "control", invariant: 1, path, offset, message: error.message });
+    const broken = brokenFile(error);
+    if (broken === null) throw error;
+    violations.push({ noun: "control", ...broken });
     notChecked.push("the logs, which cannot be read without the control file");
   }
   return null;
@@ -149,6 +149,17 @@ function listSlotsOrNone({ storage, paths }: DataDirectory): number {
   return storage.statusOrNull(paths.logs) === null
     ? 0
     : listSlots(storage, paths.logs).slots.length;
+}
+
+/** A file that is damaged, or that cannot be opened or read. Null for any other error. */
+function brokenFile(error: unknown): Omit<Violation, "noun"> | null {
+  if (error instanceof CorruptError) {
+    return { invariant: 1, ...error.where, message: error.message };
+  }
+  if (!(error instanceof OsError)) return null;
+  const trouble = troubleOf(error);
+  if (trouble !== "closed" && trouble !== "damaged") return null;
+  return { invariant: 1, path: error.path, offset: 0, message: error.message };
 }
 
 /** Labels are checked only if no daemon works, because daemons change them. */
@@ -210,9 +221,10 @@ function checkOneKeyspace(storage: Storage, path: string): ReturnType<typeof che
     try {
       return checkKeyspace(storage, path);
     } catch (error) {
-      if (error instanceof CorruptError) {
-        return [{ invariant: 1, path, offset: error.where.offset, message: error.message }];
-      }
+      const broken = brokenFile(error);
+      if (broken !== null) return [{ ...broken, path }];
+      // It was removed since the names were listed.
+      if (hasCode(error, "ENOENT")) return [];
       if (!(error instanceof SnapshotLostError)) throw error;
       if (attempt === ATTEMPTS_MAX) {
         throw new BusyError(
@@ -245,8 +257,11 @@ function checkDatabaseOf(
     violations.push(...ofNoun("db", checkDatabase(storage, databasePaths(data))));
     return true;
   } catch (error) {
-    if (error instanceof DatabaseInUseError) notChecked.push(`the database: ${error.message}`);
-    else if (isFormatError(error)) otherFormats.push(error.message);
+    const broken = brokenFile(error);
+    if (broken !== null) violations.push({ noun: "db", ...broken });
+    else if (error instanceof DatabaseInUseError) {
+      notChecked.push(`the database: ${error.message}`);
+    } else if (isFormatError(error)) otherFormats.push(error.message);
     else if (!(error instanceof NotFoundError || hasCode(error, "ENOENT"))) throw error;
     return false;
   }

@@ -8,6 +8,7 @@ import { CountdError } from "../base/errors.ts";
 import { DataDirectory, describeSelf } from "../counters/commitlog/mod.ts";
 import {
   hasCode,
+  isDiskFull,
   OsError,
   platformSelfTest,
   type Storage,
@@ -166,7 +167,7 @@ function adviceFor(error: OsError, place: string): string {
     return `run as the owner of ${place}, or name another directory with --data`;
   }
   if (hasCode(error, "EROFS")) return "mount the file system for writing";
-  if (hasCode(error, "ENOSPC", "EDQUOT")) return "free some space";
+  if (isDiskFull(error)) return "free some space";
   return "name a directory on a local file system with --data";
 }
 

@@ -12,6 +12,7 @@ import {
   LogReader,
   type LogState,
 } from "../counters/commitlog/mod.ts";
+import { concernsOneFile } from "../file/mod.ts";
 
 /** Commit logs by state; `unreadable` ones have no valid header, another format, or could not be opened now. */
 export type LogCounts = Readonly<Record<LogState | "unfinished" | "unreadable", number>>;
@@ -46,21 +47,22 @@ export class PoolSurvey implements Disposable {
 
   constructor(readonly directory: DataDirectory, readonly clock: Clock) {}
 
-  /** `otherFormats` has a sentence for each log of another format. */
+  /** `troubles` has a sentence for each log of another format, or that cannot be opened. */
   async take(): Promise<
-    { readonly logs: LogCounts; readonly backlog: Backlog; readonly otherFormats: string[] }
+    { readonly logs: LogCounts; readonly backlog: Backlog; readonly troubles: string[] }
   > {
     const { slots, unfinished } = listSlots(this.directory.storage, this.directory.paths.logs);
     const logs = { free: 0, active: 0, sealed: 0, unfinished: unfinished.length, unreadable: 0 };
-    const otherFormats: string[] = [];
+    const troubles: string[] = [];
     let records = 0;
     let bytes = 0;
     const nowMs = this.clock.nowMs();
     const wallMs = this.clock.wallMs();
     let ageMs = 0;
     for (const slot of slots) {
-      const reader = await this.#open(slot);
-      const capture = reader?.captureKnown(({ message }) => otherFormats.push(message)) ?? null;
+      const note = ({ message }: Error) => troubles.push(message);
+      const reader = await this.#open(slot, note);
+      const capture = reader?.captureKnown(note) ?? null;
       if (reader === null || capture === null) {
         logs.unreadable++;
         continue;
@@ -79,17 +81,23 @@ export class PoolSurvey implements Disposable {
       ageMs = Math.max(ageMs, Math.min(wallMs - capture.claimedWallMs, sinceEmptyMs));
     }
     const backlog = { records, bytes, seconds: Math.round(ageMs / 1000) };
-    return { logs, backlog, otherFormats };
+    return { logs, backlog, troubles };
   }
 
-  async #open(slot: number): Promise<LogReader | null> {
+  async #open(slot: number, onClosed: (error: Error) => void): Promise<LogReader | null> {
     const known = this.#readers.get(slot);
     if (known !== undefined) return known;
     for (let attempt = 0; attempt < OPEN_ATTEMPTS; attempt++) {
-      const reader = LogReader.open(this.directory, slot);
-      if (reader !== null) {
-        this.#readers.set(slot, reader);
-        return reader;
+      try {
+        const reader = LogReader.open(this.directory, slot);
+        if (reader !== null) {
+          this.#readers.set(slot, reader);
+          return reader;
+        }
+      } catch (error) {
+        if (!concernsOneFile(error, "log")) throw error;
+        onClosed(error);
+        return null;
       }
       await this.clock.sleep(OPEN_RETRY_MS);
     }

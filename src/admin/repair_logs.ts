@@ -36,7 +36,7 @@ import {
   unusedBytes,
 } from "../counters/commitlog/mod.ts";
 import { LogBytes } from "../file/checked_log/mod.ts";
-import type { Storage } from "../file/mod.ts";
+import { OsError, type Storage } from "../file/mod.ts";
 import { greatestGenerations } from "./applied_generations.ts";
 import { makePlace, openWhateverTheMode } from "./copy_files.ts";
 import type { RepairContext } from "./repair_context.ts";
@@ -65,7 +65,10 @@ interface Found {
 export function refuseUnknownGenerations(storage: Storage, data: string): void {
   const { logs, keyspaces } = directoryPaths(data);
   const others: FormatError[] = [];
-  const applied = greatestGenerations(storage, keyspaces, (error) => others.push(error));
+  const applied = greatestGenerations(storage, keyspaces, (error) => {
+    if (error instanceof OsError) throw error;
+    others.push(error);
+  });
   const [unknown] = others;
   if (unknown === undefined) return;
   const hasLogs = storage.statusOrNull(logs) !== null;

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { CorruptError } from "../base/errors.ts";
-import { type FormatError, isFormatError } from "../base/format.ts";
+import { isFormatError } from "../base/format.ts";
 import {
   type DataDirectory,
   DIRECTORY_VERSION,
@@ -13,6 +13,7 @@ import {
   type FailedMark,
 } from "../counters/commitlog/mod.ts";
 import { KeyspaceReader, listKeyspaces } from "../counters/keyspace/mod.ts";
+import { concernsOneFile, hasCode } from "../file/mod.ts";
 import { type DaemonReport, readReports } from "./daemon_report.ts";
 import { type Backlog, type LogCounts, PoolSurvey } from "./pool_survey.ts";
 
@@ -58,7 +59,7 @@ export async function statusOf(directory: DataDirectory, clock: Clock): Promise<
   const daemons = readReports(storage, paths.data);
   using survey = new PoolSurvey(directory, clock);
   const { keyspaces, damage } = surveyKeyspaces(directory);
-  const { logs, backlog, otherFormats } = await survey.take();
+  const { logs, backlog, troubles } = await survey.take();
   return {
     directory: paths.data,
     format: DIRECTORY_VERSION,
@@ -70,7 +71,7 @@ export async function statusOf(directory: DataDirectory, clock: Clock): Promise<
       ? control.describeHolder(directoryLocks.fold)
       : null,
     keyspaces,
-    troubles: [...daemons.flatMap(({ troubles }) => troubles), ...otherFormats, ...damage],
+    troubles: [...daemons.flatMap((daemon) => daemon.troubles), ...troubles, ...damage],
     space: storage.space(paths.data),
     daemons,
     figures: sumMetrics(daemons),
@@ -82,7 +83,7 @@ function surveyKeyspaces(
   { storage, paths }: DataDirectory,
 ): { keyspaces: KeyspaceCounts; damage: string[] } {
   const damage: string[] = [];
-  const note = (error: CorruptError | FormatError) => damage.push(error.message);
+  const note = (error: Error) => damage.push(error.message);
   let counters = 0;
   const entries = listKeyspaces(storage, paths.keyspaces, note);
   for (const { path } of entries) {
@@ -90,7 +91,11 @@ function surveyKeyspaces(
       using reader = KeyspaceReader.open(storage, path);
       counters += reader.total;
     } catch (error) {
-      if (!(error instanceof CorruptError || isFormatError(error))) throw error;
+      const isOfOne = error instanceof CorruptError || isFormatError(error) ||
+        concernsOneFile(error, "keyspace");
+      // A keyspace that is gone since it was listed.
+      if (hasCode(error, "ENOENT")) continue;
+      if (!isOfOne) throw error;
       note(error);
     }
   }

@@ -16,7 +16,7 @@
  * | `not-found`      | what was named does not exist                               | 3         |
  * | `cannot-connect` | no server answers                                           | 4         |
  * | `refused`        | a server understood the request and refused it              | 5         |
- * | `corruption`     | bytes on disk break a rule of their format                  | 6         |
+ * | `corruption`     | a file is damaged or gone, or the disk failed               | 6         |
  * | `try-again`      | the same call may succeed later                             | 75        |
  */
 export type ErrorKind =

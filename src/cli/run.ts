@@ -5,7 +5,7 @@ import { UsageError } from "../base/errors.ts";
 import { FORMAT_VERSION, VERSION } from "../base/version.ts";
 import { toJson } from "../base/printable.ts";
 import { EventLines, type LogFormat } from "./event_lines.ts";
-import { EXIT_CODES, type ExitCode, failureOf } from "./exit_codes.ts";
+import { EXIT_CODES, type ExitCode } from "./exit_codes.ts";
 import { helpOfAll, helpOfGroup, helpOfVerb } from "./kit/help.ts";
 import { MessageSink } from "./message_sink.ts";
 import { BrokenPipe, Output, type Sink } from "./output.ts";
@@ -54,7 +54,7 @@ export async function runCommandLine(
     return code;
   } catch (error) {
     if (error instanceof BrokenPipe) return EXIT_CODES.ok;
-    return report(error, { words, stdout, stderr });
+    return await report(error, { words, stdout, stderr });
   } finally {
     messages.tellLost();
   }
@@ -121,6 +121,7 @@ async function runVerb(
   } catch (error) {
     // With --log-format json, report the failure as JSON too.
     if (parsed.options["logFormat"] !== "json" || error instanceof BrokenPipe) throw error;
+    const { failureOf } = await import("./failure.ts");
     const { code, name, message, stack } = failureOf(error);
     const fields = { code, name, ...(stack === undefined ? {} : { stack }) };
     context.events.report("error", message, fields);
@@ -130,8 +131,9 @@ async function runVerb(
 
 async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
   const { stdout, stderr, messages, environment } = streams;
-  // Loaded here, so that help and versions start fast.
+  // Loaded here, so that help and versions start fast. The last, so that a failure needs no descriptor.
   const file = await import("../file/mod.ts");
+  await import("./failure.ts");
   const { FaultPlan, systemStorage } = file;
   const { notifyServiceManager } = await import("../net/mod.ts");
   let storage: ReturnType<typeof systemStorage> | undefined;
@@ -184,10 +186,11 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
 }
 
 /** Reports a failure: on stderr, or as one JSON object on stdout if `--json` was given. */
-function report(
+async function report(
   error: unknown,
   { words, stdout, stderr }: { words: readonly string[]; stdout: Output; stderr: Output },
-): ExitCode {
+): Promise<ExitCode> {
+  const { failureOf } = await import("./failure.ts");
   const { code, name, message, stack } = failureOf(error);
   let isReported = false;
   try {

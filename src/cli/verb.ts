@@ -16,7 +16,7 @@
  *     });
  *
  * A line in `table.ts` adds it to the program. A verb throws the classes of `base/errors.ts` or
- * `OsError`: `exit_codes.ts` alone turns an error into an exit code and JSON.
+ * `OsError`: `failure.ts` alone turns an error into an exit code and JSON.
  */
 import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";

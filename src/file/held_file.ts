@@ -6,7 +6,7 @@
  */
 
 import { BusyError } from "../base/errors.ts";
-import { nullIfCode } from "./failures.ts";
+import { troubleOf } from "./failures.ts";
 import { leadsTo } from "./identity.ts";
 import type { Storage, StoredFile } from "./storage.ts";
 
@@ -30,7 +30,13 @@ export function holdAbandoned(storage: Storage, path: string): StoredFile | null
     storage.statusOrNull(path)?.kind !== "file"
       ? null
       : holdOrNull(storage, storage.open(path, { access: "write" }));
-  return nullIfCode(hold, "ENOENT", "EACCES", "EPERM");
+  try {
+    return hold();
+  } catch (error) {
+    const trouble = troubleOf(error);
+    if (trouble === "missing" || trouble === "closed") return null;
+    throw error;
+  }
 }
 
 /** Calls `make` until it does not return null, or throws `BusyError`. `what` completes its message. */

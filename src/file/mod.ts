@@ -8,14 +8,20 @@ export { ignoreHangup, isHangupIgnored, selfTest as platformSelfTest } from "../
 export { writerWithoutWaiting } from "../../ffi/mod.ts";
 export { makeDirectories, publishFile, publishNewFile, syncName, trimSlashes } from "./durable.ts";
 export {
+  concernsOneFile,
+  type FileKind,
   hasCode,
-  isClosedToUs,
+  isDiskFailure,
   isDiskFull,
   isOutOfResources,
+  isPassing,
   isReadFailure,
   isSyncFailure,
   nullIfCode,
+  type Trouble,
+  troubleOf,
 } from "./failures.ts";
+export { type ErrnoMeaning, meaningOfErrno } from "../../ffi/mod.ts";
 export { FaultPlan } from "./fault.ts";
 export { holdAbandoned, holdOrNull, makeHeld } from "./held_file.ts";
 export { type FileIdentity, isSameFile, leadsTo } from "./identity.ts";

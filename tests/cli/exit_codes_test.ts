@@ -10,7 +10,8 @@ import {
   RefusedError,
   UsageError,
 } from "../../src/base/errors.ts";
-import { EXIT_CODE_MEANINGS, EXIT_CODES, failureOf } from "../../src/cli/exit_codes.ts";
+import { EXIT_CODE_MEANINGS, EXIT_CODES } from "../../src/cli/exit_codes.ts";
+import { failureOf } from "../../src/cli/failure.ts";
 import { OsError } from "../../src/file/mod.ts";
 import { capture } from "./capture.ts";
 
@@ -39,8 +40,8 @@ Deno.test("Errors of the system become exit codes by their errno", () => {
     ["ENOENT", 3],
     ["EACCES", 1],
     ["EPERM", 1],
-    ["EROFS", 1],
-    ["EIO", 1],
+    ["EROFS", 6],
+    ["EIO", 6],
     ["EEXIST", 1],
   ];
   for (const [errno, code] of cases) {

@@ -2,8 +2,10 @@
  * Errors of system calls, and what the runtime does to errno beside them.
  */
 
-import { assertEquals, assertThrows } from "@std/assert";
+import { constants } from "node:os";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { checkOnce, checkRetrying, OsError, outcomeOf } from "../../ffi/errno.ts";
+import { ERRNO_ROWS, meaningOfErrno, nameOfErrno } from "../../ffi/errno_table.ts";
 import { libc } from "../../ffi/libc.ts";
 
 const NO_DESCRIPTOR = -1;
@@ -33,7 +35,7 @@ Deno.test("What the runtime calls between a call that fails and the look at errn
     OsError,
   );
   assertEquals(error.code, "EBADF");
-  assertEquals(error.message, "Cannot flock /a/file: EBADF");
+  assertEquals(error.message, "Cannot flock /a/file: not an open file (EBADF)");
 });
 
 Deno.test("A call that succeeds the second time has succeeded", () => {
@@ -48,3 +50,45 @@ Deno.test("A sync that fails is not made again, since a second one would succeed
   assertThrows(() => checkOnce(call, "fsync", "/a/file"), OsError);
   assertEquals(calls, 1);
 });
+
+/** Names that share the number of another. */
+const ALIASES = ["EWOULDBLOCK", "EDEADLOCK", "ENOTSUP"];
+const HEADERS = ["/usr/include/asm-generic/errno-base.h", "/usr/include/asm-generic/errno.h"];
+
+Deno.test("Every errno of this system has its name, its meaning and its words", () => {
+  const platform = Deno.build.os === "darwin" ? "apple" : "linux";
+  const numbers = new Map<string, number>(Object.entries(constants.errno));
+  if (platform === "linux") {
+    for (const header of HEADERS) {
+      const text = readOrEmpty(header);
+      for (const [, name, number] of text.matchAll(/^#define\s+(E\w+)\s+(\d+)/gm)) {
+        numbers.set(name!, Number(number));
+      }
+    }
+  }
+  assert(numbers.size > 70);
+  for (const [name, number] of numbers) {
+    if (ALIASES.includes(name)) continue;
+    assertEquals(nameOfErrno(platform, number), name);
+    const row = ERRNO_ROWS.find((each) => each[0] === name)!;
+    assertEquals(row[3], meaningOfErrno(name));
+    assert(row[4].length > 3 || row[3] === "misuse", name);
+  }
+});
+
+Deno.test("No number and no name of an errno is there twice, and an unknown one is named by its number", () => {
+  for (const column of [0, 1, 2] as const) {
+    const values = ERRNO_ROWS.map((row) => row[column]).filter((value) => value !== null);
+    assertEquals(new Set(values).size, values.length);
+  }
+  assertEquals(nameOfErrno("linux", 524), "errno 524");
+  assertEquals(meaningOfErrno("errno 524"), "failing");
+});
+
+function readOrEmpty(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
+}

@@ -1,7 +1,6 @@
 /** `countd shell`: a prompt, or commands from `-c` or a pipe. */
 
 import { READ_PORT, WRITE_PORT } from "../../counters/wire/mod.ts";
-import { failureOf } from "../exit_codes.ts";
 import { address, choice, flag, text } from "../kit/option.ts";
 import {
   clientKeySizeOption,
@@ -67,6 +66,7 @@ export const shell = defineVerb({
     const { options, storage, clock, stdin, stdout, stderr, environment } = context;
     const { counterAccess, History, historyPath, linesOf, runInteractive, runScript, Session } =
       await import("../../shell/mod.ts");
+    const { failureOf } = await import("../failure.ts");
     const { DataDirectory, describeSelf, directoryPaths } = await import(
       "../../counters/commitlog/mod.ts"
     );

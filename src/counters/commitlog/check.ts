@@ -5,7 +5,7 @@
 
 import { CorruptError } from "../../base/errors.ts";
 import type { LogBytes } from "../../file/checked_log/mod.ts";
-import type { Storage } from "../../file/mod.ts";
+import { concernsOneFile, type Storage } from "../../file/mod.ts";
 import { checkBatch } from "../wire/mod.ts";
 import { slotLock } from "./control.ts";
 import { FAILED_MARK_OFFSET, orderLayout } from "./control_layout.ts";
@@ -111,16 +111,16 @@ function lostName(logs: string, slot: number, isReplaced: boolean): Violation {
   };
 }
 
-/** As `checkSlot`, also for a log that is truncated during the check, or that the disk cannot read. */
+/** As `checkSlot`, also for a log that is truncated during the check, or that cannot be opened or read. */
 function checkReadable(
   ...[directory, slot, labels]: Parameters<typeof checkSlot>
 ): ReturnType<typeof checkSlot> {
   try {
     return checkSlot(directory, slot, labels);
   } catch (error) {
-    if (!(error instanceof CorruptError)) throw error;
-    const { where, message } = error;
-    return { violations: [{ invariant: 2, ...where, message }], order: 0n };
+    if (!(error instanceof CorruptError || concernsOneFile(error, "log"))) throw error;
+    const { path, offset } = error instanceof CorruptError ? error.where : { ...error, offset: 0 };
+    return { violations: [{ invariant: 2, path, offset, message: error.message }], order: 0n };
   }
 }
 

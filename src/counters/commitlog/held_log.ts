@@ -5,7 +5,13 @@
 
 import { assert } from "../../base/assert.ts";
 import { CorruptError } from "../../base/errors.ts";
-import { leadsTo, type StoredFile } from "../../file/mod.ts";
+import {
+  concernsOneFile,
+  type FileStatus,
+  leadsTo,
+  OsError,
+  type StoredFile,
+} from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { damagedHeaderOffset } from "./damaged_header.ts";
@@ -52,8 +58,9 @@ export class HeldLog {
     if (!control.tryLock(slotLock(slot))) return null;
     storage.reach("claim.1.after");
     let file: StoredFile | null = null;
+    let status: FileStatus | null = null;
     try {
-      const status = storage.status(path);
+      status = storage.status(path);
       if (status.kind !== "file" || status.size !== sizes.logSize) {
         throw new CorruptError(
           `${path} is not a commit log: it ${
@@ -77,8 +84,11 @@ export class HeldLog {
     } catch (error) {
       if (!control.holds(slotLock(slot))) throw error; // released already
       file?.close();
+      const isClosed = concernsOneFile(error, "log");
+      // The log of another owner: no lock name is left, which only that owner could remove.
+      if (isClosed && status?.links === 1) unlinkLockName(storage, paths.logs, slot);
       control.unlock(slotLock(slot));
-      throw error;
+      throw isClosed ? new OsError(error.syscall, path, error.code, { cause: error }) : error;
     }
   }
 

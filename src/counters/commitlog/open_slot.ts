@@ -2,7 +2,7 @@
 
 import { CorruptError } from "../../base/errors.ts";
 import { isFormatError } from "../../base/format.ts";
-import { hasCode, type StoredFile } from "../../file/mod.ts";
+import { concernsOneFile, hasCode, nullIfCode, type StoredFile } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { headerOfFile, type LogHeader } from "./header.ts";
@@ -41,18 +41,19 @@ export function openSlot(directory: DataDirectory, slot: number): LogFile | null
 }
 
 /**
- * The newest header of a log: null if none is valid, the log has another format, or lies on a bad sector,
- * which to take it says. "held" if its mode forbids reading and another process holds it.
+ * The newest header of a log: null if none is valid, the log has another format, lies on a bad sector, or
+ * may not be opened, which to take it says. "held" if its mode forbids reading and another process holds it.
  */
 export function headerOfSlot(directory: DataDirectory, slot: number): LogHeader | null | "held" {
   const path = pathOfSlot(directory.paths.logs, slot);
   if (directory.storage.status(path).kind !== "file") return null;
-  using file = openDespiteLabel(directory, slot, path);
-  if (file === null) return "held";
   try {
-    return headerOfFile(file, path);
+    using file = openDespiteLabel(directory, slot, path);
+    return file === null ? "held" : headerOfFile(file, path);
   } catch (error) {
-    if (isFormatError(error) || error instanceof CorruptError) return null;
+    const isOfLog = isFormatError(error) || error instanceof CorruptError ||
+      concernsOneFile(error, "log");
+    if (isOfLog) return null;
     throw error;
   }
 }
@@ -66,15 +67,18 @@ export function openDespiteLabel(
   slot: number,
   path: string,
 ): StoredFile | null {
+  let refusal: unknown;
   try {
     return storage.open(path, { access: "read" });
   } catch (error) {
     if (!hasCode(error, "EACCES")) throw error;
+    refusal = error;
   }
   if (!control.tryLock(slotLock(slot))) return null;
   try {
     const { mode } = storage.status(path);
-    storage.chmod(path, HELD_MODE);
+    // The log of another owner: that its mode cannot be widened either says less.
+    if (nullIfCode(() => (storage.chmod(path, HELD_MODE), true), "EPERM") === null) throw refusal;
     try {
       return storage.open(path, { access: "read" });
     } finally {

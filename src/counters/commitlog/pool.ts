@@ -20,7 +20,7 @@ import {
 } from "../../base/errors.ts";
 import { isFormatError } from "../../base/format.ts";
 import { LOG_SIZE_UNIT_BYTES, poolDefaults, SLOTS_MAX } from "../../base/pool_defaults.ts";
-import { hasCode, isDiskFull, syncName } from "../../file/mod.ts";
+import { concernsOneFile, hasCode, isDiskFull, type OsError, syncName } from "../../file/mod.ts";
 import { ActiveLog } from "./active_log.ts";
 import { slotLock } from "./control.ts";
 import { directoryLocks } from "./control_layout.ts";
@@ -41,7 +41,7 @@ export interface PoolOptions {
   /** Called for every log that a claim or a start recovers. */
   readonly onRecovery?: (recovery: Recovery) => void;
   /** Called once for every slot that cannot be used. */
-  readonly onDamage?: (error: CountdError) => void;
+  readonly onDamage?: (error: CountdError | OsError) => void;
 }
 
 /** A fold needs space to free a log, so growth leaves this many log sizes on the disk. */
@@ -213,7 +213,9 @@ export class LogPool {
   }
 
   #reportDamage(slot: number, error: unknown): void {
-    if (!(error instanceof CorruptError) && !isFormatError(error)) throw error;
+    const isOfLog = error instanceof CorruptError || isFormatError(error) ||
+      concernsOneFile(error, "log");
+    if (!isOfLog) throw error;
     this.#damaged.add(slot);
     this.options.onDamage?.(error);
   }

@@ -8,7 +8,7 @@
 import { Buffer } from "node:buffer";
 import { CorruptError } from "../../base/errors.ts";
 import { type FormatError, isFormatError } from "../../base/format.ts";
-import { hasCode, type Storage } from "../../file/mod.ts";
+import { concernsOneFile, hasCode, type OsError, type Storage } from "../../file/mod.ts";
 import { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
 import { KeyspaceReader } from "./reader.ts";
 
@@ -41,13 +41,13 @@ export function isHiddenName(fileName: string): boolean {
 
 /**
  * Lists all keyspaces, in byte order of their names. Names of other things are left out. So is a keyspace
- * whose long name cannot be read, because its file is damaged or of another format; then `onDamage` is called. A missing directory has
- * none.
+ * whose long name cannot be read, because its file is damaged, of another format, or cannot be opened; then
+ * `onFailure` is called. A missing directory has none.
  */
 export function listKeyspaces(
   storage: Storage,
   directory: string,
-  onDamage: (error: CorruptError | FormatError) => void = () => {},
+  onFailure: (error: CorruptError | FormatError | OsError) => void = () => {},
 ): KeyspaceEntry[] {
   const entries: KeyspaceEntry[] = [];
   for (const fileName of fileNames(storage, directory)) {
@@ -62,8 +62,11 @@ export function listKeyspaces(
       using reader = KeyspaceReader.open(storage, path);
       entries.push({ name: reader.name, path });
     } catch (error) {
-      if (error instanceof CorruptError || isFormatError(error)) onDamage(error);
-      else if (!hasCode(error, "ENOENT")) throw error;
+      if (hasCode(error, "ENOENT")) continue;
+      const isOfOne = error instanceof CorruptError || isFormatError(error) ||
+        concernsOneFile(error, "keyspace");
+      if (!isOfOne) throw error;
+      onFailure(error);
     }
   }
   return entries.sort((a, b) => Buffer.compare(a.name, b.name));

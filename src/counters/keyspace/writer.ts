@@ -16,9 +16,8 @@ import { CorruptError } from "../../base/errors.ts";
 import { isFormatError } from "../../base/format.ts";
 import { printableName } from "../../base/printable.ts";
 import {
+  concernsOneFile,
   type FileIdentity,
-  isClosedToUs,
-  isReadFailure,
   leadsTo,
   type Storage,
   type StoredFile,
@@ -151,7 +150,7 @@ export class KeyspaceWriter implements Disposable {
     } catch (error) {
       // The cause is reported when the name is opened anew.
       const isGone = error instanceof CorruptError || isFormatError(error) ||
-        isClosedToUs(error) || isReadFailure(error);
+        concernsOneFile(error, "keyspace");
       if (!isGone) throw error;
       return false;
     }

@@ -7,7 +7,7 @@ import type { LoopSlice } from "../../net/mod.ts";
 import { BusyError, CorruptError } from "../../base/errors.ts";
 import { type FormatError, isFormatError } from "../../base/format.ts";
 import type { Metric, Metrics } from "../../base/metrics.ts";
-import { OsError } from "../../file/mod.ts";
+import { type OsError, troubleOf } from "../../file/mod.ts";
 import {
   encodeReplyHead,
   type MessageSizes,
@@ -218,6 +218,7 @@ function reserve({ rows, quota }: Batch): boolean {
 function errorCode(error: unknown): number | null {
   if (error instanceof CorruptError || isFormatError(error)) return READ_ERROR_DAMAGED;
   if (error instanceof BusyError) return READ_ERROR_AGAIN;
-  if (error instanceof OsError) return error.code === "EIO" ? READ_ERROR_DAMAGED : READ_ERROR_AGAIN;
-  return null;
+  const trouble = troubleOf(error);
+  if (trouble === null) return null;
+  return trouble === "passing" || trouble === "missing" ? READ_ERROR_AGAIN : READ_ERROR_DAMAGED;
 }

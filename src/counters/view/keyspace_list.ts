@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import { CorruptError } from "../../base/errors.ts";
 import { type FormatError, isFormatError } from "../../base/format.ts";
+import { concernsOneFile } from "../../file/mod.ts";
 import { type DataDirectory, HEAD_PAGE_BYTES } from "../commitlog/mod.ts";
 import { mapKey } from "../../base/map_key.ts";
 import { listKeyspaces, SnapshotLostError } from "../keyspace/mod.ts";
@@ -22,7 +23,7 @@ export const TOTALS_MAX = 1024;
 
 export interface KeyspaceTotal {
   readonly name: Uint8Array;
-  /** Null if the keyspace's file is damaged or of another format. */
+  /** Null if the keyspace's file is damaged, of another format, or cannot be opened. */
   readonly counters: number | null;
   /** Why `counters` is null, if that is another format; a server does not tell. */
   readonly otherFormat?: FormatError;
@@ -58,7 +59,7 @@ export function listTotals(
   if (watch !== null && !readPending(watch, changedKeysMax, pending)) return null;
   // The files after the logs, as in Refresh: a log that was folded in between is in the files.
   const names = new Map(Array.from(pending, ([key, { name }]) => [key, name]));
-  const refuse = (error: CorruptError | FormatError): never => {
+  const refuse = (error: Error): never => {
     throw error;
   };
   for (const { name } of listKeyspaces(storage, paths.keyspaces, refuse)) {
@@ -143,7 +144,9 @@ function countersOf(
       return { counters: overlay.total() };
     } catch (error) {
       if (isFormatError(error)) return { counters: null, otherFormat: error };
-      if (error instanceof CorruptError) return { counters: null };
+      if (error instanceof CorruptError || concernsOneFile(error, "keyspace")) {
+        return { counters: null };
+      }
       if (!(error instanceof SnapshotLostError)) throw error;
     }
   }

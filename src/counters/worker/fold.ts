@@ -28,7 +28,7 @@ import { isDiskFull, isOutOfResources, OsError } from "../../file/mod.ts";
 import { type Aggregator, type Batch, keyspacePath, type KeyspaceWriter } from "../keyspace/mod.ts";
 import { BadRecordError } from "../wire/mod.ts";
 import { type KeyspaceWriters, nameKey } from "./keyspace_writers.ts";
-import { isKeyspaceFailure, type KeyspaceFailure, type Quarantine } from "./quarantine.ts";
+import { type FileFailure, isFailureOf, type Quarantine } from "./quarantine.ts";
 
 /** Above this number of files one sync of the file system is cheaper than a sync of each. */
 const SYNC_EACH_MAX = 4;
@@ -164,7 +164,7 @@ export class Fold {
         return false;
       }
     } catch (error) {
-      if (!isKeyspaceFailure(error)) throw error;
+      if (!isFailureOf("keyspace", error)) throw error;
       this.quarantine.addKeyspace(name, error);
       return this.#refuse(key, slot);
     }
@@ -242,14 +242,14 @@ export class Fold {
       this.#saturated += writer.apply(batch, generations, { pinned }).saturated;
       written.push({ writer, generations });
     } catch (error) {
-      if (isKeyspaceFailure(error)) return this.#leaveOut(keyspace, generations, error);
+      if (isFailureOf("keyspace", error)) return this.#leaveOut(keyspace, generations, error);
       const others = written.map((each) => each.writer);
       for (const other of writer === null ? others : [...others, writer]) {
         if (other.isUnnamed) this.writers.drop(other.name);
         else other.rollBack();
       }
       if (!isDiskFull(error) && !isOutOfResources(error)) throw error;
-      throw new FoldTooLargeError("No space for the pages of a fold", { cause: error });
+      throw new FoldTooLargeError(`This fold is too large: ${error.message}`, { cause: error });
     }
   }
 
@@ -308,7 +308,7 @@ export class Fold {
       try {
         if (!this.#hasApplied(keyspace, { slot, generation })) this.#deferred.add(slot);
       } catch (error) {
-        if (!isKeyspaceFailure(error)) throw error;
+        if (!isFailureOf("keyspace", error)) throw error;
         this.quarantine.addKeyspace(keyspace, error);
         this.#blocked.add(slot);
       }
@@ -320,7 +320,7 @@ export class Fold {
     for (const slot of generations.keys()) this.#deferred.add(slot);
   }
 
-  #leaveOut(keyspace: Uint8Array, generations: Map<number, bigint>, error: KeyspaceFailure): void {
+  #leaveOut(keyspace: Uint8Array, generations: Map<number, bigint>, error: FileFailure): void {
     this.quarantine.addKeyspace(keyspace, error);
     this.writers.drop(keyspace);
     for (const slot of generations.keys()) this.#blocked.add(slot);

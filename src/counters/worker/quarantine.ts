@@ -10,17 +10,17 @@ import type { Events } from "../../base/events.ts";
 import { CorruptError } from "../../base/errors.ts";
 import { type FormatError, isFormatError } from "../../base/format.ts";
 import { printableName } from "../../base/printable.ts";
-import { isClosedToUs, isReadFailure, OsError } from "../../file/mod.ts";
+import { concernsOneFile, type FileKind, OsError } from "../../file/mod.ts";
 import { nameKey } from "./keyspace_writers.ts";
 
 const RETRY_MS = 30_000;
 
-/** A failure of one keyspace, after which the others can go on. */
-export type KeyspaceFailure = CorruptError | FormatError | OsError;
+/** A failure of one file, after which the others can go on. */
+export type FileFailure = CorruptError | FormatError | OsError;
 
-export function isKeyspaceFailure(error: unknown): error is KeyspaceFailure {
-  return error instanceof CorruptError || isFormatError(error) || isReadFailure(error) ||
-    isClosedToUs(error);
+/** True if a fold leaves this keyspace, or this log, alone and takes the others. */
+export function isFailureOf(kind: FileKind, error: unknown): error is FileFailure {
+  return error instanceof CorruptError || isFormatError(error) || concernsOneFile(error, kind);
 }
 
 export class Quarantine {
@@ -51,12 +51,12 @@ export class Quarantine {
     return this.#isFresh(this.#keyspaces, nameKey(name));
   }
 
-  addLog(slot: number, error: CorruptError | FormatError): void {
+  addLog(slot: number, error: FileFailure): void {
     this.#noteKind(error);
     if (!this.#logs.has(slot)) {
       this.events.report("error", "log quarantined", {
         slot,
-        ...(error instanceof CorruptError ? error.where : {}),
+        ...placeOf(error),
         reason: error.message,
       });
     }
@@ -72,7 +72,7 @@ export class Quarantine {
     this.#logs.set(slot, this.clock.nowMs());
   }
 
-  addKeyspace(name: Uint8Array, error: KeyspaceFailure): void {
+  addKeyspace(name: Uint8Array, error: FileFailure): void {
     const key = nameKey(name);
     const keyspace = printableName(name);
     const isOfOtherFormat = isFormatError(error);
@@ -81,10 +81,9 @@ export class Quarantine {
       const message = isOfOtherFormat
         ? "keyspace of another format is left alone"
         : "keyspace quarantined";
-      const where = error instanceof OsError ? { path: error.path } : null;
       this.events.report("error", message, {
         keyspace,
-        ...(error instanceof CorruptError ? error.where : where),
+        ...placeOf(error),
         reason: error.message,
       });
     }
@@ -107,7 +106,7 @@ export class Quarantine {
     return [...this.#warnings.keys()];
   }
 
-  #noteKind(error: KeyspaceFailure): void {
+  #noteKind(error: FileFailure): void {
     if (isFormatError(error)) this.#formatError ??= error;
     else this.#hasDamage = true;
   }
@@ -116,4 +115,9 @@ export class Quarantine {
     const seenMs = map.get(key);
     return seenMs !== undefined && this.clock.nowMs() - seenMs < RETRY_MS;
   }
+}
+
+function placeOf(error: FileFailure): { readonly path?: string; readonly offset?: number } {
+  if (error instanceof CorruptError) return error.where;
+  return error instanceof OsError ? { path: error.path } : {};
 }

@@ -7,7 +7,6 @@ import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Events } from "../../base/events.ts";
 import { BusyError, CorruptError, FailedError } from "../../base/errors.ts";
-import { isFormatError } from "../../base/format.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import {
   type DataDirectory,
@@ -32,7 +31,7 @@ import { FoldReport } from "./fold_report.ts";
 import { Gathering } from "./gathering.ts";
 import { HeldLogs } from "./held_logs.ts";
 import { KeyspaceWriters } from "./keyspace_writers.ts";
-import { isKeyspaceFailure, Quarantine } from "./quarantine.ts";
+import { isFailureOf, Quarantine } from "./quarantine.ts";
 
 export interface Environment {
   readonly clock: Clock;
@@ -186,7 +185,7 @@ export class Worker {
   #releaseSpace(): void {
     if (this.directory.control.isHeldElsewhere(directoryLocks.pin)) return;
     this.#writers.releaseSpace((name, error) => {
-      if (!isKeyspaceFailure(error)) throw error;
+      if (!isFailureOf("keyspace", error)) throw error;
       this.#quarantine.addKeyspace(name, error);
     });
   }
@@ -338,7 +337,7 @@ export class Worker {
           break;
         }
       } catch (error) {
-        if (!(error instanceof CorruptError) && !isFormatError(error)) throw error;
+        if (!isFailureOf("log", error)) throw error;
         this.#quarantine.addLog(slot, error);
       }
     }

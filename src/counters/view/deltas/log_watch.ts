@@ -21,6 +21,7 @@ import {
   FRAME_LENGTH_MAX,
   HEAD_PAGE_BYTES,
   listReadableSlots,
+  lockPathOfSlot,
   LogReader,
   nameOfSlot,
   pathOfSlot,
@@ -92,8 +93,8 @@ export class LogWatch implements Disposable {
   readonly #logs = new Map<number, WatchedLog>();
   /** The same, sorted; null after a claim. */
   #inOrder: WatchedLog[] | null = null;
-  /** Slots whose names lead to something that is not a file: left alone. */
-  readonly #damaged = new Set<number>();
+  /** Slots whose names lead to something that is not a file: each was reported. */
+  readonly #foreign = new Set<number>();
   #nextSlot = 0;
   #version = 0;
   #isListed = false;
@@ -192,7 +193,7 @@ export class LogWatch implements Disposable {
     }
     // A pool grows by the lowest number that is missing, and never loses a slot.
     while (true) {
-      while (this.#logs.has(this.#nextSlot) || this.#damaged.has(this.#nextSlot)) this.#nextSlot++;
+      while (this.#logs.has(this.#nextSlot)) this.#nextSlot++;
       if (storage.statusOrNull(pathOfSlot(paths.logs, this.#nextSlot)) === null) return;
       this.#open(this.#nextSlot);
     }
@@ -205,10 +206,7 @@ export class LogWatch implements Disposable {
         this.#add(log);
         return;
       }
-      if (!this.#looksLikeLog(slot)) {
-        this.#damaged.add(slot);
-        return;
-      }
+      if (!this.#isThere(slot)) return;
       pause(OPEN_PAUSE_MS);
     }
     throw new BusyError(
@@ -219,16 +217,20 @@ export class LogWatch implements Disposable {
     );
   }
 
-  #looksLikeLog(slot: number): boolean {
+  /** Throws `CorruptError` for what cannot be a log: the log that had its name may hold anything. */
+  #isThere(slot: number): boolean {
     const { storage, paths, sizes } = this.#directory;
     const path = pathOfSlot(paths.logs, slot);
-    const status = storage.statusOrNull(path);
-    if (status?.kind === "file") {
+    const status = storage.statusOrNull(path) ??
+      storage.statusOrNull(lockPathOfSlot(paths.logs, slot));
+    if (status === null) return false;
+    if (status.kind === "file") {
       if (status.size === sizes.logSize) return true;
       throw damagedLog(path, 0, `has ${status.size} bytes and not ${sizes.logSize}`);
     }
-    this.#events.report("warn", "not a commit log, left alone", { path });
-    return false;
+    if (!this.#foreign.has(slot)) this.#events.report("error", "not a commit log", { path });
+    this.#foreign.add(slot);
+    throw damagedLog(path, 0, "is not a file");
   }
 
   close(): void {
