@@ -3,7 +3,7 @@
  * run while other processes write.
  */
 
-import type { FileStatus, Storage } from "../file/mod.ts";
+import type { FileStatus, OsError, Storage } from "../file/mod.ts";
 import {
   isTemporaryName,
   keyOfFileName,
@@ -12,7 +12,7 @@ import {
   TEMPORARY_DIRECTORY,
   VALUE_SUFFIX,
 } from "./names.ts";
-import { type Found, walkTables } from "./walk.ts";
+import { type Found, namesIn, walkTables } from "./walk.ts";
 
 /** A broken invariant, and where it is broken. */
 export interface Violation {
@@ -30,8 +30,8 @@ const OWNER_MAY_READ = 0o400;
 
 /**
  * List the broken invariants of the directory of tables `root`; none for a sound directory, or one that
- * does not exist yet. It changes nothing, takes no lock, and may run while other processes write. Throws
- * `OsError` if a directory cannot be read.
+ * does not exist yet. It changes nothing, takes no lock, and may run while other processes write. A
+ * directory that cannot be read is one. Throws `OsError`, for example if too many files are open.
  */
 export function checkTables(storage: Storage, root: string): Violation[] {
   const status = storage.statusOrNull(root);
@@ -41,7 +41,9 @@ export function checkTables(storage: Storage, root: string): Violation[] {
     violations.push({ invariant, path, offset: 0, message });
   };
   if (status.kind !== "directory") report(1, root, "The root of the tables is not a directory");
-  walkTables(storage, root, (found) => checkFound(storage, found, report));
+  const visit = (found: Found) => checkFound(storage, found, report);
+  const onClosed = (path: string, error: OsError) => report(3, path, error.message);
+  walkTables(storage, root, visit, undefined, onClosed);
   return violations;
 }
 
@@ -92,7 +94,7 @@ function checkTemporaries(
     report(5, directory, "The place for temporary files is not a directory");
     return;
   }
-  for (const name of storage.walkDirectory(directory)) {
+  for (const name of namesIn(storage, directory)) {
     const path = `${directory}/${name}`;
     const kind = storage.statusOrNull(path)?.kind ?? "file";
     if (!isTemporaryName(name) || kind !== "file") {

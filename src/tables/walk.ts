@@ -1,6 +1,12 @@
 /** Walks what is below a directory of tables. Names and kinds alone, so other processes may write. */
 
-import type { FileStatus, Storage } from "../file/mod.ts";
+import {
+  concernsOneFile,
+  type FileStatus,
+  nullIfCode,
+  type OsError,
+  type Storage,
+} from "../file/mod.ts";
 
 /** A file or a directory below the root. */
 export interface Found {
@@ -18,20 +24,33 @@ export interface Found {
 /**
  * Calls `visit` for what is found, in no order, and goes down into a directory if it returns true. Names that
  * `isWanted` refuses are passed over unseen. So is what was removed since it was listed, and a link to
- * nothing: no call sees a key or a table there. Does nothing if the root is not a directory.
+ * nothing: no call sees a key or a table there. Does nothing if the root is not a directory. What cannot be
+ * opened is given to `onClosed`, which may throw.
  */
 export function walkTables(
   storage: Storage,
   root: string,
   visit: (found: Found) => boolean,
   isWanted: (name: string, below: string) => boolean = () => true,
+  onClosed?: (path: string, error: OsError) => void,
 ): void {
+  const orClosed = <Result>(path: string, call: () => Result): Result | null => {
+    try {
+      return call();
+    } catch (error) {
+      if (onClosed === undefined || !concernsOneFile(error, "table")) throw error;
+      onClosed(path, error);
+      return null;
+    }
+  };
   const walk = (parent: string, above: readonly string[]) => {
-    for (const name of storage.walkDirectory(parent === "" ? root : `${root}/${parent}`)) {
+    const directory = parent === "" ? root : `${root}/${parent}`;
+    const names = namesIn(storage, directory);
+    for (let name; (name = orClosed(directory, () => names.next().value ?? null)) !== null;) {
       const below = parent === "" ? name : `${parent}/${name}`;
       if (!isWanted(name, below)) continue;
       const path = `${root}/${below}`;
-      const status = storage.statusOrNull(path);
+      const status = orClosed(path, () => storage.statusOrNull(path));
       if (status === null) continue;
       const isCircle = above.includes(identity(status));
       const enters = visit({ name, path, below, parent, status, isCircle });
@@ -42,6 +61,16 @@ export function walkTables(
   };
   const status = storage.statusOrNull(root);
   if (status?.kind === "directory") walk("", [identity(status)]);
+}
+
+/** The names in a directory; none, or no more, once it is removed. */
+export function* namesIn(storage: Storage, directory: string): Generator<string> {
+  const names = storage.walkDirectory(directory)[Symbol.iterator]();
+  while (true) {
+    const next = nullIfCode(() => names.next(), "ENOENT", "ENOTDIR");
+    if (next === null || next.done) return;
+    yield next.value;
+  }
 }
 
 /** What tells a directory from others. */

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { systemStorage } from "../../src/file/mod.ts";
+import { OsError, type Storage, systemStorage } from "../../src/file/mod.ts";
 import { checkTables } from "../../src/tables/mod.ts";
+import { overridden } from "../support/overridden.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { bytes, openRoot } from "./support.ts";
 
@@ -79,4 +80,22 @@ Deno.test("Check follows no link in circles", async () => {
     }),
     [],
   );
+});
+
+Deno.test("Check names a table that cannot be read (3), and goes on with the others", async () => {
+  await withTemporaryDirectory(async (path) => {
+    const root = openRoot(path);
+    for (const name of ["a", "closed", "z"]) await root.table(name).set("k", bytes("v"));
+    Deno.mkdirSync(`${path}/z.tbl/d.kv`);
+    const storage = overridden<Storage>(systemStorage(), {
+      walkDirectory(listed) {
+        if (listed === `${path}/closed.tbl`) throw new OsError("open", listed, "EACCES");
+        return systemStorage().walkDirectory(listed);
+      },
+    });
+    const found = checkTables(storage, path).map((
+      { invariant, path: where },
+    ) => [invariant, where]);
+    assertEquals(found.sort(), [[1, `${path}/z.tbl/d.kv`], [3, `${path}/closed.tbl`]]);
+  });
 });
