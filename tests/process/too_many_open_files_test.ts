@@ -1,7 +1,16 @@
-/** A daemon survives peers that use up its descriptors through a port that speaks HTTP. */
+/**
+ * A daemon that runs out of descriptors: by peers, through a port that speaks HTTP, or because the limit is low
+ * and there are many keyspaces. It waits or does with fewer, and goes on.
+ */
 
 import { assertEquals } from "@std/assert";
-import { countdCommand, runCountd, startProgram } from "../support/process.ts";
+import {
+  countdCommand,
+  runCountd,
+  runProgram,
+  startCountd,
+  startProgram,
+} from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";
 
@@ -70,5 +79,31 @@ Deno.test("The metrics port answers again when peers release its descriptors, an
       listening: /^metrics on [^:]*:(\d+)/,
       path: "/healthz",
     });
+  });
+});
+
+Deno.test("Many more keyspaces than a process may open are folded, the first time and again", async () => {
+  // Story: two bounds of 128 open files added up to more than the limit. One group of keyspaces was folded, and
+  // then folding waited for a disk that was not full, for ever.
+  const [keyspaces, descriptors] = Deno.env.get("COUNTD_TEST_LONG") ? [2000, 256] : [300, 200];
+  await withTemporaryDirectory(async (data) => {
+    for (let round = 1; round <= 2; round++) {
+      {
+        await using writer = startCountd(["write", "--data", data, "--port", "0"]);
+        const { port } = await writer.listening();
+        const stdin = Array.from({ length: keyspaces }, (_, at) => `ks${at}\tk\t1\n`).join("");
+        const loaded = await runCountd(["load", "--connect", `127.0.0.1:${port}`], { stdin });
+        assertEquals(loaded.code, 0, loaded.stderr);
+        assertEquals(await writer.stop(), 0);
+      }
+      const words = countdCommand(["worker", "--once", "--data", data]);
+      const limited = ["sh", "-c", `ulimit -n ${descriptors}; exec "$0" "$@"`, ...words];
+      const { code, stderr } = await runProgram(limited, { deadlineMs: 120_000 });
+      assertEquals(code, 0, stderr);
+      const last = await runCountd(["get", `ks${keyspaces - 1}`, "k", "--data", data]);
+      assertEquals(last.text, `${round}\n`);
+    }
+    const { code, text } = await runCountd(["check", "--data", data]);
+    assertEquals(code, 0, text);
   });
 });

@@ -44,7 +44,10 @@ export interface FoldResult {
   readonly deferred: number;
 }
 
-/** Thrown if the disk is too full for a fold of this size. This group and later ones have not changed. */
+/**
+ * Thrown if the disk, or the limit of open files, is too small for a fold of this size; the cause says which.
+ * This group and later ones have not changed.
+ */
 export class FoldTooLargeError extends Error {
   override readonly name = "FoldTooLargeError";
 }
@@ -211,7 +214,9 @@ export class Fold {
     let keyspaces = 0;
     for (let first = 0; first < entries.length; first += GROUP_MAX) {
       const written: Written[] = [];
-      for (const [key, entry] of entries.slice(first, first + GROUP_MAX)) {
+      const group = entries.slice(first, first + GROUP_MAX);
+      this.writers.trim(group.filter(([, { keyspace }]) => !this.writers.isOpen(keyspace)).length);
+      for (const [key, entry] of group) {
         const batch = batches.get(key);
         // Without a sum there is nothing to apply.
         if (batch === undefined) this.#noteSynced(entry.generations);

@@ -1,21 +1,31 @@
 /** What operators learn of folds, by events and metrics. */
 
+import { BusyError } from "../../base/errors.ts";
 import type { Events } from "../../base/events.ts";
 import type { Metrics } from "../../base/metrics.ts";
+
+/** Events that say why folding waits. */
+const SENTENCES = {
+  space: "disk full: folding waits until space returns",
+  resources: "out of descriptors or memory: folding waits until there are enough",
+} as const;
+
+/** What even a fold of one log lacks. */
+export type Shortage = keyof typeof SENTENCES;
 
 export class FoldReport {
   readonly #events: Events;
   readonly #metrics: Metrics;
-  #isDiskFull = false;
+  #shortage: Shortage | null = null;
 
   constructor({ events, metrics }: { readonly events: Events; readonly metrics: Metrics }) {
     this.#events = events;
     this.#metrics = metrics;
   }
 
-  /** True while folding waits for space. */
-  get isDiskFull(): boolean {
-    return this.#isDiskFull;
+  /** What folding waits for. */
+  get shortage(): Shortage | null {
+    return this.#shortage;
   }
 
   folded(
@@ -41,11 +51,22 @@ export class FoldReport {
     });
   }
 
-  diskFull(isFull: boolean): void {
-    if (isFull === this.#isDiskFull) return;
-    this.#isDiskFull = isFull;
-    this.#metrics.gauge("countd_disk_full").value = isFull ? 1 : 0;
-    if (isFull) this.#events.report("warn", "disk full: folding waits until space returns");
+  /** The error of a worker that does not wait until the shortage is over. */
+  error(data: string): BusyError {
+    return new BusyError(
+      this.#shortage === "space"
+        ? `No space to fold the logs of ${data}: free some and try again`
+        : `Too few descriptors, or too little memory, to fold the logs of ${data}: raise the limit ` +
+          "(ulimit -n, LimitNOFILE=), or try again",
+    );
+  }
+
+  /** Tells when a shortage begins, and when it ends (null). */
+  lacks(shortage: Shortage | null): void {
+    if (shortage === this.#shortage) return;
+    this.#shortage = shortage;
+    this.#metrics.gauge("countd_disk_full").value = shortage === "space" ? 1 : 0;
+    if (shortage !== null) this.#events.report("warn", SENTENCES[shortage]);
     else this.#events.report("info", "folding goes on");
   }
 }

@@ -47,8 +47,9 @@ export class KeyspaceWriters {
    */
   applied(name: Uint8Array, slot: number): bigint {
     this.#dropIfLost(name);
-    const isOpen = this.#open.has(nameKey(name));
-    if (!isOpen && this.storage.statusOrNull(keyspacePath(this.directory, name)) === null) {
+    if (
+      !this.isOpen(name) && this.storage.statusOrNull(keyspacePath(this.directory, name)) === null
+    ) {
       return 0n;
     }
     const applied = this.#writer(name).applied(slot);
@@ -63,6 +64,10 @@ export class KeyspaceWriters {
   get(name: Uint8Array): KeyspaceWriter {
     this.#dropIfLost(name);
     return this.#writer(name);
+  }
+
+  isOpen(name: Uint8Array): boolean {
+    return this.#open.has(nameKey(name));
   }
 
   #dropIfLost(name: Uint8Array): void {
@@ -115,10 +120,13 @@ export class KeyspaceWriters {
     this.drop(name);
   }
 
-  /** Closes the least recently used ones. Not to be called between apply and publish. */
-  trim(): void {
+  /**
+   * Closes the least recently used ones, so that `more` can be opened. Not to be called between apply and
+   * publish.
+   */
+  trim(more = 0): void {
     for (const [key, writer] of this.#open) {
-      if (this.#open.size <= OPEN_MAX) return;
+      if (this.#open.size <= Math.max(0, OPEN_MAX - more)) return;
       writer.close();
       this.#open.delete(key);
     }

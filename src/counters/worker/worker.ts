@@ -44,8 +44,8 @@ const POLL_MS_FIRST = 10;
 const POLL_MS_LAST = 100;
 /** After so long without a fold the keyspaces return the space of their older versions to the system. */
 const REST_MS = 1000;
-/** Pause between two tries while the disk is too full for even one log. */
-const DISK_FULL_RETRY_MS = 500;
+/** Pause between two tries while there is too little of something for even one log. */
+const SHORTAGE_RETRY_MS = 500;
 
 /** A log that a walk has found, in the order of the claims. */
 interface FoundLog {
@@ -126,7 +126,7 @@ export class Worker {
         }
         delayMs = worked || gathers ? POLL_MS_FIRST : Math.min(POLL_MS_LAST, delayMs * 2);
         const pauseMs = worked && !gathers ? 0 : delayMs;
-        await clock.sleep(this.#report.isDiskFull ? DISK_FULL_RETRY_MS : pauseMs, signal);
+        await clock.sleep(this.#report.shortage === null ? pauseMs : SHORTAGE_RETRY_MS, signal);
       }
     });
   }
@@ -149,10 +149,8 @@ export class Worker {
       while (!signal.aborted) {
         const worked = this.#foldAvailable({ gathers: false });
         if (worked > 0) deadlineMs = clock.nowMs() + lockTimeoutMs;
-        if (this.#report.isDiskFull) {
-          throw new BusyError(
-            `No space to fold the logs of ${this.directory.paths.data}: free some and try again`,
-          );
+        if (this.#report.shortage !== null) {
+          throw this.#report.error(this.directory.paths.data);
         }
         if (worked > 0 || this.#wasTooLarge || this.#hasDeferred) {
           await clock.sleep(0, signal);
@@ -267,7 +265,7 @@ export class Worker {
       const result = fold.applyAndRecycle();
       this.#hasDeferred = result.deferred > 0;
       this.#writers.trim();
-      this.#report.diskFull(false);
+      this.#report.lacks(null);
       this.#logsMax *= 2;
       this.#report.folded(result, this.#openMs + clock.nowMs() - applyMs);
       this.#openMs = 0;
@@ -280,11 +278,12 @@ export class Worker {
       this.#writers.dropAll();
       if (error instanceof LogUnusableError) return 1; // in quarantine; the others are tried at once
       // So many logs may wait that a process cannot have them all open: fewer are taken next time.
-      const holdsTooMuch = isOutOfResources(error) && fold.takenCount > 1;
-      const isTooLarge = error instanceof FoldTooLargeError || isDiskFull(error) || holdsTooMuch;
-      if (!isTooLarge) throw error;
+      const cause = error instanceof FoldTooLargeError ? error.cause : error;
+      const isScarce = isOutOfResources(cause);
+      if (!isScarce && !isDiskFull(cause)) throw error;
       this.#wasTooLarge = true;
-      this.#report.diskFull(fold.takenCount <= 1);
+      const isSmallest = fold.takenCount <= 1;
+      this.#report.lacks(isSmallest ? isScarce ? "resources" : "space" : null);
       this.#logsMax = Math.max(1, Math.floor(fold.takenCount / 2));
       return 0;
     }
