@@ -1,11 +1,11 @@
 /** Accepts connections until the listener is closed. */
 
+import { meaningOfErrno } from "../../ffi/mod.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
 import type { LoopTurn } from "./loop_turn.ts";
 
-/** Errors that last for a while: accepting again at once would only fail again. */
-const SCARCITY = new Set(["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"]);
+/** A lack of descriptors or memory lasts for a while: accepting again at once would only fail again. */
 const SCARCITY_PAUSE_MS = 100;
 /** Connections to accept before other work gets a turn of the event loop. */
 const AT_ONCE_MAX = 64;
@@ -37,7 +37,8 @@ export async function acceptAll(
       if (error instanceof Deno.errors.BadResource) return "closed";
       events.report("warn", "connection not accepted", { reason: String(error) });
       // Any other error concerns one peer, such as one that has gone away: accept the next at once.
-      if (SCARCITY.has((error as { readonly code?: string }).code ?? "")) {
+      const { code = "" } = error as { readonly code?: string };
+      if (meaningOfErrno(code) === "scarce") {
         await clock.sleep(SCARCITY_PAUSE_MS);
       }
       return null;

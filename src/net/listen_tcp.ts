@@ -1,9 +1,10 @@
 /** A TCP listener, or an error that says what to do. */
 
+import { meaningOfErrno } from "../../ffi/mod.ts";
 import { BusyError, type CountdError, FailedError } from "../base/errors.ts";
 
 /** Advice if too many files are open, in the process or in the whole system. */
-const adviceOfScarcity: Readonly<Record<string, string>> = {
+const ADVICE_OF_SCARCITY: Readonly<Record<string, string>> = {
   EMFILE: "raise the limit (ulimit -n, LimitNOFILE=)",
   ENFILE: "raise the limit of the system (fs.file-max)",
 };
@@ -43,8 +44,7 @@ export function listenError(
   const reason = cause instanceof Error ? cause.message : String(cause);
   const message = `Cannot listen on ${hostname} port ${port}: ${reason}`;
   // Other processes release descriptors sooner or later: the service manager should try again.
-  const advice = adviceOfScarcity[(cause as { readonly code?: string } | null)?.code ?? ""];
-  return advice === undefined
-    ? new FailedError(message, { cause })
-    : new BusyError(`${message}: ${advice}`, { cause });
+  const { code = "" } = cause as { readonly code?: string };
+  if (meaningOfErrno(code) !== "scarce") return new FailedError(message, { cause });
+  return new BusyError(`${message}: ${ADVICE_OF_SCARCITY[code] ?? "try again"}`, { cause });
 }
