@@ -18,6 +18,8 @@ import {
   Recovery,
   RecoveryKind,
   recoveryReadOnly,
+  Stats,
+  systemClock,
 } from "../../src/aof/mod.ts";
 import { NotFoundError } from "../../src/base/errors.ts";
 import {
@@ -302,5 +304,18 @@ Deno.test("A file larger than the upper size is mapped as large as it is", async
     // What the file already has may be used.
     aof.write(new Uint8Array(aof.fileSize - 600_008));
     assertEquals(aof.size, aof.fileSize - 8);
+  });
+});
+
+Deno.test("The time of making a file is counted, and that of opening one is not among it", async () => {
+  await withFile((path) => {
+    const stats = new Stats();
+    let nowMs = 0;
+    const clock = { ...systemClock, nowMs: () => nowMs++ };
+    Aof.open(storage, path, { geometry: creating(), stats, clock }).close();
+    const made = stats.createsDur.load();
+    assert(made > 0 && made <= stats.opensDur.load(), `${made} ms`);
+    Aof.open(storage, path, { stats, clock }).close();
+    assertEquals([stats.creates.load(), stats.createsDur.load()], [1, made]);
   });
 });

@@ -53,6 +53,7 @@ export function openParts(storage: Storage, path: string, options: OpenOptions):
   if (isReadOnly && status?.size === 0) {
     throw new ErrEmptyFile(`Cannot read ${path} as finished: the file is empty`);
   }
+  const startMs = clock.nowMs();
   const file = timed(clock, {
     count: stats.openFileCount,
     duration: stats.openFileDur,
@@ -92,7 +93,10 @@ export function openParts(storage: Storage, path: string, options: OpenOptions):
   const { size, state } = parts;
   side?.publish(file.status(), { size, upperSize: parts.geometry.sizeUpper });
   if (state === FileState.Eof) side?.publishFinished(size);
-  if (status === null) stats.creates.add();
+  if (status === null) {
+    stats.creates.add();
+    stats.createsDur.add(clock.nowMs() - startMs);
+  }
   undo.move();
   return {
     ...parts,

@@ -40,7 +40,7 @@ export class TimeCounter {
 export class Stats {
   /** Files made. */
   readonly creates: Counter = new Counter();
-  /** Always 0: the time of making a file is part of `opensDur`. */
+  /** Time of making those files. It is also part of `opensDur`. */
   readonly createsDur: TimeCounter = new TimeCounter();
   /** Instances opened, with the files that were made and the anonymous ones. */
   readonly opens: Counter = new Counter();
