@@ -6,6 +6,7 @@ export { type Cleared, clearFailed } from "./clear_failed.ts";
 export { type DaemonReport, DaemonReporter, readReports, runDirectory } from "./daemon_report.ts";
 export { examine, type Finding } from "./doctor.ts";
 export { inspectLog, type LogInspection, type LogOutcome } from "./log_inspect.ts";
+export { repairLog } from "./log_repair.ts";
 export { followLog, readLog, type TailSink } from "./log_tail.ts";
 export { readKernelFile } from "./mounts.ts";
 export { repair, type RepairOptions, type RepairReport } from "./repair.ts";

@@ -81,6 +81,7 @@ export {
   magicDisabled,
   MARK_SIZE,
 } from "./marks/magic.ts";
+export { type RepairedFile, repairFile, type RepairOptions } from "./file/repair.ts";
 export { Manager, type ManagerOpenOptions, type ManagerOptions } from "./file/manager.ts";
 export type { OpenOptions, OverOptions, SharedOptions } from "./file/parts.ts";
 export {
@@ -128,6 +129,7 @@ export {
   type ErrorKind,
   FailedError,
   NotFoundError,
+  RefusedError,
   UsageError,
 } from "../base/errors.ts";
 export {

@@ -16,6 +16,7 @@ import { withTemporaryDirectory } from "../support/temporary.ts";
 /** Tests elsewhere: the option, the file below `tests/`, and the beginning of the test's name. */
 const shownElsewhere: Readonly<Record<string, readonly [string, string]>> = {
   "config --data": ["cli/verbs_test.ts", "config shows the sizes that a data directory keeps"],
+  "log repair --size": ["aof/repair_test.ts", "countd log repair makes a file usable"],
   "systemd --binary": ["cli/verbs_test.ts", "systemd takes another executable, place and user"],
   "systemd --root": ["cli/verbs_test.ts", "systemd takes another executable, place and user"],
   "systemd --user": ["cli/verbs_test.ts", "systemd takes another executable, place and user"],

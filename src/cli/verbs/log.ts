@@ -1,9 +1,10 @@
-/** `countd log …`: read an append-only file or a commit log. */
+/** `countd log …`: read an append-only file or a commit log, and repair an append-only file. */
 
+import { printablePath } from "../../base/printable.ts";
 import { EXIT_CODES } from "../exit_codes.ts";
 import { pathArgument } from "../kit/argument.ts";
-import { flag } from "../kit/option.ts";
-import { wordsOf } from "../output.ts";
+import { flag, whole } from "../kit/option.ts";
+import { decimal, wordsOf } from "../output.ts";
 import { defineVerb, examplesOf, type VerbGroup } from "../verb.ts";
 
 const fileArgument = pathArgument(
@@ -77,8 +78,44 @@ const inspect = defineVerb({
   },
 });
 
+const repair = defineVerb({
+  name: "repair",
+  summary: "repair an append-only file that nothing tells the end of",
+  details: [
+    "After a power cut the mark at the end of an append-only file may be lost, although all bytes that were " +
+    "synced are there. Such a file cannot be opened. The repair puts the mark behind the last byte that is " +
+    "not 0 (or where FILE.size says), or where --size says. Bytes behind it are kept in FILE.torn-1. Bytes " +
+    "that were appended after the last sync may be damaged.",
+    "Leaves a sound file as it is. Refuses a commit log, which countd repair mends.",
+  ],
+  positionals: { file: pathArgument("an append-only file", "file") },
+  options: {
+    size: whole({
+      summary: "where the data ends, in bytes",
+      defaultText: "behind the last byte that is not 0",
+      min: 0,
+      fromEnvironment: false,
+    }),
+  },
+  answersJson: true,
+  examples: examplesOf({
+    "countd log repair events.log": "make the file usable, and keep every byte",
+    "countd log repair events.log --size 4096": "end it where the last whole event ends",
+  }),
+  async run({ options, positionals, storage, stdout, json }) {
+    const { describeSelf, repairLog } = await import("../../admin/mod.ts");
+    const self = describeSelf(storage);
+    const { size, isRepaired, kept } = repairLog(storage, positionals.file, { self, ...options });
+    if (json) stdout.json({ file: positionals.file, ...decimal({ size, isRepaired, kept }) });
+    else {
+      stdout.facts({ size, repaired: isRepaired });
+      if (kept !== null) stdout.line(`kept\t${printablePath(kept)}`);
+    }
+  },
+});
+
 export const log: VerbGroup = {
   name: "log",
-  summary: "read an append-only file or a commit log",
-  verbs: [tail, inspect],
+  summary: "read an append-only file or a commit log, or repair an append-only file",
+  verbs: [tail, inspect, repair],
 };
