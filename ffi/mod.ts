@@ -32,6 +32,7 @@ export {
   syncfs,
   unlink,
 } from "./file.ts";
+export { type DataRange, nextData } from "./holes.ts";
 export { rangeLockConflicts, releaseFlock, setRangeLock, tryFlock } from "./lock.ts";
 export { returnBlocksFrom } from "./malloc.ts";
 export { MappedMemory, PAGE_SIZE_BYTES } from "./mmap.ts";

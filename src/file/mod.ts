@@ -7,6 +7,7 @@ export { OsError } from "../../ffi/mod.ts";
 export { ignoreHangup, isHangupIgnored, selfTest as platformSelfTest } from "../../ffi/mod.ts";
 export { writerWithoutWaiting } from "../../ffi/mod.ts";
 export { makeDirectories, publishFile, publishNewFile, syncName, trimSlashes } from "./durable.ts";
+export { endOfData } from "./end_of_data.ts";
 export {
   concernsOneFile,
   type FileKind,
@@ -29,6 +30,7 @@ export { returnLargeBlocks } from "./large_blocks.ts";
 export { removeOnError } from "./remove_on_error.ts";
 export { requireDirectory } from "./require_directory.ts";
 export type {
+  DataRange,
   FaultPoint,
   FileStatus,
   LockKind,

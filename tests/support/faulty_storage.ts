@@ -154,6 +154,7 @@ function faultyFile(inner: StoredFile, faults: Faults): StoredFile {
       pass("read");
       return inner.read(into, offset);
     },
+    nextData: (offset) => inner.nextData(offset),
     write(bytes, offset) {
       pass("write");
       inner.write(bytes, offset);

@@ -1,6 +1,7 @@
 /** Descriptors and mappings of the simulated disk. */
 
 import {
+  type DataRange,
   type FileStatus,
   type LockKind,
   type Mapping,
@@ -56,6 +57,12 @@ export class SimulatedFile implements StoredFile {
       requireRange("pread", this.path, offset, into.length);
       return this.#file("pread").read(into, offset);
     });
+  }
+
+  /** This disk does not tell where holes are. */
+  nextData(offset: number): DataRange | null {
+    const { size } = this.status();
+    return offset < size ? { start: offset, end: size } : null;
   }
 
   write(bytes: Uint8Array, offset: number): void {

@@ -5,8 +5,8 @@
  * Nothing is guessed: content of any other shape throws `ShapeError`.
  */
 
-import { CorruptError } from "../../base/errors.ts";
-import type { StoredFile } from "../../file/mod.ts";
+import { CorruptError, FailedError } from "../../base/errors.ts";
+import { endOfData, type StoredFile } from "../../file/mod.ts";
 import { type Entry, requireTerm } from "../format/entry.ts";
 import { textOrNull } from "../format/text.ts";
 
@@ -92,14 +92,41 @@ export function parseOriginalLog(bytes: Uint8Array): Entry[] {
   return value.map(entryOf);
 }
 
-/** Reads a whole file with one of the parsers. Throws `CorruptError` for what it refuses. */
+/** Longest text that the runtime can hold. */
+const TEXT_BYTES_MAX = 2 ** 29 - 24;
+const STEP_BYTES = 2 ** 20;
+
+/** Where the text of a file ends, without the padding that follows, read from the end of its data. */
+function endOfText(file: StoredFile): number {
+  const bytes = new Uint8Array(STEP_BYTES);
+  let end = endOfData(file);
+  while (end > 0) {
+    const start = Math.max(0, end - STEP_BYTES);
+    const part = bytes.subarray(0, file.read(bytes.subarray(0, end - start), start));
+    const last = part.findLastIndex((byte) => !PADDING_BYTES.includes(byte));
+    if (last >= 0) return start + last + 1;
+    end = start;
+  }
+  return 0;
+}
+
+/**
+ * Reads a whole file with one of the parsers. Throws `CorruptError` for what it refuses, and `FailedError`
+ * if the text is too long.
+ */
 export function parseFile<Result>(
   file: StoredFile,
   parser: (bytes: Uint8Array) => Result,
   verb: "open" | "import",
 ): Result {
   const { path } = file;
-  const bytes = new Uint8Array(file.status().size);
+  const end = endOfText(file);
+  if (end > TEXT_BYTES_MAX) {
+    throw new FailedError(
+      `Cannot ${verb} ${path}: its text has ${end} bytes, and at most ${TEXT_BYTES_MAX} can be read`,
+    );
+  }
+  const bytes = new Uint8Array(end);
   try {
     return parser(bytes.subarray(0, file.read(bytes, 0)));
   } catch (cause) {

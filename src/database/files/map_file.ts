@@ -9,7 +9,7 @@
  */
 
 import { assert } from "../../base/assert.ts";
-import { isDiskFull, type Storage, type StoredFile } from "../../file/mod.ts";
+import { endOfData, isDiskFull, type Storage, type StoredFile } from "../../file/mod.ts";
 import type { LogBytes } from "../../file/checked_log/mod.ts";
 import { encodeMapHeader, type MapHeader } from "../format/header.ts";
 import { HEAD_PAGE_BYTES, HEADER_COPY_BYTES, type Identity, roundUp } from "../format/layout.ts";
@@ -67,7 +67,12 @@ export class MapFile implements Disposable {
    */
   allocateWhole(): void {
     const { file } = this.#mapped;
-    const size = Math.max(this.#mapped.size, HEAD_PAGE_BYTES);
+    const size = Math.max(Math.min(this.#mapped.size, this.#endInUse()), HEAD_PAGE_BYTES);
+    if (size < this.#mapped.size) {
+      // The hole behind the snapshots would take space that no snapshot needs yet.
+      this.#mapped.map(size);
+      file.truncate(size);
+    }
     try {
       file.allocate(0, size);
     } catch (error) {
@@ -75,6 +80,12 @@ export class MapFile implements Disposable {
       if (!isDiskFull(error) || file.status().allocatedBytes < size) throw error;
     }
     if (size > this.#mapped.size) this.#mapped.map(size);
+  }
+
+  #endInUse(): number {
+    const { regionOffset, regionBytes } = this.#header ?? { regionOffset: 0, regionBytes: 0 };
+    const end = Math.max(regionOffset + regionBytes, endOfData(this.#mapped.file));
+    return roundUp(end, HEAD_PAGE_BYTES);
   }
 
   get path(): string {

@@ -1,6 +1,6 @@
-/** The bytes of a file as they lie: its head page, or all of it. */
+/** The bytes of a file as they lie: its head page, or all of it up to the end of its data. */
 
-import type { Storage, StoredFile } from "../../file/mod.ts";
+import { endOfData, type Storage, type StoredFile } from "../../file/mod.ts";
 import { HEAD_PAGE_BYTES, roundUp } from "../format/layout.ts";
 
 /** The first page of a file, or less if the file is shorter. */
@@ -9,10 +9,10 @@ export function readHeadPage(file: StoredFile): Uint8Array {
   return page.subarray(0, file.read(page, 0));
 }
 
-/** Maps a whole file for reading. An empty file, which cannot be mapped, gives no bytes. */
+/** Maps a file for reading up to the end of its data. If it has none, it cannot be mapped and gives no bytes. */
 export function mapToRead(storage: Storage, file: StoredFile): Disposable & { bytes: Uint8Array } {
-  const { size } = file.status();
-  if (size === 0) return { bytes: new Uint8Array(0), [Symbol.dispose]: () => {} };
-  const mapping = file.map(roundUp(size, storage.pageSize), "read");
-  return { bytes: mapping.bytes.subarray(0, size), [Symbol.dispose]: () => mapping.release() };
+  const end = endOfData(file);
+  if (end === 0) return { bytes: new Uint8Array(0), [Symbol.dispose]: () => {} };
+  const mapping = file.map(roundUp(end, storage.pageSize), "read");
+  return { bytes: mapping.bytes.subarray(0, end), [Symbol.dispose]: () => mapping.release() };
 }
