@@ -24,6 +24,7 @@ export {
   type ErrorKind,
   FailedError,
   NotFoundError,
+  RefusedError,
   UsageError,
 } from "../base/errors.ts";
 export { NewerFormatError, OldFormatError } from "../base/format.ts";
@@ -54,6 +55,7 @@ export {
 export { SYNC_MODES, type SyncMode } from "../file/checked_log/mod.ts";
 export { EntryList, Log } from "./engine/log.ts";
 export { init, type InitOptions } from "./engine/open.ts";
+export { type DatabaseContent, readDatabase } from "./engine/reading.ts";
 export { goEntry } from "./convert/original_json.ts";
 export { check, UNFINISHED_RULE, type Violation } from "./check/check.ts";
 export { isMarkedFailed } from "./files/failed_mark.ts";

@@ -12,6 +12,7 @@ Deno.test("Three appended entries are exported as an array of three in order, wi
       for (const [index, key] of ["a", "b", "c"].entries()) {
         assertEquals(await db.log.appendEntry(setOf(key, `${index}`, BigInt(index))), index);
       }
+      await db.log.commit(3);
       exportDatabase(db, storage, `${directory}/out`);
     });
     assertEquals(
@@ -20,7 +21,7 @@ Deno.test("Three appended entries are exported as an array of three in order, wi
         '{"Command":"SET","Key":"b","Value":"1","Term":1},' +
         '{"Command":"SET","Key":"c","Value":"2","Term":2}]',
     );
-    assertEquals(Deno.readTextFileSync(`${directory}/out/db.json`), "{}");
+    assertEquals(Deno.readTextFileSync(`${directory}/out/db.json`), '{"a":"0","b":"1","c":"2"}');
   });
 });
 
@@ -53,6 +54,7 @@ Deno.test("Terms are exact to 64 bits, through restart, export and import", asyn
     await using(open(), async (db) => {
       for (const term of terms) await db.log.appendEntry(setOf("x", "1", term));
       await db.log.appendEntry({ command: "SET", key: "x", value: "1", term: 2 ** 53 - 1 });
+      await db.log.commit(db.log.length);
     });
     const { importDatabase, init } = await import("../../src/database/mod.ts");
     await using(open(), (db) => {

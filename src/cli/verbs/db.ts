@@ -106,7 +106,9 @@ const exportVerb = defineVerb({
   summary: "write the database as the two JSON files of mmapd",
   details: [
     "Writes db.json (one object) and log.json (an array of entries), exactly as mmapd wrote them. " +
-    "Neither may exist already. The database must not be served at the same time.",
+    "Neither may exist already. The database must not be served at the same time. An import of the two " +
+    "files makes the same database. If it would not (an entry is not committed, or was removed after it had " +
+    "changed the map), the export is refused.",
   ],
   positionals: {
     outdir: pathArgument("the directory to write to; made if missing", "directory"),
@@ -118,10 +120,13 @@ const exportVerb = defineVerb({
     "countd db export ./dump --db db.json --log log": "export these two files",
   }),
   async run({ options, positionals, storage, events, json, stdout }) {
-    const { exportDatabase, init } = await import("../../database/mod.ts");
+    const { exportDatabase, init, readDatabase } = await import("../../database/mod.ts");
     const paths = await pathsOf(options);
-    await using db = init(paths.map, paths.log, { storage, events, create: false });
-    const done = exportDatabase(db, storage, positionals.outdir);
+    using read = readDatabase(storage, paths);
+    await using opened = read === null
+      ? init(paths.map, paths.log, { storage, events, create: false })
+      : null;
+    const done = exportDatabase((read ?? opened)!, storage, positionals.outdir);
     if (json) stdout.json(decimal(done));
     else stdout.facts(done);
   },
@@ -143,7 +148,8 @@ const importVerb = defineVerb({
   }),
   async run({ options, positionals, storage, json, stdout }) {
     const { importDatabase } = await import("../../database/mod.ts");
-    const done = importDatabase(storage, await pathsOf(options), positionals.indir);
+    const paths = await pathsOf(options);
+    const done = importDatabase(storage, paths, positionals.indir);
     if (json) stdout.json(decimal(done));
     else stdout.facts(done);
   },

@@ -1,7 +1,7 @@
 /** `countd db export` and `countd db import`: write and read the two JSON files of the original. */
 
 import { dirname } from "node:path/posix";
-import { FailedError, NotFoundError } from "../../base/errors.ts";
+import { FailedError, NotFoundError, RefusedError } from "../../base/errors.ts";
 import {
   makeDirectories,
   publishNewFile,
@@ -9,7 +9,8 @@ import {
   type Storage,
   type StoredFile,
 } from "../../file/mod.ts";
-import type { Database } from "../engine/database.ts";
+import type { DatabaseContent } from "../engine/reading.ts";
+import { SET_COMMAND } from "../format/entry.ts";
 import { requireNotFailed } from "../files/failed_mark.ts";
 import { decodeMapHeaders } from "../format/header.ts";
 import { HEAD_PAGE_BYTES } from "../format/layout.ts";
@@ -42,10 +43,16 @@ export interface Transferred {
  * Writes `db.json` and `log.json` of the original's shape into a directory, which is made with mode 0700
  * if it is missing. On an error no new file is left.
  *
+ * @throws {RefusedError} If an import of these files would make another database.
  * @throws {FailedError} If either file exists already.
  * @throws {OsError} If the system refuses.
  */
-export function exportDatabase(db: Database, storage: Storage, directory: string): Transferred {
+export function exportDatabase(
+  db: DatabaseContent,
+  storage: Storage,
+  directory: string,
+): Transferred {
+  refuseLoss(db);
   makeDirectories(storage, directory, 0o700);
   const map = `${directory}/${originalNames.map}`;
   const log = `${directory}/${originalNames.log}`;
@@ -61,6 +68,36 @@ export function exportDatabase(db: Database, storage: Storage, directory: string
     writeText(storage, log, originalLog(entries.range(0, entries.length)));
   });
   return { keys: db.size, entries: entries.length };
+}
+
+/**
+ * The files of the original have no place for the number of committed entries, and an import applies every
+ * entry to the map. So the database must be one in which all are committed and have made its map.
+ */
+function refuseLoss(db: DatabaseContent): void {
+  const { entries, committed } = db.log;
+  const { length } = entries;
+  const why = "and db.json and log.json cannot say so: an import would make another database";
+  if (committed < length) {
+    throw new RefusedError(
+      `Entries ${committed} to ${
+        length - 1
+      } of the log are not committed, ${why}; commit or remove them`,
+    );
+  }
+  const last = new Map<string, string>();
+  for (const { command, key, value } of entries.range(0, length)) {
+    if (command === SET_COMMAND) last.set(key, value);
+  }
+  for (const [key, value] of db.entries()) {
+    if ((last.get(key) ?? value) === value) continue;
+    throw new RefusedError(
+      `Key ${
+        JSON.stringify(key)
+      } has a value whose entry was removed from the log later, ${why}; ` +
+        "set the key again",
+    );
+  }
 }
 
 function writeText(storage: Storage, path: string, pieces: Iterable<string>): void {

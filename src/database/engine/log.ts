@@ -13,10 +13,10 @@ const ENTRIES_AHEAD = 256;
 
 /** The entries of a log. They are read from the file on each access. */
 export class EntryList implements Iterable<Entry> {
-  readonly #journal: Journal;
+  readonly #journal: Pick<Journal, "length" | "entries">;
 
   /** Made by `Log`; not for callers. */
-  constructor(journal: Journal) {
+  constructor(journal: Pick<Journal, "length" | "entries">) {
     this.#journal = journal;
   }
 

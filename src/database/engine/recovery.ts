@@ -69,7 +69,8 @@ export function recover(
   }
 }
 
-function newestHeader(file: StoredFile): { header: MapHeader; offset: number } {
+/** The newest header of the map, and its offset. Throws `CorruptError`. */
+export function newestHeader(file: StoredFile): { header: MapHeader; offset: number } {
   const [newest] = decodeMapHeaders(readHeadPage(file), file.path);
   if (newest !== undefined) return newest;
   throw damaged(file.path, 0, "neither copy of the header is whole");
@@ -105,41 +106,21 @@ export function loadSnapshot(
 function recoverLog(
   storage: Storage,
   files: { readonly map: StoredFile; readonly log: StoredFile },
-  snapshot: {
-    readonly header: MapHeader;
-    readonly identity: Identity;
-    readonly state: JournalState;
-    readonly map: ValueMap;
-    readonly events: Events;
-  },
+  snapshot: Snapshot & { readonly identity: Identity; readonly events: Events },
 ): Journal {
-  const { header, identity, state, map } = snapshot;
+  const { identity } = snapshot;
   const file = files.log;
-  const head = readHeadPage(file);
-  const logHeader = decodeLogHeader(head, file.path);
-  const size = file.status().size;
-  const known = Math.max(header.logMin, decodeLogMark(head));
-  if (logHeader === null || size < known) {
-    const what = `the log ends there and was durable up to byte ${known}`;
-    throw damaged(file.path, size, what);
-  }
-  let replay: JournalReplay;
-  let scan: LogScan;
+  const { size } = file.status();
+  let replayed: Replayed;
   {
     using mapping = mapToRead(storage, file);
     const { bytes } = mapping;
-    replay = new JournalReplay(bytes, { seed: identity.seed, path: file.path }, state);
-    requireWholeSums(bytes, replay, { header, identity, path: file.path });
-    const from = replay.sums.end;
-    const frame = new EntryCursor(bytes, identity.seed);
-    scan = scanLog(frame, { from, limit: size, durable: known }, () => {
-      if (frame.offset >= header.replayFrom) replay.take(frame, (entry) => applyEntry(map, entry));
-    });
-    if (scan.damage !== null) throw damagedFrame(file.path, scan.damage);
-    const { tail } = scan;
+    replayed = replayLog(file, bytes, snapshot);
+    const { tail } = replayed.scan;
     const end = endOfBytes(bytes, tail);
     if (end > tail) truncateTail(storage, files, { bytes, tail, end, events: snapshot.events });
   }
+  const { replay, scan, known } = replayed;
   if (size > scan.tail) file.truncate(scan.tail);
   const log = LogFile.resume(storage, file, {
     identity,
@@ -151,6 +132,45 @@ function recoverLog(
     sums: replay.sums,
     committed: replay.committed,
   });
+}
+
+interface Snapshot {
+  readonly header: MapHeader;
+  readonly state: JournalState;
+  /** Gets every committed change that followed the snapshot. */
+  readonly map: ValueMap;
+}
+
+interface Replayed {
+  readonly replay: JournalReplay;
+  readonly scan: LogScan;
+  /** Durable length of the log that its files tell. */
+  readonly known: number;
+}
+
+/** Replays the log of a database behind its snapshot. `bytes` are those of the file. Throws `CorruptError`. */
+export function replayLog(
+  file: StoredFile,
+  bytes: Uint8Array,
+  { header, state, map }: Snapshot,
+): Replayed {
+  const { path } = file;
+  const head = readHeadPage(file);
+  const { size } = file.status();
+  const known = Math.max(header.logMin, decodeLogMark(head));
+  if (decodeLogHeader(head, path) === null || size < known) {
+    throw damaged(path, size, `the log ends there and was durable up to byte ${known}`);
+  }
+  const identity = identityOf(header.identity);
+  const replay = new JournalReplay(bytes, { seed: identity.seed, path }, state);
+  requireWholeSums(bytes, replay, { header, identity, path });
+  const frame = new EntryCursor(bytes, identity.seed);
+  const range = { from: replay.sums.end, limit: bytes.length, durable: known };
+  const scan = scanLog(frame, range, () => {
+    if (frame.offset >= header.replayFrom) replay.take(frame, (entry) => applyEntry(map, entry));
+  });
+  if (scan.damage !== null) throw damagedFrame(path, scan.damage);
+  return { replay, scan, known };
 }
 
 function requireWholeSums(

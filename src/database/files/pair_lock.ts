@@ -95,7 +95,7 @@ export function lockToRead(storage: Storage, path: string): StoredFile {
     try {
       if (!file.tryLockRange(LOCK_START, LOCK_LENGTH, "shared")) {
         throw new DatabaseInUseError(
-          `Cannot check ${path}: another process has it open; stop that process first`,
+          `Cannot read ${path}: another process has it open; stop that process first`,
         );
       }
       // Between open and lock the name may have been given to another file.
