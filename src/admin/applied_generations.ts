@@ -64,6 +64,8 @@ export function checkAppliedGenerations(directory: DataDirectory): Violation[] {
     const path = pathOfSlot(paths.logs, slot);
     const found = generationOf(directory, slot);
     if (found === "unknown" || (found !== "missing" && found >= mark)) continue;
+    // The pool got this log while the backup was made: `restore` makes it.
+    if (found === "missing" && directory.isBackup) continue;
     const what = found === "missing" ? "is missing" : `has generation ${found}`;
     violations.push({
       invariant: APPLIED_RULE,

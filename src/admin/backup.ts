@@ -13,21 +13,21 @@
 import { dirname } from "node:path/posix";
 import type { Clock } from "../base/clock.ts";
 import { BusyError, CorruptError, NotFoundError } from "../base/errors.ts";
-import { printablePath } from "../base/printable.ts";
 import {
   Control,
   DataDirectory,
   directoryLocks,
   directoryPaths,
   type Holder,
+  refuseBackup,
 } from "../counters/commitlog/mod.ts";
-import { check as checkDatabase } from "../database/mod.ts";
+import { check as checkDatabase, type DatabasePaths, UNFINISHED_RULE } from "../database/mod.ts";
 import type { Storage } from "../file/mod.ts";
-import { TableRoot } from "../tables/mod.ts";
+import { type Inventoried, openToCopy } from "../tables/mod.ts";
 import { copyKeyspaces } from "./backup_keyspaces.ts";
 import { copyLogs, type LogCopy } from "./backup_logs.ts";
-import { leftOutPaths } from "./backup_left_out.ts";
-import { copyFile, makePlace } from "./copy_files.ts";
+import { takeInventory } from "./backup_files.ts";
+import { copyFile, copyOpenFile, makePlace } from "./copy_files.ts";
 import { databasePaths } from "./data_signs.ts";
 import { verifyManifest, writeManifest } from "./manifest.ts";
 import { UnfinishedDirectory } from "./unfinished_directory.ts";
@@ -61,6 +61,7 @@ export async function backup(
   directory: string,
   options: BackupOptions,
 ): Promise<BackupReport> {
+  refuseBackup(storage, data);
   using made = UnfinishedDirectory.begin(storage, directory, "back up");
   // Open before the first write, so that `sync` reports every write that failed.
   using fileSystem = storage.openFileSystem(made.path);
@@ -81,9 +82,15 @@ async function copyAll(
   partial: string,
   options: BackupOptions,
 ): Promise<Omit<BackupReport, "files" | "bytes">> {
-  refuseLeavingOut(storage, data);
+  const { tables, foreign } = takeInventory(storage, data);
   const counters = await copyCounters(storage, data, partial, options);
-  const tableKeys = await copyTables(storage, data, partial);
+  const { keyspaces: from } = directoryPaths(data);
+  for (const below of foreign) {
+    const to = `${directoryPaths(partial).keyspaces}/${below}`;
+    makePlace(storage, dirname(to));
+    copyFile(storage, { from: `${from}/${below}`, to });
+  }
+  const tableKeys = tables && await copyTables(storage, data, partial, { ...options, tables });
   const database = await copyDatabase(storage, data, partial, options.clock);
   if (counters === null && tableKeys === null && !database) {
     throw new NotFoundError(`No data directory at ${data}: there is nothing to back up`);
@@ -92,26 +99,13 @@ async function copyAll(
   return { keyspaces, unfoldedRecords, tableKeys: tableKeys ?? 0, database };
 }
 
-/** Throws `CorruptError`, naming all that the backup would leave out: a partial copy must not look whole. */
-function refuseLeavingOut(storage: Storage, data: string): void {
-  const paths = leftOutPaths(storage, data);
-  const [first] = paths;
-  if (first === undefined) return;
-  const list = paths.map((path) => `\n  ${printablePath(path)}`).join("");
-  throw new CorruptError(
-    `The backup of ${data} would leave out what no name of countd leads to: rename it, or move it out ` +
-      `of the way${list}`,
-    { path: first, offset: 0 },
-  );
-}
-
 async function copyCounters(
   storage: Storage,
   data: string,
   partial: string,
   { self, clock }: BackupOptions,
 ): Promise<{ keyspaces: number; unfoldedRecords: number } | null> {
-  using directory = DataDirectory.openOrNull(storage, data, { self });
+  using directory = DataDirectory.openOrNull(storage, data, { self, access: "read" });
   if (directory === null) return null;
   directory.refuseFailed();
   const { control, sizes } = directory;
@@ -134,26 +128,27 @@ async function copyCounters(
   return { keyspaces, unfoldedRecords };
 }
 
-/** Copies each key under its shared lock. Null if the directory has no tables. */
+/** Copies each file under its shared lock. Returns the number of keys. */
 async function copyTables(
   storage: Storage,
   data: string,
   partial: string,
-): Promise<number | null> {
-  const { tables } = directoryPaths(data);
-  if (storage.statusOrNull(tables) === null) return null;
-  const from = new TableRoot(storage, tables, { lockTimeoutMs: LOCK_TIMEOUT_MS });
-  const path = directoryPaths(partial).tables;
-  makePlace(storage, path);
-  const to = new TableRoot(storage, path, { lockTimeoutMs: LOCK_TIMEOUT_MS, sync: "os" });
+  { tables, clock }: { readonly tables: readonly Inventoried[]; readonly clock: Clock },
+): Promise<number> {
+  const { tables: from } = directoryPaths(data);
+  const { tables: to } = directoryPaths(partial);
+  makePlace(storage, to);
   let keys = 0;
-  for (const name of from.tables()) {
-    const target = to.table(name);
-    makePlace(storage, target.directory);
-    for await (const { key, value } of from.table(name).entries()) {
-      await target.set(key, value);
-      keys++;
+  for (const { below, kind, isValue } of tables) {
+    if (kind === "directory") {
+      makePlace(storage, `${to}/${below}`);
+      continue;
     }
+    const locking = { clock, lockTimeoutMs: LOCK_TIMEOUT_MS };
+    using file = await openToCopy(storage, `${from}/${below}`, locking);
+    if (file === null) continue;
+    copyOpenFile(storage, file, { to: `${to}/${below}` });
+    if (isValue) keys++;
   }
   return keys;
 }
@@ -173,13 +168,7 @@ async function copyDatabase(
   const files = [from.map, from.log].map((path) => storage.statusOrNull(path));
   // A first start that was cut short leaves empty files: there is not yet a database.
   if (files.every((status) => status === null || status.size === 0)) return false;
-  const missing = [from.map, from.log].find((_, index) => files[index] === null);
-  if (missing !== undefined) {
-    throw new CorruptError(`${missing} is missing, and the other file is there: run countd check`, {
-      path: missing,
-      offset: 0,
-    });
-  }
+  if (files.some((status) => status === null || status.size === 0)) refuseHalf(storage, from);
   makePlace(storage, dirname(to.map));
   for (let attempt = 1;; attempt++) {
     copyFile(storage, { from: from.map, to: to.map });
@@ -196,4 +185,18 @@ async function copyDatabase(
     }
     await clock.sleep(20 * attempt);
   }
+}
+
+/** Throws `BusyError` if a start completes the two files, else `CorruptError` if one of them is missing. */
+function refuseHalf(storage: Storage, paths: DatabasePaths): void {
+  const [first] = checkDatabase(storage, paths);
+  if (first?.invariant === UNFINISHED_RULE) {
+    throw new BusyError(`${paths.map} is not a whole database (${first.message}); then try again`);
+  }
+  const missing = [paths.map, paths.log].find((path) => storage.statusOrNull(path) === null);
+  if (missing === undefined) return;
+  throw new CorruptError(`${missing} is missing, and the other file is there: run countd check`, {
+    path: missing,
+    offset: 0,
+  });
 }

@@ -11,17 +11,16 @@ import {
   type DataDirectory,
   findFrames,
   findLostLogs,
-  type FramePlace,
   freeLogImage,
   listReadableSlots,
   lockPathOfSlot,
-  logImage,
   LogReader,
   nameOfSlot,
   pathOfSlot,
   scanLog,
+  writeLogImage,
 } from "../counters/commitlog/mod.ts";
-import { LogBytes } from "../file/checked_log/mod.ts";
+import type { StoredFile } from "../file/mod.ts";
 
 /** The copy of a log. Its file is without the zeros that follow the frames, which `restore` adds. */
 export interface LogCopy {
@@ -45,7 +44,7 @@ export async function copyLogs(
   target: string,
   clock: Clock,
 ): Promise<LogCopy[]> {
-  const { storage, sizes } = directory;
+  const { storage } = directory;
   const copies: LogCopy[] = [];
   const replaced = findLostLogs(directory).find(({ isReplaced }) => isReplaced);
   if (replaced !== undefined) {
@@ -57,14 +56,11 @@ export async function copyLogs(
     );
   }
   for (const slot of listReadableSlots(directory)) {
-    const held = await captureLog(directory, slot, clock);
     const path = `${target}/${nameOfSlot(slot)}`;
-    const image = logImage(held.bytes, held.places, { ...held, logSize: sizes.logSize });
     using file = storage.open(path, { access: "write", create: "exclusive", mode: 0o600 });
-    file.write(image.bytes, 0);
+    const { records, generation, order } = await copyLog(directory, slot, { file, clock });
     file.sync();
-    const { generation, order } = held;
-    copies.push({ slot, path, generation, order, records: image.records });
+    copies.push({ slot, path, generation, order, records });
   }
   return copies;
 }
@@ -117,55 +113,54 @@ async function generationNow(
   throw cannotRead(path);
 }
 
-interface Held {
-  readonly slot: number;
-  readonly generation: bigint;
-  readonly bytes: Uint8Array;
-  readonly places: readonly FramePlace[];
-  readonly claimedWallMs: number;
-  readonly order: bigint;
-}
+type Copied = Pick<LogCopy, "generation" | "order" | "records">;
 
-async function captureLog(
+/** Copies what a log holds at one moment into an empty file. */
+async function copyLog(
   directory: DataDirectory,
   slot: number,
-  clock: Clock,
-): Promise<Held> {
+  { file, clock }: { readonly file: StoredFile; readonly clock: Clock },
+): Promise<Copied> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     using reader = LogReader.open(directory, slot);
-    const held = reader === null ? null : tryCapture(reader, slot);
-    if (held !== null) return held;
+    const copied = reader === null ? null : tryCopy(directory, reader, file);
+    if (copied !== null) return copied;
+    file.truncate(0);
     await clock.sleep(RETRY_MS);
   }
   throw cannotRead(pathOfSlot(directory.paths.logs, slot));
 }
 
 /** Null if the log is in another use by now, or is being claimed. */
-function tryCapture(reader: LogReader, slot: number): Held | null {
+function tryCopy(
+  { sizes: { logSize } }: DataDirectory,
+  reader: LogReader,
+  file: StoredFile,
+): Copied | null {
   const capture = reader.capture();
   if (capture === null) {
     if (reader.header() !== null) return null;
     throw headerDamage(reader.path, 0);
   }
+  const { slot, lostHeaderOffset } = reader;
   const { generation, limit, claimedWallMs, order } = capture;
-  const claim = { slot, generation, claimedWallMs, order };
-  const bytes = capture.state === "free" ? new Uint8Array(0) : reader.copy(limit);
-  const lostOffset = reader.lostHeaderOffset;
-  if (!reader.isStill(capture)) return null;
-  if (lostOffset !== null) throw headerDamage(reader.path, lostOffset);
-  if (bytes.length === 0) return { ...claim, bytes, places: [] };
   const identity = { slot, generation };
-  const log = new LogBytes(bytes);
+  const { log } = reader;
   const durable = capture.state === "sealed" ? capture.durable : 0;
-  const scan = scanLog(log, identity, { length: limit, durable });
-  if (scan.damage !== null) {
+  const scan = capture.state === "free" ? null : scanLog(log, identity, { length: limit, durable });
+  const damage = scan?.damage ?? null;
+  const places = scan === null || damage !== null ? [] : findFrames(log, identity, scan.tail);
+  const image = writeLogImage(file, log, places, { ...identity, logSize, claimedWallMs, order });
+  // What was read counts only if the log was in the same use until here.
+  if (!reader.isStill(capture)) return null;
+  if (lostHeaderOffset !== null) throw headerDamage(reader.path, lostHeaderOffset);
+  if (damage !== null) {
     throw new CorruptError(
-      `${reader.path} is damaged at byte ${scan.tail}: run countd check, then countd repair`,
-      { path: reader.path, offset: scan.tail },
+      `${reader.path} is damaged at byte ${damage.offset}: run countd check, then countd repair`,
+      { path: reader.path, offset: damage.offset },
     );
   }
-  const places = findFrames(log, identity, scan.tail);
-  return { ...claim, bytes, places };
+  return { generation, order, records: image.records };
 }
 
 function cannotRead(path: string): BusyError {

@@ -11,6 +11,7 @@ import {
   directoryLocks,
   directoryPaths,
   type Holder,
+  holdsBackup,
   holdsCounters,
   listSlots,
 } from "../counters/commitlog/mod.ts";
@@ -24,6 +25,7 @@ import {
 import { checkTables } from "../tables/mod.ts";
 import { checkAppliedGenerations } from "./applied_generations.ts";
 import { databasePaths } from "./data_signs.ts";
+import { checkBackup } from "./manifest.ts";
 import { type Noun, ofNoun, type Violation } from "./violation.ts";
 
 export interface CheckReport {
@@ -71,6 +73,14 @@ export function checkDirectory(
   const leftovers: Violation[] = [];
   const notChecked: string[] = [];
   const otherFormats: string[] = [];
+  try {
+    if (holdsBackup(storage, data)) {
+      violations.push(...ofNoun("backup", checkBackup(storage, data)));
+    }
+  } catch (error) {
+    if (!isFormatError(error)) throw error;
+    otherFormats.push(error.message);
+  }
   const directory = openOrReport(storage, data, {
     ...options,
     violations,
@@ -125,7 +135,7 @@ function openOrReport(
   const paths = directoryPaths(data);
   const { control, logs, keyspaces } = paths;
   try {
-    const directory = DataDirectory.openOrNull(storage, data, { self });
+    const directory = DataDirectory.openOrNull(storage, data, { self, access: "read" });
     if (directory !== null) return directory;
     if (holdsCounters(storage, paths)) {
       const message = "The control file is missing: run countd repair";
@@ -162,10 +172,10 @@ function brokenFile(error: unknown): Omit<Violation, "noun"> | null {
   return { invariant: 1, path: error.path, offset: 0, message: error.message };
 }
 
-/** Labels are checked only if no daemon works, because daemons change them. */
+/** Labels are checked only if no daemon works, because daemons change them. A backup has none. */
 function checkLogs(directory: DataDirectory): Violation[] {
-  const { control } = directory;
-  const labels = !control.isHeldElsewhere(directoryLocks.daemon);
+  const { control, isBackup } = directory;
+  const labels = !isBackup && !control.isHeldElsewhere(directoryLocks.daemon);
   const find =
     () => [...checkCommitLogs(directory, { labels }), ...checkAppliedGenerations(directory)];
   return ofNoun("logs", persistent(find));

@@ -1,6 +1,7 @@
 /** Copies, sums, lists and removes files and trees of files, on one storage. */
 
 import { crc32 } from "node:zlib";
+import { undoOnError } from "../base/undo_on_error.ts";
 import {
   hasCode,
   makeDirectories,
@@ -10,6 +11,7 @@ import {
 } from "../file/mod.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
+const ZEROS = new Uint8Array(CHUNK_BYTES);
 
 export interface CopiedFile {
   readonly bytes: number;
@@ -17,28 +19,55 @@ export interface CopiedFile {
   readonly checksum: number;
 }
 
-/** Copies a file into a new one, and syncs it. */
-export function copyFile(
-  storage: Storage,
-  { from, to }: { readonly from: string; readonly to: string },
-): CopiedFile {
-  using source = storage.open(from, { access: "read" });
-  return copyOpenFile(storage, source, { to });
+export interface CopyOptions {
+  readonly to: string;
+  /** Default 0600. */
+  readonly mode?: number;
+  /** True for a file that is changed in place: it is marked as a new one would be (`avoidCopyOnWrite`). */
+  readonly isOverwritten?: boolean;
 }
 
-/** As `copyFile`, of a file that is open already. */
-export function copyOpenFile(
+/** Copies a file into a new one, and syncs it. Holes stay holes. */
+export function copyFile(
   storage: Storage,
-  source: StoredFile,
-  { to, mode = 0o600 }: { readonly to: string; readonly mode?: number },
+  { from, ...options }: CopyOptions & { readonly from: string },
 ): CopiedFile {
-  using target = storage.open(to, { access: "write", create: "exclusive", mode });
-  const copied = readThrough(source, (part, offset) => target.write(part, offset));
+  using source = storage.open(from, { access: "read" });
+  using target = make(storage, options);
+  const copied = copyInto(source, target);
   target.sync();
   return copied;
 }
 
-/** Reads a file, and calls `visit` for each part, which it may not keep. */
+/** As `copyFile`, of a file that is open already. The caller syncs. */
+export function copyOpenFile(
+  storage: Storage,
+  source: StoredFile,
+  options: CopyOptions,
+): CopiedFile {
+  using target = make(storage, options);
+  return copyInto(source, target);
+}
+
+function make(
+  storage: Storage,
+  { to, mode = 0o600, isOverwritten = false }: CopyOptions,
+): StoredFile {
+  const target = storage.open(to, { access: "write", create: "exclusive", mode });
+  if (isOverwritten) undoOnError(() => target.close(), () => target.avoidCopyOnWrite());
+  return target;
+}
+
+function copyInto(source: StoredFile, target: StoredFile): CopiedFile {
+  const { size, allocatedBytes } = source.status();
+  // Space that was allocated for later stores is a hole, too: the copy gets as much.
+  if (size > 0 && allocatedBytes >= size) target.allocate(0, size);
+  const copied = readThrough(source, (part, offset) => target.write(part, offset));
+  if (target.status().size !== copied.bytes) target.truncate(copied.bytes);
+  return copied;
+}
+
+/** Reads a file, and calls `visit` for each part that is not in a hole. It may not keep the part. */
 function readThrough(
   source: StoredFile,
   visit: (part: Uint8Array, offset: number) => void,
@@ -47,11 +76,23 @@ function readThrough(
   let bytes = 0;
   let checksum = 0;
   while (true) {
-    const part = chunk.subarray(0, source.read(chunk, bytes));
-    if (part.length === 0) return { bytes, checksum };
-    visit(part, bytes);
-    checksum = crc32(part, checksum);
-    bytes += part.length;
+    const data = source.nextData(bytes);
+    const holeEnd = data?.start ?? source.status().size;
+    while (bytes < holeEnd) {
+      const part = ZEROS.subarray(0, holeEnd - bytes);
+      checksum = crc32(part, checksum);
+      bytes += part.length;
+    }
+    if (data === null) return { bytes, checksum };
+    while (bytes < data.end) {
+      const part = chunk.subarray(0, data.end - bytes);
+      const length = source.read(part, bytes);
+      // The file was truncated since.
+      if (length === 0) return { bytes, checksum };
+      visit(part.subarray(0, length), bytes);
+      checksum = crc32(part.subarray(0, length), checksum);
+      bytes += length;
+    }
   }
 }
 
@@ -77,6 +118,9 @@ export function checksumOf(storage: Storage, path: string): CopiedFile {
   return readThrough(file, () => {});
 }
 
+/** The directory that a file system makes for itself, and that only root may read. */
+const FILE_SYSTEM_DIRECTORY = "lost+found";
+
 /** Paths of all files, or of all directories, below a directory: relative to it, in order, outer ones first. */
 export function pathsBelow(
   storage: Storage,
@@ -85,6 +129,7 @@ export function pathsBelow(
   below = "",
 ): string[] {
   return storage.readDirectory(directory + below).sort().flatMap((name) => {
+    if (name === FILE_SYSTEM_DIRECTORY) return [];
     const path = `${below}/${name}`;
     const kind = storage.statusOrNull(directory + path)?.kind;
     const here = kind === wanted ? [path.slice(1)] : [];
@@ -107,6 +152,11 @@ export function removeTree(storage: Storage, path: string): void {
     for (const name of storage.readDirectory(path)) removeTree(storage, `${path}/${name}`);
     storage.removeDirectory(path);
   }
+}
+
+/** True for a path below a data directory of a file that is changed in place: see `CopyOptions`. */
+export function isOverwrittenInPlace(below: string): boolean {
+  return below === "control" || below.startsWith("db/");
 }
 
 /** Makes a directory and its parents, of mode 0700. */

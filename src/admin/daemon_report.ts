@@ -14,6 +14,7 @@ import type { Clock } from "../base/clock.ts";
 import type { DaemonState, Metrics, MetricsSnapshot } from "../base/metrics.ts";
 import { toJson } from "../base/printable.ts";
 import { undoOnError } from "../base/undo_on_error.ts";
+import { holdsBackup } from "../counters/commitlog/mod.ts";
 import {
   holdAbandoned,
   holdOrNull,
@@ -107,9 +108,11 @@ export class DaemonReporter implements Disposable {
     }
   }
 
-  /** Opens the report, and removes stale ones. Null while the data directory is empty. */
+  /** Opens the report, and removes stale ones. Null while the data directory is empty, and for a backup. */
   #open(): StoredFile | null {
     const storage = this.#storage;
+    // Nothing of a backup may change.
+    if (holdsBackup(storage, this.#data)) return null;
     if (storage.statusOrNull(this.#directory) === null) {
       // A worker may wait for a restore, which needs an empty directory.
       if (storage.readDirectory(this.#data).length === 0) return null;

@@ -6,6 +6,7 @@
 import { CorruptError } from "../base/errors.ts";
 import { isFormatError } from "../base/format.ts";
 import {
+  Control,
   DataDirectory,
   directoryPaths,
   type Holder,
@@ -29,11 +30,12 @@ export function holdsData(storage: Storage, data: string, self: Holder): boolean
     hasTables(storage, data) || isJustBegun(storage, data);
 }
 
-/** True if a first start was cut short: it has made some of its directories, and nothing else. */
+/** True if a first start was cut short: it has made some of its directories, and no file that has its name. */
 function isJustBegun(storage: Storage, data: string): boolean {
   const { logs, keyspaces, tables, db } = directoryPaths(data);
   const names = storage.readDirectory(data);
   return names.length > 0 && names.every((name) => {
+    if (Control.isTemporaryName(name)) return true;
     const path = `${data}/${name}`;
     return [logs, keyspaces, tables, db].includes(path) &&
       storage.statusOrNull(path)?.kind === "directory" && storage.readDirectory(path).length === 0;
@@ -44,7 +46,7 @@ function hasControl(storage: Storage, data: string, self: Holder): boolean {
   const { control, logs, keyspaces } = directoryPaths(data);
   if (storage.statusOrNull(control)?.kind !== "file") return false;
   try {
-    using directory = DataDirectory.openOrNull(storage, data, { self });
+    using directory = DataDirectory.openOrNull(storage, data, { self, access: "read" });
     return directory !== null;
   } catch (error) {
     // It has another format: the next opening reports that.

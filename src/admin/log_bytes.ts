@@ -35,7 +35,9 @@ function openSlot(storage: Storage, path: string, self: Holder): OpenedLog | nul
   const place = slotOf(path);
   if (place === null) return null;
   using stack = new DisposableStack();
-  const directory = stack.use(DataDirectory.openOrNull(storage, place.data, { self }));
+  const directory = stack.use(
+    DataDirectory.openOrNull(storage, place.data, { self, access: "read" }),
+  );
   if (directory === null || pathOfSlot(directory.paths.logs, place.slot) !== path) return null;
   const reader = stack.use(openReader(directory, place.slot, path));
   const opened = stack.move();

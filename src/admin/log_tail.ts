@@ -174,7 +174,7 @@ async function followCommitLog(
         "--follow",
     );
   }
-  using directory = DataDirectory.open(storage, place.data, { self });
+  using directory = DataDirectory.open(storage, place.data, { self, access: "read" });
   using reader = openReader(directory, place.slot, path);
   let generation: bigint | null = null;
   let offset = HEAD_PAGE_BYTES;

@@ -8,11 +8,13 @@ import { assert } from "../base/assert.ts";
 import { CorruptError, NotFoundError } from "../base/errors.ts";
 import { checkFormat } from "../base/format.ts";
 import { FORMAT_VERSION, VERSION } from "../base/version.ts";
-import { MOVE_ADVICE } from "../counters/commitlog/mod.ts";
+import { directoryPaths, holdsBackup, MOVE_ADVICE } from "../counters/commitlog/mod.ts";
+import type { Violation } from "../counters/keyspace/mod.ts";
 import type { Storage } from "../file/mod.ts";
 import { checksumOf, pathsBelow } from "./copy_files.ts";
 
-export const MANIFEST_NAME = "backup.json";
+/** A longer manifest is damaged: it would not fit into a text of the runtime. */
+const MANIFEST_BYTES_MAX = 2 ** 28;
 
 export interface ManifestFile {
   readonly path: string;
@@ -32,17 +34,14 @@ export interface Manifest {
 export function writeManifest(storage: Storage, directory: string, createdMs: number): Manifest {
   const files = pathsBelow(storage, directory, "file")
     .map((path) => ({ path, ...checksumOf(storage, `${directory}/${path}`) }));
+  const path = directoryPaths(directory).manifest;
   assert(
-    files.every((file) => isFile(file) && file.path !== MANIFEST_NAME),
+    files.every((file) => isFile(file) && `${directory}/${file.path}` !== path),
     "A manifest lists files inside the backup, and not itself",
   );
   const manifest = { format: FORMAT_VERSION, version: VERSION, createdMs, files };
   const bytes = new TextEncoder().encode(JSON.stringify(manifest, null, 1) + "\n");
-  using file = storage.open(`${directory}/${MANIFEST_NAME}`, {
-    access: "write",
-    create: "exclusive",
-    mode: 0o600,
-  });
+  using file = storage.open(path, { access: "write", create: "exclusive", mode: 0o600 });
   file.write(bytes, 0);
   file.sync();
   return manifest;
@@ -53,12 +52,13 @@ export function writeManifest(storage: Storage, directory: string, createdMs: nu
  * `NewerFormatError` if it has another format.
  */
 export function readManifest(storage: Storage, directory: string): Manifest {
-  const path = `${directory}/${MANIFEST_NAME}`;
-  if (storage.statusOrNull(path) === null) {
-    throw new NotFoundError(`No backup at ${directory}: ${MANIFEST_NAME} is missing`);
+  const path = directoryPaths(directory).manifest;
+  if (!holdsBackup(storage, directory)) {
+    throw new NotFoundError(`No backup at ${directory}: ${path} is missing`);
   }
   using file = storage.open(path, { access: "read" });
-  const bytes = new Uint8Array(file.status().size);
+  const { size } = file.status();
+  const bytes = new Uint8Array(size <= MANIFEST_BYTES_MAX ? size : 0);
   file.read(bytes, 0);
   const manifest = parse(new TextDecoder().decode(bytes));
   if (manifest === null) {
@@ -94,13 +94,35 @@ function isFile(value: unknown): value is ManifestFile {
 
 /** Reads every file back. Throws `CorruptError`, naming the first one that has changed. */
 export function verifyManifest(storage: Storage, directory: string, manifest: Manifest): void {
-  for (const { path, bytes, checksum } of manifest.files) {
-    const full = `${directory}/${path}`;
-    const found = storage.statusOrNull(full) === null ? null : checksumOf(storage, full);
+  for (const { message, ...where } of findChanged(storage, directory, manifest)) {
+    throw new CorruptError(message, where);
+  }
+}
+
+/** Every file of a backup that has changed since it was made. Throws as `readManifest` for another format. */
+export function checkBackup(storage: Storage, directory: string): Violation[] {
+  try {
+    return [...findChanged(storage, directory, readManifest(storage, directory))];
+  } catch (error) {
+    if (!(error instanceof CorruptError)) throw error;
+    return [{ invariant: 1, ...error.where, message: error.message }];
+  }
+}
+
+function* findChanged(
+  storage: Storage,
+  directory: string,
+  { files }: Manifest,
+): Generator<Violation> {
+  for (const { path: below, bytes, checksum } of files) {
+    const path = `${directory}/${below}`;
+    const status = storage.statusOrNull(path);
+    const found = status?.kind === "file" && status.size === bytes
+      ? checksumOf(storage, path)
+      : null;
     if (found?.bytes === bytes && found.checksum === checksum) continue;
-    throw new CorruptError(
-      `${full} of the backup is ${found === null ? "missing" : "damaged"}: use another backup`,
-      { path: full, offset: 0 },
-    );
+    const what = status === null ? "missing" : "damaged";
+    const message = `${path} of the backup is ${what}: use another backup`;
+    yield { invariant: 1, path, offset: 0, message };
   }
 }

@@ -29,7 +29,10 @@ export class PoolMetrics implements AsyncDisposable {
     while (!signal.aborted) {
       try {
         const self = describeSelf(this.storage);
-        using directory = DataDirectory.openOrNull(this.storage, this.data, { self });
+        using directory = DataDirectory.openOrNull(this.storage, this.data, {
+          self,
+          access: "read",
+        });
         if (directory !== null) await this.#keepFrom(directory);
       } catch (error) {
         // The directory may be unreachable for a while.

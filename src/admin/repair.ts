@@ -10,10 +10,15 @@
  */
 
 import { basename } from "node:path/posix";
-import { CountdError, NotFoundError, RefusedError } from "../base/errors.ts";
+import { CountdError, NotFoundError } from "../base/errors.ts";
 import { isFormatError } from "../base/format.ts";
 import { printableName } from "../base/printable.ts";
-import { DataDirectory, directoryPaths, type Holder } from "../counters/commitlog/mod.ts";
+import {
+  DataDirectory,
+  directoryPaths,
+  type Holder,
+  refuseBackup,
+} from "../counters/commitlog/mod.ts";
 import { check as checkDatabase, repairDatabase, UNFINISHED_RULE } from "../database/mod.ts";
 import { leadsTo, requireDirectory, type Storage, trimSlashes } from "../file/mod.ts";
 import {
@@ -26,13 +31,13 @@ import { greatestGenerations } from "./applied_generations.ts";
 import { checkDirectory, withoutFailedMark } from "./check.ts";
 import {
   copyOpenFile,
+  isOverwrittenInPlace,
   makePlace,
   openWhateverTheMode,
   pathsBelow,
   removeTree,
 } from "./copy_files.ts";
 import { databasePaths, holdsData } from "./data_signs.ts";
-import { MANIFEST_NAME } from "./manifest.ts";
 import { type RepairAction, RepairContext } from "./repair_context.ts";
 import { greatestOrder, repairControl, takeAlone } from "./repair_control.ts";
 import { refuseUnknownGenerations, repairLogs } from "./repair_logs.ts";
@@ -68,13 +73,11 @@ export function repair(storage: Storage, place: string, options: RepairOptions):
   const { self, out } = options;
   const data = trimSlashes(place);
   requireDirectory(storage, data);
+  refuseBackup(storage, data);
   if (storage.statusOrNull(data) === null || !holdsData(storage, data, self)) {
     throw new NotFoundError(`No data directory at ${data}: there is nothing to repair`);
   }
-  if (storage.statusOrNull(`${data}/${MANIFEST_NAME}`) !== null) {
-    throw new RefusedError(`${data} is a backup: run countd restore, and repair what that makes`);
-  }
-  using alone = takeAlone(storage, data, self);
+  using alone = takeAlone(storage, data, { self, changes: out === null });
   // Asked before anything is changed or copied, for the error that a log of another format throws.
   greatestOrder(storage, data);
   refuseUnknownGenerations(storage, data);
@@ -115,7 +118,8 @@ function copyTree(storage: Storage, from: string, to: string): void {
     const plainPath = source.replace(/\/lock-([0-9]{10})$/, "/$1");
     if (plainPath !== source && leadsTo(storage, plainPath, status)) continue;
     using file = openWhateverTheMode(storage, source);
-    copyOpenFile(storage, file, { to: `${to}/${path}`, mode });
+    const isOverwritten = isOverwrittenInPlace(path);
+    copyOpenFile(storage, file, { to: `${to}/${path}`, mode, isOverwritten });
   }
 }
 
@@ -185,7 +189,7 @@ function repairKeyspace(context: RepairContext, path: string, scratch: string): 
     const lost = Math.max(0, built.expected - built.counters);
     context.replace("keyspaces", path, (target) => {
       storage.rename(built.path, target);
-    }, `saved ${built.counters} of ${built.expected} counters, ${lost} lost`);
+    }, () => `saved ${built.counters} of ${built.expected} counters, ${lost} lost`);
   } catch (error) {
     if (!(error instanceof CountdError)) throw error;
     context.moveToSaved("keyspaces", path, `nothing could be saved (${error.message}): moved away`);

@@ -51,9 +51,14 @@ export class RepairContext {
 
   /**
    * Replaces a damaged file by a new one, and keeps the damaged one. `make` writes the new file under a
-   * temporary name and leaves it there.
+   * temporary name and leaves it there. `what` is called when it is in place.
    */
-  replace(noun: Noun, path: string, make: (temporaryPath: string) => void, what: string): void {
+  replace(
+    noun: Noun,
+    path: string,
+    make: (temporaryPath: string) => void,
+    what: () => string,
+  ): void {
     const temporaryPath = `${dirname(path)}/${TEMPORARY_PREFIX}${basename(path)}`;
     make(temporaryPath);
     this.storage.reach("repair.keep.before");
@@ -68,7 +73,7 @@ export class RepairContext {
       publishFile(this.storage, file, { temporaryPath, path });
       this.storage.reach("repair.publish.after");
     }
-    this.actions.push({ noun, path, what, saved });
+    this.actions.push({ noun, path, what: what(), saved });
   }
 
   /** Moves a file that does not belong here to `repair-saved`. */

@@ -20,16 +20,26 @@ import {
   lockPathOfSlot,
   pathOfSlot,
 } from "../counters/commitlog/mod.ts";
-import { hasCode, type Storage } from "../file/mod.ts";
+import { hasCode, nullIfCode, type Storage } from "../file/mod.ts";
 import { lockOutDaemons } from "./clear_failed.ts";
 import { openWhateverTheMode } from "./copy_files.ts";
 import type { RepairContext } from "./repair_context.ts";
 
 /**
- * Keeps daemons out, even if the control file is damaged; null if the control file is missing. Throws
- * `BusyError` while a daemon runs.
+ * Keeps daemons out, even if the control file is damaged. Null if the control file is missing, or if it is on
+ * a read-only file system and nothing of it `changes`: no daemon writes there. Throws `BusyError` while a
+ * daemon runs.
  */
-export function takeAlone(storage: Storage, data: string, self: Holder): Disposable | null {
+export function takeAlone(
+  storage: Storage,
+  data: string,
+  { self, changes }: { readonly self: Holder; readonly changes: boolean },
+): Disposable | null {
+  const alone = () => lockAlone(storage, data, self);
+  return changes ? alone() : nullIfCode(alone, "EROFS");
+}
+
+function lockAlone(storage: Storage, data: string, self: Holder): Disposable | null {
   try {
     const directory = DataDirectory.openOrNull(storage, data, { self });
     return directory === null ? null : holdAlone(directory);

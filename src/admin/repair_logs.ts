@@ -12,6 +12,8 @@
  * cannot be found any more.
  */
 
+import { LOG_SIZE_MAX } from "../base/pool_defaults.ts";
+import { undoOnError } from "../base/undo_on_error.ts";
 import { type FormatError, NewerFormatError, OldFormatError } from "../base/format.ts";
 import {
   checkLogBytes,
@@ -24,19 +26,20 @@ import {
   findLostLogs,
   type FramePlace,
   FREE_MODE,
-  headerOf,
+  HEAD_PAGE_BYTES,
   headerOfFile,
   listSlots,
   lockPathOfSlot,
-  logImage,
+  type LogHeader,
   pathOfSlot,
   recordsOf,
   resolveLoneLockNames,
   SEALED_MODE,
   unusedBytes,
+  writeLogImage,
 } from "../counters/commitlog/mod.ts";
-import { LogBytes } from "../file/checked_log/mod.ts";
-import { OsError, type Storage } from "../file/mod.ts";
+import { LogBytes, LogWindow, WindowMemory } from "../file/checked_log/mod.ts";
+import { endOfData, OsError, type Storage } from "../file/mod.ts";
 import { greatestGenerations } from "./applied_generations.ts";
 import { makePlace, openWhateverTheMode } from "./copy_files.ts";
 import type { RepairContext } from "./repair_context.ts";
@@ -103,32 +106,32 @@ export function repairLogs(
   makePlace(storage, paths.logs);
   repairNames(directory, context);
   const named = listSlots(storage, paths.logs).slots;
+  const memory = new WindowMemory(LOG_SIZE_MAX);
   const slots = new Set([...named, ...appliedGenerations.keys(), ...missingSlots(named)]);
   for (const slot of slots) {
     const path = pathOfSlot(paths.logs, slot);
     const applied = appliedGenerations.get(slot) ?? 0n;
-    const bytes = readWhole(context, path);
-    if (
-      bytes !== null && bytes.length === sizes.logSize && isSound(bytes, { path, slot, applied })
-    ) continue;
-    const content = bytes ?? new Uint8Array(0);
-    const header = headerOf(content, path);
-    const found = saveFrames(content, { path, slot, applied });
-    const image = logImage(content, found.places, {
-      slot,
-      generation: found.generation,
-      logSize: sizes.logSize,
-      claimedWallMs: header?.claimedWallMs ?? 0,
-      // A log without its order is taken before the others.
-      order: found.hasHeader ? header?.order ?? 0n : 0n,
-    });
+    using opened = openBounded(context, path, { memory, logSize: sizes.logSize });
+    const log = opened?.log ?? new LogBytes(new Uint8Array(0));
+    const place = { path, slot, applied, header: opened?.header ?? null };
+    if (opened?.size === sizes.logSize && isSound(log, place)) continue;
+    const found = saveFrames(log, place);
+    let records = 0;
     context.replace("logs", path, (target) => {
       using file = storage.open(target, { access: "write", create: "exclusive", mode: 0o600 });
       file.allocate(0, sizes.logSize);
-      file.write(image.bytes, 0);
+      const image = writeLogImage(file, log, found.places, {
+        slot,
+        generation: found.generation,
+        logSize: sizes.logSize,
+        claimedWallMs: place.header?.claimedWallMs ?? 0,
+        // A log without its order is taken before the others.
+        order: found.hasHeader ? place.header?.order ?? 0n : 0n,
+      });
+      records = image.records;
       file.chmod(image.state === "free" ? FREE_MODE : SEALED_MODE);
       file.sync();
-    }, describe(found, image.records, bytes === null));
+    }, () => describe(found, records, opened === null));
     const lockPath = lockPathOfSlot(paths.logs, slot);
     if (storage.statusOrNull(lockPath) !== null) storage.unlink(lockPath);
   }
@@ -171,28 +174,48 @@ interface LogPlace {
   readonly path: string;
   readonly slot: number;
   readonly applied: bigint;
+  /** The newest valid header in the file. */
+  readonly header: LogHeader | null;
 }
 
-function isSound(bytes: Uint8Array, { path, slot, applied }: LogPlace): boolean {
-  const [first] = checkLogBytes(path, slot, { log: new LogBytes(bytes), isHeld: false });
-  const header = headerOf(bytes, path);
+function isSound(log: LogBytes, { path, slot, applied, header }: LogPlace): boolean {
+  const [first] = checkLogBytes(path, slot, { log, isHeld: false });
   return first === undefined && header !== null && header.generation >= applied;
 }
 
-function readWhole({ storage }: RepairContext, path: string): Uint8Array | null {
-  const status = storage.statusOrNull(path);
-  if (status?.kind !== "file") return null;
-  using file = openWhateverTheMode(storage, path);
-  const bytes = new Uint8Array(status.size);
-  file.read(bytes, 0);
-  return bytes;
+interface OpenedLog extends Disposable {
+  readonly log: LogBytes;
+  readonly header: LogHeader | null;
+  /** Bytes of the file. */
+  readonly size: number;
+}
+
+/**
+ * Opens what has the name of a log, to read a part of it at a time. Of a file that is longer than a log can be
+ * only so much is read. Null if it is not a file.
+ */
+function openBounded(
+  { storage }: RepairContext,
+  path: string,
+  { memory, logSize }: { readonly memory: WindowMemory; readonly logSize: number },
+): OpenedLog | null {
+  if (storage.statusOrNull(path)?.kind !== "file") return null;
+  const file = openWhateverTheMode(storage, path);
+  return undoOnError(() => file.close(), () => {
+    const { size } = file.status();
+    const read = size <= logSize
+      ? size
+      : Math.min(LOG_SIZE_MAX, Math.max(logSize, endOfData(file)));
+    const log = new LogWindow(memory, { file, path, size: read });
+    const header = headerOfFile(file, path);
+    return { log, header, size, [Symbol.dispose]: () => file.close() };
+  });
 }
 
 /** Finds the good frames with whole records, before and behind the damage. */
-function saveFrames(bytes: Uint8Array, { path, slot, applied }: LogPlace): Found {
-  const newest = headerOf(bytes, path);
+function saveFrames(log: LogBytes, { path, slot, applied, header: newest }: LogPlace): Found {
   const isOwn = newest !== null && newest.slot === slot;
-  const isLost = isOwn && damagedHeaderOffset(bytes, path, () => new LogBytes(bytes)) !== null;
+  const isLost = isOwn && hasLostHeader(log, path);
   const header = isOwn && !isLost ? newest : null;
   if (header?.state === "free") {
     return {
@@ -210,15 +233,13 @@ function saveFrames(bytes: Uint8Array, { path, slot, applied }: LogPlace): Found
   // use may be far above every applied generation, because an empty use is never applied.
   const generation = isLost
     ? newest.generation + 1n
-    : header?.generation ?? findLatestGeneration(bytes, slot, tried);
-  const places = generation === null
-    ? []
-    : findFrames(new LogBytes(bytes), { slot, generation }, bytes.length);
-  const good = places.filter((place) => recordsOf(bytes, place) !== null);
+    : header?.generation ?? findLatestGeneration(log, slot, tried);
+  const places = generation === null ? [] : findFrames(log, { slot, generation }, log.size);
+  const good = places.filter((place) => recordsOf(log, place) !== null);
   const end = places.reduce((_, { offset, length }) => offset + length, 0);
   const lostBytes = unusedBytes(good, Math.max(end, header?.length ?? 0));
   const isBelow = generation !== null && generation < applied && good.length > 0;
-  const records = good.reduce((sum, place) => sum + (recordsOf(bytes, place) ?? 0), 0);
+  const records = good.reduce((sum, place) => sum + (recordsOf(log, place) ?? 0), 0);
   return {
     // If no use was found: above everything that may have been written here.
     generation: generation === null ? applied + GENERATIONS_TRIED : max(generation, applied),
@@ -227,6 +248,13 @@ function saveFrames(bytes: Uint8Array, { path, slot, applied }: LogPlace): Found
     hasHeader,
     uncounted: isBelow ? { generation, records } : null,
   };
+}
+
+function hasLostHeader(log: LogBytes, path: string): boolean {
+  const length = Math.min(HEAD_PAGE_BYTES, log.size);
+  const start = log.at(0, length);
+  const page = log.bytes.slice(start, start + length);
+  return damagedHeaderOffset(page, path, () => log) !== null;
 }
 
 /** Describes what was saved of a log, and what is unknown. */

@@ -3,7 +3,7 @@
  * The directory is made in a place of its own, checked, and gets its name only when it is whole.
  */
 
-import { dirname } from "node:path/posix";
+import { basename, dirname } from "node:path/posix";
 import { CorruptError, FailedError } from "../base/errors.ts";
 import {
   Control,
@@ -16,16 +16,14 @@ import {
   pathOfSlot,
   SEALED_MODE,
 } from "../counters/commitlog/mod.ts";
+import { decodeKeyspaceName } from "../counters/keyspace/mod.ts";
 import type { Storage } from "../file/mod.ts";
-import { TableRoot } from "../tables/mod.ts";
 import { greatestGenerations } from "./applied_generations.ts";
 import { checkDirectory } from "./check.ts";
-import { copyFile, makePlace } from "./copy_files.ts";
+import { copyFile, isOverwrittenInPlace, makePlace, pathsBelow } from "./copy_files.ts";
 import { readManifest, verifyManifest } from "./manifest.ts";
 import { UnfinishedDirectory } from "./unfinished_directory.ts";
-
-/** Never used: no key is read or written here. */
-const TABLE_OPTIONS = { lockTimeoutMs: 1000 };
+import type { Violation } from "./violation.ts";
 
 export interface RestoreReport {
   readonly files: number;
@@ -53,16 +51,14 @@ export function restore(
   for (const { path } of manifest.files) {
     const to = `${made.path}/${path}`;
     makePlace(storage, dirname(to));
-    bytes += copyFile(storage, { from: `${source}/${path}`, to }).bytes;
+    const isOverwritten = isOverwrittenInPlace(path);
+    bytes += copyFile(storage, { from: `${source}/${path}`, to, isOverwritten }).bytes;
   }
   Control.renewIdentity(storage, directoryPaths(made.path).control);
-  makeTables(storage, source, made.path);
+  makeDirectoriesOf(storage, directoryPaths(source).tables, directoryPaths(made.path).tables);
   completeLogs(storage, made.path, options.self);
-  const { violations: [first], otherFormats: [unknown] } = checkDirectory(
-    storage,
-    made.path,
-    options,
-  );
+  const { violations, otherFormats: [unknown] } = checkDirectory(storage, made.path, options);
+  const first = violations.find((violation) => !isOfName(violation));
   // Only its keyspaces say which generations are used up.
   if (unknown !== undefined) {
     throw new FailedError(`The backup ${source} cannot be restored by this countd: ${unknown}`);
@@ -78,16 +74,18 @@ export function restore(
 }
 
 /**
- * Makes the tables. A table is a directory, and one without keys has no file that the manifest could list, so
- * the directories of the backup are read.
+ * Makes the directories of the tables. A table is a directory, and one without keys has no file that the
+ * manifest could list.
  */
-function makeTables(storage: Storage, source: string, data: string): void {
-  const from = directoryPaths(source).tables;
+function makeDirectoriesOf(storage: Storage, from: string, to: string): void {
   if (storage.statusOrNull(from) === null) return;
-  const to = new TableRoot(storage, directoryPaths(data).tables, TABLE_OPTIONS);
-  for (const name of new TableRoot(storage, from, TABLE_OPTIONS).tables()) {
-    makePlace(storage, to.table(name).directory);
-  }
+  makePlace(storage, to);
+  for (const path of pathsBelow(storage, from, "directory")) makePlace(storage, `${to}/${path}`);
+}
+
+/** True for what is wrong with a name alone: it was so when the backup was made, and is restored as it was. */
+function isOfName({ noun, path }: Violation): boolean {
+  return noun === "tables" || noun === "keyspaces" && decodeKeyspaceName(basename(path)) === null;
 }
 
 /**

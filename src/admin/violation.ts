@@ -2,7 +2,8 @@
 
 import type { Violation as NounViolation } from "../counters/keyspace/mod.ts";
 
-export type Noun = "control" | "logs" | "keyspaces" | "tables" | "db";
+/** `backup` is the manifest of a backup. */
+export type Noun = "backup" | "control" | "logs" | "keyspaces" | "tables" | "db";
 
 /** `invariant` is the number in the README of the noun's room. `offset` in bytes. */
 export interface Violation extends NounViolation {

@@ -98,14 +98,15 @@ export async function serveUntilStopped(
 export async function waitForDirectory(
   { storage, clock, events, signal }: Pick<Context, "storage" | "clock" | "events" | "signal">,
   data: string,
-  { wanted = {}, onWait = () => {} }: {
+  { wanted = {}, access = "write", onWait = () => {} }: {
     readonly wanted?: Partial<DirectorySizes>;
+    readonly access?: "read" | "write";
     /** Called once if the directory does not exist at the first look. */
     readonly onWait?: () => void;
   },
 ): Promise<DataDirectory | null> {
   const { DataDirectory, describeSelf } = await import("../counters/commitlog/mod.ts");
-  const opening = { wanted, self: describeSelf(storage) };
+  const opening = { wanted, access, self: describeSelf(storage) };
   let opened = DataDirectory.openOrNull(storage, data, opening);
   if (opened !== null) return opened;
   onWait();

@@ -18,8 +18,8 @@ export interface SessionOptions {
   readonly lockTimeoutMs: number;
   readonly counters: Counters;
   readonly mode: Mode;
-  /** Makes the data directory if it is missing; called before the first write. */
-  makeDataDirectory(): void;
+  /** Called before each write to a table; `makes` tells whether it may make new keys. */
+  prepareToWrite(options: { readonly makes: boolean }): void;
   readonly clock?: Clock;
 }
 
@@ -75,8 +75,8 @@ export class Session implements AsyncDisposable {
     return this.#options.storage.statusOrNull(this.root.path) !== null;
   }
 
-  makeDataDirectory(): void {
-    this.#options.makeDataDirectory();
+  prepareToWrite(options: { readonly makes: boolean }): void {
+    this.#options.prepareToWrite(options);
   }
 
   /** Runs `work` with the writer of counters; after an error the next call opens it again. */

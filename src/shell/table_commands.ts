@@ -37,7 +37,7 @@ function writing(name: "set" | "create" | "update", summary: string): Command {
     summary,
     async run(session, [keyWord, bytes]) {
       const text = keyText(keyWord);
-      if (name !== "update") session.makeDataDirectory();
+      session.prepareToWrite({ makes: name !== "update" });
       await session.table[name](text, bytes as Uint8Array);
       return done;
     },
@@ -97,7 +97,9 @@ export const tableCommands: readonly Command[] = [
     summary: "remove a key",
     aliases: ["del"],
     async run(session, [word]) {
-      await session.table.delete(keyText(word));
+      const text = keyText(word);
+      session.prepareToWrite({ makes: false });
+      await session.table.delete(text);
       return done;
     },
   },

@@ -10,7 +10,7 @@ import { LockDeadlineError } from "./errors.ts";
 const PAUSE_MS_MIN = 1;
 const PAUSE_MS_MAX = 8;
 
-export class Deadline {
+class Deadline {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #endMs: number;
@@ -32,6 +32,41 @@ export class Deadline {
     const pauseMs = this.#pauseMs * (0.5 + randomFraction() / 2);
     this.#pauseMs = Math.min(PAUSE_MS_MAX, this.#pauseMs * 2);
     await this.#clock.sleep(Math.min(remainingMs, pauseMs));
+  }
+}
+
+/** Why a try failed. */
+export type Refusal =
+  /** The name leads nowhere. */
+  | "absent"
+  /** Another process or handle holds the lock. */
+  | "held"
+  /** The name leads to another file now: try again. */
+  | "moved";
+
+/** Tries that find another file under the name, before a call pauses as if it were locked. */
+export const MOVES_MAX = 8;
+
+/**
+ * Tries until no other process or handle is in the way, at most as long as the lock timeout. If the name
+ * leads nowhere, `absent` decides: true ends it with null, false tries again, and it may throw.
+ */
+export async function retryUntilDeadline<Result extends object>(
+  { path, clock, lockTimeoutMs }: {
+    readonly path: string;
+    readonly clock: Clock;
+    readonly lockTimeoutMs: number;
+  },
+  attempt: () => Result | Refusal,
+  absent: () => boolean,
+): Promise<Result | null> {
+  let deadline: Deadline | null = null;
+  for (let moves = 0;;) {
+    const result = attempt();
+    if (typeof result !== "string") return result;
+    if (result === "absent" && absent()) return null;
+    deadline ??= new Deadline(clock, lockTimeoutMs);
+    if (result === "held" || ++moves % MOVES_MAX === 0) await deadline.pause(path);
   }
 }
 

@@ -71,6 +71,19 @@ export class NotAValueError extends FailedError {
   }
 }
 
+/** A value is longer than one that is read into memory. It can be copied by its file. */
+export class LongValueError extends FailedError {
+  /** Make the error for a path and its length in bytes. */
+  constructor(
+    /** Path of the value. */
+    readonly path: string,
+    /** Length of the file in bytes. */
+    readonly bytes: number,
+  ) {
+    super(`Cannot read ${path}: it has ${bytes} bytes, and at most 1 GiB is read; copy the file`);
+  }
+}
+
 /** A path named like the root, a table, or a part of a table's name is not a directory. */
 export class NotADirectoryError extends FailedError {
   /** Make the error for a path. */

@@ -50,14 +50,15 @@ export {
   KeyExistsError,
   KeyNotFoundError,
   LockDeadlineError,
+  LongValueError,
   NotADirectoryError,
   NotAValueError,
   TableNotFoundError,
 } from "./errors.ts";
+export { type Inventoried, inventory, openToCopy } from "./inventory.ts";
 export { checkKey, KEY_BYTES_MAX } from "./names.ts";
 export { type Entry, Table, type TableSettings, type TableSync } from "./table.ts";
 export { TableRoot, type TableRootOptions } from "./table_root.ts";
-export { unreachablePaths } from "./unreachable.ts";
 
 // What the signatures above name of the rooms below.
 export { type Clock, systemClock } from "../base/clock.ts";

@@ -27,6 +27,8 @@ const FOREIGN_DIGITS_MAX = 10;
  * appends while it writes, that fills a file name.
  */
 export const KEY_BYTES_MAX: number = FILE_NAME_BYTES_MAX - VALUE_SUFFIX.length - FOREIGN_DIGITS_MAX;
+/** Greatest length of a value that is read, in bytes: it is held in memory as a whole. */
+export const VALUE_BYTES_MAX: number = 2 ** 30;
 /** Longest table name with all its parts; leaves enough of PATH_MAX for the root's own path. */
 export const TABLE_BYTES_MAX = 1024;
 

@@ -12,7 +12,7 @@
 import { dirname } from "node:path/posix";
 import type { Clock } from "../base/clock.ts";
 import { hasCode, makeDirectories, nullIfCode, type Storage } from "../file/mod.ts";
-import { Deadline } from "./deadline.ts";
+import { MOVES_MAX, retryUntilDeadline } from "./deadline.ts";
 import {
   KeyExistsError,
   KeyNotFoundError,
@@ -26,7 +26,7 @@ import {
   type TemporaryFile,
   writeTemporary,
 } from "./temporary_file.ts";
-import { type Refusal, tryHold, tryRead } from "./value_file.ts";
+import { tryHold, tryRead } from "./value_file.ts";
 import { identity } from "./walk.ts";
 
 /**
@@ -58,9 +58,6 @@ export interface Entry {
   readonly value: Uint8Array;
 }
 
-/** Tries that find another file under the name, before a call pauses as if it were locked. */
-const MOVES_MAX = 8;
-
 /**
  * One table. Get one from `TableRoot.table`. Every call is linearizable: it takes effect at one instant
  * between its start and its end. A call that throws `LockDeadlineError`, or an error about names, has
@@ -88,7 +85,8 @@ export class Table {
 
   /**
    * Read the value of a key, under a shared lock. Throws `KeyNotFoundError` (also if the table does not
-   * exist), `LockDeadlineError`, `InvalidKeyError`, `NotAValueError`, `NotADirectoryError`, `OsError`.
+   * exist), `LockDeadlineError`, `InvalidKeyError`, `NotAValueError`, `LongValueError` above 1 GiB,
+   * `NotADirectoryError`, `OsError`.
    */
   async get(key: string): Promise<Uint8Array> {
     return await this.#read(key) ?? this.#refuseMissing(key);
@@ -190,7 +188,11 @@ export class Table {
   /** Null if the key does not exist. */
   #read(key: string): Promise<Uint8Array | null> {
     const path = this.#path(key);
-    return this.#retry(path, () => tryRead(this.#storage, path), () => true);
+    return retryUntilDeadline(
+      { ...this.#settings, path },
+      () => tryRead(this.#storage, path),
+      () => true,
+    );
   }
 
   /**
@@ -198,24 +200,8 @@ export class Table {
    * without a lock (null), false tries again, and it may throw.
    */
   #hold(path: string, absent: () => boolean): Promise<Disposable | null> {
-    return this.#retry(path, () => tryHold(this.#storage, path, this.directory), absent);
-  }
-
-  /** Tries until no other process or handle is in the way, at most as long as the lock timeout. */
-  async #retry<Result extends object>(
-    path: string,
-    attempt: () => Result | Refusal,
-    absent: () => boolean,
-  ): Promise<Result | null> {
-    const { clock, lockTimeoutMs } = this.#settings;
-    let deadline: Deadline | null = null;
-    for (let moves = 0;;) {
-      const result = attempt();
-      if (typeof result !== "string") return result;
-      if (result === "absent" && absent()) return null;
-      deadline ??= new Deadline(clock, lockTimeoutMs);
-      if (result === "held" || ++moves % MOVES_MAX === 0) await deadline.pause(path);
-    }
+    const attempt = () => tryHold(this.#storage, path, this.directory);
+    return retryUntilDeadline({ ...this.#settings, path }, attempt, absent);
   }
 
   #path(key: string): string {

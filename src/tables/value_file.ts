@@ -12,26 +12,30 @@
  */
 
 import { leadsTo, nullIfCode, type Storage, type StoredFile } from "../file/mod.ts";
-import { NotAValueError } from "./errors.ts";
+import type { Refusal } from "./deadline.ts";
+import { LongValueError, NotAValueError } from "./errors.ts";
+import { VALUE_BYTES_MAX } from "./names.ts";
 
-/** Why a try failed. */
-export type Refusal =
-  /** The name leads nowhere. */
-  | "absent"
-  /** Another process or handle holds the lock. */
-  | "held"
-  /** The name leads to another file now: try again. */
-  | "moved";
-
-/** Read a whole value under a shared lock. Throws `OsError`, `NotAValueError`. */
-export function tryRead(storage: Storage, path: string): Uint8Array | Refusal {
-  using file = openValue(storage, path);
+/** Open a value under a shared lock, which ends when it is closed. Throws `OsError`, `NotAValueError`. */
+export function tryOpen(storage: Storage, path: string): StoredFile | Refusal {
+  using opened = new DisposableStack();
+  const file = opened.use(openValue(storage, path));
   if (file === null) return "absent";
   if (!file.tryFlock("shared")) return "held";
+  if (!leadsTo(storage, path, file.status())) return "moved";
+  opened.move();
+  return file;
+}
+
+/** Read a whole value under a shared lock. Throws `OsError`, `NotAValueError`, `LongValueError`. */
+export function tryRead(storage: Storage, path: string): Uint8Array | Refusal {
+  const opened = tryOpen(storage, path);
+  if (typeof opened === "string") return opened;
+  using file = opened;
   // Only now: another program may have written in place, under its lock, until this moment.
-  const status = file.status();
-  if (!leadsTo(storage, path, status)) return "moved";
-  const bytes = new Uint8Array(status.size);
+  const { size } = file.status();
+  if (size > VALUE_BYTES_MAX) throw new LongValueError(path, size);
+  const bytes = new Uint8Array(size);
   const length = file.read(bytes, 0);
   return length === bytes.length ? bytes : bytes.subarray(0, length);
 }

@@ -13,7 +13,7 @@ import {
   restore,
   statusOf,
 } from "../../src/admin/mod.ts";
-import { MANIFEST_NAME, verifyManifest, writeManifest } from "../../src/admin/manifest.ts";
+import { verifyManifest, writeManifest } from "../../src/admin/manifest.ts";
 import { describeSelf, pathOfSlot } from "../../src/counters/commitlog/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
 import { fold, pathOf, sealLog } from "../counters/worker/folding.ts";
@@ -170,7 +170,7 @@ Deno.test("Restore refuses a backup with a keyspace of another format", async ()
     await backup(storage, test.data, copy, { ...options, clock: systemClock });
     const path = `${copy}/keyspaces/one`;
     Deno.writeFileSync(path, ofNewerFormat(Deno.readFileSync(path), "version"));
-    Deno.removeSync(`${copy}/${MANIFEST_NAME}`);
+    Deno.removeSync(`${copy}/backup.json`);
     verifyManifest(storage, copy, writeManifest(storage, copy, 0));
     const target = `${test.data}-restored`;
     assertThrows(

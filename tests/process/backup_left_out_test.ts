@@ -26,66 +26,71 @@ async function assertSound(data: string): Promise<void> {
   assertEquals([check.code, check.text], [0, ""], check.stderr);
 }
 
+/** Names that a list of keys or keyspaces does not show: long ones, others than UTF-8, files in odd places. */
+const LONGEST = "k".repeat(251) + ".kv";
+const HIDDEN = `
+  cd "$1"
+  printf needle > tables/${"k".repeat(243)}.kv
+  printf needle > tables/site.tbl/${LONGEST}
+  mkdir tables/foo.kv tables/plain
+  printf needle > tables/foo.kv/bar
+  printf needle > tables/plain/stray.kv
+  printf needle > tables/.hidden
+  printf needle > "$(printf 'tables/caf\\351.kv')"
+  mkdir "$(printf 'tables/r\\351sum\\351.tbl')" tables/empty.tbl
+  printf needle > "$(printf 'tables/r\\351sum\\351.tbl/\\377.kv')"
+  printf needle > keyspaces/Visits
+  mkdir keyspaces/Notes
+  printf needle > "$(printf 'keyspaces/Notes/\\376')"
+`;
+
+/** The raw names of all that holds a needle, and of all directories, below tables and keyspaces. */
+function inventory(data: string): string {
+  return shell(`
+    cd '${data}'
+    grep -rlZ needle tables keyspaces | LC_ALL=C sort -z | tr '\\0' '\\n' | od -c
+    find tables -type d ! -name .countd-temporary | LC_ALL=C sort | od -c
+  `);
+}
+
 // Story: each of these was missing in the copy, although the backup exited with 0.
-Deno.test("A backup names what it would leave out of tables and keyspaces, and makes nothing", async () => {
+Deno.test("A backup and what is restored from it have every file of tables and keyspaces, by its raw name", async () => {
+  await withTemporaryDirectory(async (temporary) => {
+    const [data, copy, second] = ["data", "copy", "second"].map((name) => `${temporary}/${name}`);
+    await setKeys(data!);
+    shell(`set -- '${data}'; ${HIDDEN}`);
+    // What is being written by flockd, and what a killed process left, is not copied.
+    shell(`: > '${data}/tables/motd.kv1234567890'; : > '${data}/keyspaces/.new-visits'`);
+    const before = inventory(data!);
+    const made = await runCountd(["backup", copy!, "--data", data!, "--json"]);
+    assertEquals(made.code, 0, made.stderr);
+    assertEquals(JSON.parse(made.text).tableKeys, "2");
+    assertEquals(inventory(copy!), before);
+    const restored = await runCountd(["restore", copy!, "--data", second!]);
+    assertEquals(restored.code, 0, restored.stderr);
+    assertEquals(inventory(second!), before);
+    assert(!existsSync(`${second}/tables/motd.kv1234567890`));
+    assert(!existsSync(`${second}/keyspaces/.new-visits`));
+    const got = await runCountd(["kv", "get", "motd", "--table=site", "--data", second!]);
+    assertEquals(got.text.trimEnd(), "v", got.stderr);
+    const repaired = await runCountd(["repair", "--data", second!]);
+    assertEquals(repaired.code, 0, repaired.stderr);
+    await assertSound(`${second}.repaired`);
+  });
+});
+
+Deno.test("A backup names what cannot be copied, and makes nothing", async () => {
   await withTemporaryDirectory(async (temporary) => {
     const data = `${temporary}/data`;
     const copy = `${temporary}/copies/monday`;
     await setKeys(data);
-    const tables = `${data}/tables`;
-    const long = "k".repeat(243) + ".kv";
-    const longest = "k".repeat(251) + ".kv";
-    shell(`
-      cd '${tables}'
-      printf value > ${long}
-      printf value > site.tbl/${longest}
-      mkdir foo.kv plain && printf value > foo.kv/bar && printf value > plain/stray.kv
-      printf value > "$(printf 'caf\\351.kv')"
-      mkdir "$(printf 'r\\351sum\\351.tbl')" && printf value > "$(printf 'r\\351sum\\351.tbl')"/k.kv
-      printf value > '${data}/keyspaces/Visits'
-    `);
-    // Files without data, or unfinished ones, may be left out.
-    shell(`cd '${tables}' && : > .gitkeep && : > motd.kv1234567890 && mkdir lost+found`);
-    const left = [
-      `${tables}/${long}`,
-      `${tables}/site.tbl/${longest}`,
-      `${tables}/foo.kv`,
-      `${tables}/foo.kv/bar`,
-      `${tables}/plain/stray.kv`,
-      `${tables}/caf\\xe9.kv`,
-      `${tables}/r\\xe9sum\\xe9.tbl`,
-      `${tables}/r\\xe9sum\\xe9.tbl/k.kv`,
-      `${data}/keyspaces/Visits`,
-    ];
+    shell(`cd '${data}' && mkfifo tables/pipe tables/site.tbl/pipe.kv && mkdir keyspaces/visits`);
     const refused = await runCountd(["backup", copy, "--data", data]);
     assertEquals([refused.code, refused.text], [6, ""], refused.stderr);
-    const lines = refused.stderr.split("\n").map((line) => line.trim());
-    for (const path of left) assert(lines.includes(path), `${path} in ${refused.stderr}`);
-    assertEquals(lines.length, left.length + 1, refused.stderr);
+    const lines = refused.stderr.split("\n").map((line) => line.trim()).slice(1);
+    const named = ["tables/pipe", "tables/site.tbl/pipe.kv", "keyspaces/visits"];
+    assertEquals(lines.sort(), named.map((path) => `${data}/${path}`).sort());
     assertEquals([...Deno.readDirSync(`${temporary}/copies`)], []);
-    const json = await runCountd(["backup", copy, "--data", data, "--json"]);
-    assertEquals(json.code, 6);
-    assertStringIncludes(JSON.parse(json.text).error.message, "caf\\xe9.kv");
-
-    shell(`
-      cd '${tables}'
-      rm -r ${long} site.tbl/${longest} foo.kv plain '${data}/keyspaces/Visits'
-      rm -r "$(printf 'caf\\351.kv')" "$(printf 'r\\351sum\\351.tbl')"
-    `);
-    const made = await runCountd(["backup", copy, "--data", data]);
-    assertEquals(made.code, 0, made.stderr);
-    const restored = await runCountd(["restore", copy, "--data", `${temporary}/second`]);
-    assertEquals(restored.code, 0, restored.stderr);
-    const got = await runCountd([
-      "kv",
-      "get",
-      "motd",
-      "--table=site",
-      `--data=${temporary}/second`,
-    ]);
-    assertEquals(got.text.trimEnd(), "v", got.stderr);
-    await assertSound(`${temporary}/second`);
-    await assertSound(data);
   });
 });
 

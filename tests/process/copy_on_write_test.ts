@@ -8,8 +8,9 @@ import { Aof, Geometry } from "../../src/aof/mod.ts";
 import { systemStorage } from "../../src/file/mod.ts";
 import { BtrfsDisk } from "../support/btrfs_disk.ts";
 import { runningAsRoot } from "../support/ordinary_user.ts";
-import { startCountd } from "../support/process.ts";
+import { runCountd, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
+import { makeWholeData } from "./whole_data.ts";
 
 async function withBtrfs(body: (place: string) => Promise<void>): Promise<void> {
   if (!runningAsRoot()) return console.log("left to root: a file system of its own");
@@ -44,6 +45,29 @@ Deno.test("A new database on btrfs is overwritten in place, and a copy of it is 
     await copied.listening();
     assertEquals(await copied.stop(), 0);
     assertStringIncludes(copied.stderrLines.join("\n"), "files are copied on write");
+  });
+});
+
+// Story: copies of a database that was marked were not, and a full disk ended the restored one by SIGBUS.
+Deno.test("A restored and a repaired database on btrfs are overwritten in place, as the first one is", async () => {
+  await withBtrfs(async (place) => {
+    const data = `${place}/data`;
+    await makeWholeData(data);
+    for (
+      const args of [["backup", `${place}/copy`, "--data", data], [
+        "restore",
+        `${place}/copy`,
+        "--data",
+        `${place}/second`,
+      ], ["repair", "--data", data]]
+    ) {
+      const { code, stderr } = await runCountd(args);
+      assertEquals(code, 0, stderr);
+    }
+    for (const copy of [`${place}/second`, `${data}.repaired`]) {
+      const paths = [`${copy}/control`, `${copy}/db/db.json`, `${copy}/db/log`];
+      assertEquals(paths.map(isOverwrittenInPlace), [true, true, true], copy);
+    }
   });
 });
 

@@ -34,6 +34,23 @@ Deno.test("check does not report the directories of a killed first start as dama
   }
 });
 
+Deno.test("A control file that a killed first start was making is left over, and the next start removes it", async () => {
+  await withTemporaryDirectory(async (temporary) => {
+    const data = `${temporary}/data`;
+    for (const name of ["logs", "keyspaces"]) {
+      Deno.mkdirSync(`${data}/${name}`, { recursive: true });
+    }
+    Deno.writeTextFileSync(`${data}/control.new-0123456789abcdef0123456789abcdef`, "");
+    await assertOnlyLeftOver(data);
+    await using writer = startCountd(["write", "--data", data, "--port=0", "--log-size=65536"]);
+    await writer.listening();
+    assertEquals(await writer.stop(), 0);
+    const names = [...Deno.readDirSync(data)].map(({ name }) => name);
+    assertEquals(names.filter((name) => name.startsWith("control")), ["control"]);
+    await assertSound(data);
+  });
+});
+
 Deno.test("check does not report the empty files of a killed first start of a database as damage", async () => {
   for (const made of [["db.json"], ["db.json", "log"]]) {
     await withTemporaryDirectory(async (temporary) => {
@@ -59,6 +76,12 @@ Deno.test("check does not report a database that was killed between its two name
     const check = await runCountd(["check", "--data", data]);
     assertEquals([check.code, check.text], [0, ""], check.stderr);
     assertMatch(check.stderr, /^left behind: .*cut short/m);
+    const backup = await runCountd(["backup", `${temporary}/copy`, "--data", data]);
+    assertEquals(backup.code, 75, backup.stderr);
+    assertMatch(
+      backup.stderr,
+      /cut short; the next start of countd db completes it\); then try again/,
+    );
     await using db = startCountd(["db", "--data", data, "--port=0"]);
     await db.listening();
     assertEquals(await db.stop(), 0);

@@ -20,7 +20,7 @@ Deno.test("A long answer ends at Ctrl-C, and the next command runs", async () =>
       tables,
       lockTimeoutMs: 5000,
       mode: "raw",
-      makeDataDirectory: () => {},
+      prepareToWrite: () => {},
       counters: {
         openReader: () => Promise.reject(new Error("no counters here")),
         openWriter: () => Promise.reject(new Error("no counters here")),

@@ -85,7 +85,10 @@ async function unknownVariables(
 /** Returns the sizes in the data directory by option name; empty if it does not exist. */
 async function storedSizes(storage: Storage, data: string): Promise<Map<string, string>> {
   const { DataDirectory, describeSelf } = await import("../../counters/commitlog/mod.ts");
-  using directory = DataDirectory.openOrNull(storage, data, { self: describeSelf(storage) });
+  using directory = DataDirectory.openOrNull(storage, data, {
+    self: describeSelf(storage),
+    access: "read",
+  });
   if (directory === null) return new Map();
   const { keyspaceSize, keySize, logSize } = directory.sizes;
   return new Map([

@@ -33,6 +33,15 @@ async function pathsOf(options: ValuesOf<typeof fileOptions>): Promise<DatabaseP
   return { map, log: options.log ?? (directory === "/" ? "/log" : `${directory}/log`) };
 }
 
+/** Refuses the two files of a backup. */
+async function refuseBackupOf(storage: Storage, { map, log }: DatabasePaths): Promise<void> {
+  const { basename, dirname } = await import("node:path/posix");
+  const { refuseBackup } = await import("../../counters/commitlog/mod.ts");
+  for (const directory of new Set([dirname(map), dirname(log)])) {
+    if (basename(directory) === "db") refuseBackup(storage, dirname(directory));
+  }
+}
+
 /** Refuses a data directory that is failed or under repair, and keeps repairs out while it is in use. */
 async function joinDirectory(storage: Storage, data: string): Promise<Disposable | null> {
   const { DataDirectory, describeSelf } = await import("../../counters/commitlog/mod.ts");
@@ -71,6 +80,7 @@ const serve = defineVerb({
     const { serveDatabase } = await import("../../database/http/mod.ts");
     const { makeDirectories } = await import("../../file/mod.ts");
     const paths = await pathsOf(options);
+    await refuseBackupOf(storage, paths);
     const isInData = options.db === undefined;
     using _data = isInData ? await joinDirectory(storage, options.data) : null;
     if (isInData) makeDirectories(storage, `${options.data}/db`, 0o700);
@@ -149,6 +159,7 @@ const importVerb = defineVerb({
   async run({ options, positionals, storage, json, stdout }) {
     const { importDatabase } = await import("../../database/mod.ts");
     const paths = await pathsOf(options);
+    await refuseBackupOf(storage, paths);
     const done = importDatabase(storage, paths, positionals.indir);
     if (json) stdout.json(decimal(done));
     else stdout.facts(done);
@@ -187,6 +198,7 @@ const repair = defineVerb({
     }
     const paths = await pathsOf(options);
     const out = options.inPlace ? null : options.out ?? `${paths.map}.repaired`;
+    await refuseBackupOf(storage, paths);
     const report = repairDatabase(storage, paths, { out });
     if (json) {
       return stdout.json({ ...decimal(report), damages: report.damages.map(decimal) });

@@ -48,16 +48,11 @@ async function openTable(context: TableContext): Promise<Table> {
   return (await openRoot(context)).table(context.options.table);
 }
 
-/** Opens a table for new keys: the data directory is made if it is missing. */
-async function openTableToMake(context: TableContext): Promise<Table> {
-  const { DataDirectory, describeSelf, directoryPaths } = await import(
-    "../../counters/commitlog/mod.ts"
-  );
-  const { options, storage } = context;
+/** Opens a table to write to it. If it `makes` keys, a data directory that is missing is made. */
+async function openTableToWrite(context: TableContext, makes: boolean): Promise<Table> {
+  const { prepareToWrite } = await import("../prepare_to_write.ts");
   const table = await openTable(context);
-  if (storage.statusOrNull(directoryPaths(options.data).control) === null) {
-    DataDirectory.openOrCreate(storage, options.data, { self: describeSelf(storage) }).close();
-  }
+  prepareToWrite(context.storage, context.options.data, { makes });
   return table;
 }
 
@@ -135,7 +130,7 @@ function writingVerb(
       // A bad name is refused before anything is made.
       const { checkKey } = await import("../../tables/mod.ts");
       checkKey(key);
-      const table = words.makes ? await openTableToMake(context) : await openTable(context);
+      const table = await openTableToWrite(context, words.makes);
       await table[name](key, value);
       if (json) stdout.json({ table: options.table, key });
     },
@@ -181,7 +176,7 @@ const remove = defineVerb({
   }),
   async run(context) {
     const { positionals, options, stdout, json } = context;
-    const table = await openTable(context);
+    const table = await openTableToWrite(context, false);
     const { key } = positionals;
     await table.delete(key);
     if (json) stdout.json({ table: options.table, key });

@@ -35,7 +35,10 @@ export const read = defineVerb({
     const { ReadServer } = await import("../../counters/read/mod.ts");
     const wanted = wantedSizes(options);
     await runDaemon(context, { verb: "read", ...options }, async (daemon) => {
-      using directory = await waitForDirectory(context, options.data, { wanted });
+      using directory = await waitForDirectory(context, options.data, {
+        wanted,
+        access: "read",
+      });
       if (directory === null) return;
       const server = new ReadServer(directory, {
         hostname: options.listen,

@@ -67,9 +67,8 @@ export const shell = defineVerb({
     const { counterAccess, History, historyPath, linesOf, runInteractive, runScript, Session } =
       await import("../../shell/mod.ts");
     const { failureOf } = await import("../failure.ts");
-    const { DataDirectory, describeSelf, directoryPaths } = await import(
-      "../../counters/commitlog/mod.ts"
-    );
+    const { directoryPaths } = await import("../../counters/commitlog/mod.ts");
+    const { prepareToWrite } = await import("../prepare_to_write.ts");
     const isInteractive = options.command === undefined && stdin.isTerminal() && stdout.isTerminal;
     const paths = directoryPaths(options.data);
     const report = (error: unknown) => {
@@ -102,10 +101,7 @@ export const shell = defineVerb({
         serverSizes: options,
         waitMs: options.wait,
       }),
-      makeDataDirectory() {
-        if (storage.statusOrNull(paths.control) !== null) return;
-        DataDirectory.openOrCreate(storage, options.data, { self: describeSelf(storage) }).close();
-      },
+      prepareToWrite: (making) => prepareToWrite(storage, options.data, making),
     });
     if (isInteractive) {
       stdout.line("countd shell: .help lists the commands, Ctrl-D leaves");

@@ -20,7 +20,10 @@ export const status = defineVerb({
   async run({ options, storage, clock, json, stdout }) {
     const { DataDirectory, describeSelf } = await import("../../counters/commitlog/mod.ts");
     const { statusOf } = await import("../../admin/mod.ts");
-    using directory = DataDirectory.open(storage, options.data, { self: describeSelf(storage) });
+    using directory = DataDirectory.open(storage, options.data, {
+      self: describeSelf(storage),
+      access: "read",
+    });
     const found = await statusOf(directory, clock);
     if (json) stdout.json(statusJson(found));
     else for (const [name, value] of statusLines(found)) stdout.line(`${name}\t${value}`);

@@ -14,6 +14,7 @@ import { BatchCursor } from "./frame.ts";
 import { decodeHeader, type LogHeader } from "./header.ts";
 import { HEAD_PAGE_BYTES, HEADER_COPY_BYTES } from "./layout.ts";
 import { type Capture, LogReader } from "./log_reader.ts";
+import { hasLogSize } from "./open_slot.ts";
 import { damagedHeaderOffset } from "./damaged_header.ts";
 import { findLostLogs } from "./lost_logs.ts";
 import { scanLog } from "./scan_log.ts";
@@ -132,7 +133,7 @@ function checkSlot(
   const { storage, control, paths, sizes } = directory;
   const path = pathOfSlot(paths.logs, slot);
   const status = storage.status(path);
-  if (status.kind !== "file" || status.size !== sizes.logSize) {
+  if (status.kind !== "file" || !hasLogSize(directory, status.size)) {
     const what = status.kind === "file" ? `${status.size} bytes` : "not a file";
     const message = `Not a log of ${sizes.logSize} bytes: ${what}`;
     return { violations: [{ invariant: 2, path, offset: 0, message }], order: 0n };

@@ -10,26 +10,22 @@
  *  4. What is stored about a holder is for messages only; only the kernel knows whether a lock is held.
  */
 
-import { basename, dirname } from "node:path/posix";
+import { dirname } from "node:path/posix";
 import { assert } from "../../base/assert.ts";
-import { CorruptError, UsageError } from "../../base/errors.ts";
-import {
-  LOG_SIZE_DEFAULT,
-  LOG_SIZE_MAX,
-  LOG_SIZE_MIN,
-  LOG_SIZE_UNIT_BYTES,
-  SLOTS_MAX,
-} from "../../base/pool_defaults.ts";
+import { CorruptError } from "../../base/errors.ts";
+import { LOG_SIZE_DEFAULT, SLOTS_MAX } from "../../base/pool_defaults.ts";
 import {
   hasCode,
+  nullIfCode,
   OsError,
   publishFile,
   publishNewFile,
   type Storage,
   type StoredFile,
 } from "../../file/mod.ts";
-import { DEFAULT_SIZES, NAME_SIZE_MAX } from "../wire/mod.ts";
+import { DEFAULT_SIZES } from "../wire/mod.ts";
 import {
+  checkDirectorySizes,
   type ControlHead,
   decodeControl,
   decodeControlHead,
@@ -60,23 +56,28 @@ export const directorySizesDefault: DirectorySizes = {
 /** A load of the counter may meet a store, and is repeated. */
 const ORDER_LOADS_MAX = 100;
 
-/** The suffix of a control file that is being made: 32 random digits. */
-const TEMPORARY_SUFFIX = /^\.new-[0-9a-f]{32}$/;
+/** A control file that is being made, with 32 random digits. */
+const TEMPORARY_NAME = /^control\.new-[0-9a-f]{32}$/;
 
 export class Control implements Disposable {
   readonly #held = new Set<number>();
   readonly #path: string;
   readonly #self: Holder;
+  readonly #access: "read" | "write";
   readonly live: LiveWords;
 
   private constructor(
     readonly file: StoredFile,
     readonly sizes: DirectorySizes,
-    path: string,
-    self: Holder,
+    { path, self, access }: {
+      readonly path: string;
+      readonly self: Holder;
+      readonly access: "read" | "write";
+    },
   ) {
     this.#path = path;
     this.#self = self;
+    this.#access = access;
     this.live = new LiveWords(file);
   }
 
@@ -91,8 +92,11 @@ export class Control implements Disposable {
       publishNewFile(storage, file, { temporaryPath, path });
     } catch (error) {
       if (storage.statusOrNull(temporaryPath) !== null) storage.unlink(temporaryPath);
-      if (!hasCode(error, "EEXIST")) throw error;
+      // Swept by another process, which has made the file.
+      const isMade = hasCode(error, "ENOENT") && storage.statusOrNull(path) !== null;
+      if (!isMade && !hasCode(error, "EEXIST")) throw error;
     }
+    Control.sweep(storage, path);
   }
 
   /** The head of a file that is damaged elsewhere; null if the head itself is damaged, or missing. */
@@ -114,6 +118,8 @@ export class Control implements Disposable {
     // A damaged file is left to the check of the copy.
     if (head === null) return;
     using file = storage.open(path, { access: "write" });
+    // A copy has holes, and nothing that is stored here may need space later.
+    file.allocate(0, HOLDERS_OFFSET);
     const bytes = encodeControl({ ...head, identity: randomIdentity() }, 0n);
     file.write(bytes.subarray(0, CONTROL_HEAD_BYTES), 0);
   }
@@ -174,29 +180,38 @@ export class Control implements Disposable {
     return null;
   }
 
+  /** True for the name of a control file that is being made. */
+  static isTemporaryName(name: string): boolean {
+    return TEMPORARY_NAME.test(name);
+  }
+
   /**
-   * Removes what is left of processes that were killed while they made `path`. Only for the holder of the
-   * daemons' lock: any other process that makes a control file now finds that there is one.
+   * Removes what is left of processes that were killed while they made `path`. It must exist: any other
+   * process that makes it now finds that.
    */
   static sweep(storage: Storage, path: string): void {
     const directory = dirname(path);
-    const name = basename(path);
-    for (const other of storage.readDirectory(directory)) {
-      if (!other.startsWith(name) || !TEMPORARY_SUFFIX.test(other.slice(name.length))) continue;
-      storage.unlink(`${directory}/${other}`);
+    for (const other of storage.readDirectory(directory).filter(Control.isTemporaryName)) {
+      nullIfCode(() => storage.unlink(`${directory}/${other}`), "ENOENT");
     }
   }
 
   /**
    * Throws `CorruptError` if the file is not a valid control file, `OldFormatError` or `NewerFormatError` if
-   * it has another format, and `OsError` if it is missing.
+   * it has another format, and `OsError` if it is missing. An opening with access `read` takes shared locks
+   * only, and changes nothing.
    */
-  static open(storage: Storage, path: string, self: Holder): Control {
-    const file = storage.open(path, { access: "write" });
+  static open(
+    storage: Storage,
+    path: string,
+    self: Holder,
+    access: "read" | "write" = "write",
+  ): Control {
+    const file = storage.open(path, { access });
     try {
       const bytes = new Uint8Array(HOLDERS_OFFSET);
       const { sizes } = decodeControl(path, bytes.subarray(0, file.read(bytes, 0)));
-      return new Control(file, sizes, path, self);
+      return new Control(file, sizes, { path, self, access });
     } catch (error) {
       file.close();
       throw error;
@@ -235,8 +250,14 @@ export class Control implements Disposable {
     }
   }
 
+  /** True if it was opened with access `read`. */
+  get isReadOnly(): boolean {
+    return this.#access === "read";
+  }
+
   /** Takes a lock of the directory or of a slot; false if it is held, by another opening or by this one. */
   tryLock(lock: number, kind: "shared" | "exclusive" = "exclusive"): boolean {
+    assert(kind === "shared" || !this.isReadOnly, "An exclusive lock needs access to write");
     if (this.#held.has(lock)) return false;
     if (!this.file.tryLockRange(LOCKS_OFFSET + lock, 1, kind)) return false;
     this.#held.add(lock);
@@ -353,26 +374,4 @@ function failedMarkAt(storage: Storage, path: string): FailedMark | null {
 /** Number of a slot's lock. */
 export function slotLock(slot: number): number {
   return SLOT_LOCKS_OFFSET + slot;
-}
-
-/** Throws `UsageError` for sizes that no data directory can have. */
-export function checkDirectorySizes({ keyspaceSize, keySize, logSize }: DirectorySizes): void {
-  for (const [name, size] of [["keyspace-size", keyspaceSize], ["key-size", keySize]] as const) {
-    if (!Number.isInteger(size) || size < 1 || size > NAME_SIZE_MAX) {
-      throw new UsageError(
-        `Invalid --${name} ${size}: it is a whole number from 1 to ${NAME_SIZE_MAX}`,
-      );
-    }
-  }
-  if (!isLogSize(logSize)) {
-    throw new UsageError(
-      `Invalid --log-size ${logSize}: it must be a multiple of ${LOG_SIZE_UNIT_BYTES} bytes from ` +
-        `${LOG_SIZE_MIN} to ${LOG_SIZE_MAX}`,
-    );
-  }
-}
-
-/** True for a size that a log can have. */
-export function isLogSize(size: number): boolean {
-  return size >= LOG_SIZE_MIN && size <= LOG_SIZE_MAX && size % LOG_SIZE_UNIT_BYTES === 0;
 }

@@ -1,9 +1,10 @@
 /** The bytes of `DATA/control` up to the holders of its locks. Pure functions, drawn in README.md. */
 
 import { crc32 } from "node:zlib";
-import { CorruptError } from "../../base/errors.ts";
+import { CorruptError, UsageError } from "../../base/errors.ts";
 import { blankBlock, checkFormat, type Kept, keptOf, type KnownFormat } from "../../base/format.ts";
-import type { MessageSizes } from "../wire/mod.ts";
+import { LOG_SIZE_MAX, LOG_SIZE_MIN, LOG_SIZE_UNIT_BYTES } from "../../base/pool_defaults.ts";
+import { type MessageSizes, NAME_SIZE_MAX } from "../wire/mod.ts";
 import {
   CHECKSUM_OFFSET_1,
   CONTROL_HEAD_BYTES,
@@ -138,4 +139,26 @@ export function decodeOrder(bytes: Uint8Array): bigint | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const order = view.getBigInt64(0, true);
   return order < 0n || view.getBigInt64(8, true) !== ~order ? null : order;
+}
+
+/** Throws `UsageError` for sizes that no data directory can have. */
+export function checkDirectorySizes({ keyspaceSize, keySize, logSize }: DirectorySizes): void {
+  for (const [name, size] of [["keyspace-size", keyspaceSize], ["key-size", keySize]] as const) {
+    if (!Number.isInteger(size) || size < 1 || size > NAME_SIZE_MAX) {
+      throw new UsageError(
+        `Invalid --${name} ${size}: it is a whole number from 1 to ${NAME_SIZE_MAX}`,
+      );
+    }
+  }
+  if (!isLogSize(logSize)) {
+    throw new UsageError(
+      `Invalid --log-size ${logSize}: it must be a multiple of ${LOG_SIZE_UNIT_BYTES} bytes from ` +
+        `${LOG_SIZE_MIN} to ${LOG_SIZE_MAX}`,
+    );
+  }
+}
+
+/** True for a size that a log can have. */
+export function isLogSize(size: number): boolean {
+  return size >= LOG_SIZE_MIN && size <= LOG_SIZE_MAX && size % LOG_SIZE_UNIT_BYTES === 0;
 }

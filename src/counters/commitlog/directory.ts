@@ -2,16 +2,23 @@
  * A data directory: the paths of its parts, and the opening with which every verb begins.
  */
 
-import { BusyError, CorruptError, NotFoundError, UsageError } from "../../base/errors.ts";
 import {
+  BusyError,
+  CorruptError,
+  NotFoundError,
+  RefusedError,
+  UsageError,
+} from "../../base/errors.ts";
+import {
+  hasCode,
   leadsTo,
   makeDirectories,
   OsError,
   requireDirectory,
   type Storage,
 } from "../../file/mod.ts";
-import { checkDirectorySizes, Control, directorySizesDefault } from "./control.ts";
-import type { DirectorySizes } from "./control_bytes.ts";
+import { Control, directorySizesDefault } from "./control.ts";
+import { checkDirectorySizes, type DirectorySizes } from "./control_bytes.ts";
 import { directoryLocks } from "./control_layout.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Events } from "../../base/events.ts";
@@ -33,6 +40,8 @@ export interface DirectoryPaths {
   readonly keyspaces: string;
   readonly tables: string;
   readonly db: string;
+  /** Only a backup has this file. */
+  readonly manifest: string;
 }
 
 export function directoryPaths(data: string): DirectoryPaths {
@@ -43,8 +52,24 @@ export function directoryPaths(data: string): DirectoryPaths {
     keyspaces: `${data}/keyspaces`,
     tables: `${data}/tables`,
     db: `${data}/db`,
+    manifest: `${data}/backup.json`,
   };
 }
+
+/** How a data directory is opened. */
+export interface Opening {
+  readonly self: Holder;
+  /** A size that differs from the stored one is refused. */
+  readonly wanted?: Partial<DirectorySizes>;
+  /**
+   * With `write`, the default, a backup is refused. With `read` nothing is changed: it is for backups too, and
+   * for directories in which this process cannot write, as on a read-only file system.
+   */
+  readonly access?: "read" | "write";
+}
+
+/** What keeps a process from writing into a directory that it may read. */
+const UNWRITABLE_CODES = ["EROFS", "EACCES", "EPERM"] as const;
 
 export class DataDirectory implements Disposable {
   readonly paths: DirectoryPaths;
@@ -55,6 +80,8 @@ export class DataDirectory implements Disposable {
     readonly storage: Storage,
     data: string,
     readonly control: Control,
+    /** True for a backup: its logs end behind their frames, and nothing in it may change. */
+    readonly isBackup: boolean,
   ) {
     this.paths = directoryPaths(data);
     this.window = new WindowMemory(control.sizes.logSize);
@@ -83,6 +110,7 @@ export class DataDirectory implements Disposable {
     const wanted = options.wanted ?? {};
     if (storage.statusOrNull(paths.control) === null) {
       // Refused before anything is made.
+      refuseBackup(storage, data);
       requireDirectory(storage, data);
       refuseRemains(storage, paths);
       const sizes = { ...directorySizesDefault, ...wanted };
@@ -98,12 +126,11 @@ export class DataDirectory implements Disposable {
     return directory;
   }
 
-  /** Throws `NotFoundError` if the data directory is missing, and `UsageError` if a wanted size differs. */
-  static open(
-    storage: Storage,
-    data: string,
-    options: { readonly wanted?: Partial<DirectorySizes>; readonly self: Holder },
-  ): DataDirectory {
+  /**
+   * Throws `NotFoundError` if the data directory is missing, `RefusedError` if it is a backup and is to be
+   * written to, and `UsageError` if a wanted size differs.
+   */
+  static open(storage: Storage, data: string, options: Opening): DataDirectory {
     const directory = DataDirectory.openOrNull(storage, data, options);
     if (directory !== null) return directory;
     throw new NotFoundError(
@@ -112,15 +139,16 @@ export class DataDirectory implements Disposable {
   }
 
   /** As `open`, but null if the data directory is missing. Throws `FailedError` if it cannot be made. */
-  static openOrNull(
-    storage: Storage,
-    data: string,
-    options: { readonly wanted?: Partial<DirectorySizes>; readonly self: Holder },
-  ): DataDirectory | null {
-    const { control: path } = directoryPaths(data);
+  static openOrNull(storage: Storage, data: string, options: Opening): DataDirectory | null {
+    const { self, access = "write" } = options;
+    if (access === "write") refuseBackup(storage, data);
+    const isBackup = holdsBackup(storage, data);
     let control: Control;
     try {
-      control = Control.open(storage, path, options.self);
+      const { control: path } = directoryPaths(data);
+      control = access === "write"
+        ? Control.open(storage, path, self)
+        : openControlToRead(storage, path, { self, isBackup });
     } catch (error) {
       if (!(error instanceof OsError)) throw error;
       if (error.code === "ENOTDIR") requireDirectory(storage, data);
@@ -133,7 +161,7 @@ export class DataDirectory implements Disposable {
       control.close();
       throw error;
     }
-    return new DataDirectory(storage, data, control);
+    return new DataDirectory(storage, data, control, isBackup);
   }
 
   /** Throws `DirectoryFailedError` if the directory carries a failed mark. */
@@ -181,6 +209,37 @@ export class DataDirectory implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/**
+ * Opens a control file for a reader. A lock of a slot, under which the mode of a log is widened for a moment,
+ * needs access to write. So that is asked for, but for a backup, and a reader does without it if it is refused.
+ */
+function openControlToRead(
+  storage: Storage,
+  path: string,
+  { self, isBackup }: { readonly self: Holder; readonly isBackup: boolean },
+): Control {
+  if (isBackup) return Control.open(storage, path, self, "read");
+  try {
+    return Control.open(storage, path, self);
+  } catch (error) {
+    if (!hasCode(error, ...UNWRITABLE_CODES)) throw error;
+    return Control.open(storage, path, self, "read");
+  }
+}
+
+/** True if the directory was made by `countd backup`: it has a manifest. */
+export function holdsBackup(storage: Storage, data: string): boolean {
+  return storage.statusOrNull(directoryPaths(data).manifest) !== null;
+}
+
+/** Throws `RefusedError` for a backup: `restore` would refuse one in which anything has changed. */
+export function refuseBackup(storage: Storage, data: string): void {
+  if (!holdsBackup(storage, data)) return;
+  throw new RefusedError(
+    `${data} is a backup: run countd restore, and use the directory that it makes`,
+  );
 }
 
 /** Reports that a sync failed, marks the directory failed, and returns the error to end with. */

@@ -6,6 +6,7 @@
 import { assert } from "../../base/assert.ts";
 import { CountdError } from "../../base/errors.ts";
 import { checkBatch } from "../wire/mod.ts";
+import type { StoredFile } from "../../file/mod.ts";
 import {
   FRAME_ALIGNMENT_BYTES,
   LogBytes,
@@ -14,7 +15,13 @@ import {
 } from "../../file/checked_log/mod.ts";
 import { BatchCursor, batchRecords, batchSeed, plausibleLength } from "./frame.ts";
 import { encodeHeader, type LogHeader, type LogState } from "./header.ts";
-import { FRAME_HEAD_BYTES, FRAME_MAGIC, HEAD_PAGE_BYTES, type LogIdentity } from "./layout.ts";
+import {
+  FRAME_HEAD_BYTES,
+  FRAME_LENGTH_MAX,
+  FRAME_MAGIC,
+  HEAD_PAGE_BYTES,
+  type LogIdentity,
+} from "./layout.ts";
 
 /** The place of a valid frame in a log. */
 export interface FramePlace {
@@ -38,27 +45,27 @@ export function findFrames(
  * later ones.
  */
 export function findLatestGeneration(
-  bytes: Uint8Array,
+  log: LogBytes,
   slot: number,
   { first, last }: { readonly first: bigint; readonly last: bigint },
 ): bigint | null {
-  const log = new LogBytes(bytes);
   // The places are searched once; after that each generation costs one checksum for each place.
   const offsets: number[] = [];
-  for (let offset = HEAD_PAGE_BYTES; offset < bytes.length; offset += FRAME_ALIGNMENT_BYTES) {
-    if (plausibleLength(log, offset, bytes.length) > 0) offsets.push(offset);
+  for (let offset = HEAD_PAGE_BYTES; offset < log.size; offset += FRAME_ALIGNMENT_BYTES) {
+    if (plausibleLength(log, offset, log.size) > 0) offsets.push(offset);
   }
   for (let generation = last; generation >= first; generation--) {
     const frame = new BatchCursor(log, { slot, generation });
-    if (offsets.some((offset) => frame.at(offset, bytes.length))) return generation;
+    if (offsets.some((offset) => frame.at(offset, log.size))) return generation;
   }
   return null;
 }
 
 /** Number of increments in the frame at a place; null if it does not consist of whole records. */
-export function recordsOf(log: Uint8Array, { offset, length }: FramePlace): number | null {
+export function recordsOf(log: LogBytes, { offset, length }: FramePlace): number | null {
+  const start = log.at(offset, length);
   try {
-    return checkBatch(log, offset + FRAME_HEAD_BYTES, offset + length);
+    return checkBatch(log.bytes, start + FRAME_HEAD_BYTES, start + length);
   } catch (error) {
     if (error instanceof CountdError) return null;
     throw error;
@@ -72,43 +79,61 @@ export function unusedBytes(good: readonly FramePlace[], end: number): number {
 
 /** Makes the head page of a free log, whose next use has the generation after `generation`. */
 export function freeLogImage(log: LogIdentity & { readonly logSize: number }): Uint8Array {
-  return logImage(new Uint8Array(0), [], { ...log, claimedWallMs: 0, order: 0n }).bytes;
+  return headPage({ ...log, claimedWallMs: 0, order: 0n }, {
+    state: "free",
+    length: HEAD_PAGE_BYTES,
+    records: 0,
+  });
 }
 
+type NewLog = LogIdentity & Pick<LogHeader, "logSize" | "claimedWallMs" | "order">;
+
+function headPage(
+  log: NewLog,
+  { length, ...rest }: Pick<LogHeader, "state" | "length" | "records">,
+): Uint8Array {
+  const { slot, generation, logSize, claimedWallMs, order } = log;
+  const header = { slot, generation, logSize, claimedWallMs, order, sequence: 1n, ...rest };
+  const page = new Uint8Array(HEAD_PAGE_BYTES);
+  page.set(encodeHeader({ ...header, length, durable: length }), 0);
+  return page;
+}
+
+/** Frames that are written together, so that small ones do not cost a call each. */
+const WRITE_BYTES = 2 * FRAME_LENGTH_MAX;
+
 /**
- * Makes the head page and frames of a log at rest: sealed with these frames, or free if there are none. The
- * file has `logSize` bytes, zeros after the image.
+ * Writes head page and frames of a log at rest into an empty file: sealed with these frames of `source`, or
+ * free if there are none. What follows in a log of `logSize` bytes is zeros. Memory stays bounded.
  */
-export function logImage(
-  source: Uint8Array,
+export function writeLogImage(
+  file: StoredFile,
+  source: LogBytes,
   places: readonly FramePlace[],
-  log: LogIdentity & Pick<LogHeader, "logSize" | "claimedWallMs" | "order">,
-): { readonly bytes: Uint8Array; readonly state: LogState; readonly records: number } {
+  log: NewLog,
+): { readonly state: LogState; readonly records: number } {
   const length = places.reduce((sum, place) => sum + place.length, HEAD_PAGE_BYTES);
   assert(length <= log.logSize, "Frames of one log fit into a log");
-  const image = new Uint8Array(length);
-  const target = new LogBytes(image);
+  const target = new LogBytes(new Uint8Array(Math.min(WRITE_BYTES, length)));
   const common = { magic: FRAME_MAGIC, seed: batchSeed(log), durable: HEAD_PAGE_BYTES };
-  let at = HEAD_PAGE_BYTES;
+  let written = HEAD_PAGE_BYTES;
+  let filled = 0;
   let records = 0;
-  for (const { offset, length } of places) {
-    image.set(source.subarray(offset, offset + length), at);
-    records += batchRecords(source, offset + FRAME_HEAD_BYTES);
-    at = sealFrame(target, at, { ...common, offset: at, end: at + length });
+  const write = () => {
+    file.write(target.bytes.subarray(0, filled), written);
+    written += filled;
+    filled = 0;
+  };
+  for (const place of places) {
+    if (filled + place.length > target.size) write();
+    const start = source.at(place.offset, place.length);
+    target.bytes.set(source.bytes.subarray(start, start + place.length), filled);
+    records += batchRecords(source.bytes, start + FRAME_HEAD_BYTES);
+    const sealing = { ...common, offset: written + filled, end: filled + place.length };
+    filled = sealFrame(target, filled, sealing);
   }
+  if (filled > 0) write();
   const state = places.length === 0 ? "free" : "sealed";
-  const header = encodeHeader({
-    slot: log.slot,
-    generation: log.generation,
-    sequence: 1n,
-    state,
-    logSize: log.logSize,
-    length,
-    durable: length,
-    claimedWallMs: log.claimedWallMs,
-    records,
-    order: log.order,
-  });
-  image.set(header, 0);
-  return { bytes: image, state, records };
+  file.write(headPage(log, { state, length, records }), 0);
+  return { state, records };
 }

@@ -14,7 +14,6 @@ import {
   type LogFile,
   LogWindow,
   readFrom,
-  readLog,
   validFrames,
 } from "../../file/checked_log/mod.ts";
 import type { StoredFile } from "../../file/mod.ts";
@@ -96,13 +95,6 @@ export class LogReader implements Disposable {
 
   #opened(): LogWindow {
     return this.#window ??= new LogWindow(this.#directory.window, this.#source);
-  }
-
-  /** A copy of the first `length` bytes. Throws `CorruptError` if they cannot be read. */
-  copy(length: number): Uint8Array {
-    const bytes = new Uint8Array(length);
-    readLog(this.#source, bytes, 0);
-    return bytes;
   }
 
   /** The newest header as it is now, or null if no copy is valid. */

@@ -5,21 +5,22 @@
 
 export { ActiveLog, type BatchFiller } from "./active_log.ts";
 export { checkCommitLogs, checkLogBytes, type Violation } from "./check.ts";
+export { Control, directorySizesDefault, slotLock } from "./control.ts";
 export {
   checkDirectorySizes,
-  Control,
-  directorySizesDefault,
+  type DirectorySizes,
   isLogSize,
-  slotLock,
-} from "./control.ts";
-export { type DirectorySizes, MOVE_ADVICE } from "./control_bytes.ts";
+  MOVE_ADVICE,
+} from "./control_bytes.ts";
 export { DIRECTORY_VERSION, directoryLocks } from "./control_layout.ts";
 export {
   DataDirectory,
   type DirectoryPaths,
   directoryPaths,
   failDirectory,
+  holdsBackup,
   holdsCounters,
+  refuseBackup,
 } from "./directory.ts";
 export { BatchCursor, batchRecords } from "./frame.ts";
 export { describeSelf, type Holder } from "./holder.ts";
@@ -32,9 +33,9 @@ export {
   findLatestGeneration,
   type FramePlace,
   freeLogImage,
-  logImage,
   recordsOf,
   unusedBytes,
+  writeLogImage,
 } from "./log_image.ts";
 export { headerOfSlot } from "./open_slot.ts";
 export { type Capture, LogReader } from "./log_reader.ts";

@@ -1,12 +1,13 @@
 /** Opening a log for reading, whatever its mode is. */
 
-import { CorruptError } from "../../base/errors.ts";
+import { CorruptError, FailedError } from "../../base/errors.ts";
 import { isFormatError } from "../../base/format.ts";
 import { concernsOneFile, hasCode, nullIfCode, type StoredFile } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { headerOfFile, type LogHeader } from "./header.ts";
 import type { LogFile } from "../../file/checked_log/mod.ts";
+import { HEAD_PAGE_BYTES } from "./layout.ts";
 import { HELD_MODE, lockPathOfSlot, pathOfSlot } from "./slot_files.ts";
 import { wasInUse } from "./was_in_use.ts";
 
@@ -17,7 +18,7 @@ import { wasInUse } from "./was_in_use.ts";
  * set 0600 or is about to, so try again shortly.
  */
 export function openSlot(directory: DataDirectory, slot: number): LogFile | null {
-  const { storage, paths, sizes: { logSize } } = directory;
+  const { storage, paths } = directory;
   const plainPath = pathOfSlot(paths.logs, slot);
   let path = plainPath;
   let status = storage.statusOrNull(path);
@@ -25,7 +26,7 @@ export function openSlot(directory: DataDirectory, slot: number): LogFile | null
     path = lockPathOfSlot(paths.logs, slot);
     status = storage.statusOrNull(path);
   }
-  if (status === null || status.kind !== "file" || status.size !== logSize) return null;
+  if (status === null || status.kind !== "file" || !hasLogSize(directory, status.size)) return null;
   const file = openDespiteLabel(directory, slot, path);
   if (file === null) return null;
   try {
@@ -33,11 +34,19 @@ export function openSlot(directory: DataDirectory, slot: number): LogFile | null
       file.close();
       return null;
     }
-    return { path, size: logSize, file };
+    return { path, size: status.size, file };
   } catch (error) {
     file.close();
     throw error;
   }
+}
+
+/** True for the length of a log: in a backup it is without the zeros that follow the frames. */
+export function hasLogSize(
+  { isBackup, sizes: { logSize } }: DataDirectory,
+  size: number,
+): boolean {
+  return size === logSize || isBackup && size >= HEAD_PAGE_BYTES && size < logSize;
 }
 
 /**
@@ -74,6 +83,7 @@ export function openDespiteLabel(
     if (!hasCode(error, "EACCES")) throw error;
     refusal = error;
   }
+  if (control.isReadOnly) throw closedByMode(path);
   if (!control.tryLock(slotLock(slot))) return null;
   try {
     const { mode } = storage.status(path);
@@ -87,4 +97,12 @@ export function openDespiteLabel(
   } finally {
     control.unlock(slotLock(slot));
   }
+}
+
+/** The error for a log whose mode forbids reading, in a directory in which no mode can be changed. */
+function closedByMode(path: string): FailedError {
+  return new FailedError(
+    `Cannot read ${path}: its mode forbids it, and this user cannot change the mode here; run countd as ` +
+      "root, or make the directory writable",
+  );
 }

@@ -87,7 +87,10 @@ export class Reader implements CounterReader {
 
   /** Opens a data directory, which is closed with the reader. Throws `NotFoundError` if it does not exist. */
   static open(storage: Storage, data: string, options: ReaderOptions): Reader {
-    const directory = DataDirectory.open(storage, data, { self: describeSelf(storage) });
+    const directory = DataDirectory.open(storage, data, {
+      self: describeSelf(storage),
+      access: "read",
+    });
     const reader = new Reader(directory, options);
     reader.#isOwner = true;
     return reader;

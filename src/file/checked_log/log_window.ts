@@ -102,7 +102,7 @@ export class LogWindow extends LogBytes {
  * Fills `into` from `offset` of a log on. Throws `CorruptError` if the log ends before, or the disk cannot
  * read it.
  */
-export function readLog({ file, path, size }: LogFile, into: Uint8Array, offset: number): void {
+function readLog({ file, path, size }: LogFile, into: Uint8Array, offset: number): void {
   const count = readFrom({ file, path }, into, offset);
   if (count === into.length) return;
   throw new CorruptError(

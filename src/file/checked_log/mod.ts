@@ -10,7 +10,7 @@ export {
   FRAME_HEAD_BYTES_MIN,
   frameLayout,
 } from "./layout.ts";
-export { type LogFile, LogWindow, readFrom, readLog, WindowMemory } from "./log_window.ts";
+export { type LogFile, LogWindow, readFrom, WindowMemory } from "./log_window.ts";
 export { endOfBytes, type LogScan, scanLog, validFrames } from "./scan.ts";
 export { keepTornTail, nextTornPath } from "./torn_tail.ts";
 export { readWhole, writeWhole } from "./whole_number.ts";

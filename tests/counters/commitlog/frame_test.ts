@@ -8,9 +8,15 @@ import {
   FRAME_HEAD_BYTES,
   FRAME_MAGIC,
 } from "../../../src/counters/commitlog/layout.ts";
-import { findFrames, headerOf, logImage, scanLog } from "../../../src/counters/commitlog/mod.ts";
+import {
+  findFrames,
+  headerOf,
+  scanLog,
+  writeLogImage,
+} from "../../../src/counters/commitlog/mod.ts";
 import { frameLayout, LogBytes, sealFrame } from "../../../src/file/checked_log/mod.ts";
 import { batchOf } from "../../support/data_directory.ts";
+import { SimulatedDisk } from "../../support/simulated_disk.ts";
 
 const identity = { slot: 3, generation: 7n };
 const wallMs = 1_800_000_000_123;
@@ -40,7 +46,11 @@ Deno.test("A copy of a log keeps the order of the log and the times of its frame
   const { log } = logWithFrame();
   const places = findFrames(log, identity, log.bytes.length);
   const copy = { slot: 3, generation: 9n, logSize: 65_536, claimedWallMs: 5, order: 12n };
-  const { bytes } = logImage(log.bytes, places, copy);
+  const storage = new SimulatedDisk({ sizeBytes: 2 ** 20 }).process("writer");
+  using file = storage.open("/log", { access: "write", create: "exclusive" });
+  assertEquals(writeLogImage(file, log, places, copy), { state: "sealed", records: 1 });
+  const bytes = new Uint8Array(file.status().size);
+  file.read(bytes, 0);
   assertEquals(headerOf(bytes, "log")?.order, 12n);
   const scan = scanLog(new LogBytes(bytes), { slot: 3, generation: 9n }, {
     length: bytes.length,

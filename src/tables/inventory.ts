@@ -1,0 +1,65 @@
+/**
+ * What is below a directory of tables, as it lies, for a copy of all of it: also the files that no call
+ * reaches. Names and kinds alone decide, so it may run while other processes write.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import type { FileStatus, Storage, StoredFile } from "../file/mod.ts";
+import { retryUntilDeadline } from "./deadline.ts";
+import {
+  isForeignTemporaryName,
+  keyOfFileName,
+  tableOfDirectory,
+  TEMPORARY_DIRECTORY,
+} from "./names.ts";
+import { tryOpen } from "./value_file.ts";
+import { walkTables } from "./walk.ts";
+
+/** A file or a directory below the root of the tables. */
+export interface Inventoried {
+  /** Path below the root. */
+  readonly below: string;
+  /** What it is, through symbolic links. */
+  readonly kind: FileStatus["kind"];
+  /** True for the value of a key. */
+  readonly isValue: boolean;
+}
+
+/** Directory that a file system makes for itself, and that only root may read. */
+const FILE_SYSTEM_DIRECTORY = "lost+found";
+
+/**
+ * List every file and directory below the directory of tables `root`, a directory before what is in it.
+ * Values that are being written do not count: they have no name yet. Empty if `root` does not exist. Throws
+ * `OsError`.
+ */
+export function inventory(storage: Storage, root: string): Inventoried[] {
+  const found: Inventoried[] = [];
+  walkTables(storage, root, ({ name, below, parent, status: { kind }, isCircle }) => {
+    if (isCircle || name === FILE_SYSTEM_DIRECTORY) return false;
+    const isInTable = parent === "" || tableOfDirectory(parent) !== null;
+    const isTemporary = name === TEMPORARY_DIRECTORY ||
+      kind === "file" && isForeignTemporaryName(name);
+    if (isInTable && isTemporary) return false;
+    const isValue = isInTable && kind === "file" && keyOfFileName(name) !== null;
+    found.push({ below, kind, isValue });
+    return true;
+  });
+  return found;
+}
+
+/**
+ * Open a file below a root of tables for a copy, under a shared lock: no program that keeps flockd's protocol
+ * changes it until it is closed. Null if it is gone. Throws `LockDeadlineError`, `NotAValueError`, `OsError`.
+ */
+export async function openToCopy(
+  storage: Storage,
+  path: string,
+  { clock, lockTimeoutMs }: { readonly clock: Clock; readonly lockTimeoutMs: number },
+): Promise<StoredFile | null> {
+  return await retryUntilDeadline(
+    { path, clock, lockTimeoutMs },
+    () => tryOpen(storage, path),
+    () => true,
+  );
+}
