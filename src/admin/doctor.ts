@@ -3,7 +3,6 @@
  * directory of their own, which is removed at the end.
  */
 import { dirname } from "node:path/posix";
-import type { Clock } from "../base/clock.ts";
 import { CountdError } from "../base/errors.ts";
 import { DataDirectory, describeSelf } from "../counters/commitlog/mod.ts";
 import {
@@ -16,6 +15,7 @@ import {
   trimSlashes,
 } from "../file/mod.ts";
 import { judgeFileSystem, mountOf, readKernelFile } from "./mounts.ts";
+import { UnfinishedDirectory } from "./unfinished_directory.ts";
 
 export interface Finding {
   /** What was examined, in one or two words. */
@@ -34,6 +34,8 @@ const FREE_BYTES_WANTED = 1 << 30;
 const FREE_FRACTION_WANTED = 0.05;
 
 const PROBE_BYTES = 65536;
+/** What the directories of the tests are named after: hidden, out of the way of users' names. */
+const PROBE_NAME = ".countd-doctor";
 
 /**
  * Every finding, in a fixed order. `directory` need not exist yet: then the nearest directory above it is
@@ -42,17 +44,17 @@ const PROBE_BYTES = 65536;
 export function examine(
   storage: Storage,
   directory: string,
-  { clock, user }: { readonly clock: Clock; readonly user: number },
+  { user }: { readonly user: number },
 ): Finding[] {
   const place = nearestDirectory(storage, directory);
-  const writable = tryOut(storage, place, clock);
+  const writable = tryOut(storage, place);
   const isWritable = writable.level !== "problem";
   const verdicts: readonly (readonly [check: string, verdict: Verdict | null])[] = [
-    ["platform", platform(place, isWritable)],
+    ["platform", platform(storage, place, isWritable)],
     ["directory", location(storage, { directory, place, user })],
     ["writing", writable],
     ["file system", fileSystem(storage, place)],
-    ["locks", isWritable ? locksAndLinks(storage, place, clock) : null],
+    ["locks", isWritable ? locksAndLinks(storage, place) : null],
     ["data", dataDirectory(storage, directory)],
     ["limits", descriptors(storage)],
     ["space", freeSpace(storage, place)],
@@ -87,10 +89,10 @@ function nearestDirectory(storage: Storage, directory: string): string {
   return place;
 }
 
-function platform(place: string, isWritable: boolean): Verdict {
+function platform(storage: Storage, place: string, isWritable: boolean): Verdict {
   const name = `${Deno.build.os} ${Deno.build.arch}`;
   if (!isWritable) return ok(`${name}; not tested, because ${place} cannot be written`);
-  const wrong = platformSelfTest(place);
+  const wrong = withDirectory(storage, place, platformSelfTest);
   if (wrong.length === 0) return ok(`${name}, libc as expected`);
   const advice = "use a platform that README lists as tested, and report this";
   return problem(`${name}: ${wrong.join("; ")}`, advice);
@@ -118,37 +120,34 @@ function location(
   return ok(`${directory} belongs to user ${user}, mode ${mode}`);
 }
 
-/** Makes a directory in `place`, runs `body` in it, and removes it. */
+/** Runs `body` in a directory of its own in `place`, which is removed. If it is killed, the next one does it. */
+function withDirectory<T>(storage: Storage, place: string, body: (directory: string) => T): T {
+  using made = UnfinishedDirectory.begin(storage, `${place}/${PROBE_NAME}`, "test");
+  return body(made.path);
+}
+
 function withProbe<T>(
   storage: Storage,
   place: string,
-  { clock, body }: { clock: Clock; body: (file: StoredFile, path: string) => T },
+  body: (file: StoredFile, path: string) => T,
 ): T {
-  const own = `${place}/doctor-${Deno.pid}-${Math.trunc(clock.wallMs())}`;
-  storage.makeDirectory(own, 0o700);
-  const path = `${own}/probe`;
-  try {
+  return withDirectory(storage, place, (directory) => {
+    const path = `${directory}/probe`;
     using file = storage.open(path, { access: "write", create: "exclusive" });
     return body(file, path);
-  } finally {
-    for (const name of storage.readDirectory(own)) storage.unlink(`${own}/${name}`);
-    storage.removeDirectory(own);
-  }
+  });
 }
 
-function tryOut(storage: Storage, place: string, clock: Clock): Verdict {
+function tryOut(storage: Storage, place: string): Verdict {
   try {
-    const isCopiedOnWrite = withProbe(storage, place, {
-      clock,
-      body: (file, path) => {
-        const isCopied = !file.avoidCopyOnWrite();
-        file.allocate(0, PROBE_BYTES);
-        using mapping = file.map(PROBE_BYTES, "write");
-        mapping.bytes.fill(1);
-        file.syncData();
-        storage.syncDirectory(dirname(path));
-        return isCopied;
-      },
+    const isCopiedOnWrite = withProbe(storage, place, (file, path) => {
+      const isCopied = !file.avoidCopyOnWrite();
+      file.allocate(0, PROBE_BYTES);
+      using mapping = file.map(PROBE_BYTES, "write");
+      mapping.bytes.fill(1);
+      file.syncData();
+      storage.syncDirectory(dirname(path));
+      return isCopied;
     });
     if (!isCopiedOnWrite) {
       return ok(`files can be made, allocated, mapped and synced in ${place}`);
@@ -206,21 +205,18 @@ function realPath(path: string): string {
   }
 }
 
-function locksAndLinks(storage: Storage, place: string, clock: Clock): Verdict {
+function locksAndLinks(storage: Storage, place: string): Verdict {
   const wrong: string[] = [];
   try {
-    withProbe(storage, place, {
-      clock,
-      body: (file, path) => {
-        storage.link(path, `${path}-link`);
-        if (file.status().links !== 2) wrong.push("a hard link does not show");
-        using other = storage.open(path, { access: "write" });
-        if (!file.tryLockRange(0, 1, "exclusive")) wrong.push("a free range cannot be locked");
-        if (other.tryLockRange(0, 1, "exclusive")) wrong.push("a range can be locked twice");
-        if (!file.tryFlock("exclusive")) wrong.push("a free file cannot be locked");
-        if (other.tryFlock("shared")) wrong.push("a file can be locked twice");
-        storage.rename(`${path}-link`, `${path}-renamed`);
-      },
+    withProbe(storage, place, (file, path) => {
+      storage.link(path, `${path}-link`);
+      if (file.status().links !== 2) wrong.push("a hard link does not show");
+      using other = storage.open(path, { access: "write" });
+      if (!file.tryLockRange(0, 1, "exclusive")) wrong.push("a free range cannot be locked");
+      if (other.tryLockRange(0, 1, "exclusive")) wrong.push("a range can be locked twice");
+      if (!file.tryFlock("exclusive")) wrong.push("a free file cannot be locked");
+      if (other.tryFlock("shared")) wrong.push("a file can be locked twice");
+      storage.rename(`${path}-link`, `${path}-renamed`);
     });
   } catch (error) {
     if (!(error instanceof OsError)) throw error;
@@ -234,7 +230,10 @@ function locksAndLinks(storage: Storage, place: string, clock: Clock): Verdict {
 /** Null if the data directory does not exist yet. */
 function dataDirectory(storage: Storage, directory: string): Verdict | null {
   try {
-    using data = DataDirectory.openOrNull(storage, directory, { self: describeSelf(storage) });
+    using data = DataDirectory.openOrNull(storage, directory, {
+      self: describeSelf(storage),
+      access: "read",
+    });
     if (data === null) return null;
     const mark = data.failedMark();
     if (mark !== null) {

@@ -123,14 +123,18 @@ function createLocked(storage: Storage, target: string): LockedPlace | null {
   const digits = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)).toHex();
   const place = `${target}.partial-${digits}`;
   const path = `${place}/${MARKER_NAME}`;
-  return nullIfCode(() => {
+  try {
     storage.makeDirectory(place, 0o700);
     const marker = undoOnError(
       () => removeIncomplete(storage, place),
       () => holdOrNull(storage, storage.open(path, { access: "write", create: "exclusive" })),
     );
     return marker && { place, marker };
-  }, "ENOENT");
+  } catch (error) {
+    // If even the directory cannot be made, no sweep has removed it: `/proc` answers so.
+    if (hasCode(error, "ENOENT") && error.syscall !== "mkdir") return null;
+    throw error;
+  }
 }
 
 /** Removes what was made before the disk refused the rest: it has no space, or no locks. */

@@ -1,6 +1,5 @@
 /** The doctor on good and on bad places. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { systemClock } from "../../src/base/clock.ts";
 import { examine, type Finding } from "../../src/admin/mod.ts";
 import { openFilesLimit } from "../../src/admin/doctor.ts";
 import { findMount, judgeFileSystem, mountOf, parseMountinfo } from "../../src/admin/mounts.ts";
@@ -12,7 +11,7 @@ import { runCountd, runProgram } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 
 function examineAt(directory: string, user = Deno.uid() ?? 0): Map<string, Finding> {
-  const findings = examine(systemStorage(), directory, { clock: systemClock, user });
+  const findings = examine(systemStorage(), directory, { user });
   return new Map(findings.map((finding) => [finding.check, finding]));
 }
 

@@ -20,9 +20,9 @@ export const doctor = defineVerb({
     "countd doctor --data /var/lib/countd/main": "find out if countd can run there",
     "countd doctor --json": "the same as JSON",
   }),
-  async run({ options, storage, clock, json, stdout }) {
+  async run({ options, storage, json, stdout }) {
     const { examine } = await import("../../admin/mod.ts");
-    const findings = examine(storage, options.data, { clock, user: Deno.uid() ?? 0 });
+    const findings = examine(storage, options.data, { user: Deno.uid() ?? 0 });
     const problems = findings.filter(({ level }) => level === "problem").length;
     if (json) {
       stdout.json({ directory: options.data, problems, findings });
