@@ -20,14 +20,19 @@ export interface Inventory {
 }
 
 /**
- * Throws `CorruptError`, naming all of it, if something cannot be copied: a FIFO, a socket or a device, or a
- * directory with the name of a keyspace. A partial copy must not look whole. Throws `OsError`.
+ * Throws `CorruptError`, naming all of it, if something cannot be copied: a FIFO, a socket or a device, a
+ * directory with the name of a keyspace, or a file with that of one of the directories. A partial copy must not look whole. Throws `OsError`.
  */
 export function takeInventory(storage: Storage, data: string): Inventory {
-  const { keyspaces, tables: root } = directoryPaths(data);
+  const { keyspaces, tables: root, logs, db } = directoryPaths(data);
   const tables = storage.statusOrNull(root) === null ? null : inventory(storage, root);
   const impossible = (tables ?? []).filter(({ kind }) => kind === "other")
     .map(({ below }) => `${root}/${below}`);
+  impossible.push(
+    ...[logs, keyspaces, root, db].filter((path) =>
+      (storage.statusOrNull(path)?.kind ?? "directory") !== "directory"
+    ),
+  );
   const foreign: string[] = [];
   const names = storage.statusOrNull(keyspaces)?.kind === "directory"
     ? storage.readDirectory(keyspaces).filter((name) => !isTemporaryName(name))

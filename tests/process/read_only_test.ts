@@ -26,7 +26,12 @@ Deno.test("Every verb that reads works on a read-only file system, with backup a
       await readWholeData(data, temporary);
       const copy = `${temporary}/copy`;
       for (
-        const args of [["backup", copy], ["repair", "--out", `${temporary}/repaired`], ["doctor"]]
+        const args of [
+          ["backup", copy],
+          ["repair", "--out", `${temporary}/repaired`],
+          ["db", "repair", "--out", `${temporary}/repaired-db`],
+          ["doctor"],
+        ]
       ) {
         const { code, stderr } = await runCountd([...args, "--data", data]);
         assertEquals(code, args[0] === "doctor" ? 1 : 0, stderr);

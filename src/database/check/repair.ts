@@ -5,7 +5,7 @@
 
 import { basename } from "node:path/posix";
 import { CorruptError, FailedError, NotFoundError } from "../../base/errors.ts";
-import { makeDirectories, type Storage, type StoredFile } from "../../file/mod.ts";
+import { makeDirectories, nullIfCode, type Storage, type StoredFile } from "../../file/mod.ts";
 import { removeFailedMark } from "../../file/checked_log/mod.ts";
 import type { Entry } from "../format/entry.ts";
 import { failedMarkPath } from "../files/failed_mark.ts";
@@ -23,6 +23,7 @@ import {
   closePair,
   type LockedPair,
   lockPair,
+  lockPairToRead,
   releaseOnError,
   relockPair,
   unlinkMade,
@@ -91,7 +92,11 @@ export function repairDatabase(
 ): RepairReport {
   const isThere = [paths.map, paths.log].some((path) => storage.statusOrNull(path) !== null);
   if (!isThere) throw new NotFoundError(`No database at ${paths.map} and ${paths.log}`);
-  const held = lockWhole(storage, paths);
+  const whole = () => lockWhole(storage, paths);
+  // A copy can be made of what cannot be written to.
+  const held = options.out === null
+    ? whole()
+    : nullIfCode(whole, "EROFS") ?? lockPairToRead(storage, paths);
   try {
     const salvaged = salvage(storage, paths, held);
     const { content, ...findings } = salvaged;

@@ -4,7 +4,7 @@ import { NotFoundError } from "../../base/errors.ts";
 import type { Storage } from "../../file/mod.ts";
 import { requireNotFailed } from "../files/failed_mark.ts";
 import { isPair } from "../files/pair.ts";
-import { lockToRead } from "../files/pair_lock.ts";
+import { closePair, lockPairToRead } from "../files/pair_lock.ts";
 import type { DatabasePaths } from "../files/publish.ts";
 import { mapToRead } from "../files/read_file.ts";
 import { identityOf } from "../format/layout.ts";
@@ -42,10 +42,7 @@ export function readDatabase(
   if (missing.length === 2) throw new NotFoundError(`No database at ${paths.map} and ${paths.log}`);
   if (missing.length === 1) return null;
   using opened = new DisposableStack();
-  const files = {
-    map: opened.use(lockToRead(storage, paths.map)),
-    log: opened.use(lockToRead(storage, paths.log)),
-  };
+  const files = opened.adopt(lockPairToRead(storage, paths), closePair);
   if (!isPair(files)) return null;
   const { header } = newestHeader(files.map);
   const { map, state } = loadSnapshotOf(storage, files.map, header);

@@ -7,6 +7,7 @@
  */
 
 import { FailedError, UsageError } from "../../base/errors.ts";
+import { undoOnError } from "../../base/undo_on_error.ts";
 import { leadsTo, type Storage, type StoredFile } from "../../file/mod.ts";
 import { DatabaseInUseError } from "../engine/errors.ts";
 import { failedMarkPath } from "./failed_mark.ts";
@@ -106,6 +107,14 @@ export function lockToRead(storage: Storage, path: string): StoredFile {
     }
     file.close();
   }
+}
+
+/** Opens both files for reading, and keeps owners away. Both must exist. */
+export function lockPairToRead(storage: Storage, paths: DatabasePaths): LockedPair {
+  const map = lockToRead(storage, paths.map);
+  return undoOnError(() => map.close(), () => {
+    return { map, log: lockToRead(storage, paths.log), made: [] };
+  });
 }
 
 /**
