@@ -41,6 +41,17 @@ export interface StatvfsLayout {
   readonly available: { readonly offset: number; readonly bytes: 4 | 8 };
 }
 
+/** Numbers of `getsockopt` and `setsockopt`. */
+export interface SocketOptions {
+  readonly SOL_SOCKET: number;
+  readonly SO_ACCEPTCONN: number;
+  readonly SO_KEEPALIVE: number;
+  readonly IPPROTO_TCP: number;
+  readonly TCP_KEEPIDLE: number;
+  readonly TCP_KEEPINTVL: number;
+  readonly TCP_KEEPCNT: number;
+}
+
 export interface Abi {
   readonly name: string;
   readonly verified: boolean;
@@ -79,6 +90,8 @@ export interface Abi {
   /** `FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE`, or null if the platform lacks `fallocate`. */
   readonly PUNCH_HOLE: number | null;
   readonly SIGXFSZ: number;
+  readonly CLOCK_THREAD_CPUTIME_ID: number;
+  readonly socket: SocketOptions;
   readonly stat: StatLayout;
   readonly flock: FlockLayout;
   readonly statvfs: StatvfsLayout;
@@ -105,6 +118,16 @@ const linux = {
   library: "libc.so.6",
   errnoSymbol: "__errno_location",
   variadicOnStack: false,
+  CLOCK_THREAD_CPUTIME_ID: 3,
+  socket: {
+    SOL_SOCKET: 1,
+    SO_ACCEPTCONN: 30,
+    SO_KEEPALIVE: 9,
+    IPPROTO_TCP: 6,
+    TCP_KEEPIDLE: 4,
+    TCP_KEEPINTVL: 5,
+    TCP_KEEPCNT: 6,
+  },
   O_CREAT: 0o100,
   O_EXCL: 0o200,
   O_CLOEXEC: 0o2000000,
@@ -132,6 +155,16 @@ const apple = {
   ...shared,
   library: "libSystem.B.dylib",
   errnoSymbol: "__error",
+  CLOCK_THREAD_CPUTIME_ID: 16,
+  socket: {
+    SOL_SOCKET: 0xffff,
+    SO_ACCEPTCONN: 2,
+    SO_KEEPALIVE: 8,
+    IPPROTO_TCP: 6,
+    TCP_KEEPIDLE: 0x10,
+    TCP_KEEPINTVL: 0x101,
+    TCP_KEEPCNT: 0x102,
+  },
   O_CREAT: 0x200,
   O_EXCL: 0x800,
   O_CLOEXEC: 0x1000000,

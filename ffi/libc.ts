@@ -67,6 +67,12 @@ const symbols = {
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int shutdown(int fd, int how);
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
+  // int getsockopt(int fd, int level, int name, void *value, socklen_t *length);
+  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+  // int setsockopt(int fd, int level, int name, const void *value, socklen_t length);
+  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  // int clock_gettime(clockid_t clock, struct timespec *time);
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   // int mallopt(int param, int value); glibc
   mallopt: { parameters: ["i32", "i32"], result: "i32", optional: true },
   // int *__errno_location(void); glibc

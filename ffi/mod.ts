@@ -3,6 +3,7 @@
  */
 
 export { type Abi, abiOf, abis } from "./abi.ts";
+export { threadTimeMs } from "./clock.ts";
 export { avoidCopyOnWrite } from "./copy_on_write.ts";
 export { hasDirectoryBatches, readNames } from "./directory.ts";
 export { OsError } from "./errno.ts";
@@ -40,4 +41,12 @@ export { selfTest } from "./self_test.ts";
 export { ignoreFileSizeSignal, ignoreHangup, isHangupIgnored } from "./signal.ts";
 export { sendDatagram } from "./socket.ts";
 export { writerWithoutWaiting } from "./stream.ts";
-export { type Endpoint, shutdownConnection } from "./tcp.ts";
+export {
+  connectionsOf,
+  type Endpoint,
+  type KeepAlive,
+  type OpenConnection,
+  peerText,
+  probeIdlePeers,
+  shutdownConnection,
+} from "./tcp.ts";

@@ -1,7 +1,6 @@
 /**
- * Ends a TCP connection whose write waits for the peer. `Deno.TcpConn.close` leaves such a write waiting,
- * and keeps its socket open; only the kernel can end it. The runtime does not tell the descriptor, so it
- * is found by the two addresses of the connection.
+ * Sockets of the runtime at the kernel. The runtime does not tell their descriptors, so they are found by the
+ * addresses of their ends.
  */
 
 import { libc } from "./libc.ts";
@@ -12,7 +11,16 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** When the kernel asks a silent peer whether it lives, and how often before it ends the connection. */
+export interface KeepAlive {
+  readonly idleSeconds: number;
+  readonly intervalSeconds: number;
+  readonly probes: number;
+}
+
 const SHUT_RDWR = 2;
+/** Linux number: bytes in the queue of a socket that its peer has not acknowledged. */
+const TIOCOUTQ = 0x5411n;
 
 /** `struct sockaddr_in` and `struct sockaddr_in6`: the same on Linux and Apple except for the family. */
 const addressBytes = { four: 16, six: 28 } as const;
@@ -27,22 +35,82 @@ const SEARCHED_MAX = 2 ** 16;
 /**
  * Ends both directions of this process's connection between these two ends: a waiting write fails (EPIPE).
  * False if the connection does not exist, because its peer has already ended it. The caller must keep the
- * connection open until this returns: its descriptor could be given to another file.
+ * connection open until this returns: its descriptor could be given to another file. `Deno.TcpConn.close`
+ * leaves a waiting write waiting, and keeps its socket open.
  */
 export function shutdownConnection(local: Endpoint, remote: Endpoint): boolean {
   const { call } = libc();
   const own = textOf(local);
   const other = textOf(remote);
-  const buffers: NameBuffers = {
-    address: new Uint8Array(addressBytes.six),
-    length: new Uint32Array(1),
-  };
+  const buffers = newNameBuffers();
   for (const descriptor of descriptors()) {
     if (endOf(call.getpeername, descriptor, buffers) !== other) continue;
     if (endOf(call.getsockname, descriptor, buffers) !== own) continue;
     return call.shutdown(descriptor, SHUT_RDWR) === 0;
   }
   return false;
+}
+
+/** An open connection, and a call that ends both of its directions. */
+export interface OpenConnection {
+  /** Host and port of the peer, as one text. */
+  readonly peer: string;
+  /** Bytes that the peer has not acknowledged; 0 if the system does not tell. */
+  readonly unsentBytes: number;
+  /** Valid until the caller returns to the event loop: then the descriptor may belong to another file. */
+  readonly shutdown: () => void;
+}
+
+/** This process's connections whose own end has this port, in no order. */
+export function connectionsOf(port: number): OpenConnection[] {
+  const { call } = libc();
+  const buffers = newNameBuffers();
+  const found: OpenConnection[] = [];
+  for (const descriptor of descriptors()) {
+    if (portOf(call.getsockname, descriptor, buffers) !== port) continue;
+    const peer = endOf(call.getpeername, descriptor, buffers);
+    if (peer === null) continue;
+    const unsentBytes = unsentOf(descriptor);
+    found.push({ peer, unsentBytes, shutdown: () => void call.shutdown(descriptor, SHUT_RDWR) });
+  }
+  return found;
+}
+
+/**
+ * Lets the kernel ask the silent peers of this process's listening socket whether they live: its connections
+ * inherit the options. False if no socket listens there, or if the system refuses.
+ */
+export function probeIdlePeers(
+  local: Endpoint,
+  { idleSeconds, intervalSeconds, probes }: KeepAlive,
+): boolean {
+  const { call, abi: { socket } } = libc();
+  const own = textOf(local);
+  const buffers = newNameBuffers();
+  const value = new Int32Array(1);
+  const bytes = new Uint8Array(value.buffer);
+  for (const descriptor of descriptors()) {
+    if (endOf(call.getsockname, descriptor, buffers) !== own) continue;
+    buffers.length[0] = bytes.length;
+    const { SOL_SOCKET, SO_ACCEPTCONN, IPPROTO_TCP } = socket;
+    const got = call.getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, bytes, buffers.length);
+    if (got !== 0 || value[0] === 0) continue;
+    return ([
+      [SOL_SOCKET, socket.SO_KEEPALIVE, 1],
+      [IPPROTO_TCP, socket.TCP_KEEPIDLE, idleSeconds],
+      [IPPROTO_TCP, socket.TCP_KEEPINTVL, intervalSeconds],
+      [IPPROTO_TCP, socket.TCP_KEEPCNT, probes],
+    ] as const).every(([level, name, number]) => {
+      value[0] = number;
+      return call.setsockopt(descriptor, level, name, bytes, bytes.length) === 0;
+    });
+  }
+  return false;
+}
+
+/** Host and port of an address, as `connectionsOf` gives them. */
+export function peerText(remote: Endpoint): string {
+  return textOf(remote);
 }
 
 function descriptors(): number[] {
@@ -59,6 +127,24 @@ type NameCall = ReturnType<typeof libc>["call"]["getpeername"];
 interface NameBuffers {
   readonly address: Uint8Array<ArrayBuffer>;
   readonly length: Uint32Array<ArrayBuffer>;
+}
+
+function newNameBuffers(): NameBuffers {
+  return { address: new Uint8Array(addressBytes.six), length: new Uint32Array(1) };
+}
+
+/** The port of one end of a descriptor: quick, for the many that are no sockets or have another port. */
+function portOf(name: NameCall, descriptor: number, { address, length }: NameBuffers): number {
+  length[0] = address.length;
+  if (name(descriptor, address, length) !== 0) return -1;
+  return (address[PORT_OFFSET] as number) * 256 + (address[PORT_OFFSET + 1] as number);
+}
+
+function unsentOf(descriptor: number): number {
+  if (Deno.build.os !== "linux") return 0;
+  const bytes = new Int32Array(1);
+  const got = libc().call.ioctl(descriptor, TIOCOUTQ, new Uint8Array(bytes.buffer));
+  return got === 0 ? bytes[0] as number : 0;
 }
 
 /** Host and port of one end of a descriptor; null if it is not a connected TCP socket. */

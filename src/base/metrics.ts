@@ -45,8 +45,13 @@ export const METRICS = {
   countd_connections: { type: "gauge", help: "Connections that are open now." },
   countd_connections_total: {
     type: "counter",
-    help: "Connections, by what became of them: accepted, over-limit, stalled or foreign.",
+    help:
+      "Connections, by what became of them: accepted, over-limit, stalled, silent, idle or foreign.",
     label: "result",
+  },
+  countd_event_loop_turn_seconds: {
+    type: "gauge",
+    help: "The longest turn of the event loop since the start, in processor time.",
   },
   countd_fsync_seconds: {
     type: "histogram",
@@ -89,6 +94,10 @@ export const METRICS = {
   countd_db_syncs_total: { type: "counter", help: "Syncs of the database since its start." },
   countd_disk_full: { type: "gauge", help: "1 while writing waits for free space." },
   countd_failed: { type: "gauge", help: "1 after a sync failed; the daemon is about to exit." },
+  countd_lost_lines_total: {
+    type: "counter",
+    help: "Lines of events that stderr did not take, because nothing reads it.",
+  },
   countd_build_info: {
     type: "gauge",
     help: "Always 1; the label tells the version.",

@@ -1,4 +1,7 @@
-/** Reports events that peers can cause: each at most once a second, so that no peer can fill the log. */
+/**
+ * Reports events that peers can cause: each at most once a second, so that no peer can fill the log. Those that
+ * are left out are counted, and told with the next report.
+ */
 
 import type { Clock } from "./clock.ts";
 import type { EventFields, EventLevel, Events } from "./events.ts";
@@ -9,6 +12,8 @@ interface Reported {
   readonly atMs: number;
   /** How often the event happened since then without being reported. */
   omitted: number;
+  /** The last time that it happened. */
+  readonly last: { level: EventLevel; fields: EventFields };
 }
 
 export class RareEvents implements Events {
@@ -24,13 +29,30 @@ export class RareEvents implements Events {
   /** Reports the event, or counts it: the next report of it says in `omitted` how many were left out. */
   report(level: EventLevel, event: string, fields: EventFields = {}): void {
     const nowMs = this.#clock.nowMs();
-    const last = this.#reported.get(event);
-    if (last !== undefined && nowMs - last.atMs < PAUSE_MS) {
-      last.omitted++;
+    const before = this.#reported.get(event);
+    if (before !== undefined && nowMs - before.atMs < PAUSE_MS) {
+      before.omitted++;
+      before.last.level = level;
+      before.last.fields = fields;
       return;
     }
-    const omitted = last?.omitted ?? 0;
-    this.#reported.set(event, { atMs: nowMs, omitted: 0 });
+    const omitted = before?.omitted ?? 0;
+    this.#reported.set(event, { atMs: nowMs, omitted: 0, last: { level, fields } });
     this.#events.report(level, event, omitted === 0 ? fields : { ...fields, omitted });
+  }
+
+  /**
+   * Reports what was left out more than a second ago, or at the end all of it. The owner calls it each second
+   * and at its end: without it, the number is told only if the event happens again.
+   */
+  tellOmitted({ isEnd = false }: { readonly isEnd?: boolean } = {}): void {
+    const nowMs = this.#clock.nowMs();
+    for (const [event, { atMs, omitted, last }] of this.#reported) {
+      if (omitted === 0 || (!isEnd && nowMs - atMs < PAUSE_MS)) continue;
+      this.#reported.set(event, { atMs: nowMs, omitted: 0, last });
+      // The last one is the one that is reported.
+      const others = omitted === 1 ? {} : { omitted: omitted - 1 };
+      this.#events.report(last.level, event, { ...last.fields, ...others });
+    }
   }
 }

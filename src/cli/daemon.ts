@@ -41,7 +41,7 @@ export async function runDaemon(
   work: (daemon: Daemon) => Promise<void>,
 ): Promise<void> {
   const { DaemonReporter, PoolMetrics, readReports } = await import("../admin/mod.ts");
-  const { serveMetrics } = await import("../net/mod.ts");
+  const { serveMetrics, watchLoop } = await import("../net/mod.ts");
   await using stack = new AsyncDisposableStack();
   const metrics = new Metrics();
   metrics.gauge("countd_build_info", VERSION).value = 1;
@@ -56,6 +56,8 @@ export async function runDaemon(
     context.announce(`metrics on ${showAddress(server)}`);
   }
   const { storage, clock } = context;
+  // A worker serves nobody: it works for as long as a fold takes.
+  if (verb !== "worker") stack.use(watchLoop({ clock, events: context.events, metrics }));
   const ready = (message: string) => {
     if (metrics.state === "starting") metrics.state = "ready";
     if (data !== null) {

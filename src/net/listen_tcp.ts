@@ -1,6 +1,6 @@
 /** A TCP listener, or an error that says what to do. */
 
-import { meaningOfErrno } from "../../ffi/mod.ts";
+import { meaningOfErrno, probeIdlePeers } from "../../ffi/mod.ts";
 import { BusyError, type CountdError, FailedError } from "../base/errors.ts";
 
 /** Advice if too many files are open, in the process or in the whole system. */
@@ -20,10 +20,20 @@ export interface ListenAddress {
 export function listenTcp(address: ListenAddress): Deno.TcpListener {
   const { hostname, port } = address;
   try {
-    return Deno.listen({ hostname, port, transport: "tcp" });
+    const listener = Deno.listen({ hostname, port, transport: "tcp" });
+    askSilentPeers(listener.addr as Deno.NetAddr);
+    return listener;
   } catch (cause) {
     throw listenError(cause, address);
   }
+}
+
+/** Peers that vanish without a word are found after 90 s, and their connections end. */
+const KEEP_ALIVE = { idleSeconds: 60, intervalSeconds: 10, probes: 3 } as const;
+
+/** Turns TCP keepalive on for all connections that the listener at `address` accepts. */
+export function askSilentPeers(address: Deno.NetAddr): void {
+  probeIdlePeers(address, KEEP_ALIVE);
 }
 
 /**

@@ -1,121 +1,154 @@
 /**
- * Lets the event loop check all sockets for input, although one connection has more work to do.
+ * Shares the event loop between all connections of a process. A turn is the work between two checks of the
+ * sockets. It is measured as processor time, because wall time also passes while other programs work.
  *
- * The runtime checks its sockets when it has no other work, or after 61 rounds of other work. A read of a
- * socket that always has bytes is such work, and so are `setImmediate` and message channels: other
- * connections waited for seconds. `setTimeout` waits for a check, but takes 2 ms longer. A byte that the
- * process sends to itself arrives with the next check, together with all input of other connections, and
- * costs some 20 µs (all measured with Deno 2.9.4).
+ * A connection works for a slice. A slice begins only if it fits into the turn, else it waits in a queue for
+ * a later turn. Connections that have just received something wait before those that have used up a slice.
  */
 
 import type { Clock } from "../base/clock.ts";
+import type { Metric, Metrics } from "../base/metrics.ts";
+import { threadTimeMs } from "../../ffi/mod.ts";
+import { LoopCheck } from "./loop_check.ts";
 
 /** How long one connection may work before other connections get a turn. */
-const SLICE_MS = 5;
+export const SLICE_MS = 5;
+/** A slice begins only if it ends before this. The rest, up to 20 ms, is for work that cannot be cut. */
+const TURN_MS = 15;
+const SLICES_A_TURN = TURN_MS / SLICE_MS;
 
-/** Both ends of a connection of the process with itself. */
-interface Pair {
-  readonly near: Deno.TcpConn;
-  readonly far: Deno.TcpConn;
-}
-
-/** Gives other connections a turn of the event loop. One for each server. */
 export class LoopTurn implements Disposable {
-  readonly #clock: Clock;
-  readonly #byte = new Uint8Array(1);
-  readonly #received = new Uint8Array(16);
-  #pair: Pair | null = null;
-  #turn: Promise<void> | null = null;
-  #isClosed = false;
+  readonly #check: LoopCheck;
+  readonly #longestSeconds: Metric | null;
+  readonly #processorMs: () => number;
+  /** Processor time of the connections since the last check. */
+  #usedMs = 0;
+  /** Slices that may begin, and have not ended yet. */
+  #places = 0;
+  #number = 0;
+  /** Resolve those that wait: the ones that have just received something, and the others. */
+  readonly #first: (() => void)[] = [];
+  readonly #others: (() => void)[] = [];
+  #isAdmitting = false;
 
-  /** Opens no socket before the first turn: most daemons never need one. */
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(
+    { clock, metrics }: { readonly clock: Clock; readonly metrics?: Metrics },
+    processorMs: () => number = threadTimeMs,
+  ) {
+    this.#check = new LoopCheck(clock);
+    this.#longestSeconds = metrics?.gauge("countd_event_loop_turn_seconds") ?? null;
+    this.#processorMs = processorMs;
   }
 
-  /** Resolves when all input up to now has been delivered. Concurrent calls share one turn. */
-  next(): Promise<void> {
-    return this.#turn ??= this.#next();
+  /** Processor time of this thread: what `spend` takes is a difference of two readings. */
+  nowMs(): number {
+    return this.#processorMs();
   }
 
-  async #next(): Promise<void> {
-    try {
-      const { near, far } = this.#pair ??= await this.#open();
-      // Read before writing: a byte that is already there would be read without a check of the sockets.
-      const [count] = await Promise.all([far.read(this.#received), near.write(this.#byte)]);
-      if (count === null) this.#close();
-    } catch {
-      // No descriptor is free, or the server stops: a timer is slower, but gives a turn as well.
-      this.#close();
-      await this.#clock.sleep(0);
-    } finally {
-      this.#turn = null;
+  /** Counts work of a connection, and gives back its place if it had one. */
+  spend(workedMs: number, { hadPlace }: { readonly hadPlace: boolean }): void {
+    this.#usedMs += workedMs;
+    if (hadPlace) this.#places = Math.max(0, this.#places - 1);
+    const seconds = this.#usedMs / 1000;
+    if (this.#longestSeconds !== null && seconds > this.#longestSeconds.value) {
+      this.#longestSeconds.value = seconds;
     }
   }
 
-  async #open(): Promise<Pair> {
-    using undo = new DisposableStack();
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { hostname, port } = listener.addr;
-    const near = undo.use(await Deno.connect({ hostname, port }));
-    // A byte must not wait for the acknowledgement of the one before it.
-    near.setNoDelay(true);
-    const far = undo.use(await listener.accept());
-    if (this.#isClosed || far.remoteAddr.port !== near.localAddr.port) {
-      throw new Error("Another process was faster, or the server has stopped");
-    }
-    undo.move();
-    return { near, far };
+  /** Changes with each check: a place is one in the turn with this number. */
+  get number(): number {
+    return this.#number;
   }
 
-  #close(): void {
-    this.#pair?.near.close();
-    this.#pair?.far.close();
-    this.#pair = null;
+  /**
+   * Takes a place for a slice in this turn; false if there is none. Many connections may ask before the first
+   * of them works.
+   */
+  takePlace(): boolean {
+    const isFree = this.#usedMs + (this.#places + 1) * SLICE_MS <= TURN_MS;
+    if (!isFree || this.#isAdmitting) return false;
+    this.#places++;
+    return true;
+  }
+
+  /** Resolves with a place in a later turn, when all input up to now has been delivered. */
+  next({ isFirst }: { readonly isFirst: boolean }): Promise<void> {
+    return new Promise((resolve) => {
+      (isFirst ? this.#first : this.#others).push(resolve);
+      if (!this.#isAdmitting) void this.#admit();
+    });
+  }
+
+  async #admit(): Promise<void> {
+    this.#isAdmitting = true;
+    while (this.#first.length + this.#others.length > 0) {
+      await this.#check.next();
+      this.#usedMs = 0;
+      // One at least of those that have used up a slice: many small requests do not stop them either.
+      const firstMax = this.#others.length > 0 ? SLICES_A_TURN - 1 : SLICES_A_TURN;
+      const admitted = this.#first.splice(0, firstMax);
+      admitted.push(...this.#others.splice(0, SLICES_A_TURN - admitted.length));
+      // A place that was taken before and not used is lost.
+      this.#number++;
+      this.#places = admitted.length;
+      for (const resolve of admitted) resolve();
+    }
+    this.#isAdmitting = false;
   }
 
   [Symbol.dispose](): void {
-    this.#isClosed = true;
-    this.#close();
+    this.#check[Symbol.dispose]();
   }
 }
 
 /** The time that one connection has worked since other connections last had a turn. */
 export class LoopSlice {
-  readonly #clock: Clock;
   readonly #turn: LoopTurn;
   #workedMs = 0;
   #startMs = 0;
+  /** Number of the turn in which it has a place; −1 for none. */
+  #placeIn = -1;
 
-  constructor(clock: Clock, turn: LoopTurn) {
-    this.#clock = clock;
+  constructor(turn: LoopTurn) {
     this.#turn = turn;
   }
 
   /** Starts the time of a piece of work. */
   begin(): void {
-    this.#startMs = this.#clock.nowMs();
+    this.#startMs = this.#turn.nowMs();
   }
 
-  /** True if the current work should stop here. Reads the clock: too slow to ask for every record. */
+  /** True if the current work should stop here. A system call: too slow to ask for every record. */
   get isUsedUp(): boolean {
-    return this.#workedMs + this.#clock.nowMs() - this.#startMs >= SLICE_MS;
+    return this.#workedMs + this.#turn.nowMs() - this.#startMs >= SLICE_MS;
   }
 
   /** Stops the time: the work ends, or waits for something. */
   end(): void {
-    this.#workedMs += this.#clock.nowMs() - this.#startMs;
+    const workedMs = this.#turn.nowMs() - this.#startMs;
+    this.#workedMs += workedMs;
+    this.#turn.spend(workedMs, { hadPlace: this.#placeIn === this.#turn.number });
+    this.#placeIn = -1;
   }
 
-  /** Begins a new slice, after other connections had a turn: the next read has to wait for its bytes. */
-  reset(): void {
+  /** After the connection has received something, for which it has waited: a new slice. */
+  async received(): Promise<void> {
     this.#workedMs = 0;
+    await this.#takePlace();
   }
 
-  /** Gives other connections a turn if the slice is used up. */
+  /** Gives other connections a turn if the slice is used up, or if the turn is. */
   async giveWay(): Promise<void> {
-    if (this.#workedMs < SLICE_MS) return;
-    this.#workedMs = 0;
-    await this.#turn.next();
+    if (this.#workedMs >= SLICE_MS) {
+      this.#workedMs = 0;
+      await this.#turn.next({ isFirst: false });
+      this.#placeIn = this.#turn.number;
+    } else await this.#takePlace();
+  }
+
+  async #takePlace(): Promise<void> {
+    if (this.#placeIn === this.#turn.number) return;
+    if (!this.#turn.takePlace()) await this.#turn.next({ isFirst: true });
+    this.#placeIn = this.#turn.number;
   }
 }

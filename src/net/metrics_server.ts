@@ -11,6 +11,9 @@ import { prometheusText } from "./prometheus_text.ts";
 import { RefusedRequestError, targetOf } from "./web_origin.ts";
 import { serveHttp } from "./serve_http.ts";
 
+/** More than the programs that look at one daemon need. */
+const CONNECTIONS_MAX = 64;
+
 export interface MetricsServer extends AsyncDisposable {
   readonly hostname: string;
   readonly port: number;
@@ -32,6 +35,8 @@ export function serveMetrics(
     hostname,
     port,
     portOption: "--metrics-port",
+    maxConnections: CONNECTIONS_MAX,
+    metrics,
     clock: systemClock,
     events,
     handler(request) {

@@ -6,7 +6,7 @@
  * | open a port, with errors that say what to do      | `listenTcp`, `listenError`                   |
  * | serve connections, up to a limit, and drain them  | `TcpServer`; `serveHttp` for HTTP            |
  * | read, answer and end one connection               | `TcpConnection`                              |
- * | give other connections a turn                     | `LoopSlice`                                  |
+ * | share the event loop between connections          | `LoopTurn`, `LoopSlice`; `watchLoop`         |
  * | refuse requests that foreign web pages send       | `targetOf`                                   |
  * | show the metrics and health of a daemon           | `serveMetrics`                               |
  * | tell the service manager about the daemon         | `notifyServiceManager`                       |
@@ -16,10 +16,11 @@
  */
 
 export { type ListenAddress, listenError, listenTcp } from "./listen_tcp.ts";
-export type { LoopSlice } from "./loop_turn.ts";
+export { type LoopSlice, LoopTurn } from "./loop_turn.ts";
+export { watchLoop } from "./loop_watch.ts";
 export { type MetricsServer, type MetricsServerOptions, serveMetrics } from "./metrics_server.ts";
 export { notifyServiceManager } from "./notify_socket.ts";
 export { type HttpOptions, type HttpServer, serveHttp } from "./serve_http.ts";
 export type { TcpConnection } from "./tcp_connection.ts";
-export { TcpServer, type TcpServerOptions } from "./tcp_server.ts";
+export { type ServerEnvironment, TcpServer, type TcpServerOptions } from "./tcp_server.ts";
 export { RefusedRequestError, targetOf, type WebRequest, type WebTarget } from "./web_origin.ts";

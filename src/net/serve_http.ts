@@ -1,10 +1,14 @@
-/** An HTTP server that keeps running when a connection cannot be accepted, and always stops. */
+/** An HTTP server that keeps running when a connection cannot be accepted, has bounds, and always stops. */
 
 import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
 import { RareEvents } from "../base/rare_events.ts";
 import { endsWithin } from "../base/waiting.ts";
-import { type ListenAddress, listenError } from "./listen_tcp.ts";
+import { Metrics } from "../base/metrics.ts";
+import { HttpPeers } from "./http_peers.ts";
+import { SWEEP_MS } from "./idle_peers.ts";
+import { askSilentPeers, type ListenAddress, listenError } from "./listen_tcp.ts";
+import { TcpMetrics } from "./tcp_metrics.ts";
 
 const REOPEN_PAUSE_MS = 100;
 /** A stop gives requests that have begun this long to end. */
@@ -16,6 +20,10 @@ const LAST_STOP_MS = 1000;
 export interface HttpOptions extends ListenAddress {
   readonly clock: Clock;
   readonly events: Events;
+  /** Connections at one time; more are closed within a second. */
+  readonly maxConnections: number;
+  /** Gets the numbers of connections that were closed. Default: they are not kept. */
+  readonly metrics?: Metrics | undefined;
   readonly handler: (request: Request) => Response | Promise<Response>;
   /** Called when a stop has waited long: what is still to be read of requests should be refused. */
   readonly onLate?: () => void;
@@ -38,6 +46,11 @@ export interface HttpServer {
 export function serveHttp(options: HttpOptions): HttpServer {
   const { hostname, clock, events, handler, onLate = () => {} } = options;
   const rareEvents = new RareEvents(events, clock);
+  const peers = new HttpPeers({
+    clock,
+    events: rareEvents,
+    metrics: new TcpMetrics(options.metrics ?? new Metrics()),
+  }, options.maxConnections);
   let isStopping = false;
   /** Requests of all servers: a server that is opened again does not know those of the one before. */
   let underWay = 0;
@@ -51,6 +64,10 @@ export function serveHttp(options: HttpOptions): HttpServer {
   const address = server.addr;
   let reopening: Promise<void> | null = null;
   watch();
+  const sweep = setInterval(() => {
+    peers.sweep(address.port);
+    rareEvents.tellOmitted();
+  }, SWEEP_MS);
 
   return {
     address,
@@ -59,21 +76,27 @@ export function serveHttp(options: HttpOptions): HttpServer {
       await reopening;
       // The server has already ended if the port could not be opened again.
       const stopped = Promise.all([server.shutdown().catch(() => {}), lastEnd()]);
-      if (await endsWithin(stopped, clock, STOP_MS)) return;
-      onLate();
-      await endsWithin(stopped, clock, LAST_STOP_MS);
+      if (!await endsWithin(stopped, clock, STOP_MS)) {
+        onLate();
+        await endsWithin(stopped, clock, LAST_STOP_MS);
+      }
+      clearInterval(sweep);
+      rareEvents.tellOmitted({ isEnd: true });
     },
   };
 
   function listen(port: number): Deno.HttpServer<Deno.NetAddr> {
     // The defaults of the runtime would print a line, or a stack, among the events of the daemon.
-    return Deno.serve({ hostname, port, onListen: () => {}, onError, handler: counted });
+    const opened = Deno.serve({ hostname, port, onListen: () => {}, onError, handler: counted });
+    askSilentPeers(opened.addr);
+    return opened;
   }
 
   function counted(
     request: Request,
-    { completed }: Deno.ServeHandlerInfo,
+    { completed, remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>,
   ): Response | Promise<Response> {
+    peers.request(remoteAddr, completed);
     underWay++;
     completed.catch(() => {}).finally(() => {
       if (--underWay === 0) onLastEnd();
@@ -86,7 +109,7 @@ export function serveHttp(options: HttpOptions): HttpServer {
   }
 
   function onError(error: unknown): Response {
-    events.report("error", "request failed", { reason: String(error) });
+    rareEvents.report("error", "request failed", { reason: String(error) });
     return new Response("Internal error\n", { status: 500 });
   }
 

@@ -20,9 +20,13 @@ export interface TcpEnvironment {
 export class TcpConnection {
   /** The connection's part of the time of the event loop; its work is between `begin` and `end`. */
   readonly slice: LoopSlice;
+  readonly openedMs: number;
+  /** Set when the first whole message has arrived: until then the peer may be none that speaks. */
+  hasSpoken = false;
   readonly #socket: Deno.TcpConn;
   readonly #environment: TcpEnvironment;
   #writingSinceMs: number | null = null;
+  #activeMs: number;
   #isReading = false;
   /** The peer sends nothing more: it has ended its sending side, or it is gone. */
   #isInputOver = false;
@@ -36,7 +40,8 @@ export class TcpConnection {
   constructor(socket: Deno.TcpConn, environment: TcpEnvironment) {
     this.#socket = socket;
     this.#environment = environment;
-    this.slice = new LoopSlice(environment.clock, environment.turn);
+    this.slice = new LoopSlice(environment.turn);
+    this.#activeMs = this.openedMs = environment.clock.nowMs();
     // An answer must not wait until the peer has acknowledged the one before it.
     this.#attempt(() => socket.setNoDelay(true));
   }
@@ -46,9 +51,19 @@ export class TcpConnection {
     return this.#writingSinceMs;
   }
 
+  /** When the last bytes came or went. */
+  get activeMs(): number {
+    return this.#activeMs;
+  }
+
   /** True while the system may still fill the target of a read, even if the read has ended for its caller. */
   get isReading(): boolean {
     return this.#isReading;
+  }
+
+  /** True while nothing is done for the peer but to wait for its bytes. */
+  get isWaiting(): boolean {
+    return this.#isReading && this.#writingSinceMs === null && !this.#isClosed;
   }
 
   /** True once `drain` was called: a partial message is the end of nothing. */
@@ -63,11 +78,12 @@ export class TcpConnection {
   /** The number of bytes read; null at the end of the input, and once the connection drains or is closed. */
   async read(target: Uint8Array): Promise<number | null> {
     if (this.#wasFilled) await this.slice.giveWay();
-    else this.slice.reset();
     if (this.#isDraining || this.#isInputOver || this.#isClosed) return null;
     const count = await this.#read(target);
     if (count === null) return null;
+    if (!this.#wasFilled) await this.slice.received();
     this.#wasFilled = count === target.length;
+    this.#activeMs = this.#environment.clock.nowMs();
     this.#environment.metrics.bytesIn.value += count;
     return count;
   }
@@ -99,6 +115,7 @@ export class TcpConnection {
     } finally {
       this.#writingSinceMs = null;
     }
+    this.#activeMs = clock.nowMs();
     metrics.bytesOut.value += bytes.length;
     return true;
   }

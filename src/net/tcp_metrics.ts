@@ -9,6 +9,8 @@ export class TcpMetrics {
   readonly opened: Metric;
   readonly overLimit: Metric;
   readonly stalled: Metric;
+  readonly silent: Metric;
+  readonly idle: Metric;
   readonly foreign: Metric;
 
   constructor(metrics: Metrics) {
@@ -18,6 +20,8 @@ export class TcpMetrics {
     this.opened = metrics.counter("countd_connections_total", "accepted");
     this.overLimit = metrics.counter("countd_connections_total", "over-limit");
     this.stalled = metrics.counter("countd_connections_total", "stalled");
+    this.silent = metrics.counter("countd_connections_total", "silent");
+    this.idle = metrics.counter("countd_connections_total", "idle");
     this.foreign = metrics.counter("countd_connections_total", "foreign");
   }
 }

@@ -1,4 +1,4 @@
-/** A TCP server: accepts up to a limit, closes stalled connections, and drains when it stops. */
+/** A TCP server: accepts up to a limit, closes connections that do nothing, and drains when it stops. */
 
 import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
@@ -7,8 +7,8 @@ import type { Metrics } from "../base/metrics.ts";
 import { RareEvents } from "../base/rare_events.ts";
 import { endsWithin } from "../base/waiting.ts";
 import { acceptAll } from "./accept_all.ts";
+import { closeUnused, longestIdle, SWEEP_MS } from "./idle_peers.ts";
 import { LoopTurn } from "./loop_turn.ts";
-import { closeStalled, STALLED_SWEEP_MS } from "./stalled_peers.ts";
 import { TcpConnection, type TcpEnvironment } from "./tcp_connection.ts";
 import { TcpMetrics } from "./tcp_metrics.ts";
 
@@ -26,10 +26,21 @@ export interface TcpServerOptions {
   readonly onLastEnded?: () => void;
 }
 
+/** What a server needs, and the turn of the event loop that it shares with other servers of its process. */
+export interface ServerEnvironment {
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly metrics: Metrics;
+  /** Default: one of its own. */
+  readonly turn?: LoopTurn | undefined;
+}
+
 export class TcpServer {
   readonly #listener: Deno.TcpListener;
   readonly #options: TcpServerOptions;
   readonly #environment: TcpEnvironment;
+  /** Null if other servers share it: then they may still need it when this one has ended. */
+  readonly #ownTurn: LoopTurn | null;
   /** Events that peers cause; their number is limited. */
   readonly #events: RareEvents;
   readonly #connections = new Map<TcpConnection, Promise<void>>();
@@ -42,33 +53,31 @@ export class TcpServer {
   constructor(
     listener: Deno.TcpListener,
     options: TcpServerOptions,
-    { clock, events, metrics }: {
-      readonly clock: Clock;
-      readonly events: Events;
-      readonly metrics: Metrics;
-    },
+    { clock, events, metrics, turn }: ServerEnvironment,
   ) {
     this.#listener = listener;
     this.#options = options;
     this.#events = new RareEvents(events, clock);
-    const turn = new LoopTurn(clock);
+    this.#ownTurn = turn === undefined ? new LoopTurn({ clock, metrics }) : null;
     this.#environment = {
       clock,
-      turn,
+      turn: turn ?? this.#ownTurn!,
       metrics: new TcpMetrics(metrics),
       reportForeign: (protocol) => this.#reportForeign(protocol),
     };
     this.#failure.promise.catch(() => {});
     this.#accepting = acceptAll(listener, {
       clock,
-      turn,
+      turn: this.#environment.turn,
       events: this.#events,
       serve: (socket) => this.#serve(socket),
     });
-    const { stalled } = this.#environment.metrics;
-    const sweeping = { clock, events: this.#events, stalled };
-    const sweep = () => closeStalled(this.#connections.keys(), sweeping);
-    this.#sweep = setInterval(sweep, STALLED_SWEEP_MS);
+    const { stalled, silent } = this.#environment.metrics;
+    const sweeping = { clock, events: this.#events, stalled, silent };
+    this.#sweep = setInterval(() => {
+      closeUnused(this.#connections.keys(), sweeping);
+      this.#events.tellOmitted();
+    }, SWEEP_MS);
   }
 
   get address(): Deno.NetAddr {
@@ -101,7 +110,7 @@ export class TcpServer {
   async ended(): Promise<void> {
     assert(this.#stopped !== null, "A server is stopped before its connections are waited for");
     await Promise.all(this.#connections.values());
-    this.#environment.turn[Symbol.dispose]();
+    this.#ownTurn?.[Symbol.dispose]();
   }
 
   async #stop(): Promise<void> {
@@ -112,12 +121,31 @@ export class TcpServer {
     const drained = Promise.all(this.#connections.values());
     await endsWithin(drained, this.#environment.clock, DRAIN_MS);
     for (const connection of this.#connections.keys()) connection.close();
+    this.#events.tellOmitted({ isEnd: true });
+  }
+
+  /** Connections without those that were closed and are still served. */
+  get #openCount(): number {
+    let count = this.#connections.size;
+    if (count < this.#options.maxConnections) return count;
+    for (const { isClosed } of this.#connections.keys()) if (isClosed) count--;
+    return count;
   }
 
   #serve(socket: Deno.TcpConn): void {
     const { maxConnections, serve, onLastEnded } = this.#options;
-    const { metrics } = this.#environment;
-    if (this.#connections.size >= maxConnections) {
+    const { clock, metrics } = this.#environment;
+    // A connection that is closed for another one leaves the map later.
+    const idle = this.#openCount < maxConnections
+      ? null
+      : longestIdle(this.#connections.keys(), clock.nowMs());
+    if (idle !== null) {
+      metrics.idle.value += 1;
+      this.#events.report("info", "idle connection closed: a new one takes its place", {
+        idle_ms: Math.round(clock.nowMs() - idle.activeMs),
+      });
+      idle.close();
+    } else if (this.#openCount >= maxConnections) {
       metrics.overLimit.value += 1;
       this.#events.report("warn", "connection closed: too many", {
         max_connections: maxConnections,

@@ -12,6 +12,7 @@ import {
 } from "../counters/commitlog/mod.ts";
 import { ReadServer, type ReadServerOptions } from "../counters/read/mod.ts";
 import { type Environment, WriteServer, type WriteServerOptions } from "../counters/write/mod.ts";
+import { LoopTurn } from "../net/mod.ts";
 import { WorkerProcess } from "./worker_process.ts";
 
 export interface ServeOptions {
@@ -28,8 +29,11 @@ export class Serve {
     readonly write: WriteServer,
     readonly read: ReadServer,
     readonly worker: WorkerProcess,
-    /** One opening for each server: locks belong to an opening, so neither has the locks of the other. */
-    readonly directories: readonly DataDirectory[],
+    /**
+     * The turn of the event loop that both servers share, and an opening of the directory for each: locks
+     * belong to an opening, so neither has the locks of the other.
+     */
+    readonly shared: readonly Disposable[],
   ) {}
 
   /** Throws as the two servers do; then nothing is left running. */
@@ -46,14 +50,16 @@ export class Serve {
       beforeMaking: ({ logSize }) => slotsOfBacklog(options.write.backlogBytes, logSize),
     }));
     const forReading = undo.use(DataDirectory.open(storage, options.data, { self }));
-    const write = await WriteServer.start(forWriting, options.write, environment);
+    const turn = undo.use(new LoopTurn(environment));
+    const shared = { ...environment, turn };
+    const write = await WriteServer.start(forWriting, options.write, shared);
     // The error that ends the start is the one to report.
     undo.defer(() => write.stop().catch(() => {}));
-    const read = new ReadServer(forReading, options.read, environment);
+    const read = new ReadServer(forReading, options.read, shared);
     undo.defer(() => read.stop());
     const worker = new WorkerProcess({ args: options.workerArgs }, environment);
     undo.move();
-    return new Serve(write, read, worker, [forWriting, forReading]);
+    return new Serve(write, read, worker, [turn, forWriting, forReading]);
   }
 
   /** Rejects when one of the two servers must end; never resolves. */
@@ -67,7 +73,7 @@ export class Serve {
     for (const part of [this.write, this.worker, this.read]) {
       await part.stop().catch((error) => failures.push(error));
     }
-    for (const directory of this.directories) directory.close();
+    for (const each of this.shared) each[Symbol.dispose]();
     if (failures.length > 0) throw failures[0];
   }
 }

@@ -13,6 +13,7 @@ Deno.test("An error of the handler is answered with 500, and reported without a 
   const said: unknown[] = [];
   const server = serveHttp({
     ...address,
+    maxConnections: 10,
     clock: systemClock,
     events: { report: (level, event, fields) => void said.push([level, event, fields]) },
     handler: () => {
@@ -43,6 +44,7 @@ Deno.test("A stop waits for an answer, then refuses what is late, and ends also 
     let isLate = false;
     const server = serveHttp({
       ...address,
+      maxConnections: 10,
       clock,
       events: noEvents,
       handler: () => {
@@ -82,7 +84,13 @@ Deno.test("A stop waits for requests that began before an accept failed", async 
     const asked = Promise.withResolvers<void>();
     const answer = Promise.withResolvers<Response>();
     const handler = () => (asked.resolve(), answer.promise);
-    const server = serveHttp({ ...address, clock: systemClock, events: noEvents, handler });
+    const server = serveHttp({
+      ...address,
+      maxConnections: 10,
+      clock: systemClock,
+      events: noEvents,
+      handler,
+    });
     const text = fetch(`http://127.0.0.1:${server.address.port}/`).then((one) => one.text());
     await asked.promise;
     const closed = servers[0]!.shutdown();

@@ -2,9 +2,10 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { connect } from "node:net";
-import { systemClock } from "../../src/base/clock.ts";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { noEvents } from "../../src/base/events.ts";
 import { Metrics } from "../../src/base/metrics.ts";
+import { RareEvents } from "../../src/base/rare_events.ts";
 import { listenTcp, type TcpConnection, TcpServer } from "../../src/net/mod.ts";
 import { waitUntil } from "../support/wait.ts";
 
@@ -13,12 +14,13 @@ const hostname = "127.0.0.1";
 async function withTcpServer(
   serve: (connection: TcpConnection) => Promise<void>,
   body: (server: TcpServer, metrics: Metrics) => Promise<void>,
+  clock: Clock = systemClock,
 ): Promise<void> {
   const metrics = new Metrics();
   const server = new TcpServer(
     listenTcp({ hostname, port: 0 }),
     { port: "test", maxConnections: 10, serve },
-    { clock: systemClock, events: noEvents, metrics },
+    { clock, events: noEvents, metrics },
   );
   try {
     await body(server, metrics);
@@ -104,4 +106,69 @@ Deno.test("A connection that drains in a read is closed at once, and the read gi
     assertEquals([ends, server.connectionCount], [[null], 0]);
     assertEquals(await peer.read(new Uint8Array(1)), null);
   });
+});
+
+/** Reads until the end; the first byte is a whole message. */
+async function readAll(connection: TcpConnection): Promise<void> {
+  while (await connection.read(new Uint8Array(10)) !== null) connection.hasSpoken = true;
+  await connection.end();
+}
+
+Deno.test("A connection without a first message is closed, and at the bound the longest idle one", async () => {
+  let movedMs = 0;
+  const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + movedMs };
+  await withTcpServer(readAll, async (server, metrics) => {
+    const connect = () => Deno.connect({ hostname, port: server.address.port });
+    const count = (result: string) => metrics.counter("countd_connections_total", result).value;
+    const peers: Deno.TcpConn[] = [];
+    try {
+      using silent = await connect();
+      for (let index = 0; index < 9; index++) peers.push(await connect());
+      for (const peer of peers) {
+        await peer.write(new Uint8Array(1));
+        await systemClock.sleep(2);
+      }
+      await waitUntil(
+        "all to speak",
+        () => metrics.counter("countd_bytes_total", "in").value === 9,
+      );
+      movedMs += 31_000;
+      assertEquals(await silent.read(new Uint8Array(1)), null);
+      assertEquals([count("silent"), server.connectionCount], [1, 9]);
+      peers.push(await connect());
+      await peers[9]!.write(new Uint8Array(1));
+      // None was idle for a minute.
+      using tooMany = await connect();
+      assertEquals(await tooMany.read(new Uint8Array(1)).catch(() => null), null);
+      assertEquals([count("over-limit"), count("idle")], [1, 0]);
+      movedMs += 40_000;
+      peers.push(await connect());
+      await peers[10]!.write(new Uint8Array(1));
+      assertEquals(await peers[0]!.read(new Uint8Array(1)), null);
+      await waitUntil("ten connections", () => server.connectionCount === 10);
+      assertEquals([count("over-limit"), count("idle")], [1, 1]);
+    } finally {
+      for (const peer of peers) peer.close();
+    }
+  }, clock);
+});
+
+Deno.test("What peers cause is reported at most once a second, and the rest is counted", () => {
+  let nowMs = 0;
+  const said: unknown[] = [];
+  const rare = new RareEvents(
+    { report: (_level, event, fields) => void said.push([event, fields]) },
+    { ...systemClock, nowMs: () => nowMs },
+  );
+  for (let index = 0; index < 5; index++) rare.report("warn", "a", { index });
+  rare.report("warn", "b");
+  rare.tellOmitted();
+  assertEquals(said.splice(0), [["a", { index: 0 }], ["b", {}]]);
+  nowMs = 1000;
+  rare.tellOmitted();
+  rare.tellOmitted();
+  assertEquals(said.splice(0), [["a", { index: 4, omitted: 3 }]]);
+  rare.report("warn", "a", { index: 5 });
+  rare.tellOmitted({ isEnd: true });
+  assertEquals(said.splice(0), [["a", { index: 5 }]]);
 });

@@ -32,7 +32,7 @@ export class ReadConnection {
   constructor(environment: ConnectionEnvironment, connection: TcpConnection) {
     this.#connection = connection;
     this.#environment = environment;
-    this.#quota = new OutputQuota(environment.budget);
+    this.#quota = new OutputQuota(environment.budget, () => connection.close());
     this.#firstBytes = new FirstBytes(environment.requestBytes);
   }
 
@@ -46,6 +46,7 @@ export class ReadConnection {
       this.#input.received(count);
       const protocol = this.#firstBytes.foreignProtocol(this.#input);
       if (protocol !== null) return connection.reportForeign(protocol);
+      connection.hasSpoken = this.#firstBytes.isWhole;
       await this.#answerAll();
       this.#prepareInput(count === target.length);
     }
@@ -77,7 +78,7 @@ export class ReadConnection {
         while (!budget.hasCapacity) await budget.whenFreed();
         batch.hasRefreshed = false;
       }
-      await slice.giveWay();
+      if (left !== "nothing") await slice.giveWay();
     }
   }
 

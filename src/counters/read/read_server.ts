@@ -2,11 +2,9 @@
  * `countd read`: pages, ranks and values over TCP. It holds no lock of a log, so killing it loses nothing.
  */
 
-import type { Clock } from "../../base/clock.ts";
 import { CorruptError } from "../../base/errors.ts";
 import type { Events } from "../../base/events.ts";
-import type { Metrics } from "../../base/metrics.ts";
-import { listenTcp, TcpServer } from "../../net/mod.ts";
+import { listenTcp, type ServerEnvironment, TcpServer } from "../../net/mod.ts";
 import { type DataDirectory, DirectoryFailedError } from "../commitlog/mod.ts";
 import { OsError } from "../../file/mod.ts";
 import { requestLayout } from "../wire/mod.ts";
@@ -32,11 +30,7 @@ export interface ReadServerOptions {
   readonly stale: boolean;
 }
 
-export interface ReadEnvironment {
-  readonly clock: Clock;
-  readonly events: Events;
-  readonly metrics: Metrics;
-}
+export type ReadEnvironment = ServerEnvironment;
 
 export class ReadServer {
   readonly #directory: DataDirectory;
@@ -64,12 +58,13 @@ export class ReadServer {
     this.#events = events;
     this.#reader = new Reader(directory, { stale: options.stale, clock, events });
     this.#reader.prepare();
+    const budget = new OutputBudget(clock);
     const shared: ConnectionEnvironment = {
       answerer: new Answerer(this.#reader, directory.sizes, {
         metrics,
         onFailure: (error) => this.#reportFailure(error),
       }),
-      budget: new OutputBudget(),
+      budget,
       requestBytes: requestLayout(directory.sizes).requestBytes,
     };
     this.#tcp = new TcpServer(listenTcp(options), {
@@ -77,7 +72,16 @@ export class ReadServer {
       maxConnections: options.maxConnections,
       serve: (connection) => new ReadConnection(shared, connection).serve(),
     }, environment);
-    this.#checks = setInterval(() => this.#checkMark(), CHECK_MS);
+    const stalled = metrics.counter("countd_connections_total", "stalled");
+    this.#checks = setInterval(() => {
+      this.#checkMark();
+      const heldMs = budget.endSlowest();
+      if (heldMs === null) return;
+      stalled.value += 1;
+      events.report("warn", "connection closed: it takes a long answer slowly, and others wait", {
+        held_ms: Math.round(heldMs),
+      });
+    }, CHECK_MS);
     this.#marked.promise.catch(() => {});
   }
 

@@ -46,6 +46,11 @@ export class FirstBytes {
   /** `messageBytes` is the size of the shortest message. */
   constructor(readonly messageBytes: number) {}
 
+  /** True once the first whole message has arrived. */
+  get isWhole(): boolean {
+    return this.#isChecked;
+  }
+
   /** The foreign protocol of what was received; null if it may be messages, and for all later input. */
   foreignProtocol({ bytes, start, end }: {
     readonly bytes: Uint8Array;

@@ -75,6 +75,7 @@ export class WriteConnection {
         this.#connection.reportForeign(protocol);
         return false;
       }
+      this.#connection.hasSpoken = this.#firstBytes.isWhole;
       slice.begin();
       await this.#accept();
       slice.end();

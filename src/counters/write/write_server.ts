@@ -2,11 +2,11 @@
  * `countd write`: increments from TCP connections into the commit logs.
  */
 
-import { listenTcp, TcpServer } from "../../net/mod.ts";
+import { listenTcp, type ServerEnvironment, TcpServer } from "../../net/mod.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
 import { writeMessageBytes } from "../wire/mod.ts";
 import { LogWriter } from "./log_writer.ts";
-import type { Environment, LogWriterOptions } from "./log_writer_options.ts";
+import type { LogWriterOptions } from "./log_writer_options.ts";
 import { MessageFiller } from "./message_filler.ts";
 import { ReceiveMemory } from "./receive_memory.ts";
 import { WriteConnection } from "./write_connection.ts";
@@ -35,7 +35,7 @@ export class WriteServer {
   private constructor(
     readonly writer: LogWriter,
     readonly options: WriteServerOptions,
-    readonly environment: Environment,
+    readonly environment: ServerEnvironment,
     listener: Deno.TcpListener,
   ) {
     const { sizes } = writer.directory;
@@ -59,7 +59,7 @@ export class WriteServer {
   static async start(
     directory: DataDirectory,
     options: WriteServerOptions,
-    environment: Environment & { readonly signal?: AbortSignal },
+    environment: ServerEnvironment & { readonly signal?: AbortSignal },
   ): Promise<WriteServer> {
     // The port first: a second writer that cannot serve must not claim logs.
     using undo = new DisposableStack();

@@ -14,6 +14,7 @@
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { UsageError } from "../../base/errors.ts";
 import { type Events, noEvents } from "../../base/events.ts";
+import { RareEvents } from "../../base/rare_events.ts";
 import { RefusedRequestError, targetOf } from "../../net/mod.ts";
 import {
   DatabaseBusyError,
@@ -65,14 +66,18 @@ export function newHandler(db: DB, options: HandlerOptions = {}): Handler {
 class DatabaseHandler {
   readonly #db: DB;
   readonly #events: Events;
+  /** Events that each request can cause. */
+  readonly #rareEvents: RareEvents;
   readonly #bodies: BodyReader;
   readonly #listenHost: string;
   #isFull = false;
 
   constructor(db: DB, options: HandlerOptions) {
     this.#db = db;
-    this.#events = options.events ?? noEvents;
-    this.#bodies = new BodyReader(options.clock ?? systemClock, options.signal);
+    const { events = noEvents, clock = systemClock } = options;
+    this.#events = events;
+    this.#rareEvents = new RareEvents(events, clock);
+    this.#bodies = new BodyReader(clock, options.signal);
     this.#listenHost = options.listenHost ?? "localhost";
   }
 
@@ -159,7 +164,7 @@ class DatabaseHandler {
     if (error instanceof DatabaseBusyError || error instanceof DatabaseFailedError) {
       return message(503, error.message, { "retry-after": "1" });
     }
-    this.#events.report("error", "request failed", { reason: String(error) });
+    this.#rareEvents.report("error", "request failed", { reason: String(error) });
     return message(500, "Internal error: see the log of the server");
   }
 

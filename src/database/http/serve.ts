@@ -8,6 +8,9 @@ import { serveHttp } from "../../net/mod.ts";
 import type { DatabaseFailedError, DB } from "../mod.ts";
 import { newHandler } from "./handler.ts";
 
+/** As many as the other ports take by default. */
+const CONNECTIONS_MAX = 1024;
+
 /** Options of `serveDatabase`. */
 export interface ServeOptions {
   /** Name or address to listen on. */
@@ -44,6 +47,8 @@ export async function serveDatabase(db: DB, options: ServeOptions): Promise<void
     port,
     clock,
     events,
+    maxConnections: CONNECTIONS_MAX,
+    metrics,
     handler: metrics === undefined ? handler : counted(handler, db, metrics),
     onLate: () => refuseBodies.abort(),
   });

@@ -103,6 +103,37 @@ Deno.test("Peers that ask for large pages at once wait for each other, and all a
   }, { logSize });
 });
 
+Deno.test("Peers that take no large replies do not keep one from another peer", async () => {
+  let movedMs = 0;
+  const clock: Clock = { ...systemClock, nowMs: () => systemClock.nowMs() + movedMs };
+  await withServer(async (living, server, metrics) => {
+    await foldLongRows(living);
+    const answered = metrics.counter("countd_requests_total", "answered");
+    const stalled = metrics.counter("countd_connections_total", "stalled");
+    const fit = Math.ceil(64 * 2 ** 20 / longReplyBytes);
+    const stuck: RequestSocket[] = [];
+    try {
+      for (let index = 0; index < fit; index++) {
+        stuck.push(await RequestSocket.connect(server.address));
+        await stuck[index]!.send(page("ks", 0, longRows));
+        await waitUntil("the reply", () => answered.value === index + 1);
+      }
+      await systemClock.sleep(1200);
+      // No other peer waits, so they may take their time.
+      assertEquals(stalled.value, 0);
+      using good = await RequestSocket.connect(server.address);
+      await good.send(page("ks", 0, 4000));
+      await systemClock.sleep(200);
+      assertEquals(answered.value, fit);
+      movedMs = 6000;
+      assertEquals((await good.reply()).rows, 4000);
+      assertEquals(stalled.value, 1);
+    } finally {
+      for (const socket of stuck) socket[Symbol.dispose]();
+    }
+  }, { logSize, clock });
+});
+
 Deno.test("A server that stops sends its replies whole, and closes idle connections at once", async () => {
   // Story: a clean stop cut a reply off in its middle, because its request counted as answered when the reply
   // was built, long before it was sent.

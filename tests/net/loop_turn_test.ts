@@ -1,0 +1,94 @@
+/** How connections share the event loop: slices, turns, and their order. */
+
+import { assert, assertEquals } from "@std/assert";
+import { systemClock } from "../../src/base/clock.ts";
+import { Metrics } from "../../src/base/metrics.ts";
+import { LoopSlice, LoopTurn } from "../../src/net/loop_turn.ts";
+import { watchLoop } from "../../src/net/loop_watch.ts";
+import { waitUntil } from "../support/wait.ts";
+
+/** A turn whose processor time the test sets. */
+function turnAt(metrics = new Metrics()) {
+  const time = { ms: 0 };
+  const turn = new LoopTurn({ clock: systemClock, metrics }, () => time.ms);
+  const work = (slice: LoopSlice, ms: number) => {
+    slice.begin();
+    time.ms += ms;
+    const { isUsedUp } = slice;
+    slice.end();
+    return isUsedUp;
+  };
+  return { turn, work, longest: metrics.gauge("countd_event_loop_turn_seconds") };
+}
+
+Deno.test("Work is cut after 5 ms of processor time, and no slice begins that does not fit into a turn", async () => {
+  const { turn, work, longest } = turnAt();
+  using _ = turn;
+  const slice = new LoopSlice(turn);
+  assertEquals([work(slice, 4), work(slice, 0.9), work(slice, 0.2)], [false, false, true]);
+  await slice.giveWay();
+  assertEquals(work(slice, 4.9), false);
+  const others = Array.from({ length: 3 }, () => new LoopSlice(turn));
+  // The turn has some 10 ms left for others: two slices, and the third waits for the next turn.
+  let order = "";
+  await Promise.all(others.map(async (other, index) => {
+    await other.received();
+    order += index;
+    work(other, 5);
+  }));
+  assertEquals(order, "012");
+  assert(longest.value <= 0.015, String(longest.value));
+  work(slice, 40);
+  assert(longest.value >= 0.040, String(longest.value));
+});
+
+Deno.test("A peer that asks little waits for one turn, however many others have used up their slices", async () => {
+  const { turn, work } = turnAt();
+  using _ = turn;
+  let isOver = false;
+  let slices = 0;
+  const greedy = Array.from({ length: 50 }, async () => {
+    const slice = new LoopSlice(turn);
+    while (!isOver) {
+      work(slice, 5);
+      slices++;
+      await slice.giveWay();
+    }
+  });
+  const before = slices;
+  const good = new LoopSlice(turn);
+  await good.received();
+  assert(slices - before <= 3, `${slices - before} slices of others came first`);
+  // Those that ask little do not stop the others.
+  const small = Array.from({ length: 50 }, async () => {
+    const slice = new LoopSlice(turn);
+    while (!isOver) {
+      await slice.received();
+      work(slice, 4);
+      await turn.next({ isFirst: true });
+    }
+  });
+  const then = slices;
+  await waitUntil("other slices", () => slices - then > 20);
+  isOver = true;
+  await Promise.all([...greedy, ...small]);
+});
+
+Deno.test("A loop that is held for long is reported, with its time", async () => {
+  const metrics = new Metrics();
+  const said: unknown[] = [];
+  using _ = watchLoop({
+    clock: systemClock,
+    metrics,
+    events: {
+      report: (_level, event, fields) => void said.push([event, Object.keys(fields ?? {})]),
+    },
+  });
+  await systemClock.sleep(150);
+  const endMs = performance.now() + 600;
+  while (performance.now() < endMs);
+  await waitUntil("the event", () => said.length > 0);
+  assertEquals(said, [["event loop was held: clients waited", ["held_ms", "processor_ms"]]]);
+  // The machine may do other work at the same time.
+  assert(metrics.gauge("countd_event_loop_turn_seconds").value > 0.1);
+});
