@@ -21,7 +21,7 @@ import {
   RequestCursor,
   rowBytes,
 } from "../wire/mod.ts";
-import { NEEDS_FOLD, type Overlay, type Reader, type RowBuffer } from "../view/mod.ts";
+import { NEEDS_FOLD, NEEDS_TIME, type Overlay, type Reader, type RowBuffer } from "../view/mod.ts";
 import type { OutputQuota } from "./output_budget.ts";
 
 /** What a list of keyspaces says for a damaged one, in place of its number of counters. */
@@ -37,12 +37,18 @@ export interface Batch {
   readonly quota: OutputQuota;
   /** The connection's slice of the time of the event loop. */
   readonly slice: LoopSlice;
-  /** A refresh was made after the requests came in. */
-  hasRefreshed: boolean;
+  /** The number of a refresh that was made after the requests came in; null if none was. */
+  asOf: number | null;
 }
 
 /** What is left of a batch. "no capacity": its first request waits until other peers take their replies. */
 export type Left = "nothing" | "more" | "no capacity";
+
+/**
+ * Whether a reply was built. False if others must be sent before it, or taken by their peers; "no time" if the
+ * view needs a later turn of the event loop.
+ */
+type Built = boolean | "no time";
 
 /** Answers that are given before the clock is read: a reading costs a tenth of a small answer. */
 const ANSWERS_UNTIMED = 32;
@@ -85,18 +91,17 @@ export class Answerer {
         if (next < 0) return "nothing";
         const head = out.extend(REPLY_HEAD_BYTES);
         try {
-          if (!batch.hasRefreshed) this.#reader.refresh();
-          batch.hasRefreshed = true;
+          batch.asOf ??= this.#reader.refresh();
           let isBuilt = this.#answer(bytes, batch, head);
-          if (typeof isBuilt !== "boolean") {
+          if (isBuilt instanceof Promise) {
             slice.end();
             isBuilt = await isBuilt.finally(() => slice.begin());
             // Requests may have come in since, and increments may have been accepted before them.
-            batch.hasRefreshed = false;
+            batch.asOf = null;
           }
-          if (!isBuilt) {
+          if (isBuilt !== true) {
             out.truncate(head);
-            return head > 0 ? "more" : "no capacity";
+            return head > 0 || isBuilt === "no time" ? "more" : "no capacity";
           }
           this.#answered.value += 1;
         } catch (error) {
@@ -117,10 +122,10 @@ export class Answerer {
   }
 
   /**
-   * Answers the current request, or promises to if that takes longer. False if the reply cannot be built
-   * yet: others must be sent before it, and its request stays in the buffer.
+   * Answers the current request, or promises to if that takes longer. Not true if the reply cannot be built
+   * yet: its request stays in the buffer.
    */
-  #answer(bytes: Uint8Array, batch: Batch, head: number): boolean | Promise<boolean> {
+  #answer(bytes: Uint8Array, batch: Batch, head: number): Built | Promise<Built> {
     const request = this.#request;
     const out = batch.rows;
     if (request.kind === "keyspaces") return this.#answerKeyspaces(bytes, batch, head);
@@ -133,7 +138,9 @@ export class Answerer {
     const question = request.kind === "page"
       ? this.#pageQuestion(batch, head)
       : this.#keyQuestion(out, head);
-    if (this.#reader.ask(name, question) !== NEEDS_FOLD) return reserve(batch);
+    const asked = this.#reader.ask(name, question, { limit: batch.slice, asOf: batch.asOf ?? 0 });
+    if (asked === NEEDS_TIME) return "no time";
+    if (asked !== NEEDS_FOLD) return reserve(batch);
     // The replies before this one must neither wait for the fold nor use up the output budget.
     if (head > 0) return false;
     return this.#reader.askAfterFold(name, (ranking) => {

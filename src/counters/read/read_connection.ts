@@ -62,7 +62,7 @@ export class ReadConnection {
       rows: out,
       quota: this.#quota,
       slice,
-      hasRefreshed: false,
+      asOf: null as number | null,
     };
     let left: Left = "more";
     while (left !== "nothing" && !connection.isClosed) {
@@ -76,7 +76,7 @@ export class ReadConnection {
       if (left === "no capacity") {
         // Checked in the turn in which the reply is built: `whenFreed` resolves for all at once.
         while (!budget.hasCapacity) await budget.whenFreed();
-        batch.hasRefreshed = false;
+        batch.asOf = null;
       }
       if (left !== "nothing") await slice.giveWay();
     }

@@ -34,6 +34,17 @@ export interface KeyspaceFile extends Disposable {
 
 /** The result if the logs change more keys than a reader may hold: the answer has to wait for their fold. */
 export const NEEDS_FOLD: unique symbol = Symbol("needs fold");
+/** The result if the time was used up before the view was fresh: the next refresh goes on from there. */
+export const NEEDS_TIME: unique symbol = Symbol("needs time");
+
+/** How long a refresh may work at once. */
+export interface RefreshLimit {
+  /** Asked after each millisecond or so of work. */
+  readonly isUsedUp: boolean;
+}
+
+export type RefreshResult = "fresh" | typeof NEEDS_FOLD | typeof NEEDS_TIME;
+type ReadResult = "read" | typeof NEEDS_FOLD | typeof NEEDS_TIME;
 
 export interface ViewOptions {
   readonly name: Uint8Array;
@@ -62,6 +73,13 @@ export class KeyspaceView implements Disposable {
   #mustRebuild = false;
   /** Set when the bound was exceeded: the deltas were dropped, and only a newer snapshot can help. */
   #isOverflowing = false;
+  /** What an overlay that is being rebuilt still has to get: deltas, of the first one the keys from a number on. */
+  #toAdd: Delta[] = [];
+  #addedTo = 0;
+  /** The overlay is not ready for questions: it is being rebuilt, or its order is being made. */
+  #isSettling = false;
+  /** The refresh, by its number, that the view was read for; −1 for none. */
+  #readFor = -1;
 
   constructor(options: ViewOptions) {
     this.#options = options;
@@ -97,22 +115,49 @@ export class KeyspaceView implements Disposable {
   }
 
   /**
-   * Brings the view up to date with the captures of the last `LogWatch.refresh`. False past the bound: only
-   * a fold helps. Throws `CorruptError` for a damaged log, and what reading the file throws.
+   * Brings the view up to date with the captures of the last `LogWatch.refresh`. `NEEDS_FOLD` past the bound:
+   * only a fold helps. Throws `CorruptError` for a damaged log, and what reading the file throws.
+   *
+   * With a limit it works in steps, and returns `NEEDS_TIME` until the view is at least as fresh as the
+   * refresh number `asOf`, and in order. What was read is brought into order before anything else is read:
+   * else new increments could delay an answer without end.
    */
-  refresh(): boolean {
+  refresh(limit?: RefreshLimit, asOf = Infinity, refreshes = 0): RefreshResult {
+    if (this.#isSettling) {
+      if (!this.#settle(limit)) return NEEDS_TIME;
+      if (this.#readFor >= asOf) return "fresh";
+    }
     const { watch } = this.#options;
     // If no capture has changed, no log was recycled: whatever the file has applied since is in the deltas
     // too. So the answer is the same, and steps 2 and 3 are not needed.
-    if (watch !== null && this.#seenVersion === watch.version && !this.#isOverflowing) return true;
-    if (this.#isOverflowing && !this.#refreshFile()) return false;
+    if (watch !== null && this.#seenVersion === watch.version && !this.#isOverflowing) {
+      return "fresh";
+    }
+    if (this.#isOverflowing && !this.#refreshFile()) return NEEDS_FOLD;
     this.#seenVersion = -1;
-    if (watch !== null && !this.#readDeltas(watch)) return false;
+    if (watch !== null) {
+      const read = this.#readDeltas(watch, limit);
+      if (read !== "read") return read;
+    }
     this.#refreshFile();
     this.#dropApplied();
     this.#measureDeltas();
-    if (this.#mustRebuild) this.#rebuild();
+    if (this.#mustRebuild) this.#beginRebuild();
     if (watch !== null) this.#seenVersion = watch.version;
+    this.#readFor = refreshes;
+    this.#isSettling = true;
+    return this.#settle(limit) ? "fresh" : NEEDS_TIME;
+  }
+
+  /** Makes the overlay ready for questions; false if the time is used up before. */
+  #settle(limit: RefreshLimit | undefined): boolean {
+    while (!this.#addSome()) if (limit?.isUsedUp) return false;
+    // Without a limit a question does the rest, or only what it needs of it.
+    while (limit !== undefined || this.#overlay.isPreparing) {
+      if (this.#overlay.prepareSome()) break;
+      if (limit?.isUsedUp) return false;
+    }
+    this.#isSettling = false;
     return true;
   }
 
@@ -120,6 +165,8 @@ export class KeyspaceView implements Disposable {
   invalidate(): void {
     this.#seenVersion = -1;
     this.#mustRebuild = true;
+    this.#isSettling = false;
+    this.#toAdd = [];
   }
 
   /** Logs, by slot and generation, with frames that the file may not have applied. */
@@ -147,6 +194,7 @@ export class KeyspaceView implements Disposable {
     if (pending.size > 0) return false;
     this.#dropAll();
     this.#seenVersion = -1;
+    this.#isSettling = false;
     return true;
   }
 
@@ -162,17 +210,21 @@ export class KeyspaceView implements Disposable {
     return true;
   }
 
-  /** Refresh, step 1, for all logs; `watch` has made the captures. False past the bound. */
-  #readDeltas(watch: LogWatch): boolean {
+  /** Refresh, step 1, for all logs; `watch` has made the captures. */
+  #readDeltas(watch: LogWatch, limit: RefreshLimit | undefined): ReadResult {
     for (const watched of watch.logs) {
       const { slot, capture } = watched;
       const isNeeded = capture !== null && watched.isPending &&
         capture.generation > this.#options.file.applied(slot);
       const delta = this.#deltas.get(slot);
       if (delta !== undefined && !(isNeeded && canGrow(delta, capture))) this.#drop(slot);
-      if (isNeeded && !this.#readDelta(watched, capture)) return false;
+      if (!isNeeded) continue;
+      while (!watched.readNames(capture)) if (limit?.isUsedUp) return NEEDS_TIME;
+      if (!watched.mayName(capture, this.#nameWords, this.#options.name.length)) continue;
+      const read = this.#readDelta(watched, capture, limit);
+      if (read !== "read") return read;
     }
-    return true;
+    return "read";
   }
 
   /** Refresh, step 3. */
@@ -187,8 +239,12 @@ export class KeyspaceView implements Disposable {
     this.#mustRebuild = true;
   }
 
-  /** Reads the new records of one log into its delta. False past the bound. */
-  #readDelta(watched: WatchedLog, capture: Capture): boolean {
+  /** Reads the new records of one log into its delta. */
+  #readDelta(
+    watched: WatchedLog,
+    capture: Capture,
+    limit: RefreshLimit | undefined,
+  ): ReadResult {
     let delta = this.#deltas.get(watched.slot);
     if (delta === undefined) {
       delta = new Delta(capture.generation);
@@ -198,7 +254,7 @@ export class KeyspaceView implements Disposable {
     while (delta.indexedTo < capture.limit) {
       if (delta.brokenAt !== null) {
         this.#refuseDamage(watched, capture, delta.brokenAt);
-        return true;
+        return "read";
       }
       let brokenAt: number | null = null;
       // After an error the delta has the frames that were read, and would take them again.
@@ -211,20 +267,21 @@ export class KeyspaceView implements Disposable {
       if (!isStill) {
         // Recycled during the reading: the snapshot that step 2 takes has all of it.
         this.#drop(watched.slot);
-        return true;
+        return "read";
       }
       delta.brokenAt = brokenAt;
       if (brokenAt !== null) continue;
       if (next === delta.indexedTo) {
         if (watched.log.isDamagedAt(capture, next)) this.#refuseDamage(watched, capture, next);
-        return true;
+        return "read";
       }
       delta.indexedTo = next;
-      if (!this.#enforceBound()) return false;
-      if (this.#deltas.get(watched.slot) !== delta) return true;
+      if (!this.#enforceBound()) return NEEDS_FOLD;
+      if (this.#deltas.get(watched.slot) !== delta) return "read";
+      if (delta.indexedTo < capture.limit && limit?.isUsedUp) return NEEDS_TIME;
     }
     if (capture.state === "sealed") delta.close();
-    return true;
+    return "read";
   }
 
   /** Throws `CorruptError` unless the file has applied the damaged log by now. */
@@ -265,9 +322,25 @@ export class KeyspaceView implements Disposable {
 
   /** Makes a new overlay from the deltas, over the snapshot that is open now. */
   #rebuild(): void {
+    this.#beginRebuild();
+    while (!this.#addSome());
+  }
+
+  #beginRebuild(): void {
     this.#overlay = this.#bareOverlay();
     this.#mustRebuild = false;
-    for (const delta of this.#deltas.values()) delta.addAllTo(this.#overlay);
+    this.#toAdd = [...this.#deltas.values()];
+    this.#addedTo = 0;
+  }
+
+  /** Adds keys of the deltas to an overlay that is being rebuilt; true if it has all. */
+  #addSome(): boolean {
+    const [delta] = this.#toAdd;
+    if (delta === undefined) return true;
+    const next = delta.addSomeTo(this.#overlay, this.#addedTo);
+    if (next === null) this.#toAdd.shift();
+    this.#addedTo = next ?? 0;
+    return this.#toAdd.length === 0;
   }
 
   #bareOverlay(): Overlay {

@@ -8,6 +8,6 @@ export {
   type ReaderOptions,
 } from "./reader.ts";
 export type { KeyspaceTotal } from "./keyspace_list.ts";
-export { NEEDS_FOLD } from "./keyspace_view.ts";
+export { NEEDS_FOLD, NEEDS_TIME } from "./keyspace_view.ts";
 export type { Overlay } from "./ranking/overlay.ts";
 export { RowBuffer } from "./ranking/row_buffer.ts";

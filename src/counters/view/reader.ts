@@ -16,7 +16,7 @@ import { SnapshotLostError } from "../keyspace/mod.ts";
 import { checkKey, checkKeyspaceName, decodeRows, REPLY_ROWS_MAX, type Row } from "../wire/mod.ts";
 import { StoredKeyspace } from "./keyspace_file.ts";
 import { type KeyspaceTotal, listTotals } from "./keyspace_list.ts";
-import { KeyspaceView, NEEDS_FOLD } from "./keyspace_view.ts";
+import { KeyspaceView, NEEDS_FOLD, NEEDS_TIME, type RefreshLimit } from "./keyspace_view.ts";
 import { LogWatch } from "./deltas/log_watch.ts";
 import type { Overlay } from "./ranking/overlay.ts";
 import { PageBudget } from "./page_budget.ts";
@@ -34,6 +34,8 @@ const DELTA_BYTES_MAX = 128 * 1024 * 1024;
 export const FOLD_WAIT_MS = 10_000;
 
 const FOLD_POLL_MS = 10;
+/** How long the event loop may be held between two polls. */
+const ASK_MS = 5;
 /** A snapshot is lost if two folds end during one answer, which does not happen often in a row. */
 const SNAPSHOT_TRIES = 100;
 
@@ -45,6 +47,13 @@ export interface ReaderOptions {
   readonly changedKeysMax?: number;
   readonly deltaBytesMax?: number;
   readonly foldWaitMs?: number;
+}
+
+export interface AskOptions {
+  /** Without one, the call works until the view is fresh, however long that takes. */
+  readonly limit?: RefreshLimit;
+  /** The number of the refresh that the answer must be as fresh as. Default: the last one. */
+  readonly asOf?: number;
 }
 
 /**
@@ -75,6 +84,7 @@ export class Reader implements CounterReader {
   readonly #budget = new PageBudget();
   /** Whether the directory was opened for this reader alone. */
   #isOwner = false;
+  #refreshes = 0;
   readonly #block = new RowBuffer(16 * 1024, 1024 * 1024);
 
   /** Does not close the directory. */
@@ -96,9 +106,13 @@ export class Reader implements CounterReader {
     return reader;
   }
 
-  /** Brings the captures of all logs up to date: later answers hold what was accepted before. */
-  refresh(): void {
+  /**
+   * Brings the captures of all logs up to date: later answers hold what was accepted before. Returns the
+   * number of this refresh.
+   */
+  refresh(): number {
     this.#watch?.refresh();
+    return ++this.#refreshes;
   }
 
   /** Opens the logs, with pauses: the first refresh of a pool with many logs would take long. */
@@ -113,14 +127,21 @@ export class Reader implements CounterReader {
 
   /**
    * Calls `question` with the ranking of a keyspace, as of the last `refresh`; again if the snapshot was
-   * overwritten during the call. Returns `NEEDS_FOLD` if only `askAfterFold` helps. Throws `CorruptError`
-   * for a damaged file, or for a damaged log that may hold a delta of the keyspace.
+   * overwritten during the call. Returns `NEEDS_FOLD` if only `askAfterFold` helps, and `NEEDS_TIME` if the
+   * limit is used up: then the same call goes on in a later turn of the event loop. Throws `CorruptError` for
+   * a damaged file, or for a damaged log that may hold a delta of the keyspace.
    */
-  ask<T>(name: Uint8Array, question: (ranking: Overlay) => T): T | typeof NEEDS_FOLD {
+  ask<T>(
+    name: Uint8Array,
+    question: (ranking: Overlay) => T,
+    { limit, asOf = this.#refreshes }: AskOptions = {},
+  ): T | typeof NEEDS_FOLD | typeof NEEDS_TIME {
     const view = this.#views.get(name);
     for (let tries = 0; tries < SNAPSHOT_TRIES; tries++) {
       try {
-        if (view.refresh()) return question(view.ranking);
+        const result = view.refresh(limit, asOf, this.#refreshes);
+        if (result === "fresh") return question(view.ranking);
+        if (result === NEEDS_TIME) return result;
         // Nothing that the view still holds may be taken for fresh.
         view.invalidate();
         return NEEDS_FOLD;
@@ -147,8 +168,10 @@ export class Reader implements CounterReader {
       // Looked up each time: during the sleep the cache may have closed the view.
       const view = this.#views.get(name);
       try {
-        const answer = view.isFolded(pending) ? question(view.ranking) : this.ask(name, question);
-        if (answer !== NEEDS_FOLD) return answer;
+        const answer = view.isFolded(pending)
+          ? question(view.ranking)
+          : this.ask(name, question, { limit: limitOf(clock) });
+        if (answer !== NEEDS_FOLD && answer !== NEEDS_TIME) return answer;
       } catch (error) {
         if (!(error instanceof SnapshotLostError)) throw error;
         view.invalidate();
@@ -162,6 +185,7 @@ export class Reader implements CounterReader {
   async #askNow<T>(name: Uint8Array, question: (ranking: Overlay) => T): Promise<T> {
     this.refresh();
     const answer = this.ask(name, question);
+    assert(answer !== NEEDS_TIME, "Without a limit the time is not used up");
     return answer === NEEDS_FOLD ? await this.askAfterFold(name, question) : answer;
   }
 
@@ -265,6 +289,16 @@ export class Reader implements CounterReader {
       block: this.#block,
     });
   }
+}
+
+/** A few milliseconds from now on. */
+function limitOf(clock: Clock): RefreshLimit {
+  const endMs = clock.nowMs() + ASK_MS;
+  return {
+    get isUsedUp() {
+      return clock.nowMs() >= endMs;
+    },
+  };
 }
 
 function foldTooSlow(): BusyError {

@@ -8,6 +8,9 @@ import { HEAD_PAGE_BYTES } from "../../commitlog/mod.ts";
 import { KeySums, type SumList } from "../ranking/key_sums.ts";
 import type { Overlay } from "../ranking/overlay.ts";
 
+/** About a millisecond of work. */
+const ADDED_AT_ONCE = 8192;
+
 export class Delta {
   /** Frames below this offset are in the sums. */
   indexedTo = HEAD_PAGE_BYTES;
@@ -45,14 +48,19 @@ export class Delta {
     overlay.increase(this.#numberIn(overlay, index), top, high, low);
   }
 
-  /** Adds the whole delta to an overlay that has nothing of it. */
-  addAllTo(overlay: Overlay): void {
-    this.#inOverlay.fill(0);
+  /**
+   * Adds keys of the delta, from number `from` on, to an overlay that has nothing of them. Returns the number
+   * behind the last one, or null at the end.
+   */
+  addSomeTo(overlay: Overlay, from: number): number | null {
+    if (from === 0) this.#inOverlay.fill(0);
     const { top, high, low, count } = this.#sums;
-    for (let index = 0; index < count; index++) {
+    const end = Math.min(count, from + ADDED_AT_ONCE);
+    for (let index = from; index < end; index++) {
       const number = this.#numberIn(overlay, index);
       overlay.increase(number, top[index]!, high[index]!, low[index]!);
     }
+    return end < count ? end : null;
   }
 
   /** Frees the memory that only growing needs. For a log that is sealed and read to its end. */

@@ -27,17 +27,27 @@ import {
   pathOfSlot,
 } from "../../commitlog/mod.ts";
 
+import { LogNames, NameHashes } from "./log_names.ts";
+import { RecordWalk } from "./record_walk.ts";
+
 /** Tries to open a slot whose mode forbids it while another process holds it: the holder widens it soon. */
 const OPEN_TRIES = 200;
 const OPEN_PAUSE_MS = 5;
 /** `prepare` holds the event loop no longer than this at once. */
 const PREPARE_MS = 5;
 
+/** What the logs of a watch share. */
+interface WatchEnvironment {
+  readonly logSize: number;
+  readonly hashes: NameHashes;
+}
+
 export class WatchedLog {
   /** Null before the first refresh, and if no header tells what the log holds. */
   capture: Capture | null = null;
+  #names: LogNames | null = null;
 
-  constructor(readonly log: LogReader) {}
+  constructor(readonly log: LogReader, readonly environment: WatchEnvironment) {}
 
   get slot(): number {
     return this.log.slot;
@@ -57,6 +67,42 @@ export class WatchedLog {
   ): number {
     const limit = Math.min(capture.limit, from + FRAME_LENGTH_MAX);
     return this.log.readWords({ ...capture, limit }, from, visit);
+  }
+
+  /**
+   * Brings the names of keyspaces up to date with a capture, about a MiB of frames at a time. True when all
+   * are known.
+   */
+  readNames(capture: Capture): boolean {
+    const { logSize, hashes } = this.environment;
+    if (this.#names?.generation !== capture.generation) {
+      this.#names = new LogNames(capture.generation, logSize, hashes);
+    }
+    const names = this.#names;
+    if (names.mayHaveAny || names.indexedTo >= capture.limit) return true;
+    const walk = new RecordWalk((words, at, length) => {
+      names.add(words, at, length);
+      return null;
+    });
+    const next = this.readSome(capture, names.indexedTo, (words, start, end) => {
+      if (!walk.batch(words, start, end)) names.mayHaveAny = true;
+    });
+    // A reader of the records finds the reason: damage, a torn tail, or another use of the log.
+    if (next === names.indexedTo || !this.isStill(capture)) names.mayHaveAny = true;
+    names.indexedTo = next;
+    return names.mayHaveAny || next >= capture.limit;
+  }
+
+  /** False if the frames of a capture, whose names are read, have nothing of this keyspace. */
+  mayName(capture: Capture, nameWords: Int32Array, length: number): boolean {
+    const names = this.#names;
+    if (names?.generation !== capture.generation || names.indexedTo < capture.limit) return true;
+    return names.mayHave(nameWords, length);
+  }
+
+  /** Frees the memory for names of a log that holds nothing. */
+  forgetNames(): void {
+    this.#names = null;
   }
 
   /** True if the log is in the same use as at the capture: what was read is what was written. */
@@ -90,6 +136,7 @@ function damagedLog(path: string, offset: number, what: string): CorruptError {
 export class LogWatch implements Disposable {
   readonly #directory: DataDirectory;
   readonly #events: Events;
+  readonly #shared: WatchEnvironment;
   readonly #logs = new Map<number, WatchedLog>();
   /** The same, sorted; null after a claim. */
   #inOrder: WatchedLog[] | null = null;
@@ -103,6 +150,7 @@ export class LogWatch implements Disposable {
   constructor(directory: DataDirectory, events: Events) {
     this.#directory = directory;
     this.#events = events;
+    this.#shared = { logSize: directory.sizes.logSize, hashes: new NameHashes() };
   }
 
   get version(): number {
@@ -148,6 +196,7 @@ export class LogWatch implements Disposable {
       if (next === null) lost = watched;
       if (next === null && capture === null) continue;
       watched.capture = next;
+      if (!watched.isPending) watched.forgetNames();
       if (next?.order !== capture?.order) this.#inOrder = null;
       this.#version++;
     }
@@ -178,7 +227,7 @@ export class LogWatch implements Disposable {
   }
 
   #add(log: LogReader): void {
-    this.#logs.set(log.slot, new WatchedLog(log));
+    this.#logs.set(log.slot, new WatchedLog(log, this.#shared));
     this.#inOrder = null;
     this.#version++;
   }

@@ -3,9 +3,8 @@
  * values, their new values, and the order of each.
  *
  * Invariants:
- * 1. `byNew` (after `updateOrder`) holds every changed key, in rank order of the new values; `byOld` (after
- *    `lookUp`) those that the base has, in rank order of the old ones. Order: value descending, then
- *    key bytes ascending.
+ * 1. After `updateOrder` `byNew` holds every changed key, in rank order of the new values, and `byOld` those
+ *    that the base has, in rank order of the old ones. Order: value descending, then key bytes ascending.
  * 2. A new value is base + sum, clamped to int64. A key whose sum is 0 exists all the same.
  */
 
@@ -15,6 +14,10 @@ import { carryOf, clampedHigh, clampedLow, compareDescending } from "../../../ba
 import { compareBytes } from "../../keyspace/mod.ts";
 import type { BaseRanking } from "./base_ranking.ts";
 import { KeySums } from "./key_sums.ts";
+import { StepwiseSort } from "./stepwise_sort.ts";
+
+/** Keys that one step looks up in the base: each may read a page. */
+const LOOKED_UP_A_STEP = 128;
 
 export class ChangedKeys {
   readonly sums = new KeySums();
@@ -38,7 +41,13 @@ export class ChangedKeys {
 
   /** Keys below this number were looked up in the base. */
   #lookedUp = 0;
-  #touched: number[] = [];
+  /** Those of them that the base has, and that are not in `byOld` yet. */
+  #found: number[] = [];
+  /** Changed since `byNew` was made, each once: the first `#touchedCount`. */
+  #touched = new Uint32Array(32);
+  #touchedCount = 0;
+  /** The order that is being made. */
+  #sort: { readonly isOld: boolean; readonly by: StepwiseSort } | null = null;
 
   constructor(base: BaseRanking) {
     this.#base = base;
@@ -54,7 +63,10 @@ export class ChangedKeys {
     if (index >= this.#isTouched.length) this.#isTouched = grown(this.#isTouched, 2 * index + 1);
     if (this.#isTouched[index] !== 0) return;
     this.#isTouched[index] = 1;
-    this.#touched.push(index);
+    if (this.#touchedCount === this.#touched.length) {
+      this.#touched = grown(this.#touched, 2 * this.#touchedCount);
+    }
+    this.#touched[this.#touchedCount++] = index;
   }
 
   oldHigh(index: number): number {
@@ -74,42 +86,79 @@ export class ChangedKeys {
     return this.#newLow[index]!;
   }
 
+  /** True between two steps that make an order. */
+  get isOrdering(): boolean {
+    return this.#sort !== null;
+  }
+
   /** Looks up in the base the keys that were added since the last call. */
   lookUp(): void {
+    while (this.#lookedUp < this.sums.count) this.#lookUpSome();
+  }
+
+  /** Brings the order of the new values up to date. */
+  updateOrder(): void {
+    while (!this.step());
+  }
+
+  /**
+   * Does a part of what `lookUp` and `updateOrder` do, about a millisecond of work. True if nothing is left.
+   * Between the steps nothing may be added.
+   */
+  step(): boolean {
+    if (this.#lookedUp < this.sums.count) {
+      this.#lookUpSome();
+      return false;
+    }
+    this.#sort ??= this.#nextSort();
+    if (this.#sort === null) return true;
+    const sorted = this.#sort.by.step();
+    if (sorted === null) return false;
+    if (this.#sort.isOld) this.byOld = sorted;
+    else this.byNew = sorted;
+    this.#sort = null;
+    if (this.#found.length > 0 || this.#touchedCount > 0) return false;
+    assert(this.byNew.length === this.sums.count, "Every changed key has its place");
+    return true;
+  }
+
+  #lookUpSome(): void {
     const { sums } = this;
-    if (this.#lookedUp === sums.count) return;
     if (this.#newHigh.length < sums.count) this.#grow(sums.count);
-    // Stored only after the loop, so that a call that throws can be repeated.
-    let missing = 0;
-    for (let index = this.#lookedUp; index < sums.count; index++) {
+    const end = Math.min(sums.count, this.#lookedUp + LOOKED_UP_A_STEP);
+    // Each by itself, so that a call that throws can be repeated.
+    for (; this.#lookedUp < end; this.#lookedUp++) {
+      const index = this.#lookedUp;
       const isThere = this.#base.find(sums.keys, sums.keyStart[index]!, sums.keyEnd(index));
       this.#hasBase[index] = isThere ? 1 : 0;
       if (isThere) {
         this.#baseHigh[index] = this.#base.foundHigh;
         this.#baseLow[index] = this.#base.foundLow;
+        this.#found.push(index);
       } else {
-        missing++;
+        this.keysNotInBase++;
       }
     }
-    const found = numbersFrom(this.#lookedUp, sums.count).filter((index) => this.#hasBase[index]);
-    this.#lookedUp = sums.count;
-    this.keysNotInBase += missing;
-    found.sort((left, right) => this.#compareTwo(left, right, this.#baseHigh, this.#baseLow));
-    this.byOld = this.#merge(this.byOld, found, this.#baseHigh, this.#baseLow);
   }
 
-  /** Brings the order of the new values up to date. */
-  updateOrder(): void {
-    this.lookUp();
-    if (this.#touched.length === 0) return;
-    const touched = Uint32Array.from(this.#touched);
+  /** The order that has to be brought up to date next; null if none has. */
+  #nextSort(): { readonly isOld: boolean; readonly by: StepwiseSort } | null {
+    if (this.#found.length > 0) {
+      const found = Uint32Array.from(this.#found);
+      this.#found = [];
+      const compare = (left: number, right: number) =>
+        this.#compareTwo(left, right, this.#baseHigh, this.#baseLow);
+      return { isOld: true, by: new StepwiseSort(this.byOld, found, compare) };
+    }
+    if (this.#touchedCount === 0) return null;
+    const touched = this.#touched.slice(0, this.#touchedCount);
     const stayed = this.byNew.filter((index) => this.#isTouched[index] === 0);
     for (const index of touched) this.#setNewValue(index);
     for (const index of touched) this.#isTouched[index] = 0;
-    this.#touched = [];
-    touched.sort((left, right) => this.#compareTwo(left, right, this.#newHigh, this.#newLow));
-    this.byNew = this.#merge(stayed, touched, this.#newHigh, this.#newLow);
-    assert(this.byNew.length === this.sums.count, "Every changed key has its place");
+    this.#touchedCount = 0;
+    const compare = (left: number, right: number) =>
+      this.#compareTwo(left, right, this.#newHigh, this.#newLow);
+    return { isOld: false, by: new StepwiseSort(stayed, touched, compare) };
   }
 
   #setNewValue(index: number): void {
@@ -162,24 +211,6 @@ export class ChangedKeys {
     return compareBytes(sums.keys, sums.keyStart[index]!, sums.keyEnd(index), key, start, end);
   }
 
-  #merge(
-    left: Uint32Array,
-    right: Uint32Array,
-    high: Int32Array,
-    low: Int32Array,
-  ): Uint32Array<ArrayBuffer> {
-    if (left.length === 0) return Uint32Array.from(right);
-    const merged = new Uint32Array(left.length + right.length);
-    let fromLeft = 0;
-    let fromRight = 0;
-    for (let at = 0; at < merged.length; at++) {
-      const takeLeft = fromRight === right.length || fromLeft < left.length &&
-          this.#compareTwo(left[fromLeft]!, right[fromRight]!, high, low) < 0;
-      merged[at] = takeLeft ? left[fromLeft++]! : right[fromRight++]!;
-    }
-    return merged;
-  }
-
   #compareTwo(left: number, right: number, high: Int32Array, low: Int32Array): number {
     const order = compareDescending(high[left]!, low[left]!, high[right]!, low[right]!);
     if (order !== 0) return order;
@@ -207,8 +238,4 @@ function lowerBound(order: Uint32Array, compare: (index: number) => number): num
     else high = middle;
   }
   return low;
-}
-
-function numbersFrom(start: number, end: number): Uint32Array<ArrayBuffer> {
-  return Uint32Array.from({ length: end - start }, (_, index) => start + index);
 }

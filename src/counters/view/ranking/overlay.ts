@@ -73,6 +73,16 @@ export class Overlay {
     }
   }
 
+  /** Does a part of what questions would do first, about a millisecond; true if nothing of it is left. */
+  prepareSome(): boolean {
+    return this.#changed.step();
+  }
+
+  /** True between two parts: then nothing may be added. */
+  get isPreparing(): boolean {
+    return this.#changed.isOrdering;
+  }
+
   /** Counters in all. */
   total(): number {
     this.#changed.lookUp();

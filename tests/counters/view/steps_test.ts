@@ -1,0 +1,147 @@
+/** Answers in steps: as right as those in one go, and no walk through logs that do not name a keyspace. */
+
+import { assert, assertEquals } from "@std/assert";
+import { noEvents } from "../../../src/base/events.ts";
+import { systemClock } from "../../../src/base/clock.ts";
+import { WatchedLog } from "../../../src/counters/view/deltas/log_watch.ts";
+import {
+  NEEDS_FOLD,
+  NEEDS_TIME,
+  type Overlay,
+  Reader,
+  RowBuffer,
+} from "../../../src/counters/view/mod.ts";
+import { StepwiseSort } from "../../../src/counters/view/ranking/stepwise_sort.ts";
+import { decodeRows } from "../../../src/counters/wire/mod.ts";
+import { Random, seedForTest } from "../../support/random.ts";
+import { withTemporaryDirectory } from "../../support/temporary.ts";
+import { type Increment, LivingDirectory } from "./living_directory.ts";
+import { latin1Bytes, latin1Text } from "./plain_base.ts";
+
+/** Used up after so many parts of the work. */
+function limitAfter(parts: number) {
+  return {
+    get isUsedUp() {
+      return parts-- <= 0;
+    },
+  };
+}
+
+Deno.test("Numbers are sorted in steps as in one go", () => {
+  const random = new Random(seedForTest("stepwise sort"));
+  for (const [before, more] of [[0, 0], [0, 5], [5, 0], [3000, 10], [10, 3000], [20_000, 30_000]]) {
+    const all = random.shuffle(Array.from({ length: before! + more! }, (_, index) => index));
+    const values = all.map(() => random.below(1000));
+    const compare = (left: number, right: number) => values[left]! - values[right]! || left - right;
+    const sorted = Uint32Array.from(all.slice(0, before)).sort(compare);
+    const sort = new StepwiseSort(sorted, Uint32Array.from(all.slice(before)), compare);
+    let result = null;
+    while ((result = sort.step()) === null);
+    assertEquals(result, Uint32Array.from(all).sort(compare));
+  }
+});
+
+Deno.test("Answers in steps hold each increment that was accepted before their refresh, once", async () => {
+  const random = new Random(seedForTest("answers in steps"));
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`);
+    using opened = living.openAgain();
+    using reader = new Reader(opened, { stale: false, clock: systemClock, events: noEvents });
+    const out = new RowBuffer(4096);
+    const page = (ranking: Overlay) => {
+      out.truncate(0);
+      const count = ranking.copyRows(0, 10_000, out);
+      const rows = [...decodeRows(out.filled(), count)];
+      return rows.map(({ key, value }) => ({ key: latin1Text(key), value }));
+    };
+    let turns = 0;
+    for (let round = 0; round < 40; round++) {
+      const increments = Array.from({ length: random.between(1, 600) }, (): Increment => ({
+        keyspace: random.pick(["a", "b"]),
+        key: `key-${random.below(2000)}`,
+        increment: BigInt(random.between(-3, 9)),
+      }));
+      await living.write(increments);
+      const asOf = reader.refresh();
+      const expected = living.ranking("a").map(({ key, value }) => ({ key, value }));
+      const sums = new Map(expected.map(({ key, value }) => [key, value]));
+      // What comes in between the steps may be in the answer or not, but an answer comes.
+      while (true) {
+        const answer = reader.ask(latin1Bytes("a"), page, {
+          limit: limitAfter(random.below(3)),
+          asOf,
+        });
+        assert(answer !== NEEDS_FOLD);
+        if (answer !== NEEDS_TIME) {
+          assertEquals(answer.map(({ key }) => key).length >= expected.length, true);
+          for (const { key, value } of answer) {
+            if (sums.get(key) !== value) {
+              assertEquals(
+                value,
+                living.ranking("a").find((row) => row.key === key)?.value,
+              );
+            }
+          }
+          break;
+        }
+        turns++;
+        if (random.chance(0.2)) {
+          await living.write([{ keyspace: "a", key: `new-${turns}`, increment: 1n }]);
+          if (random.chance(0.5)) reader.refresh();
+        }
+        if (random.chance(0.05)) {
+          await living.seal();
+          await living.fold();
+        }
+      }
+      if (random.chance(0.5)) {
+        // A question without a limit goes on from the steps of the one before.
+        reader.refresh();
+        reader.ask(latin1Bytes("a"), page, { limit: limitAfter(1) });
+        const answer = reader.ask(latin1Bytes("a"), page);
+        const all = living.ranking("a").map(({ key, value }) => ({ key, value }));
+        assertEquals(answer, all);
+      }
+      if (random.chance(0.3)) await living.seal();
+      if (random.chance(0.2)) await living.fold();
+    }
+    assert(turns > 100, `${turns} turns`);
+  });
+});
+
+Deno.test("An unknown keyspace costs no walk through logs that do not name it", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`, { logs: 8 });
+    const increments = Array.from({ length: 2000 }, (_, index): Increment => ({
+      keyspace: `known-${index % 40}`,
+      key: `key-${index}`,
+      increment: 1n,
+    }));
+    for (let round = 0; round < 3; round++) await living.write(increments);
+    using opened = living.openAgain();
+    using reader = new Reader(opened, { stale: false, clock: systemClock, events: noEvents });
+    let reads = 0;
+    const { readSome } = WatchedLog.prototype;
+    WatchedLog.prototype.readSome = function (...args) {
+      reads++;
+      return readSome.apply(this, args);
+    };
+    try {
+      reader.refresh();
+      const total = (ranking: Overlay) => ranking.total();
+      assertEquals(reader.ask(latin1Bytes("unknown"), total), 0);
+      const forNames = reads;
+      assert(forNames > 0);
+      for (let index = 0; index < 1000; index++) {
+        assertEquals(reader.ask(latin1Bytes(`unknown-${index}`), total), 0);
+      }
+      // A filter finds a few names that are not there.
+      assert(reads - forNames < 100, `${reads - forNames} reads for 1,000 unknown keyspaces`);
+      for (let index = 0; index < 40; index++) {
+        assertEquals(reader.ask(latin1Bytes(`known-${index}`), total), 50);
+      }
+    } finally {
+      WatchedLog.prototype.readSome = readSome;
+    }
+  });
+});
