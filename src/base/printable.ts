@@ -1,10 +1,16 @@
 /**
  * Shows names, which are any bytes. A pipe gets the bytes as they are. On a terminal, bytes that could move
- * the cursor or are not text become `\xNN`. In JSON a name that is not UTF-8 is written as base64.
+ * the cursor, change the direction of the text or are not text become `\xNN`. In JSON a name that is not
+ * UTF-8 is written as base64.
  */
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const utf8 = new TextEncoder();
+
+/** Control characters: C0, DEL, C1, line separators, and those that change the direction of text. */
+const UNSAFE_PATTERN = /[\p{Cc}\p{Bidi_C}\u2028\u2029]/gu;
+/** The same without tab and newline, which a message may have. */
+const UNSAFE_IN_TEXT_PATTERN = /(?![\t\n])[\p{Cc}\p{Bidi_C}\u2028\u2029]/gu;
 
 /** The text of a name, or null if its bytes are not UTF-8. */
 export function textOfName(name: Uint8Array): string | null {
@@ -16,36 +22,44 @@ export function textOfName(name: Uint8Array): string | null {
 }
 
 /**
- * A name as it may be shown on a terminal: bytes below 0x20, 0x7f and every byte that is not part
- * of valid UTF-8 become `\xNN`; nothing else is changed.
+ * A name as it may be shown on a terminal: control characters, those that change the direction of text, and
+ * every byte that is not part of valid UTF-8 become `\xNN`; nothing else is changed.
  */
 export function printableName(name: Uint8Array): string {
+  const text = textOfName(name);
+  if (text !== null) return text.replace(UNSAFE_PATTERN, escaped);
   let shown = "";
-  let start = 0;
-  while (start < name.length) {
+  for (let start = 0; start < name.length;) {
     const length = validLength(name, start);
-    const byte = name[start] as number;
-    if (length === 0 || byte < 0x20 || byte === 0x7f) {
-      shown += "\\x" + byte.toString(16).padStart(2, "0");
-      start += 1;
-    } else {
-      shown += strict.decode(name.subarray(start, start + length));
-      start += length;
-    }
+    const bytes = name.subarray(start, start + Math.max(1, length));
+    shown += length === 0 ? hexOf(bytes) : strict.decode(bytes).replace(UNSAFE_PATTERN, escaped);
+    start += bytes.length;
   }
   return shown;
 }
 
 /**
- * A path as one line for people. A control character becomes `\xNN`, and so does a byte that is not UTF-8
- * (in a path a lone surrogate, see `ffi/path.ts`).
+ * A path as one line for people. What `printableName` escapes becomes `\xNN`, and so does a byte that is not
+ * UTF-8 (in a path a lone surrogate, see `ffi/path.ts`).
  */
 export function printablePath(path: string): string {
-  return path.replace(
-    // deno-lint-ignore no-control-regex -- control characters are what must not reach a terminal
-    /[\x00-\x1f\x7f\ud800-\udfff]/gu,
-    (letter) => "\\x" + (letter.charCodeAt(0) & 0xff).toString(16).padStart(2, "0"),
+  return path.replace(UNSAFE_PATTERN, escaped).replace(
+    /[\ud800-\udfff]/gu,
+    (letter) => hexOf(Uint8Array.of(letter.charCodeAt(0) & 0xff)),
   );
+}
+
+/** A message as it may be shown on a terminal: it may repeat what the user typed or a peer sent. */
+export function printableText(text: string): string {
+  return text.replace(UNSAFE_IN_TEXT_PATTERN, escaped);
+}
+
+function escaped(letter: string): string {
+  return hexOf(utf8.encode(letter));
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => "\\x" + byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** An address as `HOST:PORT`, an IPv6 host in brackets. */
@@ -66,9 +80,16 @@ export function nameField(field: string, name: Uint8Array): Record<string, strin
   return text === null ? { [field + "Base64"]: name.toBase64() } : { [field]: text };
 }
 
-/** JSON on one line; a bigint becomes a decimal string. */
+/** JSON on one line, which a terminal may show; a bigint becomes a decimal string. */
 export function toJson(value: unknown): string {
-  return JSON.stringify(value, (_, part) => typeof part === "bigint" ? part.toString() : part);
+  const json = JSON.stringify(
+    value,
+    (_, part) => typeof part === "bigint" ? part.toString() : part,
+  );
+  return json.replace(
+    UNSAFE_PATTERN,
+    (letter) => "\\u" + letter.charCodeAt(0).toString(16).padStart(4, "0"),
+  );
 }
 
 /** Bytes of the well-formed UTF-8 sequence that begins at `start`; 0 where none does. */

@@ -45,6 +45,8 @@ export async function runDaemon(
   await using stack = new AsyncDisposableStack();
   const metrics = new Metrics();
   metrics.gauge("countd_build_info", VERSION).value = 1;
+  const lost = metrics.counter("countd_lost_lines_total");
+  metrics.lookUp(() => lost.value = context.lostLines);
   context.signal.addEventListener("abort", () => {
     if (metrics.state !== "failed") metrics.state = "stopping";
   });

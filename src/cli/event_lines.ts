@@ -28,7 +28,8 @@ export class EventLines implements Events {
   }
 
   report(level: EventLevel, event: string, fields: EventFields = {}): void {
-    this.#output.line(this.line(level, event, fields));
+    // Without control characters already, but for its colour.
+    this.#output.write(this.line(level, event, fields) + "\n");
     this.#output.flush();
   }
 
@@ -50,6 +51,6 @@ export class EventLines implements Events {
 export function logfmt(fields: EventFields): string {
   return Object.entries(fields).map(([key, value]) => {
     const text = String(value);
-    return `${key}=${/^[^\s"=\p{Cc}]+$/u.test(text) ? text : JSON.stringify(text)}`;
+    return `${key}=${/^[^\s"=\p{Cc}\p{Bidi_C}]+$/u.test(text) ? text : toJson(text)}`;
   }).join(" ");
 }

@@ -1,5 +1,6 @@
 /** The one place where an error becomes an exit code. */
 import { CountdError, type ErrorKind } from "../base/errors.ts";
+import { printableText } from "../base/printable.ts";
 import { type ErrnoMeaning, meaningOfErrno, type Trouble, troubleOf } from "../file/mod.ts";
 import { EXIT_CODES, type ExitCode } from "./exit_codes.ts";
 import { errnoOf, StreamError, wordsOf } from "./stream_error.ts";
@@ -73,8 +74,9 @@ export function failureOf(error: unknown): Failure {
   return { ...failure("failed", message), ...(stack === undefined ? {} : { stack }) };
 }
 
+/** The message may repeat what the user typed, or what a file or a peer has said. */
 function failure(name: ErrorKind, message: string): Failure {
-  return { code: EXIT_CODES[name], name, message };
+  return { code: EXIT_CODES[name], name, message: printableText(message) };
 }
 
 /** Returns no advice for an error of the runtime: it is about a file outside the data directory. */

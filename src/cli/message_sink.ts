@@ -26,6 +26,7 @@ export class MessageSink implements Sink {
   /** The rest of a line that was written in part: it is written first, so that lines stay whole. */
   #rest: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #lostLines = 0;
+  #lostInAll = 0;
   #retry: ReturnType<typeof setInterval> | undefined;
 
   constructor(sink: Sink) {
@@ -56,6 +57,11 @@ export class MessageSink implements Sink {
     }
   }
 
+  /** Lines that were lost since the start, whether they were reported or not. */
+  get lostInAll(): number {
+    return this.#lostInAll;
+  }
+
   /** Reports the lines that were lost so far, if stderr accepts bytes. */
   tellLost(): void {
     if (this.#noWaiting !== null && this.#isBehind) this.#offer(new Uint8Array(0), this.#noWaiting);
@@ -71,7 +77,9 @@ export class MessageSink implements Sink {
     const taken = takenOf(all, writeNow);
     if (taken <= this.#rest.length) {
       this.#rest = this.#rest.slice(taken);
-      this.#lostLines += bytes.filter((byte) => byte === NEWLINE).length;
+      const lines = bytes.filter((byte) => byte === NEWLINE).length;
+      this.#lostLines += lines;
+      this.#lostInAll += lines;
     } else {
       this.#rest = all.slice(taken);
       this.#lostLines = 0;

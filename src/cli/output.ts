@@ -3,7 +3,7 @@
  * of stdout is not reported as an error: `BrokenPipe` ends the command quietly. What cannot be written
  * to stderr is lost without effect on the command (`MessageSink`).
  */
-import { nameForOutput, toJson } from "../base/printable.ts";
+import { nameForOutput, printableText, toJson } from "../base/printable.ts";
 import { StreamError } from "./stream_error.ts";
 
 /** Bytes gathered before a write that does not go to a terminal. */
@@ -66,8 +66,9 @@ export class Output {
     this.#length += bytes.length;
   }
 
+  /** Writes a line; a terminal gets no control character of it but tabs and newlines. */
   line(content: string): void {
-    this.write(content + "\n");
+    this.write((this.isTerminal ? printableText(content) : content) + "\n");
   }
 
   /** Writes a line `name TAB value` for each fact: `tableKeys` as `table keys`, true as `yes`. */

@@ -33,9 +33,18 @@ export function processEnvironment(): Environment {
     stderr: Deno.stderr,
     stderrDescriptor: 2,
     stdin: Deno.stdin,
-    variables: (name) => Deno.env.get(name),
+    variables: variable,
     clock: systemClock,
   };
+}
+
+/** Throws `UsageError` for a value that is not UTF-8: the runtime cannot give it. */
+function variable(name: string): string | undefined {
+  try {
+    return Deno.env.get(name);
+  } catch (cause) {
+    throw new UsageError(`Environment variable ${name} must be UTF-8 text`, { cause });
+  }
 }
 
 /** Runs `countd WORDS…` and returns its exit code; never throws. */
@@ -43,7 +52,7 @@ export async function runCommandLine(
   words: readonly string[],
   environment: Environment = processEnvironment(),
 ): Promise<ExitCode> {
-  const noColor = (environment.variables("NO_COLOR") ?? "") !== "";
+  const noColor = hasValue(environment, "NO_COLOR");
   const stdout = new Output(environment.stdout, noColor);
   const messages = new MessageSink(environment.stderr);
   const stderr = new Output(messages, noColor);
@@ -57,6 +66,15 @@ export async function runCommandLine(
     return await report(error, { words, stdout, stderr });
   } finally {
     messages.tellLost();
+  }
+}
+
+/** True for any value, also for one that is not text. */
+function hasValue(environment: Environment, name: string): boolean {
+  try {
+    return (environment.variables(name) ?? "") !== "";
+  } catch {
+    return true;
   }
 }
 
@@ -178,6 +196,9 @@ async function contextFor(parsed: Parsed, streams: Streams): Promise<Context> {
     ready(message) {
       announce(message);
       manager.ready();
+    },
+    get lostLines() {
+      return messages.lostInAll;
     },
     environment: environment.variables,
     table: VERBS,

@@ -66,6 +66,8 @@ export interface Context<
    * `signal` fires, systemd is notified that it stops.
    */
   ready(message: string): void;
+  /** Lines that stderr did not take since the start. */
+  readonly lostLines: number;
   /** Returns an environment variable, or undefined. */
   environment(name: string): string | undefined;
   /** All verbs, for completions, the man page and config. */

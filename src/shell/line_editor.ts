@@ -35,6 +35,12 @@ const DELETE = "\x7f";
 /** Keys that are handled here before readline gets them. */
 const WATCHED_KEYS = new RegExp(`[${CTRL_C}${NEWLINE}${ENTER}${CTRL_R}${CTRL_Z}]`);
 
+/**
+ * Long text without a control character. The letters around it stay with their neighbours: some may belong to
+ * an escape sequence, and a Tab completes nothing if it comes together with a letter.
+ */
+const PASTED_TEXT = /((?<=\P{Cc}{8})\P{Cc}{16,}(?=\P{Cc}))/u;
+
 export class LineEditor implements Disposable {
   readonly #options: LineEditorOptions;
   readonly #keys = new PassThrough();
@@ -151,9 +157,15 @@ export class LineEditor implements Disposable {
     return taken;
   }
 
-  /** Passes keys to readline, which handles them before this call returns. */
+  /**
+   * Passes keys to readline, which handles them before this call returns. It measures the whole line after
+   * each key, so what was pasted is inserted at once.
+   */
   #passOn(keys: string): void {
-    this.#keys.emit("data", new TextEncoder().encode(keys));
+    for (const [index, part] of keys.split(PASTED_TEXT).entries()) {
+      if (index % 2 === 1) this.#readline.write(part);
+      else if (part !== "") this.#keys.emit("data", new TextEncoder().encode(part));
+    }
   }
 
   /** Clears the line at Ctrl-C. Ctrl-Y brings it back, as after Ctrl-U. */

@@ -8,7 +8,7 @@
  */
 
 import { UsageError } from "../base/errors.ts";
-import { textOfName } from "../base/printable.ts";
+import { printablePath, textOfName } from "../base/printable.ts";
 
 /** Thrown if a line ends inside quotes. */
 export class UnfinishedError extends UsageError {}
@@ -172,15 +172,15 @@ function isBlank(char: string): boolean {
 }
 
 function needsQuotes(text: string): boolean {
-  // deno-lint-ignore no-control-regex -- control characters are what is searched for
-  return text === "" || /[\x00-\x20"';\x7f]/.test(text);
+  return text === "" || /[ "';]/.test(text) || printablePath(text) !== text;
 }
 
 function escape(text: string, quote: string): string {
   if (quote === "'") return text.replace(/['\\]/g, "\\$&");
-  // deno-lint-ignore no-control-regex -- control characters are what is searched for
-  return text.replace(/["\\]/g, "\\$&").replace(/[\x00-\x1f\x7f]/g, (char) => {
-    const letter = { "\n": "n", "\r": "r", "\t": "t" }[char];
-    return "\\" + (letter ?? "x" + char.charCodeAt(0).toString(16).padStart(2, "0"));
-  });
+  const short = text.replace(/["\\]/g, "\\$&").replace(
+    /[\n\r\t]/g,
+    (char) => "\\" + ({ "\n": "n", "\r": "r" }[char] ?? "t"),
+  );
+  // As the bytes of the name: a terminal shows the line.
+  return printablePath(short);
 }

@@ -1,6 +1,6 @@
 /** The shell in a real terminal. */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { countdCommand, runCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";
@@ -228,6 +228,24 @@ Deno.test("Lines that are pasted together run one after the other", async () => 
     );
     await terminal.press("Enter");
     await terminal.shows("countd> get a", "1", "countd>");
+  });
+});
+
+Deno.test("A long line is pasted in a moment", async () => {
+  // Story: each letter measured the whole line, so 8 KB took 40 s.
+  await withShell(async (terminal) => {
+    const value = "0123456789abcdef".repeat(500);
+    const startMs = performance.now();
+    await terminal.type(`set long "${value}"`);
+    await terminal.press("Enter");
+    await terminal.shows("ok", "countd>");
+    const tookMs = performance.now() - startMs;
+    assert(tookMs < 5000, `${tookMs} ms`);
+    await terminal.type("get long");
+    await terminal.press("Enter");
+    await waitUntil("the value", async () => {
+      return (await terminal.lines()).join("").includes(`get long${value}`);
+    });
   });
 });
 

@@ -64,7 +64,23 @@ Deno.test("A completed word begins with what was typed, and reads as the name", 
   assertEquals(completeWord("", ""), '""');
 
   const random = new Random(seedForTest("completeWord"));
-  const letters = ["a", "b", " ", '"', "'", "\\", ";", "\n", "\t", "\x01", "\x7f", "é", "😀"];
+  const letters = [
+    "a",
+    "b",
+    " ",
+    '"',
+    "'",
+    "\\",
+    ";",
+    "\n",
+    "\t",
+    "\x01",
+    "\x7f",
+    "\x9b",
+    "\u202e",
+    "é",
+    "😀",
+  ];
   const name = () => Array.from({ length: random.below(6) }, () => random.pick(letters)).join("");
   let completed = 0;
   for (let round = 0; round < 20_000; round++) {

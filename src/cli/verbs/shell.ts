@@ -76,7 +76,8 @@ export const shell = defineVerb({
       if (error instanceof BrokenPipe) throw error;
       const { message, stack } = failureOf(error);
       const line = isInteractive ? `error: ${message}` : `countd: ${message}`;
-      stderr.line(stderr.hasColor ? `\x1b[31m${line}\x1b[0m` : line);
+      if (stderr.hasColor) stderr.write(`\x1b[31m${line}\x1b[0m\n`);
+      else stderr.line(line);
       if (stack !== undefined) stderr.line(stack);
       stderr.flush();
     };
