@@ -1,0 +1,164 @@
+/** Attacks that need a setting of their own: a worker that does not fold, a full disk, an unread stderr. */
+
+import { assert, assertEquals } from "@std/assert";
+import { askPage, increment, pageRequest } from "../process/plain_messages.ts";
+import { checkData } from "../support/check_data.ts";
+import { countdCommand, runProgram, startCountd, startProgram } from "../support/process.ts";
+import { withTemporaryDirectory } from "../support/temporary.ts";
+import { waitUntil } from "../support/wait.ts";
+import { GOOD, hostname, type Port } from "./ports.ts";
+import { pause } from "./raw.ts";
+import { assertServed, GoodClient, sendAcknowledged, startBeside } from "./world.ts";
+
+const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+const BOUND_MS = isLong ? 1000 : 2000;
+
+const anyPorts = ["--write-port", "0", "--read-port", "0"];
+
+/** The process that folds for a server. */
+function workerOf(pid: number): number {
+  const children = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim().split(" ");
+  assertEquals(children.length, 1, "a server has one child");
+  return Number(children[0]);
+}
+
+Deno.test("A page over 150,000 counters that are not folded delays no other client of serve", async () => {
+  // Story: one such page held the loop for 1.5 s, and all writes with it.
+  await withTemporaryDirectory(async (directory) => {
+    const data = `${directory}/data`;
+    await using serve = startCountd(["serve", "--ack", "--data", data, ...anyPorts]);
+    const write = (await serve.listening("write")).port;
+    const read = (await serve.listening("read")).port;
+    const ports: Port[] = [
+      { name: "write", protocol: "write", port: write },
+      { name: "read", protocol: "read", port: read },
+    ];
+    await sendAcknowledged(write, [increment(GOOD, "key", 1n)]);
+    const worker = await waitUntil("the worker", () => workerOf(serve.pid));
+    Deno.kill(worker, "SIGSTOP");
+    try {
+      for (let from = 0; from < 150_000; from += 10_000) {
+        const some = Array.from(
+          { length: 10_000 },
+          (_, index) => increment("many", `key-${from + index}`, BigInt(index)),
+        );
+        await sendAcknowledged(write, some);
+      }
+      await using good = await GoodClient.start(ports);
+      await pause(300);
+      await good.waits();
+      using reader = await Deno.connect({ hostname, port: read });
+      assertEquals(await askPage(reader, pageRequest("many", 10)), { total: 150_000n, rows: 10n });
+      await pause(200);
+      assertServed("the first page", await good.waits(), { boundMs: isLong ? 250 : 500 });
+      // And while the counters change.
+      for (let round = 0; round < 5; round++) {
+        const some = Array.from(
+          { length: 4000 },
+          (_, index) => increment("many", `key-${round * 7 + index * 30}`, 1_000_000n),
+        );
+        await sendAcknowledged(write, some);
+        const { total } = await askPage(reader, pageRequest("many", 10));
+        assertEquals(total, 150_000n);
+      }
+      assertServed("later pages", await good.waits(), { boundMs: BOUND_MS });
+    } finally {
+      Deno.kill(worker, "SIGCONT");
+    }
+    assertEquals(await serve.stop(), 0);
+    checkData(data);
+  });
+});
+
+Deno.test("Beside a full disk, what needs no space is answered soon", async () => {
+  if (Deno.uid() !== 0) return console.log("left to root: a file system of its own");
+  await withTemporaryDirectory(async (directory) => {
+    const disk = `${directory}/disk`;
+    Deno.mkdirSync(disk);
+    const mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", disk];
+    assertEquals((await runProgram(mount)).code, 0);
+    try {
+      const data = `${disk}/data`;
+      const small = ["--log-size", "1MiB", "--logs", "4"];
+      await using serve = startCountd([
+        ...["serve", "--ack", "--data", data, ...anyPorts, "--metrics-port", "0", ...small],
+      ]);
+      const write = (await serve.listening("write")).port;
+      const metrics = Number((await serve.stderrLine(/metrics on \S+:(\d+)/))[1]);
+      const ports: Port[] = [
+        { name: "read", protocol: "read", port: (await serve.listening("read")).port },
+        { name: "metrics", protocol: "http", port: metrics, path: "/metrics" },
+      ];
+      await sendAcknowledged(write, [increment(GOOD, "key", 1n)]);
+      await runProgram(["dd", "if=/dev/zero", `of=${disk}/rest`, "bs=64k", "status=none"]);
+      const flood: Port = { name: "write", protocol: "write", port: write };
+      await using attack = startBeside(
+        "attacker.ts",
+        "new counters without end",
+        JSON.stringify([flood]),
+      );
+      await using good = await GoodClient.start(ports);
+      await serve.stderrLine(/disk full/);
+      await good.waits();
+      await pause(isLong ? 5000 : 1000);
+      assertServed("full disk", await good.waits(), { boundMs: BOUND_MS });
+      await attack.kill();
+      Deno.removeSync(`${disk}/rest`);
+      assertEquals(await serve.stop(), 0);
+      checkData(data);
+    } finally {
+      assertEquals((await runProgram(["umount", disk])).code, 0);
+    }
+  });
+});
+
+Deno.test("Beside a stderr that is not read, everything is answered soon, and the lost lines are counted", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    const data = `${directory}/data`;
+    const pipe = `${directory}/stderr`;
+    assertEquals((await runProgram(["mkfifo", pipe])).code, 0);
+    using keeper = Deno.openSync(pipe, { read: true, write: true });
+    const command = countdCommand([
+      ...["serve", "--ack", "--data", data, ...anyPorts, "--metrics-port", "0"],
+      // So small that a flood writes many lines.
+      ...["--log-size", "65536"],
+    ]);
+    await using serve = startProgram(["sh", "-c", `exec "$@" 2>"$0"`, pipe, ...command]);
+    let said = "";
+    const buffer = new Uint8Array(65_536);
+    while (!said.includes("read listening on")) {
+      said += new TextDecoder().decode(buffer.subarray(0, await keeper.read(buffer) ?? 0));
+    }
+    const portOf = (pattern: RegExp) => Number(pattern.exec(said)?.[1]);
+    const ports: Port[] = [
+      { name: "write", protocol: "write", port: portOf(/write listening on \S+:(\d+)/) },
+      { name: "read", protocol: "read", port: portOf(/read listening on \S+:(\d+)/) },
+      {
+        name: "metrics",
+        protocol: "http",
+        port: portOf(/metrics on \S+:(\d+)/),
+        path: "/metrics",
+      },
+    ];
+    const fill = ["dd", "if=/dev/zero", `of=${pipe}`, "bs=4096", "oflag=nonblock", "status=none"];
+    await runProgram(fill);
+    await sendAcknowledged(ports[0]!.port, [increment(GOOD, "key", 1n)]);
+    await using attack = startBeside(
+      "attacker.ts",
+      "increments without end",
+      JSON.stringify([ports[0]]),
+    );
+    await attack.stdoutLine(/^ready$/);
+    await using good = await GoodClient.start(ports);
+    await good.waits();
+    await pause(isLong ? 5000 : 800);
+    assertServed("unread stderr", await good.waits(), { boundMs: 2 * BOUND_MS });
+    await attack.kill();
+    const metrics = await (await fetch(`http://${hostname}:${ports[2]!.port}/metrics`)).text();
+    const lost = Number(/^countd_lost_lines_total (\d+)$/m.exec(metrics)?.[1]);
+    assert(lost > 0, metrics);
+    await good[Symbol.asyncDispose]();
+    assertEquals(await serve.stop(), 0);
+    checkData(data);
+  });
+});
