@@ -52,6 +52,7 @@ Deno.test("No attacker delays a good client, and none leaves anything behind", a
               console.log(`| ${name} | ${names.join(", ")} | ${question} | ${times} |`);
             }
           }
+          console.log(`longest turn so far: ${(await world.longestTurnMs()).toFixed(1)} ms`);
           assertServed(name, waits, { boundMs, isRefused });
           await process.kill();
           await world.recover(before);

@@ -30,6 +30,8 @@ import {
 import { LogNames, NameHashes } from "./log_names.ts";
 import { RecordWalk } from "./record_walk.ts";
 
+/** Bytes of frames that are read before others get a turn. */
+const READ_AT_ONCE_BYTES = 256 * 1024;
 /** Tries to open a slot whose mode forbids it while another process holds it: the holder widens it soon. */
 const OPEN_TRIES = 200;
 const OPEN_PAUSE_MS = 5;
@@ -59,19 +61,20 @@ export class WatchedLog {
       this.capture.limit > HEAD_PAGE_BYTES;
   }
 
-  /** Visits batches of frames as ranges of words, about a MiB of them; returns the offset behind them. */
+  /** Visits batches of frames as ranges of words, a few milliseconds of work; returns the offset behind them. */
   readSome(
     capture: Capture,
     from: number,
     visit: (words: Int32Array, start: number, end: number, offset: number) => void,
   ): number {
-    const limit = Math.min(capture.limit, from + FRAME_LENGTH_MAX);
-    return this.log.readWords({ ...capture, limit }, from, visit);
+    const next = this.#readUpTo(capture, from, from + READ_AT_ONCE_BYTES, visit);
+    // The next frame is larger.
+    return next === from ? this.#readUpTo(capture, from, from + FRAME_LENGTH_MAX, visit) : next;
   }
 
   /**
-   * Brings the names of keyspaces up to date with a capture, about a MiB of frames at a time. True when all
-   * are known.
+   * Brings the names of keyspaces up to date with a capture, a few milliseconds of work at a time. True when
+   * all are known.
    */
   readNames(capture: Capture): boolean {
     const { logSize, hashes } = this.environment;
@@ -103,6 +106,16 @@ export class WatchedLog {
   /** Frees the memory for names of a log that holds nothing. */
   forgetNames(): void {
     this.#names = null;
+  }
+
+  #readUpTo(
+    capture: Capture,
+    from: number,
+    end: number,
+    visit: (words: Int32Array, start: number, end: number, offset: number) => void,
+  ): number {
+    const limit = Math.min(capture.limit, end);
+    return this.log.readWords({ ...capture, limit }, from, visit);
   }
 
   /** True if the log is in the same use as at the capture: what was read is what was written. */
