@@ -7,11 +7,13 @@
  * was never in use.
  */
 
+import { CorruptError } from "../../base/errors.ts";
 import { hasCode, isSameFile, leadsTo } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import type { DataDirectory } from "./directory.ts";
 import { openDespiteLabel } from "./open_slot.ts";
 import {
+  findGaps,
   listLockNames,
   listSlots,
   lockPathOfSlot,
@@ -52,12 +54,28 @@ export function findLostLogs(directory: DataDirectory): LostLog[] {
   return lost;
 }
 
-/** The slots whose logs can be read, in order, with those that have only a lock name. */
+/**
+ * The slots whose logs can be read, in order, with those that have only a lock name. Throws `CorruptError` if a
+ * log is missing below another one: it may have held increments of any counter.
+ */
 export function listReadableSlots(directory: DataDirectory): number[] {
-  const { slots } = listSlots(directory.storage, directory.paths.logs);
+  const { storage, paths } = directory;
+  const { slots } = listSlots(storage, paths.logs);
   const lost = findLostLogs(directory).filter(({ isReplaced }) => !isReplaced);
-  const all = new Set([...slots, ...lost.map(({ slot }) => slot)]);
-  return [...all].sort((left, right) => left - right);
+  const all = [...new Set([...slots, ...lost.map(({ slot }) => slot)])];
+  for (const { first } of findGaps(all)) {
+    const path = pathOfSlot(paths.logs, first);
+    // It may have been made, or its making may have begun, since the names were listed.
+    if (storage.statusOrNull(path) ?? storage.statusOrNull(lockPathOfSlot(paths.logs, first))) {
+      continue;
+    }
+    throw new CorruptError(
+      `Commit log ${path} is missing, and later ones are there: what was in it is unknown; run countd check, ` +
+        "then countd repair",
+      { path, offset: 0 },
+    );
+  }
+  return all.sort((left, right) => left - right);
 }
 
 /**
