@@ -1,7 +1,7 @@
 /** The embedded engine: increments, answers and folds in one process. */
 
 import { type Clock, systemClock } from "../base/clock.ts";
-import { UsageError } from "../base/errors.ts";
+import { BusyError, UsageError } from "../base/errors.ts";
 import { type Events, noEvents } from "../base/events.ts";
 import { Metrics } from "../base/metrics.ts";
 import { poolDefaults } from "../base/pool_defaults.ts";
@@ -58,6 +58,11 @@ export interface CountersOptions {
    * a fold. Default: 4 GiB, or 1,024 logs if that is less.
    */
   readonly backlogBytes?: number;
+  /**
+   * How long an increment waits while the disk or the backlog is full, in milliseconds. Then it throws
+   * `BusyError`, and what was not appended by then is not counted. Default: it waits until there is space.
+   */
+  readonly spaceTimeoutMs?: number;
   /** Receiver of events: recovered logs, full disks, folds. Default: nothing is reported. */
   readonly events?: Events;
   /** The disk. Default: the file system of this machine. */
@@ -106,6 +111,7 @@ export class Counters implements AsyncDisposable {
     readonly metrics: Metrics;
   };
   readonly #options: Pick<LogWriterOptions, "sync" | "backlogBytes">;
+  readonly #spaceTimeoutMs: number | null;
   /** Started by the first increment, and by the first one after a fold. */
   #open: OpenWriter | null = null;
   #start: Start | null = null;
@@ -121,6 +127,7 @@ export class Counters implements AsyncDisposable {
       sync: options.sync ?? "always",
       backlogBytes: options.backlogBytes,
     };
+    this.#spaceTimeoutMs = options.spaceTimeoutMs ?? null;
     this.#reader = new Reader(directory, { stale: false, clock, events });
   }
 
@@ -141,9 +148,9 @@ export class Counters implements AsyncDisposable {
 
   /**
    * Add `by` (1) to one counter. When this resolves, the increment is accepted as `sync` says, and every
-   * later read sees it, also those of other processes. It waits while the disk or the backlog is full.
-   * Throws `UsageError` for a name or a count that is not valid, and `BusyError` while the directory is
-   * being repaired.
+   * later read sees it, also those of other processes. It waits while the disk or the backlog is full, up to
+   * `spaceTimeoutMs`. Throws `UsageError` for a name or a count that is not valid, and `BusyError` after that
+   * time and while the directory is being repaired.
    */
   increment(keyspace: Name, key: Name, by: Count = 1n): Promise<void> {
     return this.batch([{ keyspace, key, by }]);
@@ -231,14 +238,34 @@ export class Counters implements AsyncDisposable {
   /** Appends all of a batch; returns the writer and the position behind its last frame. */
   async #append(increments: readonly Increment[]): Promise<Appended> {
     const batch = new RecordBatch(increments);
+    const startMs = this.#environment.clock.nowMs();
     while (true) {
-      await this.#ensureWriter();
+      await this.#untilSpace(this.#ensureWriter(), startMs);
       const step = await this.#inTurn(() => Promise.resolve(this.#appendOnce(batch)));
       // A fold has stopped the writer in between.
       if (step === null) continue;
       if (batch.isDone) return step;
-      if (step.isFull) await this.#rotate(step.writer);
+      if (step.isFull) await this.#untilSpace(this.#rotate(step.writer), startMs);
     }
+  }
+
+  /** Waits for what may wait for space, but not longer than `spaceTimeoutMs` from `startMs` on. */
+  async #untilSpace(wait: Promise<void>, startMs: number): Promise<void> {
+    const timeoutMs = this.#spaceTimeoutMs;
+    if (timeoutMs === null) return await wait;
+    const { clock } = this.#environment;
+    const ended = new AbortController();
+    const leftMs = Math.max(0, startMs + timeoutMs - clock.nowMs());
+    const late = clock.sleep(leftMs, ended.signal).then(() => {
+      if (ended.signal.aborted) return;
+      throw new BusyError(
+        `Not counted within ${
+          timeoutMs / 1000
+        } s, because the disk or the backlog is full: free some space, ` +
+          "or start a worker, and try again",
+      );
+    });
+    await Promise.race([wait, late]).finally(() => ended.abort());
   }
 
   /** Null if no writer is open. */

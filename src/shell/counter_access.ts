@@ -27,15 +27,18 @@ export interface CounterAccessOptions {
   readonly serverSizes: MessageSizes;
   /** How long to wait for a server that does not listen yet. */
   readonly waitMs: number;
+  /** How long an increment waits for space on a full disk. */
+  readonly spaceTimeoutMs: number;
 }
 
 export function counterAccess(options: CounterAccessOptions): Counters {
-  const { storage, data, clock, events, writeTo, readFrom, serverSizes, waitMs } = options;
+  const { storage, data, clock, events, writeTo, readFrom, serverSizes, waitMs, spaceTimeoutMs } =
+    options;
   return {
     // The embedded engine writes to the data directory as `countd write` does, without a socket.
     openWriter: async () =>
       writeTo === null
-        ? await Engine.open(data, { storage, clock, events })
+        ? await Engine.open(data, { storage, clock, events, spaceTimeoutMs })
         : serverWriter(writeTo, serverSizes, waitMs),
     openReader: async () =>
       readFrom === null

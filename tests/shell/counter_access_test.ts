@@ -15,6 +15,7 @@ Deno.test("An increment that meets a full disk is answered when it is in the log
     const events: string[] = [];
     const access = counterAccess({
       waitMs: 0,
+      spaceTimeoutMs: 5000,
       storage: faultyStorage(test.storage, faults),
       data: test.data,
       clock: systemClock,

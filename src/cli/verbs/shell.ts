@@ -24,7 +24,8 @@ export const shell = defineVerb({
     "kept in the history.",
     "With -c, or with commands on stdin, it shows no prompt and ends at the first error with its " +
     "exit code. Commands are separated by line ends, or by ; outside quotes.",
-    "incr appends to a commit log of the data directory, or sends to a server with --connect. " +
+    "incr appends to a commit log of the data directory, or sends to a server with --connect. On a full " +
+    "disk it waits for space as long as for a lock. " +
     "Counters are read from the data directory, or from a server with --connect-read.",
   ],
   options: {
@@ -101,6 +102,7 @@ export const shell = defineVerb({
         readFrom: options.connectRead ?? null,
         serverSizes: options,
         waitMs: options.wait,
+        spaceTimeoutMs: options.lockTimeout,
       }),
       prepareToWrite: (making) => prepareToWrite(storage, options.data, making),
     });
