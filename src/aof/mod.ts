@@ -55,6 +55,7 @@ export {
   ErrEndOfFile,
   ErrFileIsReadOnly,
   ErrIsDirectory,
+  ErrLostName,
   ErrReadPermission,
   ErrShortBuffer,
   ErrShrink,

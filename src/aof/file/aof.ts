@@ -266,8 +266,8 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
 
   /**
    * Make everything that is appended by now durable, under the file's name, and return its size. If
-   * nothing was appended since the last sync it does nothing. Throws `ErrClosed`, and `OsError` if it
-   * fails. Every later write and sync throws that error again: what the system then still has in memory
+   * nothing was appended since the last sync it does nothing. Throws `ErrClosed`, `ErrLostName` if the file was
+   * removed, moved or replaced, and `OsError` if it fails. Every later write and sync throws that error again: what the system then still has in memory
    * says nothing about the disk.
    */
   sync(): number {
@@ -342,8 +342,8 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
 
   /**
    * Look for what another process has published. Does nothing in an instance that does not follow one.
-   * Tailers do this before each read. Throws `ErrShrink` if the file was replaced, `ErrCorrupted` if it
-   * is shorter than its published size, and `OsError`.
+   * Tailers do this before each read. Throws `ErrShrink` if the published size went back, `ErrLostName` if the
+   * file was removed, moved or replaced, `ErrCorrupted` if it is shorter than its published size, and `OsError`.
    */
   refresh(): void {
     const { follower } = this.#parts;

@@ -1,14 +1,16 @@
 /**
  * Forcing a file to disk.
  *
- *   1. A size is called durable only after a sync that began when it was reached has succeeded.
+ *   1. A size is called durable only after a sync that began when it was reached has succeeded, and if the
+ *      file has its name then. A lost name counts as a failure of one sync alone: it may come back.
  *   2. A sync or flush that failed is never tried again: the system may have dropped the pages it could
  *      not write, and would call the next one good. The failure is kept for the life of the instance.
  */
 
 import { dirname } from "node:path/posix";
 import type { Clock } from "../../base/clock.ts";
-import { type Storage, syncName } from "../../file/mod.ts";
+import { leadsTo, type Storage, syncName } from "../../file/mod.ts";
+import { ErrLostName } from "./errors.ts";
 import type { Naming } from "./parts.ts";
 import { type Region, timed } from "./region.ts";
 import { countersOf, type Stats } from "./stats.ts";
@@ -22,6 +24,8 @@ export class Durability {
   readonly #mayLeaveOut: boolean;
   readonly #onFailure: () => void;
   #naming: Naming;
+  /** Whether the instance has opened the file by its name, to write to it. */
+  readonly #isNamed: boolean;
   #failure: unknown = null;
   #syncedSize = -1;
   #flushedEnd = 0;
@@ -42,6 +46,7 @@ export class Durability {
     this.#stats = stats;
     this.#mayLeaveOut = ownsBytes;
     this.#naming = naming;
+    this.#isNamed = naming !== "ensured";
   }
 
   /** What a sync or a flush threw, or null. */
@@ -67,6 +72,7 @@ export class Durability {
     } catch (error) {
       throw this.#fail(error);
     }
+    this.#refuseLost();
     this.#noteSynced(size);
   }
 
@@ -88,6 +94,7 @@ export class Durability {
     } finally {
       this.#syncsInFlight--;
     }
+    this.#refuseLost();
     this.#noteSynced(size);
   }
 
@@ -99,6 +106,14 @@ export class Durability {
     } catch (error) {
       throw this.#fail(error);
     }
+    this.#refuseLost();
+  }
+
+  /** A descriptor of the caller may have any name, or none. */
+  #refuseLost(): void {
+    const { file } = this.#region;
+    if (file === null || this.#storage === null || !this.#isNamed) return;
+    if (!leadsTo(this.#storage, file.path, file.status())) throw new ErrLostName(file.path);
   }
 
   /** Write out the bytes from the end of the last flush to `end`. */

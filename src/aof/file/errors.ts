@@ -16,6 +16,26 @@ export class ErrShrink extends FailedError {
   readonly code = "ErrShrink";
 }
 
+/**
+ * The file was removed, moved or replaced while it was open: what is in it cannot be found under its name. The
+ * file itself is sound.
+ */
+export class ErrLostName extends CorruptError {
+  /** Name of the class. */
+  override readonly name = "ErrLostName";
+  /** The same name, as a code to compare with. */
+  readonly code = "ErrLostName";
+
+  /** Make the error for the name that is lost. */
+  constructor(path: string) {
+    super(
+      `${path} was removed, moved or replaced while it was in use: close it, and give it its name back or ` +
+        "open the file that has the name now",
+      { path, offset: 0 },
+    );
+  }
+}
+
 /** The path leads to a directory. */
 export class ErrIsDirectory extends FailedError {
   /** Name of the class. */

@@ -98,7 +98,7 @@ export function followParts(storage: Storage, path: string, options: SharedOptio
   });
   undo.defer(() => region.release(false));
   const geometry = new Geometry({ sizeUpper: side.upperSize }).validate(storage.pageSize);
-  const follower = new Follower(region, { ...base, side, pageSize: storage.pageSize });
+  const follower = new Follower(region, { ...base, side, storage });
   undo.move();
   return {
     ...base,

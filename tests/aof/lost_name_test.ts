@@ -1,0 +1,67 @@
+/** Files that are removed, moved or replaced while a producer appends to them, or a follower reads them. */
+
+import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { Aof, ErrLostName } from "../../src/aof/mod.ts";
+import { startCountd } from "../support/process.ts";
+import { withTemporaryDirectory } from "../support/temporary.ts";
+import { creating, storage, text, withFile } from "./support.ts";
+
+const geometry = creating();
+
+const losses: readonly [string, (path: string) => void][] = [
+  ["removed", (path) => Deno.removeSync(path)],
+  ["moved", (path) => Deno.renameSync(path, `${path}.1`)],
+  ["replaced", (path) => {
+    Deno.renameSync(path, `${path}.1`);
+    Deno.writeTextFileSync(path, "");
+  }],
+];
+
+for (const [what, lose] of losses) {
+  Deno.test(`A producer whose file was ${what} is told so by each sync`, async () => {
+    await withTemporaryDirectory(async (directory) => {
+      const path = `${directory}/events`;
+      using aof = Aof.open(storage, path, { geometry });
+      aof.write(text("before"));
+      aof.sync();
+      lose(path);
+      aof.write(text("after"));
+      assertThrows(() => aof.sync(), ErrLostName, path);
+      await assertRejects(() => aof.syncAsync(), ErrLostName, path);
+      assertThrows(() => aof.checkpoint(), ErrLostName, path);
+      if (what === "removed") return;
+      Deno.renameSync(`${path}.1`, path);
+      assertEquals(aof.sync(), "beforeafter".length);
+    });
+  });
+
+  Deno.test(`log tail --follow of a file that was ${what} prints what there was and ends with exit 6`, async () => {
+    await withTemporaryDirectory(async (directory) => {
+      const path = `${directory}/events`;
+      using aof = Aof.open(storage, path, { geometry, shared: true });
+      await using tail = startCountd(["log", "tail", path, "--follow"]);
+      aof.write(text("first\n"));
+      await tail.stdoutLine(/^first$/);
+      aof.write(text("last\n"));
+      lose(path);
+      const { code, stderr, text: printed } = await tail.ended();
+      assertEquals([code, printed], [6, "first\nlast\n"], stderr);
+      assertMatch(stderr, /was removed, moved or replaced/);
+    });
+  });
+}
+
+Deno.test("A finished file may be moved while it is followed", async () => {
+  await withFile(async (path) => {
+    const aof = Aof.open(storage, path, { geometry, shared: true });
+    aof.write(text("all\n"));
+    await using tail = startCountd(["log", "tail", path, "--follow"]);
+    await tail.stdoutLine(/^all$/);
+    aof.finish();
+    aof.close();
+    Deno.renameSync(path, `${path}.1`);
+    const { code, stderr } = await tail.ended();
+    assertEquals(code, 0, stderr);
+    Deno.renameSync(`${path}.1`, path);
+  });
+});
