@@ -3,7 +3,9 @@
 import { crc32 } from "node:zlib";
 import { undoOnError } from "../base/undo_on_error.ts";
 import {
+  type FileIdentity,
   hasCode,
+  isSameFile,
   makeDirectories,
   nullIfCode,
   type Storage,
@@ -121,21 +123,26 @@ export function checksumOf(storage: Storage, path: string): CopiedFile {
 /** The directory that a file system makes for itself, and that only root may read. */
 const FILE_SYSTEM_DIRECTORY = "lost+found";
 
-/** Paths of all files, or of all directories, below a directory: relative to it, in order, outer ones first. */
+/**
+ * Paths of all files, or of all directories, below a directory: relative to it, in order, outer ones first. A
+ * link that leads back to a directory above it is left out.
+ */
 export function pathsBelow(
   storage: Storage,
   directory: string,
   wanted: "file" | "directory",
-  below = "",
 ): string[] {
-  return storage.readDirectory(directory + below).sort().flatMap((name) => {
-    if (name === FILE_SYSTEM_DIRECTORY) return [];
-    const path = `${below}/${name}`;
-    const kind = storage.statusOrNull(directory + path)?.kind;
-    const here = kind === wanted ? [path.slice(1)] : [];
-    if (kind !== "directory") return here;
-    return [...here, ...pathsBelow(storage, directory, wanted, path)];
-  });
+  const list = (below: string, above: readonly FileIdentity[]): string[] =>
+    storage.readDirectory(directory + below).sort().flatMap((name) => {
+      if (name === FILE_SYSTEM_DIRECTORY) return [];
+      const path = `${below}/${name}`;
+      const status = storage.statusOrNull(directory + path);
+      const isCircle = status !== null && above.some((outer) => isSameFile(outer, status));
+      if (status === null || isCircle) return [];
+      const here = status.kind === wanted ? [path.slice(1)] : [];
+      return status.kind === "directory" ? [...here, ...list(path, [...above, status])] : here;
+    });
+  return list("", [storage.status(directory)]);
 }
 
 /**
