@@ -4,13 +4,14 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import type { FileStatus, Storage, StoredFile } from "../file/mod.ts";
+import { type FileStatus, nullIfCode, type Storage, type StoredFile } from "../file/mod.ts";
 import { retryUntilDeadline } from "./deadline.ts";
 import {
   isForeignTemporaryName,
   keyOfFileName,
   tableOfDirectory,
   TEMPORARY_DIRECTORY,
+  VALUE_SUFFIX,
 } from "./names.ts";
 import { tryOpen } from "./value_file.ts";
 import { walkTables } from "./walk.ts";
@@ -49,17 +50,18 @@ export function inventory(storage: Storage, root: string): Inventoried[] {
 }
 
 /**
- * Open a file below a root of tables for a copy, under a shared lock: no program that keeps flockd's protocol
- * changes it until it is closed. Null if it is gone. Throws `LockDeadlineError`, `NotAValueError`, `OsError`.
+ * Open a file below a root of tables for a copy. What has the name of a value gets a shared lock: no program
+ * that keeps flockd's protocol changes it until it is closed. A lock on another file is its program's own.
+ * Null if it is gone. Throws `LockDeadlineError`, `NotAValueError`, `OsError`.
  */
 export async function openToCopy(
   storage: Storage,
   path: string,
   { clock, lockTimeoutMs }: { readonly clock: Clock; readonly lockTimeoutMs: number },
 ): Promise<StoredFile | null> {
-  return await retryUntilDeadline(
-    { path, clock, lockTimeoutMs },
-    () => tryOpen(storage, path),
-    () => true,
-  );
+  if (!path.endsWith(VALUE_SUFFIX)) {
+    return nullIfCode(() => storage.open(path, { access: "read" }), "ENOENT");
+  }
+  const attempt = () => tryOpen(storage, path);
+  return await retryUntilDeadline({ path, clock, lockTimeoutMs }, attempt, () => true);
 }

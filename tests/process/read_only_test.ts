@@ -21,6 +21,8 @@ Deno.test("Every verb that reads works on a read-only file system, with backup a
     try {
       const data = `${place}/data`;
       await makeWholeData(data);
+      const saved = await runCountd(["backup", `${place}/saved`, "--data", data]);
+      assertEquals(saved.code, 0, saved.stderr);
       await mount("-o", "remount,ro", place);
       const before = stateBelow(place);
       await readWholeData(data, temporary);
@@ -36,7 +38,10 @@ Deno.test("Every verb that reads works on a read-only file system, with backup a
         const { code, stderr } = await runCountd([...args, "--data", data]);
         assertEquals(code, args[0] === "doctor" ? 1 : 0, stderr);
       }
-      for (const made of ["copy", "repaired"]) {
+      const restore = ["restore", `${place}/saved`, "--data", `${temporary}/restored`];
+      const restored = await runCountd(restore);
+      assertEquals(restored.code, 0, restored.stderr);
+      for (const made of ["copy", "repaired", "restored"]) {
         Deno.mkdirSync(`${temporary}/read-${made}`);
         await readWholeData(`${temporary}/${made}`, `${temporary}/read-${made}`);
       }
