@@ -4,8 +4,9 @@
  *
  *     deno run -A good_client.ts PORTS-AS-JSON
  *
- * For each line on stdin it prints one line: the waits since the line before, as JSON. It asks on connections
- * that it keeps, and on new ones.
+ * Each line on stdin begins a measurement. It ends when each question was asked and answered a few times since
+ * then, or after the milliseconds in the line, and prints one line: the waits as JSON. A question that is not
+ * answered by then counts with its wait so far. It asks on connections that it keeps, and on new ones.
  */
 
 import {
@@ -19,7 +20,10 @@ import { GOOD, type Port } from "./ports.ts";
 import { connect, httpGet, pause, readHttpAnswer } from "./raw.ts";
 
 const ASK_EVERY_MS = 5;
-/** A wait that is not over yet counts as it is. */
+/** A measurement takes so long at least, and so many answers to each question. */
+const MEASURE_MS_MIN = 400;
+const ANSWERS_MIN = 5;
+/** Since when each question waits. */
 const waiting = new Map<string, number>();
 
 export interface Waits {
@@ -30,6 +34,7 @@ export interface Waits {
   readonly failures: readonly string[];
 }
 
+let measuredFromMs = 0;
 const measured = new Map<string, { waits: number[]; failures: string[] }>();
 
 function measuredOf(name: string) {
@@ -74,7 +79,10 @@ const QUESTIONS: Record<Port["protocol"], Record<string, Ask>> = {
 
 type Ask = (connection: Deno.TcpConn, port: Port) => Promise<void>;
 
+const names: string[] = [];
+
 async function measure(name: string, ask: () => Promise<void>): Promise<void> {
+  names.push(name);
   while (true) {
     const startMs = performance.now();
     waiting.set(name, startMs);
@@ -85,7 +93,8 @@ async function measure(name: string, ask: () => Promise<void>): Promise<void> {
       await pause(50);
     }
     waiting.delete(name);
-    measuredOf(name).waits.push(performance.now() - startMs);
+    // What began before the measurement does not count.
+    if (startMs >= measuredFromMs) measuredOf(name).waits.push(performance.now() - startMs);
     await pause(ASK_EVERY_MS);
   }
 }
@@ -111,9 +120,20 @@ async function askAnew(port: Port, what: string, ask: Ask): Promise<void> {
   });
 }
 
-function report(): Record<string, Waits> {
+/** Measures until each question was answered often enough, but no longer than `boundMs`. */
+async function measurement(boundMs: number): Promise<Record<string, Waits>> {
+  measured.clear();
+  for (const name of names) measuredOf(name);
+  measuredFromMs = performance.now();
+  const isEnough = () => [...measured.values()].every(({ waits }) => waits.length >= ANSWERS_MIN);
+  do await pause(20); while (
+    performance.now() - measuredFromMs < MEASURE_MS_MIN ||
+    !isEnough() && performance.now() - measuredFromMs < boundMs
+  );
   const nowMs = performance.now();
-  for (const [name, sinceMs] of waiting) measuredOf(name).waits.push(nowMs - sinceMs);
+  for (const [name, sinceMs] of waiting) {
+    measuredOf(name).waits.push(nowMs - Math.max(sinceMs, measuredFromMs));
+  }
   const all = [...measured].map(([name, { waits, failures }]) => {
     waits.sort((left, right) => left - right);
     const at = (part: number) =>
@@ -126,7 +146,6 @@ function report(): Record<string, Waits> {
       failures: failures.slice(0, 3),
     }];
   });
-  measured.clear();
   return Object.fromEntries(all);
 }
 
@@ -139,7 +158,7 @@ if (import.meta.main) {
   }
   console.log("ready");
   for await (const chunk of Deno.stdin.readable) {
-    if (chunk.includes(0x0a)) console.log(JSON.stringify(report()));
+    console.log(JSON.stringify(await measurement(Number(new TextDecoder().decode(chunk)))));
   }
   Deno.exit(0);
 }

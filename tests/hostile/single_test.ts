@@ -7,7 +7,6 @@ import { countdCommand, runProgram, startCountd, startProgram } from "../support
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";
 import { GOOD, hostname, type Port } from "./ports.ts";
-import { pause } from "./raw.ts";
 import { assertServed, GoodClient, longestTurnMs, sendAcknowledged, startBeside } from "./world.ts";
 
 const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
@@ -50,16 +49,15 @@ Deno.test("A page over 150,000 counters that are not folded delays no other clie
         await sendAcknowledged(write, some);
       }
       await using good = await GoodClient.start(ports);
-      await pause(300);
-      await good.waits();
       using reader = await Deno.connect({ hostname, port: read });
+      const measured = good.waits(2 * BOUND_MS);
       assertEquals(await askPage(reader, pageRequest("many", 10)), { total: 150_000n, rows: 10n });
-      await pause(200);
-      assertServed("the first page", await good.waits(), { boundMs: BOUND_MS });
+      assertServed("the first page", await measured, { boundMs: BOUND_MS });
       const turnMs = await longestTurnMs(metrics);
       console.log(`longest turn: ${turnMs.toFixed(1)} ms`);
       assert(turnMs < TURN_MS_MAX, `${turnMs} ms`);
       // And while the counters change.
+      const measuredLater = good.waits(2 * BOUND_MS);
       for (let round = 0; round < 5; round++) {
         const some = Array.from(
           { length: 4000 },
@@ -69,7 +67,7 @@ Deno.test("A page over 150,000 counters that are not folded delays no other clie
         const { total } = await askPage(reader, pageRequest("many", 10));
         assertEquals(total, 150_000n);
       }
-      assertServed("later pages", await good.waits(), { boundMs: BOUND_MS });
+      assertServed("later pages", await measuredLater, { boundMs: BOUND_MS });
     } finally {
       Deno.kill(worker, "SIGCONT");
     }
@@ -107,9 +105,7 @@ Deno.test("Beside a full disk, what needs no space is answered soon", async () =
       );
       await using good = await GoodClient.start(ports);
       await serve.stderrLine(/disk full/);
-      await good.waits();
-      await pause(isLong ? 5000 : 1000);
-      assertServed("full disk", await good.waits(), { boundMs: BOUND_MS });
+      assertServed("full disk", await good.waits(2 * BOUND_MS), { boundMs: BOUND_MS });
       await attack.kill();
       Deno.removeSync(`${disk}/rest`);
       assertEquals(await serve.stop(), 0);
@@ -158,9 +154,7 @@ Deno.test("Beside a stderr that is not read, everything is answered soon, and th
     );
     await attack.stdoutLine(/^ready$/);
     await using good = await GoodClient.start(ports);
-    await good.waits();
-    await pause(isLong ? 5000 : 800);
-    assertServed("unread stderr", await good.waits(), { boundMs: 2 * BOUND_MS });
+    assertServed("unread stderr", await good.waits(4 * BOUND_MS), { boundMs: 2 * BOUND_MS });
     await attack.kill();
     // The worker, a process of its own, reports its metrics each second.
     await waitUntil("the number of lost lines", async () => {

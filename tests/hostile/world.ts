@@ -11,7 +11,9 @@ import { GOOD, hostname, LONG, LONG_ROWS, type Port } from "./ports.ts";
 /** Programs of this directory, started as processes of their own. */
 export function startBeside(file: string, ...args: readonly string[]): CountdProcess {
   const path = decodeURIComponent(new URL(file, import.meta.url).pathname);
-  return startProgram([Deno.execPath(), "run", "--quiet", "-A", "--no-check", path, ...args]);
+  const long = Deno.env.get("COUNTD_TEST_LONG");
+  const command = [Deno.execPath(), "run", "--quiet", "-A", "--no-check", path, ...args];
+  return startProgram(command, long === undefined ? {} : { env: { COUNTD_TEST_LONG: long } });
 }
 
 export class World implements AsyncDisposable {
@@ -25,7 +27,9 @@ export class World implements AsyncDisposable {
   static async start(directory: string): Promise<World> {
     const data = `${directory}/data`;
     const anyPorts = ["--write-port", "0", "--read-port", "0", "--metrics-port", "0"];
-    const serve = startCountd(["serve", "--ack", "--data", data, ...anyPorts]);
+    // A bound that the attackers reach.
+    const bound = ["--max-connections", "256"];
+    const serve = startCountd(["serve", "--ack", "--data", data, ...anyPorts, ...bound]);
     const db = startCountd(["db", "--data", data, "--port", "0"]);
     const daemons = [serve, db];
     try {
@@ -141,10 +145,10 @@ export class GoodClient implements AsyncDisposable {
     return new GoodClient(process);
   }
 
-  /** The waits since the last call. */
-  async waits(): Promise<Record<string, Waits>> {
+  /** Measures until each question was answered a few times, but not longer than `boundMs`. */
+  async waits(boundMs: number): Promise<Record<string, Waits>> {
     const from = this.process.stdoutLines.length;
-    await this.process.writeStdin("\n");
+    await this.process.writeStdin(`${boundMs}\n`);
     const [line] = await this.process.stdoutLine(/^\{.*\}$/, { from });
     return JSON.parse(line);
   }

@@ -21,7 +21,14 @@ import {
   RequestCursor,
   rowBytes,
 } from "../wire/mod.ts";
-import { NEEDS_FOLD, NEEDS_TIME, type Overlay, type Reader, type RowBuffer } from "../view/mod.ts";
+import {
+  NEEDS_FOLD,
+  NEEDS_TIME,
+  type Overlay,
+  type Reader,
+  type RowBuffer,
+  type RowCopy,
+} from "../view/mod.ts";
 import type { OutputQuota } from "./output_budget.ts";
 
 /** What a list of keyspaces says for a damaged one, in place of its number of counters. */
@@ -39,6 +46,8 @@ export interface Batch {
   readonly slice: LoopSlice;
   /** The number of a refresh that was made after the requests came in; null if none was. */
   asOf: number | null;
+  /** Rows of a long page that are being copied into `rows`: nothing of it may be sent yet. */
+  copy: RowCopy | null;
 }
 
 /** What is left of a batch. "no capacity": its first request waits until other peers take their replies. */
@@ -50,6 +59,12 @@ export type Left = "nothing" | "more" | "no capacity";
  */
 type Built = boolean | "no time";
 
+/** Builds a reply, or says that its rows are too many to be copied at once. */
+type Question = (ranking: Overlay) => "built" | "too long";
+
+/** A page with more rows is copied in steps. */
+const ROWS_AT_ONCE = 2048;
+
 /** Answers that are given before the clock is read: a reading costs a tenth of a small answer. */
 const ANSWERS_UNTIMED = 32;
 
@@ -57,6 +72,8 @@ export class Answerer {
   readonly #reader: Reader;
   readonly #request: RequestCursor;
   readonly #onFailure: (error: FileFailure) => void;
+  /** The last long page that was begun: only one is under way at a time. */
+  #copy: RowCopy | null = null;
   readonly #answered: Metric;
   readonly #failed: Metric;
 
@@ -85,11 +102,11 @@ export class Answerer {
     slice.begin();
     try {
       let switches = this.#reader.switches;
-      for (let answers = 1; out.length < bytesMax; answers++) {
+      for (let answers = 1; out.length < bytesMax || batch.copy !== null; answers++) {
         const { bytes, start, end } = input;
         const next = this.#request.next(bytes, start, end);
         if (next < 0) return "nothing";
-        const head = out.extend(REPLY_HEAD_BYTES);
+        const head = batch.copy === null ? out.extend(REPLY_HEAD_BYTES) : 0;
         try {
           batch.asOf ??= this.#reader.refresh();
           let isBuilt = this.#answer(bytes, batch, head);
@@ -100,7 +117,7 @@ export class Answerer {
             batch.asOf = null;
           }
           if (isBuilt !== true) {
-            out.truncate(head);
+            if (batch.copy === null) out.truncate(head);
             return head > 0 || isBuilt === "no time" ? "more" : "no capacity";
           }
           this.#answered.value += 1;
@@ -135,41 +152,90 @@ export class Answerer {
     }
     const { keyspaceStart, keyspaceLength } = request;
     const name = bytes.subarray(keyspaceStart, keyspaceStart + keyspaceLength);
-    const question = request.kind === "page"
-      ? this.#pageQuestion(batch, head)
-      : this.#keyQuestion(out, head);
+    if (batch.copy !== null) {
+      const built = this.#goOn(batch.copy, batch, head);
+      if (built !== "lost") return built;
+    }
+    const isPage = request.kind === "page";
+    const question = isPage ? this.#pageQuestion(batch, head) : this.#keyQuestion(out, head);
     const asked = this.#reader.ask(name, question, { limit: batch.slice, asOf: batch.asOf ?? 0 });
     if (asked === NEEDS_TIME) return "no time";
-    if (asked !== NEEDS_FOLD) return reserve(batch);
+    if (asked === "too long") return this.#beginLong(name, batch, head);
+    if (asked === "built") return reserve(batch);
     // The replies before this one must neither wait for the fold nor use up the output budget.
     if (head > 0) return false;
+    const whole = isPage ? this.#pageQuestion(batch, head, { rowsMax: Infinity }) : question;
     return this.#reader.askAfterFold(name, (ranking) => {
-      question(ranking);
+      whole(ranking);
       return reserve(batch);
     });
+  }
+
+  /** Begins to copy the rows of a long page, if no other one is under way; the replies before it go first. */
+  #beginLong(name: Uint8Array, batch: Batch, head: number): Built {
+    if (head > 0) return false;
+    const { rows: out, quota, slice: limit } = batch;
+    if (this.#copy !== null && !this.#copy.advance(limit)) return "no time";
+    const { offset, length } = this.#request;
+    out.truncate(head + REPLY_HEAD_BYTES);
+    const range = { offset, length: Math.min(length, REPLY_ROWS_MAX) };
+    const copy = this.#reader.copy(name, range, {
+      limit,
+      asOf: batch.asOf ?? 0,
+      out,
+      onGrown: () => quota.hold(out.length),
+    });
+    // The next try begins with the question, as if this one had not been made.
+    if (copy === NEEDS_TIME || copy === NEEDS_FOLD) return "no time";
+    this.#copy = batch.copy = copy;
+    const built = this.#goOn(copy, batch, head);
+    return built === "lost" ? "no time" : built;
+  }
+
+  #goOn(copy: RowCopy, batch: Batch, head: number): Built | "lost" {
+    if (!copy.advance(batch.slice)) return "no time";
+    batch.copy = null;
+    const { rows: out } = batch;
+    const start = head + REPLY_HEAD_BYTES;
+    if (!copy.isLost) {
+      const { total, rows } = copy;
+      encodeReplyHead(out.view, head, { total, rows, bytes: out.length - start });
+      return true;
+    }
+    out.truncate(start);
+    if (copy.failure !== null) throw copy.failure;
+    return "lost";
   }
 
   // A question keeps its own copy of the numbers of its request: while it waits, the cursor reads the
   // requests of other connections. The bytes of the request stay in place until it is answered.
 
-  #pageQuestion({ rows: out, quota }: Batch, head: number): (ranking: Overlay) => void {
+  #pageQuestion(
+    { rows: out, quota }: Batch,
+    head: number,
+    { rowsMax = ROWS_AT_ONCE } = {},
+  ): Question {
     const { offset } = this.#request;
     const lengthWanted = Math.min(this.#request.length, REPLY_ROWS_MAX);
     const start = head + REPLY_HEAD_BYTES;
     return (ranking) => {
       out.truncate(start);
       const { allowance } = quota;
+      const total = ranking.total();
+      if (allowance === Infinity && Math.min(lengthWanted, total - offset) > rowsMax) {
+        return "too long";
+      }
       // One row more than can fit is enough to find that the reply is too large for now.
       const length = allowance === Infinity
         ? lengthWanted
         : Math.min(lengthWanted, Math.ceil((allowance - start) / rowBytes(0)) + 1);
       const rows = ranking.copyRows(offset, length, out);
-      const total = ranking.total();
       encodeReplyHead(out.view, head, { total, rows, bytes: out.length - start });
+      return "built";
     };
   }
 
-  #keyQuestion(out: RowBuffer, head: number): (ranking: Overlay) => void {
+  #keyQuestion(out: RowBuffer, head: number): Question {
     const { keyStart, keyLength, view } = this.#request;
     const keyEnd = keyStart + keyLength;
     const start = head + REPLY_HEAD_BYTES;
@@ -186,6 +252,7 @@ export class Answerer {
       }
       const rows = isThere ? 1 : 0;
       encodeReplyHead(out.view, head, { total, rows, bytes: out.length - start });
+      return "built";
     };
   }
 

@@ -2,7 +2,7 @@
 
 import type { TcpConnection } from "../../net/mod.ts";
 import { FirstBytes, ReceiveBuffer } from "../wire/mod.ts";
-import { RowBuffer } from "../view/mod.ts";
+import { RowBuffer, type RowCopy } from "../view/mod.ts";
 import type { Answerer, Left } from "./answerer.ts";
 import { type OutputBudget, OutputQuota } from "./output_budget.ts";
 
@@ -63,15 +63,15 @@ export class ReadConnection {
       quota: this.#quota,
       slice,
       asOf: null as number | null,
+      copy: null as RowCopy | null,
     };
     let left: Left = "more";
     while (left !== "nothing" && !connection.isClosed) {
       try {
         left = await answerer.answerSome(batch, OUTPUT_BYTES_MAX);
-        if (!await connection.send(out.filled())) return connection.close();
+        if (batch.copy === null && !await connection.send(out.filled())) return connection.close();
       } finally {
-        out.reset();
-        this.#quota.hold(0);
+        if (batch.copy === null) this.#reset();
       }
       if (left === "no capacity") {
         // Checked in the turn in which the reply is built: `whenFreed` resolves for all at once.
@@ -80,6 +80,15 @@ export class ReadConnection {
       }
       if (left !== "nothing") await slice.giveWay();
     }
+    // The connection was closed before the rows were copied.
+    batch.copy?.lose();
+    if (batch.copy !== null) this.#reset();
+  }
+
+  /** Drops what was sent, or cannot be. */
+  #reset(): void {
+    this.#out.reset();
+    this.#quota.hold(0);
   }
 
   /** Moves the partial request to the front of the buffer, which is made large if a read filled it. */

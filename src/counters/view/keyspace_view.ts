@@ -20,6 +20,7 @@ import type { LogWatch, WatchedLog } from "./deltas/log_watch.ts";
 import type { BaseRanking } from "./ranking/base_ranking.ts";
 import { Overlay } from "./ranking/overlay.ts";
 import { nameWords, RecordWalk, sameName, type SumTarget } from "./deltas/record_walk.ts";
+import { RowCopy } from "./row_copy.ts";
 import type { RowBuffer } from "./ranking/row_buffer.ts";
 import { Delta } from "./deltas/delta.ts";
 
@@ -78,6 +79,8 @@ export class KeyspaceView implements Disposable {
   #addedTo = 0;
   /** The overlay is not ready for questions: it is being rebuilt, or its order is being made. */
   #isSettling = false;
+  /** Rows that are being copied: until the end the view stays as it is. */
+  #copy: RowCopy | null = null;
   /** The refresh, by its number, that the view was read for; −1 for none. */
   #readFor = -1;
 
@@ -123,6 +126,11 @@ export class KeyspaceView implements Disposable {
    * else new increments could delay an answer without end.
    */
   refresh(limit?: RefreshLimit, asOf = Infinity, refreshes = 0): RefreshResult {
+    if (this.#copy !== null) {
+      if (!this.#copy.advance(limit)) return NEEDS_TIME;
+      if (this.#copy.isLost) this.invalidate();
+      this.#copy = null;
+    }
     if (this.#isSettling) {
       if (!this.#settle(limit)) return NEEDS_TIME;
       if (this.#readFor >= asOf) return "fresh";
@@ -163,6 +171,7 @@ export class KeyspaceView implements Disposable {
 
   /** Makes the next refresh do all steps: the snapshot is lost, or what was read of it is wrong. */
   invalidate(): void {
+    this.#copy?.lose();
     this.#seenVersion = -1;
     this.#mustRebuild = true;
     this.#isSettling = false;
@@ -185,6 +194,7 @@ export class KeyspaceView implements Disposable {
    */
   isFolded(pending: Map<number, bigint>): boolean {
     const { file, watch } = this.#options;
+    this.#copy?.lose();
     // Before the snapshot is taken: a log that is recycled by now is in every later snapshot.
     watch?.removeRecycled(pending);
     this.#refreshFile();
@@ -198,7 +208,17 @@ export class KeyspaceView implements Disposable {
     return true;
   }
 
+  /** Begins to copy rows, after `refresh`: the next refresh goes on with it. */
+  startCopy(
+    range: { readonly offset: number; readonly length: number },
+    out: RowBuffer,
+    onGrown: () => void,
+  ): RowCopy {
+    return this.#copy = new RowCopy(this.#overlay, range, out, onGrown);
+  }
+
   [Symbol.dispose](): void {
+    this.#copy?.lose();
     this.#options.file[Symbol.dispose]();
   }
 

@@ -10,4 +10,5 @@ export {
 export type { KeyspaceTotal } from "./keyspace_list.ts";
 export { NEEDS_FOLD, NEEDS_TIME } from "./keyspace_view.ts";
 export type { Overlay } from "./ranking/overlay.ts";
+export type { RowCopy } from "./row_copy.ts";
 export { RowBuffer } from "./ranking/row_buffer.ts";

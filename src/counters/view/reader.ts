@@ -20,6 +20,7 @@ import { KeyspaceView, NEEDS_FOLD, NEEDS_TIME, type RefreshLimit } from "./keysp
 import { LogWatch } from "./deltas/log_watch.ts";
 import type { Overlay } from "./ranking/overlay.ts";
 import { PageBudget } from "./page_budget.ts";
+import type { RowCopy } from "./row_copy.ts";
 import { RowBuffer } from "./ranking/row_buffer.ts";
 import { ViewCache } from "./view_cache.ts";
 
@@ -153,6 +154,18 @@ export class Reader implements CounterReader {
       }
     }
     throw new BusyError("Folds follow each other too fast to read a snapshot: try again");
+  }
+
+  /** As `ask`, begins to copy rows of a long page to `out`; see `RowCopy`. */
+  copy(
+    name: Uint8Array,
+    range: { readonly offset: number; readonly length: number },
+    { out, onGrown, ...options }: AskOptions & {
+      readonly out: RowBuffer;
+      readonly onGrown: () => void;
+    },
+  ): RowCopy | typeof NEEDS_FOLD | typeof NEEDS_TIME {
+    return this.ask(name, () => this.#views.get(name).startCopy(range, out, onGrown), options);
   }
 
   /**

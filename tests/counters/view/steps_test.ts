@@ -109,6 +109,64 @@ Deno.test("Answers in steps hold each increment that was accepted before their r
   });
 });
 
+Deno.test("A long page that is copied in steps is of one moment, whatever is written, asked and folded before its end", async () => {
+  const random = new Random(seedForTest("long page in steps"));
+  await withTemporaryDirectory(async (directory) => {
+    await using living = await LivingDirectory.open(`${directory}/data`, { logSize: 2 ** 20 });
+    using opened = living.openAgain();
+    using reader = new Reader(opened, { stale: false, clock: systemClock, events: noEvents });
+    const some = (count: number) =>
+      Array.from({ length: count }, (): Increment => ({
+        keyspace: "a",
+        key: `key-${random.below(30_000)}`,
+        increment: BigInt(random.between(1, 9)),
+      }));
+    const name = latin1Bytes("a");
+    let lost = 0;
+    let whole = 0;
+    for (let round = 0; round < 8; round++) {
+      await living.write(some(15_000));
+      if (round % 3 === 1) await living.seal();
+      if (round % 3 === 1) await living.fold();
+      const asOf = reader.refresh();
+      const expected = living.ranking("a");
+      const out = new RowBuffer(4096);
+      let grown = 0;
+      const onGrown = () => void (grown = out.length);
+      const range = { offset: round, length: 65_536 };
+      const begun = () => reader.copy(name, range, { limit: limitAfter(1), asOf, out, onGrown });
+      let copy = begun();
+      while (copy === NEEDS_TIME) copy = begun();
+      assert(copy !== NEEDS_FOLD);
+      assertEquals([copy.rows, copy.total], [expected.length - round, expected.length]);
+      let turns = 0;
+      for (; !copy.advance(limitAfter(0)); turns++) {
+        await living.write(some(20));
+        reader.refresh();
+        const total = (ranking: Overlay) => ranking.total();
+        // Another question goes on with the copy first.
+        const asked = random.chance(0.5) ? NEEDS_TIME : reader.ask(name, total, {
+          limit: limitAfter(0),
+        });
+        assert(asked === NEEDS_TIME || copy.advance(limitAfter(0)) || turns === 0);
+        // A fold that is waited for does not.
+        if (round % 4 === 3 && turns === 1) await reader.askAfterFold(name, total).catch(() => {});
+      }
+      assert(turns > 0, `${turns} turns`);
+      if (copy.isLost) {
+        lost++;
+        continue;
+      }
+      whole++;
+      assertEquals(grown, out.length);
+      const rows = [...decodeRows(out.filled(), copy.rows)]
+        .map(({ key, value }) => ({ key: latin1Text(key), value }));
+      assertEquals(rows, expected.slice(round));
+    }
+    assert(whole > 4 && lost > 0, `${whole} whole, ${lost} lost`);
+  });
+});
+
 Deno.test("An unknown keyspace costs no walk through logs that do not name it", async () => {
   await withTemporaryDirectory(async (directory) => {
     await using living = await LivingDirectory.open(`${directory}/data`, { logs: 8 });

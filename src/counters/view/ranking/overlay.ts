@@ -22,6 +22,15 @@ import type { RowBuffer } from "./row_buffer.ts";
 /** Rows of the base that are read at a time, at least, while changed keys are merged in. */
 const BLOCK_ROWS_MIN = 32;
 
+/** Rows of a page that are not copied yet. */
+export interface RowsLeft {
+  left: number;
+  /** The next changed key, how many changed rows of the base come before, and the next row of the base. */
+  next: number;
+  removed: number;
+  baseOffset: number;
+}
+
 export class Overlay {
   readonly #base: BaseRanking;
   readonly #block: RowBuffer;
@@ -114,21 +123,38 @@ export class Overlay {
 
   /** Appends rows `offset … offset + length`, fewer at the end; returns how many. */
   copyRows(offset: number, length: number, out: RowBuffer): number {
-    const rows = Math.max(0, Math.min(length, this.total() - offset));
-    if (rows === 0) return 0;
-    if (this.#changed.count === 0) this.#base.copyRows(offset, rows, out);
-    else this.#mergeRows(offset, rows, out);
-    return rows;
+    const rest = this.rowsFrom(offset, length);
+    const { left } = rest;
+    this.copySome(rest, left, out);
+    return left;
   }
 
-  #mergeRows(offset: number, rows: number, out: RowBuffer): void {
+  /** Finds rows `offset … offset + length`, fewer at the end, for `copySome`. */
+  rowsFrom(offset: number, length: number): RowsLeft {
+    const left = Math.max(0, Math.min(length, this.total() - offset));
+    if (left === 0 || this.#changed.count === 0) {
+      return { left, next: 0, removed: 0, baseOffset: offset };
+    }
+    this.#changed.updateOrder();
+    return { left, ...this.#startAt(offset) };
+  }
+
+  /** Appends the next rows, at most `rowsMax`. The overlay must be as it was when they were found. */
+  copySome(rest: RowsLeft, rowsMax: number, out: RowBuffer): void {
+    const rows = Math.min(rest.left, rowsMax);
+    if (rows === 0) return;
+    if (this.#changed.count > 0) return this.#mergeRows(rest, rows, out);
+    this.#base.copyRows(rest.baseOffset, rows, out);
+    rest.baseOffset += rows;
+    rest.left -= rows;
+  }
+
+  #mergeRows(rest: RowsLeft, rows: number, out: RowBuffer): void {
     const changed = this.#changed;
-    changed.updateOrder();
     const keys = changed.sums.keys;
-    const merge = this.#startAt(offset);
-    let { next, removed } = merge;
+    let { next, removed } = rest;
     const block = this.#block;
-    let blockOffset = merge.baseOffset;
+    let blockOffset = rest.baseOffset;
     let blockRows = 0;
     let row = 0;
     let at = 0;
@@ -179,13 +205,14 @@ export class Overlay {
       row++;
       at = keyEnd;
     }
+    rest.next = next;
+    rest.removed = removed;
+    rest.baseOffset = blockOffset + row;
+    rest.left -= rows;
   }
 
-  /**
-   * The state of a merge that begins with row `offset` of the result: the next changed key, how many
-   * changed rows of the base come before, and the next row of the base.
-   */
-  #startAt(offset: number): { next: number; removed: number; baseOffset: number } {
+  /** Where a merge begins with row `offset` of the result. */
+  #startAt(offset: number): Omit<RowsLeft, "left"> {
     const changed = this.#changed;
     const { keys, keyStart } = changed.sums;
     let low = 0;
