@@ -15,7 +15,7 @@ import { assertServed, GoodClient, startBeside, World } from "./world.ts";
 
 const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
 /** An attack lasts so long before the waits are measured. */
-const WARM_MS = isLong ? 3000 : 200;
+const WARM_MS = isLong ? 3000 : 100;
 const BOUND_MS = isLong ? 1000 : 2000;
 /** For the memory of all daemons after all attacks: bounds of output, bodies and views, and what is not collected. */
 const MEMORY_MIB_MAX = 900;

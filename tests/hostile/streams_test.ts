@@ -12,7 +12,7 @@ import type { Port } from "./ports.ts";
 import { connect, httpPost, pause, text } from "./raw.ts";
 import { assertServed, GoodClient, World } from "./world.ts";
 
-const STREAMS = Deno.env.get("COUNTD_TEST_LONG") ? 20_000 : 250;
+const STREAMS = Deno.env.get("COUNTD_TEST_LONG") ? 20_000 : 120;
 /** Streams that are under way at the same time. */
 const AT_ONCE = 16;
 
