@@ -20,6 +20,7 @@ import type { LogWatch, WatchedLog } from "./deltas/log_watch.ts";
 import type { BaseRanking } from "./ranking/base_ranking.ts";
 import { Overlay } from "./ranking/overlay.ts";
 import { nameWords, RecordWalk, sameName, type SumTarget } from "./deltas/record_walk.ts";
+import type { RefreshLimit } from "./refresh_limit.ts";
 import { RowCopy } from "./row_copy.ts";
 import type { RowBuffer } from "./ranking/row_buffer.ts";
 import { Delta } from "./deltas/delta.ts";
@@ -37,12 +38,6 @@ export interface KeyspaceFile extends Disposable {
 export const NEEDS_FOLD: unique symbol = Symbol("needs fold");
 /** The result if the time was used up before the view was fresh: the next refresh goes on from there. */
 export const NEEDS_TIME: unique symbol = Symbol("needs time");
-
-/** How long a refresh may work at once. */
-export interface RefreshLimit {
-  /** Asked after each millisecond or so of work. */
-  readonly isUsedUp: boolean;
-}
 
 export type RefreshResult = "fresh" | typeof NEEDS_FOLD | typeof NEEDS_TIME;
 type ReadResult = "read" | typeof NEEDS_FOLD | typeof NEEDS_TIME;

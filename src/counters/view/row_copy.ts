@@ -4,7 +4,7 @@
  */
 
 import { SnapshotLostError } from "../keyspace/mod.ts";
-import type { RefreshLimit } from "./keyspace_view.ts";
+import type { RefreshLimit } from "./refresh_limit.ts";
 import type { Overlay, RowsLeft } from "./ranking/overlay.ts";
 import type { RowBuffer } from "./ranking/row_buffer.ts";
 
