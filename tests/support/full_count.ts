@@ -1,9 +1,9 @@
 /**
  * How much a test does: its normal form; in a long run its full count, or as much of it as time allows.
  *
- *     COUNTD_TEST_LONG=1          full counts
- *     COUNTD_TEST_SECONDS=N       full counts, as far as N seconds for the test file reach
- *     COUNTD_TEST_SECONDS_MAX=N   after N seconds the normal form is cut short, too
+ *     COUNTD_TEST_LONG=1      full counts
+ *     COUNTD_TEST_SECONDS=N   full counts, as far as N seconds for the test file reach
+ *     COUNTD_TEST_END=MS      from this time on, by the wall clock, the normal form is cut short, too
  *
  * A test whose time is over ends in good order. `deno task long` reads what it prints at its end.
  */
@@ -51,18 +51,21 @@ export class TimeShare {
   }
 }
 
-/** What the environment says. */
-export function timeLimits(get: (name: string) => string | undefined): TimeLimits {
+/** What the environment says at a time of the wall clock. */
+export function timeLimits(
+  get: (name: string) => string | undefined,
+  wallMs: number,
+): TimeLimits {
   const seconds = get("COUNTD_TEST_SECONDS");
   return {
     isLong: seconds !== undefined || get("COUNTD_TEST_LONG") !== undefined,
     seconds: Number(seconds ?? Infinity),
-    secondsMax: Number(get("COUNTD_TEST_SECONDS_MAX") ?? Infinity),
+    secondsMax: (Number(get("COUNTD_TEST_END") ?? Infinity) - wallMs) / 1000,
   };
 }
 
 const shareOfFile = new TimeShare(
-  timeLimits((name) => Deno.env.get(name)),
+  timeLimits((name) => Deno.env.get(name), Date.now()),
   () => performance.now(),
 );
 

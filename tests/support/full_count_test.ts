@@ -12,7 +12,7 @@ class WorkClock {
   }
 
   share(): TimeShare {
-    return new TimeShare(timeLimits((name) => this.#env[name]), () => this.ms);
+    return new TimeShare(timeLimits((name) => this.#env[name], this.ms), () => this.ms);
   }
 
   /** Does work that takes so long for each of its items. Returns the items. */
@@ -63,7 +63,7 @@ Deno.test("A full count that its time suffices for ends when it is complete", ()
 });
 
 Deno.test("After the last second of all, not even the normal form is finished, and the count says so", () => {
-  const clock = new WorkClock({ COUNTD_TEST_SECONDS: "1", COUNTD_TEST_SECONDS_MAX: "5" });
+  const clock = new WorkClock({ COUNTD_TEST_SECONDS: "1", COUNTD_TEST_END: "5000" });
   const share = clock.share();
   const [one, other] = [new FullCount("one", { share }), new FullCount("other", { share })];
   assertEquals(clock.work(one.rounds(50, 100), 1000).length, 5);
