@@ -62,6 +62,17 @@ Deno.test("A second spelling of a name, or anything else, is not a keyspace", ()
   }
 });
 
+Deno.test("No keyspace has the temporary name of another, and the sweep of those takes none", async () => {
+  await withTemporaryDirectory((directory) => {
+    const fixture = new KeyspaceFixture(directory);
+    const names = ["new-a", ".new-a", "a", "new-new-a"];
+    for (const name of names) fixture.fold([name, "k", 1n]);
+    assertEquals(sweepKeyspaces(fixture.storage, directory), []);
+    for (const name of names) assertEquals(fixture.rows(name), ["k 1"], name);
+    fixture.assertSound();
+  });
+});
+
 Deno.test("The list has every keyspace by its full name, in byte order, and nothing else", async () => {
   await withTemporaryDirectory((directory) => {
     const fixture = new KeyspaceFixture(directory);
