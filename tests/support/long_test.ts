@@ -34,8 +34,8 @@ Deno.test("Suites end when the minutes are over, with what they did, and none fa
     const files = filesWithFullCounts(directory);
     assertEquals(files, ["broken_test.ts", "endless_test.ts", "short_test.ts", "slow_test.ts"]);
 
-    const start = performance.now();
-    const seconds = 12;
+    const start = Date.now();
+    const seconds = 8;
     const weights = { "endless": 2, "slow": 2 };
     const { failed, late, counts } = await runLong({
       directory,
@@ -44,7 +44,7 @@ Deno.test("Suites end when the minutes are over, with what they did, and none fa
       minutes: seconds / 60,
       seed: 7,
     });
-    const took = (performance.now() - start) / 1000;
+    const took = (Date.now() - start) / 1000;
     assert(took >= seconds - 1, `the time is used: ${took} s`);
     // On a busy machine a file may begin too late: it is named, and has not failed.
     const isLate = (name: string) => late.includes(`${name}_test.ts`);
