@@ -74,7 +74,7 @@ export async function serveCounters(stage: Stage): Promise<Recorded> {
   const serve = ["serve", ...writerOptions(`${stage.disk.place}/data`), "--logs=3", ...ports];
   return await record(stage, {
     commands: new Map([["serve", serve]]),
-    writePorts: ["write", "write"],
+    writePorts: ["serve", "serve"],
     hasKills: stage.random.chance(0.5),
   });
 }

@@ -84,13 +84,11 @@ export class Daemons implements AsyncDisposable {
     const process = startCountd(words, this.options);
     this.#running.set(name, process);
     if (words[0] === "worker") return void await process.stderrLine(/worker ready/);
-    for (const role of words[0] === "serve" ? ["write", "read"] : [undefined]) {
-      const { port } = await process.listening(role);
-      this.#ports.set(role === undefined ? name : role, port);
-    }
+    const { port } = await process.listening(words[0] === "serve" ? "write" : undefined);
+    this.#ports.set(name, port);
   }
 
-  /** The port of a daemon, or of a role of `serve`; null while it does not listen. */
+  /** The port of a daemon, that for writes if it is `serve`; null while it does not listen. */
   port(name: string): number | null {
     return this.#ports.get(name) ?? null;
   }
@@ -99,6 +97,7 @@ export class Daemons implements AsyncDisposable {
   async restartOne(random: Random): Promise<void> {
     const name = random.pick([...this.commands.keys()]);
     const process = this.#running.get(name) as CountdProcess;
+    this.#ports.delete(name);
     if (random.chance(0.7)) await process.kill();
     else {
       const code = await process.stop();
