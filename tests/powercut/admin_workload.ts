@@ -1,11 +1,12 @@
 /** Single verbs under a power cut: backup, restore, repair, and the fold of what a dead writer left. */
 
+import { existsSync } from "@std/fs/exists";
 import { runCountd, runProgram, startCountd } from "../support/process.ts";
 import { CounterLoad } from "./counter_load.ts";
 import { writerOptions } from "./counter_workload.ts";
 import { readCounters } from "./examine_counters.ts";
 import { counterName, type Counts, differences } from "./oracle.ts";
-import { exists, pause, type Recorded, type Stage, succeed, type Trial } from "./workload.ts";
+import { pause, type Recorded, type Stage, succeed, type Trial } from "./workload.ts";
 
 const VERBS = ["backup", "restore", "repair", "worker"] as const;
 type Verb = (typeof VERBS)[number];
@@ -108,7 +109,7 @@ async function examineVerb(trial: Trial, { verb, counts, endedAt }: Ended): Prom
   const hasEnded = endedAt <= trial.cut;
   trial.note(`${verb}${hasEnded ? ", ended" : ""}`);
   const made = verb === "backup" ? paths.backup : verb === "restore" ? paths.restored : null;
-  const isMade = made !== null && exists(made) && [...Deno.readDirSync(made)].length > 0;
+  const isMade = made !== null && existsSync(made) && [...Deno.readDirSync(made)].length > 0;
   if (hasEnded && made !== null && !isMade) trial.problem(`${verb} had ended, and made nothing`);
   // What was cut short can be done again; so can a repair that had ended.
   if (!isMade && !(hasEnded && verb === "repair")) {

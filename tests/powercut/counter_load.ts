@@ -14,7 +14,7 @@ const UNANSWERED_MAX = 100;
 /** With the others of a load, more than a fold syncs one by one. */
 const KEYSPACES = ["k0", "k1", "kü"] as const;
 /** How often `run` renews a keyspace, in batches, so that folds make files. */
-const RENEWAL_BATCHES = 40;
+const RENEWAL_BATCHES = 150;
 
 const encoder = new TextEncoder();
 const message = new WriteMessageEncoder(sizes);

@@ -84,16 +84,17 @@ export async function copySparse(from: string, to: string): Promise<void> {
   await must("cp", "--sparse=always", from, to);
 }
 
-/** Makes images of one recording. Each cut is at or after the one before it. */
+/** Makes images of one recording, in `directory`. Each cut is at or after the one before it. */
 export class CutImages implements Disposable {
   readonly #durable: Deno.FsFile;
   readonly #durablePath: string;
   #applied = 0;
 
-  constructor(readonly recording: Recording, directory: string, diskBytes: number) {
-    this.#durablePath = `${directory}/durable`;
-    this.#durable = Deno.openSync(this.#durablePath, { write: true, create: true, truncate: true });
-    this.#durable.truncateSync(diskBytes);
+  /** `durable` is the disk before the first event. Default: zeros. It is changed. */
+  constructor(readonly recording: Recording, directory: string, durable?: string) {
+    this.#durablePath = durable ?? `${directory}/durable`;
+    this.#durable = Deno.openSync(this.#durablePath, { write: true, create: true });
+    this.#durable.truncateSync(Deno.statSync(`${directory}/image`).size);
   }
 
   /** Writes the image of a cut to `path`, and returns how many writes it may lack. */

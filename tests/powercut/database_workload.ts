@@ -1,18 +1,11 @@
 /** The database under a power cut: two clients over HTTP, and kills. */
 
+import { existsSync } from "@std/fs/exists";
 import type { RunOptions } from "../support/process.ts";
 import type { Random } from "../support/random.ts";
 import { answersOf, type Change, isAnswered, valueProblems } from "./oracle.ts";
 import type { RecordedDisk } from "./recorded_disk.ts";
-import {
-  Daemons,
-  exists,
-  pause,
-  type Recorded,
-  type Stage,
-  succeed,
-  type Trial,
-} from "./workload.ts";
+import { Daemons, pause, type Recorded, type Stage, succeed, type Trial } from "./workload.ts";
 
 const CLIENTS = 2;
 const KEYS = 12;
@@ -100,7 +93,7 @@ interface LogEntry {
 async function examineDatabase(trial: Trial, changes: readonly Change[]): Promise<void> {
   const data = `${trial.place}/data`;
   const isAny = changes.some((change) => isAnswered(change, trial.cut));
-  if (trial.random.chance(0.3) && exists(data)) await succeed(trial, "check", `--data=${data}`);
+  if (trial.random.chance(0.3) && existsSync(data)) await succeed(trial, "check", `--data=${data}`);
   const dump = `${trial.place}/dump`;
   const { code, stdout, stderr } = await trial.countd("db", "export", dump, `--data=${data}`);
   if (code === 3 && !isAny) return trial.note("no database yet");

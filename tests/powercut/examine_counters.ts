@@ -1,5 +1,6 @@
 /** What is asked of the counters in an image. */
 
+import { existsSync } from "@std/fs/exists";
 import { startCountd } from "../support/process.ts";
 import { CounterLoad } from "./counter_load.ts";
 import {
@@ -10,7 +11,7 @@ import {
   type Increment,
   isAnswered,
 } from "./oracle.ts";
-import { exists, succeed, type Trial } from "./workload.ts";
+import { succeed, type Trial } from "./workload.ts";
 
 const SHOWN_MAX = 5;
 
@@ -60,12 +61,12 @@ export async function examineCounters(
   increments: readonly Increment[],
 ): Promise<Counts | null> {
   const route = trial.random.pick(["check", "read", "fold"]);
-  if (!exists(data)) {
+  if (!existsSync(data)) {
     compare(trial, "without a directory", { stored: new Map(), increments });
     trial.note("no directory yet");
     return null;
   }
-  if (!exists(`${data}/control`)) {
+  if (!existsSync(`${data}/control`)) {
     compare(trial, "without control", { stored: new Map(), increments });
     const { code, stdout, stderr } = await trial.countd("check", `--data=${data}`);
     // An empty directory holds nothing to check.

@@ -3,6 +3,7 @@
  * is in memory.
  */
 
+import { existsSync } from "@std/fs/exists";
 import { type Mapping, systemStorage } from "../../src/file/mod.ts";
 import { type CountdProcess, runProgram, startProgram } from "../support/process.ts";
 import { runningAsRoot } from "../support/ordinary_user.ts";
@@ -140,12 +141,15 @@ export class RecordedDisk implements AsyncDisposable {
     this.#view = new DataView(buffer, byteOffset, 8);
   }
 
-  /** Makes a disk with a file system on it, and mounts it. */
+  /** Mounts the disk whose bytes are `image` in the directory, or a new one with a new file system. */
   static async make(options: DiskOptions): Promise<RecordedDisk> {
     const { directory, recorder, mode, flushDelayMaxMs } = options;
     for (const name of ["fuse", "mount"]) Deno.mkdirSync(`${directory}/${name}`);
-    Deno.writeFileSync(`${directory}/image`, new Uint8Array());
-    Deno.truncateSync(`${directory}/image`, DISK_BYTES);
+    const isNew = !existsSync(`${directory}/image`);
+    if (isNew) {
+      Deno.writeFileSync(`${directory}/image`, new Uint8Array());
+      Deno.truncateSync(`${directory}/image`, DISK_BYTES);
+    }
     const process = startProgram([
       recorder,
       "record",
@@ -159,11 +163,11 @@ export class RecordedDisk implements AsyncDisposable {
       await process.stdoutLine(/^ready$/);
       const disk = new RecordedDisk(options, process);
       disk.#device = await attachLoop(`${directory}/fuse/disk.img`, "--direct-io=on");
-      await must(...FILE_SYSTEMS[mode].make, disk.#device);
+      if (isNew) await must(...FILE_SYSTEMS[mode].make, disk.#device);
       const refusal = await mountDevice(disk.#device, disk.place, mode);
       if (refusal !== null) throw new Error(refusal);
       disk.#isMounted = true;
-      await must("sync", "-f", disk.place);
+      if (isNew) await must("sync", "-f", disk.place);
       return disk;
     } catch (error) {
       await process[Symbol.asyncDispose]();

@@ -18,6 +18,7 @@ import {
 } from "./recorded_disk.ts";
 import { Recording } from "./recording.ts";
 import { tableChanges } from "./table_workload.ts";
+import { recordRecovery, recoveredTwice } from "./recovery.ts";
 import type { Recorded, Trial, Workload } from "./workload.ts";
 
 export const WORKLOADS = {
@@ -28,10 +29,13 @@ export const WORKLOADS = {
   "database": databaseSets,
   "aof": aofAppends,
   "admin": adminVerb,
+  "recovery": countersApart,
 } as const satisfies Record<string, Workload>;
 
 export type WorkloadName = keyof typeof WORKLOADS;
 
+/** Cuts of a round whose recoveries are cut again. */
+const FIRST_CUTS = 3;
 /** Images in which countd is used on with real daemons. */
 const DEEP_SHARE = 0.08;
 
@@ -74,36 +78,73 @@ export interface RoundReport {
 
 /** Records, cuts and examines. Throws if the recording itself fails. */
 export async function runRound(options: RoundOptions): Promise<RoundReport> {
-  const random = new Random(options.seed);
+  const { directory, seed, images: count } = options;
+  const random = new Random(seed);
   const recorded = await recordWorkload(options, random);
-  const { directory } = options;
   using recording = new Recording(`${directory}/events`);
   const { from, to, answers, requests } = recorded;
-  const cuts = chooseCuts({ recording, from, to, answers, random, count: options.images });
-  const diskBytes = Deno.statSync(`${directory}/image`).size;
-  using images = new CutImages(recording, directory, diskBytes);
+  const tally = new Tally(recording.length, requests, answers.length);
+  using images = new CutImages(recording, directory);
   await using examiner = new Examiner();
-  const notes = new Map<string, number>();
-  const failures: Failure[] = [];
-  let made = 0;
-  let pending = 0;
-  for (const cut of cuts) {
-    if (performance.now() > (options.endMs ?? Infinity)) break;
-    const path = `${directory}/cut`;
-    const missing = await images.make(cut, path, new Random(cut.seed));
-    const kept = options.keep === undefined
-      ? null
-      : `${options.keep}/${options.workload}-${options.mode}-${options.seed}-${cut.at}-${made}`;
-    if (kept !== null) await copySparse(path, kept);
-    const problems = await examineImage({ path, cut, recorded, examiner, notes, options });
-    made++;
-    pending += missing;
-    if (problems.length > 0) failures.push({ cut, pending: missing, problems });
-    else if (kept !== null) Deno.removeSync(kept);
-    if (problems.length > 0 && options.isFirstFailureEnough) break;
+  if (options.workload === "recovery") {
+    const firsts = chooseCuts({ recording, from, to, answers, random, count: FIRST_CUTS });
+    for (const first of firsts) {
+      const again = await recordRecovery(options, { first, images, random });
+      using recovery = new Recording(`${again.directory}/events`);
+      using inner = new CutImages(recovery, again.directory, `${again.directory}/before`);
+      const cuts = chooseCuts({
+        recording: recovery,
+        from: again.from,
+        to: again.to,
+        answers: [],
+        random,
+        count: Math.ceil(count / FIRST_CUTS),
+      });
+      const twice = { cuts, images: inner, recorded: recoveredTwice(recorded, first) };
+      await examineCuts({ ...options, directory: again.directory }, { ...twice, examiner, tally });
+      Deno.removeSync(again.directory, { recursive: true });
+    }
+  } else {
+    const cuts = chooseCuts({ recording, from, to, answers, random, count });
+    await examineCuts(options, { cuts, images, recorded, examiner, tally });
   }
-  const events = recording.length;
-  return { images: made, failures, notes, events, requests, answers: answers.length, pending };
+  return tally;
+}
+
+/** What a round counts. */
+class Tally implements RoundReport {
+  readonly failures: Failure[] = [];
+  readonly notes = new Map<string, number>();
+  images = 0;
+  pending = 0;
+
+  constructor(readonly events: number, readonly requests: number, readonly answers: number) {}
+}
+
+interface CutsToExamine {
+  readonly cuts: readonly Cut[];
+  readonly images: CutImages;
+  readonly recorded: Recorded;
+  readonly examiner: Examiner;
+  readonly tally: Tally;
+}
+
+async function examineCuts(options: RoundOptions, given: CutsToExamine): Promise<void> {
+  const { cuts, images, tally } = given;
+  for (const cut of cuts) {
+    if (performance.now() > (options.endMs ?? Infinity)) return;
+    const path = `${options.directory}/cut`;
+    const pending = await images.make(cut, path, new Random(cut.seed));
+    const name = `${options.workload}-${options.mode}-${options.seed}-${tally.images}`;
+    const kept = options.keep === undefined ? null : `${options.keep}/${name}`;
+    if (kept !== null) await copySparse(path, kept);
+    const problems = await examineImage(options, { ...given, path, cut });
+    tally.images++;
+    tally.pending += pending;
+    if (problems.length > 0) tally.failures.push({ cut, pending, problems });
+    else if (kept !== null) Deno.removeSync(kept);
+    if (problems.length > 0 && options.isFirstFailureEnough) return;
+  }
 }
 
 async function recordWorkload(options: RoundOptions, random: Random): Promise<Recorded> {
@@ -114,20 +155,15 @@ async function recordWorkload(options: RoundOptions, random: Random): Promise<Re
   return await WORKLOADS[options.workload](stage);
 }
 
-interface Examination {
-  readonly path: string;
-  readonly cut: Cut;
-  readonly recorded: Recorded;
-  readonly examiner: Examiner;
-  readonly notes: Map<string, number>;
-  readonly options: RoundOptions;
-}
-
 /** Mounts an image and asks it everything. Returns what must not be. */
 async function examineImage(
-  { path, cut, recorded, examiner, notes, options }: Examination,
+  { mode, directory }: RoundOptions,
+  { path, cut, recorded, examiner, tally }: CutsToExamine & {
+    readonly path: string;
+    readonly cut: Cut;
+  },
 ): Promise<string[]> {
-  const { mode, directory } = options;
+  const { notes } = tally;
   const problems: string[] = [];
   const note = (text: string) => void notes.set(text, (notes.get(text) ?? 0) + 1);
   const place = `${directory}/mount`;

@@ -1,9 +1,10 @@
 /** Tables under a power cut: shells that set and delete values, each in keys of its own. */
 
+import { existsSync } from "@std/fs/exists";
 import { startCountd } from "../support/process.ts";
 import type { Random } from "../support/random.ts";
 import { answersOf, type Change, valueProblems } from "./oracle.ts";
-import { exists, pause, type Recorded, type Stage, succeed, type Trial } from "./workload.ts";
+import { pause, type Recorded, type Stage, succeed, type Trial } from "./workload.ts";
 
 const SHELLS = 2;
 const KEYS = 8;
@@ -93,10 +94,10 @@ function readTables(root: string, table = ""): Map<string, string> {
 async function examineTables(trial: Trial, changes: readonly Change[]): Promise<void> {
   const data = `${trial.place}/data`;
   const root = `${data}/tables`;
-  const stored = exists(root) ? readTables(root) : new Map<string, string>();
+  const stored = existsSync(root) ? readTables(root) : new Map<string, string>();
   const problems = valueProblems(changes, trial.cut, stored);
   for (const problem of problems.slice(0, SHOWN_MAX)) trial.problem(problem);
-  if (!exists(data)) return trial.note("no directory yet");
+  if (!existsSync(data)) return trial.note("no directory yet");
   await succeed(trial, "check", `--data=${data}`);
   // countd prints what the files hold, and writes on.
   for (const [name, value] of trial.random.shuffle([...stored]).slice(0, 3)) {

@@ -47,16 +47,6 @@ export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-export function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
 /** Runs a verb that has to succeed on an image, and returns what it prints; null if it does not. */
 export async function succeed(trial: Trial, ...words: string[]): Promise<string | null> {
   const { code, stdout, stderr } = await trial.countd(...words);
