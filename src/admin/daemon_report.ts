@@ -11,13 +11,15 @@
  *     on them, they are never synced, and one that cannot be read is left out.
  */
 import type { Clock } from "../base/clock.ts";
-import type { DaemonState, Metrics, MetricsSnapshot } from "../base/metrics.ts";
+import type { Metrics, MetricsSnapshot } from "../base/metrics.ts";
 import { toJson } from "../base/printable.ts";
+import type { DaemonState } from "../base/readiness.ts";
 import { undoOnError } from "../base/undo_on_error.ts";
 import { holdsBackup } from "../counters/commitlog/mod.ts";
 import {
   holdAbandoned,
   holdOrNull,
+  leadsTo,
   nullIfCode,
   OsError,
   type Storage,
@@ -32,12 +34,12 @@ export interface DaemonReport {
   readonly startedMs: number;
   readonly updatedMs: number;
   readonly figures: MetricsSnapshot;
-  /** Warnings, one sentence each; limited in number and length. */
+  /** Why a part of the daemon cannot do its work, one sentence each; limited in number and length. */
   readonly troubles: readonly string[];
 }
 
-const WARNINGS_MAX = 20;
-const WARNING_CHARACTERS_MAX = 300;
+const TROUBLES_MAX = 20;
+const TROUBLE_CHARACTERS_MAX = 300;
 
 export const REPORT_BYTES = 16_384;
 const REPORT_EVERY_MS = 500;
@@ -59,7 +61,7 @@ export interface ReporterOptions {
 
 /**
  * Keeps the report of this process until it is disposed. If it cannot be written (the data directory does
- * not exist yet, the disk is full), it is tried again: a daemon works without a report.
+ * not exist yet, the disk is full) or was removed, it is tried again: a daemon works without a report.
  */
 export class DaemonReporter implements Disposable {
   readonly #storage: Storage;
@@ -88,16 +90,17 @@ export class DaemonReporter implements Disposable {
     const facts = {
       verb,
       pid: Deno.pid,
-      state: metrics.state,
+      state: metrics.readiness.state,
       startedMs: this.#startedMs,
       figures: metrics.snapshot(),
-      troubles: metrics.warnings().slice(0, WARNINGS_MAX)
-        .map((sentence) => sentence.slice(0, WARNING_CHARACTERS_MAX)),
+      troubles: metrics.readiness.reasons().slice(0, TROUBLES_MAX)
+        .map((sentence) => sentence.slice(0, TROUBLE_CHARACTERS_MAX)),
     };
     const text = toJson(facts);
     const nowMs = clock.nowMs();
-    if (text === this.#written && nowMs - this.#writtenMs < REPEAT_EVERY_MS) return;
     try {
+      this.#closeIfLost();
+      if (text === this.#written && nowMs - this.#writtenMs < REPEAT_EVERY_MS) return;
       this.#file ??= this.#open();
       if (this.#file === null) return;
       writeReport(this.#file, { ...facts, updatedMs: clock.wallMs() });
@@ -106,6 +109,14 @@ export class DaemonReporter implements Disposable {
     } catch (error) {
       if (!(error instanceof OsError)) throw error;
     }
+  }
+
+  #closeIfLost(): void {
+    const file = this.#file;
+    if (file === null || leadsTo(this.#storage, file.path, file.status())) return;
+    file.close();
+    this.#file = null;
+    this.#written = "";
   }
 
   /** Opens the report, and removes stale ones. Null while the data directory is empty, and for a backup. */

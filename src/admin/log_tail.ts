@@ -41,6 +41,8 @@ interface FollowOptions {
 
 /** Pause between two checks for what another process has appended. */
 const POLL_MS = 20;
+/** How often the name of a log is compared with what is open. */
+const NAMES_MS = 1000;
 
 /** Gives the content of a log. Throws `NotFoundError`, `BusyError`, `CorruptError`, `OsError`. */
 export function readLog(storage: Storage, path: string, { self, sink }: {
@@ -178,7 +180,13 @@ async function followCommitLog(
   using reader = openReader(directory, place.slot, path);
   let generation: bigint | null = null;
   let offset = HEAD_PAGE_BYTES;
+  let namesMs = clock.nowMs();
   while (!signal.aborted) {
+    if (clock.nowMs() - namesMs >= NAMES_MS) {
+      namesMs = clock.nowMs();
+      directory.refuseLost();
+      if (!reader.isNamed) throw lostLog(path);
+    }
     const capture = reader.capture();
     if (capture === null) {
       throw new CorruptError(`${path} has no valid header`, { path, offset: 0 });
@@ -191,6 +199,11 @@ async function followCommitLog(
     if (capture.state !== "active") return;
     await clock.sleep(POLL_MS, signal);
   }
+}
+
+function lostLog(path: string): CorruptError {
+  const message = `${path} was removed, moved or replaced while it was followed`;
+  return new CorruptError(message, { path, offset: 0 });
 }
 
 /** Copies the frames before they are given: bytes of another use of the log are never given. */

@@ -28,7 +28,9 @@ export interface Status {
   /** The process that folds, such as `pid 123`; null if none does. */
   readonly foldHolder: string | null;
   readonly keyspaces: KeyspaceCounts;
-  /** Warnings, one sentence each: what daemons have in quarantine, and damage that was found now. */
+  /** Why some work is not done now, one sentence each; empty if daemons run and each can do its work. */
+  readonly notReady: readonly string[];
+  /** Warnings, one sentence each: what daemons cannot do, and damage that was found now. */
   readonly troubles: readonly string[];
   readonly space: { readonly freeBytes: number; readonly totalBytes: number };
   readonly daemons: readonly DaemonReport[];
@@ -71,11 +73,25 @@ export async function statusOf(directory: DataDirectory, clock: Clock): Promise<
       ? control.describeHolder(directoryLocks.fold)
       : null,
     keyspaces,
-    troubles: [...daemons.flatMap((daemon) => daemon.troubles), ...troubles, ...damage],
+    notReady: reasonsOf(daemons, directory.failedMark()),
+    troubles: [
+      ...new Set([...daemons.flatMap((daemon) => daemon.troubles), ...troubles, ...damage]),
+    ],
     space: storage.space(paths.data),
     daemons,
     figures: sumMetrics(daemons),
   };
+}
+
+/** The sum of the parts: a daemon that is not ready, or says why it is not, makes the whole not ready. */
+function reasonsOf(daemons: readonly DaemonReport[], failed: FailedMark | null): string[] {
+  const reasons = failed === null ? [] : [`the directory is marked failed: ${failed.reason}`];
+  if (daemons.length === 0) reasons.push("no daemon runs");
+  for (const { verb, pid, state, troubles } of daemons) {
+    if (state !== "ready") reasons.push(`${verb} pid ${pid} is ${state}`);
+    reasons.push(...troubles);
+  }
+  return [...new Set(reasons)];
 }
 
 /** Opens every keyspace for its total; damage is returned, not thrown. */

@@ -8,6 +8,7 @@
  *     accepted.value += 1;
  */
 import { assert } from "./assert.ts";
+import { Readiness } from "./readiness.ts";
 
 interface Definition {
   readonly type: "counter" | "gauge" | "histogram";
@@ -151,18 +152,12 @@ export class Histogram {
 export type MetricsSnapshot = Readonly<Record<string, Readonly<Record<string, SnapshotValue>>>>;
 export type SnapshotValue = number | { readonly sum: number; readonly counts: readonly number[] };
 
-/** The state that a daemon reports to health checks. */
-export type DaemonState = "starting" | "ready" | "stopping" | "failed";
-
 export class Metrics {
   readonly #series = new Map<MetricName, Map<string, Metric | Histogram>>();
   readonly #lookups: (() => void)[] = [];
 
-  /** The daemon sets it as it starts, serves, stops or fails. */
-  state: DaemonState = "starting";
-
-  /** Conditions that need attention, one sentence each. Set by the daemon. */
-  warnings: () => readonly string[] = () => [];
+  /** Whether the daemon can do its work now. */
+  readonly readiness = new Readiness();
 
   /** The counter of that name and label value: the same object for the same arguments. */
   counter<Name extends NameOf<"counter">>(name: Name, ...label: LabelOf<Name>): Metric {

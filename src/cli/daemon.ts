@@ -3,8 +3,10 @@
  * `countd status` reads, and the notices to systemd.
  */
 import { Metrics, type MetricsSnapshot } from "../base/metrics.ts";
+import type { Readiness } from "../base/readiness.ts";
 import { VERSION } from "../base/version.ts";
 import { aborted } from "../base/waiting.ts";
+import type { DaemonReport } from "../admin/mod.ts";
 import type { DataDirectory, DirectorySizes } from "../counters/commitlog/mod.ts";
 import { showAddress } from "./kit/option.ts";
 import type { Context } from "./verb.ts";
@@ -17,12 +19,21 @@ export interface Daemon {
    * last announcement at the start, such as `listening on HOST:PORT`.
    */
   ready(message: string): void;
-  /** Serves the metrics of a child process with its own; `pid` returns null while it is not running. */
-  adopt(pid: () => number | null): void;
+  /** Serves the metrics of a child process with its own, which is ready only if the child is. */
+  adopt(child: ChildDaemon): void;
 }
 
-/** How often the metrics of the child process are read again. */
-const ADOPT_EVERY_MS = 1000;
+/** A daemon that runs as a child of this one. It keeps a report of its own. */
+export interface ChildDaemon {
+  readonly verb: string;
+  /** Null while it is not running. */
+  readonly pid: number | null;
+  /** How its last run ended, or why it was not started, while it is not running. */
+  readonly lastEnd: string;
+}
+
+/** How often the report of the child process is read again: a part of the 2 s that readiness may be late. */
+const ADOPT_EVERY_MS = 250;
 /** How often a daemon looks for a data directory that does not exist yet. */
 const DIRECTORY_RETRY_MS = 100;
 
@@ -41,6 +52,7 @@ export async function runDaemon(
   work: (daemon: Daemon) => Promise<void>,
 ): Promise<void> {
   const { DaemonReporter, PoolMetrics, readReports } = await import("../admin/mod.ts");
+  const { OsError } = await import("../file/mod.ts");
   const { serveMetrics, watchLoop } = await import("../net/mod.ts");
   await using stack = new AsyncDisposableStack();
   const metrics = new Metrics();
@@ -48,7 +60,7 @@ export async function runDaemon(
   const lost = metrics.counter("countd_lost_lines_total");
   metrics.lookUp(() => lost.value = context.lostLines);
   context.signal.addEventListener("abort", () => {
-    if (metrics.state !== "failed") metrics.state = "stopping";
+    if (metrics.readiness.state !== "failed") metrics.readiness.state = "stopping";
   });
   let adopted: readonly MetricsSnapshot[] = [];
   if (metricsPort !== undefined) {
@@ -61,19 +73,29 @@ export async function runDaemon(
   // A worker serves nobody: it works for as long as a fold takes.
   if (verb !== "worker") stack.use(watchLoop({ clock, events: context.events, metrics }));
   const ready = (message: string) => {
-    if (metrics.state === "starting") metrics.state = "ready";
+    if (metrics.readiness.state === "starting") metrics.readiness.state = "ready";
     if (data !== null) {
       stack.use(new DaemonReporter(storage, data, { verb, metrics, clock }));
       if (metricsPort !== undefined) stack.use(new PoolMetrics(storage, data, { metrics, clock }));
     }
     context.ready(message);
   };
-  const adopt = (pid: () => number | null) => {
+  const adopt = (child: ChildDaemon) => {
     if (data === null || metricsPort === undefined) return;
-    const timer = setInterval(() => {
-      const reports = readReports(storage, data).filter((report) => report.pid === pid());
-      adopted = reports.map(({ figures }) => figures);
-    }, ADOPT_EVERY_MS);
+    let report: DaemonReport | undefined;
+    const look = () => {
+      try {
+        report = readReports(storage, data)
+          .find(({ verb, pid }) => verb === child.verb && pid === child.pid);
+      } catch (error) {
+        // The directory may be unreachable, or gone, and then this daemon says so itself.
+        if (!(error instanceof OsError)) throw error;
+        report = undefined;
+      }
+      adopted = report === undefined ? [] : [report.figures];
+    };
+    metrics.readiness.addPart(() => reasonsOfChild(child, report));
+    const timer = setInterval(look, ADOPT_EVERY_MS);
     stack.defer(() => clearInterval(timer));
   };
   try {
@@ -81,9 +103,19 @@ export async function runDaemon(
   } catch (error) {
     // A stop was requested before the work began, for instance while it waited for space on a full disk.
     if (context.signal.aborted && error === context.signal.reason) return;
-    metrics.state = "failed";
+    metrics.readiness.fail(error instanceof Error ? error.message : String(error));
     throw error;
   }
+}
+
+function reasonsOfChild(child: ChildDaemon, report: DaemonReport | undefined): readonly string[] {
+  const { verb, pid, lastEnd } = child;
+  if (pid === null) return [`the ${verb} does not run: ${lastEnd}`];
+  if (report?.pid !== pid) return [`the ${verb} (pid ${pid}) has not reported its state yet`];
+  const isReady = report.state === "ready";
+  return isReady
+    ? report.troubles
+    : [`the ${verb} (pid ${pid}) is ${report.state}`, ...report.troubles];
 }
 
 /** Waits until the daemon is asked to stop or its server fails, stops the server, and throws the failure. */
@@ -102,7 +134,9 @@ export async function serveUntilStopped(
 export async function waitForDirectory(
   { storage, clock, events, signal }: Pick<Context, "storage" | "clock" | "events" | "signal">,
   data: string,
-  { wanted = {}, access = "write", onWait = () => {} }: {
+  { readiness, wanted = {}, access = "write", onWait = () => {} }: {
+    /** Says why until the directory is there. */
+    readonly readiness: Readiness;
     readonly wanted?: Partial<DirectorySizes>;
     readonly access?: "read" | "write";
     /** Called once if the directory does not exist at the first look. */
@@ -113,11 +147,13 @@ export async function waitForDirectory(
   const opening = { wanted, access, self: describeSelf(storage) };
   let opened = DataDirectory.openOrNull(storage, data, opening);
   if (opened !== null) return opened;
+  readiness.set(waitForDirectory, `waiting for a data directory at ${data}`);
   onWait();
   events.report("info", "waiting for a data directory", { data });
   while (opened === null && !signal.aborted) {
     await clock.sleep(DIRECTORY_RETRY_MS, signal);
     opened = DataDirectory.openOrNull(storage, data, opening);
   }
+  readiness.set(waitForDirectory, null);
   return opened;
 }

@@ -1,12 +1,14 @@
 /**
  * Serves the metrics of a daemon over HTTP: `/metrics` in Prometheus text, `/healthz` (it lives) and
- * `/readyz` (it serves). Answers come from values in memory: a scrape touches no disk. A request that names
- * an unknown host or comes from a foreign page is refused (`web_origin.ts`).
+ * `/readyz` (it can do all of its work; else the reasons, one a line). Answers come from values in memory: a
+ * scrape touches no disk. A request that names an unknown host or comes from a foreign page is refused
+ * (`web_origin.ts`).
  */
 import { systemClock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
 import type { ListenAddress } from "./listen_tcp.ts";
 import type { Metrics, MetricsSnapshot } from "../base/metrics.ts";
+import type { Readiness } from "../base/readiness.ts";
 import { prometheusText } from "./prometheus_text.ts";
 import { RefusedRequestError, targetOf } from "./web_origin.ts";
 import { serveHttp } from "./serve_http.ts";
@@ -71,14 +73,20 @@ function answer(
         headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
       });
     case "/healthz":
-      return stateAnswer(metrics, metrics.state !== "failed");
+      return textAnswer([metrics.readiness.state], metrics.readiness.state !== "failed");
     case "/readyz":
-      return stateAnswer(metrics, metrics.state === "ready");
+      return readyAnswer(metrics.readiness);
     default:
       return new Response("see /metrics, /healthz, /readyz\n", { status: 404 });
   }
 }
 
-function stateAnswer(metrics: Metrics, isGood: boolean): Response {
-  return new Response(metrics.state + "\n", { status: isGood ? 200 : 503 });
+function readyAnswer(readiness: Readiness): Response {
+  const { state, isReady } = readiness;
+  const word = isReady || state !== "ready" ? state : "not ready";
+  return textAnswer([word, ...readiness.reasons()], isReady);
+}
+
+function textAnswer(lines: readonly string[], isGood: boolean): Response {
+  return new Response(lines.map((line) => line + "\n").join(""), { status: isGood ? 200 : 503 });
 }

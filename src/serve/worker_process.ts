@@ -21,7 +21,9 @@ export interface WorkerProcessOptions {
 }
 
 export class WorkerProcess {
+  readonly verb = "worker";
   #child: Deno.ChildProcess | null = null;
+  #lastEnd = "it is being started";
   #isStopping = false;
   readonly #stop = new AbortController();
   readonly #kept: Promise<void>;
@@ -44,6 +46,11 @@ export class WorkerProcess {
     return this.#child?.pid ?? null;
   }
 
+  /** How the last run ended, or why it was not started. */
+  get lastEnd(): string {
+    return this.#lastEnd;
+  }
+
   async #keepAlive(): Promise<void> {
     const { clock, events, metrics, signal } = this.environment;
     let delayMs = RESTART_MS_FIRST;
@@ -56,6 +63,7 @@ export class WorkerProcess {
       if (signal.aborted && !(end instanceof Error) && end.code === 0) continue;
       metrics.counter("countd_restarts_total").value += 1;
       if (clock.nowMs() - startMs > HEALTHY_MS) delayMs = RESTART_MS_FIRST;
+      this.#lastEnd = wordsOfEnd(end);
       if (end instanceof Error) {
         events.report("error", "worker could not be started", {
           reason: end.message,
@@ -114,4 +122,9 @@ export class WorkerProcess {
     }
     await this.#kept;
   }
+}
+
+function wordsOfEnd(end: Deno.CommandStatus | Error): string {
+  if (end instanceof Error) return `it could not be started (${end.message})`;
+  return end.signal === null ? `it ended with exit code ${end.code}` : `it died of ${end.signal}`;
 }

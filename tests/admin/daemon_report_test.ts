@@ -32,7 +32,7 @@ Deno.test("A report exists while its daemon runs, and is removed at its end", as
     const storage = systemStorage();
     const clock = clockAt(1_000);
     const metrics = metricsWith(3);
-    metrics.warnings = () => ["x".repeat(1000)];
+    metrics.readiness.set("a part", "x".repeat(1000));
     {
       using _reporter = new DaemonReporter(storage, data, { verb: "write", metrics, clock });
       const [report] = readReports(storage, data);

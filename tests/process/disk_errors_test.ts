@@ -8,6 +8,7 @@ import { runningAsRoot } from "../support/ordinary_user.ts";
 import { runCountd, runProgram, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";
+import { increment, sendIncrements } from "./plain_messages.ts";
 
 const SIZE = 64 * 1024 * 1024;
 
@@ -110,6 +111,22 @@ async function withFailingKeyspaces(
   });
 }
 
+/** A failing disk for whole data directories. */
+async function withFailingDisk(body: (disk: FailingDisk) => Promise<void>): Promise<void> {
+  if (!runningAsRoot()) return console.log("left to root: a file system of its own");
+  await withTemporaryDirectory(async (directory) => {
+    const place = `${directory}/disk`;
+    Deno.mkdirSync(place);
+    const disk = await FailingDisk.mount(`${directory}/memory`, place);
+    if (disk === null) return console.log("not run: needs mkfs.ext4 and a loop device");
+    try {
+      await body(disk);
+    } finally {
+      await disk.unmount();
+    }
+  });
+}
+
 /** Adds to the counter `k` of each keyspace, through a writer that then ends. */
 async function count(data: string, increment: number): Promise<void> {
   await using writer = startCountd(["write", "--data", data, "--port", "0"]);
@@ -170,6 +187,95 @@ Deno.test("A worker that takes over makes durable what a dead one has published"
     });
     assertEquals(dead.signal, "SIGKILL", dead.stderr);
     // The worker finds the logs applied, and recycles them.
+    assertEquals((await runCountd(["worker", "--once", "--data", data])).code, 0);
+    await disk.restart(disk.blocks());
+    await assertCounted(data, 7);
+  });
+});
+
+Deno.test("Daemons whose disk fails exit with 6, and say only of a written mark that there is one", async () => {
+  await withFailingDisk(async (disk) => {
+    const data = `${disk.place}/data`;
+    const ports = ["--log-size", "64KiB", "--sync", "always"];
+    await using writer = startCountd(["write", "--data", data, "--port", "0", ...ports]);
+    const { port } = await writer.listening();
+    const server = ["--connect", `127.0.0.1:${port}`];
+    assertEquals((await runCountd(["incr", "a", "k", ...server])).code, 0);
+    await using database = startCountd(
+      ["db", "--db", `${disk.place}/map`, "--port", "0", "--sync", "always"],
+    );
+    const { port: databasePort } = await database.listening();
+    await disk.fail();
+    assertEquals((await runCountd(["incr", "a", "k", ...server])).code, 4);
+    const written = await writer.ended();
+    assertEquals(written.code, 6, written.stderr);
+    assertStringIncludes(written.stderr, "cannot be marked failed");
+    assertEquals(/ is marked failed/.test(written.stderr), false, written.stderr);
+    const url = `http://127.0.0.1:${databasePort}/set/k`;
+    const answer = await fetch(url, { method: "POST", body: "v" }).catch(() => null);
+    await answer?.body?.cancel();
+    assertEquals(answer?.status ?? 503, 503);
+    const served = await database.ended();
+    assertEquals(served.code, 6, served.stderr);
+    assertMatch(served.stderr, /failed mark .*map\.failed cannot be written/);
+  });
+});
+
+for (
+  const [order, mark] of [
+    ["EROFS@write#30", "is marked failed"],
+    ["EIO@sync#12", "is marked failed"],
+    ["EIO@sync#12,EIO@sync#13", "does not even take the failed mark"],
+  ] as const
+) {
+  Deno.test(`A server that meets ${order} exits with 6 and says that the directory ${mark}`, async () => {
+    await withTemporaryDirectory(async (directory) => {
+      const data = `${directory}/data`;
+      await count(data, 1);
+      const ports = ["--write-port", "0", "--read-port", "0", "--sync", "always"];
+      await using server = startCountd(["serve", "--data", data, ...ports], {
+        env: { COUNTD_FAULT: order },
+      });
+      const { port } = await server.listening("write");
+      while (!server.over) {
+        await sendIncrements(port, [increment("a", "k", 1n)]).catch(() => {});
+      }
+      const { code, stderr } = await server.ended();
+      assertEquals(code, 6, stderr);
+      assertStringIncludes(stderr, mark);
+    });
+  });
+}
+
+Deno.test("A worker whose disk has become read-only exits with 6", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    const data = `${directory}/data`;
+    await count(data, 1);
+    const folded = await runCountd(["worker", "--once", "--data", data], {
+      env: { COUNTD_FAULT: "EROFS@write#20" },
+    });
+    assertEquals(folded.code, 6, folded.stderr);
+    assertStringIncludes(folded.stderr, "is marked failed");
+  });
+});
+
+Deno.test("A worker that takes over makes durable what is behind a link to another file system", async () => {
+  await withFailingDisk(async (disk) => {
+    const data = `${disk.memory}.data`;
+    await count(data, 5);
+    assertEquals((await runCountd(["worker", "--once", "--data", data])).code, 0);
+    for (const name of keyspaces) {
+      const [path, target] = [`${data}/keyspaces/${name}`, `${disk.place}/${name}`];
+      Deno.copyFileSync(path, target);
+      Deno.removeSync(path);
+      Deno.symlinkSync(target, path);
+    }
+    assertEquals(await hasRun("sync", "-f", disk.place), true);
+    await count(data, 2);
+    const dead = await runCountd(["worker", "--once", "--data", data], {
+      env: { COUNTD_FAULT: "kill@fold.6.before" },
+    });
+    assertEquals(dead.signal, "SIGKILL", dead.stderr);
     assertEquals((await runCountd(["worker", "--once", "--data", data])).code, 0);
     await disk.restart(disk.blocks());
     await assertCounted(data, 7);

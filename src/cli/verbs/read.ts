@@ -36,6 +36,7 @@ export const read = defineVerb({
     const wanted = wantedSizes(options);
     await runDaemon(context, { verb: "read", ...options }, async (daemon) => {
       using directory = await waitForDirectory(context, options.data, {
+        readiness: daemon.metrics.readiness,
         wanted,
         access: "read",
       });

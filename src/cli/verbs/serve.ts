@@ -64,7 +64,7 @@ export const serve = defineVerb({
           ...["worker", "--data", data, "--log-format", logFormat, "--until-stdin-ends"],
         ],
       }, { clock, events, metrics: daemon.metrics, signal });
-      daemon.adopt(() => server.worker.pid);
+      daemon.adopt(server.worker);
       context.announce(`write listening on ${showAddress(server.write.address)}`);
       daemon.ready(`read listening on ${showAddress(server.read.address)}`);
       await serveUntilStopped(signal, server);

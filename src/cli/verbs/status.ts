@@ -8,7 +8,8 @@ export const status = defineVerb({
   summary: "show the state of a data directory",
   details: [
     "Shows the logs, the backlog, the process that folds, and the daemons, with or without running " +
-    "daemons. The numbers of increments, refusals and recoveries, and the last sync, are those of " +
+    "daemons. `ready` is `yes` if daemons run and each can do all of its work; else a line `not " +
+    "ready` gives each reason. The numbers of increments, refusals and recoveries, and the last sync, are those of " +
     "the running daemons together, each since its start.",
   ],
   options: { data: dataOption },
@@ -37,6 +38,8 @@ function statusLines(status: Status): [string, string][] {
     ["format", String(status.format)],
     ["log size", showSize(sizes.logSize)],
     ["name sizes", `keyspace ${sizes.keyspaceSize}, key ${sizes.keySize}`],
+    ["ready", status.notReady.length === 0 ? "yes" : "no"],
+    ...status.notReady.map((reason): [string, string] => ["not ready", reason]),
     ["failed", status.failed === null ? "no" : `yes: ${status.failed.reason}`],
     ["logs", listCounts(logs)],
     ["backlog", `${backlog.records} records, ${backlog.bytes} bytes, ${backlog.seconds} s`],
@@ -74,6 +77,8 @@ function statusJson(status: Status): unknown {
     directory: status.directory,
     format: status.format,
     sizes: texts(sizes),
+    ready: status.notReady.length === 0,
+    notReady: status.notReady,
     failed: failed === null ? null : { reason: failed.reason, time: timeText(failed.wallMs) },
     logs: texts(status.logs),
     backlog: { ...texts(backlog), seconds: backlog.seconds },

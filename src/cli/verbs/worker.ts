@@ -44,11 +44,12 @@ export const worker = defineVerb({
         return await worker.runOnce({ signal, lockTimeoutMs: options.lockTimeout });
       }
       using directory = await waitForDirectory({ ...environment, storage, signal }, options.data, {
+        readiness: daemon.metrics.readiness,
         onWait: () => daemon.ready("worker ready"),
       });
       if (directory === null) return;
       await new Worker(directory, environment).run(signal, () => {
-        if (daemon.metrics.state === "starting") daemon.ready("worker ready");
+        if (daemon.metrics.readiness.state === "starting") daemon.ready("worker ready");
       });
     });
   },

@@ -11,6 +11,7 @@ import {
 } from "../../base/errors.ts";
 import {
   hasCode,
+  isDiskFailure,
   leadsTo,
   makeDirectories,
   OsError,
@@ -174,21 +175,61 @@ export class DataDirectory implements Disposable {
     return readFailedMark(this.control.file);
   }
 
-  /** Marks the directory failed. If the disk refuses even this, the caller's own exit reports it. */
-  markFailed(reason: string, wallMs: number): void {
+  /**
+   * Throws `CorruptError` if the names that this opening goes by no longer lead to it: the directory, its
+   * control file or its logs were removed or replaced. Nothing that is done from then on could be found again.
+   */
+  refuseLost(): void {
+    const { storage, paths: { data, control, logs } } = this;
+    const isHere = leadsTo(storage, control, this.control.file.status());
+    if (isHere && storage.statusOrNull(logs)?.kind === "directory") return;
+    const what = storage.statusOrNull(data)?.kind !== "directory"
+      ? `Data directory ${data} is gone: it was removed or moved`
+      : isHere
+      ? `${logs} is gone: it was removed or moved`
+      : `${control} was removed or replaced`;
+    throw new CorruptError(
+      `${what} while it was in use. Nothing is done any more; end all daemons of ${data}, and start them ` +
+        "again when everything has its name",
+      { path: isHere ? logs : control, offset: 0 },
+    );
+  }
+
+  /** `refuseFailed` and `refuseLost`: what a daemon asks each second. */
+  refuseUnusable(): void {
+    this.refuseFailed();
+    this.refuseLost();
+  }
+
+  /** What an error means: if a name is missing, the whole directory may be gone, which is then thrown. */
+  causeOf(error: unknown): unknown {
+    if (!hasCode(error, "ENOENT", "ENOTDIR")) return error;
+    try {
+      this.refuseLost();
+    } catch (loss) {
+      if (loss instanceof CorruptError) return loss;
+    }
+    return error;
+  }
+
+  /** Marks the directory failed. False if the disk refuses even this. */
+  markFailed(reason: string, wallMs: number): boolean {
     try {
       writeFailedMark(this.control.file, { reason, wallMs });
+      return true;
     } catch (error) {
       if (!(error instanceof OsError)) throw error;
+      return false;
     }
   }
 
   /**
-   * Joins the daemons that serve this directory. Throws `BusyError` while a repair or a clearing of the
-   * failed mark runs. It also throws if the control file was replaced after it was opened, because its
+   * Joins the daemons that serve this directory. Throws `DirectoryFailedError` if it is marked failed, and
+   * `BusyError` while a repair or a clearing of the failed mark runs. It also throws if the control file was replaced after it was opened, because its
    * locks then exclude no other process.
    */
   joinDaemons(): void {
+    this.refuseFailed();
     if (this.control.tryLock(directoryLocks.daemon, "shared")) {
       if (leadsTo(this.storage, this.paths.control, this.control.file.status())) return;
       this.control.unlock(directoryLocks.daemon);
@@ -242,19 +283,24 @@ export function refuseBackup(storage: Storage, data: string): void {
   );
 }
 
-/** Reports that a sync failed, marks the directory failed, and returns the error to end with. */
-export function failDirectory(
+/**
+ * The error with which a daemon ends. After a failed sync, or a write that the disk refused, the directory is marked
+ * failed, which is reported. If a name is missing because the directory is gone, the error says that.
+ */
+export function errorToEndWith(
   directory: DataDirectory,
   error: unknown,
   { clock, events }: { readonly clock: Clock; readonly events: Events },
-): DirectoryFailedError {
-  const reason = error instanceof Error ? error.message : String(error);
-  events.report("error", "sync failed: answering has stopped, the directory is marked failed", {
-    reason,
-  });
+): unknown {
+  if (!isDiskFailure(error)) return directory.causeOf(error);
+  const reason = error.message;
   const mark = { reason, wallMs: clock.wallMs() };
-  directory.markFailed(mark.reason, mark.wallMs);
-  return new DirectoryFailedError(directory.paths.data, mark);
+  const isMarked = directory.markFailed(mark.reason, mark.wallMs);
+  const what = isMarked
+    ? "the directory is marked failed"
+    : "the directory cannot be marked failed";
+  events.report("error", `disk failed: answering has stopped, ${what}`, { reason });
+  return new DirectoryFailedError(directory.paths.data, mark, isMarked);
 }
 
 /**

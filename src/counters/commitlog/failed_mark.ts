@@ -22,7 +22,7 @@ export interface FailedMark {
   readonly wallMs: number;
 }
 
-/** A data directory that is marked failed after a failed sync. Nothing of it is served. */
+/** A data directory whose disk has failed, which its failed mark says. Nothing of it is served. */
 export class DirectoryFailedError extends CountdError {
   /** Name of the class. */
   override readonly name = "DirectoryFailedError";
@@ -35,10 +35,16 @@ export class DirectoryFailedError extends CountdError {
     readonly directory: string,
     /** What the mark says. */
     readonly mark: FailedMark,
+    /** False if the disk did not take the mark. */
+    readonly isMarked = true,
   ) {
     super(
-      `Data directory ${directory} is marked failed (${mark.reason}): end all daemons and run ` +
-        `countd check --clear-failed --data ${directory}`,
+      isMarked
+        ? `Data directory ${directory} is marked failed (${mark.reason}): end all daemons and run ` +
+          `countd check --clear-failed --data ${directory}`
+        : `The disk of data directory ${directory} has failed (${mark.reason}), and does not even take ` +
+          "the failed mark: end all daemons, mend the disk, and run countd check " +
+          `--data ${directory}`,
     );
   }
 }

@@ -34,6 +34,8 @@ export class HeldLog {
   /** What the live word carries beside the tail. */
   #change = 0;
   #isReleased = false;
+  /** Links with which the name was last compared: the plain name and the lock name. */
+  #links = 2;
 
   private constructor(
     readonly directory: DataDirectory,
@@ -152,13 +154,15 @@ export class HeldLog {
   }
 
   /**
-   * Throws `CorruptError` if the log was truncated, or has lost a name and its plain name does not lead to
-   * it. The cheapest test, for use at each sync.
+   * Throws `CorruptError` if the log was truncated, or its number of links has changed and its plain name does
+   * not lead to it. The cheapest test, for use at each sync. Another program may have linked the log as well.
    */
   refuseUnlinked(): void {
     const { links, size } = this.file.status();
     this.#refuseTruncated(size);
-    if (links < 2) this.refuseLost();
+    if (links === this.#links) return;
+    this.refuseLost();
+    this.#links = links;
   }
 
   #refuseTruncated(size: number): void {
@@ -192,7 +196,8 @@ export class HeldLog {
 
   /**
    * Releases the log: label, lock name, byte, in this order. `label` is the state that the header says.
-   * Null restores the old label, for a log that could not be read.
+   * Null restores the old label, for a log that could not be read. A log that has lost its plain name keeps its
+   * lock name, by which it is found again.
    */
   release(label: "free" | "sealed" | null): void {
     if (this.#isReleased) return;
@@ -200,8 +205,11 @@ export class HeldLog {
     const { storage, control, paths } = this.directory;
     try {
       const mode = label === null ? this.modeBefore : modeOfState(label);
-      storage.chmod(this.path, mode);
-      unlinkLockName(storage, paths.logs, this.slot);
+      // Not by name, which may lead to another file.
+      this.file.chmod(mode);
+      if (leadsTo(storage, this.path, this.file.status())) {
+        unlinkLockName(storage, paths.logs, this.slot);
+      }
     } finally {
       this.file.close();
       control.unlock(slotLock(this.slot));

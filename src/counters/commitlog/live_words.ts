@@ -11,9 +11,10 @@
  *     reader that meets a header for the first time looks for frames behind the tail.
  */
 
+import { Buffer } from "node:buffer";
 import { assert } from "../../base/assert.ts";
 import { LOG_SIZE_MAX, SLOTS_MAX } from "../../base/pool_defaults.ts";
-import type { Mapping, StoredFile } from "../../file/mod.ts";
+import type { Mapping, Storage, StoredFile } from "../../file/mod.ts";
 import { HOLDERS_OFFSET, liveWordsLayout } from "./control_layout.ts";
 
 const WORD_BYTES = 16;
@@ -88,9 +89,29 @@ export class LiveWords {
     this.#file.write(new Uint8Array(ints.buffer), TAILS_OFFSET + slot * WORD_BYTES);
   }
 
+  /**
+   * Maps the file anew if the mapping no longer shows what the file holds. That happens if the file lay in the
+   * lower layer of an overlay, and a writer has copied it up since: reads then find the copy, and mappings of a
+   * descriptor that was open before do not. The name must lead to the file.
+   */
+  renew(storage: Storage): void {
+    const shown = this.#mapping?.bytes;
+    if (shown === undefined) return;
+    const held = new Uint8Array(HOLDERS_OFFSET);
+    this.#file.read(held, 0);
+    // A store in between only makes a new mapping of the same file.
+    if (Buffer.compare(held, shown.subarray(0, HOLDERS_OFFSET)) === 0) return;
+    using file = storage.open(this.#file.path, { access: "read" });
+    this.close();
+    this.#map(file);
+  }
+
   #mapped(): Int32Array {
-    if (this.#ints !== null) return this.#ints;
-    this.#mapping = this.#file.map(HOLDERS_OFFSET, "read");
+    return this.#ints ?? this.#map(this.#file);
+  }
+
+  #map(file: StoredFile): Int32Array {
+    this.#mapping = file.map(HOLDERS_OFFSET, "read");
     const { buffer, byteOffset } = this.#mapping.bytes;
     return this.#ints = new Int32Array(buffer, byteOffset, HOLDERS_OFFSET >>> 2);
   }

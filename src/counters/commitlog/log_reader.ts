@@ -1,6 +1,6 @@
 /**
  * A log as a reader sees it: no lock, no mapping, nothing changed. A slot is opened once, and its file stays
- * open, because slots are never deleted.
+ * open as long as its name leads to it.
  *
  * Refresh, step 1, consists of `capture`, `readFrames` and `isStill`: take generation and tail, read and
  * verify the new frames, then make sure that the generation is still the same. The header is read again
@@ -16,7 +16,7 @@ import {
   readFrom,
   validFrames,
 } from "../../file/checked_log/mod.ts";
-import type { StoredFile } from "../../file/mod.ts";
+import { isSameFile, leadsTo, type StoredFile } from "../../file/mod.ts";
 import { slotLock } from "./control.ts";
 import { damagedHeaderOffset } from "./damaged_header.ts";
 import type { DataDirectory } from "./directory.ts";
@@ -26,6 +26,7 @@ import { HEAD_PAGE_BYTES } from "./layout.ts";
 import { CHANGE_UNKNOWN, type LiveWords } from "./live_words.ts";
 import { openSlot } from "./open_slot.ts";
 import { type BatchVisitor, visitFrames } from "./scan_log.ts";
+import { lockPathOfSlot, pathOfSlot } from "./slot_files.ts";
 
 /** What a log held at one moment: its frames are below `limit`. */
 export interface Capture {
@@ -86,6 +87,15 @@ export class LogReader implements Disposable {
 
   get file(): StoredFile {
     return this.#source.file;
+  }
+
+  /** False if the file has lost its name: another file has it, or nothing leads to it any more. */
+  get isNamed(): boolean {
+    const { storage, paths } = this.#directory;
+    const identity = this.file.status();
+    const plain = storage.statusOrNull(pathOfSlot(paths.logs, this.slot));
+    if (plain !== null) return isSameFile(plain, identity);
+    return leadsTo(storage, lockPathOfSlot(paths.logs, this.slot), identity);
   }
 
   /** The bytes of the log, read anew. */

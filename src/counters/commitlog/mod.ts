@@ -17,11 +17,12 @@ export {
   DataDirectory,
   type DirectoryPaths,
   directoryPaths,
-  failDirectory,
+  errorToEndWith,
   holdsBackup,
   holdsCounters,
   refuseBackup,
 } from "./directory.ts";
+export { DirectoryWatch } from "./directory_watch.ts";
 export { BatchCursor, batchRecords } from "./frame.ts";
 export { describeSelf, type Holder } from "./holder.ts";
 export { clearFailedMark, DirectoryFailedError, type FailedMark } from "./failed_mark.ts";

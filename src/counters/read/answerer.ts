@@ -34,8 +34,11 @@ import type { OutputQuota } from "./output_budget.ts";
 /** What a list of keyspaces says for a damaged one, in place of its number of counters. */
 const DAMAGED_COUNTERS = READ_ERROR_DAMAGED;
 
-/** Damage, a file of another format, and what the system refuses: reported each time an answer meets it. */
-export type FileFailure = CorruptError | FormatError | OsError;
+/**
+ * Damage, a file of another format, what the system refuses, and what cannot be answered now: reported each time
+ * an answer meets it.
+ */
+export type AnswerFailure = CorruptError | FormatError | OsError | BusyError;
 
 /** Requests that came in together, and where their replies go. */
 export interface Batch {
@@ -71,7 +74,7 @@ const ANSWERS_UNTIMED = 32;
 export class Answerer {
   readonly #reader: Reader;
   readonly #request: RequestCursor;
-  readonly #onFailure: (error: FileFailure) => void;
+  readonly #onFailure: (error: AnswerFailure) => void;
   /** The last long page that was begun: only one is under way at a time. */
   #copy: RowCopy | null = null;
   readonly #answered: Metric;
@@ -82,7 +85,7 @@ export class Answerer {
     sizes: MessageSizes,
     { metrics, onFailure }: {
       readonly metrics: Metrics;
-      readonly onFailure: (error: FileFailure) => void;
+      readonly onFailure: (error: AnswerFailure) => void;
     },
   ) {
     this.#reader = reader;
@@ -274,7 +277,7 @@ export class Answerer {
   #fail(error: unknown, out: RowBuffer, head: number): void {
     const code = errorCode(error);
     if (code === null) throw error;
-    if (!(error instanceof BusyError)) this.#onFailure(error as FileFailure);
+    this.#onFailure(error as AnswerFailure);
     this.#failed.value += 1;
     out.truncate(head + REPLY_HEAD_BYTES);
     encodeReplyHead(out.view, head, { total: code, rows: 0, bytes: 0 });

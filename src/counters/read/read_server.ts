@@ -2,19 +2,20 @@
  * `countd read`: pages, ranks and values over TCP. It holds no lock of a log, so killing it loses nothing.
  */
 
-import { CorruptError } from "../../base/errors.ts";
-import type { Events } from "../../base/events.ts";
+import { BusyError, CorruptError, CountdError } from "../../base/errors.ts";
 import { listenTcp, type ServerEnvironment, TcpServer } from "../../net/mod.ts";
-import { type DataDirectory, DirectoryFailedError } from "../commitlog/mod.ts";
+import type { DataDirectory } from "../commitlog/mod.ts";
 import { OsError } from "../../file/mod.ts";
 import { requestLayout } from "../wire/mod.ts";
 import { Reader } from "../view/mod.ts";
-import { Answerer, type FileFailure } from "./answerer.ts";
+import { Answerer, type AnswerFailure } from "./answerer.ts";
 import { OutputBudget } from "./output_budget.ts";
 import { type ConnectionEnvironment, ReadConnection } from "./read_connection.ts";
 
-/** How often the server looks whether the directory is marked failed. */
+/** How often the server looks whether the directory can be used, and whether it can answer. */
 const CHECK_MS = 1000;
+/** For so long after an answer that was refused with "try again" the server is not ready. */
+const REFUSED_MS = 10_000;
 /** Different failures that are reported; more of them would only fill the log. */
 const REPORTS_MAX = 1000;
 
@@ -34,11 +35,13 @@ export type ReadEnvironment = ServerEnvironment;
 
 export class ReadServer {
   readonly #directory: DataDirectory;
-  readonly #events: Events;
   readonly #reader: Reader;
   readonly #tcp: TcpServer;
-  readonly #marked = Promise.withResolvers<never>();
+  readonly #environment: ReadEnvironment;
+  readonly #unusable = Promise.withResolvers<never>();
   readonly #checks: ReturnType<typeof setInterval>;
+  /** The last answer that was refused with "try again". */
+  #refused: { readonly reason: string; readonly timeMs: number } | null = null;
   readonly #reported = new Set<string>();
   #stopped: Promise<void> | null = null;
 
@@ -52,10 +55,9 @@ export class ReadServer {
     environment: ReadEnvironment,
   ) {
     directory.joinDaemons();
-    directory.refuseFailed();
     this.#directory = directory;
     const { clock, events, metrics } = environment;
-    this.#events = events;
+    this.#environment = environment;
     this.#reader = new Reader(directory, { stale: options.stale, clock, events });
     this.#reader.prepare();
     const budget = new OutputBudget(clock);
@@ -74,7 +76,7 @@ export class ReadServer {
     }, environment);
     const stalled = metrics.counter("countd_connections_total", "stalled");
     this.#checks = setInterval(() => {
-      this.#checkMark();
+      this.#check();
       const heldMs = budget.endSlowest();
       if (heldMs === null) return;
       stalled.value += 1;
@@ -82,16 +84,19 @@ export class ReadServer {
         held_ms: Math.round(heldMs),
       });
     }, CHECK_MS);
-    this.#marked.promise.catch(() => {});
+    this.#unusable.promise.catch(() => {});
   }
 
   get address(): Deno.NetAddr {
     return this.#tcp.address;
   }
 
-  /** Rejects when the server must end: an error that no reply can report, or a failed mark. Never resolves. */
+  /**
+   * Rejects when the server must end: an error that no reply can report, a failed mark, or a directory that was
+   * removed or replaced. Never resolves.
+   */
   get failed(): Promise<never> {
-    return Promise.race([this.#marked.promise, this.#tcp.failed]);
+    return Promise.race([this.#unusable.promise, this.#tcp.failed]);
   }
 
   /** Accepts nothing new, answers what was read, and closes. A second call waits for the first. */
@@ -106,15 +111,37 @@ export class ReadServer {
     this.#reader[Symbol.dispose]();
   }
 
-  /** Ends the server if the directory is marked failed. */
-  #checkMark(): void {
-    const mark = this.#directory.failedMark();
-    if (mark === null) return;
-    this.#marked.reject(new DirectoryFailedError(this.#directory.paths.data, mark));
+  /** Ends the server if the directory cannot be used any more. Notes why nothing could be answered now. */
+  #check(): void {
+    const { clock, metrics: { readiness } } = this.#environment;
+    try {
+      this.#directory.refuseUnusable();
+    } catch (error) {
+      if (!(error instanceof OsError)) {
+        readiness.fail((error as Error).message);
+        return this.#unusable.reject(error);
+      }
+    }
+    const isRecent = this.#refused !== null && clock.nowMs() - this.#refused.timeMs < REFUSED_MS;
+    if (!isRecent) this.#refused = null;
+    let reason = this.#refused?.reason ?? null;
+    try {
+      this.#reader.refresh();
+    } catch (error) {
+      if (!(error instanceof CountdError || error instanceof OsError)) throw error;
+      reason = error.message;
+    }
+    readiness.set(this, reason);
   }
 
   /** Reports each failure once, because clients ask again and again. */
-  #reportFailure(error: FileFailure): void {
+  #reportFailure(error: AnswerFailure): void {
+    const { clock, events, metrics } = this.#environment;
+    if (error instanceof BusyError || error instanceof OsError) {
+      this.#refused = { reason: error.message, timeMs: clock.nowMs() };
+      metrics.readiness.set(this, error.message);
+    }
+    if (error instanceof BusyError) return;
     const [what, where, place] = error instanceof CorruptError
       ? ["damaged file", error.where, `${error.where.path}:${error.where.offset}`]
       : error instanceof OsError
@@ -122,6 +149,6 @@ export class ReadServer {
       : ["file of another format", {}, error.message];
     if (this.#reported.has(place) || this.#reported.size >= REPORTS_MAX) return;
     this.#reported.add(place);
-    this.#events.report("error", what, { ...where, reason: error.message });
+    events.report("error", what, { ...where, reason: error.message });
   }
 }

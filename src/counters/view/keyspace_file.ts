@@ -1,7 +1,7 @@
 /**
  * The file of a keyspace, which need not exist yet: a keyspace that only the logs know gets its file from a
  * later fold. A file that was removed or replaced is closed, and the file that has its name now is opened, at the
- * first refresh after a log has changed.
+ * first refresh after a log has changed, or after the names were compared.
  */
 
 import { Buffer } from "node:buffer";
@@ -45,9 +45,13 @@ export class StoredKeyspace implements KeyspaceFile {
     return this.#reader !== null;
   }
 
+  get isLost(): boolean {
+    if (this.#reader !== null) return !leadsTo(this.#storage, this.#path, this.#reader.identity);
+    return this.#storage.statusOrNull(this.#path) !== null;
+  }
+
   refresh(): boolean {
-    const isLost = this.#reader !== null &&
-      !leadsTo(this.#storage, this.#path, this.#reader.identity);
+    const isLost = this.#reader !== null && this.isLost;
     if (isLost) this[Symbol.dispose]();
     if (this.#reader !== null) return this.#reader.refresh();
     this.#reader = this.#openOrNull();

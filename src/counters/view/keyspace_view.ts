@@ -27,6 +27,8 @@ import { Delta } from "./deltas/delta.ts";
 
 /** A keyspace's file, which need not exist yet. */
 export interface KeyspaceFile extends Disposable {
+  /** True if the name of the keyspace leads to another file than the open one, or none. */
+  readonly isLost: boolean;
   /** Takes the newest snapshot; false if it is open already. */
   refresh(): boolean;
   /** Applied generation of a slot: the greatest one that is in the snapshot. */
@@ -65,6 +67,8 @@ export class KeyspaceView implements Disposable {
   #overlay: Overlay;
   /** Version of the captures that the deltas hold; −1 for none. */
   #seenVersion = -1;
+  /** `LogWatch.losses` when the deltas were read. */
+  #seenLosses = 0;
   /** The overlay no longer holds the sums of the deltas over the open snapshot. */
   #mustRebuild = false;
   /** Set when the bound was exceeded: the deltas were dropped, and only a newer snapshot can help. */
@@ -139,6 +143,8 @@ export class KeyspaceView implements Disposable {
     if (this.#isOverflowing && !this.#refreshFile()) return NEEDS_FOLD;
     this.#seenVersion = -1;
     if (watch !== null) {
+      if (watch.losses !== this.#seenLosses) this.#dropAll();
+      this.#seenLosses = watch.losses;
       const read = this.#readDeltas(watch, limit);
       if (read !== "read") return read;
     }
@@ -171,6 +177,11 @@ export class KeyspaceView implements Disposable {
     this.#mustRebuild = true;
     this.#isSettling = false;
     this.#toAdd = [];
+  }
+
+  /** As `invalidate`, if the file was removed or replaced. */
+  invalidateIfLost(): void {
+    if (this.#options.file.isLost) this.invalidate();
   }
 
   /** Logs, by slot and generation, with frames that the file may not have applied. */

@@ -38,6 +38,8 @@ export const FOLD_WAIT_MS = 10_000;
 const FOLD_POLL_MS = 10;
 /** How long the event loop may be held between two polls. */
 const ASK_MS = 5;
+/** How often a reader compares what it has open with the names, if it is asked. */
+const NAMES_MS = 1000;
 /** A snapshot is lost if two folds end during one answer, which does not happen often in a row. */
 const SNAPSHOT_TRIES = 100;
 
@@ -87,12 +89,14 @@ export class Reader implements CounterReader {
   /** Whether the directory was opened for this reader alone. */
   #isOwner = false;
   #refreshes = 0;
+  #namesMs: number;
   readonly #block = new RowBuffer(16 * 1024, 1024 * 1024);
 
   /** Does not close the directory. */
   constructor(directory: DataDirectory, options: ReaderOptions) {
     this.directory = directory;
     this.#options = options;
+    this.#namesMs = options.clock.nowMs();
     this.#watch = options.stale ? null : new LogWatch(directory, options.events);
     this.#views = new ViewCache((name) => this.#makeView(name));
   }
@@ -109,10 +113,20 @@ export class Reader implements CounterReader {
   }
 
   /**
-   * Brings the captures of all logs up to date: later answers hold what was accepted before. Returns the
-   * number of this refresh.
+   * Brings the captures of all logs up to date: later answers hold what was accepted before. Each second it also
+   * compares what is open with its names. Files that were replaced are opened again. Throws `CorruptError` if the
+   * directory was, or if a log that held increments is gone. Returns the number of this refresh.
    */
   refresh(): number {
+    const nowMs = this.#options.clock.nowMs();
+    if (nowMs - this.#namesMs >= NAMES_MS) {
+      this.directory.refuseLost();
+      this.directory.control.live.renew(this.directory.storage);
+      this.#watch?.closeLost();
+      this.#views.invalidateLost();
+      // Not before: as long as the directory is lost, each refresh says so.
+      this.#namesMs = nowMs;
+    }
     this.#watch?.refresh();
     return ++this.#refreshes;
   }

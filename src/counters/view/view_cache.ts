@@ -47,6 +47,11 @@ export class ViewCache implements Disposable {
     return view;
   }
 
+  /** Makes each view open its file again if it was removed or replaced. */
+  invalidateLost(): void {
+    for (const view of this.#views.values()) view.invalidateIfLost();
+  }
+
   #evictExcess(): void {
     if (this.#views.size > VIEWS_MAX) this.#evict((view) => view.isEmpty);
     let changedKeys = 0;

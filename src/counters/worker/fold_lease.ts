@@ -17,7 +17,8 @@ export function tryTakeLease({ control }: DataDirectory): boolean {
 
 /**
  * Waits for the lease. False if the signal fired first. Throws `BusyError`, naming the holder, after
- * `timeoutMs`.
+ * `timeoutMs`, `DirectoryFailedError` if the directory is marked failed, and `CorruptError` if it was removed or
+ * replaced.
  */
 export async function takeLease(
   directory: DataDirectory,
@@ -31,6 +32,7 @@ export async function takeLease(
   let delayMs = RETRY_MS_FIRST;
   while (!tryTakeLease(directory)) {
     if (signal.aborted) return false;
+    directory.refuseUnusable();
     const leftMs = deadlineMs - clock.nowMs();
     if (leftMs <= 0) {
       throw new BusyError(

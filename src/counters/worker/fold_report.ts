@@ -1,5 +1,6 @@
-/** What operators learn of folds, by events and metrics. */
+/** What operators learn of folds, by events, metrics and readiness. */
 
+import type { Clock } from "../../base/clock.ts";
 import { BusyError } from "../../base/errors.ts";
 import type { Events } from "../../base/events.ts";
 import type { Metrics } from "../../base/metrics.ts";
@@ -13,12 +14,24 @@ const SENTENCES = {
 /** What even a fold of one log lacks. */
 export type Shortage = keyof typeof SENTENCES;
 
+/** If sealed logs wait for so long and none is folded, the worker is not ready. */
+const STUCK_MS = 10_000;
+const STUCK = `sealed logs wait, and none was folded for ${STUCK_MS / 1000} s`;
+
 export class FoldReport {
+  readonly #clock: Clock;
   readonly #events: Events;
   readonly #metrics: Metrics;
   #shortage: Shortage | null = null;
+  /** Since when sealed logs wait and none is folded. */
+  #waitingSinceMs: number | null = null;
 
-  constructor({ events, metrics }: { readonly events: Events; readonly metrics: Metrics }) {
+  constructor({ clock, events, metrics }: {
+    readonly clock: Clock;
+    readonly events: Events;
+    readonly metrics: Metrics;
+  }) {
+    this.#clock = clock;
     this.#events = events;
     this.#metrics = metrics;
   }
@@ -51,6 +64,14 @@ export class FoldReport {
     });
   }
 
+  /** Called after each walk through the pool: whether it left sealed logs, and folded none. */
+  waiting(isWaiting: boolean): void {
+    const nowMs = this.#clock.nowMs();
+    this.#waitingSinceMs = isWaiting ? this.#waitingSinceMs ?? nowMs : null;
+    const isStuck = isWaiting && nowMs - this.#waitingSinceMs! >= STUCK_MS;
+    this.#metrics.readiness.set("waiting", isStuck ? STUCK : null);
+  }
+
   /** The error of a worker that does not wait until the shortage is over. */
   error(data: string): BusyError {
     return new BusyError(
@@ -66,6 +87,7 @@ export class FoldReport {
     if (shortage === this.#shortage) return;
     this.#shortage = shortage;
     this.#metrics.gauge("countd_disk_full").value = shortage === "space" ? 1 : 0;
+    this.#metrics.readiness.set(this, shortage === null ? null : SENTENCES[shortage]);
     if (shortage !== null) this.#events.report("warn", SENTENCES[shortage]);
     else this.#events.report("info", "folding goes on");
   }

@@ -5,7 +5,7 @@
 
 import { type Events, noEvents } from "../../base/events.ts";
 import { printableName } from "../../base/printable.ts";
-import type { OpenFileSystem, Storage } from "../../file/mod.ts";
+import { makeDirectories, type OpenFileSystem, OsError, type Storage } from "../../file/mod.ts";
 import { mapKey } from "../../base/map_key.ts";
 import { keyspacePath, KeyspaceWriter } from "../keyspace/mod.ts";
 
@@ -38,6 +38,23 @@ export class KeyspaceWriters {
 
   #openFileSystem(): OpenFileSystem {
     return this.#fileSystem ??= this.storage.openFileSystem(this.directory);
+  }
+
+  /**
+   * Makes the directory again if it was removed. If it is on another file system than before, everything is closed:
+   * the descriptor of `syncfs` must be open before the first page is written there. Then it returns true: what is
+   * applied there may not be on disk.
+   */
+  followDirectory(): boolean {
+    const { directory: path, storage, events } = this;
+    if (storage.statusOrNull(path) === null) {
+      events.report("warn", "directory of keyspaces was removed: it is made again", { path });
+      makeDirectories(storage, path, 0o700);
+    }
+    const device = this.#fileSystem?.device;
+    if (device === undefined || storage.status(path).device === device) return false;
+    this.close();
+    return true;
   }
 
   /**
@@ -80,8 +97,10 @@ export class KeyspaceWriters {
     let writer = this.#open.get(key);
     // Copied, because the name may be a view of a log that is released before the keyspace is closed.
     if (writer === undefined) {
-      this.#openFileSystem();
+      const { device } = this.#openFileSystem();
       writer = KeyspaceWriter.open(this.storage, this.directory, name.slice());
+      // A link leads to a file system of which no sync was made yet: what is applied there may not be on disk.
+      if (writer.device !== device) writer.syncMeta();
     } else this.#open.delete(key);
     this.#open.set(key, writer);
     return writer;
@@ -106,7 +125,8 @@ export class KeyspaceWriters {
   /** Closes a keyspace, so that the next `get` reads its file again. */
   drop(name: Uint8Array): void {
     const key = nameKey(name);
-    this.#open.get(key)?.close();
+    const writer = this.#open.get(key);
+    if (writer !== undefined) closeQuietly(writer);
     this.#open.delete(key);
   }
 
@@ -127,14 +147,14 @@ export class KeyspaceWriters {
   trim(more = 0): void {
     for (const [key, writer] of this.#open) {
       if (this.#open.size <= Math.max(0, OPEN_MAX - more)) return;
-      writer.close();
+      closeQuietly(writer);
       this.#open.delete(key);
     }
   }
 
   /** Closes all keyspaces, so that each is read again. */
   dropAll(): void {
-    for (const writer of this.#open.values()) writer.close();
+    for (const writer of this.#open.values()) closeQuietly(writer);
     this.#open.clear();
   }
 
@@ -142,5 +162,17 @@ export class KeyspaceWriters {
     this.dropAll();
     this.#fileSystem?.close();
     this.#fileSystem = null;
+  }
+}
+
+/**
+ * Closes a writer. An unfinished file that the disk does not remove is swept with the next lease; that must not
+ * hide why the fold ended.
+ */
+function closeQuietly(writer: KeyspaceWriter): void {
+  try {
+    writer.close();
+  } catch (error) {
+    if (!(error instanceof OsError)) throw error;
   }
 }

@@ -11,7 +11,7 @@ import type { Metrics } from "../../base/metrics.ts";
 import {
   type DataDirectory,
   directoryLocks,
-  failDirectory,
+  errorToEndWith,
   FREE_MODE,
   HEAD_PAGE_BYTES,
   headerOfSlot,
@@ -23,7 +23,7 @@ import {
   SealedLog,
   slotLock,
 } from "../commitlog/mod.ts";
-import { isDiskFull, isOutOfResources, isSyncFailure, makeDirectories } from "../../file/mod.ts";
+import { isDiskFull, isOutOfResources, makeDirectories } from "../../file/mod.ts";
 import { Aggregator, sweepKeyspaces } from "../keyspace/mod.ts";
 import { Fold, FoldTooLargeError, LogUnusableError } from "./fold.ts";
 import { takeLease, tryTakeLease } from "./fold_lease.ts";
@@ -83,18 +83,17 @@ export class Worker {
   #wasTooLarge = false;
   /** The last fold has deferred logs to the next one. */
   #hasDeferred = false;
+  #hasSealed = false;
 
   constructor(readonly directory: DataDirectory, readonly environment: Environment) {
-    this.#writers = new KeyspaceWriters(
-      directory.storage,
-      directory.paths.keyspaces,
-      environment.events,
-    );
-    this.#quarantine = new Quarantine(environment.clock, environment.events);
-    this.#gathering = new Gathering(directory, environment.clock);
+    const { storage, paths } = directory;
+    const { clock, events } = environment;
+    this.#writers = new KeyspaceWriters(storage, paths.keyspaces, events);
+    this.#quarantine = new Quarantine(clock, events);
+    this.#gathering = new Gathering(directory, clock);
     this.#report = new FoldReport(environment);
-    this.#heldLogs = new HeldLogs(environment.clock);
-    environment.metrics.warnings = () => this.#quarantine.warnings();
+    this.#heldLogs = new HeldLogs(clock);
+    environment.metrics.readiness.addPart(() => this.#quarantine.warnings());
   }
 
   /**
@@ -103,7 +102,6 @@ export class Worker {
    */
   async run(signal: AbortSignal, onReady: () => void = () => {}): Promise<void> {
     const { clock, events } = this.environment;
-    this.directory.refuseFailed();
     this.directory.joinDaemons();
     const isFirst = tryTakeLease(this.directory);
     onReady();
@@ -119,6 +117,7 @@ export class Worker {
       while (!signal.aborted) {
         const worked = this.#foldAvailable({ gathers: true }) > 0;
         const gathers = this.#open !== null;
+        this.#report.waiting(this.#hasSealed && !worked && !gathers);
         if (worked || gathers) restsFromMs = clock.nowMs() + REST_MS;
         else if (clock.nowMs() >= restsFromMs) {
           restsFromMs = Infinity;
@@ -141,7 +140,6 @@ export class Worker {
     readonly lockTimeoutMs: number;
   }): Promise<void> {
     const { clock } = this.environment;
-    this.directory.refuseFailed();
     this.directory.joinDaemons();
     if (!await takeLease(this.directory, { clock, signal, timeoutMs: lockTimeoutMs })) return;
     await this.#withLease(async () => {
@@ -211,7 +209,7 @@ export class Worker {
       resolveLoneLockNames(this.directory);
       await body();
     } catch (error) {
-      throw isSyncFailure(error) ? failDirectory(this.directory, error, this.environment) : error;
+      throw errorToEndWith(this.directory, error, this.environment);
     } finally {
       this.#open?.releaseLogs();
       this.#open = null;
@@ -223,8 +221,7 @@ export class Worker {
 
   /**
    * Fold, step 1. An applied generation may have been published by a process that ended before its sync. It
-   * must be on disk before a log is recycled because of it. The keyspaces may be on a file system of their
-   * own.
+   * must be on disk before a log is recycled because of it. The keyspaces may have their own file system.
    */
   #makeGenerationsDurable(): void {
     const { storage, paths } = this.directory;
@@ -243,10 +240,11 @@ export class Worker {
    */
   #foldAvailable({ gathers }: { readonly gathers: boolean }): number {
     const { clock } = this.environment;
-    const { control } = this.directory;
-    assert(control.holds(directoryLocks.fold), "Only the holder of the fold lease folds");
-    this.directory.refuseFailed();
-    if (!this.#areGenerationsDurable) this.#makeGenerationsDurable();
+    const isHolder = this.directory.control.holds(directoryLocks.fold);
+    assert(isHolder, "Only the holder of the fold lease folds");
+    this.directory.refuseUnusable();
+    const hasMoved = this.#open === null && this.#writers.followDirectory();
+    if (hasMoved || !this.#areGenerationsDurable) this.#makeGenerationsDurable();
     const startMs = clock.nowMs();
     const fold = this.#open ??
       new Fold(this.directory, this.#writers, this.#aggregator, this.#quarantine);
@@ -300,6 +298,7 @@ export class Worker {
     this.#isCut = false;
     const { slots } = listSlots(storage, paths.logs);
     const found = this.#findLogs(slots);
+    this.#hasSealed = found.some(({ isFree, active }) => !isFree && active === undefined);
     for (let next = found.shift(); next !== undefined; next = found.shift()) {
       const { slot, active } = next;
       isFull = this.#aggregator.isFull || fold.logCount >= this.#logsMax;

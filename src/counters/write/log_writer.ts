@@ -21,13 +21,13 @@ import {
   type DataDirectory,
   DirectoryFailedError,
   directoryLocks,
-  failDirectory,
+  errorToEndWith,
   HEAD_PAGE_BYTES,
   LogPool,
   reportRecovery,
 } from "../commitlog/mod.ts";
 import { GroupCommit, type SyncedLog } from "../../file/checked_log/mod.ts";
-import { hasCode, isDiskFull, isOutOfResources, isSyncFailure } from "../../file/mod.ts";
+import { hasCode, isDiskFull, isOutOfResources } from "../../file/mod.ts";
 import { claimOrWait } from "./claim_or_wait.ts";
 import type { Environment, LogWriterOptions } from "./log_writer_options.ts";
 import { SpaceWait } from "./space_wait.ts";
@@ -105,7 +105,6 @@ export class LogWriter {
     options: LogWriterOptions,
     environment: Environment & { readonly signal?: AbortSignal },
   ): Promise<LogWriter> {
-    directory.refuseFailed();
     directory.joinDaemons();
     const { events, clock } = environment;
     const pool = new LogPool(directory, {
@@ -125,7 +124,7 @@ export class LogWriter {
       const active = await claimOrWait(pool, environment);
       return new LogWriter(directory, options, environment, pool, active);
     } catch (error) {
-      throw isSyncFailure(error) ? failDirectory(directory, error, environment) : error;
+      throw errorToEndWith(directory, error, environment);
     }
   }
 
@@ -283,6 +282,7 @@ export class LogWriter {
         return this.#fail(new DirectoryFailedError(this.directory.paths.data, mark));
       }
       log.held.refuseLost();
+      this.directory.refuseLost();
     }
     this.#publishAgain(log);
     const { sync, syncIntervalMs, sealAfterMs } = this.options;
@@ -344,16 +344,12 @@ export class LogWriter {
 
   #fail(what: unknown): void {
     if (this.#failure !== null) return;
-    const error = this.#causeOf(what);
     this.#durableAtFailure = this.durablePosition;
-    const { clock, events, metrics } = this.environment;
+    const { metrics } = this.environment;
     metrics.gauge("countd_failed").value = 1;
-    metrics.state = "failed";
-    this.#failure = isSyncFailure(error)
-      ? failDirectory(this.directory, error, { clock, events })
-      : error instanceof Error
-      ? error
-      : new Error(String(error));
+    const error = errorToEndWith(this.directory, this.#causeOf(what), this.environment);
+    this.#failure = error instanceof Error ? error : new Error(String(error));
+    metrics.readiness.fail(this.#failure.message);
     this.#commit.fail(this.#failure);
     this.#onFailure.reject(this.#failure);
     clearInterval(this.#timer);

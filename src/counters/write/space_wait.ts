@@ -8,6 +8,8 @@ import type { Environment } from "./log_writer_options.ts";
 
 /** Pause between two tries. */
 const RETRY_MS = 50;
+/** A wait for a log is normal while a worker folds; after so long the writer is not ready. */
+const NORMAL_WAIT_MS = 1000;
 
 /** Events that say why a writer waits. */
 const sentences = {
@@ -21,6 +23,7 @@ export type WaitReason = keyof typeof sentences;
 
 export class SpaceWait {
   #isWaiting = false;
+  #startMs = 0;
 
   constructor(readonly directory: DataDirectory, readonly environment: Environment) {}
 
@@ -31,18 +34,22 @@ export class SpaceWait {
 
   /**
    * Waits until it is time to try again. Throws the signal's reason if it fires first, and
-   * `DirectoryFailedError` if the directory is marked failed: then no worker recycles a log any more.
+   * `DirectoryFailedError` if the directory is marked failed: then no worker recycles a log any more. Throws
+   * `CorruptError` if the directory was removed or replaced.
    */
   async pause(reason: WaitReason, signal?: AbortSignal): Promise<void> {
     const { clock, events, metrics } = this.environment;
     if (!this.#isWaiting) {
       this.#isWaiting = true;
+      this.#startMs = clock.nowMs();
       if (reason === "disk") metrics.gauge("countd_disk_full").value = 1;
       events.report("warn", sentences[reason]);
     }
+    const isNormal = reason !== "disk" && clock.nowMs() - this.#startMs < NORMAL_WAIT_MS;
+    metrics.readiness.set(this, isNormal ? null : sentences[reason]);
     await clock.sleep(RETRY_MS, signal);
     signal?.throwIfAborted();
-    this.directory.refuseFailed();
+    this.directory.refuseUnusable();
   }
 
   /** Ends the wait, and reports it if there was a pause. */
@@ -50,6 +57,7 @@ export class SpaceWait {
     if (!this.#isWaiting) return;
     this.#isWaiting = false;
     const { events, metrics } = this.environment;
+    metrics.readiness.set(this, null);
     metrics.gauge("countd_disk_full").value = 0;
     events.report("info", "writing goes on");
   }

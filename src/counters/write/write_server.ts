@@ -65,7 +65,7 @@ export class WriteServer {
     using undo = new DisposableStack();
     const listener = undo.use(listenTcp(options));
     const writer = await LogWriter.start(directory, options, environment);
-    environment.metrics.state = "ready";
+    environment.metrics.readiness.state = "ready";
     const server = new WriteServer(writer, options, environment, listener);
     undo.move();
     return server;
@@ -98,7 +98,8 @@ export class WriteServer {
   }
 
   async #stop(): Promise<void> {
-    this.environment.metrics.state = "stopping";
+    const { readiness } = this.environment.metrics;
+    if (readiness.state !== "failed") readiness.state = "stopping";
     await this.#tcp.stop();
     try {
       await this.writer.stop();

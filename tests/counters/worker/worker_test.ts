@@ -94,7 +94,7 @@ Deno.test("After a fold that stopped between two keyspaces only the other one ge
     for (let failing = 1; failing <= 12; failing++) {
       await sealLog(test, [["k", "a", 1n], ["l", "b", 1n]]);
       const faults = new Faults();
-      faults.failAt("write", failing, "EIO");
+      faults.failAt("write", failing, "EINVAL");
       await fold(test, faultyStorage(systemStorage(), faults)).catch(() => {});
       await fold(test);
       assertEquals([counters(test, "k"), counters(test, "l")], [[`a ${failing}`], [

@@ -96,7 +96,7 @@ Deno.test("A sync that fails ends all answers, marks the directory, and is never
     await assertRejects(() => writer.failed, DirectoryFailedError, "check --clear-failed");
     assertThrows(() => writer.append(one), DirectoryFailedError);
     await assertRejects(() => writer.whenDurable(1), DirectoryFailedError);
-    assert(events.some((event) => event.startsWith("sync failed")), events.join());
+    assert(events.some((event) => event.startsWith("disk failed")), events.join());
     await assertRejects(() => writer.stop(), DirectoryFailedError);
     close();
     assert(test.directory.failedMark() !== null);

@@ -8,7 +8,7 @@
  * 1. After `refresh`, every frame that was published before it is below the limit of a capture, or its log
  *    has been recycled, which happens only after all of its keyspaces have applied it. If a log has lost its
  *    header or its length, this cannot be known, and `refresh` throws `CorruptError`.
- * 2. `version` changes whenever a capture does.
+ * 2. `version` changes whenever a capture does, and `losses` whenever a log is closed that had lost its name.
  */
 
 import type { Clock } from "../../../base/clock.ts";
@@ -146,6 +146,14 @@ function damagedLog(path: string, offset: number, what: string): CorruptError {
   );
 }
 
+function removedLog(path: string): CorruptError {
+  return new CorruptError(
+    `Commit log ${path} was removed, and it may have held increments of any counter that were not folded, ` +
+      "so nothing is answered: put it back, or start the reader again",
+    { path, offset: 0 },
+  );
+}
+
 export class LogWatch implements Disposable {
   readonly #directory: DataDirectory;
   readonly #events: Events;
@@ -157,6 +165,9 @@ export class LogWatch implements Disposable {
   readonly #foreign = new Set<number>();
   #nextSlot = 0;
   #version = 0;
+  #losses = 0;
+  /** Logs that held frames when they lost their name, and whose name leads nowhere. */
+  readonly #removed = new Set<number>();
   #isListed = false;
   #isClosed = false;
 
@@ -168,6 +179,11 @@ export class LogWatch implements Disposable {
 
   get version(): number {
     return this.#version;
+  }
+
+  /** How many logs were closed: what was read of them is no longer part of any answer. */
+  get losses(): number {
+    return this.#losses;
   }
 
   /** In the order of their claims; those that no claim has had come first. */
@@ -201,6 +217,10 @@ export class LogWatch implements Disposable {
    */
   refresh(): void {
     this.#openNew();
+    for (const slot of this.#removed) {
+      if (!this.#logs.has(slot)) throw removedLog(pathOfSlot(this.#directory.paths.logs, slot));
+      this.#removed.delete(slot);
+    }
     let lost: WatchedLog | null = null;
     for (const watched of this.#logs.values()) {
       const { capture, log } = watched;
@@ -214,6 +234,28 @@ export class LogWatch implements Disposable {
       this.#version++;
     }
     if (lost !== null) throw damagedLog(lost.log.path, 0, "has lost its header");
+  }
+
+  /**
+   * Closes each log that has lost its name. The next `refresh` opens the file that has the name then, and throws
+   * `CorruptError` if there is none and the log held frames.
+   */
+  closeLost(): void {
+    for (const { log, slot, isPending } of [...this.#logs.values()]) {
+      if (log.isNamed) continue;
+      this.#events.report("warn", "log was removed or replaced: its name is opened again", {
+        path: log.path,
+      });
+      log.close();
+      this.#logs.delete(slot);
+      if (isPending) this.#removed.add(slot);
+      this.#inOrder = null;
+      this.#losses++;
+      this.#version++;
+      this.#nextSlot = 0;
+    }
+    // A log may have only its lock name, which the list finds.
+    if (this.#removed.size > 0) this.#isListed = false;
   }
 
   /**
