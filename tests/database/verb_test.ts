@@ -313,7 +313,7 @@ Deno.test("A failed sync ends the daemon, is remembered, and repair --in-place c
       while (status === 200) status = await set(url, "x", `${++count}`);
       assert(status === 503 || status === 0, `${status}`);
       const ended = await server.ended();
-      assertEquals(ended.code, 1, ended.stderr);
+      assertEquals(ended.code, 6, ended.stderr);
       assertStringIncludes(ended.stderr, "countd db repair");
     }
     const refused = await runCountd(["db", ...args, "--port", "0"]);

@@ -42,13 +42,23 @@ async function refuseBackupOf(storage: Storage, { map, log }: DatabasePaths): Pr
   }
 }
 
-/** Refuses a data directory that is failed or under repair, and keeps repairs out while it is in use. */
-async function joinDirectory(storage: Storage, data: string): Promise<Disposable | null> {
-  const { DataDirectory, describeSelf } = await import("../../counters/commitlog/mod.ts");
+/**
+ * Refuses a data directory that is failed or under repair, and keeps repairs out until the stack is disposed.
+ * Returns a signal that fires if the directory cannot be used any more.
+ */
+async function joinDirectory(
+  storage: Storage,
+  data: string,
+  stack: DisposableStack,
+): Promise<AbortSignal> {
+  const { DataDirectory, describeSelf, DirectoryWatch } = await import(
+    "../../counters/commitlog/mod.ts"
+  );
   const directory = DataDirectory.openOrNull(storage, data, { self: describeSelf(storage) });
-  directory?.refuseFailed();
-  directory?.joinDaemons();
-  return directory;
+  if (directory === null) return new AbortController().signal;
+  stack.use(directory);
+  directory.joinDaemons();
+  return stack.use(new DirectoryWatch(directory)).unusable;
 }
 
 const serve = defineVerb({
@@ -82,7 +92,10 @@ const serve = defineVerb({
     const paths = await pathsOf(options);
     await refuseBackupOf(storage, paths);
     const isInData = options.db === undefined;
-    using _data = isInData ? await joinDirectory(storage, options.data) : null;
+    using stack = new DisposableStack();
+    const unusable = isInData
+      ? await joinDirectory(storage, options.data, stack)
+      : new AbortController().signal;
     if (isInData) makeDirectories(storage, `${options.data}/db`, 0o700);
     const settings = { ...options, verb: "db", data: isInData ? options.data : null };
     await runDaemon(context, settings, async (daemon) => {
@@ -97,12 +110,13 @@ const serve = defineVerb({
         await serveDatabase(db, {
           hostname: options.listen,
           port: options.port,
-          signal,
+          signal: AbortSignal.any([signal, unusable]),
           events,
           clock,
           metrics: daemon.metrics,
           onListening: (address) => daemon.ready(`listening on ${showAddress(address)}`),
         });
+        unusable.throwIfAborted();
       } finally {
         // A failed database throws the same error here as above.
         await db.close();

@@ -9,6 +9,7 @@ import { GroupCommit, putFailedMark, type SyncMode } from "../../file/checked_lo
 import { requireEntry, SET_COMMAND } from "../format/entry.ts";
 import { DatabaseBusyError, DatabaseFailedError } from "./errors.ts";
 import { failedMarkPath } from "../files/failed_mark.ts";
+import { LostNameError, watchNames } from "../files/names.ts";
 import type { Journal } from "./journal.ts";
 import { Log } from "./log.ts";
 import type { LogFile } from "../files/log_file.ts";
@@ -82,12 +83,13 @@ export interface DatabaseStatus {
 export class Database {
   /** The log of the database. */
   readonly log: Log;
-  /** Resolves when a sync has failed. From then on every call rejects, and the process should end. */
+  /** Resolves when a sync has failed, or a file has lost its name. From then on every call rejects, and the process should end. */
   readonly failed: Promise<DatabaseFailedError>;
   readonly #parts: DatabaseParts;
   readonly #owner: Owner;
   readonly #commit: GroupCommit;
   readonly #reportFailure: (error: DatabaseFailedError) => void;
+  readonly #names: Disposable;
   #failure: DatabaseFailedError | null = null;
   #snapshot: Promise<void> | null = null;
   /** After a snapshot that failed for want of space: the tail at which the next one is tried. */
@@ -121,6 +123,7 @@ export class Database {
       onFailure: (error) => this.#fail(error),
     });
     this.log = new Log(this.#owner, journal);
+    this.#names = watchNames([journal.log, parts.mapFile], (error) => this.#fail(error));
   }
 
   /**
@@ -229,6 +232,7 @@ export class Database {
 
   /** Releases files and locks as if the process had been killed: nothing more is synced. */
   async abandon(): Promise<void> {
+    this.#names[Symbol.dispose]();
     this.#failure ??= new DatabaseFailedError("The database was abandoned");
     this.#owner.fail(this.#failure);
     await this.#commit.stop();
@@ -303,21 +307,36 @@ export class Database {
 
   #fail(cause: unknown): void {
     if (this.#failure !== null) return;
-    const { mapFile, storage, events } = this.#parts;
+    const { mapFile, events } = this.#parts;
+    const why = cause instanceof Error ? cause.message : cause;
     const error = new DatabaseFailedError(
-      `Database ${mapFile.path} stopped: ${cause instanceof Error ? cause.message : cause}; ` +
-        "the on-disk state is unknown: run countd db repair",
+      `Database ${mapFile.path} stopped: ${why}; ${this.#markFailed(cause)}`,
       { cause },
     );
     this.#failure = error;
+    this.#names[Symbol.dispose]();
     void this.#commit.stop();
     this.#owner.fail(error);
-    putFailedMark(storage, failedMarkPath(mapFile.path), error.message);
     events.report("error", "database failed", { path: mapFile.path, reason: String(cause) });
     this.#reportFailure(error);
   }
 
+  /** Marks the database failed, unless its files are sound and have lost their names. Returns what to do. */
+  #markFailed(cause: unknown): string {
+    // Another database may have the names by now, so there is no mark.
+    if (cause instanceof LostNameError) {
+      return "give both files their names again, then start the database";
+    }
+    const { mapFile, storage } = this.#parts;
+    const path = failedMarkPath(mapFile.path);
+    const unknown = "the on-disk state is unknown";
+    return putFailedMark(storage, path, `${cause}; ${unknown}`)
+      ? `${unknown}: run countd db repair`
+      : `${unknown}, and the failed mark ${path} cannot be written: run countd db repair`;
+  }
+
   async #close(): Promise<void> {
+    this.#names[Symbol.dispose]();
     this.#owner.refuse(
       new DatabaseBusyError("The database is being closed: try again when it is open"),
     );
@@ -347,6 +366,8 @@ export class Database {
     log.markClosed();
     try {
       log.syncClosed();
+      log.refuseLost();
+      this.#parts.mapFile.refuseLost();
     } catch (error) {
       this.#fail(error);
     }

@@ -1,6 +1,6 @@
 /** The errors of a database that callers tell apart. */
 
-import { BusyError, CorruptError, FailedError, NotFoundError } from "../../base/errors.ts";
+import { BusyError, CorruptError, CountdError, NotFoundError } from "../../base/errors.ts";
 
 /** Thrown if the map does not hold a key. The message is that of the original. */
 export class InvalidKeyError extends NotFoundError {
@@ -33,10 +33,12 @@ export class DatabaseBusyError extends BusyError {
   override readonly name = "DatabaseBusyError";
 }
 
-/** Thrown by every call after a failed sync, because the on-disk state is unknown. */
-export class DatabaseFailedError extends FailedError {
+/** Thrown by every call after a failed sync, or after a file has lost its name. */
+export class DatabaseFailedError extends CountdError {
   /** `DatabaseFailedError`. */
   override readonly name = "DatabaseFailedError";
+  /** Always `corruption`. */
+  override readonly kind = "corruption";
 }
 
 /** Makes the error for damage at a place of a file. */

@@ -45,7 +45,19 @@ export class LogFile implements Disposable {
     assert(state.tail <= this.#mapped.size, "The log ends inside its file");
     const { tail, durable } = state;
     const log = { shape: entryFrames, seed: this.identity.seed, tail, durable };
-    this.#log = new CheckedLog(file, this.#mapped, log);
+    const syncs = { syncData: () => file.syncData(), syncDataAsync: () => this.#syncNamed() };
+    this.#log = new CheckedLog(syncs, this.#mapped, log);
+  }
+
+  /** What is synced is durable only if the log has its name. */
+  async #syncNamed(): Promise<void> {
+    await this.#mapped.file.syncDataAsync();
+    this.refuseLost();
+  }
+
+  /** Throws `LostNameError` if the file was removed, moved or replaced. */
+  refuseLost(): void {
+    this.#mapped.refuseLost();
   }
 
   /** Makes an empty log in an empty file. */
@@ -132,7 +144,7 @@ export class LogFile implements Disposable {
     return offset;
   }
 
-  /** Syncs the present content on another thread. */
+  /** Syncs the present content on another thread. Throws `LostNameError` if the log has lost its name. */
   async sync(): Promise<void> {
     this.#storage.reach("db.sync.log.before");
     await this.#log.sync();

@@ -130,9 +130,15 @@ export class MapFile implements Disposable {
     this.#mapped.reserve(end);
   }
 
-  /** Syncs everything that was stored, on another thread. */
+  /** Throws `LostNameError` if the file was removed, moved or replaced. */
+  refuseLost(): void {
+    this.#mapped.refuseLost();
+  }
+
+  /** Syncs everything that was stored, on another thread. Throws `LostNameError` if the map has lost its name. */
   async sync(): Promise<void> {
     await this.#mapped.file.syncDataAsync();
+    this.refuseLost();
   }
 
   /** Syncs everything that was stored, on this thread. */

@@ -6,6 +6,7 @@
 import { isDiskFull, type Mapping, type Storage, type StoredFile } from "../../file/mod.ts";
 import { type FrameStore, LogBytes } from "../../file/checked_log/mod.ts";
 import { grownSize, HEAD_PAGE_BYTES, roundUp } from "../format/layout.ts";
+import { refuseLost } from "./names.ts";
 
 export class MappedFile implements FrameStore {
   readonly file: StoredFile;
@@ -19,6 +20,11 @@ export class MappedFile implements FrameStore {
     this.#storage = storage;
     this.file = file;
     this.map(file.status().size);
+  }
+
+  /** Throws `LostNameError` if the file was removed, moved or replaced. */
+  refuseLost(): void {
+    refuseLost(this.#storage, this.file);
   }
 
   /** The bytes of the file. The memory must not be kept: the next growth unmaps it. */

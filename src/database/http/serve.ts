@@ -31,7 +31,7 @@ export interface ServeOptions {
 
 /**
  * Serves until the signal, then answers the requests that have begun. Throws `DatabaseFailedError` if a
- * sync of the database failed, and the errors of `listenTcp` if it cannot listen.
+ * sync of the database failed or one of its files lost its name, and the errors of `listenTcp` if it cannot listen.
  */
 export async function serveDatabase(db: DB, options: ServeOptions): Promise<void> {
   const { signal, events, hostname, port, metrics, clock = systemClock } = options;
@@ -52,6 +52,7 @@ export async function serveDatabase(db: DB, options: ServeOptions): Promise<void
     handler: metrics === undefined ? handler : counted(handler, db, metrics),
     onLate: () => refuseBodies.abort(),
   });
+  db.failed.then((error) => metrics?.readiness.fail(error.message));
   let failure: DatabaseFailedError | null;
   try {
     options.onListening(server.address);
@@ -68,6 +69,7 @@ type Handle = (request: Request) => Promise<Response>;
 function counted(handle: Handle, db: DB, metrics: Metrics): Handle {
   const answered = metrics.counter("countd_requests_total", "answered");
   const failed = metrics.counter("countd_requests_total", "failed");
+  const { readiness } = metrics;
   metrics.lookUp(() => {
     const { keys, entries, logBytes, syncs } = db.status();
     metrics.gauge("countd_db_keys").value = keys;
@@ -78,6 +80,8 @@ function counted(handle: Handle, db: DB, metrics: Metrics): Handle {
   return async (request) => {
     const response = await handle(request);
     (response.status < 500 ? answered : failed).value += 1;
+    if (response.status === 507) readiness.set(db, "disk full: sets are refused");
+    else if (response.ok && request.method === "POST") readiness.set(db, null);
     return response;
   };
 }

@@ -21,15 +21,17 @@ export function syncOrMark(sync: () => void, mark: (reason: string) => void): vo
   }
 }
 
-/** Puts the mark at `path`, with the reason in it. Best effort: the disk has just proved unreliable. */
-export function putFailedMark(storage: Storage, path: string, reason: string): void {
+/** Puts the mark at `path`, with the reason in it. False if the disk does not take it. */
+export function putFailedMark(storage: Storage, path: string, reason: string): boolean {
   try {
     using file = storage.open(path, { access: "write", create: "missing" });
     file.write(new TextEncoder().encode(reason + "\n"), 0);
     file.sync();
     storage.syncDirectory(dirname(path));
+    return true;
   } catch {
     // The process stops answering in any case.
+    return false;
   }
 }
 
