@@ -52,7 +52,7 @@ Deno.test("Every verb that reads works on a read-only file system, with backup a
         ], ["db", "--port=0"]]
       ) {
         const { code, stderr } = await runCountd([...args, "--data", data]);
-        assertEquals(code, 1, `${args}: ${stderr}`);
+        assertEquals(code, 6, `${args}: ${stderr}`);
         assertStringIncludes(stderr, "read-only", args.join(" "));
       }
       assertEquals(stateBelow(place), before);
