@@ -8,7 +8,7 @@ import { CorruptError } from "../base/errors.ts";
 import { printablePath } from "../base/printable.ts";
 import { directoryPaths } from "../counters/commitlog/mod.ts";
 import { decodeKeyspaceName, isTemporaryName } from "../counters/keyspace/mod.ts";
-import type { Storage } from "../file/mod.ts";
+import { concernsOneFile, type FileStatus, type Storage } from "../file/mod.ts";
 import { type Inventoried, inventory } from "../tables/mod.ts";
 import { pathsBelow } from "./copy_files.ts";
 
@@ -20,15 +20,17 @@ export interface Inventory {
 }
 
 /**
- * Throws `CorruptError`, naming all of it, if something cannot be copied: a FIFO, a socket or a device, a
- * directory with the name of a keyspace, or a file with that of one of the directories. A partial copy must not look whole. Throws `OsError`.
+ * Throws `CorruptError`, naming all of it, if something cannot be copied: a FIFO, a socket or a device, what
+ * cannot be opened, a directory with the name of a keyspace, or a file with that of one of the directories. A partial copy must not look whole. Throws `OsError`.
  */
 export function takeInventory(storage: Storage, data: string): Inventory {
   const { keyspaces, tables: root, logs, db } = directoryPaths(data);
-  const tables = storage.statusOrNull(root) === null ? null : inventory(storage, root);
-  const impossible = (tables ?? []).filter(({ kind }) => kind === "other")
-    .map(({ below }) => `${root}/${below}`);
+  const impossible: string[] = [];
+  const tables = storage.statusOrNull(root) === null
+    ? null
+    : inventory(storage, root, (path) => impossible.push(path));
   impossible.push(
+    ...(tables ?? []).filter(({ kind }) => kind === "other").map(({ below }) => `${root}/${below}`),
     ...[logs, keyspaces, root, db].filter((path) =>
       (storage.statusOrNull(path)?.kind ?? "directory") !== "directory"
     ),
@@ -38,7 +40,7 @@ export function takeInventory(storage: Storage, data: string): Inventory {
     ? storage.readDirectory(keyspaces).filter((name) => !isTemporaryName(name))
     : [];
   for (const name of names.sort()) {
-    const kind = storage.statusOrNull(`${keyspaces}/${name}`)?.kind;
+    const kind = kindOf(storage, `${keyspaces}/${name}`);
     const isKeyspace = decodeKeyspaceName(name) !== null;
     if (kind === "other" || kind === "directory" && isKeyspace) {
       impossible.push(`${keyspaces}/${name}`);
@@ -54,4 +56,14 @@ export function takeInventory(storage: Storage, data: string): Inventory {
     `The backup of ${data} would leave out what cannot be copied: move it out of the way${list}`,
     { path: first, offset: 0 },
   );
+}
+
+/** What a name leads to; `other` if it cannot be told, as for a link that leads to itself. */
+function kindOf(storage: Storage, path: string): FileStatus["kind"] | undefined {
+  try {
+    return storage.statusOrNull(path)?.kind;
+  } catch (error) {
+    if (!concernsOneFile(error, "keyspace")) throw error;
+    return "other";
+  }
 }

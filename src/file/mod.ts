@@ -30,7 +30,6 @@ export { returnLargeBlocks } from "./large_blocks.ts";
 export { removeOnError } from "./remove_on_error.ts";
 export { requireDirectory } from "./require_directory.ts";
 export type {
-  DataRange,
   FaultPoint,
   FileStatus,
   LockKind,

@@ -29,14 +29,6 @@ export interface FileStatus {
   readonly modifiedMs: number;
 }
 
-/** A part of a file that is not a hole, in bytes. */
-export interface DataRange {
-  /** Offset of its first byte. */
-  readonly start: number;
-  /** Offset behind its last byte. */
-  readonly end: number;
-}
-
 /** How a file is opened. */
 export interface OpenOptions {
   /**
@@ -134,10 +126,11 @@ export interface StoredFile extends Disposable {
   /** Read from `offset` until `into` is full or the file ends; returns the number of bytes read. */
   read(into: Uint8Array, offset: number): number;
   /**
-   * Find the next range from `offset` on that is not a hole; null if none follows. If the file system does
-   * not tell, the whole file is one range. What is allocated and was never written is a hole, too.
+   * Find the next range from `offset` on that is not a hole, from its first byte to the byte behind its last;
+   * null if none follows. If the file system does not tell, the whole file is one range. What is allocated
+   * and was never written is a hole, too.
    */
-  nextData(offset: number): DataRange | null;
+  nextData(offset: number): { readonly start: number; readonly end: number } | null;
   /** Write all of `bytes` at `offset`. */
   write(bytes: Uint8Array, offset: number): void;
   /**

@@ -4,7 +4,7 @@ import * as ffi from "../../ffi/mod.ts";
 import { OsError } from "../../ffi/mod.ts";
 import { assert } from "../base/assert.ts";
 import type { FaultPlan } from "./fault.ts";
-import type { DataRange, FileStatus, LockKind, Mapping, StoredFile } from "./storage.ts";
+import type { FileStatus, LockKind, Mapping, StoredFile } from "./storage.ts";
 import { SystemMapping } from "./system_mapping.ts";
 
 const TYPE_MASK = 0o170000;
@@ -55,7 +55,7 @@ export class SystemFile implements StoredFile {
     return done;
   }
 
-  nextData(offset: number): DataRange | null {
+  nextData(offset: number): ffi.DataRange | null {
     return ffi.nextData(this.#open("lseek"), offset, this.path);
   }
 

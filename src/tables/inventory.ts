@@ -14,7 +14,7 @@ import {
   VALUE_SUFFIX,
 } from "./names.ts";
 import { tryOpen } from "./value_file.ts";
-import { walkTables } from "./walk.ts";
+import { type Found, walkTables } from "./walk.ts";
 
 /** A file or a directory below the root of the tables. */
 export interface Inventoried {
@@ -31,12 +31,16 @@ const FILE_SYSTEM_DIRECTORY = "lost+found";
 
 /**
  * List every file and directory below the directory of tables `root`, a directory before what is in it.
- * Values that are being written do not count: they have no name yet. Empty if `root` does not exist. Throws
- * `OsError`.
+ * Values that are being written do not count: they have no name yet. Empty if `root` does not exist. What
+ * cannot be opened is given to `onClosed`. Throws `OsError`.
  */
-export function inventory(storage: Storage, root: string): Inventoried[] {
+export function inventory(
+  storage: Storage,
+  root: string,
+  onClosed: (path: string) => void,
+): Inventoried[] {
   const found: Inventoried[] = [];
-  walkTables(storage, root, ({ name, below, parent, status: { kind }, isCircle }) => {
+  const visit = ({ name, below, parent, status: { kind }, isCircle }: Found) => {
     if (isCircle || name === FILE_SYSTEM_DIRECTORY) return false;
     const isInTable = parent === "" || tableOfDirectory(parent) !== null;
     const isTemporary = name === TEMPORARY_DIRECTORY ||
@@ -45,7 +49,8 @@ export function inventory(storage: Storage, root: string): Inventoried[] {
     const isValue = isInTable && kind === "file" && keyOfFileName(name) !== null;
     found.push({ below, kind, isValue });
     return true;
-  });
+  };
+  walkTables(storage, root, visit, undefined, onClosed);
   return found;
 }
 

@@ -91,12 +91,14 @@ Deno.test("A backup names what cannot be copied, and makes nothing", async () =>
     const copy = `${temporary}/copies/monday`;
     await setKeys(data);
     shell(
-      `cd '${data}' && mkfifo tables/pipe tables/site.tbl/pipe.kv && mkdir keyspaces/visits && : > db`,
+      `cd '${data}' && mkfifo tables/pipe tables/site.tbl/pipe.kv && mkdir keyspaces/visits && : > db
+      ln -s self tables/self && ln -s self keyspaces/self`,
     );
     const refused = await runCountd(["backup", copy, "--data", data]);
     assertEquals([refused.code, refused.text], [6, ""], refused.stderr);
     const lines = refused.stderr.split("\n").map((line) => line.trim()).slice(1);
-    const named = ["tables/pipe", "tables/site.tbl/pipe.kv", "keyspaces/visits", "db"];
+    const named = ["tables/pipe", "tables/site.tbl/pipe.kv", "tables/self"]
+      .concat(["keyspaces/visits", "keyspaces/self", "db"]);
     assertEquals(lines.sort(), named.map((path) => `${data}/${path}`).sort());
     assertEquals([...Deno.readDirSync(`${temporary}/copies`)], []);
   });

@@ -1,7 +1,6 @@
 /** Descriptors and mappings of the simulated disk. */
 
 import {
-  type DataRange,
   type FileStatus,
   type LockKind,
   type Mapping,
@@ -60,7 +59,7 @@ export class SimulatedFile implements StoredFile {
   }
 
   /** This disk does not tell where holes are. */
-  nextData(offset: number): DataRange | null {
+  nextData(offset: number): ReturnType<StoredFile["nextData"]> {
     const { size } = this.status();
     return offset < size ? { start: offset, end: size } : null;
   }
