@@ -51,8 +51,8 @@ export class RareEvents implements Events {
       if (omitted === 0 || (!isEnd && nowMs - atMs < PAUSE_MS)) continue;
       this.#reported.set(event, { atMs: nowMs, omitted: 0, last });
       // The last one is the one that is reported.
-      const others = omitted === 1 ? {} : { omitted: omitted - 1 };
-      this.#events.report(last.level, event, { ...last.fields, ...others });
+      const fields = omitted === 1 ? last.fields : { ...last.fields, omitted: omitted - 1 };
+      this.#events.report(last.level, event, fields);
     }
   }
 }
