@@ -27,7 +27,7 @@ export async function acceptAll(
     const connection = await accept();
     if (connection === "closed") return;
     if (connection !== null) serve(connection);
-    if (tries % AT_ONCE_MAX === 0) await turn.next({ isFirst: true });
+    if (tries % AT_ONCE_MAX === 0) await turn.next({ isQuick: true });
   }
 
   async function accept(): Promise<Deno.TcpConn | "closed" | null> {

@@ -3,7 +3,8 @@
  * sockets. It is measured as processor time, because wall time also passes while other programs work.
  *
  * A connection works for a slice. A slice begins only if it fits into the turn, else it waits in a queue for
- * a later turn. Connections that have just received something wait before those that have used up a slice.
+ * a later turn. A connection that has received little, and has not worked much, is quick: it gets a short
+ * slice, and waits only for other quick ones.
  */
 
 import type { Clock } from "../base/clock.ts";
@@ -12,22 +13,28 @@ import { threadTimeMs } from "../../ffi/mod.ts";
 import { LoopCheck } from "./loop_check.ts";
 
 /** How long one connection may work before other connections get a turn. */
-export const SLICE_MS = 5;
+const SLICE_MS = 5;
+/** And a quick one, before it counts as one of the others. */
+const QUICK_SLICE_MS = 1;
+/** A connection that has received more is not quick. */
+const QUICK_BYTES_MAX = 4096;
 /** A slice begins only if it ends before this. The rest, up to 20 ms, is for work that cannot be cut. */
 const TURN_MS = 15;
-const SLICES_A_TURN = TURN_MS / SLICE_MS;
+/** What a connection has worked counts half after so long. */
+const HALF_LIFE_MS = 100;
 
 export class LoopTurn implements Disposable {
+  readonly clock: Clock;
   readonly #check: LoopCheck;
   readonly #longestSeconds: Metric | null;
   readonly #processorMs: () => number;
   /** Processor time of the connections since the last check. */
   #usedMs = 0;
-  /** Slices that may begin, and have not ended yet. */
-  #places = 0;
+  /** Time of slices that may begin, and have not ended yet. */
+  #promisedMs = 0;
   #number = 0;
-  /** Resolve those that wait: the ones that have just received something, and the others. */
-  readonly #first: (() => void)[] = [];
+  /** Resolve those that wait. */
+  readonly #quick: (() => void)[] = [];
   readonly #others: (() => void)[] = [];
   #isAdmitting = false;
 
@@ -35,6 +42,7 @@ export class LoopTurn implements Disposable {
     { clock, metrics }: { readonly clock: Clock; readonly metrics?: Metrics },
     processorMs: () => number = threadTimeMs,
   ) {
+    this.clock = clock;
     this.#check = new LoopCheck(clock);
     this.#longestSeconds = metrics?.gauge("countd_event_loop_turn_seconds") ?? null;
     this.#processorMs = processorMs;
@@ -45,53 +53,52 @@ export class LoopTurn implements Disposable {
     return this.#processorMs();
   }
 
-  /** Counts work of a connection, and gives back its place if it had one. */
-  spend(workedMs: number, { hadPlace }: { readonly hadPlace: boolean }): void {
+  /** Counts work of a connection, to which `promisedMs` of this turn were promised. */
+  spend(workedMs: number, promisedMs: number): void {
     this.#usedMs += workedMs;
-    if (hadPlace) this.#places = Math.max(0, this.#places - 1);
+    this.#promisedMs = Math.max(0, this.#promisedMs - promisedMs);
     const seconds = this.#usedMs / 1000;
     if (this.#longestSeconds !== null && seconds > this.#longestSeconds.value) {
       this.#longestSeconds.value = seconds;
     }
   }
 
-  /** Changes with each check: a place is one in the turn with this number. */
+  /** Changes with each check: time is promised in the turn with this number. */
   get number(): number {
     return this.#number;
   }
 
   /**
-   * Takes a place for a slice in this turn; false if there is none. Many connections may ask before the first
-   * of them works.
+   * Promises time of this turn; false if there is not enough. Many connections may ask before the first of
+   * them works.
    */
-  takePlace(): boolean {
-    const isFree = this.#usedMs + (this.#places + 1) * SLICE_MS <= TURN_MS;
-    if (!isFree || this.#isAdmitting) return false;
-    this.#places++;
+  promise(sliceMs: number): boolean {
+    if (this.#isAdmitting || this.#usedMs + this.#promisedMs + sliceMs > TURN_MS) return false;
+    this.#promisedMs += sliceMs;
     return true;
   }
 
-  /** Resolves with a place in a later turn, when all input up to now has been delivered. */
-  next({ isFirst }: { readonly isFirst: boolean }): Promise<void> {
+  /** Resolves in a later turn, with a slice of it, when all input up to now has been delivered. */
+  next({ isQuick }: { readonly isQuick: boolean }): Promise<void> {
     return new Promise((resolve) => {
-      (isFirst ? this.#first : this.#others).push(resolve);
+      (isQuick ? this.#quick : this.#others).push(resolve);
       if (!this.#isAdmitting) void this.#admit();
     });
   }
 
   async #admit(): Promise<void> {
     this.#isAdmitting = true;
-    while (this.#first.length + this.#others.length > 0) {
+    while (this.#quick.length + this.#others.length > 0) {
       await this.#check.next();
-      this.#usedMs = 0;
-      // One at least of those that have used up a slice: many small requests do not stop them either.
-      const firstMax = this.#others.length > 0 ? SLICES_A_TURN - 1 : SLICES_A_TURN;
-      const admitted = this.#first.splice(0, firstMax);
-      admitted.push(...this.#others.splice(0, SLICES_A_TURN - admitted.length));
-      // A place that was taken before and not used is lost.
       this.#number++;
-      this.#places = admitted.length;
-      for (const resolve of admitted) resolve();
+      this.#usedMs = 0;
+      // One of the others at least: many quick ones do not stop them.
+      const forOthers = this.#others.length > 0 ? SLICE_MS : 0;
+      const quick = this.#quick.splice(0, (TURN_MS - forOthers) / QUICK_SLICE_MS);
+      const quickMs = quick.length * QUICK_SLICE_MS;
+      const others = this.#others.splice(0, Math.floor((TURN_MS - quickMs) / SLICE_MS));
+      this.#promisedMs = quickMs + others.length * SLICE_MS;
+      for (const resolve of [...quick, ...others]) resolve();
     }
     this.#isAdmitting = false;
   }
@@ -106,8 +113,11 @@ export class LoopSlice {
   readonly #turn: LoopTurn;
   #workedMs = 0;
   #startMs = 0;
-  /** Number of the turn in which it has a place; −1 for none. */
-  #placeIn = -1;
+  #isQuick = true;
+  /** Number of the turn in which time is promised to it; −1 for none. */
+  #promisedIn = -1;
+  /** What it has worked lately, as of a time. */
+  #lately = { ms: 0, atMs: 0 };
 
   constructor(turn: LoopTurn) {
     this.#turn = turn;
@@ -120,35 +130,47 @@ export class LoopSlice {
 
   /** True if the current work should stop here. A system call: too slow to ask for every record. */
   get isUsedUp(): boolean {
-    return this.#workedMs + this.#turn.nowMs() - this.#startMs >= SLICE_MS;
+    return this.#workedMs + this.#turn.nowMs() - this.#startMs >= this.#limitMs;
   }
 
   /** Stops the time: the work ends, or waits for something. */
   end(): void {
     const workedMs = this.#turn.nowMs() - this.#startMs;
     this.#workedMs += workedMs;
-    this.#turn.spend(workedMs, { hadPlace: this.#placeIn === this.#turn.number });
-    this.#placeIn = -1;
+    this.#lately = { ms: this.#latelyMs() + workedMs, atMs: this.#turn.clock.nowMs() };
+    this.#turn.spend(workedMs, this.#promisedIn === this.#turn.number ? this.#limitMs : 0);
+    this.#promisedIn = -1;
   }
 
-  /** After the connection has received something, for which it has waited: a new slice. */
-  async received(): Promise<void> {
+  /** A new slice for a connection that has waited for what it has now received. */
+  async received(bytes: number): Promise<void> {
     this.#workedMs = 0;
-    await this.#takePlace();
+    this.#isQuick = bytes <= QUICK_BYTES_MAX && this.#latelyMs() < SLICE_MS;
+    await this.#takeTime();
   }
 
   /** Gives other connections a turn if the slice is used up, or if the turn is. */
   async giveWay(): Promise<void> {
-    if (this.#workedMs >= SLICE_MS) {
+    if (this.#workedMs >= this.#limitMs) {
       this.#workedMs = 0;
-      await this.#turn.next({ isFirst: false });
-      this.#placeIn = this.#turn.number;
-    } else await this.#takePlace();
+      this.#isQuick = false;
+      await this.#turn.next({ isQuick: false });
+      this.#promisedIn = this.#turn.number;
+    } else await this.#takeTime();
   }
 
-  async #takePlace(): Promise<void> {
-    if (this.#placeIn === this.#turn.number) return;
-    if (!this.#turn.takePlace()) await this.#turn.next({ isFirst: true });
-    this.#placeIn = this.#turn.number;
+  get #limitMs(): number {
+    return this.#isQuick ? QUICK_SLICE_MS : SLICE_MS;
+  }
+
+  #latelyMs(): number {
+    const { ms, atMs } = this.#lately;
+    return ms * 0.5 ** ((this.#turn.clock.nowMs() - atMs) / HALF_LIFE_MS);
+  }
+
+  async #takeTime(): Promise<void> {
+    if (this.#promisedIn === this.#turn.number) return;
+    if (!this.#turn.promise(this.#limitMs)) await this.#turn.next({ isQuick: this.#isQuick });
+    this.#promisedIn = this.#turn.number;
   }
 }

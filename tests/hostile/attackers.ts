@@ -111,13 +111,13 @@ export const ATTACKERS: readonly Attacker[] = [
   {
     name: "pipelines ranks",
     against: ["read"],
-    peers: 4,
+    peers: 200,
     attack: pipelined((index) => rankRequest(LONG, `${index % LONG_ROWS}`.padEnd(200, "x"))),
   },
   {
     name: "pipelines unknown keyspaces",
     against: ["read"],
-    peers: 4,
+    peers: 50,
     attack: pipelined(() => pageRequest(`unknown-${made++}`, 1)),
   },
   {
@@ -140,7 +140,7 @@ export const ATTACKERS: readonly Attacker[] = [
   {
     name: "increments without end",
     against: ["write"],
-    peers: 4,
+    peers: 50,
     needsProcessor: true,
     attack: pipelined((index) => increment("flood", `key-${index}`, 1n)),
   },
