@@ -8,20 +8,30 @@
  * line end behind a boundary.
  */
 
+import { inOneTurn, type Steps } from "../../base/steps.ts";
+
 /** Thrown if a request cannot be understood. The message is for the client. */
 export class FormError extends Error {
   override readonly name = "FormError";
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** Bytes or characters that are looked at before others get a turn: a few milliseconds of work. */
+const STEP_LENGTH = 512 * 1024;
 
 /** The text of UTF-8. Throws `FormError`. */
-export function decodeText(bytes: Uint8Array): string {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    throw new FormError("The value is not UTF-8 text");
+export function* decodeText(bytes: Uint8Array): Steps<string> {
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  const parts: string[] = [];
+  for (let at = 0; at < bytes.length; at += STEP_LENGTH) {
+    const end = at + STEP_LENGTH;
+    try {
+      parts.push(decoder.decode(bytes.subarray(at, end), { stream: end < bytes.length }));
+    } catch {
+      throw new FormError("The value is not UTF-8 text");
+    }
+    yield;
   }
+  return parts.join("");
 }
 
 const PLUS = 0x2b;
@@ -35,13 +45,18 @@ const FIELDS_MAX = 1000;
  * for broken escapes in its value, and for a thousand other fields before it.
  */
 export function urlEncodedField(text: string, name: string): string | null {
+  return inOneTurn(formField(text, name));
+}
+
+/** As `urlEncodedField`, in steps. */
+export function* formField(text: string, name: string): Steps<string | null> {
   let start = 0;
   for (let fields = 0; fields < FIELDS_MAX; fields++) {
     const ampersand = text.indexOf("&", start);
     const pair = text.slice(start, ampersand < 0 ? text.length : ampersand);
     const equals = pair.indexOf("=");
     if (isNamed(equals < 0 ? pair : pair.slice(0, equals), name)) {
-      return equals < 0 ? "" : decodeForm(pair.slice(equals + 1));
+      return equals < 0 ? "" : yield* decodeForm(pair.slice(equals + 1));
     }
     if (ampersand < 0) return null;
     start = ampersand + 1;
@@ -61,14 +76,39 @@ function isNamed(field: string, name: string): boolean {
   return decoded === name;
 }
 
-/** Decodes plus signs and escapes. It works on bytes: in a string, millions of spaces would take seconds. */
-function decodeForm(text: string): string {
+/** Decodes plus signs and escapes. */
+function* decodeForm(text: string): Steps<string> {
+  const parts: string[] = [];
+  for (let at = 0, end = 0; at < text.length; at = end) {
+    end = endOfPiece(text, at + STEP_LENGTH);
+    parts.push(yield* decodePiece(text.slice(at, end)));
+    yield;
+  }
+  return parts.join("");
+}
+
+/** It works on bytes: in a string, millions of spaces would take seconds. */
+function* decodePiece(text: string): Steps<string> {
   if (!text.includes("+")) return decodePercent(text);
   const bytes = new TextEncoder().encode(text);
   for (let at = 0; at < bytes.length; at++) {
     if (bytes[at] === PLUS) bytes[at] = SPACE;
   }
-  return decodePercent(decodeText(bytes));
+  return decodePercent(yield* decodeText(bytes));
+}
+
+/** A character takes at most four escapes, or two units of text. */
+const CHARACTER_LENGTH_MAX = 4 * 3;
+
+/** The first place from `at` on where no character is cut, escaped or not. */
+function endOfPiece(text: string, at: number): number {
+  for (let end = at; end < Math.min(text.length, at + 2 * CHARACTER_LENGTH_MAX); end++) {
+    const escape = /%[0-9a-f]?$/i.exec(text.slice(end - 2, end));
+    const isContinued = /^(?:%[89ab]|[\udc00-\udfff])/i.test(text.slice(end, end + 2));
+    if (escape === null && !isContinued) return end;
+  }
+  // What is cut here is no text.
+  return Math.min(text.length, at + 2 * CHARACTER_LENGTH_MAX);
 }
 
 /** Percent escapes decoded as UTF-8. Throws `FormError`. */
@@ -102,27 +142,32 @@ const HEAD_BYTES_MAX = 8192;
  * The first part of this name in a multipart body, or null. Throws `FormError` for a broken body, for more
  * than a thousand parts before this one, and for a part with a long head. Each byte is looked at once.
  */
-export function multipartField(body: Uint8Array, boundary: string, name: string): string | null {
+export function* multipartField(
+  body: Uint8Array,
+  boundary: string,
+  name: string,
+): Steps<string | null> {
   const delimiter = new TextEncoder().encode(`\r\n--${boundary}`);
   // The first one may be at the very start, without the line end before it.
   const isAtStart = delimiter.subarray(2).every((byte, at) => body[at] === byte);
-  let start = isAtStart ? -2 : indexOf(body, delimiter, 0);
+  let start = isAtStart ? -2 : yield* indexOf(body, delimiter, 0);
   if (start === -1) throw unfinished();
   for (let parts = 0; parts < FIELDS_MAX; parts++) {
     start += delimiter.length;
     if (body[start] === 0x2d && body[start + 1] === 0x2d) return null;
     if (!isLineEnd(body, start)) throw unfinished();
-    const headEnd = indexOf(body.subarray(0, start + HEAD_BYTES_MAX), headEnding, start);
+    const head = body.subarray(0, start + HEAD_BYTES_MAX);
+    const headEnd = yield* indexOf(head, headEnding, start);
     if (headEnd < 0) {
       if (start + HEAD_BYTES_MAX >= body.length) throw unfinished();
       throw new FormError(`The head of a part is longer than ${HEAD_BYTES_MAX} bytes`);
     }
     const contentStart = headEnd + headEnding.length;
     // A part without content ends with the line end of its head.
-    const end = indexOf(body, delimiter, contentStart - 2);
+    const end = yield* indexOf(body, delimiter, contentStart - 2);
     if (end < 0) throw unfinished();
-    const head = new TextDecoder().decode(body.subarray(start + 2, headEnd));
-    if (partName(head) === name) return decodeText(body.subarray(contentStart, end));
+    const text = new TextDecoder().decode(body.subarray(start + 2, headEnd));
+    if (partName(text) === name) return yield* decodeText(body.subarray(contentStart, end));
     start = end;
   }
   throw tooMany("parts");
@@ -152,13 +197,14 @@ function tooMany(what: "fields" | "parts"): FormError {
  * Where `pattern` begins, or -1. Each byte is compared twice at most: a pattern here begins with a carriage
  * return, so that a match that breaks off can only begin again at the byte that broke it.
  */
-function indexOf(bytes: Uint8Array, pattern: Uint8Array, from: number): number {
+function* indexOf(bytes: Uint8Array, pattern: Uint8Array, from: number): Steps<number> {
   let matched = 0;
   for (let at = from; at < bytes.length; at++) {
     const byte = bytes[at];
     if (byte === pattern[matched]) matched++;
     else matched = byte === pattern[0] ? 1 : 0;
     if (matched === pattern.length) return at + 1 - matched;
+    if (at % STEP_LENGTH === STEP_LENGTH - 1) yield;
   }
   return -1;
 }

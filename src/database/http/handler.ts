@@ -15,6 +15,7 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import { UsageError } from "../../base/errors.ts";
 import { type Events, noEvents } from "../../base/events.ts";
 import { RareEvents } from "../../base/rare_events.ts";
+import { inTurns, type Steps } from "../../base/steps.ts";
 import { RefusedRequestError, targetOf } from "../../net/mod.ts";
 import {
   DatabaseBusyError,
@@ -30,6 +31,7 @@ import {
   decodePercent,
   decodeText,
   FormError,
+  formField,
   multipartField,
   urlEncodedField,
 } from "./form.ts";
@@ -57,6 +59,9 @@ export const LOG_LIMIT_MAX = 10_000;
 /** A `/log` reply ends early when it has this many characters; the client asks for the rest. */
 const LOG_REPLY_UNITS_MAX = 16 * 2 ** 20;
 
+/** How long a body is searched before other requests get a turn. */
+const TURN_MS = 5;
+
 /** Makes a handler, for `Deno.serve` and its like. The handler never throws. */
 export function newHandler(db: DB, options: HandlerOptions = {}): Handler {
   const handler = new DatabaseHandler(db, options);
@@ -65,6 +70,7 @@ export function newHandler(db: DB, options: HandlerOptions = {}): Handler {
 
 class DatabaseHandler {
   readonly #db: DB;
+  readonly #clock: Clock;
   readonly #events: Events;
   /** Events that each request can cause. */
   readonly #rareEvents: RareEvents;
@@ -77,6 +83,7 @@ class DatabaseHandler {
     const { events = noEvents, clock = systemClock } = options;
     this.#events = events;
     this.#rareEvents = new RareEvents(events, clock);
+    this.#clock = clock;
     this.#bodies = new BodyReader(clock, options.signal);
     this.#listenHost = options.listenHost ?? "localhost";
   }
@@ -110,7 +117,11 @@ class DatabaseHandler {
 
   async #set(request: Request, key: string, query: string): Promise<Response> {
     const reply = await this.#bodies.with(request, async (body) => {
-      const value = valueOf(request.headers.get("content-type") ?? "", body, query);
+      const type = request.headers.get("content-type") ?? "";
+      const value = await inTurns(valueOf(type, body, query), {
+        clock: this.#clock,
+        turnMs: TURN_MS,
+      });
       if (value === null) {
         return message(400, "No value: send a form field or query parameter `value`, or a body");
       }
@@ -195,18 +206,18 @@ function only(
  * The value of a request: the field `value` of a form, else of the query, else a body that is not a
  * form. Null if there is none; an empty body does not count.
  */
-function valueOf(contentType: string, body: Uint8Array, query: string): string | null {
+function* valueOf(contentType: string, body: Uint8Array, query: string): Steps<string | null> {
   const type = contentType.split(";", 1)[0]?.trim().toLowerCase() ?? "";
   const inQuery = urlEncodedField(query, "value");
   if (type === "application/x-www-form-urlencoded") {
-    return urlEncodedField(decodeText(body), "value") ?? inQuery;
+    return (yield* formField(yield* decodeText(body), "value")) ?? inQuery;
   }
   if (type === "multipart/form-data") {
     if (body.length === 0) return inQuery;
-    return multipartField(body, boundaryOf(contentType), "value") ?? inQuery;
+    return (yield* multipartField(body, boundaryOf(contentType), "value")) ?? inQuery;
   }
   if (inQuery !== null) return inQuery;
-  return body.length === 0 ? null : decodeText(body);
+  return body.length === 0 ? null : yield* decodeText(body);
 }
 
 function wholeParameter(

@@ -1,10 +1,14 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   boundaryOf,
+  decodeText,
   FormError,
+  formField,
   multipartField,
   urlEncodedField,
 } from "../../../src/database/http/form.ts";
+import { inOneTurn, type Steps } from "../../../src/base/steps.ts";
+import { threadTimeMs } from "../../../ffi/mod.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 
 function randomText(random: Random): string {
@@ -43,7 +47,7 @@ Deno.test("Parts of multipart bodies are those that the runtime's own parser fin
     }).formData();
     const value = parsed.get("value");
     const expected = value instanceof File ? await value.text() : value;
-    assertEquals(multipartField(body, boundary, "value"), expected);
+    assertEquals(inOneTurn(multipartField(body, boundary, "value")), expected);
   }
 });
 
@@ -59,7 +63,7 @@ Deno.test("For any bytes the parsers find a field, find none, or refuse, and do 
       broken[random.below(broken.length)] = random.below(256);
     }
     try {
-      const found = multipartField(broken, "b", "value");
+      const found = inOneTurn(multipartField(broken, "b", "value"));
       assert(found === null || typeof found === "string");
       urlEncodedField(new TextDecoder().decode(broken), "value");
     } catch (error) {
@@ -76,7 +80,10 @@ Deno.test("The thousandth field or part is found, the one after it is refused", 
     const form = "a%zz=1&".repeat(others) + "v%61lue=1";
     const body = new TextEncoder().encode(part("a").repeat(others) + part("value") + "--b--\r\n");
     for (
-      const find of [() => urlEncodedField(form, "value"), () => multipartField(body, "b", "value")]
+      const find of [
+        () => urlEncodedField(form, "value"),
+        () => inOneTurn(multipartField(body, "b", "value")),
+      ]
     ) {
       if (isFound) assertEquals(find(), "1");
       else assertThrows(find, FormError, "No value among the first 1000");
@@ -97,7 +104,11 @@ Deno.test("A body that almost repeats its boundary takes no longer than any othe
     // The best of a few: another process may have the processor in between.
     return Math.min(...Array.from({ length: 5 }, () => {
       const start = performance.now();
-      assertThrows(() => multipartField(body, boundary, "value"), FormError, "does not follow");
+      assertThrows(
+        () => inOneTurn(multipartField(body, boundary, "value")),
+        FormError,
+        "does not follow",
+      );
       return performance.now() - start;
     }));
   };
@@ -112,6 +123,62 @@ Deno.test("A part without content, with or without a head, is an empty one", () 
   const bytes = (text: string) => new TextEncoder().encode(text);
   const head = "Content-Disposition: form-data; name=value\r\n";
   for (const empty of [`--b\r\n${head}\r\n--b--`, `--b\r\n\r\n--b\r\n${head}\r\n\r\n--b--`]) {
-    assertEquals(multipartField(bytes(empty), "b", "value"), "");
+    assertEquals(inOneTurn(multipartField(bytes(empty), "b", "value")), "");
+  }
+});
+
+/** Runs all steps; returns the most milliseconds of one, in processor time. */
+function longestStep(steps: Steps<unknown>): number {
+  let longest = 0;
+  while (true) {
+    const startMs = threadTimeMs();
+    let isDone = true;
+    try {
+      isDone = steps.next(false).done ?? false;
+    } catch (error) {
+      if (!(error instanceof FormError)) throw error;
+    }
+    longest = Math.max(longest, threadTimeMs() - startMs);
+    if (isDone) return longest;
+  }
+}
+
+Deno.test("The largest body of any form is read in steps of a few milliseconds", () => {
+  const length = 16 * 2 ** 20;
+  const filled = (unit: string, start: string) =>
+    new TextEncoder().encode(start + unit.repeat((length - start.length) / unit.length));
+  const head = '--b\r\nContent-Disposition: form-data; name="value"\r\n\r\n';
+  const form = function* (body: Uint8Array) {
+    return yield* formField(yield* decodeText(body), "value");
+  };
+  for (
+    const [what, steps] of [
+      ["broken escapes", form(filled("%&", ""))],
+      ["spaces", form(filled("+", "value="))],
+      ["escapes", form(filled("%C3%BC", "value="))],
+      ["letters", form(filled("ü", "value="))],
+      ["a part", multipartField(filled("ü", head), "b", "value")],
+      ["almost a boundary", multipartField(filled("\r\n--", head), "bx", "value")],
+    ] as const
+  ) {
+    const longestMs = longestStep(steps);
+    // It took 20 to 120 ms. The last step joins the text, which pauses of the collector may interrupt.
+    assert(longestMs < 60, `${what}: ${longestMs} ms`);
+  }
+});
+
+Deno.test("Text that is decoded in pieces is what it would be as a whole", () => {
+  const random = new Random(seedForTest("long forms"));
+  for (let round = 0; round < 6; round++) {
+    const unit = random.pick(["a", "ü", "😀", "a+ü", "%", "\0", "é😀+%20"]);
+    const value = "x".repeat(random.below(20)) + unit.repeat(1_100_000 / unit.length);
+    const encoded = round % 2 === 0
+      ? encodeURIComponent(value)
+      : value.replaceAll("%", "%25").replaceAll("+", "%2b");
+    assertEquals(urlEncodedField(`value=${encoded}`, "value") === value, true, unit);
+    assertThrows(() => urlEncodedField(`value=${encoded}%c3`, "value"), FormError);
+    const bytes = new TextEncoder().encode(value);
+    assertEquals(inOneTurn(decodeText(bytes)) === value, true, unit);
+    assertThrows(() => inOneTurn(decodeText(Uint8Array.of(...[0xc3]))), FormError);
   }
 });
