@@ -79,10 +79,11 @@ function isNamed(field: string, name: string): boolean {
 /** Decodes plus signs and escapes. */
 function* decodeForm(text: string): Steps<string> {
   const parts: string[] = [];
-  for (let at = 0, end = 0; at < text.length; at = end) {
-    end = endOfPiece(text, at + STEP_LENGTH);
+  for (let at = 0; at < text.length;) {
+    const end = endOfPiece(text, at + STEP_LENGTH);
     parts.push(yield* decodePiece(text.slice(at, end)));
     yield;
+    at = end;
   }
   return parts.join("");
 }
@@ -107,7 +108,7 @@ function endOfPiece(text: string, at: number): number {
     const isContinued = /^(?:%[89ab]|[\udc00-\udfff])/i.test(text.slice(end, end + 2));
     if (escape === null && !isContinued) return end;
   }
-  // What is cut here is no text.
+  // Whatever is cut here is malformed.
   return Math.min(text.length, at + 2 * CHARACTER_LENGTH_MAX);
 }
 
