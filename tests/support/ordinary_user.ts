@@ -46,7 +46,7 @@ export function ordinaryCommand(command: readonly string[], projectRoot: string)
     ...becomeOrdinary,
     "env",
     `HOME=${place("home")}`,
-    `DENO_DIR=${place("deno-dir")}`,
+    `DENO_DIR=${runtimeDirectory(projectRoot)}`,
     reachableProgram(program),
     ...args.map((argument) =>
       argument.startsWith(projectRoot)
@@ -78,6 +78,26 @@ function place(name: string): string {
     Deno.chownSync(path, ORDINARY_ID, ORDINARY_ID);
     reachable.set(name, path);
   }
+  return path;
+}
+
+/** The runtime's directory of the ordinary user, with the npm packages of the lock file. */
+function runtimeDirectory(projectRoot: string): string {
+  const known = reachable.get("deno-dir");
+  if (known !== undefined) return known;
+  const path = place("deno-dir");
+  const { stdout } = new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync();
+  const { npmCache } = JSON.parse(new TextDecoder().decode(stdout)) as { npmCache: string };
+  const { npm } = JSON.parse(Deno.readTextFileSync(`${projectRoot}deno.lock`)) as { npm: object };
+  for (const registry of exists(npmCache) ? Deno.readDirSync(npmCache) : []) {
+    for (const name of Object.keys(npm).map((each) => each.slice(0, each.lastIndexOf("@")))) {
+      const from = `${npmCache}/${registry.name}/${name}`;
+      if (!exists(from)) continue;
+      Deno.mkdirSync(`${path}/npm/${registry.name}`, { recursive: true });
+      copyReadable(from, `${path}/npm/${registry.name}/${name}`);
+    }
+  }
+  giveToOrdinaryUser(path);
   return path;
 }
 

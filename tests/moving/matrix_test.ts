@@ -1,0 +1,51 @@
+/**
+ * A share of the matrix: cells that the seed chooses, and so others at each run. The outcome of each is as in
+ * OUTCOMES.md, where those with a fault are counted.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { Random, seedForTest } from "../support/random.ts";
+import { withTemporaryDirectory } from "../support/temporary.ts";
+import { allCells, missingFor, nameOf, tryCell } from "./cells.ts";
+import { makeSample } from "./sample.ts";
+import { Table } from "./table.ts";
+
+const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+const CELLS = isLong ? 240 : 12;
+/** Cells at the same time: most of them wait. */
+const AT_ONCE = 2;
+
+/** Cells with a fault. May only fall. */
+const FAULTS_MAX = 0;
+
+Deno.test("The table of outcomes has every cell, and no more faults than before", () => {
+  const table = Table.read();
+  const without = allCells().filter((cell) => table.wordsOf(cell).length === 0).map(nameOf);
+  assertEquals(without, []);
+  assert(table.faults <= FAULTS_MAX, `${table.faults} cells with a fault`);
+});
+
+Deno.test("Files that move under a verb have the outcomes of the table", async () => {
+  const random = new Random(seedForTest("matrix"));
+  const cells = random.shuffle(allCells()).slice(0, CELLS);
+  const table = Table.read();
+  const different: string[] = [];
+  await withTemporaryDirectory(async (directory) => {
+    const sample = await makeSample(directory);
+    const next = async () => {
+      for (let cell = cells.shift(); cell !== undefined; cell = cells.shift()) {
+        const missing = await missingFor(cell);
+        if (missing !== null) {
+          console.log(missing);
+          continue;
+        }
+        const known = table.wordsOf(cell);
+        const { word, said } = await tryCell(cell, sample);
+        if (known.includes(word)) continue;
+        different.push(`${nameOf(cell)}: ${word}, not ${known.join(" or ")}\n${said}`);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, next));
+  });
+  assertEquals(different, []);
+});
