@@ -19,6 +19,7 @@ import {
   directoryLocks,
   directoryPaths,
   type Holder,
+  holdsCounters,
   refuseBackup,
 } from "../counters/commitlog/mod.ts";
 import { check as checkDatabase, type DatabasePaths, UNFINISHED_RULE } from "../database/mod.ts";
@@ -106,7 +107,14 @@ async function copyCounters(
   { self, clock }: BackupOptions,
 ): Promise<{ keyspaces: number; unfoldedRecords: number } | null> {
   using directory = DataDirectory.openOrNull(storage, data, { self, access: "read" });
-  if (directory === null) return null;
+  if (directory === null) {
+    const paths = directoryPaths(data);
+    if (!holdsCounters(storage, paths)) return null;
+    throw new CorruptError(
+      `The control file of ${data} is missing, so its counters cannot be copied: run countd repair`,
+      { path: paths.control, offset: 0 },
+    );
+  }
   directory.refuseFailed();
   const { control, sizes } = directory;
   if (!control.tryLock(directoryLocks.pin, "shared")) {

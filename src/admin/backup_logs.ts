@@ -125,6 +125,7 @@ async function copyLog(
     using reader = LogReader.open(directory, slot);
     const copied = reader === null ? null : tryCopy(directory, reader, file);
     if (copied !== null) return copied;
+    if (reader === null) refuseForeign(directory, slot);
     file.truncate(0);
     await clock.sleep(RETRY_MS);
   }
@@ -161,6 +162,20 @@ function tryCopy(
     );
   }
   return { generation, order, records: image.records };
+}
+
+/** Throws `CorruptError` for a name that leads to something else than a log: no other try would open it. */
+function refuseForeign({ storage, paths, sizes }: DataDirectory, slot: number): void {
+  const path = pathOfSlot(paths.logs, slot);
+  const status = storage.statusOrNull(path);
+  if (status === null || status.kind === "file" && status.size === sizes.logSize) return;
+  const what = status.kind === "file"
+    ? `has ${status.size} bytes and not ${sizes.logSize}`
+    : "is not a regular file";
+  throw new CorruptError(`${path} ${what}: run countd check, then countd repair`, {
+    path,
+    offset: 0,
+  });
 }
 
 function cannotRead(path: string): BusyError {

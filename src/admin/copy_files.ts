@@ -4,6 +4,7 @@ import { crc32 } from "node:zlib";
 import { undoOnError } from "../base/undo_on_error.ts";
 import {
   type FileIdentity,
+  type FileStatus,
   hasCode,
   isSameFile,
   makeDirectories,
@@ -124,13 +125,13 @@ export function checksumOf(storage: Storage, path: string): CopiedFile {
 const FILE_SYSTEM_DIRECTORY = "lost+found";
 
 /**
- * Paths of all files, or of all directories, below a directory: relative to it, in order, outer ones first. A
+ * Paths of all files of one kind below a directory: relative to it, in order, outer ones first. A
  * link that leads back to a directory above it is left out.
  */
 export function pathsBelow(
   storage: Storage,
   directory: string,
-  wanted: "file" | "directory",
+  wanted: FileStatus["kind"],
 ): string[] {
   const list = (below: string, above: readonly FileIdentity[]): string[] =>
     storage.readDirectory(directory + below).sort().flatMap((name) => {

@@ -60,6 +60,9 @@ export interface RepairOptions {
   readonly out: string | null;
 }
 
+/** The folders of a data directory, other than `run`: a copy has no use for reports of daemons. */
+const NOUNS_OF_FOLDERS = ["logs", "keyspaces", "tables", "db"] as const;
+
 /** Number of the rule about modes in the README of tables; such files are corrected, others moved. */
 const TABLE_MODE_RULE = 3;
 
@@ -86,10 +89,12 @@ export function repair(storage: Storage, place: string, options: RepairOptions):
   // Open before the first write, so that `sync` reports every write that failed.
   using fileSystem = storage.openFileSystem(made.path);
   copyTree(storage, data, made.path);
+  const leftOut = actionsForLeftOut(storage, data);
   const report = repairPlace(storage, made.path, { self, isAlone: false });
   fileSystem.sync();
   made.publish();
-  return movedReport(report, made.path, made.target);
+  const moved = movedReport(report, made.path, made.target);
+  return { ...moved, actions: [...leftOut, ...moved.actions] };
 }
 
 /** The report of a repair in `from`, with the paths after it was renamed to `to`. */
@@ -121,6 +126,15 @@ function copyTree(storage: Storage, from: string, to: string): void {
     const isOverwritten = isOverwrittenInPlace(path);
     copyOpenFile(storage, file, { to: `${to}/${path}`, mode, isOverwritten });
   }
+}
+
+/** FIFOs, sockets and devices in place of data: they have no bytes to copy. */
+function actionsForLeftOut(storage: Storage, data: string): RepairAction[] {
+  const what = "left out of the copy: not a regular file, so what had this name is lost";
+  return pathsBelow(storage, data, "other").flatMap((below) => {
+    const noun = NOUNS_OF_FOLDERS.find((folder) => below.startsWith(`${folder}/`));
+    return noun === undefined ? [] : [{ noun, path: `${data}/${below}`, what, saved: null }];
+  });
 }
 
 function repairPlace(
