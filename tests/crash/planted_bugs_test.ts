@@ -114,6 +114,28 @@ for (const [bug, symptom, options] of workerBugs) {
   });
 }
 
+/** So many keyspaces that a sync of the fold is one of the file system: first all are new, then most are old. */
+const manyKeyspaces = [
+  append("one", "two", "three", "four", "five", "six"),
+  seal,
+  fold,
+  append("one", "two", "three", "four", "five", "seven"),
+  seal,
+  fold,
+];
+
+for (const bug of ["skip sync A of the fold", "skip sync B of the fold"] as const) {
+  Deno.test(`Planted bug is caught in a fold of six new keyspaces: ${bug}`, async () => {
+    const plant = (storage: Storage) => plantedStorage(storage, bug, `${DATA}/logs`);
+    const steps = () => manyKeyspaces.slice(0, 3);
+    await assertCaught(/./, { plant, steps, fold: workerFold });
+  });
+}
+
+Deno.test("Without a planted bug folds of six keyspaces pass", async () => {
+  await run({ steps: () => manyKeyspaces, fold: workerFold }, { doubleEvery: 997 });
+});
+
 Deno.test("Without a planted bug the special runs pass too", async () => {
   for (const steps of [slotTwice, unsynced]) await run({ steps: () => steps, logs: 1 });
 });

@@ -90,6 +90,22 @@ function skippingBetween(inner: Storage, from: string, to: string): Storage {
   return withoutFileSyncs(watched, () => skipping);
 }
 
+/** Between two points of the protocol, nothing is synced: no file, no directory, no file system. */
+function syncingNothingBetween(inner: Storage, from: string, to: string): Storage {
+  let skipping = false;
+  const watched = atPoint(inner, (point) => {
+    if (point === from) skipping = true;
+    if (point === to) skipping = false;
+  });
+  return overridden(withoutFileSyncs(watched, () => skipping), {
+    openFileSystem(path) {
+      const fileSystem = inner.openFileSystem(path);
+      return overridden(fileSystem, { sync: () => void (skipping || fileSystem.sync()) });
+    },
+    syncDirectory: (path) => void (skipping || inner.syncDirectory(path)),
+  });
+}
+
 export function plantedStorage(inner: Storage, bug: StorageBug, logs: string): Storage {
   switch (bug) {
     case "skip the data sync":
@@ -101,9 +117,9 @@ export function plantedStorage(inner: Storage, bug: StorageBug, logs: string): S
         openFileSystem: (path) => overridden(inner.openFileSystem(path), { sync: () => {} }),
       });
     case "skip sync A of the fold":
-      return skippingBetween(inner, "fold.4.before", "fold.4.after");
+      return syncingNothingBetween(inner, "fold.4.before", "fold.4.after");
     case "skip sync B of the fold":
-      return skippingBetween(inner, "fold.6.before", "fold.6.after");
+      return syncingNothingBetween(inner, "fold.6.before", "fold.6.after");
     case "skip the sync of the logs of the fold":
       return skippingBetween(inner, "fold.4.logs.before", "fold.4.logs.after");
     case "retry a failed sync":

@@ -81,6 +81,11 @@ export class SealedLog {
    * a second time. Throws `CorruptError` if it can then not be read, or is not what it was.
    */
   forEachBatch(visit: BatchVisitor): void {
+    for (const _frame of this.eachBatch(visit));
+  }
+
+  /** As `forEachBatch`, and yields after each frame. */
+  *eachBatch(visit: BatchVisitor): Generator<void, void> {
     assert(this.#scan !== null, "A log is verified before it is read");
     const { log } = this.held;
     const { tail } = this.#scan;
@@ -90,6 +95,7 @@ export class SealedLog {
       if (isVerified) frame.moveTo(offset);
       else if (!frame.at(offset, tail)) throw this.#damage(offset, tail);
       visitBatch(frame, visit);
+      yield;
     }
   }
 

@@ -12,7 +12,7 @@
 
 import { assert } from "../../base/assert.ts";
 import { KeyedHash, PROBES_MAX } from "../../base/keyed_hash.ts";
-import { mapKey } from "../../base/map_key.ts";
+import { mapKey, textOfMapKey } from "../../base/map_key.ts";
 import { ENTRY_HIGH_WORD, ENTRY_KEY_WORD, ENTRY_LENGTH_MASK, ENTRY_LOW_WORD } from "../tree/mod.ts";
 import {
   BadRecordError,
@@ -57,19 +57,22 @@ export interface AggregatorLimits {
   readonly keysMax: number;
   /** `isFull` from this number of bytes of keys and sums on. */
   readonly arenaBytesMax: number;
+  /** `isFull` from this number of keyspaces on. One log may have more: the caller leaves them out. */
+  readonly keyspacesMax: number;
 }
 
-/** About 4 million keys of 16 bytes, sorted and applied, stay within 600 MiB. */
+/** About 4 million keys of 16 bytes, sorted and applied, or 500,000 keyspaces stay within 600 MiB. */
 export const DEFAULT_AGGREGATOR_LIMITS: AggregatorLimits = {
   keysMax: 4_000_000,
   arenaBytesMax: 160 * 1024 * 1024,
+  keyspacesMax: 500_000,
 };
 
 export class Aggregator {
   /** Counter records that were added, with those whose increment is zero. */
   records = 0;
 
-  readonly #limits: AggregatorLimits;
+  readonly limits: AggregatorLimits;
   #words = new Int32Array(ARENA_WORDS_MIN);
   #wordsUsed = 0;
   /** Pairs: hash, place of the entry + 1 (0: the slot is free). */
@@ -79,7 +82,8 @@ export class Aggregator {
   #hasProbedFar = false;
   #keys = 0;
   #wraps = new Map<number, number>();
-  #keyspaces: Uint8Array[] = [];
+  /** The `mapKey` of each keyspace, by number. */
+  #keyspaces: string[] = [];
   readonly #numbers = new Map<string, number>();
   /** The number, in this object, of each keyspace of the current batch. */
   readonly #defined = new Int32Array(BATCH_KEYSPACES_MAX);
@@ -94,7 +98,7 @@ export class Aggregator {
   #touched = 0;
 
   constructor(limits: AggregatorLimits = DEFAULT_AGGREGATOR_LIMITS) {
-    this.#limits = limits;
+    this.limits = limits;
   }
 
   /** Different keys, all keyspaces together. */
@@ -104,8 +108,9 @@ export class Aggregator {
 
   /** Whether the sums should be folded before more is added. Adding still works. */
   get isFull(): boolean {
-    return this.#keys >= this.#limits.keysMax ||
-      this.#wordsUsed * 4 >= this.#limits.arenaBytesMax;
+    return this.#keys >= this.limits.keysMax ||
+      this.#wordsUsed * 4 >= this.limits.arenaBytesMax ||
+      this.#keyspaces.length >= this.limits.keyspacesMax;
   }
 
   /**
@@ -170,20 +175,30 @@ export class Aggregator {
   }
 
   /**
-   * Returns the sums of each keyspace, with keys in order, and clears them here. A large arena is released,
-   * because applying them takes as much memory again.
+   * Yields the sums of each keyspace, with keys in order, and clears them here before the last one. Batches are
+   * made one by one, because many keyspaces would need much memory; a large arena is released first, because
+   * applying a large batch takes as much memory again.
    */
-  takeBatches(): KeyspaceBatch[] {
+  *takeBatches(): Generator<KeyspaceBatch> {
+    const keyspaces = this.#keyspaces;
     const batches = batchesInKeyOrder({
       words: this.#words,
       wordsUsed: this.#wordsUsed,
       count: this.#keys,
       wraps: this.#wraps,
-      keyspaces: this.#keyspaces,
+      keyspaces: keyspaces.length,
     });
+    for (let number = 0; number < keyspaces.length; number++) {
+      const batch = batches(number);
+      if (number === keyspaces.length - 1) this.#empty();
+      const name = textOfMapKey(keyspaces[number]!);
+      yield { keyspace: Uint8Array.from(name, (letter) => letter.charCodeAt(0)), batch };
+    }
+  }
+
+  #empty(): void {
     if (this.#wordsUsed > ARENA_WORDS_KEPT) this.#words = new Int32Array(ARENA_WORDS_MIN);
     this.clear();
-    return batches;
   }
 
   /** Clears everything. Memory is kept if the next fold is likely to need as much. */
@@ -209,7 +224,7 @@ export class Aggregator {
     if (known !== undefined) return known;
     const number = this.#keyspaces.length;
     assert(number < KEYSPACES_MAX, "Keyspaces of one fold fit their field");
-    this.#keyspaces.push(name.slice());
+    this.#keyspaces.push(text);
     this.#numbers.set(text, number);
     return number;
   }
@@ -319,7 +334,7 @@ export class Aggregator {
    * hundreds of megabytes does.
    */
   #growArena(needed: number): void {
-    const limit = this.#limits.arenaBytesMax / 4 + ARENA_WORDS_STEP;
+    const limit = this.limits.arenaBytesMax / 4 + ARENA_WORDS_STEP;
     const doubled = this.#words.length * 2;
     const length = doubled <= ARENA_WORDS_STEP ? doubled : Math.max(limit, doubled);
     const larger = new Int32Array(Math.max(needed, length));

@@ -25,15 +25,18 @@ export interface Arena {
   readonly count: number;
   /** As in `Batch`. */
   readonly wraps: ReadonlyMap<number, number>;
-  /** Names, by number. */
-  readonly keyspaces: readonly Uint8Array[];
+  /** How many there are: their numbers begin at 0. */
+  readonly keyspaces: number;
 }
 
-/** Makes a batch for each keyspace. They are copies, so the arena may be used again. */
-export function batchesInKeyOrder(arena: Arena): KeyspaceBatch[] {
+/**
+ * Sorts the entries by keyspace. Returns a function that makes the batch of one keyspace, once: it is a copy, so
+ * after the last one the arena may be used again.
+ */
+export function batchesInKeyOrder(arena: Arena): (keyspace: number) => Batch {
   const { words, wordsUsed, keyspaces } = arena;
-  const starts = new Uint32Array(keyspaces.length + 1);
-  const lengths = new Uint32Array(keyspaces.length);
+  const starts = new Uint32Array(keyspaces + 1);
+  const lengths = new Uint32Array(keyspaces);
   for (let entry = 0; entry < wordsUsed;) {
     const next = nextEntry(entry, words[entry]!);
     const keyspace = words[entry]! >>> KEYSPACE_SHIFT;
@@ -51,11 +54,11 @@ export function batchesInKeyOrder(arena: Arena): KeyspaceBatch[] {
     entries[places[keyspace]!] = entry;
     places[keyspace] = places[keyspace]! + 1;
   }
-  return keyspaces.map((keyspace, number) => {
-    const own = entries.subarray(starts[number]!, starts[number + 1]!);
+  return (keyspace) => {
+    const own = entries.subarray(starts[keyspace]!, starts[keyspace + 1]!);
     EntrySorter.sort(words, own);
-    return { keyspace, batch: copyInOrder(arena, own, lengths[number]!) };
-  });
+    return copyInOrder(arena, own, lengths[keyspace]!);
+  };
 }
 
 /**

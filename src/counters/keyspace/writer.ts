@@ -17,13 +17,15 @@ import { isFormatError } from "../../base/format.ts";
 import { printableName } from "../../base/printable.ts";
 import {
   concernsOneFile,
-  type FileIdentity,
+  type FileStatus,
+  hasCode,
   leadsTo,
   type Storage,
   type StoredFile,
 } from "../../file/mod.ts";
 import { type AppliedGenerations, type ApplyResult, type Batch, TreeWriter } from "../tree/mod.ts";
 import { keyspacePath, temporaryPath } from "./catalog.ts";
+import { DraftFile } from "./draft_file.ts";
 import { notRegular } from "./reader.ts";
 
 /**
@@ -37,10 +39,10 @@ const SMALL_PAGE_SIZE = 1024;
 /** An open file of the keyspace. */
 interface OpenTree {
   readonly file: StoredFile;
-  readonly identity: FileIdentity;
+  readonly identity: FileStatus;
   readonly tree: TreeWriter;
-  /** Null once the file has the name of the keyspace. */
-  readonly temporaryPath: string | null;
+  /** Set until the file has the name of the keyspace. */
+  readonly unnamed: { readonly path: string; readonly draft: DraftFile } | null;
 }
 
 export class KeyspaceWriter implements Disposable {
@@ -56,17 +58,17 @@ export class KeyspaceWriter implements Disposable {
   private constructor(
     storage: Storage,
     directory: string,
-    { current, path, grownPageSize }: {
+    { current, path, pageSize }: {
       readonly current: OpenTree;
       readonly path: string;
-      readonly grownPageSize: number | null;
+      readonly pageSize: number | undefined;
     },
   ) {
     this.#storage = storage;
     this.#directory = directory;
     this.#current = current;
     this.path = path;
-    this.#grownPageSize = grownPageSize;
+    this.#grownPageSize = pageSize === undefined ? DEFAULT_PAGE_SIZE : null;
   }
 
   /**
@@ -81,18 +83,30 @@ export class KeyspaceWriter implements Disposable {
     name: Uint8Array,
     { pageSize }: { readonly pageSize?: number } = {},
   ): KeyspaceWriter {
+    const there = KeyspaceWriter.openOrNull(storage, directory, name, { pageSize });
+    if (there !== null) return there;
+    const current = makeTree(
+      storage,
+      temporaryPath(directory, name),
+      (draft) => TreeWriter.format(draft, { name, pageSize: pageSize ?? SMALL_PAGE_SIZE }),
+    );
+    const path = keyspacePath(directory, name);
+    return new KeyspaceWriter(storage, directory, { current, path, pageSize });
+  }
+
+  /** As `open`, but null if the keyspace does not exist. */
+  static openOrNull(
+    storage: Storage,
+    directory: string,
+    name: Uint8Array,
+    { pageSize }: { readonly pageSize?: number | undefined } = {},
+  ): KeyspaceWriter | null {
     const path = keyspacePath(directory, name);
     const found = storage.statusOrNull(path);
-    if (found !== null && found.kind !== "file") throw notRegular(path);
-    const current = found === null
-      ? makeTree(
-        storage,
-        temporaryPath(directory, name),
-        (file) => TreeWriter.format(file, { name, pageSize: pageSize ?? SMALL_PAGE_SIZE }),
-      )
-      : openTree(storage, path, name);
-    const grownPageSize = pageSize === undefined ? DEFAULT_PAGE_SIZE : null;
-    return new KeyspaceWriter(storage, directory, { current, path, grownPageSize });
+    if (found === null) return null;
+    if (found.kind !== "file") throw notRegular(path);
+    const current = openTree(storage, path, name);
+    return new KeyspaceWriter(storage, directory, { current, path, pageSize });
   }
 
   get name(): Uint8Array {
@@ -106,7 +120,7 @@ export class KeyspaceWriter implements Disposable {
 
   /** Whether the file that is published next has no name in the directory yet. */
   get isUnnamed(): boolean {
-    return this.#target.temporaryPath !== null;
+    return this.#target.unnamed !== null;
   }
 
   get transaction(): number {
@@ -128,6 +142,11 @@ export class KeyspaceWriter implements Disposable {
     return this.#current.tree.applied(slot);
   }
 
+  /** The applied generations by slot, of as many slots as have one. They are not changed by later folds. */
+  get generations(): Readonly<BigUint64Array> {
+    return this.#current.tree.generations;
+  }
+
   /** What is published next. */
   get #target(): OpenTree {
     return this.#grown ?? this.#current;
@@ -138,15 +157,15 @@ export class KeyspaceWriter implements Disposable {
    * opened. If false, close this writer and open the name anew.
    */
   isInPlace(): boolean {
-    const { tree, identity, temporaryPath } = this.#current;
+    const { tree, identity, unnamed } = this.#current;
     try {
-      if (temporaryPath !== null) {
-        return leadsTo(this.#storage, temporaryPath, identity) &&
+      if (unnamed !== null) {
+        return leadsTo(this.#storage, unnamed.path, identity) &&
           this.#storage.statusOrNull(this.path) === null;
       }
-      const { temporaryPath: grownPath, identity: grown } = this.#target;
+      const { unnamed: grownUnnamed, identity: grown } = this.#target;
       return leadsTo(this.#storage, this.path, identity) && tree.isUnchanged() &&
-        (grownPath === null || leadsTo(this.#storage, grownPath, grown));
+        (grownUnnamed === null || leadsTo(this.#storage, grownUnnamed.path, grown));
     } catch (error) {
       // The cause is reported when the name is opened anew.
       const isGone = error instanceof CorruptError || isFormatError(error) ||
@@ -157,8 +176,9 @@ export class KeyspaceWriter implements Disposable {
   }
 
   /**
-   * Step 3: writes the pages of the next state; of all pages into a new file, if the keyspace outgrows small
-   * ones. `generations` has the slot and generation of each log whose records are in the batch; each must be
+   * Step 3: writes the pages of the next state; all pages into a new file, if the keyspace outgrows small
+   * ones. A file that has no name yet gets its meta blocks too: no process reads them before step 5, and sync A
+   * covers them with the pages. `generations` has the slot and generation of each log whose records are in the batch; each must be
    * greater than the applied one. The batch may be empty. After an error (`OsError` for a full disk,
    * `CorruptError`) the keyspace is as it was and can be used again.
    */
@@ -174,7 +194,12 @@ export class KeyspaceWriter implements Disposable {
       const grows = pageSize !== null && this.#current.tree.isOutgrownBy(batch) &&
         !this.#storage.isLink(this.path);
       if (grows) this.#grow(pageSize);
-      const result = this.#target.tree.apply(batch, generations, { pinned });
+      const { tree, unnamed } = this.#target;
+      const result = tree.apply(batch, generations, { pinned });
+      if (unnamed !== null) {
+        tree.publish();
+        unnamed.draft.writeOut();
+      }
       this.#storage.reach("fold.3.after");
       return result;
     } catch (error) {
@@ -185,11 +210,11 @@ export class KeyspaceWriter implements Disposable {
 
   /** Copies the keyspace into larger pages. A file without a name is replaced at once. The mode stays. */
   #grow(pageSize: number): void {
-    const { tree, file, temporaryPath: replaced } = this.#current;
+    const { tree, file, unnamed } = this.#current;
     const path = temporaryPath(this.#directory, this.name);
     const { mode } = file.status();
-    const copy = makeTree(this.#storage, path, (into) => tree.copyInto(into, pageSize), mode);
-    if (replaced === null) this.#grown = copy;
+    const copy = makeTree(this.#storage, path, (draft) => tree.copyInto(draft, pageSize), mode);
+    if (unnamed === null) this.#grown = copy;
     else {
       file.close();
       this.#current = copy;
@@ -199,22 +224,23 @@ export class KeyspaceWriter implements Disposable {
   /** Step 4, sync A of this file alone. */
   syncPages(): void {
     this.#storage.reach("fold.4.before");
-    this.#target.file.syncData();
+    const { file, unnamed } = this.#target;
+    if (unnamed === null) file.syncData();
+    else file.sync();
     this.#storage.reach("fold.4.after");
   }
 
-  /** Step 5: publishes the pages, which must be on disk. A new file is synced and gets its name. */
+  /** Step 5: publishes the pages, which must be on disk. A new file, which is on disk as a whole, gets its name. */
   publish(): void {
     this.#storage.reach("fold.5.before");
     const target = this.#target;
-    const { file, tree, temporaryPath } = target;
-    tree.publish(() => this.#storage.reach("fold.5.between"));
-    if (temporaryPath !== null) {
-      file.sync();
+    const { tree, unnamed } = target;
+    if (unnamed === null) tree.publish(() => this.#storage.reach("fold.5.between"));
+    else {
       this.#storage.reach("fold.5.rename");
-      this.#storage.rename(temporaryPath, this.path);
+      this.#storage.rename(unnamed.path, this.path);
       if (this.#grown !== null) this.#current.file.close();
-      this.#current = { ...target, temporaryPath: null };
+      this.#current = { ...target, unnamed: null };
       this.#grown = null;
     }
     this.#storage.reach("fold.5.after");
@@ -239,7 +265,12 @@ export class KeyspaceWriter implements Disposable {
   rollBack(): void {
     if (this.#grown !== null) this.#remove(this.#grown);
     this.#grown = null;
-    this.#current.tree.rollBack();
+    const { file, identity, tree, unnamed } = this.#current;
+    if (unnamed === null) return tree.rollBack();
+    // Its meta blocks may say already that the batch is in it.
+    const { name, pageSize } = tree;
+    const format = (draft: DraftFile) => TreeWriter.format(draft, { name, pageSize });
+    this.#current = draftTree(file, { identity, path: unnamed.path, fill: format });
   }
 
   /** Closes the file, and removes what was never published. */
@@ -250,10 +281,10 @@ export class KeyspaceWriter implements Disposable {
   }
 
   /** Closes a file, and unlinks it unless it has the name of the keyspace. */
-  #remove({ file, temporaryPath }: OpenTree): void {
+  #remove({ file, unnamed }: OpenTree): void {
     file.close();
-    const isThere = temporaryPath !== null && this.#storage.statusOrNull(temporaryPath) !== null;
-    if (isThere) this.#storage.unlink(temporaryPath);
+    const isThere = unnamed !== null && this.#storage.statusOrNull(unnamed.path) !== null;
+    if (isThere) this.#storage.unlink(unnamed.path);
   }
 
   [Symbol.dispose](): void {
@@ -265,13 +296,20 @@ export class KeyspaceWriter implements Disposable {
 function makeTree(
   storage: Storage,
   path: string,
-  fill: (file: StoredFile) => TreeWriter,
+  fill: (draft: DraftFile) => TreeWriter,
   mode = 0o600,
 ): OpenTree {
-  if (storage.statusOrNull(path) !== null) storage.unlink(path);
-  const file = storage.open(path, { access: "write", create: "exclusive", mode });
+  const options = { access: "write", create: "exclusive", mode } as const;
+  let file: StoredFile;
   try {
-    return { file, identity: file.status(), tree: fill(file), temporaryPath: path };
+    file = storage.open(path, options);
+  } catch (error) {
+    if (!hasCode(error, "EEXIST")) throw error;
+    storage.unlink(path);
+    file = storage.open(path, options);
+  }
+  try {
+    return draftTree(file, { identity: file.status(), path, fill });
   } catch (error) {
     file.close();
     storage.unlink(path);
@@ -279,12 +317,26 @@ function makeTree(
   }
 }
 
+/** A tree in a file that is begun, or begun again. */
+function draftTree(
+  file: StoredFile,
+  { identity, path, fill }: {
+    readonly identity: FileStatus;
+    readonly path: string;
+    readonly fill: (draft: DraftFile) => TreeWriter;
+  },
+): OpenTree {
+  const draft = new DraftFile(file, identity);
+  return { file, identity, tree: fill(draft), unnamed: { path, draft } };
+}
+
 function openTree(storage: Storage, path: string, name: Uint8Array): OpenTree {
   const file = storage.open(path, { access: "write" });
   try {
-    const tree = TreeWriter.open(file);
+    const identity = file.status();
+    const tree = TreeWriter.open(file, identity.size);
     if (Buffer.compare(tree.name, name) !== 0) throw foreignFile(path, tree.name, name);
-    return { file, identity: file.status(), tree, temporaryPath: null };
+    return { file, identity, tree, unnamed: null };
   } catch (error) {
     file.close();
     throw error;

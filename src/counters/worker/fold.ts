@@ -15,8 +15,8 @@
  *  4. Whatever stops a fold, each keyspace is as before or as after it, independently of the others.
  */
 
-import { assert } from "../../base/assert.ts";
 import { CorruptError } from "../../base/errors.ts";
+import { textOfMapKey } from "../../base/map_key.ts";
 import { printableName } from "../../base/printable.ts";
 import {
   type DataDirectory,
@@ -24,32 +24,24 @@ import {
   type LogIdentity,
   type SealedLog,
 } from "../commitlog/mod.ts";
-import { isDiskFull, isOutOfResources, OsError } from "../../file/mod.ts";
-import { type Aggregator, type Batch, keyspacePath, type KeyspaceWriter } from "../keyspace/mod.ts";
+import { type Aggregator, keyspacePath } from "../keyspace/mod.ts";
 import { BadRecordError } from "../wire/mod.ts";
+import { FoldLogs, LogSet } from "./fold_logs.ts";
+import { KeyspaceGroup } from "./keyspace_group.ts";
 import { type KeyspaceWriters, nameKey } from "./keyspace_writers.ts";
-import { type FileFailure, isFailureOf, type Quarantine } from "./quarantine.ts";
-
-/** Above this number of files one sync of the file system is cheaper than a sync of each. */
-const SYNC_EACH_MAX = 4;
-/** Keyspaces that go through steps 3 to 6 together. */
-const GROUP_MAX = 128;
+import { isFailureOf, type Quarantine } from "./quarantine.ts";
+import { inOneTurn, type Steps } from "../../base/steps.ts";
 
 export interface FoldResult {
   readonly recycled: number;
   readonly records: number;
   readonly keyspaces: number;
   readonly saturated: number;
-  /** Logs that the next fold takes again, because the file of a keyspace was removed or replaced. */
+  /**
+   * Logs that the next fold takes again: the file of a keyspace was removed or replaced, the fold was stopped,
+   * or they name more keyspaces than it takes.
+   */
   readonly deferred: number;
-}
-
-/**
- * Thrown if the disk, or the limit of open files, is too small for a fold of this size; the cause says which.
- * This group and later ones have not changed.
- */
-export class FoldTooLargeError extends Error {
-  override readonly name = "FoldTooLargeError";
 }
 
 /** Thrown for a log that is in quarantine, and whose records are in part in the sums: the fold is void. */
@@ -57,40 +49,29 @@ export class LogUnusableError extends Error {
   override readonly name = "LogUnusableError";
 }
 
-/** A keyspace, and the generations, by slot, of the logs whose records for it are in the sums. */
-interface KeyspaceLogs {
-  readonly keyspace: Uint8Array;
-  readonly generations: Map<number, bigint>;
-}
-
-/** A keyspace whose pages are written. */
-interface Written {
-  readonly writer: KeyspaceWriter;
-  readonly generations: Map<number, bigint>;
+/** What a fold knows of a keyspace. It is asked for its applied generations once. */
+interface Known {
+  readonly applied: Readonly<BigUint64Array>;
+  /** The logs whose records for it are in the sums. */
+  summed: LogSet;
+  /** The logs that were left out because it has applied them already. */
+  leftOut: LogSet;
 }
 
 export class Fold {
-  readonly #logs: SealedLog[] = [];
+  readonly #logs = new FoldLogs();
+  readonly #noLogs = LogSet.none();
   /** By the name of the keyspace. */
-  readonly #logsOf = new Map<string, KeyspaceLogs>();
+  readonly #known = new Map<string, Known>();
   /**
    * Keyspaces that were left out once are left out to the end of this fold. The quarantine of one may end
    * between two frames of a log. If the later frames were taken, the applied generation would cover the
    * records that were left out before, and these would never be counted.
    */
   readonly #refused = new Set<string>();
-  /** What was left out because a keyspace has applied it already. */
-  readonly #applied = new Map<string, LogIdentity & { readonly keyspace: Uint8Array }>();
-  /** Slots that name a keyspace which was left out. */
-  readonly #blocked = new Set<number>();
-  /** Slots that name a keyspace whose file was removed or replaced during this fold. */
-  readonly #deferred = new Set<number>();
-  /** By slot, how many keyspaces have records of its log that are not on disk by sync B yet. */
-  readonly #unsynced = new Map<number, number>();
-  #areLogsDurable = false;
+  /** Keyspaces with records in the sums. */
+  #keyspaces = 0;
   #records = 0;
-  #saturated = 0;
-  #taken = 0;
 
   constructor(
     readonly directory: DataDirectory,
@@ -102,25 +83,36 @@ export class Fold {
   }
 
   get logCount(): number {
-    return this.#logs.length;
+    return this.#logs.count;
   }
 
   /** Bytes in the log that was added last. */
   get lastLength(): number {
-    return this.#logs.at(-1)?.length ?? 0;
+    return this.#logs.lastLength;
   }
 
   /** Logs that were taken, also after `releaseLogs`. */
   get takenCount(): number {
-    return this.#taken;
+    return this.#logs.takenCount;
+  }
+
+  /** `adding` in one turn. */
+  add(log: SealedLog): void {
+    inOneTurn(this.adding(log));
+  }
+
+  /** `applying` in one turn. */
+  applyAndRecycle(): FoldResult {
+    return inOneTurn(this.applying());
   }
 
   /**
    * Fold, step 2, for one log, which this fold then owns. A damaged log is released into quarantine. Throws
    * `LogUnusableError` if a frame that verifies holds bytes that are not records, or could be read only
-   * once: the sums are then wrong, and the caller must abort the fold.
+   * once: the sums are then wrong, and the caller must abort the fold. So it must if it stops the steps: then this
+   * returns true.
    */
-  add(log: SealedLog): void {
+  *adding(log: SealedLog): Steps<boolean> {
     const { storage } = this.directory;
     storage.reach("fold.2.before");
     try {
@@ -129,13 +121,12 @@ export class Fold {
       log.release();
       if (!(error instanceof CorruptError)) throw error;
       this.quarantine.addLog(log.slot, error);
-      return;
+      return false;
     }
-    this.#logs.push(log);
-    this.#taken++;
+    this.#logs.add(log);
     const accepts = (name: Uint8Array) => this.#accepts(name, log.identity);
     try {
-      log.forEachBatch((bytes, start, end, offset) => {
+      const frames = log.eachBatch((bytes, start, end, offset) => {
         try {
           this.aggregator.add(bytes, start, end, accepts);
         } catch (error) {
@@ -147,23 +138,37 @@ export class Fold {
           );
         }
       });
+      for (const _frame of frames) if (yield) return true;
     } catch (error) {
       if (!(error instanceof CorruptError)) throw error;
       this.quarantine.addLog(log.slot, error);
       throw new LogUnusableError(error.message, { cause: error });
     }
     storage.reach("fold.2.after");
+    return false;
   }
 
   /** Whether a keyspace has not applied a log and can take its records. */
-  #accepts(name: Uint8Array, { slot, generation }: LogIdentity): boolean {
+  #accepts(name: Uint8Array, identity: LogIdentity): boolean {
     const key = nameKey(name);
-    const entry = this.#logsOf.get(key);
-    if (entry?.generations.get(slot) === generation) return true;
+    let known = this.#known.get(key);
+    if (known?.summed.has(identity)) return true;
+    const { slot } = identity;
     if (this.#refused.has(key) || this.quarantine.hasKeyspace(name)) return this.#refuse(key, slot);
+    const isNew = known === undefined || known.summed.size === 0;
+    if (isNew && this.#keyspaces >= this.aggregator.limits.keyspacesMax) {
+      // Refused to the end of this fold, because the number never falls. The next fold leaves out what is applied.
+      this.#logs.defer([slot]);
+      return false;
+    }
     try {
-      if (this.#hasApplied(name, { slot, generation })) {
-        this.#applied.set(`${slot} ${key}`, { keyspace: name.slice(), slot, generation });
+      if (known === undefined) {
+        const applied = this.writers.generations(name);
+        known = { applied, summed: this.#noLogs, leftOut: this.#noLogs };
+        this.#known.set(key, known);
+      }
+      if (this.#hasApplied(name, known.applied, identity)) {
+        known.leftOut = known.leftOut.with(identity);
         return false;
       }
     } catch (error) {
@@ -171,18 +176,19 @@ export class Fold {
       this.quarantine.addKeyspace(name, error);
       return this.#refuse(key, slot);
     }
-    this.#unsynced.set(slot, (this.#unsynced.get(slot) ?? 0) + 1);
-    if (entry !== undefined) entry.generations.set(slot, generation);
-    else {
-      const generations = new Map([[slot, generation]]);
-      this.#logsOf.set(key, { keyspace: name.slice(), generations });
-    }
+    this.#logs.noteSummed(slot);
+    if (isNew) this.#keyspaces++;
+    known.summed = known.summed.with(identity);
     return true;
   }
 
   /** Throws `CorruptError` if the keyspace has applied what the log does not hold yet. */
-  #hasApplied(name: Uint8Array, { slot, generation }: LogIdentity): boolean {
-    const applied = this.writers.applied(name, slot);
+  #hasApplied(
+    name: Uint8Array,
+    generations: Readonly<BigUint64Array>,
+    { slot, generation }: LogIdentity,
+  ): boolean {
+    const applied = generations[slot] ?? 0n;
     if (applied <= generation) return applied === generation;
     // Rule 12: a log that is filled below this generation would never be counted.
     throw new CorruptError(
@@ -196,204 +202,69 @@ export class Fold {
 
   #refuse(key: string, slot: number): false {
     this.#refused.add(key);
-    this.#blocked.add(slot);
+    this.#logs.block([slot]);
     return false;
   }
 
   /**
-   * Fold, steps 3 to 7. Steps 3 to 6 take a group of keyspaces at a time, so that the open files stay
-   * bounded. Throws `FoldTooLargeError` if the disk is full, and what a sync throws: then the page cache
-   * cannot be trusted any more.
+   * Fold, steps 3 to 7. Steps 3 to 6 take a group of keyspaces at a time. If the steps are stopped, the other
+   * keyspaces are left to the next fold. Throws `FoldTooLargeError` if the disk is full, and what a sync
+   * throws: then the page cache cannot be trusted any more.
    */
-  applyAndRecycle(): FoldResult {
-    const pinned = this.directory.control.isHeldElsewhere(directoryLocks.pin);
-    const batches = new Map(
-      this.aggregator.takeBatches().map((item) => [nameKey(item.keyspace), item.batch]),
-    );
-    const entries = [...this.#logsOf.entries()];
-    let keyspaces = 0;
-    for (let first = 0; first < entries.length; first += GROUP_MAX) {
-      const written: Written[] = [];
-      const group = entries.slice(first, first + GROUP_MAX);
-      this.writers.trim(group.filter(([, { keyspace }]) => !this.writers.isOpen(keyspace)).length);
-      for (const [key, entry] of group) {
-        const batch = batches.get(key);
-        // Without a sum there is nothing to apply.
-        if (batch === undefined) this.#noteSynced(entry.generations);
-        else this.#writePages(entry, { batch, pinned, written });
+  *applying(): Steps<FoldResult> {
+    const { directory, writers, quarantine } = this;
+    const group = new KeyspaceGroup({
+      directory,
+      writers,
+      quarantine,
+      logs: this.#logs,
+      clock: quarantine.clock,
+      pinned: directory.control.isHeldElsewhere(directoryLocks.pin),
+    });
+    let isStopped = false;
+    for (const item of this.aggregator.takeBatches()) {
+      group.write(item, this.#known.get(nameKey(item.keyspace))!.summed.generations);
+      if (!group.isFull) continue;
+      group.publish();
+      if ((isStopped = yield)) break;
+    }
+    if (isStopped) this.#logs.deferUnsynced();
+    else group.publish();
+    for (const [key, { leftOut }] of this.#known) {
+      if (leftOut.size === 0) continue;
+      if (isStopped) this.#logs.defer(leftOut.generations.keys());
+      else {
+        this.#deferUnapplied(bytesOfKey(key), leftOut);
+        isStopped = yield;
       }
-      keyspaces += this.#publish(written);
-      this.writers.trim();
     }
-    this.#deferUnapplied();
-    const { recycled, deferred } = this.#recycle();
-    return { recycled, records: this.#records, keyspaces, saturated: this.#saturated, deferred };
-  }
-
-  /** Fold, step 3, for one keyspace, which is then one of `written`. */
-  #writePages(
-    { keyspace, generations }: KeyspaceLogs,
-    { batch, pinned, written }: {
-      readonly batch: Batch;
-      readonly pinned: boolean;
-      readonly written: Written[];
-    },
-  ): void {
-    let writer: KeyspaceWriter | null = null;
-    try {
-      writer = this.writers.get(keyspace);
-      // So an applied generation never falls.
-      if (hasAny(writer, generations)) return this.#deferLogs(generations);
-      this.#saturated += writer.apply(batch, generations, { pinned }).saturated;
-      written.push({ writer, generations });
-    } catch (error) {
-      if (isFailureOf("keyspace", error)) return this.#leaveOut(keyspace, generations, error);
-      const others = written.map((each) => each.writer);
-      for (const other of writer === null ? others : [...others, writer]) {
-        if (other.isUnnamed) this.writers.drop(other.name);
-        else other.rollBack();
-      }
-      if (!isDiskFull(error) && !isOutOfResources(error)) throw error;
-      throw new FoldTooLargeError(`This fold is too large: ${error.message}`, { cause: error });
-    }
-  }
-
-  /** Fold, steps 4 to 6. Returns the number of keyspaces that were published. */
-  #publish(written: readonly Written[]): number {
-    this.#syncLogs();
-    this.#syncAll(4, written.map(({ writer }) => writer), (writer) => writer.syncPages());
-    const published: Written[] = [];
-    let isRenamed = false;
-    for (const { writer, generations } of written) {
-      if (!writer.isInPlace()) {
-        this.writers.dropLost(writer);
-        this.#deferLogs(generations);
-        continue;
-      }
-      isRenamed ||= writer.isUnnamed;
-      writer.publish();
-      published.push({ writer, generations });
-    }
-    this.#syncAll(6, published.map(({ writer }) => writer), (writer) => writer.syncMeta());
-    if (isRenamed) this.directory.storage.syncDirectory(this.directory.paths.keyspaces);
-    for (const { writer, generations } of published) {
-      for (const [slot, generation] of generations) {
-        assert(writer.applied(slot) === generation, "A published keyspace has applied its logs");
-      }
-      this.#noteSynced(generations);
-    }
-    return published.length;
-  }
-
-  /** Notes that one keyspace has nothing of these logs any more that is not on disk. */
-  #noteSynced(generations: Map<number, bigint>): void {
-    for (const slot of generations.keys()) {
-      this.#unsynced.set(slot, (this.#unsynced.get(slot) ?? 0) - 1);
-    }
-  }
-
-  /**
-   * Fold, step 4, for the logs that their headers do not call durable to their end. A power cut must not take
-   * the frames of a log that a keyspace on disk has applied: they may come again, in another log.
-   */
-  #syncLogs(): void {
-    if (this.#areLogsDurable) return;
-    const { storage } = this.directory;
-    storage.reach("fold.4.logs.before");
-    for (const { held, durable, length } of this.#logs) {
-      if (durable < length) held.file.syncData();
-    }
-    storage.reach("fold.4.logs.after");
-    this.#areLogsDurable = true;
+    const { recycled, deferred } = this.#logs.recycle(quarantine);
+    const { published: keyspaces, saturated } = group;
+    return { recycled, records: this.#records, keyspaces, saturated, deferred };
   }
 
   /** Defers logs that a keyspace had applied in a file that has lost its name since. */
-  #deferUnapplied(): void {
-    for (const { keyspace, slot, generation } of this.#applied.values()) {
-      try {
-        if (!this.#hasApplied(keyspace, { slot, generation })) this.#deferred.add(slot);
-      } catch (error) {
-        if (!isFailureOf("keyspace", error)) throw error;
-        this.quarantine.addKeyspace(keyspace, error);
-        this.#blocked.add(slot);
+  #deferUnapplied(keyspace: Uint8Array, leftOut: LogSet): void {
+    const slots = leftOut.generations.keys();
+    try {
+      const applied = this.writers.generations(keyspace);
+      for (const [slot, generation] of leftOut.generations) {
+        if (!this.#hasApplied(keyspace, applied, { slot, generation })) this.#logs.defer([slot]);
       }
+    } catch (error) {
+      if (!isFailureOf("keyspace", error)) throw error;
+      this.quarantine.addKeyspace(keyspace, error);
+      this.#logs.block(slots);
     }
   }
 
-  /** Leaves logs to the next fold, which reads the applied generations of the file that is there now. */
-  #deferLogs(generations: Map<number, bigint>): void {
-    for (const slot of generations.keys()) this.#deferred.add(slot);
-  }
-
-  #leaveOut(keyspace: Uint8Array, generations: Map<number, bigint>, error: FileFailure): void {
-    this.quarantine.addKeyspace(keyspace, error);
-    this.writers.drop(keyspace);
-    for (const slot of generations.keys()) this.#blocked.add(slot);
-  }
-
-  #syncAll(
-    step: 4 | 6,
-    writers: readonly KeyspaceWriter[],
-    sync: (writer: KeyspaceWriter) => void,
-  ): void {
-    if (writers.length <= SYNC_EACH_MAX) {
-      for (const writer of writers) sync(writer);
-      return;
-    }
-    const { storage } = this.directory;
-    const { fileSystem } = this.writers;
-    storage.reach(`fold.${step}.before`);
-    fileSystem.sync();
-    storage.reach(`fold.${step}.after`);
-    // A symbolic link, or a later mount, may lead to another file system.
-    for (const writer of writers) if (writer.device !== fileSystem.device) sync(writer);
-  }
-
-  /** Fold, step 7. */
-  #recycle(): { readonly recycled: number; readonly deferred: number } {
-    let recycled = 0;
-    let deferred = 0;
-    // One by one: if a log cannot be recycled, `releaseLogs` still finds it and the others.
-    for (let log; (log = this.#logs[0]) !== undefined; this.#logs.shift()) {
-      if (this.#blocked.has(log.slot)) {
-        this.quarantine.addBlockedLog(log.slot);
-        log.release();
-      } else if (this.#deferred.has(log.slot)) {
-        log.release();
-        deferred++;
-      } else {
-        assert(
-          (this.#unsynced.get(log.slot) ?? 0) === 0,
-          "A log is recycled only after sync B of every keyspace that it names",
-        );
-        this.quarantine.removeLog(log.slot);
-        log.recycle();
-        recycled++;
-      }
-    }
-    return { recycled, deferred };
-  }
-
-  /**
-   * Releases the logs of an aborted fold, sealed as they were. If the system refuses to correct a label, the
-   * other logs are released all the same, and the error that aborted the fold is kept. The process that
-   * takes the log next corrects its label.
-   */
+  /** Releases the logs of an aborted fold, sealed as they were. */
   releaseLogs(): void {
-    for (const log of this.#logs.splice(0)) {
-      try {
-        log.release();
-      } catch (error) {
-        if (!(error instanceof OsError)) throw error;
-      }
-    }
+    this.#logs.release();
   }
 }
 
-/** Whether a keyspace has applied one of these logs: only if its file was replaced during the fold. */
-function hasAny(writer: KeyspaceWriter, generations: Map<number, bigint>): boolean {
-  for (const [slot, generation] of generations) {
-    if (writer.applied(slot) >= generation) return true;
-  }
-  return false;
+/** The name of which this is the `nameKey`. */
+function bytesOfKey(key: string): Uint8Array {
+  return Uint8Array.from(textOfMapKey(key), (letter) => letter.charCodeAt(0));
 }

@@ -7,9 +7,11 @@ import { type Events, noEvents } from "../../base/events.ts";
 import { printableName } from "../../base/printable.ts";
 import { makeDirectories, type OpenFileSystem, OsError, type Storage } from "../../file/mod.ts";
 import { mapKey } from "../../base/map_key.ts";
-import { keyspacePath, KeyspaceWriter } from "../keyspace/mod.ts";
+import { KeyspaceWriter } from "../keyspace/mod.ts";
 
 const OPEN_MAX = 128;
+
+const NO_GENERATIONS: Readonly<BigUint64Array> = new BigUint64Array(0);
 
 /** Bytes as a text with one character a byte: a key for maps, whatever the bytes are. */
 export function nameKey(name: Uint8Array): string {
@@ -58,20 +60,23 @@ export class KeyspaceWriters {
   }
 
   /**
-   * Applied generation of a slot in the file that has the keyspace's name now; 0 if the keyspace does not
+   * Applied generations, by slot, in the file that has the keyspace's name now; none if the keyspace does not
    * exist, and then no file is made. Throws `CorruptError` for a damaged one. Not to be called between apply
    * and publish.
    */
-  applied(name: Uint8Array, slot: number): bigint {
+  generations(name: Uint8Array): Readonly<BigUint64Array> {
     this.#dropIfLost(name);
-    if (
-      !this.isOpen(name) && this.storage.statusOrNull(keyspacePath(this.directory, name)) === null
-    ) {
-      return 0n;
-    }
-    const applied = this.#writer(name).applied(slot);
+    const key = nameKey(name);
+    const known = this.#open.get(key);
+    if (known !== undefined) return known.generations;
+    const { device } = this.#openFileSystem();
+    // Copied, because the name may be a view of a log that is released before the keyspace is closed.
+    const writer = KeyspaceWriter.openOrNull(this.storage, this.directory, name.slice());
+    if (writer === null) return NO_GENERATIONS;
+    syncElsewhere(writer, device);
+    this.#open.set(key, writer);
     this.trim();
-    return applied;
+    return writer.generations;
   }
 
   /**
@@ -81,10 +86,6 @@ export class KeyspaceWriters {
   get(name: Uint8Array): KeyspaceWriter {
     this.#dropIfLost(name);
     return this.#writer(name);
-  }
-
-  isOpen(name: Uint8Array): boolean {
-    return this.#open.has(nameKey(name));
   }
 
   #dropIfLost(name: Uint8Array): void {
@@ -99,8 +100,7 @@ export class KeyspaceWriters {
     if (writer === undefined) {
       const { device } = this.#openFileSystem();
       writer = KeyspaceWriter.open(this.storage, this.directory, name.slice());
-      // A link leads to a file system of which no sync was made yet: what is applied there may not be on disk.
-      if (writer.device !== device) writer.syncMeta();
+      syncElsewhere(writer, device);
     } else this.#open.delete(key);
     this.#open.set(key, writer);
     return writer;
@@ -141,12 +141,13 @@ export class KeyspaceWriters {
   }
 
   /**
-   * Closes the least recently used ones, so that `more` can be opened. Not to be called between apply and
+   * Closes the least recently used ones, but keeps `inUse`: those that were got last and are between apply and
    * publish.
    */
-  trim(more = 0): void {
+  trim(inUse = 0): void {
+    const keptMax = Math.max(OPEN_MAX, inUse);
     for (const [key, writer] of this.#open) {
-      if (this.#open.size <= Math.max(0, OPEN_MAX - more)) return;
+      if (this.#open.size <= keptMax) return;
       closeQuietly(writer);
       this.#open.delete(key);
     }
@@ -163,6 +164,11 @@ export class KeyspaceWriters {
     this.#fileSystem?.close();
     this.#fileSystem = null;
   }
+}
+
+/** A link leads to a file system of which no sync was made yet: what is applied there may not be on disk. */
+function syncElsewhere(writer: KeyspaceWriter, device: bigint): void {
+  if (writer.device !== device) writer.syncMeta();
 }
 
 /**

@@ -4,68 +4,47 @@
  */
 
 import { assert } from "../../base/assert.ts";
-import type { Clock } from "../../base/clock.ts";
-import type { Events } from "../../base/events.ts";
 import { BusyError, CorruptError, FailedError } from "../../base/errors.ts";
-import type { Metrics } from "../../base/metrics.ts";
 import {
   type DataDirectory,
   directoryLocks,
   errorToEndWith,
-  FREE_MODE,
-  HEAD_PAGE_BYTES,
-  headerOfSlot,
-  listSlots,
-  LogReader,
-  pathOfSlot,
-  reportRecovery,
   resolveLoneLockNames,
-  SealedLog,
   slotLock,
 } from "../commitlog/mod.ts";
 import { isDiskFull, isOutOfResources, makeDirectories } from "../../file/mod.ts";
-import { Aggregator, sweepKeyspaces } from "../keyspace/mod.ts";
-import { Fold, FoldTooLargeError, LogUnusableError } from "./fold.ts";
+import {
+  Aggregator,
+  type AggregatorLimits,
+  DEFAULT_AGGREGATOR_LIMITS,
+  sweepKeyspaces,
+} from "../keyspace/mod.ts";
+import { Fold, LogUnusableError } from "./fold.ts";
 import { takeLease, tryTakeLease } from "./fold_lease.ts";
 import { FoldReport } from "./fold_report.ts";
-import { Gathering } from "./gathering.ts";
-import { HeldLogs } from "./held_logs.ts";
+import { FoldTooLargeError } from "./keyspace_group.ts";
 import { KeyspaceWriters } from "./keyspace_writers.ts";
+import { type Environment, LogWalk } from "./log_walk.ts";
 import { isFailureOf, Quarantine } from "./quarantine.ts";
-
-export interface Environment {
-  readonly clock: Clock;
-  readonly events: Events;
-  readonly metrics: Metrics;
-}
+import { inTurns } from "../../base/steps.ts";
 
 /** Pause between two walks through the pool: short after work and while a fold gathers, then longer. */
 const POLL_MS_FIRST = 10;
 const POLL_MS_LAST = 100;
 /** After so long without a fold the keyspaces return the space of their older versions to the system. */
 const REST_MS = 1000;
+/** A signal waits no longer than this and one group of keyspaces. */
+const TURN_MS = 50;
 /** Pause between two tries while there is too little of something for even one log. */
 const SHORTAGE_RETRY_MS = 500;
 
-/** A log that a walk has found, in the order of the claims. */
-interface FoundLog {
-  readonly slot: number;
-  readonly order: bigint;
-  /** To take a free log only sets its label right. */
-  readonly isFree: boolean;
-  /** Set for an active log that another process holds, which is not taken. */
-  readonly active?: { readonly generation: bigint; readonly end: number };
-}
-
-function byOrder(left: FoundLog, right: FoundLog): number {
-  return left.order < right.order ? -1 : 1;
-}
+export type { Environment };
 
 export class Worker {
   readonly #writers: KeyspaceWriters;
-  readonly #aggregator = new Aggregator();
+  readonly #aggregator: Aggregator;
   readonly #quarantine: Quarantine;
-  readonly #gathering: Gathering;
+  readonly #walk: LogWalk;
   readonly #report: FoldReport;
   /** A fold that waits for more logs. */
   #open: Fold | null = null;
@@ -73,26 +52,26 @@ export class Worker {
   #openMs = 0;
   /** False until a sync has made sure that the applied generations that are read are on disk. */
   #areGenerationsDurable = false;
-  /** Walks read the headers of all logs, whatever their labels say, until one walk has read them all. */
-  #isThorough = true;
   #logsMax = Infinity;
-  readonly #heldLogs: HeldLogs;
-  /** The last walk ended at a log that another process held. */
-  #isCut = false;
   /** The last fold was aborted for lack of space; a smaller one is tried next. */
   #wasTooLarge = false;
   /** The last fold has deferred logs to the next one. */
   #hasDeferred = false;
-  #hasSealed = false;
 
-  constructor(readonly directory: DataDirectory, readonly environment: Environment) {
-    const { storage, paths } = directory;
-    const { clock, events } = environment;
-    this.#writers = new KeyspaceWriters(storage, paths.keyspaces, events);
-    this.#quarantine = new Quarantine(clock, events);
-    this.#gathering = new Gathering(directory, clock);
+  constructor(
+    readonly directory: DataDirectory,
+    readonly environment: Environment,
+    limits: AggregatorLimits = DEFAULT_AGGREGATOR_LIMITS,
+  ) {
+    this.#aggregator = new Aggregator(limits);
+    this.#writers = new KeyspaceWriters(
+      directory.storage,
+      directory.paths.keyspaces,
+      environment.events,
+    );
+    this.#quarantine = new Quarantine(environment.clock, environment.events);
+    this.#walk = new LogWalk(directory, environment, this.#quarantine);
     this.#report = new FoldReport(environment);
-    this.#heldLogs = new HeldLogs(clock);
     environment.metrics.readiness.addPart(() => this.#quarantine.warnings());
   }
 
@@ -115,9 +94,9 @@ export class Worker {
       let delayMs = POLL_MS_FIRST;
       let restsFromMs = clock.nowMs() + REST_MS;
       while (!signal.aborted) {
-        const worked = this.#foldAvailable({ gathers: true }) > 0;
+        const worked = await this.#foldAvailable({ gathers: true, signal }) > 0;
         const gathers = this.#open !== null;
-        this.#report.waiting(this.#hasSealed && !worked && !gathers);
+        this.#report.waiting(this.#walk.hasSealed && !worked && !gathers);
         if (worked || gathers) restsFromMs = clock.nowMs() + REST_MS;
         else if (clock.nowMs() >= restsFromMs) {
           restsFromMs = Infinity;
@@ -145,7 +124,7 @@ export class Worker {
     await this.#withLease(async () => {
       let deadlineMs = clock.nowMs() + lockTimeoutMs;
       while (!signal.aborted) {
-        const worked = this.#foldAvailable({ gathers: false });
+        const worked = await this.#foldAvailable({ gathers: false, signal });
         if (worked > 0) deadlineMs = clock.nowMs() + lockTimeoutMs;
         if (this.#report.shortage !== null) {
           throw this.#report.error(this.directory.paths.data);
@@ -155,8 +134,8 @@ export class Worker {
           continue;
         }
         // A reader that opens a log, or a writer that is releasing one, holds it for a moment.
-        const held = this.#heldSealedLog();
-        if (held === null && !this.#isCut) break;
+        const held = this.#walk.heldSealedLog();
+        if (held === null && !this.#walk.isCut) break;
         if (held !== null && clock.nowMs() >= deadlineMs) {
           throw new BusyError(
             `Sealed log ${held} is held by ` +
@@ -186,18 +165,6 @@ export class Worker {
     });
   }
 
-  /** A slot that is sealed and could not be taken, or null. Those in quarantine do not count. */
-  #heldSealedLog(): number | null {
-    const { storage, control, paths } = this.directory;
-    for (const slot of listSlots(storage, paths.logs).slots) {
-      if (this.#quarantine.hasLog(slot) || !control.isHeldElsewhere(slotLock(slot))) continue;
-      using log = LogReader.open(this.directory, slot);
-      // The mode forbids reading and cannot be changed: the log is sealed, and another process holds it.
-      if (log === null || log.capture()?.state === "sealed") return slot;
-    }
-    return null;
-  }
-
   async #withLease(body: () => Promise<void>): Promise<void> {
     const { storage, control, paths } = this.directory;
     try {
@@ -213,7 +180,7 @@ export class Worker {
     } finally {
       this.#open?.releaseLogs();
       this.#open = null;
-      this.#gathering.close();
+      this.#walk.close();
       this.#writers.close();
       control.unlock(directoryLocks.fold);
     }
@@ -235,10 +202,13 @@ export class Worker {
   }
 
   /**
-   * One fold of the logs that are there. If it gathers and more logs will come soon, it stays open. Returns
-   * the number of logs that were recycled or recovered.
+   * One fold of the logs that are there. If it gathers and more logs will come soon, it stays open. Once the
+   * signal has fired, it stops between two groups of keyspaces. Returns the number of logs that were recycled
+   * or recovered, and of keyspaces that were published.
    */
-  #foldAvailable({ gathers }: { readonly gathers: boolean }): number {
+  async #foldAvailable(
+    { gathers, signal }: { readonly gathers: boolean; readonly signal: AbortSignal },
+  ): Promise<number> {
     const { clock } = this.environment;
     const isHolder = this.directory.control.holds(directoryLocks.fold);
     assert(isHolder, "Only the holder of the fold lease folds");
@@ -252,7 +222,13 @@ export class Worker {
     try {
       this.#wasTooLarge = false;
       this.#hasDeferred = false;
-      const { recovered, isEnough } = this.#collect(fold);
+      const turns = { clock, turnMs: TURN_MS, signal };
+      const walked = await inTurns(this.#walk.collect(fold, this.#logsMax), turns);
+      const { recovered, isEnough } = walked;
+      if (walked.isStopped) {
+        fold.releaseLogs();
+        return recovered;
+      }
       if (fold.logCount === 0) return recovered;
       this.#openMs += clock.nowMs() - startMs;
       if (gathers && !isEnough) {
@@ -260,14 +236,14 @@ export class Worker {
         return recovered;
       }
       const applyMs = clock.nowMs();
-      const result = fold.applyAndRecycle();
+      const result = await inTurns(fold.applying(), turns);
       this.#hasDeferred = result.deferred > 0;
       this.#writers.trim();
       this.#report.lacks(null);
       this.#logsMax *= 2;
       this.#report.folded(result, this.#openMs + clock.nowMs() - applyMs);
       this.#openMs = 0;
-      return recovered + result.recycled;
+      return recovered + result.recycled + result.keyspaces;
     } catch (error) {
       this.#areGenerationsDurable = false;
       this.#openMs = 0;
@@ -285,113 +261,5 @@ export class Worker {
       this.#logsMax = Math.max(1, Math.floor(fold.takenCount / 2));
       return 0;
     }
-  }
-
-  /**
-   * Walks through the pool: recovers the logs of dead writers and adds sealed logs, until the sums are large
-   * enough. `isEnough` says that waiting for more logs does not pay.
-   */
-  #collect(fold: Fold): { readonly recovered: number; readonly isEnough: boolean } {
-    const { paths, storage } = this.directory;
-    let recovered = 0;
-    let isFull = false;
-    this.#isCut = false;
-    const { slots } = listSlots(storage, paths.logs);
-    const found = this.#findLogs(slots);
-    this.#hasSealed = found.some(({ isFree, active }) => !isFree && active === undefined);
-    for (let next = found.shift(); next !== undefined; next = found.shift()) {
-      const { slot, active } = next;
-      isFull = this.#aggregator.isFull || fold.logCount >= this.#logsMax;
-      if (isFull) break;
-      if (active !== undefined) {
-        this.#isCut = !this.#mayPass(slot, active) &&
-          found.some((log) => !log.isFree && log.active === undefined);
-        if (this.#isCut) break;
-        continue;
-      }
-      try {
-        let taken = SealedLog.take(this.directory, slot);
-        if (taken.kind === "recovered") {
-          reportRecovery(taken.recovery, this.environment);
-          recovered++;
-          // Taken at once: later logs wait for it.
-          taken = SealedLog.take(this.directory, slot);
-        }
-        if (taken.kind === "sealed") {
-          const { order } = taken.log;
-          // The order was unknown if the log was held and could not be read.
-          if (found.some((log) => !log.isFree && log.order < order)) {
-            taken.log.release();
-            found.push({ ...next, order });
-            found.sort(byOrder);
-            continue;
-          }
-          this.#gathering.observeSealed(taken.log.identity, taken.log.length);
-          fold.add(taken.log);
-          this.#heldLogs.forget(slot);
-        } else if (!next.isFree && this.#heldLogs.waitsFor(slot)) {
-          // Held elsewhere a moment ago at least: what it is now the next walk finds.
-          this.#isCut = true;
-          break;
-        }
-      } catch (error) {
-        if (!isFailureOf("log", error)) throw error;
-        this.#quarantine.addLog(slot, error);
-      }
-    }
-    // A walk that ended early, here or by an error, has not read the other headers.
-    if (!isFull && !this.#isCut) this.#isThorough = false;
-    const gathered = {
-      logs: fold.logCount,
-      keys: this.#aggregator.distinctKeys,
-      lastLength: fold.lastLength,
-    };
-    const isEnough = !this.#gathering.paysToWait(gathered, slots.length) || isFull;
-    return { recovered, isEnough };
-  }
-
-  /**
-   * The logs that may be sealed, and the active ones that are held elsewhere, in their order: the last
-   * operation on a counter decides, so an older log is never folded after a later one of the same writer. A
-   * log without a header comes first, and is found damaged when it is taken.
-   */
-  #findLogs(slots: readonly number[]): FoundLog[] {
-    const { storage, control, paths } = this.directory;
-    const found: FoundLog[] = [];
-    for (const slot of slots) {
-      if (this.#quarantine.hasLog(slot)) continue;
-      const status = storage.statusOrNull(pathOfSlot(paths.logs, slot));
-      if (status === null) continue;
-      if (!this.#isThorough && status.mode === FREE_MODE && status.links === 1) continue;
-      if (control.holds(slotLock(slot))) continue; // gathered already
-      const isHeld = control.isHeldElsewhere(slotLock(slot));
-      if (!isHeld) this.#heldLogs.forget(slot);
-      const header = headerOfSlot(this.directory, slot);
-      const isRead = header !== null && header !== "held";
-      const order = isRead ? header.order : 0n;
-      const isFree = isRead && header.state === "free";
-      if (!isHeld || header === "held" || header?.state === "sealed") {
-        found.push({ slot, order, isFree });
-        continue;
-      }
-      const end = this.#gathering.observeActive(slot);
-      if (header?.state !== "active") continue;
-      found.push({ slot, order, isFree, active: { ...header, end } });
-    }
-    return found.sort(byOrder);
-  }
-
-  /**
-   * Whether later logs may be folded before an active log that another process holds. That may be its living
-   * writer, or a process that recovers the log of a dead one. Not if it is active no longer: what is behind
-   * it may have been sealed after it.
-   */
-  #mayPass(slot: number, { generation, end }: NonNullable<FoundLog["active"]>): boolean {
-    const header = headerOfSlot(this.directory, slot);
-    if (header === null || header === "held") return !this.#heldLogs.waitsFor(slot);
-    if (header.state !== "active" || header.generation !== generation) return false;
-    const holder = this.directory.control.describeHolder(slotLock(slot));
-    return end === HEAD_PAGE_BYTES ||
-      !this.#heldLogs.waitsFor(slot, `${generation} ${holder}`, end);
   }
 }

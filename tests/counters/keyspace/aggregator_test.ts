@@ -1,7 +1,7 @@
 /** Sums of random record batches, compared with a map of bigints. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Aggregator } from "../../../src/counters/keyspace/mod.ts";
+import { Aggregator, DEFAULT_AGGREGATOR_LIMITS } from "../../../src/counters/keyspace/mod.ts";
 import { BadRecordError, encodeCounter, encodeDefinition } from "../../../src/counters/wire/mod.ts";
 import { FullCount } from "../../support/full_count.ts";
 import { Random, seedForTest } from "../../support/random.ts";
@@ -13,7 +13,7 @@ function assertSums(aggregator: Aggregator, expected: Map<string, Map<string, bi
   let distinct = 0;
   const { distinctKeys } = aggregator;
   const batches = new Map(
-    aggregator.takeBatches().map(({ keyspace, batch }) => [String(keyspace), batch]),
+    [...aggregator.takeBatches()].map(({ keyspace, batch }) => [String(keyspace), batch]),
   );
   for (const [keyspace, sums] of expected) {
     const batch = batches.get(keyspace);
@@ -65,7 +65,7 @@ Deno.test("Sums are those of a map, for keys of all lengths and increments of al
     }
     assertEquals(aggregator.records, records);
     assertSums(aggregator, expected);
-    assertEquals(aggregator.takeBatches(), [], "they are forgotten");
+    assertEquals([...aggregator.takeBatches()], [], "they are forgotten");
     assertEquals([aggregator.distinctKeys, aggregator.records], [0, 0]);
   }
 });
@@ -92,9 +92,24 @@ Deno.test("Sums that leave int64 again and again stay exact", () => {
   assert(beyond.length > 0, "some sums lie beyond int64");
 });
 
+Deno.test("An aggregator is full by keyspaces too, and gives back the batches of all of them", () => {
+  const aggregator = new Aggregator({ ...DEFAULT_AGGREGATOR_LIMITS, keyspacesMax: 100 });
+  const expected = new Map<string, Map<string, bigint>>();
+  for (let number = 0; number < 300; number++) {
+    assertEquals(aggregator.isFull, number >= 100);
+    const name = `ks${number}`;
+    const bytes = recordBatch([[name, "key", BigInt(number) + 1n]]);
+    aggregator.add(bytes, 0, bytes.length, () => true);
+    const sums = new Map([[String(new TextEncoder().encode("key")), BigInt(number) + 1n]]);
+    expected.set(String(new TextEncoder().encode(name)), sums);
+  }
+  assertSums(aggregator, expected);
+  assert(!aggregator.isFull, "they are forgotten");
+});
+
 Deno.test("An aggregator is full by keys or by bytes, and still takes more", () => {
-  const byKeys = new Aggregator({ keysMax: 100, arenaBytesMax: 2 ** 30 });
-  const byBytes = new Aggregator({ keysMax: 1e6, arenaBytesMax: 4000 });
+  const byKeys = new Aggregator({ ...DEFAULT_AGGREGATOR_LIMITS, keysMax: 100 });
+  const byBytes = new Aggregator({ ...DEFAULT_AGGREGATOR_LIMITS, arenaBytesMax: 4000 });
   for (let key = 0; key < 300; key++) {
     const bytes = recordBatch([["ks", `key${key}`, 1n]]);
     assertEquals(byKeys.isFull, key >= 100);
@@ -104,7 +119,7 @@ Deno.test("An aggregator is full by keys or by bytes, and still takes more", () 
   }
   assert(byBytes.isFull);
   assertEquals(byBytes.distinctKeys, 300);
-  assertEquals(byBytes.takeBatches()[0]!.batch.length, 300);
+  assertEquals([...byBytes.takeBatches()][0]!.batch.length, 300);
   byBytes.clear();
   assert(!byBytes.isFull);
 });
@@ -149,5 +164,5 @@ Deno.test("`accepts` is called once for each keyspace that a batch defines", () 
   }
   assertEquals(asked, ["old", "new", "old", "new"]);
   assertEquals(aggregator.records, 6);
-  assertEquals(aggregator.takeBatches().map(({ batch }) => batch.sum(0)), [6n]);
+  assertEquals([...aggregator.takeBatches()].map(({ batch }) => batch.sum(0)), [6n]);
 });

@@ -97,7 +97,7 @@ Deno.test("Sums of a fold take new secrets when keys collide, and keep every sum
     for (let twice = 0; twice < 2; twice++) table.add(batch, 0, batch.length, () => true);
   });
   assertEquals(aggregator.distinctKeys, KEYS);
-  const batch = aggregator.takeBatches()[0]!.batch;
+  const batch = [...aggregator.takeBatches()][0]!.batch;
   const sums = new Map(
     Array.from(
       { length: batch.length },

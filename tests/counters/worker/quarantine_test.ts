@@ -74,8 +74,8 @@ Deno.test("A keyspace that a fold has left out once is left out to the end of th
       const one = new Fold(test.directory, writers, new Aggregator(), aside);
       let frames = 0;
       one.add(overridden(log, {
-        forEachBatch: (visit) =>
-          log.forEachBatch((bytes, start, end, offset) => {
+        eachBatch: (visit) =>
+          log.eachBatch((bytes, start, end, offset) => {
             visit(bytes, start, end, offset);
             if (++frames === 1) between();
           }),

@@ -24,8 +24,7 @@ import {
   keptOf,
   type KnownFormat,
 } from "../../../base/format.ts";
-import type { StoredFile } from "../../../file/mod.ts";
-import { getUint53, LEVEL_MAX, pageSizeIsLegal, setUint53 } from "./page.ts";
+import { getUint53, LEVEL_MAX, type PageFile, pageSizeIsLegal, setUint53 } from "./page.ts";
 import type { Root } from "./root.ts";
 
 /** The sizes of a block. The small one is a sector: two transactions never share one. */
@@ -287,7 +286,7 @@ export function metaBuffer({ blockBytes }: FileShape): Uint8Array {
  * first, so that a bad sector under a page of a small file does not hide the blocks. Throws `CorruptError` if
  * no block is valid, and `NewerFormatError` and `OldFormatError` if one is whole and of another format.
  */
-export function readMetaBlocks(file: StoredFile, known?: Uint8Array): MetaBlocks {
+export function readMetaBlocks(file: PageFile, known?: Uint8Array): MetaBlocks {
   const { path } = file;
   let problem = "";
   for (
@@ -308,7 +307,7 @@ export function readMetaBlocks(file: StoredFile, known?: Uint8Array): MetaBlocks
 }
 
 /** Whether the block at `offset` still begins as `block` does: with its format, checksum and transaction. */
-export function hasBlock(file: StoredFile, offset: number, block: Uint8Array): boolean {
+export function hasBlock(file: PageFile, offset: number, block: Uint8Array): boolean {
   const head = block.subarray(0, metaLayout.incarnation.offset);
   const found = new Uint8Array(head.length);
   return file.read(found, offset) === found.length && Buffer.compare(found, head) === 0;
@@ -321,8 +320,15 @@ function decodeMetaBlocks(
   const blockBytes = bytes.length / META_BLOCKS;
   const metas: Meta[] = [];
   const problems: { block: number; problem: string }[] = [];
+  const decoded: (Meta | string)[] = [];
   for (let block = 0; block < META_BLOCKS; block++) {
-    const meta = decodeMeta(bytes.subarray(block * blockBytes), blockBytes, path);
+    const from = block * blockBytes;
+    // Mostly a block and its copy are the same bytes, and one decoding is enough.
+    const original = bytes.subarray(from - 2 * blockBytes, from - blockBytes);
+    const isCopy = block >= 2 &&
+      Buffer.compare(original, bytes.subarray(from, from + blockBytes)) === 0;
+    const meta = isCopy ? decoded[block - 2]! : decodeMeta(bytes.subarray(from), blockBytes, path);
+    decoded.push(meta);
     if (typeof meta === "string") problems.push({ block, problem: meta });
     else if (meta.transaction % 2 !== block % 2) {
       problems.push({ block, problem: "transaction is in the wrong block" });

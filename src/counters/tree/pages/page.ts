@@ -15,6 +15,13 @@
 
 import { crc32 } from "node:zlib";
 import { assert } from "../../../base/assert.ts";
+import type { StoredFile } from "../../../file/mod.ts";
+
+/** What a tree needs of its file. The caller opens, syncs and closes it. */
+export type PageFile = Pick<
+  StoredFile,
+  "path" | "status" | "read" | "write" | "allocate" | "deallocate"
+>;
 
 export const pageLayout = {
   checksum: { offset: 0, size: 4 },

@@ -7,12 +7,11 @@
  */
 
 import { assert } from "../../../base/assert.ts";
-import type { StoredFile } from "../../../file/mod.ts";
 import type { PageAllocator } from "../write/allocator.ts";
-import { PAGE_HEADER_BYTES, sealPage } from "./page.ts";
+import { PAGE_HEADER_BYTES, type PageFile, sealPage } from "./page.ts";
 
 /** The buffer begins small, because most folds write little to a keyspace, and grows as needed. */
-const BUFFER_PAGES_MIN = 8;
+const BUFFER_PAGES_MIN = 4;
 const BUFFER_BYTES_MAX = 1024 * 1024;
 
 export class PageSink {
@@ -26,7 +25,7 @@ export class PageSink {
   /** Calls of `write` in this transaction. */
   writes = 0;
 
-  readonly #file: StoredFile;
+  readonly #file: PageFile;
   readonly #allocator: PageAllocator;
   #birth = 0;
   /** Number of the page at the start of the buffer. */
@@ -35,7 +34,7 @@ export class PageSink {
   #number = 0;
   #isOpen = false;
 
-  constructor(file: StoredFile, allocator: PageAllocator, pageSize: number) {
+  constructor(file: PageFile, allocator: PageAllocator, pageSize: number) {
     this.#file = file;
     this.#allocator = allocator;
     this.pageSize = pageSize;

@@ -1,7 +1,7 @@
 /** Reads pages of a snapshot by the pointers to them. */
 
 import { CorruptError } from "../../../base/errors.ts";
-import { isReadFailure, type StoredFile } from "../../../file/mod.ts";
+import { isReadFailure } from "../../../file/mod.ts";
 import { branchProblem } from "./branch.ts";
 import { keyLeafProblem } from "./key_leaf.ts";
 import {
@@ -10,6 +10,7 @@ import {
   PAGE_KIND_KEY_LEAF,
   PAGE_KIND_RANK_BRANCH,
   PAGE_KIND_RANK_LEAF,
+  type PageFile,
   PageFrame,
   pageProblem,
 } from "./page.ts";
@@ -28,15 +29,17 @@ export function contentProblem(frame: PageFrame, kind: number): string | null {
   return null;
 }
 
-/** Bytes that are read at once if leaves are adjacent in the file. */
-const READ_AHEAD_BYTES = 256 * 1024;
+/** Pages that are read at once if leaves are adjacent in the file: 256 KiB of the usual size. */
+const READ_AHEAD_PAGES = 32;
+/** Adjacent leaves that make a run. The two leaves of a keyspace of few counters are none. */
+const RUN_LEAVES_MIN = 3;
 
 /**
  * Reads pages of a file that no other process is changing, with one frame for each level. Leaves that are
  * read in the order of the file are read ahead, a run of them at a time.
  */
 export class ScratchPages implements PageSource {
-  readonly #file: StoredFile;
+  readonly #file: PageFile;
   readonly #pageSize: number;
   readonly #frames: PageFrame[] = [];
   /** Leaves read ahead: `#ahead[i]` is page `#aheadStart + i`, for the first `#aheadPages`. */
@@ -45,10 +48,12 @@ export class ScratchPages implements PageSource {
   #aheadStart = 0;
   #aheadPages = 0;
   #lastLeaf = -2;
+  /** Adjacent leaves up to the last one. */
+  #runLeaves = 0;
   /** Pages read since the beginning. */
   pagesRead = 0;
 
-  constructor(file: StoredFile, pageSize: number) {
+  constructor(file: PageFile, pageSize: number) {
     this.#file = file;
     this.#pageSize = pageSize;
   }
@@ -83,14 +88,14 @@ export class ScratchPages implements PageSource {
 
   /** A leaf that was read ahead, or that begins a run to read ahead because it follows the last one. */
   #leafAhead(number: number): PageFrame | null {
-    const follows = number === this.#lastLeaf + 1;
+    this.#runLeaves = number === this.#lastLeaf + 1 ? this.#runLeaves + 1 : 1;
     this.#lastLeaf = number;
     const index = number - this.#aheadStart;
     if (index >= 0 && index < this.#aheadPages) return this.#ahead[index]!;
-    if (!follows) return null;
+    if (this.#runLeaves < RUN_LEAVES_MIN) return null;
     if (this.#ahead.length === 0) {
-      this.#aheadBytes = new Uint8Array(READ_AHEAD_BYTES);
-      for (let at = 0; at < READ_AHEAD_BYTES; at += this.#pageSize) {
+      this.#aheadBytes = new Uint8Array(READ_AHEAD_PAGES * this.#pageSize);
+      for (let at = 0; at < this.#aheadBytes.length; at += this.#pageSize) {
         this.#ahead.push(new PageFrame(this.#aheadBytes.subarray(at, at + this.#pageSize)));
       }
     }

@@ -14,7 +14,7 @@
  */
 
 import { assert } from "../../../base/assert.ts";
-import type { StoredFile } from "../../../file/mod.ts";
+import type { PageFile } from "../pages/page.ts";
 
 const FREE = 0;
 const TAKEN = 1;
@@ -30,7 +30,7 @@ const EXTENT_BYTES_MAX = 4 * 1024 * 1024;
 const TRIM_BYTES_MIN = 64 * 1024;
 
 export class PageAllocator {
-  readonly #file: StoredFile;
+  readonly #file: PageFile;
   readonly #pageSize: number;
   /** One state for each page below the high-water mark. */
   #states: Uint8Array;
@@ -47,7 +47,7 @@ export class PageAllocator {
   #isPinned = false;
 
   constructor(
-    file: StoredFile,
+    file: PageFile,
     options: {
       readonly pageSize: number;
       readonly firstPage: number;

@@ -16,13 +16,13 @@ import type { PageSink } from "../pages/page_sink.ts";
 
 export class BranchPacker extends Packer {
   readonly #kind: number;
-  #children = new Uint32Array(256);
-  #births = new Float64Array(256);
+  #children = new Uint32Array(this.sink.pageSize >> 8);
+  #births = new Float64Array(this.#children.length);
   /** Rows below each child. */
-  #rows = new Float64Array(256);
+  #rows = new Float64Array(this.#children.length);
   /** Separator i lies in `heap[ends[i], ends[i + 1])`. */
-  #ends = new Uint32Array(257);
-  #heap = new Uint8Array(16384);
+  #ends = new Uint32Array(this.#children.length + 1);
+  #heap = new Uint8Array(this.sink.pageSize >> 1);
   /** Pages written at this level. */
   pagesSealed = 0;
 

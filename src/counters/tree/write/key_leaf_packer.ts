@@ -30,11 +30,12 @@ import type { PageSink } from "../pages/page_sink.ts";
 const WIDTH_MIN = 2;
 
 export class KeyLeafPacker extends Packer {
-  #lows = new Int32Array(1024);
-  #highs = new Int32Array(1024);
+  // The memory begins small for small pages: most keyspaces that have them get a row or two in a fold.
+  #lows = new Int32Array(this.sink.pageSize >> 6);
+  #highs = new Int32Array(this.#lows.length);
   /** Key i lies in `heap[ends[i], ends[i + 1])`, in full. */
-  #ends = new Uint32Array(1025);
-  #heap = new Uint8Array(32768);
+  #ends = new Uint32Array(this.#lows.length + 1);
+  #heap = new Uint8Array(this.sink.pageSize >> 1);
   /** Of the rows from `pageBreak` on: the length of the common prefix, and the widest count. */
   #prefix = 0;
   #width = WIDTH_MIN;

@@ -77,7 +77,7 @@ export class KeyMerge extends TreeMerge<KeyLeafPacker> {
   readonly changes: CountChanges;
   readonly #batch: Batch;
   /** The row of each change in the current leaf, or −1 − the row before which it is inserted. */
-  #found = new Int32Array(1024);
+  #found = new Int32Array(64);
 
   constructor(
     batch: Batch,

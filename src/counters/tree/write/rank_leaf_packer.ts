@@ -21,7 +21,7 @@ export class RankLeafPacker extends Packer {
   /** Row i lies in `rows[starts[i], starts[i + 1])`. */
   #rows: Uint8Array;
   #view: DataView;
-  #starts = new Uint32Array(1025);
+  #starts = new Uint32Array((this.sink.pageSize >> 6) + 1);
   readonly #separator = new Uint8Array(SEPARATOR_BYTES_MAX);
   readonly #separatorView = new DataView(this.#separator.buffer);
 

@@ -116,6 +116,7 @@ function sortByWord(
     readonly otherDigits: Uint32Array;
   },
 ): void {
+  if (to - from < 2) return;
   const places = new Uint32Array(RADIX);
   let [fromMoves, toMoves, fromDigits, toDigits] = [moves, otherMoves, digits, otherDigits];
   for (let shift = 0; shift < 32; shift += RADIX_BITS) {

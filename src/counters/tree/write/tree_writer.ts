@@ -16,7 +16,7 @@
 import { assert } from "../../../base/assert.ts";
 import { CorruptError } from "../../../base/errors.ts";
 import type { Kept } from "../../../base/format.ts";
-import { isReadFailure, type StoredFile } from "../../../file/mod.ts";
+import { isReadFailure } from "../../../file/mod.ts";
 import { PageAllocator } from "./allocator.ts";
 import { Batch } from "./batch.ts";
 import { KeyMerge } from "./key_merge.ts";
@@ -37,7 +37,7 @@ import {
   metaOffsets,
   readMetaBlocks,
 } from "../pages/meta.ts";
-import { PAGE_SIZE_MIN, pageSizeIsLegal } from "../pages/page.ts";
+import { PAGE_SIZE_MIN, type PageFile, pageSizeIsLegal } from "../pages/page.ts";
 import { PageSink } from "../pages/page_sink.ts";
 import { ScratchPages } from "../pages/page_source.ts";
 import { RankMerge } from "./rank_merge.ts";
@@ -66,7 +66,7 @@ interface Transaction {
 }
 
 export class TreeWriter {
-  readonly #file: StoredFile;
+  readonly #file: PageFile;
   readonly #source: ScratchPages;
   #meta: Meta;
   /** Its block, as it lies in the file. */
@@ -76,13 +76,16 @@ export class TreeWriter {
   /** Found by walking the branches when first needed. */
   #pages: { readonly allocator: PageAllocator; readonly sink: PageSink } | null = null;
   #waiting: Transaction | null = null;
+  /** The size of the file when it was opened, until the free pages are found. */
+  #openedBytes: number | null = null;
   /** A publish failed: readers may have seen the transaction, so it must not be made again. */
   #isBroken = false;
 
-  private constructor(file: StoredFile, { newest, previous }: MetaBlocks) {
+  /** `block` is the encoded block of the newest transaction. */
+  private constructor(file: PageFile, { newest, previous }: MetaBlocks, block: Uint8Array) {
     this.#file = file;
     this.#meta = newest;
-    this.#block = encodeMeta(newest);
+    this.#block = block;
     this.#previous = previous;
     this.#source = new ScratchPages(file, newest.pageSize);
     this.#generations = loadGenerations(newest, this.#source, file.path);
@@ -90,7 +93,7 @@ export class TreeWriter {
 
   /** Makes an empty file valid, without counters. The caller syncs. */
   static format(
-    file: StoredFile,
+    file: PageFile,
     { name, pageSize, ...history }: {
       readonly name: Uint8Array;
       readonly pageSize: number;
@@ -118,16 +121,15 @@ export class TreeWriter {
     file.allocate(0, Math.max(meta.pageCount * pageSize, FILE_BYTES_MIN));
     const bytes = encodeMeta(meta);
     for (const offset of metaOffsets(meta.transaction, meta)) file.write(bytes, offset);
-    return new TreeWriter(file, { newest: meta, previous: null, problems: [] });
+    return new TreeWriter(file, { newest: meta, previous: null, problems: [] }, bytes);
   }
 
   /**
-   * Opens a file. Throws `CorruptError` if it is not a keyspace file, or is truncated, and
+   * Opens a file of `size` bytes. Throws `CorruptError` if it is not a keyspace file, or is truncated, and
    * `NewerFormatError` and `OldFormatError`.
    */
-  static open(file: StoredFile): TreeWriter {
+  static open(file: PageFile, size = file.status().size): TreeWriter {
     const blocks = readMetaBlocks(file);
-    const { size } = file.status();
     const { pageCount, pageSize } = blocks.newest;
     if (pageCount * pageSize > size) {
       throw new CorruptError(
@@ -135,14 +137,16 @@ export class TreeWriter {
         { path: file.path, offset: size },
       );
     }
-    return new TreeWriter(file, blocks);
+    const writer = new TreeWriter(file, blocks, encodeMeta(blocks.newest));
+    writer.#openedBytes = size;
+    return writer;
   }
 
   /**
    * Makes an empty file valid, with the counters, applied generations and transaction of this one in pages of
    * another size. The caller syncs.
    */
-  copyInto(file: StoredFile, pageSize: number): TreeWriter {
+  copyInto(file: PageFile, pageSize: number): TreeWriter {
     const { name, transaction, saturated, keyRoot, kept } = this.#meta;
     const features = kept === undefined ? {} : { kept };
     if (transaction === 0) return TreeWriter.format(file, { name, pageSize, ...features });
@@ -213,6 +217,11 @@ export class TreeWriter {
   /** The applied generation of a log slot: the greatest that is in the counters; 0 if none is. */
   applied(slot: number): bigint {
     return this.#generations[slot] ?? 0n;
+  }
+
+  /** The applied generations of the published state, by slot. A later transaction has an array of its own. */
+  get generations(): Readonly<BigUint64Array> {
+    return this.#generations;
   }
 
   /**
@@ -341,12 +350,9 @@ export class TreeWriter {
     const { path } = this.#file;
     const { pageSize, pageCount, transaction } = this.#meta;
     const firstPage = firstPageOf(this.#meta);
-    const allocator = new PageAllocator(this.#file, {
-      pageSize,
-      firstPage,
-      pageCount,
-      fileBytes: this.#file.status().size,
-    });
+    const fileBytes = this.#openedBytes ?? this.#file.status().size;
+    this.#openedBytes = null;
+    const allocator = new PageAllocator(this.#file, { pageSize, firstPage, pageCount, fileBytes });
     const live = new Uint8Array(pageCount);
     walkPages(this.#meta, this.#source, path, (number) => {
       if (live[number] !== 0) throw this.#source.corrupt(number, "two branches name this page");
