@@ -12,7 +12,7 @@ import {
   type DirectorySizes,
   type FailedMark,
 } from "../counters/commitlog/mod.ts";
-import { KeyspaceReader, listKeyspaces } from "../counters/keyspace/mod.ts";
+import { keyspaceHead, listKeyspaces } from "../counters/keyspace/mod.ts";
 import { concernsOneFile, hasCode } from "../file/mod.ts";
 import { type DaemonReport, readReports } from "./daemon_report.ts";
 import { type Backlog, type LogCounts, PoolSurvey } from "./pool_survey.ts";
@@ -104,8 +104,7 @@ function surveyKeyspaces(
   const entries = listKeyspaces(storage, paths.keyspaces, note);
   for (const { path } of entries) {
     try {
-      using reader = KeyspaceReader.open(storage, path);
-      counters += reader.total;
+      counters += keyspaceHead(storage, path)?.counters ?? 0;
     } catch (error) {
       const isOfOne = error instanceof CorruptError || isFormatError(error) ||
         concernsOneFile(error, "keyspace");

@@ -25,7 +25,10 @@ export interface FileStatus {
   readonly owner: number;
   /** Bytes that the file really occupies on disk (holes take none). */
   readonly allocatedBytes: number;
-  /** Time of the last change of the content, in milliseconds since 1970; for display only. */
+  /**
+   * Time of the last change of the content, of a directory of its names, in milliseconds since 1970 with
+   * fractions. Two changes may have the same: file systems count in steps of up to two seconds.
+   */
   readonly modifiedMs: number;
 }
 

@@ -19,6 +19,8 @@ export {
   sweepKeyspaces,
 } from "./catalog.ts";
 export { check, checkKeyspaces } from "./check.ts";
+export { keyspaceHead } from "./head.ts";
+export { KeyspaceListing } from "./listing.ts";
 export { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
 export type { KeyspaceBatch } from "./keyspace_batches.ts";
 export { rebuildKeyspace, type Rebuilt } from "./rebuild.ts";

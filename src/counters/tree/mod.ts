@@ -11,6 +11,7 @@ export { checkTreeFile } from "./check/check.ts";
 export type { Violation } from "./check/violation.ts";
 export { compareBytes } from "./pages/compare.ts";
 export type { AppliedGenerations } from "./pages/applied_generations.ts";
+export { readTreeHead, type TreeHead } from "./pages/meta.ts";
 export type { PageFile } from "./pages/page.ts";
 export { type SalvagedTree, salvageTree } from "./check/salvage.ts";
 export { COPY_BYTES_MIN, type RowRun, SnapshotLostError, TreeReader } from "./read/tree_reader.ts";

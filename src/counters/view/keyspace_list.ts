@@ -1,15 +1,17 @@
 /**
- * Lists the keyspaces and how many counters each has, with what is not folded yet. The question is rare, so
- * every pending log is read for it and nothing is kept.
+ * Lists the keyspaces and how many counters each has, with what is not folded yet, a page at a time. The names in
+ * the directory are kept from page to page. Every pending log is read for a page, and nothing of it is kept.
  */
 
 import { Buffer } from "node:buffer";
+import type { Clock } from "../../base/clock.ts";
 import { CorruptError } from "../../base/errors.ts";
 import { type FormatError, isFormatError } from "../../base/format.ts";
 import { concernsOneFile } from "../../file/mod.ts";
+import { inTurns, type Steps } from "../../base/steps.ts";
 import { type DataDirectory, HEAD_PAGE_BYTES } from "../commitlog/mod.ts";
 import { mapKey } from "../../base/map_key.ts";
-import { listKeyspaces, SnapshotLostError } from "../keyspace/mod.ts";
+import { keyspaceHead, KeyspaceListing, keyspacePath, SnapshotLostError } from "../keyspace/mod.ts";
 import { StoredKeyspace } from "./keyspace_file.ts";
 import { KeySums } from "./ranking/key_sums.ts";
 import type { LogWatch, WatchedLog } from "./deltas/log_watch.ts";
@@ -18,8 +20,13 @@ import type { PageBudget } from "./page_budget.ts";
 import { RecordWalk } from "./deltas/record_walk.ts";
 import type { RowBuffer } from "./ranking/row_buffer.ts";
 
-/** Rows of one answer; a caller that wants more asks again with the last name. */
-export const TOTALS_MAX = 1024;
+/**
+ * Rows of one answer; a caller that wants more asks again with the last name. Each opens a file, and a page
+ * should take less than 20 ms.
+ */
+const TOTALS_MAX = 512;
+/** Requests of others wait no longer than this for a part of a page. */
+const TURN_MS = 4;
 
 export interface KeyspaceTotal {
   readonly name: Uint8Array;
@@ -31,8 +38,7 @@ export interface KeyspaceTotal {
 
 export interface TotalsSources {
   readonly directory: DataDirectory;
-  /** Null reads the files alone. */
-  readonly watch: LogWatch | null;
+  readonly clock: Clock;
   readonly changedKeysMax: number;
   readonly block: RowBuffer;
   readonly budget: PageBudget;
@@ -44,36 +50,87 @@ interface Pending {
   readonly deltas: Map<number, { readonly generation: bigint; readonly sums: KeySums }>;
 }
 
-/**
- * Keyspaces whose names follow `after`, as of the last refresh of the logs, at most `TOTALS_MAX`; and the
- * number of all. Null if the logs change more keys than may be held. Throws `CorruptError` and `FormatError` if a
- * file hides names.
- */
-export function listTotals(
-  sources: TotalsSources,
-  after: Uint8Array,
-): { readonly total: number; readonly rows: readonly KeyspaceTotal[] } | null {
-  const { storage, paths } = sources.directory;
-  const pending = new Map<string, Pending>();
-  const { watch, changedKeysMax } = sources;
-  if (watch !== null && !readPending(watch, changedKeysMax, pending)) return null;
-  // The files after the logs, as in Refresh: a log that was folded in between is in the files.
-  const names = new Map(Array.from(pending, ([key, { name }]) => [key, name]));
-  const refuse = (error: Error): never => {
-    throw error;
-  };
-  for (const { name } of listKeyspaces(storage, paths.keyspaces, refuse)) {
-    names.set(nameKey(name), name);
+/** A page of the list. */
+export interface Totals {
+  /** The number of all keyspaces. */
+  readonly total: number;
+  readonly rows: readonly KeyspaceTotal[];
+}
+
+export class KeyspaceList {
+  readonly #sources: TotalsSources;
+  readonly #listing: KeyspaceListing;
+  /** Ends with the look at the directory that is under way: they follow each other. */
+  #lastLook: Promise<unknown> = Promise.resolve();
+
+  constructor(sources: TotalsSources) {
+    const { directory: { storage, paths }, clock } = sources;
+    this.#sources = sources;
+    this.#listing = new KeyspaceListing(storage, paths.keyspaces, clock);
   }
-  const sorted = [...names.values()].sort(Buffer.compare);
-  const rows = sorted
-    .filter((name) => Buffer.compare(name, after) > 0)
-    .slice(0, TOTALS_MAX)
-    .map((name) => {
-      const deltas = pending.get(nameKey(name))?.deltas;
-      return { name, ...countersOf(sources, name, deltas) };
-    });
-  return { total: sorted.length, rows };
+
+  /**
+   * Keyspaces whose names follow `after`, as of the last refresh of the logs, at most `TOTALS_MAX`. Without a
+   * watch the files alone are read. Null if the logs change more keys than may be held. Throws `CorruptError`
+   * and `FormatError` if a file hides names.
+   */
+  async page(after: Uint8Array, watch: LogWatch | null): Promise<Totals | null> {
+    const pending = new Map<string, Pending>();
+    const { changedKeysMax, clock } = this.#sources;
+    if (watch !== null && !readPending(watch, changedKeysMax, pending)) return null;
+    // The files after the logs, as in Refresh: a log that was folded in between is in the files.
+    const turns = { clock, turnMs: TURN_MS };
+    const look = this.#lastLook.then(() => inTurns(this.#listing.refreshed(), turns));
+    this.#lastLook = look.catch(() => {});
+    const stored = await look;
+    const unfolded = [...pending.values()].map(({ name }) => textOf(name)).sort();
+    const added = unfolded.filter((name) => !hasText(stored, name));
+    const page = namesAfter(textOf(after), stored, added);
+    const rows = await inTurns(rowsOf(this.#sources, page, pending), turns);
+    return { total: stored.length + added.length, rows };
+  }
+}
+
+/** The first names of two sorted lists that follow a name. */
+function namesAfter(after: string, left: readonly string[], right: readonly string[]): string[] {
+  const first = placeBehind(left, after);
+  const second = placeBehind(right, after);
+  const both = [
+    ...left.slice(first, first + TOTALS_MAX),
+    ...right.slice(second, second + TOTALS_MAX),
+  ];
+  // Characters are bytes, so this is the order of the bytes.
+  return both.sort().slice(0, TOTALS_MAX);
+}
+
+function* rowsOf(
+  sources: TotalsSources,
+  names: readonly string[],
+  pending: ReadonlyMap<string, Pending>,
+): Steps<KeyspaceTotal[]> {
+  const rows: KeyspaceTotal[] = [];
+  for (const text of names) {
+    const name = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+    rows.push({ name, ...countersOf(sources, name, pending.get(mapKey(text))?.deltas) });
+    yield;
+  }
+  return rows;
+}
+
+/** The place of the first text behind `text` in a sorted list. */
+function placeBehind(sorted: readonly string[], text: string): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (sorted[middle]! <= text) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function hasText(sorted: readonly string[], text: string): boolean {
+  return sorted[placeBehind(sorted, text) - 1] === text;
 }
 
 /** False if the logs change more keys than may be held. */
@@ -133,25 +190,46 @@ function countersOf(
   deltas: Pending["deltas"] | undefined,
 ): Omit<KeyspaceTotal, "name"> {
   const { storage, paths } = directory;
-  using file = new StoredKeyspace(storage, paths.keyspaces, { name, budget });
+  try {
+    if (deltas === undefined) {
+      const head = keyspaceHead(storage, keyspacePath(paths.keyspaces, name));
+      const isForeign = head !== null && Buffer.compare(head.name, name) !== 0;
+      return { counters: isForeign ? null : head?.counters ?? 0 };
+    }
+    using file = new StoredKeyspace(storage, paths.keyspaces, { name, budget });
+    return { counters: changedCounters(file, block, deltas) };
+  } catch (error) {
+    if (isFormatError(error)) return { counters: null, otherFormat: error };
+    const isOfOne = error instanceof CorruptError || concernsOneFile(error, "keyspace");
+    if (isOfOne) return { counters: null };
+    throw error;
+  }
+}
+
+function changedCounters(
+  file: StoredKeyspace,
+  block: RowBuffer,
+  deltas: Pending["deltas"],
+): number {
   while (true) {
     try {
       file.refresh();
       const overlay = new Overlay(file.ranking, block);
-      for (const [slot, { generation, sums }] of deltas ?? []) {
+      for (const [slot, { generation, sums }] of deltas) {
         if (file.applied(slot) < generation) overlay.addAll(sums);
       }
-      return { counters: overlay.total() };
+      return overlay.total();
     } catch (error) {
-      if (isFormatError(error)) return { counters: null, otherFormat: error };
-      if (error instanceof CorruptError || concernsOneFile(error, "keyspace")) {
-        return { counters: null };
-      }
       if (!(error instanceof SnapshotLostError)) throw error;
     }
   }
 }
 
+/** A name with one character for each byte. */
+function textOf(name: Uint8Array): string {
+  return String.fromCharCode(...name);
+}
+
 function nameKey(name: Uint8Array): string {
-  return mapKey(String.fromCharCode(...name));
+  return mapKey(textOf(name));
 }

@@ -15,7 +15,7 @@ import type { Storage } from "../../file/mod.ts";
 import { SnapshotLostError } from "../keyspace/mod.ts";
 import { checkKey, checkKeyspaceName, decodeRows, REPLY_ROWS_MAX, type Row } from "../wire/mod.ts";
 import { StoredKeyspace } from "./keyspace_file.ts";
-import { type KeyspaceTotal, listTotals } from "./keyspace_list.ts";
+import { KeyspaceList, type KeyspaceTotal, type Totals } from "./keyspace_list.ts";
 import { KeyspaceView, NEEDS_FOLD, NEEDS_TIME } from "./keyspace_view.ts";
 import { LogWatch } from "./deltas/log_watch.ts";
 import type { Overlay } from "./ranking/overlay.ts";
@@ -85,6 +85,7 @@ export class Reader implements CounterReader {
   readonly #options: ReaderOptions;
   readonly #watch: LogWatch | null;
   readonly #views: ViewCache;
+  readonly #list: KeyspaceList;
   readonly #budget = new PageBudget();
   /** Whether the directory was opened for this reader alone. */
   #isOwner = false;
@@ -99,6 +100,13 @@ export class Reader implements CounterReader {
     this.#namesMs = options.clock.nowMs();
     this.#watch = options.stale ? null : new LogWatch(directory, options.events);
     this.#views = new ViewCache((name) => this.#makeView(name));
+    this.#list = new KeyspaceList({
+      directory,
+      clock: options.clock,
+      changedKeysMax: options.changedKeysMax ?? CHANGED_KEYS_MAX,
+      block: this.#block,
+      budget: this.#budget,
+    });
   }
 
   /** Opens a data directory, which is closed with the reader. Throws `NotFoundError` if it does not exist. */
@@ -265,21 +273,12 @@ export class Reader implements CounterReader {
   }
 
   /** As `keyspaces`, with the number of all keyspaces. */
-  async totals(
-    after: Uint8Array,
-  ): Promise<{ readonly total: number; readonly rows: readonly KeyspaceTotal[] }> {
-    const { clock, changedKeysMax = CHANGED_KEYS_MAX, foldWaitMs = FOLD_WAIT_MS } = this.#options;
-    const sources = {
-      directory: this.directory,
-      watch: this.#watch,
-      changedKeysMax,
-      block: this.#block,
-      budget: this.#budget,
-    };
+  async totals(after: Uint8Array): Promise<Totals> {
+    const { clock, foldWaitMs = FOLD_WAIT_MS } = this.#options;
     this.refresh();
     const pending = this.#watch?.pendingLogs() ?? new Map<number, bigint>();
     for (const endMs = clock.nowMs() + foldWaitMs; clock.nowMs() <= endMs;) {
-      const totals = listTotals(sources, after);
+      const totals = await this.#list.page(after, this.#watch);
       if (totals !== null) return totals;
       // Each try reads all logs, so the next one waits until some of them are folded.
       const before = pending.size;
@@ -288,7 +287,7 @@ export class Reader implements CounterReader {
         this.#watch!.removeRecycled(pending);
       }
       if (pending.size === 0) {
-        const ofFiles = listTotals({ ...sources, watch: null }, after);
+        const ofFiles = await this.#list.page(after, null);
         assert(ofFiles !== null, "Files alone need no fold");
         return ofFiles;
       }

@@ -306,6 +306,18 @@ export function readMetaBlocks(file: PageFile, known?: Uint8Array): MetaBlocks {
   throw new CorruptError(`No valid meta block in ${path}: ${problem}`, { path, offset: 0 });
 }
 
+/** What the head of a file says of the keyspace. */
+export interface TreeHead {
+  readonly name: Uint8Array;
+  readonly counters: number;
+}
+
+/** As `readMetaBlocks`. */
+export function readTreeHead(file: PageFile): TreeHead {
+  const { name, keyRoot } = readMetaBlocks(file).newest;
+  return { name, counters: keyRoot.rows };
+}
+
 /** Whether the block at `offset` still begins as `block` does: with its format, checksum and transaction. */
 export function hasBlock(file: PageFile, offset: number, block: Uint8Array): boolean {
   const head = block.subarray(0, metaLayout.incarnation.offset);
