@@ -175,6 +175,16 @@ export const daemonOptions = {
   }),
 } as const;
 
+/** For servers of the write port. */
+export const maxKeyspacesOption = whole({
+  summary:
+    "limit for the number of keyspaces; increments of further ones are refused. Several writers keep " +
+    "it approximately",
+  min: 1,
+  max: 1_000_000_000,
+  default: 1_000_000,
+});
+
 /** The options of every daemon that takes messages of clients. */
 export const messageServerOptions = {
   keyspaceSize: storedSizeOption("keyspace", DEFAULT_SIZES.keyspaceSize),

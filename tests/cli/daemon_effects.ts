@@ -3,6 +3,8 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { runCountd, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";
+import { checkData } from "../support/check_data.ts";
+import { increment, joined } from "../process/plain_messages.ts";
 import {
   type Daemon,
   db,
@@ -64,6 +66,36 @@ function maxConnections(daemon: Daemon): Effects {
         using refused = await Deno.connect(address);
         assertEquals(await refused.read(new Uint8Array(1)), null);
         await process.stderrLine(/too many/);
+      }),
+  };
+}
+
+/** With a limit of two, a third keyspace is refused, and every place where an operator looks says so. */
+function maxKeyspaces({ verb, args }: Daemon, ready: RegExp): Effects {
+  return {
+    [`${verb} --max-keyspaces`]: () =>
+      withTemporaryDirectory(async (directory) => {
+        const data = `${directory}/data`;
+        const command = [verb, "--data", data, ...args, "--max-keyspaces", "2", "--ack"];
+        await using process = startCountd([...command, "--metrics-port", "0"]);
+        const [, hostname, port] = await process.stderrLine(ready);
+        const connection = await Deno.connect({ hostname: hostname!, port: Number(port) });
+        const names = ["one", "two", "three", "one", "four", "two"];
+        const writer = connection.writable.getWriter();
+        await writer.write(joined(names.map((name) => increment(name, "key", 1n))));
+        await writer.close();
+        const answer = await new Response(connection.readable).text();
+        assertEquals(answer.slice(0, 18), "WINWINNAYWINNAYWIN");
+        await process.stderrLine(/new keyspaces are refused.*keyspaces=2.*max_keyspaces=2/);
+        const refused = (await samplesOf(process)).find(({ labels }) =>
+          labels["reason"] === "too-many-keyspaces"
+        );
+        assertEquals(refused?.value, 2);
+        await waitUntil("the number in status", async () => {
+          return (await statusJson(data)).refusedByReason["too-many-keyspaces"] === "2";
+        });
+        assertEquals(await process.stop(), 0);
+        checkData(data);
       }),
   };
 }
@@ -152,6 +184,8 @@ export const daemonEffects: Effects = {
   ...maxConnections(write),
   ...maxConnections(read),
   ...maxConnections(serve),
+  ...maxKeyspaces(write, write.ready),
+  ...maxKeyspaces(serve, /write listening on (\S+):(\d+)/),
   ...port(write, "port"),
   ...port(read, "port"),
   ...port(serve, "write-port"),

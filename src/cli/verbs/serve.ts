@@ -5,6 +5,7 @@ import {
   dataOption,
   listenOption,
   logOptions,
+  maxKeyspacesOption,
   messageServerOptions,
   portOption,
   staleOption,
@@ -29,6 +30,7 @@ export const serve = defineVerb({
     readPort: portOption("the port to answer on", READ_PORT),
     ack: flag("answer WIN or NAY to every message once it is durable"),
     stale: staleOption,
+    maxKeyspaces: maxKeyspacesOption,
     ...logOptions,
     ...messageServerOptions,
   },
@@ -50,6 +52,7 @@ export const serve = defineVerb({
           portOption: "--write-port",
           maxConnections,
           acknowledges: options.ack,
+          maxKeyspaces: options.maxKeyspaces,
           ...logWriterOptions(options),
         },
         read: {

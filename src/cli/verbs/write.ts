@@ -5,6 +5,7 @@ import {
   dataOption,
   listenOption,
   logOptions,
+  maxKeyspacesOption,
   messageServerOptions,
   portOption,
 } from "../options.ts";
@@ -24,6 +25,7 @@ export const write = defineVerb({
     listen: listenOption,
     port: portOption("the port to take increments on", WRITE_PORT),
     ack: flag("answer WIN or NAY to every message once it is durable"),
+    maxKeyspaces: maxKeyspacesOption,
     ...logOptions,
     ...messageServerOptions,
   },
@@ -48,6 +50,7 @@ export const write = defineVerb({
         port: options.port,
         maxConnections: options.maxConnections,
         acknowledges: options.ack,
+        maxKeyspaces: options.maxKeyspaces,
         ...logWriterOptions(options),
       }, { clock, events, metrics: daemon.metrics, signal });
       daemon.ready(`listening on ${showAddress(server.address)}`);

@@ -46,6 +46,12 @@ export type CompactStop =
   /** The batch defines as many keyspaces as it may: begin another batch. */
   | "keyspaces-full";
 
+/** Decides which keyspaces come into the logs. It is asked once for each keyspace of a batch. */
+export interface KeyspaceGate {
+  /** `name` is valid during the call. */
+  admits(name: Uint8Array): boolean;
+}
+
 /**
  * Input and output of `compactMessages` besides the bytes, and its state of the current batch. One for each
  * log that is being filled.
@@ -69,8 +75,15 @@ export class CompactState {
   verdicts: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
   /** How many messages were refused for each reason, since the state was made. */
-  readonly refusals = { emptyKeyspace: 0, keyspaceAfterNul: 0, keyAfterNul: 0 };
+  readonly refusals = {
+    emptyKeyspace: 0,
+    keyspaceAfterNul: 0,
+    keyAfterNul: 0,
+    tooManyKeyspaces: 0,
+  };
 
+  /** @internal Null admits all. */
+  readonly gate: KeyspaceGate | null;
   /** @internal Keyspaces defined in this batch. */
   readonly keyspaces = new BatchKeyspaces();
   /** @internal */
@@ -78,8 +91,9 @@ export class CompactState {
 
   #wordsOfTarget = new Int32Array(0);
 
-  constructor(sizes: MessageSizes) {
+  constructor(sizes: MessageSizes, gate: KeyspaceGate | null = null) {
     checkSizes(sizes);
+    this.gate = gate;
     assert(new Uint8Array(new Uint32Array([1]).buffer)[0] === 1, "Words are little-endian");
     this.sizes = sizes;
     this.messageBytes = writeMessageBytes(sizes);
@@ -256,6 +270,12 @@ function compactRun(
     const keyAt = at + keyWord;
     const keyWordCount = ((keyLength + 7) >>> 3) << 1;
     if (number < 0) number = keyspaces.find(words, at + INCREMENT_WORDS, keyspaceLength);
+    if (number < 0 && !isAdmitted(state.gate, words, at + INCREMENT_WORDS, keyspaceLength)) {
+      state.refusals.tooManyKeyspaces++;
+      refused++;
+      if (wantsVerdicts) refuse(state.verdicts, consumedBefore + message);
+      continue;
+    }
     if (number < 0) {
       const definitionWords = NAME_WORD + (((keyspaceLength + 7) >>> 3) << 1);
       if (next + definitionWords + NAME_WORD + keyWordCount > outEnd) {
@@ -290,6 +310,16 @@ function compactRun(
   state.accepted += message - refused;
   state.sourceNext += message * state.messageBytes;
   state.targetNext += (next - outStart) * 4;
+}
+
+function isAdmitted(
+  gate: KeyspaceGate | null,
+  words: Int32Array,
+  start: number,
+  length: number,
+): boolean {
+  return gate === null ||
+    gate.admits(new Uint8Array(words.buffer, words.byteOffset + start * 4, length));
 }
 
 /** Copies a name, padded with NUL to eight bytes; returns the index of the word after it. */

@@ -1,7 +1,12 @@
 /** The messages of both ports and the record of the commit logs, as functions over bytes. */
 
 export { BatchKeyspaces } from "./batch_keyspaces.ts";
-export { compactMessages, CompactState, type CompactStop } from "./compact_messages.ts";
+export {
+  compactMessages,
+  CompactState,
+  type CompactStop,
+  type KeyspaceGate,
+} from "./compact_messages.ts";
 export {
   BROKEN_FIELD,
   checkKey,

@@ -4,7 +4,12 @@
  */
 
 import type { BatchFiller } from "../commitlog/mod.ts";
-import { compactMessages, CompactState, type MessageSizes } from "../wire/mod.ts";
+import {
+  compactMessages,
+  CompactState,
+  type KeyspaceGate,
+  type MessageSizes,
+} from "../wire/mod.ts";
 
 export class MessageFiller implements BatchFiller {
   readonly #state: CompactState;
@@ -12,14 +17,19 @@ export class MessageFiller implements BatchFiller {
   #next = 0;
   #end = 0;
   /** The refusals before the last `fill`. */
-  readonly #refusalsBefore = { emptyKeyspace: 0, keyspaceAfterNul: 0, keyAfterNul: 0 };
+  readonly #refusalsBefore = {
+    emptyKeyspace: 0,
+    keyspaceAfterNul: 0,
+    keyAfterNul: 0,
+    tooManyKeyspaces: 0,
+  };
 
   /** Numbers of messages since `begin`. */
   accepted = 0;
   refused = 0;
 
-  constructor(sizes: MessageSizes) {
-    this.#state = new CompactState(sizes);
+  constructor(sizes: MessageSizes, gate: KeyspaceGate | null = null) {
+    this.#state = new CompactState(sizes, gate);
   }
 
   /** Sets the source: the whole messages of `source[start … end)`. */
@@ -90,4 +100,5 @@ function copyRefusals(from: Refusals, to: Refusals): void {
   to.emptyKeyspace = from.emptyKeyspace;
   to.keyspaceAfterNul = from.keyspaceAfterNul;
   to.keyAfterNul = from.keyAfterNul;
+  to.tooManyKeyspaces = from.tooManyKeyspaces;
 }

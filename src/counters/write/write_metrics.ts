@@ -16,10 +16,11 @@ export class WriteMetrics {
     this.accepted.value += accepted;
     if (refused === 0) return;
     this.refused.value += refused;
-    const { emptyKeyspace, keyspaceAfterNul, keyAfterNul } = this.filler.refusals;
+    const { emptyKeyspace, keyspaceAfterNul, keyAfterNul, tooManyKeyspaces } = this.filler.refusals;
     this.metrics.counter("countd_rejected_total", "empty-keyspace").value = emptyKeyspace;
     this.metrics.counter("countd_rejected_total", "keyspace-after-nul").value = keyspaceAfterNul;
     this.metrics.counter("countd_rejected_total", "key-after-nul").value = keyAfterNul;
+    this.metrics.counter("countd_rejected_total", "too-many-keyspaces").value = tooManyKeyspaces;
   }
 
   /** Counts a message whose end never came. */

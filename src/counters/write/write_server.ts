@@ -5,6 +5,7 @@
 import { listenTcp, type ServerEnvironment, TcpServer } from "../../net/mod.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
 import { writeMessageBytes } from "../wire/mod.ts";
+import { KeyspaceLimit } from "./keyspace_limit.ts";
 import { LogWriter } from "./log_writer.ts";
 import type { LogWriterOptions } from "./log_writer_options.ts";
 import { MessageFiller } from "./message_filler.ts";
@@ -22,6 +23,8 @@ export interface WriteServerOptions extends LogWriterOptions {
   readonly maxConnections: number;
   /** Answer `WIN` or `NAY` to each message once it is durable. */
   readonly acknowledges: boolean;
+  /** Messages of further keyspaces are refused. Not set: there is no bound. */
+  readonly maxKeyspaces?: number;
 }
 
 export class WriteServer {
@@ -37,9 +40,10 @@ export class WriteServer {
     readonly options: WriteServerOptions,
     readonly environment: ServerEnvironment,
     listener: Deno.TcpListener,
+    limit: KeyspaceLimit | null,
   ) {
     const { sizes } = writer.directory;
-    this.filler = new MessageFiller(sizes);
+    this.filler = new MessageFiller(sizes, limit);
     this.messageBytes = writeMessageBytes(sizes);
     this.metrics = new WriteMetrics(environment.metrics, this.filler);
     this.#tcp = new TcpServer(listener, {
@@ -64,9 +68,14 @@ export class WriteServer {
     // The port first: a second writer that cannot serve must not claim logs.
     using undo = new DisposableStack();
     const listener = undo.use(listenTcp(options));
+    const { maxKeyspaces } = options;
+    const limit = maxKeyspaces === undefined
+      ? null
+      : new KeyspaceLimit(directory, maxKeyspaces, environment);
+    await limit?.prepare();
     const writer = await LogWriter.start(directory, options, environment);
     environment.metrics.readiness.state = "ready";
-    const server = new WriteServer(writer, options, environment, listener);
+    const server = new WriteServer(writer, options, environment, listener, limit);
     undo.move();
     return server;
   }

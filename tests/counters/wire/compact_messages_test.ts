@@ -104,7 +104,12 @@ Deno.test("An empty keyspace is refused and an empty key is a key", () => {
   ]));
   assertEquals(verdicts, [false, true, false]);
   assertEquals(records, [{ keyspace: "ks", key: "", increment: 2n }]);
-  assertEquals(state.refusals, { emptyKeyspace: 2, keyspaceAfterNul: 0, keyAfterNul: 0 });
+  assertEquals(state.refusals, {
+    emptyKeyspace: 2,
+    keyspaceAfterNul: 0,
+    keyAfterNul: 0,
+    tooManyKeyspaces: 0,
+  });
 });
 
 Deno.test("Names of 256 bytes without a NUL come through whole", () => {
