@@ -15,7 +15,7 @@ import { type ConnectionEnvironment, ReadConnection } from "./read_connection.ts
 /** How often the server looks whether the directory can be used, and whether it can answer. */
 const CHECK_MS = 1000;
 /** For so long after an answer that was refused with "try again" the server is not ready. */
-const REFUSED_MS = 10_000;
+const REFUSED_MS = 5_000;
 /** Different failures that are reported; more of them would only fill the log. */
 const REPORTS_MAX = 1000;
 
