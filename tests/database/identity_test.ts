@@ -8,12 +8,13 @@ import {
   readDatabase,
   RefusedError,
 } from "../../src/database/mod.ts";
+import { FullCount } from "../support/full_count.ts";
 import { runCountd } from "../support/process.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { databaseText, Model, perform, setOf, type Step } from "./model.ts";
 import { using, withDatabase } from "./support.ts";
 
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+const imports = new FullCount("exports and imports");
 
 function randomStep(random: Random, model: Model): Step {
   const entry = () => setOf(`k${random.below(4)}`, `v${random.below(3)}`, BigInt(random.below(3)));
@@ -30,7 +31,7 @@ function randomStep(random: Random, model: Model): Step {
 Deno.test("An import of what was exported is the same database, whatever its log has been through", async () => {
   const random = new Random(seedForTest("identity"));
   const count = { same: 0, refused: 0 };
-  for (let run = 0; run < (isLong ? 400 : 40); run++) {
+  for (const run of imports.rounds(40, 400)) {
     await withDatabase(async ({ directory, paths, storage, open }) => {
       const model = new Model();
       await using(open({ sync: "os" }), async (db) => {

@@ -4,6 +4,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { FullCount } from "../support/full_count.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { PLANTED_BUGS } from "./planted_main.ts";
@@ -22,7 +23,8 @@ import {
   WORKLOADS,
 } from "./round.ts";
 
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+const cutWorkloads = new FullCount("workloads under power cuts");
+const plantedBugs = new FullCount("removed syncs");
 
 /** Rounds in which a planted bug must be found. */
 const ROUNDS_MAX = 4;
@@ -57,9 +59,9 @@ Deno.test("After a power cut nothing that was answered is lost, doubled or inven
   const random = new Random(seed);
   const modes = Object.keys(FILE_SYSTEMS) as FileSystemMode[];
   const names = Object.keys(WORKLOADS) as WorkloadName[];
-  const workloads = isLong ? names : [random.pick(names)];
+  const chosen = random.pick(names);
   await withRecorder(async (run) => {
-    for (const workload of workloads) {
+    for (const workload of cutWorkloads.choices(names, (name) => name === chosen)) {
       const report = await run({ workload, mode: random.pick(modes), seed });
       assertEquals(failuresOf(report), [], workload);
       assert(report.images > 0 && report.answers > 0, `${workload} has nothing to compare`);
@@ -94,8 +96,10 @@ async function findBug(run: Run, directory: string, bug: string): Promise<void> 
 
 Deno.test("A removed sync is found", async () => {
   const bugs = Object.keys(PLANTED_BUGS);
-  const chosen = isLong ? bugs : [new Random(seedForTest("planted bugs")).pick(bugs)];
+  const chosen = new Random(seedForTest("planted bugs")).pick(bugs);
   await withRecorder(async (run, directory) => {
-    for (const bug of chosen) await findBug(run, directory, bug);
+    for (const bug of plantedBugs.choices(bugs, (bug) => bug === chosen)) {
+      await findBug(run, directory, bug);
+    }
   });
 });

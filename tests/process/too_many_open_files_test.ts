@@ -4,6 +4,7 @@
  */
 
 import { assertEquals } from "@std/assert";
+import { FullCount } from "../support/full_count.ts";
 import {
   countdCommand,
   runCountd,
@@ -82,10 +83,16 @@ Deno.test("The metrics port answers again when peers release its descriptors, an
   });
 });
 
+const manyKeyspaces = new FullCount("more keyspaces than descriptors");
+
 Deno.test("Many more keyspaces than a process may open are folded, the first time and again", async () => {
   // Story: two bounds of 128 open files added up to more than the limit. One group of keyspaces was folded, and
   // then folding waited for a disk that was not full, for ever.
-  const [keyspaces, descriptors] = Deno.env.get("COUNTD_TEST_LONG") ? [2000, 256] : [300, 200];
+  for (const keyspaces of manyKeyspaces.sizes(300, 2000)) await foldMany(keyspaces);
+});
+
+async function foldMany(keyspaces: number): Promise<void> {
+  const descriptors = keyspaces > 300 ? 256 : 200;
   await withTemporaryDirectory(async (data) => {
     for (let round = 1; round <= 2; round++) {
       {
@@ -106,4 +113,4 @@ Deno.test("Many more keyspaces than a process may open are folded, the first tim
     const { code, text } = await runCountd(["check", "--data", data]);
     assertEquals(code, 0, text);
   });
-});
+}
