@@ -14,9 +14,11 @@ const [name, ports] = Deno.args;
 const attacker = ATTACKERS.find((known) => known.name === name);
 if (attacker === undefined) throw new Error(`No attacker is named ${name}`);
 
-for (const port of JSON.parse(ports!) as Port[]) {
+const attacked = JSON.parse(ports!) as Port[];
+const peers = attacked.length === 1 ? attacker.peersAlone ?? attacker.peers : attacker.peers;
+for (const port of attacked) {
   if (!attacker.against.includes(port.protocol)) continue;
-  for (let peer = 0; peer < attacker.peers; peer++) {
+  for (let peer = 0; peer < peers; peer++) {
     void attackForEver(port, peer);
     if (peer % 100 === 99) await pause(0);
   }

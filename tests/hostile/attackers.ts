@@ -14,6 +14,8 @@ export interface Attacker {
   readonly against: readonly Protocol[];
   /** Connections that attack a port at the same time. */
   readonly peers: number;
+  /** As many if it is the only port that is attacked. */
+  readonly peersAlone?: number;
   /** The work of one of them; it is begun again when it ends or fails. */
   readonly attack: (port: Port, peer: number) => Promise<void>;
   /** The attack needs the processor, as the work that it asks for is right. */
@@ -22,7 +24,6 @@ export interface Attacker {
   readonly takesAllPlaces?: true;
 }
 
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
 const all: readonly Protocol[] = ["write", "read", "http"];
 const binary: readonly Protocol[] = ["write", "read"];
 
@@ -79,8 +80,8 @@ export const ATTACKERS: readonly Attacker[] = [
   {
     name: "two thousand connections",
     against: all,
-    // In a normal run against all ports together, else against each.
-    peers: isLong ? 2000 : 500,
+    peers: 500,
+    peersAlone: 2000,
     takesAllPlaces: true,
     attack: async (port) => {
       using connection = await connect(port);

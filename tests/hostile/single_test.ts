@@ -3,16 +3,17 @@
 import { assert, assertEquals } from "@std/assert";
 import { askPage, increment, pageRequest } from "../process/plain_messages.ts";
 import { checkData } from "../support/check_data.ts";
+import { FullCount } from "../support/full_count.ts";
 import { countdCommand, runProgram, startCountd, startProgram } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";
 import { GOOD, hostname, type Port } from "./ports.ts";
 import { assertServed, GoodClient, longestTurnMs, sendAcknowledged, startBeside } from "./world.ts";
 
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
+const changedPages = new FullCount("pages over counters that change");
 /** Processor time: 20 ms, and the pauses of the collector and of a processor that others use. */
 const TURN_MS_MAX = 100;
-const BOUND_MS = isLong ? 1000 : 2000;
+const BOUND_MS = changedPages.isLong ? 1000 : 2000;
 
 const anyPorts = ["--write-port", "0", "--read-port", "0"];
 
@@ -58,7 +59,7 @@ Deno.test("A page over 150,000 counters that are not folded delays no other clie
       assert(turnMs < TURN_MS_MAX, `${turnMs} ms`);
       // And while the counters change.
       const measuredLater = good.waits(2 * BOUND_MS);
-      for (let round = 0; round < 5; round++) {
+      for (const round of changedPages.rounds(5, 50)) {
         const some = Array.from(
           { length: 4000 },
           (_, index) => increment("many", `key-${round * 7 + index * 30}`, 1_000_000n),

@@ -1,10 +1,11 @@
 /**
  * Random, mutated and structured streams on every port. No stream ends a daemon, delays a client for long, or
- * leaves anything behind. A normal run sends some hundred to each port; with COUNTD_TEST_LONG it is 20,000.
+ * leaves anything behind. A normal run sends some hundred to each port; the full count is 20,000.
  */
 
 import { assert, assertEquals } from "@std/assert";
 import { increment, joined, pageRequest, rankRequest } from "../process/plain_messages.ts";
+import { FullCount } from "../support/full_count.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { within } from "../support/wait.ts";
@@ -12,7 +13,6 @@ import type { Port } from "./ports.ts";
 import { connect, httpPost, pause, text } from "./raw.ts";
 import { assertServed, GoodClient, World } from "./world.ts";
 
-const STREAMS = Deno.env.get("COUNTD_TEST_LONG") ? 20_000 : 120;
 /** Streams that are under way at the same time. */
 const AT_ONCE = 16;
 
@@ -126,10 +126,14 @@ Deno.test("No stream of bytes on any port ends a daemon or delays a good client"
     await using world = await World.start(directory);
     await using good = await GoodClient.start(world.ports);
     const before = world.descriptors();
-    for (const port of world.ports) {
-      let left = STREAMS;
+    const counts = world.ports.map((port) => ({
+      port,
+      count: new FullCount(`streams to ${port.name}`),
+    }));
+    for (const { port, count } of counts) {
+      const rounds = count.rounds(120, 20_000);
       const sending = Array.from({ length: AT_ONCE }, async () => {
-        while (left-- > 0) await send(port, streamOf(port, random), random);
+        for (const _ of rounds) await send(port, streamOf(port, random), random);
       });
       const measured = good.waits(4000);
       await within(`streams to ${port.name}`, Promise.all(sending), { deadlineMs: 600_000 });

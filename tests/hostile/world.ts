@@ -11,9 +11,8 @@ import { GOOD, hostname, LONG, LONG_ROWS, type Port } from "./ports.ts";
 /** Programs of this directory, started as processes of their own. */
 export function startBeside(file: string, ...args: readonly string[]): CountdProcess {
   const path = decodeURIComponent(new URL(file, import.meta.url).pathname);
-  const long = Deno.env.get("COUNTD_TEST_LONG");
   const command = [Deno.execPath(), "run", "--quiet", "-A", "--no-check", path, ...args];
-  return startProgram(command, long === undefined ? {} : { env: { COUNTD_TEST_LONG: long } });
+  return startProgram(command);
 }
 
 export class World implements AsyncDisposable {

@@ -125,8 +125,8 @@ export const plantedFaults: readonly PlantedFault[] = [
   {
     name: "a worker that takes over does not sync what a dead one has published",
     file: "src/counters/worker/worker.ts",
-    from: "      using around = storage.openFileSystem(paths.data);\n",
-    to: "      return;\n      using around = storage.openFileSystem(paths.data);\n",
+    from: "    const { fileSystem } = this.#writers;\n    fileSystem.sync();\n    if (",
+    to: "    const { fileSystem } = this.#writers;\n    if (",
     test: {
       file: "tests/process/disk_errors_test.ts",
       name: "A worker that takes over makes durable what a dead one has published",
