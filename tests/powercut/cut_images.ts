@@ -58,6 +58,8 @@ export function chooseCuts({ recording, from, to, answers, random, count }: CutC
   const orElse = (some: number[], other: number[]) => some.length > 0 ? some : other;
   const busy = orElse(all.filter((at) => recording.pendingAt(at) >= 3), all);
   const flushed = orElse(all.filter((at) => recording.event(at).kind === "flush ended"), all);
+  // When directories and files get their first names.
+  const early = all.slice(0, Math.ceil(all.length / 10));
   const busyAnswers = answered.filter((at) => recording.pendingAt(at) >= 2);
   const cuts = Array.from({ length: count }, (): Cut => {
     const seed = random.next32();
@@ -67,7 +69,7 @@ export function chooseCuts({ recording, from, to, answers, random, count }: CutC
     }
     const places = random.pick([
       all,
-      all,
+      early,
       orElse(answered, all),
       orElse(busyAnswers, all),
       busy,

@@ -5,7 +5,15 @@ import type { RunOptions } from "../support/process.ts";
 import type { Random } from "../support/random.ts";
 import { answersOf, type Change, isAnswered, valueProblems } from "./oracle.ts";
 import type { RecordedDisk } from "./recorded_disk.ts";
-import { Daemons, pause, type Recorded, type Stage, succeed, type Trial } from "./workload.ts";
+import {
+  checkYoung,
+  Daemons,
+  pause,
+  type Recorded,
+  type Stage,
+  succeed,
+  type Trial,
+} from "./workload.ts";
 
 const CLIENTS = 2;
 const KEYS = 12;
@@ -93,7 +101,7 @@ interface LogEntry {
 async function examineDatabase(trial: Trial, changes: readonly Change[]): Promise<void> {
   const data = `${trial.place}/data`;
   const isAny = changes.some((change) => isAnswered(change, trial.cut));
-  if (trial.random.chance(0.3) && existsSync(data)) await succeed(trial, "check", `--data=${data}`);
+  if (trial.random.chance(0.3) && existsSync(data)) await checkYoung(trial, data);
   const dump = `${trial.place}/dump`;
   const { code, stdout, stderr } = await trial.countd("db", "export", dump, `--data=${data}`);
   if (code === 3 && !isAny) return trial.note("no database yet");

@@ -4,7 +4,7 @@ import { existsSync } from "@std/fs/exists";
 import { startCountd } from "../support/process.ts";
 import type { Random } from "../support/random.ts";
 import { answersOf, type Change, valueProblems } from "./oracle.ts";
-import { pause, type Recorded, type Stage, succeed, type Trial } from "./workload.ts";
+import { checkYoung, pause, type Recorded, type Stage, succeed, type Trial } from "./workload.ts";
 
 const SHELLS = 2;
 const KEYS = 8;
@@ -98,7 +98,7 @@ async function examineTables(trial: Trial, changes: readonly Change[]): Promise<
   const problems = valueProblems(changes, trial.cut, stored);
   for (const problem of problems.slice(0, SHOWN_MAX)) trial.problem(problem);
   if (!existsSync(data)) return trial.note("no directory yet");
-  await succeed(trial, "check", `--data=${data}`);
+  await checkYoung(trial, data);
   // countd prints what the files hold, and writes on.
   for (const [name, value] of trial.random.shuffle([...stored]).slice(0, 3)) {
     const [table, key] = splitName(name);

@@ -55,6 +55,15 @@ export async function succeed(trial: Trial, ...words: string[]): Promise<string 
   return null;
 }
 
+/** Checks a directory that may be empty yet: then there is nothing to check. */
+export async function checkYoung(trial: Trial, data: string): Promise<void> {
+  if ([...Deno.readDirSync(data)].length > 0) {
+    return void await succeed(trial, "check", `--data=${data}`);
+  }
+  const { code, stdout, stderr } = await trial.countd("check", `--data=${data}`);
+  if (code !== 3) trial.problem(`check of nothing: exit ${code}: ${stdout}${stderr}`);
+}
+
 /** Daemons that are killed, or stopped, and started again while a disk is recorded. */
 export class Daemons implements AsyncDisposable {
   readonly #running = new Map<string, CountdProcess>();
