@@ -137,7 +137,7 @@ Deno.test("A read of what does not exist answers nothing and makes nothing", asy
   });
 });
 
-Deno.test("Files in the pool that are not logs are reported and left alone", async () => {
+Deno.test("A directory in place of a log is reported once, and no question is answered while it is there", async () => {
   await withTemporaryDirectory(async (directory) => {
     await using living = await LivingDirectory.open(`${directory}/data`);
     await living.write([{ keyspace: "ks", key: "k", increment: 1n }]);
@@ -146,10 +146,12 @@ Deno.test("Files in the pool that are not logs are reported and left alone", asy
     const events: string[] = [];
     const reports: Events = { report: (_, event) => events.push(event) };
     using reader = new OpenReader(living, { events: reports });
-    assertEquals(await reader.rows("ks"), [{ key: "k", value: 1n }]);
-    assertEquals(await reader.rows("ks"), [{ key: "k", value: 1n }]);
-    assertEquals(events, ["not a commit log, left alone"]);
+    for (const keyspace of ["ks", "ks", "unknown"]) {
+      await assertRejects(() => reader.rows(keyspace), CorruptError, `${bad} is not a file`);
+    }
+    assertEquals(events, ["not a commit log"]);
     Deno.removeSync(bad);
+    assertEquals(await reader.rows("ks"), [{ key: "k", value: 1n }]);
   });
 });
 
