@@ -17,7 +17,14 @@ import {
   MEMORY,
   whatIsMissing,
 } from "./recorded_disk.ts";
-import { type RoundReport, runRound, type WorkloadName, WORKLOADS } from "./round.ts";
+import {
+  type Order,
+  orderOf,
+  type RoundReport,
+  runRound,
+  type WorkloadName,
+  WORKLOADS,
+} from "./round.ts";
 
 const IMAGES_A_ROUND = 40;
 const RECORDING_MS = 4000;
@@ -29,21 +36,6 @@ interface Totals {
   images: number;
   failures: number;
   readonly notes: Map<string, number>;
-}
-
-interface Order {
-  readonly workload: WorkloadName;
-  readonly mode: FileSystemMode;
-  readonly seed: number;
-}
-
-/** What the round of a seed does: every workload in turn, each time on the next file system. */
-function orderOf(seed: number): Order {
-  const workloads = Object.keys(WORKLOADS) as WorkloadName[];
-  const modes = Object.keys(FILE_SYSTEMS) as FileSystemMode[];
-  const workload = workloads[seed % workloads.length] as WorkloadName;
-  const shift = seed + Math.floor(seed / workloads.length);
-  return { workload, mode: modes[shift % modes.length] as FileSystemMode, seed };
 }
 
 function report({ workload, mode, seed }: Order, round: RoundReport): void {

@@ -11,6 +11,7 @@ import { Examiner } from "./examiner.ts";
 import {
   attachLoop,
   detachLoop,
+  FILE_SYSTEMS,
   type FileSystemMode,
   mountDevice,
   RecordedDisk,
@@ -34,18 +35,31 @@ export const WORKLOADS = {
 
 export type WorkloadName = keyof typeof WORKLOADS;
 
+/** What a round does. */
+export interface Order {
+  readonly workload: WorkloadName;
+  readonly mode: FileSystemMode;
+  readonly seed: number;
+}
+
+/** Gives the order of a seed: every workload in turn, each time on the next file system. */
+export function orderOf(seed: number): Order {
+  const workloads = Object.keys(WORKLOADS) as WorkloadName[];
+  const modes = Object.keys(FILE_SYSTEMS) as FileSystemMode[];
+  const workload = workloads[seed % workloads.length] as WorkloadName;
+  const shift = seed + Math.floor(seed / workloads.length);
+  return { workload, mode: modes[shift % modes.length] as FileSystemMode, seed };
+}
+
 /** Cuts of a round whose recoveries are cut again. */
 const FIRST_CUTS = 3;
 /** Images in which countd is used on with real daemons. */
 const DEEP_SHARE = 0.08;
 
-export interface RoundOptions {
+export interface RoundOptions extends Order {
   /** A directory in memory that is the round's alone. */
   readonly directory: string;
   readonly recorder: string;
-  readonly workload: WorkloadName;
-  readonly mode: FileSystemMode;
-  readonly seed: number;
   readonly images: number;
   readonly durationMs: number;
   /** For daemons with a planted bug. */
