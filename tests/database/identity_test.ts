@@ -31,7 +31,7 @@ function randomStep(random: Random, model: Model): Step {
 Deno.test("An import of what was exported is the same database, whatever its log has been through", async () => {
   const random = new Random(seedForTest("identity"));
   const count = { same: 0, refused: 0 };
-  for (const run of imports.rounds(40, 400)) {
+  for (const _ of imports.rounds(40, 400)) {
     await withDatabase(async ({ directory, paths, storage, open }) => {
       const model = new Model();
       await using(open({ sync: "os" }), async (db) => {

@@ -4,7 +4,7 @@
  */
 
 import { Aof, createFile, systemStorage } from "../../src/aof/mod.ts";
-import { failureOf } from "../../src/cli/exit_codes.ts";
+import { failureOf } from "../../src/cli/failure.ts";
 import { linesOf } from "../../src/shell/mod.ts";
 
 async function append(path: string): Promise<number> {
