@@ -154,10 +154,20 @@ Deno.test("The mode of a log of another format is restored while its byte is hel
     Deno.writeFileSync(path, bytes);
     Deno.chmodSync(path, mode);
     const held: boolean[] = [];
+    const noteHeld = () => held.push(test.directory.control.isHeldElsewhere(slotLock(0)));
     const storage = overridden(test.storage, {
       chmod(path, mode) {
-        held.push(test.directory.control.isHeldElsewhere(slotLock(0)));
+        noteHeld();
         test.storage.chmod(path, mode);
+      },
+      open(path, options) {
+        const file = test.storage.open(path, options);
+        return overridden(file, {
+          chmod(mode) {
+            noteHeld();
+            file.chmod(mode);
+          },
+        });
       },
     });
     using directory = DataDirectory.open(storage, test.data, { self: describeSelf(storage) });
