@@ -14,9 +14,10 @@ import {
 } from "../file/mod.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
-const ZEROS = new Uint8Array(CHUNK_BYTES);
+/** Of a hole, the part that is summed up at once. It stays in the cache of the processor. */
+const HOLE_BYTES = 65536;
 
-export interface CopiedFile {
+export interface Summed {
   readonly bytes: number;
   /** CRC-32 of the whole content. */
   readonly checksum: number;
@@ -30,26 +31,22 @@ export interface CopyOptions {
   readonly isOverwritten?: boolean;
 }
 
-/** Copies a file into a new one, and syncs it. Holes stay holes. */
+/** Copies a file into a new one, and syncs it. Holes stay holes. Returns the number of bytes. */
 export function copyFile(
   storage: Storage,
   { from, ...options }: CopyOptions & { readonly from: string },
-): CopiedFile {
+): number {
   using source = storage.open(from, { access: "read" });
   using target = make(storage, options);
-  const copied = copyInto(source, target);
+  const bytes = copyInto(source, target);
   target.sync();
-  return copied;
+  return bytes;
 }
 
 /** As `copyFile`, of a file that is open already. The caller syncs. */
-export function copyOpenFile(
-  storage: Storage,
-  source: StoredFile,
-  options: CopyOptions,
-): CopiedFile {
+export function copyOpenFile(storage: Storage, source: StoredFile, options: CopyOptions): void {
   using target = make(storage, options);
-  return copyInto(source, target);
+  copyInto(source, target);
 }
 
 function make(
@@ -61,39 +58,41 @@ function make(
   return target;
 }
 
-function copyInto(source: StoredFile, target: StoredFile): CopiedFile {
+function copyInto(source: StoredFile, target: StoredFile): number {
   const { size, allocatedBytes } = source.status();
   // Space that was allocated for later stores is a hole, too: the copy gets as much.
   if (size > 0 && allocatedBytes >= size) target.allocate(0, size);
-  const copied = readThrough(source, (part, offset) => target.write(part, offset));
-  if (target.status().size !== copied.bytes) target.truncate(copied.bytes);
-  return copied;
+  const bytes = readThrough(source, {
+    data: (part, offset) => target.write(part, offset),
+    hole: () => {},
+  });
+  if (target.status().size !== bytes) target.truncate(bytes);
+  return bytes;
 }
 
-/** Reads a file, and calls `visit` for each part that is not in a hole. It may not keep the part. */
+/** Visits what a file has, in order: parts of data, which may not be kept, and holes. Returns its length. */
 function readThrough(
   source: StoredFile,
-  visit: (part: Uint8Array, offset: number) => void,
-): CopiedFile {
-  const chunk = new Uint8Array(CHUNK_BYTES);
+  { data, hole }: {
+    readonly data: (part: Uint8Array, offset: number) => void;
+    readonly hole: (length: number) => void;
+  },
+): number {
+  let chunk = new Uint8Array(0);
   let bytes = 0;
-  let checksum = 0;
   while (true) {
-    const data = source.nextData(bytes);
-    const holeEnd = data?.start ?? source.status().size;
-    while (bytes < holeEnd) {
-      const part = ZEROS.subarray(0, holeEnd - bytes);
-      checksum = crc32(part, checksum);
-      bytes += part.length;
-    }
-    if (data === null) return { bytes, checksum };
-    while (bytes < data.end) {
-      const part = chunk.subarray(0, data.end - bytes);
-      const length = source.read(part, bytes);
+    const range = source.nextData(bytes);
+    const start = range?.start ?? source.status().size;
+    if (start > bytes) hole(start - bytes);
+    bytes = Math.max(bytes, start);
+    if (range === null) return bytes;
+    const wanted = Math.min(CHUNK_BYTES, range.end - bytes);
+    if (chunk.length < wanted) chunk = new Uint8Array(wanted);
+    while (bytes < range.end) {
+      const length = source.read(chunk.subarray(0, range.end - bytes), bytes);
       // The file was truncated since.
-      if (length === 0) return { bytes, checksum };
-      visit(part.subarray(0, length), bytes);
-      checksum = crc32(part.subarray(0, length), checksum);
+      if (length === 0) return bytes;
+      data(chunk.subarray(0, length), bytes);
       bytes += length;
     }
   }
@@ -116,9 +115,19 @@ export function openWhateverTheMode(storage: Storage, path: string): StoredFile 
 }
 
 /** Size and checksum of a file as it is. */
-export function checksumOf(storage: Storage, path: string): CopiedFile {
+export function checksumOf(storage: Storage, path: string): Summed {
   using file = storage.open(path, { access: "read" });
-  return readThrough(file, () => {});
+  const zeros = new Uint8Array(HOLE_BYTES);
+  let checksum = 0;
+  const bytes = readThrough(file, {
+    data: (part) => checksum = crc32(part, checksum),
+    hole(length) {
+      for (let left = length; left > 0; left -= zeros.length) {
+        checksum = crc32(zeros.subarray(0, left), checksum);
+      }
+    },
+  });
+  return { bytes, checksum };
 }
 
 /** The directory that a file system makes for itself, and that only root may read. */

@@ -52,7 +52,7 @@ export function restore(
     const to = `${made.path}/${path}`;
     makePlace(storage, dirname(to));
     const isOverwritten = isOverwrittenInPlace(path);
-    bytes += copyFile(storage, { from: `${source}/${path}`, to, isOverwritten }).bytes;
+    bytes += copyFile(storage, { from: `${source}/${path}`, to, isOverwritten });
   }
   Control.renewIdentity(storage, directoryPaths(made.path).control);
   makeDirectoriesOf(storage, directoryPaths(source).tables, directoryPaths(made.path).tables);
