@@ -8,12 +8,15 @@ import { VERSION } from "../base/version.ts";
 import { aborted } from "../base/waiting.ts";
 import type { DaemonReport } from "../admin/mod.ts";
 import type { DataDirectory, DirectorySizes } from "../counters/commitlog/mod.ts";
+import type { LoopTurn } from "../net/mod.ts";
 import { showAddress } from "./kit/option.ts";
 import type { Context } from "./verb.ts";
 
 /** What the command line gives to the work of a daemon. */
 export interface Daemon {
   readonly metrics: Metrics;
+  /** The turn of the event loop that all servers of the process share. */
+  readonly turn: LoopTurn;
   /**
    * Announces that the daemon serves. Called once, when the data directory exists; `message` is the
    * last announcement at the start, such as `listening on HOST:PORT`.
@@ -53,7 +56,7 @@ export async function runDaemon(
 ): Promise<void> {
   const { DaemonReporter, PoolMetrics, readReports } = await import("../admin/mod.ts");
   const { OsError } = await import("../file/mod.ts");
-  const { serveMetrics, watchLoop } = await import("../net/mod.ts");
+  const { LoopTurn, serveMetrics, watchLoop } = await import("../net/mod.ts");
   await using stack = new AsyncDisposableStack();
   const metrics = new Metrics();
   metrics.gauge("countd_build_info", VERSION).value = 1;
@@ -62,16 +65,16 @@ export async function runDaemon(
   context.signal.addEventListener("abort", () => {
     if (metrics.readiness.state !== "failed") metrics.readiness.state = "stopping";
   });
+  const { storage, clock, events } = context;
+  const turn = stack.use(new LoopTurn({ clock, metrics }));
   let adopted: readonly MetricsSnapshot[] = [];
   if (metricsPort !== undefined) {
-    const { events } = context;
-    const options = { hostname: listen, port: metricsPort, events, others: () => adopted };
+    const options = { hostname: listen, port: metricsPort, events, turn, others: () => adopted };
     const server = stack.use(serveMetrics(metrics, options));
     context.announce(`metrics on ${showAddress(server)}`);
   }
-  const { storage, clock } = context;
   // A worker serves nobody: it works for as long as a fold takes.
-  if (verb !== "worker") stack.use(watchLoop({ clock, events: context.events, metrics }));
+  if (verb !== "worker") stack.use(watchLoop({ clock, events, metrics }));
   const ready = (message: string) => {
     if (metrics.readiness.state === "starting") metrics.readiness.state = "ready";
     if (data !== null) {
@@ -99,7 +102,7 @@ export async function runDaemon(
     stack.defer(() => clearInterval(timer));
   };
   try {
-    await work({ metrics, ready, adopt });
+    await work({ metrics, turn, ready, adopt });
   } catch (error) {
     // A stop was requested before the work began, for instance while it waited for space on a full disk.
     if (context.signal.aborted && error === context.signal.reason) return;

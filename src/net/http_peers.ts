@@ -8,10 +8,13 @@ import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
 import { connectionsOf, type Endpoint, type OpenConnection, peerText } from "../../ffi/mod.ts";
 import { closeUnused, longestIdle } from "./idle_peers.ts";
+import { LoopSlice, type LoopTurn } from "./loop_turn.ts";
 import type { TcpMetrics } from "./tcp_metrics.ts";
 
 /** What is known of a connection. A peer that connects again from its port within a second is taken for the same. */
 class HttpPeer {
+  /** Its part of the time of the event loop. */
+  readonly slice: LoopSlice;
   hasSpoken = false;
   activeMs: number;
   /** Requests that are not answered yet. */
@@ -20,8 +23,9 @@ class HttpPeer {
   #unsentBytes = 0;
   #open: OpenConnection | null = null;
 
-  constructor(readonly openedMs: number) {
+  constructor(readonly openedMs: number, turn: LoopTurn) {
     this.activeMs = openedMs;
+    this.slice = new LoopSlice(turn);
   }
 
   get isWaiting(): boolean {
@@ -57,16 +61,17 @@ export class HttpPeers {
       readonly clock: Clock;
       readonly events: Events;
       readonly metrics: TcpMetrics;
+      readonly turn: LoopTurn;
     },
     readonly maxConnections: number,
   ) {}
 
-  /** Notes that a request has arrived from `remote`, and its end. */
-  request(remote: Endpoint, completed: Promise<unknown>): void {
-    const { clock } = this.environment;
+  /** Notes that a request has arrived from `remote`, and its end. Returns the slice of its connection. */
+  request(remote: Endpoint, completed: Promise<unknown>): LoopSlice {
+    const { clock, turn } = this.environment;
     const name = peerText(remote);
     const nowMs = clock.nowMs();
-    const peer = this.#peers.get(name) ?? new HttpPeer(nowMs);
+    const peer = this.#peers.get(name) ?? new HttpPeer(nowMs, turn);
     this.#peers.set(name, peer);
     peer.hasSpoken = true;
     peer.underWay++;
@@ -76,16 +81,17 @@ export class HttpPeers {
       peer.activeMs = clock.nowMs();
     };
     completed.then(ended, ended);
+    return peer.slice;
   }
 
   /** Ends the connections of `port` that are unused, and those beyond the bound. */
   sweep(port: number): void {
-    const { clock, events, metrics: { stalled, silent, idle, overLimit } } = this.environment;
+    const { clock, events, metrics: { stalled, silent, idle, overLimit }, turn } = this.environment;
     const nowMs = clock.nowMs();
     const open = new Set<HttpPeer>();
     const names = new Set<string>();
     for (const connection of connectionsOf(port)) {
-      const peer = this.#peers.get(connection.peer) ?? new HttpPeer(nowMs);
+      const peer = this.#peers.get(connection.peer) ?? new HttpPeer(nowMs, turn);
       this.#peers.set(connection.peer, peer);
       peer.found(connection, nowMs);
       open.add(peer);

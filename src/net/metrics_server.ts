@@ -10,6 +10,7 @@ import type { ListenAddress } from "./listen_tcp.ts";
 import type { Metrics, MetricsSnapshot } from "../base/metrics.ts";
 import type { Readiness } from "../base/readiness.ts";
 import { prometheusText } from "./prometheus_text.ts";
+import type { LoopTurn } from "./loop_turn.ts";
 import { RefusedRequestError, targetOf } from "./web_origin.ts";
 import { serveHttp } from "./serve_http.ts";
 
@@ -24,6 +25,8 @@ export interface MetricsServer extends AsyncDisposable {
 /** The port (0 takes a free one), and what is shown there. */
 export interface MetricsServerOptions extends ListenAddress {
   readonly events: Events;
+  /** As in `HttpOptions`. */
+  readonly turn?: LoopTurn;
   /** Metrics of other processes of the same daemon, from memory; they are merged into the answer. */
   readonly others?: () => readonly MetricsSnapshot[];
 }
@@ -31,7 +34,7 @@ export interface MetricsServerOptions extends ListenAddress {
 /** Serves until it is disposed. Throws as `listenTcp` if the port is taken or cannot be used. */
 export function serveMetrics(
   metrics: Metrics,
-  { hostname, port, events, others = () => [] }: MetricsServerOptions,
+  { hostname, port, events, turn, others = () => [] }: MetricsServerOptions,
 ): MetricsServer {
   const server = serveHttp({
     hostname,
@@ -39,6 +42,7 @@ export function serveMetrics(
     portOption: "--metrics-port",
     maxConnections: CONNECTIONS_MAX,
     metrics,
+    turn,
     clock: systemClock,
     events,
     handler(request) {

@@ -8,6 +8,7 @@ import { Metrics } from "../base/metrics.ts";
 import { HttpPeers } from "./http_peers.ts";
 import { SWEEP_MS } from "./idle_peers.ts";
 import { askSilentPeers, type ListenAddress, listenError } from "./listen_tcp.ts";
+import { LoopTurn } from "./loop_turn.ts";
 import { TcpMetrics } from "./tcp_metrics.ts";
 
 const REOPEN_PAUSE_MS = 100;
@@ -24,6 +25,8 @@ export interface HttpOptions extends ListenAddress {
   readonly maxConnections: number;
   /** Gets the numbers of connections that were closed. Default: they are not kept. */
   readonly metrics?: Metrics | undefined;
+  /** The turn of the event loop that it shares with other servers of its process. Default: one of its own. */
+  readonly turn?: LoopTurn | undefined;
   readonly handler: (request: Request) => Response | Promise<Response>;
   /** Called when a stop has waited long: what is still to be read of requests should be refused. */
   readonly onLate?: () => void;
@@ -46,11 +49,14 @@ export interface HttpServer {
 export function serveHttp(options: HttpOptions): HttpServer {
   const { hostname, clock, events, handler, onLate = () => {} } = options;
   const rareEvents = new RareEvents(events, clock);
+  const { metrics = new Metrics(), maxConnections } = options;
+  const ownTurn = options.turn === undefined ? new LoopTurn({ clock, metrics }) : null;
   const peers = new HttpPeers({
     clock,
     events: rareEvents,
-    metrics: new TcpMetrics(options.metrics ?? new Metrics()),
-  }, options.maxConnections);
+    metrics: new TcpMetrics(metrics),
+    turn: options.turn ?? ownTurn!,
+  }, maxConnections);
   let isStopping = false;
   /** Requests of all servers: a server that is opened again does not know those of the one before. */
   let underWay = 0;
@@ -82,6 +88,7 @@ export function serveHttp(options: HttpOptions): HttpServer {
       }
       clearInterval(sweep);
       rareEvents.tellOmitted({ isEnd: true });
+      ownTurn?.[Symbol.dispose]();
     },
   };
 
@@ -92,16 +99,24 @@ export function serveHttp(options: HttpOptions): HttpServer {
     return opened;
   }
 
-  function counted(
+  async function counted(
     request: Request,
     { completed, remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>,
-  ): Response | Promise<Response> {
-    peers.request(remoteAddr, completed);
+  ): Promise<Response> {
+    const slice = peers.request(remoteAddr, completed);
     underWay++;
     completed.catch(() => {}).finally(() => {
       if (--underWay === 0) onLastEnd();
     });
-    return handler(request);
+    await slice.received(0);
+    slice.begin();
+    let response: Response | Promise<Response>;
+    try {
+      response = handler(request);
+    } finally {
+      slice.end();
+    }
+    return await response;
   }
 
   async function lastEnd(): Promise<void> {

@@ -11,8 +11,8 @@ import {
   slotsOfBacklog,
 } from "../counters/commitlog/mod.ts";
 import { ReadServer, type ReadServerOptions } from "../counters/read/mod.ts";
-import { type Environment, WriteServer, type WriteServerOptions } from "../counters/write/mod.ts";
-import { LoopTurn } from "../net/mod.ts";
+import { WriteServer, type WriteServerOptions } from "../counters/write/mod.ts";
+import type { ServerEnvironment } from "../net/mod.ts";
 import { WorkerProcess } from "./worker_process.ts";
 
 export interface ServeOptions {
@@ -29,18 +29,15 @@ export class Serve {
     readonly write: WriteServer,
     readonly read: ReadServer,
     readonly worker: WorkerProcess,
-    /**
-     * The turn of the event loop that both servers share, and an opening of the directory for each: locks
-     * belong to an opening, so neither has the locks of the other.
-     */
-    readonly shared: readonly Disposable[],
+    /** One opening for each server: locks belong to an opening, so neither has the locks of the other. */
+    readonly directories: readonly DataDirectory[],
   ) {}
 
   /** Throws as the two servers do; then nothing is left running. */
   static async start(
     storage: Storage,
     options: ServeOptions,
-    environment: Environment & { readonly signal: AbortSignal },
+    environment: ServerEnvironment & { readonly signal: AbortSignal },
   ): Promise<Serve> {
     const self = describeSelf(storage);
     await using undo = new AsyncDisposableStack();
@@ -50,16 +47,14 @@ export class Serve {
       beforeMaking: ({ logSize }) => slotsOfBacklog(options.write.backlogBytes, logSize),
     }));
     const forReading = undo.use(DataDirectory.open(storage, options.data, { self }));
-    const turn = undo.use(new LoopTurn(environment));
-    const shared = { ...environment, turn };
-    const write = await WriteServer.start(forWriting, options.write, shared);
+    const write = await WriteServer.start(forWriting, options.write, environment);
     // The error that ends the start is the one to report.
     undo.defer(() => write.stop().catch(() => {}));
-    const read = new ReadServer(forReading, options.read, shared);
+    const read = new ReadServer(forReading, options.read, environment);
     undo.defer(() => read.stop());
     const worker = new WorkerProcess({ args: options.workerArgs }, environment);
     undo.move();
-    return new Serve(write, read, worker, [turn, forWriting, forReading]);
+    return new Serve(write, read, worker, [forWriting, forReading]);
   }
 
   /** Rejects when one of the two servers must end; never resolves. */
@@ -73,7 +68,7 @@ export class Serve {
     for (const part of [this.write, this.worker, this.read]) {
       await part.stop().catch((error) => failures.push(error));
     }
-    for (const each of this.shared) each[Symbol.dispose]();
+    for (const directory of this.directories) directory.close();
     if (failures.length > 0) throw failures[0];
   }
 }

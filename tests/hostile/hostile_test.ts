@@ -16,7 +16,7 @@ import { assertServed, GoodClient, startBeside, World } from "./world.ts";
 
 const count = new FullCount("attackers and ports");
 /** An attack lasts so long before the waits are measured. */
-const WARM_MS = count.isLong ? 3000 : 100;
+const WARM_MS = count.isLong ? 1000 : 100;
 const BOUND_MS = count.isLong ? 1000 : 2000;
 /** For the memory of all daemons after all attacks: bounds of output, bodies and views, and what is not collected. */
 const MEMORY_MIB_MAX = 900;

@@ -114,6 +114,7 @@ const serve = defineVerb({
           events,
           clock,
           metrics: daemon.metrics,
+          turn: daemon.turn,
           onListening: (address) => daemon.ready(`listening on ${showAddress(address)}`),
         });
         unusable.throwIfAborted();

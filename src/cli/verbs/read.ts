@@ -46,7 +46,7 @@ export const read = defineVerb({
         port: options.port,
         maxConnections: options.maxConnections,
         stale: options.stale,
-      }, { clock, events, metrics: daemon.metrics });
+      }, { clock, events, metrics: daemon.metrics, turn: daemon.turn });
       daemon.ready(`listening on ${showAddress(server.address)}`);
       await serveUntilStopped(signal, server);
     });

@@ -66,7 +66,7 @@ export const serve = defineVerb({
           ...selfArguments(),
           ...["worker", "--data", data, "--log-format", logFormat, "--until-stdin-ends"],
         ],
-      }, { clock, events, metrics: daemon.metrics, signal });
+      }, { clock, events, metrics: daemon.metrics, turn: daemon.turn, signal });
       daemon.adopt(server.worker);
       context.announce(`write listening on ${showAddress(server.write.address)}`);
       daemon.ready(`read listening on ${showAddress(server.read.address)}`);

@@ -52,7 +52,7 @@ export const write = defineVerb({
         acknowledges: options.ack,
         maxKeyspaces: options.maxKeyspaces,
         ...logWriterOptions(options),
-      }, { clock, events, metrics: daemon.metrics, signal });
+      }, { clock, events, metrics: daemon.metrics, turn: daemon.turn, signal });
       daemon.ready(`listening on ${showAddress(server.address)}`);
       await serveUntilStopped(signal, server);
     });

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Events } from "../../base/events.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import { aborted } from "../../base/waiting.ts";
-import { serveHttp } from "../../net/mod.ts";
+import { type LoopTurn, serveHttp } from "../../net/mod.ts";
 import type { DatabaseFailedError, DB } from "../mod.ts";
 import { newHandler } from "./handler.ts";
 
@@ -25,6 +25,8 @@ export interface ServeOptions {
   readonly clock?: Clock;
   /** Receives the metrics of the database and of the answers. Default: they are not kept. */
   readonly metrics?: Metrics;
+  /** The turn of the event loop that it shares with other servers of its process. Default: one of its own. */
+  readonly turn?: LoopTurn;
   /** Called once, when connections are accepted. */
   readonly onListening: (address: { readonly hostname: string; readonly port: number }) => void;
 }
@@ -34,7 +36,7 @@ export interface ServeOptions {
  * sync of the database failed or one of its files lost its name, and the errors of `listenTcp` if it cannot listen.
  */
 export async function serveDatabase(db: DB, options: ServeOptions): Promise<void> {
-  const { signal, events, hostname, port, metrics, clock = systemClock } = options;
+  const { signal, events, hostname, port, metrics, turn, clock = systemClock } = options;
   const refuseBodies = new AbortController();
   const handler = newHandler(db, {
     events,
@@ -49,6 +51,7 @@ export async function serveDatabase(db: DB, options: ServeOptions): Promise<void
     events,
     maxConnections: CONNECTIONS_MAX,
     metrics,
+    turn,
     handler: metrics === undefined ? handler : counted(handler, db, metrics),
     onLate: () => refuseBodies.abort(),
   });
