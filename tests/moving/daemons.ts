@@ -280,7 +280,8 @@ const logAppend = daemonVerb({
     const expected = contentBefore(scene) + appended.map((line) => `${line}\n`).join("");
     return {
       answered: appended.length === lines.length ? "right" : "nothing",
-      isKept: () => Promise.resolve(begins(scene.target().path, expected)),
+      // What the event itself took away is not lost by the program.
+      isKept: () => Promise.resolve(appended.length === 0 || begins(scene.target().path, expected)),
     };
   },
 });

@@ -5,8 +5,8 @@ import { giveToOrdinaryUser, runningAsRoot } from "../support/ordinary_user.ts";
 import { fill, mountInMemory, mountOverlay, mountReadOnly } from "./mounted.ts";
 import { copyTree } from "./sample.ts";
 
-/** Larger than what countd may read into memory or copy for a file of the sample. */
-const SPARSE_BYTES = 2 ** 30;
+/** Much more than a copy may take on disk. */
+const SPARSE_BYTES = 300 * 2 ** 20;
 
 /** The file that something happens to. */
 export interface Target {

@@ -81,7 +81,8 @@ export const kinds: readonly Kind[] = [
     words: /db\.json|\bdb\/|database/,
     verbs: DATABASE_VERBS,
     undetectable: ["older copy"],
-    harmless: ["grown sparse"],
+    // The map of the sample has no snapshot yet: the log is the truth, and half of the map is all of it.
+    harmless: ["grown sparse", "truncated"],
     isMapped: true,
   },
   {
@@ -90,7 +91,8 @@ export const kinds: readonly Kind[] = [
     file: (base) => `${base}/db/log`,
     words: /db\/log|\bdb\/|database/,
     verbs: DATABASE_VERBS,
-    undetectable: [],
+    // The log is the truth: it may be as old as the map.
+    undetectable: ["older copy"],
     harmless: ["grown sparse"],
     isMapped: true,
   },

@@ -4,14 +4,15 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { FullCount } from "../support/full_count.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
-import { allCells, missingFor, nameOf, tryCell } from "./cells.ts";
+import { allCells, type Cell, missingFor, nameOf, tryCell } from "./cells.ts";
 import { makeSample } from "./sample.ts";
 import { Table } from "./table.ts";
 
-const isLong = Deno.env.get("COUNTD_TEST_LONG") !== undefined;
-const CELLS = isLong ? 240 : 12;
+const CELLS = 12;
+const CELLS_OF_FULL_COUNT = 400;
 /** Cells at the same time: most of them wait. */
 const AT_ONCE = 2;
 
@@ -25,15 +26,19 @@ Deno.test("The table of outcomes has every cell, and no more faults than before"
   assert(table.faults <= FAULTS_MAX, `${table.faults} cells with a fault`);
 });
 
+const count = new FullCount("matrix");
+
 Deno.test("Files that move under a verb have the outcomes of the table", async () => {
   const random = new Random(seedForTest("matrix"));
-  const cells = random.shuffle(allCells()).slice(0, CELLS);
+  const cells = random.shuffle(allCells());
+  const rounds = count.rounds(CELLS, CELLS_OF_FULL_COUNT);
   const table = Table.read();
   const different: string[] = [];
   await withTemporaryDirectory(async (directory) => {
     const sample = await makeSample(directory);
     const next = async () => {
-      for (let cell = cells.shift(); cell !== undefined; cell = cells.shift()) {
+      for (const round of rounds) {
+        const cell = cells[round] as Cell;
         const missing = await missingFor(cell);
         if (missing !== null) {
           console.log(missing);

@@ -9,7 +9,7 @@ export const LEGEND: readonly (readonly [word: string, meaning: string])[] = [
   ["goes on", "the verb does its work, with exit code 0, and its answers are right"],
   ["named", "goes on with the rest; the file is named on stderr, in its report or its answer"],
   ["waits", "says why, keeps its connections, answers nothing; ends when it is asked to"],
-  ["older", "goes on with what the older file holds: nothing shows that there was another"],
+  ["older", "goes on with what the file holds now: nothing shows that it held something else"],
   ["exit N", "refused or ended with this code, and a sentence that names the file or the cause"],
   ["SIGNAL", "ended by a signal"],
   ["STACK", "prints a stack trace, or calls itself a bug"],
@@ -18,7 +18,7 @@ export const LEGEND: readonly (readonly [word: string, meaning: string])[] = [
   ["LOST", "what was answered, copied or stored before is gone, and check does not say so"],
   ["UNSEEN", "check or inspect reports nothing, although the file is not what it was"],
   ["MUTE N", "ends with this code, or waits, and no sentence names the file or the cause"],
-  ["FAT", "a copy takes more than 256 MiB of disk: holes were written as zeros"],
+  ["FAT", "a copy takes more than 128 MiB of disk: holes were written as zeros"],
 ];
 
 export interface Outcome {

@@ -68,7 +68,7 @@ export class Table {
     const parts = [
       ...LEFT_OUT,
       "",
-      `Written by \`deno run -A tests/moving/matrix.ts --update\`. ${this.#words.size} cells, ` +
+      `Written by \`deno task matrix --update\`. ${this.#words.size} cells, ` +
       `${this.faults} of them with a fault.`,
       "",
       ...markdownTable(["word", "meaning"], LEGEND.map(([word, meaning]) => [word, meaning])),

@@ -15,7 +15,7 @@ export interface Expected {
 }
 
 /** More than a copy of the sample may take. */
-const COPY_BYTES_MAX = 256 * 2 ** 20;
+const COPY_BYTES_MAX = 128 * 2 ** 20;
 
 /** The value under the key `next`, as far as the event itself did not change it; null if it is absent. */
 export function nextBytes({ kind, event }: Scene, path: string): string | null {

@@ -16,6 +16,7 @@ export const WEIGHTS: Readonly<Record<string, number>> = {
   "crash/protocol_points": 5,
   "database/crash": 2,
   "database/verb": 2,
+  "moving/matrix": 5,
   "powercut": 8,
   "tables/linearizability": 2,
 };
