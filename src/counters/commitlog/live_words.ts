@@ -40,12 +40,14 @@ export class LiveWords {
     this.#file = file;
   }
 
-  /** Loads the word of a slot into `change` and `tail`. No system call. */
+  /** Loads the word of a slot into `change` and `tail`. No system call, unless the file has holes. */
   load(slot: number): void {
     if (slot < SLOTS_MAX) {
       const ints = this.#mapped();
       const at = (TAILS_OFFSET >>> 2) + slot * WORD_INTS;
-      for (let load = 0; load < LOADS_MAX; load++) if (this.#take(ints, at)) return;
+      for (let load = 0; ints !== null && load < LOADS_MAX; load++) {
+        if (this.#take(ints, at)) return;
+      }
       const read = new Int32Array(WORD_INTS);
       this.#file.read(new Uint8Array(read.buffer), TAILS_OFFSET + slot * WORD_BYTES);
       if (this.#take(read, 0)) return;
@@ -106,11 +108,16 @@ export class LiveWords {
     this.#map(file);
   }
 
-  #mapped(): Int32Array {
+  #mapped(): Int32Array | null {
     return this.#ints ?? this.#map(this.#file);
   }
 
-  #map(file: StoredFile): Int32Array {
+  /**
+   * Null if a copy of the directory has left holes in the file. A file system in memory needs space for a hole
+   * when it is touched, and ends the process by a signal if it is full.
+   */
+  #map(file: StoredFile): Int32Array | null {
+    if (hasHoles(file)) return null;
     this.#mapping = file.map(HOLDERS_OFFSET, "read");
     const { buffer, byteOffset } = this.#mapping.bytes;
     return this.#ints = new Int32Array(buffer, byteOffset, HOLDERS_OFFSET >>> 2);
@@ -121,4 +128,12 @@ export class LiveWords {
     this.#mapping?.release();
     this.#mapping = null;
   }
+}
+
+/** True if there is a hole before `HOLDERS_OFFSET`, without space on disk. */
+function hasHoles(file: StoredFile): boolean {
+  const { size, allocatedBytes } = file.status();
+  if (allocatedBytes >= size) return false;
+  const data = file.nextData(0);
+  return data === null || data.start > 0 || data.end < HOLDERS_OFFSET;
 }
