@@ -14,9 +14,9 @@ import { readSource } from "./source.ts";
 /**
  * May only fall: a commit that needs fewer lines lowers it. It rose from 32,205 with format 2: feature words
  * and their refusals, the order of logs, live words, small keyspaces. And from 32,380 with the table of every
- * errno, and with files of a wrong kind or owner that are left alone.
+ * errno, with files of a wrong kind or owner that are left alone, and with folds and lists of many keyspaces.
  */
-const LINES_MAX = 35_000;
+const LINES_MAX = 35_450;
 
 const root = (Deno.args[0] ?? projectRoot).replace(/\/?$/, "/");
 
