@@ -11,13 +11,16 @@ const SEAL_AFTER_MS = 100;
 /** They almost fill a log of the smallest size. */
 const FULL_LOG_INCREMENTS = 1600;
 
-export function writerOptions(data: string): string[] {
+/** An answer is durable with both ways to sync. */
+const SYNCS = [["--sync=always"], ["--sync=interval", "--sync-interval=40ms"]] as const;
+
+export function writerOptions(data: string, sync: readonly string[] = SYNCS[0]): string[] {
   return [
     `--data=${data}`,
     `--keyspace-size=${sizes.keyspaceSize}`,
     `--key-size=${sizes.keySize}`,
     "--ack",
-    "--sync=always",
+    ...sync,
     "--log-size=64KiB",
     `--seal-after=${SEAL_AFTER_MS}ms`,
   ];
@@ -71,7 +74,12 @@ function recorded(loads: readonly CounterLoad[], from: number, to: number): Reco
 /** `countd serve`, and two clients. */
 export async function serveCounters(stage: Stage): Promise<Recorded> {
   const ports = ["--write-port=0", "--read-port=0"];
-  const serve = ["serve", ...writerOptions(`${stage.disk.place}/data`), "--logs=3", ...ports];
+  const serve = [
+    "serve",
+    ...writerOptions(`${stage.disk.place}/data`, stage.random.pick(SYNCS)),
+    "--logs=3",
+    ...ports,
+  ];
   return await record(stage, {
     commands: new Map([["serve", serve]]),
     writePorts: ["serve", "serve"],
@@ -82,7 +90,8 @@ export async function serveCounters(stage: Stage): Promise<Recorded> {
 /** Two writers, a worker and a reader apart, which are killed and started again. */
 export async function countersApart(stage: Stage): Promise<Recorded> {
   const data = `${stage.disk.place}/data`;
-  const write = ["write", ...writerOptions(data), "--port=0", "--logs=3"];
+  const options = writerOptions(data, stage.random.pick(SYNCS));
+  const write = ["write", ...options, "--port=0", "--logs=3"];
   return await record(stage, {
     commands: new Map([
       ["first", write],
