@@ -122,6 +122,7 @@ export {
 } from "./tail/tailer.ts";
 
 // What the signatures above name of the rooms below.
+export { NewerFormatError } from "../base/format.ts";
 export { type Clock, systemClock } from "../base/clock.ts";
 export {
   BusyError,

@@ -83,7 +83,7 @@ Deno.test("More published than the file has breaks invariant 4", async () => {
 
 Deno.test("A side file with an impossible field breaks invariant 5", async () => {
   const breaks: [number, Uint8Array][] = [
-    [sideFileLayout.format.offset, text("asz9")],
+    [sideFileLayout.format.offset, text("zsa1")],
     [sideFileLayout.state.offset, new Uint8Array([2])],
     [sideFileLayout.device.offset + 8, new Uint8Array([1])],
   ];

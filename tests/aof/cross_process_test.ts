@@ -8,9 +8,11 @@ import {
   ErrShrink,
   FileState,
   Geometry,
+  inspect,
   TailerState,
 } from "../../src/aof/mod.ts";
 import { BusyError, CorruptError, NotFoundError } from "../../src/base/errors.ts";
+import { NewerFormatError } from "../../src/base/format.ts";
 import { FullCount } from "../support/full_count.ts";
 import { Random, seedForTest } from "../support/random.ts";
 import type { CountdProcess } from "../support/process.ts";
@@ -199,4 +201,31 @@ Deno.test("The published size passes 4 GiB without ever being wrong", async () =
     assertEquals(reader.load(), size);
     assertEquals(new DataView(bytes.buffer).getBigInt64(8, true), BigInt(size));
   }
+});
+
+Deno.test("A side file of a newer format is refused by all, and stays as it is", async () => {
+  await withFile((path) => {
+    Aof.open(storage, path, { geometry: creating(), shared: true }).close();
+    const sidePath = `${path}.size`;
+    const newer = Deno.readFileSync(sidePath);
+    newer.set(text("asz2"), 8);
+    newer.fill(7, 3000, 3100);
+    Deno.writeFileSync(sidePath, newer);
+    const refusals = [
+      () => Aof.open(storage, path),
+      () => Aof.open(storage, path, { shared: true }),
+      () => Aof.follow(storage, path),
+      () => inspect(storage, path),
+    ];
+    for (const refusal of refusals) assertThrows(refusal, NewerFormatError, "use a newer countd");
+    assertEquals(Deno.readFileSync(sidePath), newer);
+    // Any other format is damage, and the next writer makes the side file anew.
+    const other = new Uint8Array(newer.length);
+    other.set(text("zsa9"), 8);
+    Deno.writeFileSync(sidePath, other);
+    using writer = Aof.open(storage, path, { shared: true });
+    writer.write(text("data"));
+    using reader = Aof.follow(storage, path);
+    assertEquals(reader.size, 4);
+  });
 });

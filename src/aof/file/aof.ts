@@ -66,7 +66,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * - `ErrEmptyFile` if it is to be read as finished and has no bytes;
    * - `BusyError` if another instance appends to it;
    * - `ErrCorrupted` if nothing tells where its data ends, `FailedError` if its recovery failed;
-   * - `UsageError` for sizes that `Geometry.validate` refuses;
+   * - `UsageError` for sizes that `Geometry.validate` refuses, `NewerFormatError` for a newer side file;
    * - `OsError`, with ENOSPC if the disk has no space for a new file, of which nothing is left then.
    */
   static open(storage: Storage, path: string, options: OpenOptions = {}): Aof {
@@ -105,7 +105,7 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
    * Throws
    * - `NotFoundError` if the file has no side file, because it is not shared;
    * - `BusyError` while the file or its side file is being made, or the side file describes another file;
-   * - `CorruptError` if the side file has an unknown format;
+   * - `NewerFormatError` if a newer countd has made the side file, `CorruptError` if its format is unknown;
    * - `ErrCorrupted` if the file is shorter than its published size;
    * - `ErrShrink` if the file was replaced while it was opened;
    * - `OsError`.

@@ -5,7 +5,13 @@
 
 import { isZero } from "./bytes.ts";
 import type { FileStatus, Storage, StoredFile } from "../../file/mod.ts";
-import { pendingWordLayout, SIDE_FILE_FORMAT, SIDE_FILE_SIZE, sideFileLayout } from "./layout.ts";
+import {
+  pendingWordLayout,
+  refuseNewerSideFile,
+  SIDE_FILE_FORMAT,
+  SIDE_FILE_SIZE,
+  sideFileLayout,
+} from "./layout.ts";
 import { isMarkAt, type Magic, magicDefault, MARK_SIZE, MarkBytes } from "./magic.ts";
 import { readLive } from "./live_read.ts";
 import { pendingLengthAt, type RecoveryResult } from "./recovery.ts";
@@ -52,7 +58,8 @@ export interface Inspection {
 /**
  * Read a file and find the end of its data. It changes nothing, takes no lock, and may run while a writer
  * appends. `magic` are the marks to look for; default: kirana's. `file` is the file itself if it is open
- * already; it stays open. Throws `OsError` if the file cannot be read.
+ * already; it stays open. Throws `OsError` if the file cannot be read, and `NewerFormatError` for a side file
+ * of a newer format.
  */
 export function inspect(
   storage: Storage,
@@ -124,6 +131,7 @@ function contentOf(
   const isOfFile = view.getBigUint64(at.inode.offset, true) === status.inode &&
     view.getBigUint64(at.device.offset, true) === status.device;
   const format = view.getUint32(at.format.offset, true);
+  refuseNewerSideFile(sideFilePath(path), format);
   return {
     path: sideFilePath(path),
     length,

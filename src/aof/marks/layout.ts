@@ -4,6 +4,8 @@
  * test compares them.
  */
 
+import { checkFormat } from "../../base/format.ts";
+
 /** Place of a field, in bytes. */
 export interface Field {
   readonly offset: number;
@@ -33,6 +35,19 @@ export const pendingWordLayout = { length, sign } as const;
 export const SIDE_FILE_SIZE = 4096;
 /** "asz1": version 1 of the side file. */
 export const SIDE_FILE_FORMAT = 0x317a7361;
+const SIDE_FILE_VERSION = 1;
+
+/**
+ * Throws `NewerFormatError` for the format of a side file that a newer countd has made. Any other unknown
+ * format is damage: the next writer makes the side file anew.
+ */
+export function refuseNewerSideFile(sidePath: string, format: number): void {
+  const version = SIDE_FILE_VERSION + (format >>> 24) - (SIDE_FILE_FORMAT >>> 24);
+  const isSideFile = (format & 0xff_ffff) === (SIDE_FILE_FORMAT & 0xff_ffff);
+  if (!isSideFile || version <= SIDE_FILE_VERSION) return;
+  const known = { subject: "Side file", version: SIDE_FILE_VERSION, incompat: 0, oldAdvice: "" };
+  checkFormat(sidePath, { version, incompat: 0 }, known);
+}
 
 /** What the name of a side file adds to that of its file. */
 export const SIDE_FILE_SUFFIX = ".size";

@@ -15,6 +15,7 @@ import { undoOnError } from "../../base/undo_on_error.ts";
 import type { FileStatus, Mapping, Storage, StoredFile } from "../../file/mod.ts";
 import {
   type Field,
+  refuseNewerSideFile,
   SIDE_FILE_FORMAT,
   SIDE_FILE_SIZE,
   SIDE_FILE_SUFFIX,
@@ -40,7 +41,10 @@ export class SideFile implements Disposable {
     this.size = new PublishedSize(this.#mapping.bytes, layout.publishedSize.offset);
   }
 
-  /** Open it for the writer, or make it if `create` is set. Null if there is none. */
+  /**
+   * Open it for the writer, or make it if `create` is set. Null if there is none. Throws `NewerFormatError`
+   * for one of a newer format, which is left as it is.
+   */
   static forWriter(
     storage: Storage,
     path: string,
@@ -54,7 +58,11 @@ export class SideFile implements Disposable {
         file.avoidCopyOnWrite();
         file.allocate(0, SIDE_FILE_SIZE);
       }
-      return new SideFile(file, "write");
+      const side = new SideFile(file, "write");
+      return undoOnError(() => side.#mapping.release(), () => {
+        refuseNewerSideFile(sidePath, side.#load32(layout.format));
+        return side;
+      });
     });
   }
 
@@ -69,7 +77,7 @@ export class SideFile implements Disposable {
 
   /**
    * Open it for a tailer of another process. Throws `NotFoundError` if the file is not shared, `BusyError`
-   * while its writer is making it, `CorruptError` if its format is not known.
+   * while its writer is making it, `NewerFormatError`, `CorruptError` if its format is not known.
    */
   static forReader(storage: Storage, path: string): SideFile {
     const sidePath = sideFilePath(path);
@@ -90,6 +98,7 @@ export class SideFile implements Disposable {
     if (format === 0) {
       throw new BusyError(`Cannot follow ${path} yet: ${sidePath} is being made`);
     }
+    refuseNewerSideFile(sidePath, format);
     if (format !== SIDE_FILE_FORMAT) {
       throw new CorruptError(`${sidePath} is not a side file of version 1`, {
         path: sidePath,
