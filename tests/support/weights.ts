@@ -16,8 +16,10 @@ export const WEIGHTS: Readonly<Record<string, number>> = {
   "crash/protocol_points": 5,
   "database/crash": 2,
   "database/verb": 2,
+  "hostile/": 4,
   "moving/matrix": 5,
-  "powercut": 8,
+  "planted/": 5,
+  "powercut/": 8,
   "tables/linearizability": 2,
 };
 
