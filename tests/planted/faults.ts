@@ -154,8 +154,8 @@ export const plantedFaults: readonly PlantedFault[] = [
   {
     name: "an accept that fails for one peer makes the others wait",
     file: "src/net/accept_all.ts",
-    from: '      if (SCARCITY.has((error as { readonly code?: string }).code ?? "")) {\n',
-    to: "      if (SCARCITY.size > 0) {\n",
+    from: '      if (meaningOfErrno(code) === "scarce") {\n',
+    to: "      if (code !== null) {\n",
     test: {
       file: "tests/process/one_peer_test.ts",
       name: "Connections that are reset before they are accepted delay no client, and fill no log",
