@@ -26,7 +26,7 @@ import { check as checkDatabase, type DatabasePaths, UNFINISHED_RULE } from "../
 import type { Storage } from "../file/mod.ts";
 import { type Inventoried, openToCopy } from "../tables/mod.ts";
 import { copyKeyspaces } from "./backup_keyspaces.ts";
-import { copyLogs, type LogCopy } from "./backup_logs.ts";
+import { copyLogs, type LogCopy, refuseMissingLogs } from "./backup_logs.ts";
 import { takeInventory } from "./backup_files.ts";
 import { copyFile, copyOpenFile, makePlace } from "./copy_files.ts";
 import { databasePaths } from "./data_signs.ts";
@@ -131,6 +131,7 @@ async function copyCounters(
   Control.create(storage, to.control, sizes, order);
   storage.reach("backup.logs.after");
   const keyspaces = await copyKeyspaces(directory, to.keyspaces, { logs, clock });
+  refuseMissingLogs(directory, to.keyspaces);
   storage.reach("backup.keyspaces.after");
   const unfoldedRecords = logs.reduce((sum, log) => sum + log.records, 0);
   return { keyspaces, unfoldedRecords };

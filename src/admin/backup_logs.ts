@@ -10,6 +10,7 @@ import { BusyError, CorruptError } from "../base/errors.ts";
 import {
   type DataDirectory,
   findFrames,
+  findGaps,
   findLostLogs,
   freeLogImage,
   listReadableSlots,
@@ -21,6 +22,7 @@ import {
   writeLogImage,
 } from "../counters/commitlog/mod.ts";
 import type { StoredFile } from "../file/mod.ts";
+import { greatestGenerations } from "./applied_generations.ts";
 
 /** The copy of a log. Its file is without the zeros that follow the frames, which `restore` adds. */
 export interface LogCopy {
@@ -55,7 +57,11 @@ export async function copyLogs(
       { path, offset: 0 },
     );
   }
-  for (const slot of listReadableSlots(directory)) {
+  const slots = listReadableSlots(directory);
+  // A pool grows by the next slot, so a log that is missing was removed.
+  const [gap] = findGaps(slots);
+  if (gap !== undefined) throw missingLog(pathOfSlot(directory.paths.logs, gap.first));
+  for (const slot of slots) {
     const path = `${target}/${nameOfSlot(slot)}`;
     using file = storage.open(path, { access: "write", create: "exclusive", mode: 0o600 });
     const { records, generation, order } = await copyLog(directory, slot, { file, clock });
@@ -63,6 +69,22 @@ export async function copyLogs(
     copies.push({ slot, path, generation, order, records });
   }
   return copies;
+}
+
+/** Throws `CorruptError` if a log that the copied keyspaces have applied is gone: what it held is unknown. */
+export function refuseMissingLogs(directory: DataDirectory, keyspaces: string): void {
+  const { storage, paths } = directory;
+  for (const slot of greatestGenerations(storage, keyspaces).keys()) {
+    const path = pathOfSlot(paths.logs, slot);
+    if (storage.statusOrNull(path) === null) throw missingLog(path);
+  }
+}
+
+function missingLog(path: string): CorruptError {
+  return new CorruptError(`${path} is missing: run countd check, then countd repair`, {
+    path,
+    offset: 0,
+  });
 }
 
 /**

@@ -5,6 +5,7 @@ import { existsSync } from "@std/fs/exists";
 import { systemStorage } from "../../src/file/mod.ts";
 import { runCountd, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
+import { makeWholeData } from "./whole_data.ts";
 
 /** Runs a script of sh, because the runtime cannot use names that are not UTF-8. */
 function shell(script: string): string {
@@ -158,5 +159,32 @@ Deno.test("A backup names half of a database, and includes a log of which only t
     await assertSound(second);
     Deno.linkSync(`${data}/logs/${lock}`, plain);
     await assertSound(data);
+  });
+});
+
+// Story: a log that was removed was left out, and with it what it held, although check named it.
+Deno.test("A backup is refused while a log is missing, and made again after a repair", async () => {
+  await withTemporaryDirectory(async (temporary) => {
+    const data = `${temporary}/data`;
+    const copy = `${temporary}/copy`;
+    await makeWholeData(data);
+    const names = [...Deno.readDirSync(`${data}/logs`)].map(({ name }) => name).sort();
+    // The first one leaves a gap. The last one was never used, and nothing tells that it was there.
+    const kept = `${temporary}/kept`;
+    Deno.renameSync(`${data}/logs/${names[0]}`, kept);
+    const refused = await runCountd(["backup", copy, "--data", data]);
+    assertEquals([refused.code, refused.text], [6, ""], refused.stderr);
+    assertStringIncludes(refused.stderr, `${data}/logs/${names[0]} is missing`);
+    assertEquals((await runCountd(["check", "--data", data])).code, 6);
+    // Without the others there is no gap, and a keyspace has applied the first one.
+    for (const name of names.slice(1)) Deno.removeSync(`${data}/logs/${name}`);
+    const alone = await runCountd(["backup", copy, "--data", data]);
+    assertEquals(alone.code, 6, alone.stderr);
+    assertStringIncludes(alone.stderr, `${names[0]} is missing`);
+    assert(!existsSync(copy));
+    Deno.renameSync(kept, `${data}/logs/${names[0]}`);
+    const made = await runCountd(["backup", copy, "--data", data]);
+    assertEquals(made.code, 0, made.stderr);
+    await assertSound(copy);
   });
 });
