@@ -2,21 +2,22 @@
 
 import type { TcpConnection } from "../../net/mod.ts";
 import { FirstBytes, ReceiveBuffer } from "../wire/mod.ts";
-import { RowBuffer, type RowCopy } from "../view/mod.ts";
+import type { RowBuffer, RowCopy } from "../view/mod.ts";
 import type { Answerer, Left } from "./answerer.ts";
 import { type OutputBudget, OutputQuota } from "./output_budget.ts";
+import type { ReplyBuffers } from "./reply_buffers.ts";
 
 /** Small for the many connections that ask little, large for the few that never stop. */
 const INPUT_BYTES_SMALL = 8 * 1024;
 const INPUT_BYTES_LARGE = 256 * 1024;
 /** Replies that may wait for the peer before its next request is answered. */
 const OUTPUT_BYTES_MAX = 1024 * 1024;
-const OUTPUT_BYTES_START = 16 * 1024;
 
 /** What the connections of a server share. */
 export interface ConnectionEnvironment {
   readonly answerer: Answerer;
   readonly budget: OutputBudget;
+  readonly buffers: ReplyBuffers;
   /** Size of the shortest request. */
   readonly requestBytes: number;
 }
@@ -24,7 +25,6 @@ export interface ConnectionEnvironment {
 export class ReadConnection {
   readonly #connection: TcpConnection;
   readonly #environment: ConnectionEnvironment;
-  readonly #out = new RowBuffer(OUTPUT_BYTES_START, OUTPUT_BYTES_MAX);
   readonly #quota: OutputQuota;
   readonly #firstBytes: FirstBytes;
   #input = new ReceiveBuffer(new Uint8Array(INPUT_BYTES_SMALL));
@@ -53,42 +53,48 @@ export class ReadConnection {
   }
 
   async #answerAll(): Promise<void> {
+    const { buffers } = this.#environment;
+    const rows = buffers.take();
+    try {
+      await this.#answerInto(rows);
+    } finally {
+      this.#quota.hold(0);
+      buffers.giveBack(rows);
+    }
+  }
+
+  async #answerInto(rows: RowBuffer): Promise<void> {
     const { answerer, budget } = this.#environment;
     const connection = this.#connection;
     const { slice } = connection;
-    const out = this.#out;
     const batch = {
       input: this.#input,
-      rows: out,
+      rows,
       quota: this.#quota,
       slice,
       asOf: null as number | null,
       copy: null as RowCopy | null,
     };
     let left: Left = "more";
-    while (left !== "nothing" && !connection.isClosed) {
-      try {
+    try {
+      while (left !== "nothing" && !connection.isClosed) {
         left = await answerer.answerSome(batch, OUTPUT_BYTES_MAX);
-        if (batch.copy === null && !await connection.send(out.filled())) return connection.close();
-      } finally {
-        if (batch.copy === null) this.#reset();
+        if (batch.copy === null) {
+          if (!await connection.send(rows.filled())) return connection.close();
+          rows.reset();
+          this.#quota.hold(0);
+        }
+        if (left === "no capacity") {
+          // Checked in the turn in which the reply is built: `whenFreed` resolves for all at once.
+          while (!budget.hasCapacity) await budget.whenFreed();
+          batch.asOf = null;
+        }
+        if (left !== "nothing") await slice.giveWay();
       }
-      if (left === "no capacity") {
-        // Checked in the turn in which the reply is built: `whenFreed` resolves for all at once.
-        while (!budget.hasCapacity) await budget.whenFreed();
-        batch.asOf = null;
-      }
-      if (left !== "nothing") await slice.giveWay();
+    } finally {
+      // The connection was closed before the rows were copied: the buffer is not for them any more.
+      batch.copy?.lose();
     }
-    // The connection was closed before the rows were copied.
-    batch.copy?.lose();
-    if (batch.copy !== null) this.#reset();
-  }
-
-  /** Drops what was sent, or cannot be. */
-  #reset(): void {
-    this.#out.reset();
-    this.#quota.hold(0);
   }
 
   /** Moves the partial request to the front of the buffer, which is made large if a read filled it. */

@@ -10,6 +10,7 @@ import { requestLayout } from "../wire/mod.ts";
 import { Reader } from "../view/mod.ts";
 import { Answerer, type AnswerFailure } from "./answerer.ts";
 import { OutputBudget } from "./output_budget.ts";
+import { ReplyBuffers } from "./reply_buffers.ts";
 import { type ConnectionEnvironment, ReadConnection } from "./read_connection.ts";
 
 /** How often the server looks whether the directory can be used, and whether it can answer. */
@@ -67,6 +68,7 @@ export class ReadServer {
         onFailure: (error) => this.#reportFailure(error),
       }),
       budget,
+      buffers: new ReplyBuffers(),
       requestBytes: requestLayout(directory.sizes).requestBytes,
     };
     this.#tcp = new TcpServer(listenTcp(options), {

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { type Clock, systemClock } from "../../../src/base/clock.ts";
+import { ReplyBuffers } from "../../../src/counters/read/reply_buffers.ts";
 import { waitUntil, within } from "../../support/wait.ts";
 import type { LivingDirectory } from "../view/living_directory.ts";
 import { RequestSocket } from "./request_socket.ts";
@@ -171,4 +172,42 @@ Deno.test("A server that stops sends its replies whole, and closes idle connecti
     eager[Symbol.dispose]();
     await stopping;
   }, { logSize, clock });
+});
+
+Deno.test("Connections that are idle hold no buffer of replies, whatever they have asked for", async () => {
+  // Story: each kept a buffer of up to a MiB as long as it was open.
+  const { take, giveBack } = ReplyBuffers.prototype;
+  const taken = new Set<unknown>();
+  const made = new Set<unknown>();
+  ReplyBuffers.prototype.take = function () {
+    const buffer = take.call(this);
+    taken.add(buffer);
+    made.add(buffer);
+    return buffer;
+  };
+  ReplyBuffers.prototype.giveBack = function (buffer) {
+    giveBack.call(this, buffer);
+    assertEquals(buffer.length, 0);
+    taken.delete(buffer);
+  };
+  try {
+    await withServer(async (living, server) => {
+      await living.write(counters("ks", 2000));
+      const sockets: RequestSocket[] = [];
+      try {
+        for (let index = 0; index < 20; index++) {
+          const socket = await RequestSocket.connect(server.address);
+          sockets.push(socket);
+          await socket.send(page("ks", 0, 2000));
+          assertEquals((await socket.reply()).rows, 2000);
+          await waitUntil("the buffer", () => taken.size === 0);
+        }
+        assertEquals(made.size, 1);
+      } finally {
+        for (const socket of sockets) socket[Symbol.dispose]();
+      }
+    });
+  } finally {
+    Object.assign(ReplyBuffers.prototype, { take, giveBack });
+  }
 });
