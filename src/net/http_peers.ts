@@ -7,7 +7,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
 import { connectionsOf, type Endpoint, type OpenConnection, peerText } from "../../ffi/mod.ts";
-import { closeUnused, longestIdle } from "./idle_peers.ts";
+import { closeUnused, toGiveUp } from "./idle_peers.ts";
 import { LoopSlice, type LoopTurn } from "./loop_turn.ts";
 import type { TcpMetrics } from "./tcp_metrics.ts";
 
@@ -100,9 +100,9 @@ export class HttpPeers {
     for (const name of this.#peers.keys()) if (!names.has(name)) this.#peers.delete(name);
     closeUnused(open, { clock, events, stalled, silent });
     for (let excess = open.size - this.maxConnections; excess > 0; excess--) {
-      const longest = longestIdle(open, nowMs);
-      const peer = longest ?? newest(open);
-      if (longest === null) {
+      const idlePeer = toGiveUp(open, nowMs);
+      const peer = idlePeer ?? leastUsed(open);
+      if (idlePeer === null) {
         overLimit.value += 1;
         events.report("warn", "connection closed: too many", {
           max_connections: this.maxConnections,
@@ -115,10 +115,11 @@ export class HttpPeers {
   }
 }
 
-/** The connection to give up: one that has asked nothing, and of those the newest. */
-function newest(open: ReadonlySet<HttpPeer>): HttpPeer {
+/** Of those that have asked nothing the oldest: it has had the most time. Of the others the newest. */
+function leastUsed(open: ReadonlySet<HttpPeer>): HttpPeer {
   return [...open].reduce((one, other) => {
+    if (other.hasSpoken !== one.hasSpoken) return one.hasSpoken ? other : one;
     const isLater = other.openedMs >= one.openedMs;
-    return (other.hasSpoken === one.hasSpoken ? isLater : one.hasSpoken) ? other : one;
+    return isLater === one.hasSpoken ? other : one;
   });
 }

@@ -13,6 +13,8 @@ export const STALLED_MS = 30_000;
 export const SILENT_MS = 30_000;
 /** After so long without a byte a connection may be closed in favour of a new one. */
 export const IDLE_MS = 60_000;
+/** And one that has not sent its first message after this long. */
+const UNSPOKEN_MS = 2000;
 /** How often a server checks for such peers. */
 export const SWEEP_MS = 1000;
 
@@ -55,24 +57,35 @@ export function closeUnused(
   }
 }
 
-/** What `longestIdle` has to know of a connection. */
+/** What `toGiveUp` has to know of a connection. */
 export interface Reading {
+  readonly openedMs: number;
+  readonly hasSpoken: boolean;
   /** When the last bytes came or went. */
   readonly activeMs: number;
   /** True while nothing is done for the peer but to wait for its bytes. */
   readonly isWaiting: boolean;
 }
 
-/** The connection that was idle longest, if that is more than `IDLE_MS`; else null. */
-export function longestIdle<Connection extends Reading>(
+/**
+ * The connection that gives its place to a new one: the oldest that has had time to send its first message and
+ * has not, else the one that was idle longest, if that is more than `IDLE_MS`; else null.
+ */
+export function toGiveUp<Connection extends Reading>(
   connections: Iterable<Connection>,
   nowMs: number,
 ): Connection | null {
-  let longest: Connection | null = null;
+  let unspoken: Connection | null = null;
+  let idle: Connection | null = null;
   for (const connection of connections) {
-    const { activeMs, isWaiting } = connection;
-    if (!isWaiting || nowMs - activeMs <= IDLE_MS) continue;
-    if (longest === null || activeMs < longest.activeMs) longest = connection;
+    const { openedMs, hasSpoken, activeMs, isWaiting } = connection;
+    if (!isWaiting) continue;
+    if (!hasSpoken) {
+      if (nowMs - openedMs <= UNSPOKEN_MS) continue;
+      if (unspoken === null || openedMs < unspoken.openedMs) unspoken = connection;
+    } else if (nowMs - activeMs > IDLE_MS) {
+      if (idle === null || activeMs < idle.activeMs) idle = connection;
+    }
   }
-  return longest;
+  return unspoken ?? idle;
 }

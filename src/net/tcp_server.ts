@@ -7,7 +7,7 @@ import type { Metrics } from "../base/metrics.ts";
 import { RareEvents } from "../base/rare_events.ts";
 import { endsWithin } from "../base/waiting.ts";
 import { acceptAll } from "./accept_all.ts";
-import { closeUnused, longestIdle, SWEEP_MS } from "./idle_peers.ts";
+import { closeUnused, SWEEP_MS, toGiveUp } from "./idle_peers.ts";
 import { LoopTurn } from "./loop_turn.ts";
 import { TcpConnection, type TcpEnvironment } from "./tcp_connection.ts";
 import { TcpMetrics } from "./tcp_metrics.ts";
@@ -138,7 +138,7 @@ export class TcpServer {
     // A connection that is closed for another one leaves the map later.
     const idle = this.#openCount < maxConnections
       ? null
-      : longestIdle(this.#connections.keys(), clock.nowMs());
+      : toGiveUp(this.#connections.keys(), clock.nowMs());
     if (idle !== null) {
       metrics.idle.value += 1;
       this.#events.report("info", "idle connection closed: a new one takes its place", {

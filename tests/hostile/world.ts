@@ -12,7 +12,9 @@ import { GOOD, hostname, LONG, LONG_ROWS, type Port } from "./ports.ts";
 export function startBeside(file: string, ...args: readonly string[]): CountdProcess {
   const path = decodeURIComponent(new URL(file, import.meta.url).pathname);
   const command = [Deno.execPath(), "run", "--quiet", "-A", "--no-check", path, ...args];
-  return startProgram(command);
+  // The programs of this directory have full counts of their own.
+  const long = Deno.env.get("COUNTD_TEST_LONG");
+  return startProgram(command, long === undefined ? {} : { env: { COUNTD_TEST_LONG: long } });
 }
 
 export class World implements AsyncDisposable {

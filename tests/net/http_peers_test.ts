@@ -58,7 +58,7 @@ async function isEnded(connection: Deno.TcpConn): Promise<boolean> {
   return await Promise.race([ended, systemClock.sleep(3000).then(() => false)]);
 }
 
-Deno.test("Of too many HTTP connections the newest that have asked nothing are closed", async () => {
+Deno.test("Of too many HTTP connections those that have asked nothing are closed", async () => {
   await withHttpServer(3, async ({ port, metrics }) => {
     const all: Deno.TcpConn[] = [];
     try {

@@ -1,12 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Metrics } from "../../src/base/metrics.ts";
-import {
-  closeUnused,
-  IDLE_MS,
-  longestIdle,
-  SILENT_MS,
-  STALLED_MS,
-} from "../../src/net/idle_peers.ts";
+import { closeUnused, IDLE_MS, SILENT_MS, STALLED_MS, toGiveUp } from "../../src/net/idle_peers.ts";
 import { clockAt } from "../support/fixed_clock.ts";
 
 Deno.test("Peers that read no answers, or send no first message, for half a minute are disconnected", () => {
@@ -43,9 +37,11 @@ Deno.test("Peers that read no answers, or send no first message, for half a minu
   ]);
 });
 
-Deno.test("The longest idle connection gives its place, but none that was idle for a minute or less", () => {
-  const connection = (name: string, activeMs: number, isWaiting = true) => ({
+Deno.test("A connection gives its place that has said nothing for 2 s, else the one that was idle longest", () => {
+  const connection = (name: string, activeMs: number, isWaiting = true, hasSpoken = true) => ({
     name,
+    openedMs: activeMs,
+    hasSpoken,
     activeMs,
     isWaiting,
   });
@@ -55,8 +51,16 @@ Deno.test("The longest idle connection gives its place, but none that was idle f
     connection("first", 1),
     connection("recent", 3),
   ];
-  assertEquals(longestIdle(connections, 1 + IDLE_MS), null);
-  assertEquals(longestIdle(connections, 2 + IDLE_MS)?.name, "first");
-  assertEquals(longestIdle(connections, 10 * IDLE_MS)?.name, "first");
-  assertEquals(longestIdle([], 10 * IDLE_MS), null);
+  assertEquals(toGiveUp(connections, 1 + IDLE_MS), null);
+  assertEquals(toGiveUp(connections, 2 + IDLE_MS)?.name, "first");
+  assertEquals(toGiveUp(connections, 10 * IDLE_MS)?.name, "first");
+  assertEquals(toGiveUp([], 10 * IDLE_MS), null);
+  const nowMs = 10 * IDLE_MS;
+  const silent = [
+    connection("silent", nowMs - 2001, true, false),
+    connection("longer", nowMs - 3000, true, false),
+    connection("new", nowMs - 1999, true, false),
+  ];
+  assertEquals(toGiveUp([...connections, ...silent], nowMs)?.name, "longer");
+  assertEquals(toGiveUp(silent.slice(2), nowMs), null);
 });
