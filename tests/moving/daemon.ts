@@ -8,10 +8,10 @@ import { isReported, isUndetectable } from "./truth.ts";
 import type { Verb } from "./verbs.ts";
 
 /** How long a daemon may take until it is ready, or says why not, in milliseconds. */
-const READY_MS = 15_000;
+const READY_MS = 30_000;
 
 /** How long a daemon that answers nothing has to end by itself, in milliseconds. */
-const END_MS = 2000;
+const END_MS = 4000;
 
 /** What a daemon answered: refused is an answer in words or in a code of the protocol. */
 export type Answered = "right" | "refused" | "wrong" | "nothing";

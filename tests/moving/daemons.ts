@@ -15,7 +15,8 @@ import type { Verb } from "./verbs.ts";
 
 /** A daemon that keeps a file looks at its name each second. */
 const LOOK_MS = 1300;
-const ANSWER_MS = 5000;
+/** Long enough for a busy machine: it is waited for only if there is no answer. */
+const ANSWER_MS = 15_000;
 
 async function pause(milliseconds: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, milliseconds));

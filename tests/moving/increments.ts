@@ -3,7 +3,7 @@
 import { increment, joined } from "../process/plain_messages.ts";
 
 /** How long an answer may take, in milliseconds. */
-const ANSWER_MS = 4000;
+const ANSWER_MS = 10_000;
 
 /** How many increments were sent, and how many of them were answered WIN. */
 export interface Sent {

@@ -101,6 +101,9 @@ export async function makeSample(directory: string): Promise<Sample> {
   );
   await done("backup", `${now}/backup`, "--data", data);
   const { log, report } = await leaveReport(data);
+  // Reports are not compared, so the older one need not differ.
+  Deno.mkdirSync(`${older}/data/run`, { recursive: true });
+  Deno.copyFileSync(`${data}/run/${report}`, `${older}/data/run/${report}`);
   return { now, older, log, report };
 }
 
