@@ -83,8 +83,18 @@ export class KeyspaceWriter implements Disposable {
     name: Uint8Array,
     { pageSize }: { readonly pageSize?: number } = {},
   ): KeyspaceWriter {
-    const there = KeyspaceWriter.openOrNull(storage, directory, name, { pageSize });
-    if (there !== null) return there;
+    const options = { pageSize };
+    return KeyspaceWriter.openOrNull(storage, directory, name, options) ??
+      KeyspaceWriter.create(storage, directory, name, options);
+  }
+
+  /** Begins a new keyspace. If its name is taken, the writer is not in place when it is published. */
+  static create(
+    storage: Storage,
+    directory: string,
+    name: Uint8Array,
+    { pageSize }: { readonly pageSize?: number | undefined } = {},
+  ): KeyspaceWriter {
     const current = makeTree(
       storage,
       temporaryPath(directory, name),

@@ -51,7 +51,8 @@ export class LogUnusableError extends Error {
 
 /** What a fold knows of a keyspace. It is asked for its applied generations once. */
 interface Known {
-  readonly applied: Readonly<BigUint64Array>;
+  /** Null if it does not exist. */
+  readonly applied: Readonly<BigUint64Array> | null;
   /** The logs whose records for it are in the sums. */
   summed: LogSet;
   /** The logs that were left out because it has applied them already. */
@@ -185,10 +186,10 @@ export class Fold {
   /** Throws `CorruptError` if the keyspace has applied what the log does not hold yet. */
   #hasApplied(
     name: Uint8Array,
-    generations: Readonly<BigUint64Array>,
+    generations: Readonly<BigUint64Array> | null,
     { slot, generation }: LogIdentity,
   ): boolean {
-    const applied = generations[slot] ?? 0n;
+    const applied = generations?.[slot] ?? 0n;
     if (applied <= generation) return applied === generation;
     // Rule 12: a log that is filled below this generation would never be counted.
     throw new CorruptError(
@@ -223,7 +224,8 @@ export class Fold {
     });
     let isStopped = false;
     for (const item of this.aggregator.takeBatches()) {
-      group.write(item, this.#known.get(nameKey(item.keyspace))!.summed.generations);
+      const { applied, summed } = this.#known.get(nameKey(item.keyspace))!;
+      group.write(item, { generations: summed.generations, isMissing: applied === null });
       if (!group.isFull) continue;
       group.publish();
       if ((isStopped = yield)) break;

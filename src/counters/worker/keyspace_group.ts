@@ -67,15 +67,22 @@ export class KeyspaceGroup {
 
   /**
    * Fold, step 3, for one keyspace. If the process has no descriptor left, the group is published first.
-   * Throws `FoldTooLargeError` if there is no space, and what `publish` throws.
+   * `isMissing` says that the keyspace did not exist when its records were summed. Throws `FoldTooLargeError` if
+   * there is no space, and what `publish` throws.
    */
-  write(item: KeyspaceBatch, generations: AppliedGenerations): void {
+  write(
+    item: KeyspaceBatch,
+    { generations, isMissing }: {
+      readonly generations: AppliedGenerations;
+      readonly isMissing: boolean;
+    },
+  ): void {
     const { writers, quarantine, logs, clock, pinned } = this.#environment;
     if (this.#written.length === 0) this.#sinceMs = clock.nowMs();
     const { keyspace, batch } = item;
     let writer: KeyspaceWriter | null = null;
     try {
-      writer = writers.get(keyspace);
+      writer = writers.get(keyspace, { isMissing });
       writers.trim(this.#written.length + 1);
       // So an applied generation never falls.
       if (hasAny(writer, generations)) return logs.defer(generations.keys());
@@ -91,7 +98,7 @@ export class KeyspaceGroup {
         this.#sizeMax = Math.max(1, this.#written.length >> 1);
         this.publish();
         writers.dropAll();
-        return this.write(item, generations);
+        return this.write(item, { generations, isMissing });
       }
       this.#rollBack(writer);
       if (!isDiskFull(error) && !isOutOfResources(error)) throw error;

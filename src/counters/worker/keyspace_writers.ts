@@ -11,8 +11,6 @@ import { KeyspaceWriter } from "../keyspace/mod.ts";
 
 const OPEN_MAX = 128;
 
-const NO_GENERATIONS: Readonly<BigUint64Array> = new BigUint64Array(0);
-
 /** Bytes as a text with one character a byte: a key for maps, whatever the bytes are. */
 export function nameKey(name: Uint8Array): string {
   return mapKey(String.fromCharCode(...name));
@@ -60,11 +58,11 @@ export class KeyspaceWriters {
   }
 
   /**
-   * Applied generations, by slot, in the file that has the keyspace's name now; none if the keyspace does not
+   * Applied generations, by slot, in the file that has the keyspace's name now; null if the keyspace does not
    * exist, and then no file is made. Throws `CorruptError` for a damaged one. Not to be called between apply
    * and publish.
    */
-  generations(name: Uint8Array): Readonly<BigUint64Array> {
+  generations(name: Uint8Array): Readonly<BigUint64Array> | null {
     this.#dropIfLost(name);
     const key = nameKey(name);
     const known = this.#open.get(key);
@@ -72,7 +70,7 @@ export class KeyspaceWriters {
     const { device } = this.#openFileSystem();
     // Copied, because the name may be a view of a log that is released before the keyspace is closed.
     const writer = KeyspaceWriter.openOrNull(this.storage, this.directory, name.slice());
-    if (writer === null) return NO_GENERATIONS;
+    if (writer === null) return null;
     syncElsewhere(writer, device);
     this.#open.set(key, writer);
     this.trim();
@@ -80,30 +78,27 @@ export class KeyspaceWriters {
   }
 
   /**
-   * The writer of the file that has the keyspace's name now, between two transactions. Throws
-   * `CorruptError` for a damaged keyspace.
+   * The writer of the file that has the keyspace's name now, between two transactions; of a new file, if
+   * `generations` has returned null. Throws `CorruptError` for a damaged keyspace.
    */
-  get(name: Uint8Array): KeyspaceWriter {
+  get(name: Uint8Array, { isMissing = false } = {}): KeyspaceWriter {
     this.#dropIfLost(name);
-    return this.#writer(name);
-  }
-
-  #dropIfLost(name: Uint8Array): void {
-    const writer = this.#open.get(nameKey(name));
-    if (writer !== undefined && !writer.isInPlace()) this.dropLost(writer);
-  }
-
-  #writer(name: Uint8Array): KeyspaceWriter {
     const key = nameKey(name);
     let writer = this.#open.get(key);
     // Copied, because the name may be a view of a log that is released before the keyspace is closed.
     if (writer === undefined) {
       const { device } = this.#openFileSystem();
-      writer = KeyspaceWriter.open(this.storage, this.directory, name.slice());
+      const make = isMissing ? KeyspaceWriter.create : KeyspaceWriter.open;
+      writer = make(this.storage, this.directory, name.slice());
       syncElsewhere(writer, device);
     } else this.#open.delete(key);
     this.#open.set(key, writer);
     return writer;
+  }
+
+  #dropIfLost(name: Uint8Array): void {
+    const writer = this.#open.get(nameKey(name));
+    if (writer !== undefined && !writer.isInPlace()) this.dropLost(writer);
   }
 
   /**
