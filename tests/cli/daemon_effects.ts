@@ -83,7 +83,8 @@ function maxKeyspaces({ verb, args }: Daemon, ready: RegExp): Effects {
         const names = ["one", "two", "three", "one", "four", "two"];
         const writer = connection.writable.getWriter();
         await writer.write(joined(names.map((name) => increment(name, "key", 1n))));
-        await writer.close();
+        writer.releaseLock();
+        await connection.closeWrite();
         const answer = await new Response(connection.readable).text();
         assertEquals(answer.slice(0, 18), "WINWINNAYWINNAYWIN");
         await process.stderrLine(/new keyspaces are refused.*keyspaces=2.*max_keyspaces=2/);

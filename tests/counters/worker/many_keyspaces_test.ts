@@ -73,7 +73,9 @@ Deno.test("Many keyspaces share their syncs, and each of one counter takes 8 KiB
       const { syncs, storage } = countingSyncs(test.storage);
       await fold(test, storage);
       assertEquals(syncs.keyspaces, 0, `round ${round}`);
-      assert(syncs.fileSystem + syncs.directory <= 16, `round ${round}: ${JSON.stringify(syncs)}`);
+      // Two for a group, which is small while the disk is slow, and those of the lease.
+      const shared = syncs.fileSystem + syncs.directory;
+      assert(shared <= 2 * KEYSPACES / 32 + 4, `round ${round}: ${JSON.stringify(syncs)}`);
       for (const name of names) {
         const { size, blocks } = Deno.statSync(pathOf(test, name));
         assert(size <= 8192 && blocks! * 512 <= 8192, `${name}: ${size} bytes, ${blocks} blocks`);
