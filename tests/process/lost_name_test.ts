@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { runCountd, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
+import { waitUntil } from "../support/wait.ts";
 
 const LOG_SIZE = "64KiB";
 
@@ -94,6 +95,23 @@ Deno.test("A writer whose log is removed stops answering, exits with 6, and lose
     // The second increment was not answered, so it may count or not.
     assert(["1", "2"].includes(await countOf(data)), await countOf(data));
     await assertSound(data);
+  });
+});
+
+Deno.test("A writer whose log was linked elsewhere, as by cp -al, answers nothing after its names are removed", async () => {
+  await withTemporaryDirectory(async (temporary) => {
+    const data = `${temporary}/data`;
+    await using writer = startCountd(["write", "--port", "0", ...serveOptions(data)]);
+    const { port } = await writer.listening();
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    const [log = ""] = heldLogs(data);
+    const names = [`${data}/logs/${log}`, `${data}/logs/lock-${log}`];
+    for (const [at, name] of names.entries()) Deno.linkSync(name, `${temporary}/copy-${at}`);
+    assertEquals(await increment(connection), "WIN");
+    for (const name of names) Deno.removeSync(name);
+    assertEquals(await increment(connection), null);
+    const { code, stderr } = await writer.ended();
+    assertEquals(code, 6, stderr);
   });
 });
 
@@ -191,6 +209,36 @@ Deno.test("A worker alone restores the plain name of a log and folds it", async 
     const get = await runCountd(["get", "visits", "/", "--stale", "--data", data]);
     assertEquals(get.text, "2\n", get.stderr);
     await assertSound(data);
+  });
+});
+
+Deno.test("A fold whose log loses its plain name labels no other file, and keeps the lock name", async () => {
+  await withTemporaryDirectory(async (temporary) => {
+    const data = `${temporary}/data`;
+    {
+      await using writer = startCountd(["write", "--port", "0", ...serveOptions(data)]);
+      const { port } = await writer.listening();
+      using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+      assertEquals(await increment(connection), "WIN");
+      assertEquals(await writer.stop(), 0);
+    }
+    await using worker = startCountd(["worker", "--once", "--data", data], {
+      env: { COUNTD_FAULT: "stop@recycle.1.before" },
+    });
+    await waitUntil("the log to be folded", () => {
+      return /^State:\s+T/m.test(Deno.readTextFileSync(`/proc/${worker.pid}/status`));
+    });
+    const [log = ""] = heldLogs(data);
+    const [plain, lock] = [`${data}/logs/${log}`, `${data}/logs/lock-${log}`];
+    const { ino } = Deno.statSync(lock);
+    Deno.removeSync(plain);
+    Deno.writeTextFileSync(plain, "another file", { mode: 0o640 });
+    worker.signal("SIGCONT");
+    await worker.ended();
+    assertEquals((Deno.statSync(plain).mode ?? 0) & 0o777, 0o640);
+    assertEquals(Deno.statSync(lock).ino, ino);
+    const get = await runCountd(["get", "visits", "/", "--stale", "--data", data]);
+    assertEquals(get.text, "1\n", get.stderr);
   });
 });
 
