@@ -383,3 +383,16 @@ Deno.test("A sync that fails before a log is served leaves the mark, and a lack 
   removeFailedMark(storage, mark);
   assertEquals(hasFailedMark(storage, mark), false);
 });
+
+Deno.test("A search skips zeros to the next unit that may begin a frame, however many there are", () => {
+  for (const at of [8, 65_528, 65_536, 65_544, 150_000, 199_992]) {
+    const bytes = new Uint8Array(200_000);
+    const log = new LogBytes(bytes);
+    assertEquals(log.skipZeros(8, bytes.length), bytes.length);
+    bytes[at + 2] = 1;
+    assertEquals(log.skipZeros(8, bytes.length), at);
+    assertEquals(log.skipZeros(at, bytes.length), at);
+    assertEquals(log.skipZeros(8, at), at);
+    assertEquals(log.skipZeros(at + 8, bytes.length), bytes.length);
+  }
+});

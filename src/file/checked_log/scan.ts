@@ -70,7 +70,7 @@ export function* validFrames<Frame extends FrameCursor>(
     if (frame.at(offset, to)) {
       offset = frame.end;
       yield frame;
-    } else offset += FRAME_ALIGNMENT_BYTES;
+    } else offset = frame.log.skipZeros(offset + FRAME_ALIGNMENT_BYTES, to);
   }
   return offset;
 }
