@@ -9,6 +9,7 @@ import { giveToOrdinaryUser, runningAsRoot } from "../support/ordinary_user.ts";
 import { FullCount } from "../support/full_count.ts";
 import { type Ended, runCountd, runProgram, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
+import { waitUntil } from "../support/wait.ts";
 
 /** A wait for the other end of a FIFO has no end. */
 const DEADLINE_MS = 15_000;
@@ -130,6 +131,14 @@ Deno.test("A keyspace file of another owner is named by every verb, and the othe
     await using serve = startCountd(["serve", "--data", data, ...ports], as);
     const address = `127.0.0.1:${(await serve.listening("read")).port}`;
     await serve.stderrLine(/keyspace quarantined/);
+    const metrics = await serve.stderrLine(/^metrics on 127\.0\.0\.1:(\d+)/);
+    await waitUntil("a readiness that names it", async () => {
+      const ready = await fetch(`http://127.0.0.1:${metrics[1]}/readyz`);
+      const body = await ready.text();
+      return ready.status === 503 && body.includes(bad);
+    });
+    const status = await run(["status", "--data", data], as);
+    assertMatch(status.text, /trouble\t.*keyspace bad is in quarantine/);
     assertEquals((await run(["get", "bad", "k", "--connect", address])).code, 6);
     assertEquals((await run(["get", "good", "k", "--connect", address])).text, "3\n");
     assertEquals(await serve.stop(), 0);
