@@ -167,7 +167,7 @@ export const events: readonly Event[] = [
   },
   {
     name: "other file system",
-    words: /does not lead to|was removed or replaced/,
+    words: /does not lead to|was (?:removed|moved|replaced)/,
     needs: "root",
     happen: async ({ folder, aside }) => void await mountInMemory(folder, aside),
   },

@@ -21,6 +21,8 @@ const LEFT_OUT: readonly string[] = [
 /** Words of each cell, by kind, event and column. A cell that depends on time has several. */
 export class Table {
   readonly #words: Map<string, string>;
+  /** What this run has found: it alone is written, because several runs may share the work. */
+  readonly #found = new Map<string, string>();
 
   private constructor(words: Map<string, string>) {
     this.#words = words;
@@ -50,7 +52,7 @@ export class Table {
   }
 
   set(cell: Cell, words: readonly string[]): void {
-    this.#words.set(keyOfCell(cell), [...new Set(words)].sort().join(" or "));
+    this.#found.set(keyOfCell(cell), [...new Set(words)].sort().join(" or "));
   }
 
   /** Cells with a fault. */
@@ -59,6 +61,8 @@ export class Table {
   }
 
   write(): void {
+    for (const [key, words] of Table.read().#words) this.#words.set(key, words);
+    for (const [key, words] of this.#found) this.#words.set(key, words);
     const [before = ""] = Deno.readTextFileSync(FILE).split(`\n${HEADING}\n`);
     Deno.writeTextFileSync(FILE, `${before}\n${HEADING}\n\n${this.#text()}`);
     new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", FILE] }).outputSync();
