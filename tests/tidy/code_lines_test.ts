@@ -12,11 +12,11 @@ import { projectRoot } from "./project.ts";
 import { readSource } from "./source.ts";
 
 /**
- * May only fall: a commit that needs fewer lines lowers it. It rose from 32,205 with format 2: feature words
- * and their refusals, the order of logs, live words, small keyspaces. And from 32,380 with the table of every
- * errno, with files of a wrong kind or owner that are left alone, and with folds and lists of many keyspaces.
+ * May only fall: a commit that needs fewer lines lowers it. It rose from 32,205 with format 2, to 32,380; then
+ * to this with what files that move and unfair peers need: names and readiness, the table of
+ * errno, copies of all bytes, turns cut by time, folds of many keyspaces.
  */
-const LINES_MAX = 35_610;
+const LINES_MAX = 35_800;
 
 const root = (Deno.args[0] ?? projectRoot).replace(/\/?$/, "/");
 

@@ -46,8 +46,8 @@ export class LogBytes {
    */
   skipZeros(offset: number, to: number): number {
     const { words } = this;
-    for (let from = offset, end; from < to; from = end) {
-      end = Math.min(to, from + SKIP_BYTES);
+    for (let from = offset; from < to; from += SKIP_BYTES) {
+      const end = Math.min(to, from + SKIP_BYTES);
       const first = this.at(from, end - from) >>> 2;
       const last = first + ((end - from) >>> 2);
       for (let word = first; word < last; word += FRAME_ALIGNMENT_BYTES / 4) {
