@@ -65,13 +65,14 @@ for (const [what, size] of cuts) {
   }
 
   Deno.test(`Of a log ${what} is left while countd read runs: it answers in words and goes on`, async () => {
-    await withWriter("write", async (data, _writer) => {
+    await withWriter("write", async (data, _writer, writePort) => {
+      assertEquals((await load(writePort, linesOf("others", 1))).code, 0);
       await using reader = startCountd(["read", "--data", data, "--port", "0"]);
       const { port } = await reader.listening();
       const server = ["--connect", `127.0.0.1:${port}`];
       assertEquals((await runCountd(["get", "visits", "key 1", ...server])).text, "1\n");
       truncateHeld(data, size);
-      // Another keyspace: the log is read again.
+      // Another keyspace that the log names: the log is read again.
       for (let time = 0; time < 2; time++) {
         const asked = await runCountd(["top", "others", ...server]);
         assertEquals([asked.signal, asked.code], [null, 6], asked.stderr);

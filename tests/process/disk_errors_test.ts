@@ -252,7 +252,7 @@ Deno.test("A worker whose disk has become read-only exits with 6", async () => {
     const data = `${directory}/data`;
     await count(data, 1);
     const folded = await runCountd(["worker", "--once", "--data", data], {
-      env: { COUNTD_FAULT: "EROFS@write#20" },
+      env: { COUNTD_FAULT: "EROFS@write#8" },
     });
     assertEquals(folded.code, 6, folded.stderr);
     assertStringIncludes(folded.stderr, "is marked failed");

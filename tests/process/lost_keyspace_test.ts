@@ -171,7 +171,7 @@ const obstacles: readonly [string, (path: string) => Promise<unknown> | void][] 
     Deno.chmodSync(path, 0);
     giveToOrdinaryUser(path);
   }],
-  ["too many symbolic links", (path) => Deno.symlinkSync(path, path)],
+  ["not a regular file", (path) => Deno.symlinkSync(path, path)],
   ["not a regular file", (path) => Deno.mkdirSync(path)],
   ["not a regular file", (path) => runProgram(["mkfifo", path])],
   ["not a regular file", (path) => {
