@@ -80,10 +80,14 @@ class Output {
     while (true) {
       const { value, done } = await this.#reader.read();
       if (value) this.#chunks.push(value);
-      this.#partial += value ? decoder.decode(value, { stream: true }) : decoder.decode();
-      const parts = this.#partial.split("\n");
-      this.#partial = parts.pop() ?? "";
-      this.lines.push(...parts);
+      const text = value ? decoder.decode(value, { stream: true }) : decoder.decode();
+      this.#partial += text;
+      // A line of many MiB is looked through once, not again for each chunk.
+      if (text.includes("\n")) {
+        const parts = this.#partial.split("\n");
+        this.#partial = parts.pop() ?? "";
+        this.lines.push(...parts);
+      }
       if (done && this.#partial !== "") this.lines.push(this.#partial);
       this.#ended = done;
       for (const wake of this.#wake.splice(0)) wake();
