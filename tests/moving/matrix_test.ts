@@ -16,7 +16,7 @@ const CELLS_OF_FULL_COUNT = 400;
 /** Cells at the same time: most of them wait. */
 const AT_ONCE = 2;
 
-/** Cells with a fault; may only fall. A keyspace file that is gone is missed by no process: the catalog will name it. */
+/** Cells with a fault; may only fall. A keyspace file that is gone is missed by no process. */
 const FAULTS_MAX = 16;
 
 Deno.test("The table of outcomes has every cell, and no more faults than before", () => {
