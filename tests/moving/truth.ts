@@ -76,7 +76,7 @@ async function valueIs(
   next?: readonly string[],
 ): Promise<boolean> {
   const path = `${data}/tables/jobs.tbl/next.kv`;
-  if (next === undefined && !exists(path)) return scene.event.name === "removed";
+  if (next === undefined && scene.event.name === "removed" && !exists(path)) return true;
   const command = ["kv", "get", "next", "--table", "jobs", "--data", data];
   const got = await scene.runAfterwards(command);
   if (isRefused(scene, got)) return true;
