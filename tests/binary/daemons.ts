@@ -98,6 +98,7 @@ export function testDaemons(): void {
     assertEquals(await countd.answer(["keyspaces", ...DATA]), "pages\t702\n");
     await countd.answer(["check", ...DATA]);
     assertStringIncludes(await countd.answer(["log", "inspect", "data/logs/0000000000"]), "0");
+    assertEquals((await countd.run(["log", "repair", "data/logs/0000000000"])).code, 5);
 
     await countd.answer(["backup", "copy", ...DATA]);
     await countd.answer(["restore", "copy", "--data", "restored"]);

@@ -25,6 +25,8 @@ export interface LongRun {
   /** `Infinity`: full counts. */
   readonly minutes: number;
   readonly seed: number;
+  /** Takes what the runs print, which looks like the output of the caller. `console.log` by default. */
+  readonly print?: (text: string) => void;
 }
 
 /** Test files below a directory that have a full count. */
@@ -53,7 +55,7 @@ export interface LongResult {
 
 /** Runs the files, and prints what they did. */
 export async function runLong(
-  { directory, files, weights, minutes, seed }: LongRun,
+  { directory, files, weights, minutes, seed, print = console.log }: LongRun,
 ): Promise<LongResult> {
   const endMs = performance.now() + minutes * 60_000;
   const weight = (file: string) => weightOf(file, weights);
@@ -92,19 +94,24 @@ export async function runLong(
       }
       const end = { ms: now + seconds * 1000 };
       ends.add(end);
-      const { success, told } = await runFile(directory, file, env);
+      const { success, told } = await runFile(directory, file, env, print);
       if (!success) failed.push(file);
       counts.set(file, told);
       ends.delete(end);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, runNext));
-  for (const file of late) console.log(`no time left: ${file}`);
-  for (const file of failed) console.log(`failed: ${file}`);
+  for (const file of late) print(`no time left: ${file}`);
+  for (const file of failed) print(`failed: ${file}`);
   return { failed, late, counts };
 }
 
-async function runFile(directory: string, file: string, env: Record<string, string>) {
+async function runFile(
+  directory: string,
+  file: string,
+  env: Record<string, string>,
+  print: (text: string) => void,
+) {
   const start = performance.now();
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     // Types are checked by `deno task ok`, and not again for each file.
@@ -114,9 +121,9 @@ async function runFile(directory: string, file: string, env: Record<string, stri
     stdout: "piped",
     stderr: "piped",
   }).output();
-  await Deno.stdout.write(stdout);
-  await Deno.stderr.write(stderr);
-  const told = toldCounts(new TextDecoder().decode(stdout));
+  const text = new TextDecoder().decode(stdout);
+  print(text + new TextDecoder().decode(stderr));
+  const told = toldCounts(text);
   const parts = told.filter(({ done, all }) => done < all);
   const what = !success
     ? "FAILED"
@@ -124,7 +131,7 @@ async function runFile(directory: string, file: string, env: Record<string, stri
     ? "full count"
     : `${parts.length} of ${told.length} full counts in part: ` +
       parts.map(({ name, done, all }) => `${name} ${done} of ${all}`).join(", ");
-  console.log(`${file}: ${what}, ${Math.round((performance.now() - start) / 1000)} s\n`);
+  print(`${file}: ${what}, ${Math.round((performance.now() - start) / 1000)} s\n`);
   return { success, told };
 }
 

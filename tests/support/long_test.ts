@@ -37,15 +37,19 @@ Deno.test("Suites end when the minutes are over, with what they did, and none fa
     const start = Date.now();
     const seconds = 8;
     const weights = { "endless": 2, "slow": 2 };
+    const printed: string[] = [];
     const { failed, late, counts } = await runLong({
       directory,
       files,
       weights,
       minutes: seconds / 60,
       seed: 7,
+      // The closing line of a test file that fails would count as one of this run.
+      print: (text) => printed.push(text),
     });
     const took = (Date.now() - start) / 1000;
     assert(took >= seconds - 1, `the time is used: ${took} s`);
+    assert(printed.some((text) => text.startsWith("broken_test.ts: FAILED")) || late.length > 0);
     // On a busy machine a file may begin too late: it is named, and has not failed.
     const isLate = (name: string) => late.includes(`${name}_test.ts`);
     assertEquals(failed, isLate("broken") ? [] : ["broken_test.ts"]);
