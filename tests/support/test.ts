@@ -1,7 +1,9 @@
 /**
- * `deno task test [--real] [OPTION…]`: all tests, in two runs. In the first, test files run side by side, one
- * more than there are processors, because many wait for the processes that they start. In the second, those
- * that measure run one after the other, because each should have the machine for itself.
+ * `deno task test [--real] [OPTION…]`: all tests, in three runs. First, files that start no process run side by
+ * side, one thread for each processor and one more. Then those that start processes, a few files at a time in
+ * processes of their own: a process that is being started holds the locks of all threads for a moment, and a
+ * lock that another thread has released is then still taken. Last, those that measure, one after the other,
+ * because each should have the machine for itself.
  *
  * With `--real`, only tests whose result can depend on the user: those that touch the real disk or start
  * processes. A calculation and a simulated disk are the same for every user.
@@ -26,6 +28,9 @@ const REAL = new RegExp([
   String.raw`Deno\.(?:Command|connect|listen|serve|makeTemp\w+|uid)\b`,
 ].join("|"));
 
+/** What a file uses that starts a process. */
+const STARTS = /Deno\.Command\b/;
+
 /** Says of a test file whether it, or a file below `tests/` that it imports, contains a pattern. */
 function searcher(pattern: RegExp, isSearched: (path: string) => boolean) {
   const known = new Map<string, boolean>();
@@ -47,37 +52,82 @@ function searcher(pattern: RegExp, isSearched: (path: string) => boolean) {
 // What support measures ends a wait that failed.
 const runsAlone = searcher(ALONE, (path) => !path.startsWith(`${directory}support/`));
 const isReal = searcher(REAL, () => true);
+const starts = searcher(STARTS, () => true);
 
-/** The test files that run side by side, the longest first, and those that run alone. */
-function testFiles(): { readonly sideBySide: string[]; readonly alone: string[] } {
-  const sideBySide: string[] = [];
+/** By the run that they belong to; of the first two, the longest first. */
+interface TestFiles {
+  readonly inProcess: string[];
+  readonly withProcesses: string[];
+  readonly alone: string[];
+}
+
+function testFiles(): TestFiles {
+  const inProcess: string[] = [];
+  const withProcesses: string[] = [];
   const alone: string[] = [];
   const look = (path: string) => {
     for (const { name, isDirectory } of Deno.readDirSync(path)) {
       if (isDirectory) look(`${path}${name}/`);
       if (!name.endsWith("_test.ts")) continue;
       const file = `${path}${name}`;
-      (runsAlone(file) ? alone : sideBySide).push(file);
+      (runsAlone(file) ? alone : starts(file) ? withProcesses : inProcess).push(file);
     }
   };
   look(directory);
   const weight = (file: string) => weightOf(file.slice(directory.length), WEIGHTS);
   const order = (left: string, right: string) =>
     weight(right) - weight(left) || (left < right ? -1 : 1);
-  return { sideBySide: sideBySide.sort(order), alone: alone.sort() };
+  return {
+    inProcess: inProcess.sort(order),
+    withProcesses: withProcesses.sort(order),
+    alone: alone.sort(),
+  };
 }
+
+const AT_ONCE = navigator.hardwareConcurrency + 1;
+/** Few enough that the last run ends soon after the others, and enough that starts cost little. */
+const FILES_PER_PROCESS = 5;
 
 async function isGreen(options: readonly string[], files: readonly string[]): Promise<boolean> {
   const args = ["test", "-A", ...options, ...files];
-  const env = { DENO_JOBS: String(navigator.hardwareConcurrency + 1) };
+  const env = { DENO_JOBS: String(AT_ONCE) };
   return (await new Deno.Command(Deno.execPath(), { args, env }).spawn().status).success;
+}
+
+/** Runs files in several processes, and prints the output of each when it ends. */
+async function areGreenApart(
+  options: readonly string[],
+  files: readonly string[],
+): Promise<boolean> {
+  const waiting = [...files];
+  let areGreen = true;
+  const runNext = async () => {
+    while (waiting.length > 0) {
+      // Their types are those that the other runs check, and `deno task ok`.
+      const args = [
+        "test",
+        "-A",
+        "--no-check",
+        ...options,
+        ...waiting.splice(0, FILES_PER_PROCESS),
+      ];
+      const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args })
+        .output();
+      areGreen &&= success;
+      const decoder = new TextDecoder();
+      console.log(decoder.decode(stdout) + decoder.decode(stderr));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, runNext));
+  return areGreen;
 }
 
 if (import.meta.main) {
   const options = Deno.args.filter((option) => option !== "--real");
   const isWanted = Deno.args.includes("--real") ? isReal : () => true;
-  const { sideBySide, alone } = testFiles();
-  const first = await isGreen(["--parallel", ...options], sideBySide.filter(isWanted));
-  const second = await isGreen(options, alone.filter(isWanted));
-  Deno.exit(first && second ? 0 : 1);
+  const { inProcess, withProcesses, alone } = testFiles();
+  const first = await isGreen(["--parallel", ...options], inProcess.filter(isWanted));
+  const second = await areGreenApart(options, withProcesses.filter(isWanted));
+  const third = await isGreen(options, alone.filter(isWanted));
+  Deno.exit(first && second && third ? 0 : 1);
 }
