@@ -88,7 +88,9 @@ function runtimeDirectory(projectRoot: string): string {
   const path = place("deno-dir");
   const { stdout } = new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync();
   const { npmCache } = JSON.parse(new TextDecoder().decode(stdout)) as { npmCache: string };
-  const { npm } = JSON.parse(Deno.readTextFileSync(`${projectRoot}deno.lock`)) as { npm: object };
+  const { npm = {} } = JSON.parse(Deno.readTextFileSync(`${projectRoot}deno.lock`)) as {
+    npm?: object;
+  };
   for (const registry of exists(npmCache) ? Deno.readDirSync(npmCache) : []) {
     for (const name of Object.keys(npm).map((each) => each.slice(0, each.lastIndexOf("@")))) {
       const from = `${npmCache}/${registry.name}/${name}`;

@@ -201,7 +201,7 @@ export class DataDirectory implements Disposable {
     this.refuseLost();
   }
 
-  /** What an error means: if a name is missing, the whole directory may be gone, which is then thrown. */
+  /** What an error means: if a name is missing, the whole directory may be gone, or one of its logs. */
   causeOf(error: unknown): unknown {
     if (!hasCode(error, "ENOENT", "ENOTDIR")) return error;
     try {
@@ -209,7 +209,12 @@ export class DataDirectory implements Disposable {
     } catch (loss) {
       if (loss instanceof CorruptError) return loss;
     }
-    return error;
+    const { path } = error;
+    if (!path.startsWith(`${this.paths.logs}/`)) return error;
+    return new CorruptError(
+      `${path} is gone: it was removed or moved while it was in use; run countd check`,
+      { path, offset: 0 },
+    );
   }
 
   /** Marks the directory failed. False if the disk refuses even this. */
@@ -225,8 +230,8 @@ export class DataDirectory implements Disposable {
 
   /**
    * Joins the daemons that serve this directory. Throws `DirectoryFailedError` if it is marked failed, and
-   * `BusyError` while a repair or a clearing of the failed mark runs. It also throws if the control file was replaced after it was opened, because its
-   * locks then exclude no other process.
+   * `BusyError` while a repair or a clearing of the failed mark runs. It also throws if the control file was
+   * replaced after it was opened, because its locks then exclude no other process.
    */
   joinDaemons(): void {
     this.refuseFailed();
