@@ -228,10 +228,16 @@ export class KeyspaceView implements Disposable {
     this.#options.file[Symbol.dispose]();
   }
 
-  /** Refresh, step 2: takes the newest snapshot; false if it is open already. */
+  /**
+   * Refresh, step 2: takes the newest snapshot; false if it is open already. The ranking under the overlay is then
+   * the newer one, and what the overlay adds to it is too much: nothing of it may go on, or be taken for fresh.
+   */
   #refreshFile(): boolean {
     if (!this.#options.file.refresh()) return false;
     this.#mustRebuild = true;
+    this.#seenVersion = -1;
+    this.#isSettling = false;
+    this.#toAdd = [];
     this.#isOverflowing = false;
     return true;
   }

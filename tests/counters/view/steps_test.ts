@@ -203,3 +203,48 @@ Deno.test("An unknown keyspace costs no walk through logs that do not name it", 
     }
   });
 });
+
+// Story: while an answer waited for a fold, the view was being rebuilt when the snapshot with one of its logs came.
+// The rebuild went on over the new snapshot, and that log counted twice.
+Deno.test("An answer that waits for a fold counts a log once that is folded while the view is rebuilt", async () => {
+  for (let foldAt = 1; foldAt <= 12; foldAt++) {
+    await withTemporaryDirectory(async (directory) => {
+      await using living = await LivingDirectory.open(`${directory}/data`, { logSize: 2 ** 20 });
+      const some = Array.from({ length: 3000 }, (_, index): Increment => ({
+        keyspace: "a",
+        key: `key-${index}`,
+        increment: 1n,
+      }));
+      await living.write(some);
+      await living.seal();
+      await living.fold();
+      await living.write(some);
+      await living.seal();
+      await living.write(some);
+      using opened = living.openAgain();
+      let nowMs = 0;
+      let sleeps = 0;
+      const clock = {
+        ...systemClock,
+        // So the time of each poll is soon used up.
+        nowMs: () => nowMs += 2,
+        sleep: () => {
+          if (++sleeps === foldAt) assert(living.foldOneNow() !== null);
+          return Promise.resolve();
+        },
+      };
+      using reader = new Reader(opened, {
+        stale: false,
+        clock,
+        events: noEvents,
+        foldWaitMs: Infinity,
+      });
+      const value = await reader.askAfterFold(latin1Bytes("a"), (ranking) => {
+        const out = new RowBuffer(4096);
+        const count = ranking.copyRows(0, 1, out);
+        return [...decodeRows(out.filled(), count)][0]?.value;
+      });
+      assertEquals(value, 3n, `folded at ${foldAt}`);
+    });
+  }
+});
