@@ -141,7 +141,8 @@ export class Fold {
       });
       for (const _frame of frames) if (yield) return true;
     } catch (error) {
-      if (!(error instanceof CorruptError)) throw error;
+      // A part of its records is in the sums, whatever keeps the rest from being read.
+      if (!isFailureOf("log", error)) throw error;
       this.quarantine.addLog(log.slot, error);
       throw new LogUnusableError(error.message, { cause: error });
     }
