@@ -85,7 +85,11 @@ export class KeyspaceGroup {
       writer = writers.get(keyspace, { isMissing });
       writers.trim(this.#written.length + 1);
       // So an applied generation never falls.
-      if (hasAny(writer, generations)) return logs.defer(generations.keys());
+      if (hasAny(writer, generations)) {
+        // Not between apply and publish, so it must not be among those that `trim` keeps.
+        writers.drop(keyspace);
+        return logs.defer(generations.keys());
+      }
       this.saturated += writer.apply(batch, generations, { pinned }).saturated;
       this.#written.push({ writer, generations, isUnnamed: writer.isUnnamed });
     } catch (error) {
@@ -164,9 +168,15 @@ export class KeyspaceGroup {
     }
     for (const { writer } of inPlace) writer.syncMeta();
     if (inPlace.length === published.length) return;
-    const { storage, paths } = this.#environment.directory;
+    const { directory: { storage, paths }, writers: { fileSystem } } = this.#environment;
     storage.reach("fold.6.before");
-    storage.syncDirectory(paths.keyspaces);
+    try {
+      storage.syncDirectory(paths.keyspaces);
+    } catch (error) {
+      // It opens the directory; the descriptor of the file system is open.
+      if (!isOutOfResources(error)) throw error;
+      fileSystem.sync();
+    }
     storage.reach("fold.6.after");
   }
 
