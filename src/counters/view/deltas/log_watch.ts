@@ -241,14 +241,16 @@ export class LogWatch implements Disposable {
    * `CorruptError` if there is none and the log held frames.
    */
   closeLost(): void {
-    for (const { log, slot, isPending } of [...this.#logs.values()]) {
+    for (const { log, slot, isPending, capture } of [...this.#logs.values()]) {
       if (log.isNamed) continue;
+      // It may have been claimed and filled since it was captured.
+      const hasGrown = capture !== null && log.hasChanged(capture);
       this.#events.report("warn", "log was removed or replaced: its name is opened again", {
         path: log.path,
       });
       log.close();
       this.#logs.delete(slot);
-      if (isPending) this.#removed.add(slot);
+      if (isPending || hasGrown) this.#removed.add(slot);
       this.#inOrder = null;
       this.#losses++;
       this.#version++;
