@@ -11,29 +11,38 @@
  *   (flockd included) leaves it there.
  */
 
-import { leadsTo, nullIfCode, type Storage, type StoredFile } from "../file/mod.ts";
+import { hasCode, leadsTo, nullIfCode, type Storage, type StoredFile } from "../file/mod.ts";
 import type { Refusal } from "./deadline.ts";
 import { LongValueError, NotAValueError } from "./errors.ts";
 import { VALUE_BYTES_MAX } from "./names.ts";
 
 /** Open a value under a shared lock, which ends when it is closed. Throws `OsError`, `NotAValueError`. */
 export function tryOpen(storage: Storage, path: string): StoredFile | Refusal {
+  const opened = tryOpenSized(storage, path);
+  return typeof opened === "string" ? opened : opened.file;
+}
+
+/** As `tryOpen`. The size is of a moment under the lock: until then another program may write in place. */
+function tryOpenSized(
+  storage: Storage,
+  path: string,
+): { readonly file: StoredFile; readonly size: number } | Refusal {
   using opened = new DisposableStack();
   const file = opened.use(openValue(storage, path));
   if (file === null) return "absent";
   if (!file.tryFlock("shared")) return "held";
-  if (!leadsTo(storage, path, file.status())) return "moved";
+  const status = file.status();
+  if (!leadsTo(storage, path, status)) return "moved";
   opened.move();
-  return file;
+  return { file, size: status.size };
 }
 
 /** Read a whole value under a shared lock. Throws `OsError`, `NotAValueError`, `LongValueError`. */
 export function tryRead(storage: Storage, path: string): Uint8Array | Refusal {
-  const opened = tryOpen(storage, path);
+  const opened = tryOpenSized(storage, path);
   if (typeof opened === "string") return opened;
-  using file = opened;
-  // Only now: another program may have written in place, under its lock, until this moment.
-  const { size } = file.status();
+  using file = opened.file;
+  const { size } = opened;
   if (size > VALUE_BYTES_MAX) throw new LongValueError(path, size);
   const bytes = new Uint8Array(size);
   const length = file.read(bytes, 0);
@@ -73,10 +82,13 @@ function tryHoldUnreadable(
   return opened.move();
 }
 
-/** Open a value; null if it does not exist. Never opens a FIFO or a device, which could wait or act. */
+/** Open a value; null if it does not exist. Opening waits for nothing and refuses what is not a file. */
 function openValue(storage: Storage, path: string): StoredFile | null {
-  const status = storage.statusOrNull(path);
-  if (status === null) return null;
-  if (status.kind !== "file") throw new NotAValueError(path);
-  return nullIfCode(() => storage.open(path, { access: "read" }), "ENOENT");
+  try {
+    return storage.open(path, { access: "read" });
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ENOTDIR")) return null;
+    if (hasCode(error, "EISDIR", "ENXIO", "ELOOP")) throw new NotAValueError(path);
+    throw error;
+  }
 }
