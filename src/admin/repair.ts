@@ -20,13 +20,13 @@ import {
   refuseBackup,
 } from "../counters/commitlog/mod.ts";
 import { check as checkDatabase, repairDatabase, UNFINISHED_RULE } from "../database/mod.ts";
-import { leadsTo, requireDirectory, type Storage, trimSlashes } from "../file/mod.ts";
+import { leadsTo, OsError, requireDirectory, type Storage, trimSlashes } from "../file/mod.ts";
 import {
   check as checkKeyspace,
   decodeKeyspaceName,
   rebuildKeyspace,
 } from "../counters/keyspace/mod.ts";
-import { checkTables } from "../tables/mod.ts";
+import { checkTables, type Violation as TableViolation } from "../tables/mod.ts";
 import { greatestGenerations } from "./applied_generations.ts";
 import { checkDirectory, withoutFailedMark } from "./check.ts";
 import {
@@ -63,8 +63,10 @@ export interface RepairOptions {
 /** The folders of a data directory, other than `run`: a copy has no use for reports of daemons. */
 const NOUNS_OF_FOLDERS = ["logs", "keyspaces", "tables", "db"] as const;
 
-/** Number of the rule about modes in the README of tables; such files are corrected, others moved. */
+/** Number of the rule about modes in the README of tables; modes are corrected, what breaks other rules is moved. */
 const TABLE_MODE_RULE = 3;
+const OWNER_MAY_READ = 0o400;
+const OWNER_MAY_LIST = 0o500;
 
 /**
  * Checks what `place` is before any of it is changed or copied. Throws `NotFoundError` if it is not a data
@@ -214,13 +216,54 @@ function repairTables(context: RepairContext): void {
   const { storage, data } = context;
   const { tables } = directoryPaths(data);
   if (storage.statusOrNull(tables) === null) return;
-  for (const { invariant, path, message } of checkTables(storage, tables)) {
-    if (storage.statusOrNull(path) === null) continue;
-    if (invariant === TABLE_MODE_RULE) {
-      storage.chmod(path, 0o600);
-      context.note("tables", path, "mode set to 0600");
-    } else context.moveToSaved("tables", path, `${message}: moved away`);
+  // What is in a directory shows only when it is open.
+  const open = ({ path }: TableViolation) => openClosed(context, tables, path);
+  while (checkTables(storage, tables).filter(isOfMode).map(open).includes(true));
+  for (const violation of checkTables(storage, tables)) {
+    const { path, message } = violation;
+    try {
+      const status = storage.statusOrNull(path);
+      if (status === null) continue;
+      const isClosed = status.kind === "file" && (status.mode & OWNER_MAY_READ) === 0;
+      if (!isOfMode(violation)) context.moveToSaved("tables", path, `${message}: moved away`);
+      else if (isClosed) setMode(context, path, 0o600);
+      else context.note("tables", path, `could not be repaired: ${message}`);
+    } catch (error) {
+      if (!(error instanceof OsError)) throw error;
+      context.note("tables", path, `could not be repaired: ${error.message}`);
+    }
   }
+}
+
+function isOfMode({ invariant }: TableViolation): boolean {
+  return invariant === TABLE_MODE_RULE;
+}
+
+/** Opens the first directory on the way to a path that its owner may not list or enter. True if it did. */
+function openClosed(context: RepairContext, tables: string, path: string): boolean {
+  const { storage } = context;
+  const parts = path.slice(tables.length).split("/").slice(1);
+  const ways = ["", ...parts].map((_, index) => [tables, ...parts.slice(0, index)].join("/"));
+  try {
+    const isOpen = (way: string) => {
+      const { kind, mode } = storage.status(way);
+      return kind !== "directory" || (mode & OWNER_MAY_LIST) === OWNER_MAY_LIST;
+    };
+    const closed = ways.find((way) => !isOpen(way));
+    if (closed === undefined) return false;
+    setMode(context, closed, 0o700);
+    // Some file systems ignore a mode.
+    return isOpen(closed);
+  } catch (error) {
+    // The check that follows reports the path again.
+    if (error instanceof OsError) return false;
+    throw error;
+  }
+}
+
+function setMode(context: RepairContext, path: string, mode: number): void {
+  context.storage.chmod(path, mode);
+  context.note("tables", path, `mode set to 0${mode.toString(8)}`);
 }
 
 function repairDatabaseOf(context: RepairContext): void {

@@ -1,0 +1,41 @@
+/** Directories that a user may not list: those of tables with a wrong mode, and those of file systems. */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { giveToOrdinaryUser } from "../support/ordinary_user.ts";
+import { runCountd } from "../support/process.ts";
+import { withTemporaryDirectory } from "../support/temporary.ts";
+
+const IN_TABLE = ["--table", "a/b", "motd"];
+
+/** A directory of tables with one key, all of it the ordinary user's. */
+async function withTable(body: (data: string) => Promise<void>): Promise<void> {
+  await withTemporaryDirectory(async (directory) => {
+    const data = `${directory}/data`;
+    giveToOrdinaryUser(directory);
+    await run(["kv", "set", ...IN_TABLE, "hello", "--data", data]);
+    await body(data);
+  });
+}
+
+async function run(args: string[]): Promise<string> {
+  const { code, text, stderr } = await runCountd(args, { as: "ordinary" });
+  assertEquals(code, 0, `${args.join(" ")}: ${stderr}${text}`);
+  return text;
+}
+
+// Story: repair gave a directory that could not be listed the mode 0600 of a value. The next repair died of
+// the names in it, before it came to the database.
+for (const mode of [0o000, 0o300, 0o600]) {
+  Deno.test(`Repair opens tables of mode ${mode.toString(8).padStart(4, "0")} to their owner, also one in another`, async () => {
+    await withTable(async (data) => {
+      for (const closed of ["a/b.tbl", "a"]) Deno.chmodSync(`${data}/tables/${closed}`, mode);
+      const checked = await runCountd(["check", "--data", data], { as: "ordinary" });
+      assertEquals(checked.code, 6, checked.text + checked.stderr);
+      const text = await run(["repair", "--data", data, "--in-place"]);
+      assertMatch(text, /tables\/a\tmode set to 0700/);
+      assertMatch(text, /tables\/a\/b\.tbl\tmode set to 0700/);
+      assertEquals(await run(["kv", "get", ...IN_TABLE, "--data", data]), "hello");
+      assertEquals(await run(["check", "--data", data]), "");
+    });
+  });
+}
