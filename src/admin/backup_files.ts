@@ -8,7 +8,7 @@ import { CorruptError } from "../base/errors.ts";
 import { printablePath } from "../base/printable.ts";
 import { directoryPaths } from "../counters/commitlog/mod.ts";
 import { decodeKeyspaceName, isTemporaryName } from "../counters/keyspace/mod.ts";
-import { concernsOneFile, type FileStatus, type Storage } from "../file/mod.ts";
+import { concernsOneFile, type FileStatus, isLostAndFound, type Storage } from "../file/mod.ts";
 import { type Inventoried, inventory } from "../tables/mod.ts";
 import { pathsBelow } from "./copy_files.ts";
 
@@ -37,7 +37,9 @@ export function takeInventory(storage: Storage, data: string): Inventory {
   );
   const foreign: string[] = [];
   const names = storage.statusOrNull(keyspaces)?.kind === "directory"
-    ? storage.readDirectory(keyspaces).filter((name) => !isTemporaryName(name))
+    ? storage.readDirectory(keyspaces).filter((name) =>
+      !isTemporaryName(name) && !isLostAndFound(storage, `${keyspaces}/${name}`)
+    )
     : [];
   for (const name of names.sort()) {
     const kind = kindOf(storage, `${keyspaces}/${name}`);

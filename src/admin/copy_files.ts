@@ -6,6 +6,7 @@ import {
   type FileIdentity,
   type FileStatus,
   hasCode,
+  isLostAndFound,
   isSameFile,
   makeDirectories,
   nullIfCode,
@@ -130,12 +131,12 @@ export function checksumOf(storage: Storage, path: string): Summed {
   return { bytes, checksum };
 }
 
-/** The directory that a file system makes for itself, and that only root may read. */
-const FILE_SYSTEM_DIRECTORY = "lost+found";
+/** A data directory, or a directory in it such as that of the tables, may be a file system of its own. */
+const MOUNT_LEVELS = 2;
 
 /**
  * Paths of all files of one kind below a directory: relative to it, in order, outer ones first. A
- * link that leads back to a directory above it is left out.
+ * link that leads back to a directory above it is left out, and so is what a file system has made for itself.
  */
 export function pathsBelow(
   storage: Storage,
@@ -144,8 +145,8 @@ export function pathsBelow(
 ): string[] {
   const list = (below: string, above: readonly FileIdentity[]): string[] =>
     storage.readDirectory(directory + below).sort().flatMap((name) => {
-      if (name === FILE_SYSTEM_DIRECTORY) return [];
       const path = `${below}/${name}`;
+      if (above.length <= MOUNT_LEVELS && isLostAndFound(storage, directory + path)) return [];
       const status = storage.statusOrNull(directory + path);
       const isCircle = status !== null && above.some((outer) => isSameFile(outer, status));
       if (status === null || isCircle) return [];

@@ -20,7 +20,14 @@ import {
   refuseBackup,
 } from "../counters/commitlog/mod.ts";
 import { check as checkDatabase, repairDatabase, UNFINISHED_RULE } from "../database/mod.ts";
-import { leadsTo, OsError, requireDirectory, type Storage, trimSlashes } from "../file/mod.ts";
+import {
+  isLostAndFound,
+  leadsTo,
+  OsError,
+  requireDirectory,
+  type Storage,
+  trimSlashes,
+} from "../file/mod.ts";
 import {
   check as checkKeyspace,
   decodeKeyspaceName,
@@ -167,6 +174,7 @@ function repairKeyspaces(context: RepairContext): void {
   if (storage.statusOrNull(keyspaces) === null) return;
   for (const name of storage.readDirectory(keyspaces).sort()) {
     const path = `${keyspaces}/${name}`;
+    if (isLostAndFound(storage, path)) continue;
     if (storage.statusOrNull(path)?.kind !== "file" || decodeKeyspaceName(name) === null) {
       context.moveToSaved("keyspaces", path, "not a keyspace: moved away");
       continue;

@@ -27,6 +27,7 @@ export { FaultPlan } from "./fault.ts";
 export { holdAbandoned, holdOrNull, makeHeld } from "./held_file.ts";
 export { type FileIdentity, isSameFile, leadsTo } from "./identity.ts";
 export { returnLargeBlocks } from "./large_blocks.ts";
+export { isLostAndFound } from "./lost_and_found.ts";
 export { removeOnError } from "./remove_on_error.ts";
 export { requireDirectory } from "./require_directory.ts";
 export type {

@@ -26,9 +26,6 @@ export interface Inventoried {
   readonly isValue: boolean;
 }
 
-/** Directory that a file system makes for itself, and that only root may read. */
-const FILE_SYSTEM_DIRECTORY = "lost+found";
-
 /**
  * List every file and directory below the directory of tables `root`, a directory before what is in it.
  * Values that are being written do not count: they have no name yet. Empty if `root` does not exist. What
@@ -41,7 +38,7 @@ export function inventory(
 ): Inventoried[] {
   const found: Inventoried[] = [];
   const visit = ({ name, below, parent, status: { kind }, isCircle }: Found) => {
-    if (isCircle || name === FILE_SYSTEM_DIRECTORY) return false;
+    if (isCircle) return false;
     const isInTable = parent === "" || tableOfDirectory(parent) !== null;
     const isTemporary = name === TEMPORARY_DIRECTORY ||
       kind === "file" && isForeignTemporaryName(name);

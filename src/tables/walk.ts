@@ -3,6 +3,7 @@
 import {
   concernsOneFile,
   type FileStatus,
+  isLostAndFound,
   nullIfCode,
   type OsError,
   type Storage,
@@ -24,8 +25,8 @@ export interface Found {
 /**
  * Calls `visit` for what is found, in no order, and goes down into a directory if it returns true. Names that
  * `isWanted` refuses are passed over unseen. So is what was removed since it was listed, and a link to
- * nothing: no call sees a key or a table there. Does nothing if the root is not a directory. What cannot be
- * opened is given to `onClosed`, which may throw.
+ * nothing: no call sees a key or a table there. So is what a file system has made for itself at its top. Does
+ * nothing if the root is not a directory. What cannot be opened is given to `onClosed`, which may throw.
  */
 export function walkTables(
   storage: Storage,
@@ -51,7 +52,7 @@ export function walkTables(
       if (!isWanted(name, below)) continue;
       const path = `${root}/${below}`;
       const status = orClosed(path, () => storage.statusOrNull(path));
-      if (status === null) continue;
+      if (status === null || parent === "" && isLostAndFound(storage, path)) continue;
       const isCircle = above.includes(identity(status));
       const enters = visit({ name, path, below, parent, status, isCircle });
       if (enters && !isCircle && status.kind === "directory") {

@@ -4,6 +4,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { giveToOrdinaryUser } from "../support/ordinary_user.ts";
 import { runCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
+import { makeWholeData, readWholeData } from "./whole_data.ts";
 
 const IN_TABLE = ["--table", "a/b", "motd"];
 
@@ -39,3 +40,48 @@ for (const mode of [0o000, 0o300, 0o600]) {
     });
   });
 }
+
+// Story: a backup left out every directory lost+found, also a table of that name, and exited with 0.
+Deno.test("A table below lost+found is backed up, restored and copied by repair", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    const data = `${directory}/data`;
+    const tables = ["lost+found", "lost+found/x", "site/lost+found"];
+    giveToOrdinaryUser(directory);
+    for (const table of tables) {
+      await run(["kv", "set", "--table", table, "motd", table, "--data", data]);
+    }
+    await run(["backup", `${directory}/backup`, "--data", data]);
+    await run(["restore", `${directory}/backup`, "--data", `${directory}/restored`]);
+    await run(["repair", "--data", data, "--out", `${directory}/repaired`]);
+    for (const place of ["backup", "restored", "repaired"]) {
+      for (const table of tables) {
+        const of = ["--table", table, "--data", `${directory}/${place}`];
+        assertEquals(await run(["kv", "get", "motd", ...of]), table, place);
+      }
+    }
+  });
+});
+
+// Story: with a file system mounted at keyspaces, every backup of an ordinary user failed.
+Deno.test("The closed lost+found of file systems stops no verb, and is not in a backup", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    const data = `${directory}/data`;
+    await makeWholeData(data);
+    giveToOrdinaryUser(directory);
+    const closed = ["", "/keyspaces", "/tables", "/logs", "/db"].map((place) =>
+      `${data}${place}/lost+found`
+    );
+    for (const path of closed) Deno.mkdirSync(path, { mode: 0 });
+    assertEquals(await run(["check", "--data", data]), "");
+    await run(["kv", "tables", "--data", data]);
+    await run(["backup", `${directory}/backup`, "--data", data]);
+    await run(["repair", "--data", data, "--out", `${directory}/repaired`]);
+    await run(["repair", "--data", data, "--in-place"]);
+    for (const path of closed) Deno.removeSync(path);
+    for (const place of ["data", "backup", "repaired"]) {
+      await readWholeData(`${directory}/${place}`, `${directory}/dump-of-${place}`);
+    }
+    const found = [...Deno.readDirSync(`${directory}/backup/keyspaces`)].map(({ name }) => name);
+    assertEquals(found.includes("lost+found"), false);
+  });
+});
