@@ -30,7 +30,7 @@ import { copyLogs, type LogCopy, refuseMissingLogs } from "./backup_logs.ts";
 import { takeInventory } from "./backup_files.ts";
 import { copyFile, copyOpenFile, makePlace } from "./copy_files.ts";
 import { databasePaths } from "./data_signs.ts";
-import { verifyManifest, writeManifest } from "./manifest.ts";
+import { readManifest, verifyManifest, writeManifest } from "./manifest.ts";
 import { UnfinishedDirectory } from "./unfinished_directory.ts";
 
 export interface BackupOptions {
@@ -67,8 +67,9 @@ export async function backup(
   // Open before the first write, so that `sync` reports every write that failed.
   using fileSystem = storage.openFileSystem(made.path);
   const counts = await copyAll(storage, data, made.path, options);
-  const manifest = writeManifest(storage, made.path, options.clock.wallMs());
+  writeManifest(storage, made.path, options.clock.wallMs());
   fileSystem.sync();
+  const manifest = readManifest(storage, made.path);
   verifyManifest(storage, made.path, manifest);
   storage.reach("backup.rename.before");
   made.publish();

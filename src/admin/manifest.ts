@@ -10,11 +10,8 @@ import { checkFormat } from "../base/format.ts";
 import { FORMAT_VERSION, VERSION } from "../base/version.ts";
 import { directoryPaths, holdsBackup, MOVE_ADVICE } from "../counters/commitlog/mod.ts";
 import type { Violation } from "../counters/keyspace/mod.ts";
-import type { Storage } from "../file/mod.ts";
+import { type Storage, TEXT_BYTES_MAX, writeText } from "../file/mod.ts";
 import { checksumOf, pathsBelow } from "./copy_files.ts";
-
-/** A longer manifest is damaged: it would not fit into a text of the runtime. */
-const MANIFEST_BYTES_MAX = 2 ** 28;
 
 export interface ManifestFile {
   readonly path: string;
@@ -30,7 +27,10 @@ export interface Manifest {
   readonly files: readonly ManifestFile[];
 }
 
-/** Lists the files in `directory` and writes the manifest there, durably. */
+/**
+ * Lists the files in `directory` and writes the manifest there, durably. Throws `FailedError` if they are too
+ * many for a manifest that can be read.
+ */
 export function writeManifest(storage: Storage, directory: string, createdMs: number): Manifest {
   const files = pathsBelow(storage, directory, "file")
     .map((path) => ({ path, ...checksumOf(storage, `${directory}/${path}`) }));
@@ -40,11 +40,20 @@ export function writeManifest(storage: Storage, directory: string, createdMs: nu
     "A manifest lists files inside the backup, and not itself",
   );
   const manifest = { format: FORMAT_VERSION, version: VERSION, createdMs, files };
-  const bytes = new TextEncoder().encode(JSON.stringify(manifest, null, 1) + "\n");
   using file = storage.open(path, { access: "write", create: "exclusive", mode: 0o600 });
-  file.write(bytes, 0);
+  const advice = "copy the directory of the tables by other means, and move it away";
+  writeText(file, manifestText(manifest), { path, advice });
   file.sync();
   return manifest;
+}
+
+/** The JSON of a manifest in pieces, with a line for each file. */
+function* manifestText({ files, ...rest }: Manifest): Generator<string> {
+  yield JSON.stringify(rest).replace(/}$/, ',"files":[');
+  for (const [index, file] of files.entries()) {
+    yield (index === 0 ? "\n" : ",\n") + JSON.stringify(file);
+  }
+  yield "\n]}\n";
 }
 
 /**
@@ -58,7 +67,7 @@ export function readManifest(storage: Storage, directory: string): Manifest {
   }
   using file = storage.open(path, { access: "read" });
   const { size } = file.status();
-  const bytes = new Uint8Array(size <= MANIFEST_BYTES_MAX ? size : 0);
+  const bytes = new Uint8Array(size <= TEXT_BYTES_MAX ? size : 0);
   file.read(bytes, 0);
   const manifest = parse(new TextDecoder().decode(bytes));
   if (manifest === null) {

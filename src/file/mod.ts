@@ -40,4 +40,5 @@ export type {
   Storage,
   StoredFile,
 } from "./storage.ts";
+export { TEXT_BYTES_MAX, writeText } from "./write_text.ts";
 export { systemStorage, type SystemStorageOptions } from "./system_storage.ts";

@@ -6,7 +6,7 @@
  */
 
 import { CorruptError, FailedError } from "../../base/errors.ts";
-import { endOfData, type StoredFile } from "../../file/mod.ts";
+import { endOfData, type StoredFile, TEXT_BYTES_MAX } from "../../file/mod.ts";
 import { type Entry, requireTerm } from "../format/entry.ts";
 import { textOrNull } from "../format/text.ts";
 
@@ -92,16 +92,15 @@ export function parseOriginalLog(bytes: Uint8Array): Entry[] {
   return value.map(entryOf);
 }
 
-/** Longest text that the runtime can hold. */
-const TEXT_BYTES_MAX = 2 ** 29 - 24;
-const STEP_BYTES = 2 ** 20;
+/** Bytes or units of a text that are handled in one step. */
+const STEP = 2 ** 20;
 
 /** Where the text of a file ends, without the padding that follows, read from the end of its data. */
 function endOfText(file: StoredFile): number {
-  const bytes = new Uint8Array(STEP_BYTES);
+  const bytes = new Uint8Array(STEP);
   let end = endOfData(file);
   while (end > 0) {
-    const start = Math.max(0, end - STEP_BYTES);
+    const start = Math.max(0, end - STEP);
     const part = bytes.subarray(0, file.read(bytes.subarray(0, end - start), start));
     const last = part.findLastIndex((byte) => !PADDING_BYTES.includes(byte));
     if (last >= 0) return start + last + 1;
@@ -210,11 +209,15 @@ const shortEscapes: Readonly<Record<string, string>> = {
 /** A JSON string as Go's encoder writes it. */
 export function goString(text: string): string {
   if (!ESCAPED.test(text)) return `"${text}"`;
-  const content = text.replace(
-    ESCAPED_ALL,
-    (character) =>
-      shortEscapes[character] ?? "\\u" + character.charCodeAt(0).toString(16).padStart(4, "0"),
-  );
+  let content = "";
+  // The runtime dies of too many replacements in one call.
+  for (let start = 0; start < text.length; start += STEP) {
+    content += text.slice(start, start + STEP).replace(
+      ESCAPED_ALL,
+      (character) =>
+        shortEscapes[character] ?? "\\u" + character.charCodeAt(0).toString(16).padStart(4, "0"),
+    );
+  }
   return `"${content}"`;
 }
 

@@ -7,7 +7,7 @@ import {
   publishNewFile,
   removeOnError,
   type Storage,
-  type StoredFile,
+  writeText,
 } from "../../file/mod.ts";
 import type { DatabaseContent } from "../engine/reading.ts";
 import { SET_COMMAND } from "../format/entry.ts";
@@ -29,8 +29,6 @@ import { contentOfOriginal, type DatabasePaths, newPath, publishPair } from "../
 /** The names of the original's files in a directory: `db.json` and `log.json`. */
 export const originalNames = { map: "db.json", log: "log.json" } as const;
 
-const PIECE_UNITS = 256 * 1024;
-
 /** What an export or an import has carried over. */
 export interface Transferred {
   /** Number of keys in the map. */
@@ -44,7 +42,7 @@ export interface Transferred {
  * if it is missing. On an error no new file is left.
  *
  * @throws {RefusedError} If an import of these files would make another database.
- * @throws {FailedError} If either file exists already.
+ * @throws {FailedError} If either file exists already, or would be too long for an import.
  * @throws {OsError} If the system refuses.
  */
 export function exportDatabase(
@@ -62,10 +60,10 @@ export function exportDatabase(
     }
   }
   const { entries } = db.log;
-  writeText(storage, map, originalMap(db.entries()));
+  makeText(storage, map, originalMap(db.entries()));
   // One file alone would only make the next try fail.
   removeOnError(storage, [map], () => {
-    writeText(storage, log, originalLog(entries.range(0, entries.length)));
+    makeText(storage, log, originalLog(entries.range(0, entries.length)));
   });
   return { keys: db.size, entries: entries.length };
 }
@@ -100,31 +98,14 @@ function refuseLoss(db: DatabaseContent): void {
   }
 }
 
-function writeText(storage: Storage, path: string, pieces: Iterable<string>): void {
+function makeText(storage: Storage, path: string, pieces: Iterable<string>): void {
   const temporaryPath = newPath(path);
   if (storage.statusOrNull(temporaryPath) !== null) storage.unlink(temporaryPath);
   using file = storage.open(temporaryPath, { access: "write", create: "exclusive" });
   removeOnError(storage, [temporaryPath], () => {
-    writePieces(file, pieces);
+    writeText(file, pieces, { path, advice: "use countd backup" });
     publishNewFile(storage, file, { temporaryPath, path });
   });
-}
-
-function writePieces(file: StoredFile, pieces: Iterable<string>): void {
-  const encoder = new TextEncoder();
-  let offset = 0;
-  let gathered = "";
-  const write = () => {
-    const bytes = encoder.encode(gathered);
-    file.write(bytes, offset);
-    offset += bytes.length;
-    gathered = "";
-  };
-  for (const piece of pieces) {
-    gathered += piece;
-    if (gathered.length >= PIECE_UNITS) write();
-  }
-  write();
 }
 
 /**
