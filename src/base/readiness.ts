@@ -10,6 +10,9 @@
 /** The state that a daemon reports to health checks. */
 export type DaemonState = "starting" | "ready" | "stopping" | "failed";
 
+/** For so long after a request that was refused, and may succeed later, a server is not ready. */
+export const REFUSED_MS = 5_000;
+
 export class Readiness {
   /** The daemon sets it as it starts, serves, stops or fails. */
   state: DaemonState = "starting";

@@ -3,6 +3,7 @@
  */
 
 import { BusyError, CorruptError, CountdError } from "../../base/errors.ts";
+import { REFUSED_MS } from "../../base/readiness.ts";
 import { listenTcp, type ServerEnvironment, TcpServer } from "../../net/mod.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
 import { OsError } from "../../file/mod.ts";
@@ -15,8 +16,6 @@ import { type ConnectionEnvironment, ReadConnection } from "./read_connection.ts
 
 /** How often the server looks whether the directory can be used, and whether it can answer. */
 const CHECK_MS = 1000;
-/** For so long after an answer that was refused with "try again" the server is not ready. */
-const REFUSED_MS = 5_000;
 /** Different failures that are reported; more of them would only fill the log. */
 const REPORTS_MAX = 1000;
 

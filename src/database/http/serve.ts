@@ -3,6 +3,7 @@
 import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Events } from "../../base/events.ts";
 import type { Metrics } from "../../base/metrics.ts";
+import { REFUSED_MS } from "../../base/readiness.ts";
 import { aborted } from "../../base/waiting.ts";
 import { type LoopTurn, serveHttp } from "../../net/mod.ts";
 import type { DatabaseFailedError, DB } from "../mod.ts";
@@ -52,7 +53,7 @@ export async function serveDatabase(db: DB, options: ServeOptions): Promise<void
     maxConnections: CONNECTIONS_MAX,
     metrics,
     turn,
-    handler: metrics === undefined ? handler : counted(handler, db, metrics),
+    handler: metrics === undefined ? handler : counted(handler, db, metrics, clock),
     onLate: () => refuseBodies.abort(),
   });
   db.failed.then((error) => metrics?.readiness.fail(error.message));
@@ -69,10 +70,12 @@ export async function serveDatabase(db: DB, options: ServeOptions): Promise<void
 type Handle = (request: Request) => Promise<Response>;
 
 /** Keeps the metrics of the database and of the answers. */
-function counted(handle: Handle, db: DB, metrics: Metrics): Handle {
+function counted(handle: Handle, db: DB, metrics: Metrics, clock: Clock): Handle {
   const answered = metrics.counter("countd_requests_total", "answered");
   const failed = metrics.counter("countd_requests_total", "failed");
-  const { readiness } = metrics;
+  let refusedMs = -Infinity;
+  const isRefusing = () => clock.nowMs() - refusedMs < REFUSED_MS;
+  metrics.readiness.addPart(() => isRefusing() ? ["disk full: sets are refused"] : []);
   metrics.lookUp(() => {
     const { keys, entries, logBytes, syncs } = db.status();
     metrics.gauge("countd_db_keys").value = keys;
@@ -83,8 +86,8 @@ function counted(handle: Handle, db: DB, metrics: Metrics): Handle {
   return async (request) => {
     const response = await handle(request);
     (response.status < 500 ? answered : failed).value += 1;
-    if (response.status === 507) readiness.set(db, "disk full: sets are refused");
-    else if (response.ok && request.method === "POST") readiness.set(db, null);
+    if (response.status === 507) refusedMs = clock.nowMs();
+    else if (response.ok && request.method === "POST") refusedMs = -Infinity;
     return response;
   };
 }

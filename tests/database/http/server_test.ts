@@ -1,12 +1,15 @@
 /** Real clients over real sockets. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { Clock } from "../../../src/base/clock.ts";
+import { type Clock, systemClock } from "../../../src/base/clock.ts";
 import { FailedError } from "../../../src/base/errors.ts";
 import { noEvents } from "../../../src/base/events.ts";
+import { Metrics } from "../../../src/base/metrics.ts";
 import { exportDatabase } from "../../../src/database/mod.ts";
 import { systemStorage } from "../../../src/file/mod.ts";
 import { newHandler, serveDatabase } from "../../../src/database/http/mod.ts";
+import { Faults, faultyStorage } from "../../support/faulty_storage.ts";
+import { overridden } from "../../support/overridden.ts";
 import { DEADLINE_MS, waitUntil, within } from "../../support/wait.ts";
 import { withHandler, withServer } from "./support.ts";
 
@@ -285,4 +288,44 @@ Deno.test("A client that sends nothing for too long gets 408, and the others go 
     assertEquals((await within("the answer", waiting)).status, 408);
     assertEquals(db.log.length, 1);
   });
+});
+
+// Story: a proxy sends nothing to a server that is not ready, so the set that would have shown that there is
+// space again never came.
+Deno.test("A server that refused a set for want of space is ready again without another set", async () => {
+  const faults = new Faults();
+  await withHandler(async ({ db }) => {
+    let skippedMs = 0;
+    const clock = overridden<Clock>(systemClock, { nowMs: () => systemClock.nowMs() + skippedMs });
+    const metrics = new Metrics();
+    const stop = new AbortController();
+    const listening = Promise.withResolvers<number>();
+    const served = serveDatabase(db, {
+      hostname: "127.0.0.1",
+      port: 0,
+      signal: stop.signal,
+      events: noEvents,
+      clock,
+      metrics,
+      onListening: ({ port }) => listening.resolve(port),
+    });
+    const url = `http://127.0.0.1:${await listening.promise}/set/x`;
+    const set = async (body: string) => {
+      const response = await fetch(url, { method: "POST", body });
+      await response.body?.cancel();
+      return response.status;
+    };
+    const large = "v".repeat(200_000);
+    for (let round = 0; round < 2; round++) {
+      faults.failFrom("allocate", 1, "ENOSPC");
+      assertEquals(await set(large), 507);
+      assertEquals(metrics.readiness.reasons(), ["disk full: sets are refused"]);
+      faults.heal();
+      if (round === 0) skippedMs += 5_000;
+      else assertEquals(await set(large), 200);
+      assertEquals(metrics.readiness.reasons(), []);
+    }
+    stop.abort();
+    await served;
+  }, { storage: faultyStorage(systemStorage(), faults) });
 });
