@@ -2,9 +2,12 @@
 
 import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { Aof, ErrLostName } from "../../src/aof/mod.ts";
+import { cutKeepsNothing } from "../support/simulated_cut.ts";
+import { SimulatedDisk } from "../support/simulated_disk.ts";
 import { startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
-import { creating, storage, text, withFile } from "./support.ts";
+import { waitUntil } from "../support/wait.ts";
+import { creating, Recorder, storage, text, withFile } from "./support.ts";
 
 const geometry = creating();
 
@@ -64,4 +67,35 @@ Deno.test("A finished file may be moved while it is followed", async () => {
     assertEquals(code, 0, stderr);
     Deno.renameSync(`${path}.1`, path);
   });
+});
+
+Deno.test("A tailer gets its end if the file loses its name while it is finished", async () => {
+  await withFile(async (path) => {
+    const aof = Aof.open(storage, path, { geometry });
+    aof.write(text("all"));
+    const recorder = new Recorder();
+    aof.subscribe(recorder);
+    Deno.renameSync(path, `${path}.1`);
+    assertThrows(() => aof.finish(), ErrLostName, path);
+    await waitUntil("the end", () => recorder.seen.some(({ eof }) => eof));
+    aof.close();
+    Deno.renameSync(`${path}.1`, path);
+  });
+});
+
+// Story: the directory was synced once for each instance, so a power cut took the name that had come back.
+Deno.test("A name that was lost and came back is durable after the next sync", () => {
+  const disk = new SimulatedDisk({ sizeBytes: 2 ** 20 });
+  const writer = disk.process("writer");
+  const aof = Aof.open(writer, "/log", { geometry });
+  aof.write(text("before"));
+  aof.sync();
+  writer.rename("/log", "/away");
+  writer.syncDirectory("/");
+  aof.write(text("after"));
+  assertThrows(() => aof.sync(), ErrLostName);
+  writer.rename("/away", "/log");
+  aof.sync();
+  const after = disk.powerCut(cutKeepsNothing).process("opener");
+  assertEquals(after.statusOrNull("/log")?.kind, "file");
 });

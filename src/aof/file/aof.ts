@@ -267,8 +267,9 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
   /**
    * Make everything that is appended by now durable, under the file's name, and return its size. If
    * nothing was appended since the last sync it does nothing. Throws `ErrClosed`, `ErrLostName` if the file was
-   * removed, moved or replaced, and `OsError` if it fails. Every later write and sync throws that error again: what the system then still has in memory
-   * says nothing about the disk.
+   * removed, moved or replaced, and `OsError` if it fails. Every later write and sync throws that `OsError`
+   * again: what the system then still has in memory says nothing about the disk. After `ErrLostName` the file
+   * may get its name back, and the next sync tries anew.
    */
   sync(): number {
     const size = this.#startSync();
@@ -294,7 +295,8 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
   /**
    * Finish the file: the checkpoint mark takes the place of the tail mark, and the file is truncated behind
    * it. It may only be read from now on, and is made durable. Tailers get their `eof` event. Throws
-   * `ErrClosed` if it is finished or closed already, `ErrFileIsReadOnly`, and `OsError`.
+   * `ErrClosed` if it is finished or closed already, `ErrFileIsReadOnly`, and after it is finished `ErrLostName` and `OsError` as
+   * `sync` does.
    */
   finish(): void {
     this.#appender.throwIfRefused("finish");
@@ -302,8 +304,11 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
       this.#life.state = FileState.Eof;
       this.#startOrStop();
     });
-    this.#durability.syncAll();
-    this.#subscriptions.wake();
+    try {
+      this.#durability.syncAll();
+    } finally {
+      this.#subscriptions.wake();
+    }
   }
 
   /** Poll every tailer in the next turn of the event loop. Throws `ErrClosed`. */

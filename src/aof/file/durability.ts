@@ -113,7 +113,10 @@ export class Durability {
   #refuseLost(): void {
     const { file } = this.#region;
     if (file === null || this.#storage === null || !this.#isNamed) return;
-    if (!leadsTo(this.#storage, file.path, file.status())) throw new ErrLostName(file.path);
+    if (leadsTo(this.#storage, file.path, file.status())) return;
+    // If it comes back, it is made anew: no earlier sync of its directory keeps it.
+    this.#naming = "found";
+    throw new ErrLostName(file.path);
   }
 
   /** Write out the bytes from the end of the last flush to `end`. */

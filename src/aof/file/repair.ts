@@ -39,7 +39,8 @@ const ZEROS = new Uint8Array(65536);
 
 /**
  * Make a file usable of which `open` throws `ErrCorrupted`, or which it finds finished at a checkpoint before
- * its end: put the tail mark where the data ends. No byte of data is lost: what is cut is kept in NAME.torn-1.
+ * its end: put the tail mark where the data ends. What is cut is kept in NAME.torn-1. Nothing tells zeros at
+ * the end of the data from the space behind it: without `size` they are lost if no published size covers them.
  * A repair that was killed can be repeated with the same options. Throws `NotFoundError`, `FailedError` if it
  * is not a file, `BusyError` while another process appends, `RefusedError` for a sound file of another size
  * than the one given, `UsageError` for a size beyond the file, and `OsError`.

@@ -85,7 +85,8 @@ const repair = defineVerb({
     "After a power cut the mark at the end of an append-only file may be lost, although all bytes that were " +
     "synced are there. Such a file cannot be opened. The repair puts the mark behind the last byte that is " +
     "not 0 (or where FILE.size says), or where --size says. Bytes behind it are kept in FILE.torn-1. Bytes " +
-    "that were appended after the last sync may be damaged.",
+    "that were appended after the last sync may be damaged. If the data may end in zeros, give --size: they " +
+    "look like the free space behind the data, and are cut off without it.",
     "Leaves a sound file as it is. Refuses a commit log, which countd repair mends.",
   ],
   positionals: { file: pathArgument("an append-only file", "file") },
@@ -99,7 +100,7 @@ const repair = defineVerb({
   },
   answersJson: true,
   examples: examplesOf({
-    "countd log repair events.log": "make the file usable, and keep every byte",
+    "countd log repair events.log": "make the file usable; zeros at its end are cut off",
     "countd log repair events.log --size 4096": "end it where the last whole event ends",
   }),
   async run({ options, positionals, storage, stdout, json }) {
