@@ -179,11 +179,18 @@ function removeStale(storage: Storage, directory: string): void {
   }
 }
 
+/** Writes a report with as many of its troubles as fit, the first ones. */
 function writeReport(file: StoredFile, report: DaemonReport): void {
+  const { troubles } = report;
+  const text = new TextEncoder().encode(toJson(report));
+  if (text.length > REPORT_BYTES && troubles.length > 0) {
+    return writeReport(file, { ...report, troubles: troubles.slice(0, -1) });
+  }
+  // Its figures alone do not fit: without its end it could not be read.
+  if (text.length > REPORT_BYTES) return;
   const bytes = new Uint8Array(REPORT_BYTES).fill(0x20);
-  const { written } = new TextEncoder().encodeInto(toJson(report), bytes);
-  // A report that does not fit would lack its end.
-  if (written < REPORT_BYTES) file.write(bytes, 0);
+  bytes.set(text);
+  file.write(bytes, 0);
 }
 
 function readLiving(storage: Storage, path: string): DaemonReport | null {

@@ -1,5 +1,5 @@
 /** The reports of daemons: when they are written and removed, and what a full disk does to them. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { systemClock } from "../../src/base/clock.ts";
 import { Metrics } from "../../src/base/metrics.ts";
 import { DaemonReporter, readReports } from "../../src/admin/mod.ts";
@@ -126,5 +126,25 @@ Deno.test("A daemon without a directory or without space reports as soon as it c
     assertEquals([...Deno.readDirSync(data)], []);
     Deno.writeTextFileSync(`${data}/control`, "");
     await waitUntil("the report", () => readReports(disk, data).length === 1);
+  });
+});
+
+// Story: 20 long troubles did not fit, and the report stayed as it was, although it was noted as written.
+Deno.test("A report has as many of the troubles as fit into its file", async () => {
+  await withReports((data) => {
+    const storage = systemStorage();
+    const metrics = metricsWith(1);
+    // Each character has three bytes.
+    for (let part = 0; part < 20; part++) {
+      metrics.readiness.set(part, String(part).padEnd(300, "\u20ac"));
+    }
+    using _reporter = new DaemonReporter(storage, data, {
+      verb: "write",
+      metrics,
+      clock: clockAt(0),
+    });
+    const troubles = readReports(storage, data)[0]?.troubles ?? [];
+    assertEquals(troubles, metrics.readiness.reasons().slice(0, troubles.length));
+    assert(troubles.length > 14 && troubles.length < 20, `${troubles.length} troubles`);
   });
 });
