@@ -30,35 +30,37 @@ export class Connection implements Disposable {
   readonly server: string;
   /** How long the server has neither taken nor sent a byte. */
   readonly silence: Silence;
-  readonly #socket: Deno.TcpConn;
+  readonly #address: ServerAddress;
+  readonly #patience: Patience;
+  #socket: Deno.TcpConn;
+  #openedMs = systemClock.nowMs();
   #isClosed = false;
 
-  private constructor(socket: Deno.TcpConn, server: string, silence: Silence) {
+  private constructor(socket: Deno.TcpConn, address: ServerAddress, patience: Patience) {
     this.#socket = socket;
-    this.server = server;
-    this.silence = silence;
+    this.#address = address;
+    this.#patience = patience;
+    this.server = showAddress(address);
+    this.silence = new Silence(patience.silenceMs ?? SILENCE_MS);
   }
 
   /** Connect. Throws `ConnectError` if no server answers. */
-  static async open(
-    address: ServerAddress,
-    { waitMs = 0, silenceMs = SILENCE_MS }: Patience = {},
-  ): Promise<Connection> {
-    const server = showAddress(address);
-    const endMs = systemClock.nowMs() + waitMs;
-    while (true) {
-      try {
-        const socket = await connectOnce(address, silenceMs);
-        socket.setNoDelay(true);
-        return new Connection(socket, server, new Silence(silenceMs));
-      } catch (error) {
-        const leftMs = endMs - systemClock.nowMs();
-        if (!(error instanceof Deno.errors.ConnectionRefused) || leftMs <= 0) {
-          throw connectError(server, error);
-        }
-        await systemClock.sleep(Math.min(RETRY_MS, leftMs));
-      }
-    }
+  static async open(address: ServerAddress, patience: Patience = {}): Promise<Connection> {
+    return new Connection(await connect(address, patience), address, patience);
+  }
+
+  /** How long it has been open, in milliseconds. */
+  get ageMs(): number {
+    return systemClock.nowMs() - this.#openedMs;
+  }
+
+  /** Connect again: a read of the old connection ends. Throws `ConnectError` if no server answers. */
+  async renew(): Promise<void> {
+    const socket = await connect(this.#address, this.#patience);
+    (this.#isClosed ? socket : this.#socket).close();
+    if (this.#isClosed) return;
+    this.#socket = socket;
+    this.#openedMs = systemClock.nowMs();
   }
 
   /** Send all of `bytes`. Throws `ConnectError` if the server is gone. */
@@ -99,6 +101,26 @@ export class Connection implements Disposable {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#socket.close();
+  }
+}
+
+async function connect(
+  address: ServerAddress,
+  { waitMs = 0, silenceMs = SILENCE_MS }: Patience,
+): Promise<Deno.TcpConn> {
+  const endMs = systemClock.nowMs() + waitMs;
+  while (true) {
+    try {
+      const socket = await connectOnce(address, silenceMs);
+      socket.setNoDelay(true);
+      return socket;
+    } catch (error) {
+      const leftMs = endMs - systemClock.nowMs();
+      if (!(error instanceof Deno.errors.ConnectionRefused) || leftMs <= 0) {
+        throw connectError(showAddress(address), error);
+      }
+      await systemClock.sleep(Math.min(RETRY_MS, leftMs));
+    }
   }
 }
 

@@ -9,10 +9,13 @@ import { showSeconds } from "./silence.ts";
 
 const SEND_BYTES = 256 * 1024;
 const ANSWERS_BYTES = 64 * 1024;
+/** A server may end an older connection that has sent nothing: the earliest after 2 s, for a new one. */
+const FRESH_MS = 1000;
 
 /**
  * A connection to the write port of a server. Increments are gathered and sent in large pieces; `finish`
- * ends the connection and tells how many of them count.
+ * ends the connection and tells how many of them count. The first piece may be a long time in coming: it is
+ * then sent on a new connection, because a server ends one that sends nothing.
  *
  * Every call that waits for the server throws `ConnectError` if the server goes away, or takes and sends
  * nothing for too long. Which of the increments count is then not known.
@@ -20,8 +23,8 @@ const ANSWERS_BYTES = 64 * 1024;
 export class WriteClient implements Disposable {
   readonly #connection: Connection;
   readonly #encoder: WriteMessageEncoder;
-  readonly #answers = new AnswerReader(ANSWERS_BYTES);
-  readonly #answersEnd: Promise<void>;
+  #answers = new AnswerReader(ANSWERS_BYTES);
+  #answersEnd: Promise<void>;
   readonly #pending: Uint8Array<ArrayBuffer>;
   readonly #view: DataView<ArrayBuffer>;
   #pendingBytes = 0;
@@ -109,6 +112,7 @@ export class WriteClient implements Disposable {
   async #send(): Promise<void> {
     const bytes = this.#pending.subarray(0, this.#pendingBytes);
     this.#pendingBytes = 0;
+    await this.#renewUnused();
     const messages = bytes.length / this.#encoder.messageBytes;
     this.#begunMessages += messages;
     // The server stops: it only drops what is sent now.
@@ -124,6 +128,7 @@ export class WriteClient implements Disposable {
    */
   async finish(): Promise<WriteTotals> {
     await this.flush();
+    await this.#renewUnused();
     await this.#connection.endSending();
     await this.#inTime(this.#answersEnd);
     const totals = this.#answers.end(this.#sentMessages);
@@ -135,6 +140,18 @@ export class WriteClient implements Disposable {
       );
     }
     return totals;
+  }
+
+  /** Connects again if nothing was sent yet for so long that the server may have ended the connection. */
+  async #renewUnused(): Promise<void> {
+    if (this.#begunMessages > 0) return;
+    if (this.#connection.ageMs < FRESH_MS && !this.#isEnded) return;
+    await this.#connection.renew();
+    await this.#answersEnd;
+    this.#answers = new AnswerReader(ANSWERS_BYTES);
+    this.#isEnded = false;
+    this.#readError = undefined;
+    this.#answersEnd = this.#readAnswers();
   }
 
   /** Close the connection. What was gathered and not sent is dropped. */

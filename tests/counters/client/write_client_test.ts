@@ -1,8 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type Clock, systemClock } from "../../../src/base/clock.ts";
 import { ConnectError } from "../../../src/base/errors.ts";
+import { Metrics } from "../../../src/base/metrics.ts";
 import { WriteClient } from "../../../src/counters/client/mod.ts";
 import { DEFAULT_SIZES, encodeTotals } from "../../../src/counters/wire/mod.ts";
-import { within } from "../../support/wait.ts";
+import { withDataDirectory } from "../../support/data_directory.ts";
+import { waitUntil, within } from "../../support/wait.ts";
+import { startServer } from "../write/support.ts";
 
 const text = new TextEncoder();
 
@@ -149,11 +153,14 @@ Deno.test("A client sends nothing more to a server that has ended its sending si
   // Story: a server that stopped took 5 s of increments of `load` and dropped them.
   let received = 0;
   await withPeer(async (connection) => {
+    received = await connection.read(new Uint8Array(520)) ?? 0;
     await connection.closeWrite();
-    received = await readToEnd(connection);
+    received += await readToEnd(connection);
   }, async (address) => {
     using client = await WriteClient.connect(address, DEFAULT_SIZES);
     const [keyspace, key] = [text.encode("ks"), text.encode("k")];
+    await client.increment(keyspace, key, 1n);
+    await client.flush();
     const sending = assertRejects(async () => {
       while (true) {
         await client.increment(keyspace, key, 1n);
@@ -163,4 +170,33 @@ Deno.test("A client sends nothing more to a server that has ended its sending si
     await within("the client", sending);
   });
   assert(received < 2 ** 24, `${received} bytes were sent`);
+});
+
+Deno.test("A client whose first increment comes late sends it on a new connection", async () => {
+  // Story: `sort | countd load` connected, and the first line came after the server had ended the connection.
+  for (const isLate of [true, false]) {
+    let movedMs = 0;
+    const clock: Clock = { ...systemClock, nowMs: () => systemClock.nowMs() + movedMs };
+    await withDataDirectory(async ({ open }) => {
+      const metrics = new Metrics();
+      const server = await startServer(open(), {}, { metrics, clock });
+      using client = await WriteClient.connect(server.address, DEFAULT_SIZES);
+      using empty = await WriteClient.connect(server.address, DEFAULT_SIZES);
+      const opened = metrics.counter("countd_connections_total", "accepted");
+      await waitUntil("two connections", () => opened.value === 2);
+      if (isLate) {
+        movedMs = 31_000;
+        const silent = metrics.counter("countd_connections_total", "silent");
+        await waitUntil("the end of both", () => silent.value === 2);
+      }
+      const add = () => client.increment(text.encode("ks"), text.encode("k"), 1n);
+      await add();
+      await client.flush();
+      await add();
+      assertEquals(await client.finish(), { accepted: 2n, refused: 0n });
+      assertEquals(await empty.finish(), { accepted: 0n, refused: 0n });
+      assertEquals(opened.value, isLate ? 4 : 2);
+      await server.stop();
+    });
+  }
 });
