@@ -58,7 +58,6 @@ export class WriteConnection {
 
   /** Reads to the end; false if the peer speaks another protocol. */
   async #readAll(): Promise<boolean> {
-    const { slice } = this.#connection;
     while (!this.#answers.isBroken) {
       const target = this.#splitter.unused();
       const count = await this.#connection.read(target);
@@ -76,9 +75,7 @@ export class WriteConnection {
         return false;
       }
       this.#connection.hasSpoken = this.#firstBytes.isWhole;
-      slice.begin();
       await this.#accept();
-      slice.end();
       if (count === target.length) this.#growBuffer();
       await this.#answers.whenBelowBound();
     }
@@ -88,7 +85,9 @@ export class WriteConnection {
   /** Appends all whole messages that are there, and waits for logs if it must. */
   async #accept(): Promise<void> {
     const { writer, filler, acknowledges } = this.#server;
+    const { slice } = this.#connection;
     const splitter = this.#splitter;
+    slice.begin();
     while (splitter.wholeEnd > splitter.start) {
       const first = splitter.start;
       filler.begin(splitter.bytes, first, splitter.wholeEnd);
@@ -105,8 +104,13 @@ export class WriteConnection {
           this.#answers.addAnswers(filler.verdicts, accepted + refused, this.#position);
         }
       }
-      if (!hasCapacity) await writer.rotate();
+      if (hasCapacity) continue;
+      // While it waits for a log, the thread does the work of others.
+      slice.end();
+      await writer.rotate();
+      slice.begin();
     }
+    slice.end();
   }
 
   #growBuffer(): void {

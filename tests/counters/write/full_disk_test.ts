@@ -77,8 +77,13 @@ for (const code of ["ENOSPC", "EDQUOT", "EFBIG"]) {
       assertEquals(server.writer.position, position);
       assertEquals(metrics.counter("countd_increments_total", "accepted").value, 1);
 
+      // What the thread does in the meantime is no work of these connections.
+      const endMs = systemClock.nowMs() + 300;
+      while (systemClock.nowMs() < endMs);
       faults.heal();
       assertEquals(await first.receive(9), "WINNAYWIN");
+      const turnSeconds = metrics.gauge("countd_event_loop_turn_seconds").value;
+      assert(turnSeconds < 0.15, `a turn of ${turnSeconds} s`);
       assertEquals(await second.receive(3), "WIN");
       assertEquals(events.filter((event) => event === "writing goes on").length, 1);
       assertEquals(gauge.value, 0);
