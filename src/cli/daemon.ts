@@ -84,7 +84,7 @@ export async function runDaemon(
     context.ready(message);
   };
   const adopt = (child: ChildDaemon) => {
-    if (data === null || metricsPort === undefined) return;
+    if (data === null) return;
     let report: DaemonReport | undefined;
     const look = () => {
       try {

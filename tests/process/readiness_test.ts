@@ -102,19 +102,41 @@ Deno.test("A server is not ready while its worker has a keyspace in quarantine",
   });
 });
 
+/** Ends the worker of a server again and again: each death makes the pause before the next start longer. */
+async function endWorkers(
+  server: CountdProcess,
+  isTold: (reason: string) => Promise<boolean>,
+): Promise<void> {
+  await waitUntil("a pause without a worker", async () => {
+    const path = `/proc/${server.pid}/task/${server.pid}/children`;
+    for (const pid of Deno.readTextFileSync(path).split(" ").filter((each) => each !== "")) {
+      Deno.kill(Number(pid), "SIGKILL");
+    }
+    return await isTold("the worker does not run: it died of SIGKILL");
+  });
+}
+
 Deno.test("A server whose worker does not run is not ready until one does", async () => {
   await withTemporaryDirectory(async (directory) => {
     await using server = startCountd(["serve", "--data", `${directory}/data`, ...ports]);
     await isReady(server);
-    // Each death makes the pause before the next start longer.
-    await waitUntil("a pause without a worker", async () => {
-      const path = `/proc/${server.pid}/task/${server.pid}/children`;
-      for (const pid of Deno.readTextFileSync(path).split(" ").filter((each) => each !== "")) {
-        Deno.kill(Number(pid), "SIGKILL");
-      }
-      return (await readiness(server)).includes("the worker does not run: it died of SIGKILL");
-    });
+    await endWorkers(server, async (reason) => (await readiness(server)).includes(reason));
     await isReady(server);
+    assertEquals(await server.stop(), 0);
+  });
+});
+
+Deno.test("The status tells of a worker that does not run, also without a port for metrics", async () => {
+  await withTemporaryDirectory(async (directory) => {
+    const data = `${directory}/data`;
+    const own = ["--data", data, "--write-port", "0", "--read-port", "0"];
+    await using server = startCountd(["serve", ...own]);
+    await server.listening("write");
+    await waitUntil("readiness", async () => (await statusOf(data)).ready);
+    await endWorkers(server, async (reason) => {
+      return (await statusOf(data)).notReady.join("\n").includes(reason);
+    });
+    await waitUntil("readiness", async () => (await statusOf(data)).ready);
     assertEquals(await server.stop(), 0);
   });
 });
