@@ -63,7 +63,7 @@ export class TcpConnection {
 
   /** True while nothing is done for the peer but to wait for its bytes. */
   get isWaiting(): boolean {
-    return this.#isReading && this.#writingSinceMs === null && !this.#isClosed;
+    return this.#isReading && this.#writingSinceMs === null && !this.#isDraining && !this.#isClosed;
   }
 
   /** True once `drain` was called: a partial message is the end of nothing. */

@@ -44,6 +44,8 @@ export class TcpServer {
   /** Events that peers cause; their number is limited. */
   readonly #events: RareEvents;
   readonly #connections = new Map<TcpConnection, Promise<void>>();
+  /** Those that have given their place to a new one, and since when: they may still get their last bytes. */
+  readonly #leaving = new Map<TcpConnection, number>();
   readonly #failure = Promise.withResolvers<never>();
   readonly #accepting: Promise<void>;
   readonly #sweep: ReturnType<typeof setInterval>;
@@ -76,6 +78,9 @@ export class TcpServer {
     const sweeping = { clock, events: this.#events, stalled, silent };
     this.#sweep = setInterval(() => {
       closeUnused(this.#connections.keys(), sweeping);
+      for (const [connection, sinceMs] of this.#leaving) {
+        if (clock.nowMs() - sinceMs >= SWEEP_MS) connection.close();
+      }
       this.#events.tellOmitted();
     }, SWEEP_MS);
   }
@@ -124,11 +129,13 @@ export class TcpServer {
     this.#events.tellOmitted({ isEnd: true });
   }
 
-  /** Connections without those that were closed and are still served. */
+  /** Connections without those that were closed, or leave, and are still served. */
   get #openCount(): number {
     let count = this.#connections.size;
     if (count < this.#options.maxConnections) return count;
-    for (const { isClosed } of this.#connections.keys()) if (isClosed) count--;
+    for (const connection of this.#connections.keys()) {
+      if (connection.isClosed || this.#leaving.has(connection)) count--;
+    }
     return count;
   }
 
@@ -144,7 +151,10 @@ export class TcpServer {
       this.#events.report("info", "idle connection closed: a new one takes its place", {
         idle_ms: Math.round(clock.nowMs() - idle.activeMs),
       });
-      idle.close();
+      this.#leaving.set(idle, clock.nowMs());
+      // What it has sent is answered: a writer learns that all of it counts.
+      if (idle.hasSpoken) idle.drain();
+      else idle.close();
     } else if (this.#openCount >= maxConnections) {
       metrics.overLimit.value += 1;
       this.#events.report("warn", "connection closed: too many", {
@@ -161,6 +171,7 @@ export class TcpServer {
       .finally(() => {
         connection.close();
         this.#connections.delete(connection);
+        this.#leaving.delete(connection);
         metrics.connections.value -= 1;
         if (this.#connections.size === 0) onLastEnded?.();
       });

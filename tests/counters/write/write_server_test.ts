@@ -9,6 +9,7 @@ import {
   describeSelf,
   DirectoryFailedError,
 } from "../../../src/counters/commitlog/mod.ts";
+import { encodeTotals } from "../../../src/counters/wire/mod.ts";
 import { recordsOf, takeSealed, withDataDirectory } from "../../support/data_directory.ts";
 import { Faults, faultyStorage } from "../../support/faulty_storage.ts";
 import { waitUntil } from "../../support/wait.ts";
@@ -59,6 +60,25 @@ Deno.test("Pipelined messages are answered in order, with NAY for one that break
     const log = takeSealed(directory, 0);
     assertEquals(recordsOf(log), ["ks a 1", "ks b 1", "ks d 1"]);
     log.release();
+  });
+});
+
+Deno.test("A writer that gives its place to a new one gets its totals", async () => {
+  let movedMs = 0;
+  const clock: Clock = { ...systemClock, nowMs: () => systemClock.nowMs() + movedMs };
+  await withDataDirectory(async ({ open }) => {
+    const server = await startServer(open(), { maxConnections: 1 }, { clock });
+    using idle = await RawClient.connect(server);
+    await idle.send(messages([["ks", "k", 1n]]));
+    assertEquals(await idle.receive(3), "WIN");
+    movedMs = 61_000;
+    using next = await RawClient.connect(server);
+    await next.send(messages([["ks", "k", 1n]]));
+    assertEquals(await next.receive(3), "WIN");
+    const totals = await idle.receiveBytes(16);
+    assertEquals([...totals], [...encodeTotals({ accepted: 1n, refused: 0n })]);
+    assertEquals(await idle.connection.read(new Uint8Array(1)), null);
+    await server.stop();
   });
 });
 
