@@ -81,7 +81,8 @@ export class TcpConnection {
     if (this.#isDraining || this.#isInputOver || this.#isClosed) return null;
     const count = await this.#read(target);
     if (count === null) return null;
-    if (!this.#wasFilled) await this.slice.received(count);
+    // A read that had to wait, although the one before it filled its target, has time of an earlier turn.
+    await (this.#wasFilled ? this.slice.giveWay() : this.slice.received(count));
     this.#wasFilled = count === target.length;
     this.#activeMs = this.#environment.clock.nowMs();
     this.#environment.metrics.bytesIn.value += count;

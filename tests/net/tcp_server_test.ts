@@ -6,7 +6,7 @@ import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { noEvents } from "../../src/base/events.ts";
 import { Metrics } from "../../src/base/metrics.ts";
 import { RareEvents } from "../../src/base/rare_events.ts";
-import { listenTcp, type TcpConnection, TcpServer } from "../../src/net/mod.ts";
+import { listenTcp, LoopTurn, type TcpConnection, TcpServer } from "../../src/net/mod.ts";
 import { waitUntil } from "../support/wait.ts";
 
 const hostname = "127.0.0.1";
@@ -15,12 +15,13 @@ async function withTcpServer(
   serve: (connection: TcpConnection) => Promise<void>,
   body: (server: TcpServer, metrics: Metrics) => Promise<void>,
   clock: Clock = systemClock,
+  turn?: LoopTurn,
 ): Promise<void> {
   const metrics = new Metrics();
   const server = new TcpServer(
     listenTcp({ hostname, port: 0 }),
     { port: "test", maxConnections: 10, serve },
-    { clock, events: noEvents, metrics },
+    { clock, events: noEvents, metrics, turn },
   );
   try {
     await body(server, metrics);
@@ -113,6 +114,32 @@ async function readAll(connection: TcpConnection): Promise<void> {
   while (await connection.read(new Uint8Array(10)) !== null) connection.hasSpoken = true;
   await connection.end();
 }
+
+Deno.test("A read that waited gets time of the turn in which its bytes came, also after a full one", async () => {
+  using turn = new LoopTurn({ clock: systemClock });
+  const turns: number[] = [];
+  await withTcpServer(
+    async (connection) => {
+      const target = new Uint8Array(10);
+      while (await connection.read(target) !== null) turns.push(turn.number);
+      await connection.end();
+    },
+    async (server) => {
+      using peer = await Deno.connect({ hostname, port: server.address.port });
+      await peer.write(new Uint8Array(10));
+      await waitUntil("the full read", () => turns.length === 1);
+      await turn.next({ isQuick: true });
+      // Others have all that is left of this turn.
+      while (turn.promise(1));
+      const { number } = turn;
+      await peer.write(new Uint8Array(4));
+      await waitUntil("the second read", () => turns.length === 2);
+      assert(turns[1]! > number, `turn ${turns[1]}, and no later one than ${number}`);
+    },
+    systemClock,
+    turn,
+  );
+});
 
 Deno.test("A connection without a first message is closed, and at the bound the longest idle one", async () => {
   let movedMs = 0;
