@@ -22,7 +22,7 @@ export class OutputBudget {
   readonly #clock: Clock;
   #bytes = 0;
   #freed: PromiseWithResolvers<void> | null = null;
-  /** Those that hold more than is always free, the longest first. */
+  /** Those that were sent more than is always free, the longest first. */
   readonly #holders = new Set<OutputQuota>();
 
   constructor(clock: Clock) {
@@ -43,13 +43,16 @@ export class OutputBudget {
   change(quota: OutputQuota, before: number, bytes: number): void {
     this.#bytes += bytes - before;
     if (bytes <= FREE_BYTES) this.#holders.delete(quota);
-    else if (before <= FREE_BYTES) {
-      quota.heldSinceMs = this.#clock.nowMs();
-      this.#holders.add(quota);
-    }
     if (!this.hasCapacity) return;
     this.#freed?.resolve();
     this.#freed = null;
+  }
+
+  /** Notes that the reply of `quota` is sent now: until then its peer can take nothing. */
+  sent(quota: OutputQuota): void {
+    quota.sentMs = this.#clock.nowMs();
+    this.#holders.delete(quota);
+    this.#holders.add(quota);
   }
 
   /**
@@ -59,7 +62,7 @@ export class OutputBudget {
   endSlowest(): number | null {
     const [slowest] = this.#holders;
     if (this.#freed === null || slowest === undefined) return null;
-    const heldMs = this.#clock.nowMs() - slowest.heldSinceMs;
+    const heldMs = this.#clock.nowMs() - slowest.sentMs;
     if (heldMs < HELD_MS) return null;
     this.#holders.delete(slowest);
     slowest.end();
@@ -69,8 +72,8 @@ export class OutputBudget {
 
 /** The part of the budget that one connection uses. */
 export class OutputQuota {
-  /** Since when it holds more than is always free. */
-  heldSinceMs = 0;
+  /** When its peer could begin to take what it holds, if that is more than is always free. */
+  sentMs = 0;
   #bytes = 0;
 
   /** `end` ends the connection. */
@@ -85,5 +88,10 @@ export class OutputQuota {
   hold(bytes: number): void {
     this.budget.change(this, this.#bytes, bytes);
     this.#bytes = bytes;
+  }
+
+  /** Notes that what waits for this peer is sent now. */
+  sent(): void {
+    if (this.#bytes > FREE_BYTES) this.budget.sent(this);
   }
 }

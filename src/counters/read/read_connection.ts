@@ -80,6 +80,7 @@ export class ReadConnection {
       while (left !== "nothing" && !connection.isClosed) {
         left = await answerer.answerSome(batch, OUTPUT_BYTES_MAX);
         if (batch.copy === null) {
+          this.#quota.sent();
           if (!await connection.send(rows.filled())) return connection.close();
           rows.reset();
           this.#quota.hold(0);
