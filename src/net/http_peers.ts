@@ -115,10 +115,14 @@ export class HttpPeers {
   }
 }
 
-/** Of those that have asked nothing the oldest: it has had the most time. Of the others the newest. */
+/**
+ * The first of: the oldest that has asked nothing, for it has had the most time; the newest without a request
+ * under way; the newest.
+ */
 function leastUsed(open: ReadonlySet<HttpPeer>): HttpPeer {
+  const use = ({ hasSpoken, underWay }: HttpPeer) => hasSpoken ? 1 + Math.sign(underWay) : 0;
   return [...open].reduce((one, other) => {
-    if (other.hasSpoken !== one.hasSpoken) return one.hasSpoken ? other : one;
+    if (use(other) !== use(one)) return use(other) < use(one) ? other : one;
     const isLater = other.openedMs >= one.openedMs;
     return isLater === one.hasSpoken ? other : one;
   });

@@ -20,7 +20,7 @@ interface Tried {
 async function withHttpServer(
   maxConnections: number,
   body: (tried: Tried) => Promise<void>,
-  answer = () => new Response("hello"),
+  answer = (_request: Request): Response | Promise<Response> => new Response("hello"),
 ): Promise<void> {
   let moved = 0;
   const clock: Clock = { ...systemClock, nowMs: () => systemClock.nowMs() + moved };
@@ -95,6 +95,35 @@ Deno.test("The HTTP connection that was idle longest gives its place to a new on
     assertEquals(idle.value, 1);
     await get(second);
     await get(third);
+  });
+});
+
+Deno.test("A connection with a request under way is closed only if all others have one too", async () => {
+  const asked: ((response: Response) => void)[] = [];
+  let isSlow = false;
+  await withHttpServer(2, async ({ port, metrics }) => {
+    const overLimit = metrics.counter("countd_connections_total", "over-limit");
+    using idle = await connect(port);
+    await get(idle);
+    using busy = await connect(port);
+    isSlow = true;
+    const [first, newest] = [get(busy), connect(port)];
+    using last = await newest;
+    const second = get(last);
+    await waitUntil("both requests", () => asked.length === 2);
+    assertEquals(await isEnded(idle), true);
+    assertEquals(overLimit.value, 1);
+    // A third request: the newest connection goes.
+    using more = await connect(port);
+    const third = get(more).then(() => "answered", () => "ended");
+    await waitUntil("the third", () => asked.length === 3);
+    await waitUntil("its end", () => overLimit.value === 2);
+    for (const answer of asked) answer(new Response("late"));
+    await Promise.all([first, second]);
+    assertEquals(await third, "ended");
+  }, () => {
+    if (!isSlow) return new Response("hello");
+    return new Promise((resolve) => void asked.push(resolve));
   });
 });
 
