@@ -3,9 +3,10 @@
  *
  *     deno task long [--minutes N] [--seed S]
  *
- * Test files that have a `FullCount` run in processes of their own, two at a time; the output of a process
- * is printed when it ends. With `--minutes` the files share that time by weight: each does at least its
- * normal form and ends when its share is over. No file begins after the last minute, and none is cut off.
+ * Test files that have a `FullCount` run in processes of their own, two at a time; the name of a file is
+ * printed when it begins, and the output of its process when it ends. With `--minutes` the files share that
+ * time by weight: each does at least its normal form and ends when its share is over. No file begins after the
+ * last minute, and none is cut off.
  * The seed of all tests comes from the commit, so that each commit tries something else. Prints how much
  * of the full counts was done, and exits with 1 if a test failed.
  */
@@ -112,6 +113,8 @@ async function runFile(
   env: Record<string, string>,
   print: (text: string) => void,
 ) {
+  // A file that hangs prints nothing else.
+  print(`begun: ${file}`);
   const start = performance.now();
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     // Types are checked by `deno task ok`, and not again for each file.

@@ -50,6 +50,11 @@ Deno.test("Suites end when the minutes are over, with what they did, and none fa
     const took = (Date.now() - start) / 1000;
     assert(took >= seconds - 1, `the time is used: ${took} s`);
     assert(printed.some((text) => text.startsWith("broken_test.ts: FAILED")) || late.length > 0);
+    for (const file of counts.keys()) {
+      const begun = printed.indexOf(`begun: ${file}`);
+      const ended = printed.findIndex((text) => text.startsWith(`${file}: `));
+      assert(begun >= 0 && begun < ended, `${file} is named when it begins`);
+    }
     // On a busy machine a file may begin too late: it is named, and has not failed.
     const isLate = (name: string) => late.includes(`${name}_test.ts`);
     assertEquals(failed, isLate("broken") ? [] : ["broken_test.ts"]);

@@ -94,7 +94,10 @@ async function isGreen(options: readonly string[], files: readonly string[]): Pr
   return (await new Deno.Command(Deno.execPath(), { args, env }).spawn().status).success;
 }
 
-/** Runs files in several processes, and prints the output of each when it ends. */
+/**
+ * Runs files in several processes. Prints the names of the files of each when it starts, because one that hangs
+ * prints nothing else, and its output when it ends.
+ */
 async function areGreenApart(
   options: readonly string[],
   files: readonly string[],
@@ -103,13 +106,15 @@ async function areGreenApart(
   let areGreen = true;
   const runNext = async () => {
     while (waiting.length > 0) {
+      const some = waiting.splice(0, FILES_PER_PROCESS);
+      console.log(`begun: ${some.map((file) => file.slice(directory.length)).join(" ")}`);
       // Their types are those that the other runs check, and `deno task ok`.
       const args = [
         "test",
         "-A",
         "--no-check",
         ...options,
-        ...waiting.splice(0, FILES_PER_PROCESS),
+        ...some,
       ];
       const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args })
         .output();
