@@ -288,6 +288,8 @@ export async function amongTheDead<T>(body: () => Promise<T>): Promise<T> {
   try {
     return await body();
   } finally {
+    // The last program has just been stopped: its promises are reported at the end of this turn.
+    await new Promise((resolve) => setTimeout(resolve, 0));
     globalThis.removeEventListener("unhandledrejection", ignore);
   }
 }
