@@ -6,7 +6,14 @@ import {
   assertThrows,
 } from "@std/assert";
 import { CorruptError, UsageError } from "../../src/base/errors.ts";
-import { DatabaseInUseError, InvalidKeyError } from "../../src/database/mod.ts";
+import {
+  check,
+  DatabaseInUseError,
+  InvalidKeyError,
+  readDatabase,
+  repairDatabase,
+} from "../../src/database/mod.ts";
+import { endOfData } from "../../src/file/mod.ts";
 import { assertIsModel, Model } from "./model.ts";
 import { using, withDatabase } from "./support.ts";
 
@@ -251,4 +258,30 @@ Deno.test("With create false, missing files are an error, and nothing is made", 
     assertThrows(() => open({ create: false }), Error, "No database at");
     assertEquals(names(), []);
   }, { checks: false });
+});
+
+// Story: a copy with holes in place of zeros ended before the last entry, which was then taken for damage.
+Deno.test("A database whose last entry ends in a hole is whole to check, open, export and repair", async () => {
+  await withDatabase(async ({ open, storage, paths, read, directory }) => {
+    const value = "\0".repeat(4 * 4096);
+    await using(open(), async (db) => void await db.write("zeros", value));
+    const log = read("log");
+    const end = log.findLastIndex((byte) => byte !== 0) + 1;
+    {
+      using file = storage.open(paths.log, { access: "write" });
+      const hole = Math.ceil(end / 4096) * 4096;
+      file.deallocate(hole, Math.ceil((log.length - hole) / 4096) * 4096);
+      assert(endOfData(file) < log.length, "the file system keeps no holes");
+    }
+    assertEquals(read("log"), log);
+    assertEquals(check(storage, paths), []);
+    {
+      using db = readDatabase(storage, paths)!;
+      assertEquals([...db.entries()], [["zeros", value]]);
+    }
+    const report = repairDatabase(storage, paths, { out: `${directory}/repaired` });
+    assertEquals([report.keys, report.entries, report.entriesLost], [1, 1, 0]);
+    await using(open(), async (db) => assertEquals(await db.read("zeros"), value));
+    assertEquals(read("log"), log);
+  });
 });

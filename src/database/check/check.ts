@@ -12,8 +12,8 @@ import { EntryCursor } from "../format/frame.ts";
 import {
   damagedRest,
   decodeLogHeader,
-  decodeLogMark,
   decodeMapHeaders,
+  knownLength,
   type LogHeader,
   type MapHeader,
 } from "../format/header.ts";
@@ -111,7 +111,7 @@ class Checker {
       this.#add(3, log, 0, "The log belongs to another database");
       return this.#found;
     }
-    const known = Math.max(newest.logMin, decodeLogMark(page));
+    const known = knownLength(newest, page);
     const size = this.#files.log.status().size;
     if (size < known) {
       this.#add(5, log, size, `The log ends before its durable length, byte ${known}`);
@@ -125,7 +125,7 @@ class Checker {
 
   #checkContent(header: MapHeader, logHeader: LogHeader, known: number): void {
     const snapshot = this.#snapshot(header);
-    using mapping = mapToRead(this.#storage, this.#files.log);
+    using mapping = mapToRead(this.#storage, this.#files.log, known);
     const { bytes } = mapping;
     if (snapshot !== null) this.#checkSums(bytes, snapshot.state, header);
     const seed = identityOf(header.identity).seed;
@@ -163,7 +163,11 @@ class Checker {
   }
 
   #snapshot(header: MapHeader): ReturnType<typeof loadSnapshot> | null {
-    using mapping = mapToRead(this.#storage, this.#files.map);
+    using mapping = mapToRead(
+      this.#storage,
+      this.#files.map,
+      header.regionOffset + header.regionBytes,
+    );
     try {
       return loadSnapshot(this.#files.map, mapping.bytes, header);
     } catch (error) {

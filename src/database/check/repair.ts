@@ -9,9 +9,9 @@ import { makeDirectories, nullIfCode, type Storage, type StoredFile } from "../.
 import { removeFailedMark } from "../../file/checked_log/mod.ts";
 import type { Entry } from "../format/entry.ts";
 import { failedMarkPath } from "../files/failed_mark.ts";
-import { decodeLogHeader, decodeMapHeaders, looksLike } from "../format/header.ts";
+import { decodeLogHeader, decodeMapHeaders, knownLength, looksLike } from "../format/header.ts";
 import { applyEntry } from "../engine/journal.ts";
-import { HEAD_PAGE_BYTES, identityOf, LOG_MAGIC, MAP_MAGIC } from "../format/layout.ts";
+import { identityOf, LOG_MAGIC, MAP_MAGIC } from "../format/layout.ts";
 import {
   endOfFirstValue,
   parseOriginalLog,
@@ -36,7 +36,7 @@ import {
   publishPair,
   writePair,
 } from "../files/publish.ts";
-import { mapToRead } from "../files/read_file.ts";
+import { mapToRead, readHeadPage } from "../files/read_file.ts";
 import { type Damage, salvageLog, salvageSnapshot } from "./salvage.ts";
 import { textOrNull } from "../format/text.ts";
 import { ValueMap } from "../engine/value_map.ts";
@@ -138,11 +138,14 @@ function salvage(
   paths: DatabasePaths,
   files: { readonly map: StoredFile; readonly log: StoredFile },
 ): Salvaged {
-  using map = mapToRead(storage, files.map);
-  using log = mapToRead(storage, files.log);
-  const mapPage = map.bytes.subarray(0, HEAD_PAGE_BYTES);
-  const logPage = log.bytes.subarray(0, HEAD_PAGE_BYTES);
+  const mapPage = readHeadPage(files.map);
+  const logPage = readHeadPage(files.log);
   const headers = decodeMapHeaders(mapPage, paths.map).map(({ header }) => header);
+  const [regionEnd, logEnd] = headers[0] === undefined
+    ? [0, 0]
+    : [headers[0].regionOffset + headers[0].regionBytes, knownLength(headers[0], logPage)];
+  using map = mapToRead(storage, files.map, regionEnd);
+  using log = mapToRead(storage, files.log, logEnd);
   const logHeader = decodeLogHeader(logPage, paths.log);
   const isOurs = looksLike(mapPage, MAP_MAGIC) || looksLike(logPage, LOG_MAGIC) ||
     headers.length > 0 || logHeader !== null;

@@ -6,7 +6,8 @@ import { requireNotFailed } from "../files/failed_mark.ts";
 import { isPair } from "../files/pair.ts";
 import { closePair, lockPairToRead } from "../files/pair_lock.ts";
 import type { DatabasePaths } from "../files/publish.ts";
-import { mapToRead } from "../files/read_file.ts";
+import { mapToRead, readHeadPage } from "../files/read_file.ts";
+import { knownLength } from "../format/header.ts";
 import { identityOf } from "../format/layout.ts";
 import { entriesBetween } from "./journal.ts";
 import { EntryList } from "./log.ts";
@@ -46,7 +47,9 @@ export function readDatabase(
   if (!isPair(files)) return null;
   const { header } = newestHeader(files.map);
   const { map, state } = loadSnapshotOf(storage, files.map, header);
-  const { bytes } = opened.use(mapToRead(storage, files.log));
+  const { bytes } = opened.use(
+    mapToRead(storage, files.log, knownLength(header, readHeadPage(files.log))),
+  );
   const { replay } = replayLog(files.log, bytes, { header, state, map });
   const source = { bytes, seed: identityOf(header.identity).seed, path: paths.log };
   const { index, committed } = replay;
@@ -68,6 +71,6 @@ function loadSnapshotOf(
   file: Parameters<typeof newestHeader>[0],
   header: ReturnType<typeof newestHeader>["header"],
 ): ReturnType<typeof loadSnapshot> {
-  using mapping = mapToRead(storage, file);
+  using mapping = mapToRead(storage, file, header.regionOffset + header.regionBytes);
   return loadSnapshot(file, mapping.bytes, header);
 }

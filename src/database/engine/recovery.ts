@@ -18,8 +18,8 @@ import { syncOrMarkFailed } from "../files/failed_mark.ts";
 import { EntryCursor } from "../format/frame.ts";
 import {
   decodeLogHeader,
-  decodeLogMark,
   decodeMapHeaders,
+  knownLength,
   type MapHeader,
 } from "../format/header.ts";
 import { applyEntry, Journal, JournalReplay, type JournalState } from "./journal.ts";
@@ -113,7 +113,7 @@ function recoverLog(
   const { size } = file.status();
   let replayed: Replayed;
   {
-    using mapping = mapToRead(storage, file);
+    using mapping = mapToRead(storage, file, knownLength(snapshot.header, readHeadPage(file)));
     const { bytes } = mapping;
     replayed = replayLog(file, bytes, snapshot);
     const { tail } = replayed.scan;
@@ -157,7 +157,7 @@ export function replayLog(
   const { path } = file;
   const head = readHeadPage(file);
   const { size } = file.status();
-  const known = Math.max(header.logMin, decodeLogMark(head));
+  const known = knownLength(header, head);
   if (decodeLogHeader(head, path) === null || size < known) {
     throw damaged(path, size, `the log ends there and was durable up to byte ${known}`);
   }

@@ -198,8 +198,13 @@ export function encodeLogMark(durable: number): Uint8Array {
   return bytes;
 }
 
+/** The durable length of the log that the map and the head page of the log tell. */
+export function knownLength({ logMin }: MapHeader, logPage: Uint8Array): number {
+  return Math.max(logMin, decodeLogMark(logPage));
+}
+
 /** The durable length in the log mark of a head page; 0 without a valid mark. */
-export function decodeLogMark(page: Uint8Array): number {
+function decodeLogMark(page: Uint8Array): number {
   const at = logMarkLayout;
   const bytes = page.subarray(at.durable.offset, at.zeros.offset);
   if (bytes.length < 12) return 0;
