@@ -265,11 +265,10 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
   }
 
   /**
-   * Make everything that is appended by now durable, under the file's name, and return its size. If
-   * nothing was appended since the last sync it does nothing. Throws `ErrClosed`, `ErrLostName` if the file was
-   * removed, moved or replaced, and `OsError` if it fails. Every later write and sync throws that `OsError`
-   * again: what the system then still has in memory says nothing about the disk. After `ErrLostName` the file
-   * may get its name back, and the next sync tries anew.
+   * Make everything that is appended by now durable, under the file's name, and return its size. If nothing was
+   * appended since the last sync it does nothing. Throws `ErrClosed`; `ErrLostName` if the file was removed, moved
+   * or replaced, and a later sync tries anew; and `OsError` if it fails. Every later write and sync throws that
+   * `OsError` again: what the system then still has in memory says nothing about the disk.
    */
   sync(): number {
     const size = this.#startSync();
@@ -294,9 +293,8 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
 
   /**
    * Finish the file: the checkpoint mark takes the place of the tail mark, and the file is truncated behind
-   * it. It may only be read from now on, and is made durable. Tailers get their `eof` event. Throws
-   * `ErrClosed` if it is finished or closed already, `ErrFileIsReadOnly`, and after it is finished `ErrLostName` and `OsError` as
-   * `sync` does.
+   * it. It may only be read from now on, and is made durable. Tailers get their `eof` event, also if that
+   * fails. Throws `ErrClosed` if it is finished or closed already, `ErrFileIsReadOnly`, and what `sync` throws.
    */
   finish(): void {
     this.#appender.throwIfRefused("finish");
@@ -304,11 +302,8 @@ export class Aof implements TailSource, Disposable, AsyncDisposable {
       this.#life.state = FileState.Eof;
       this.#startOrStop();
     });
-    try {
-      this.#durability.syncAll();
-    } finally {
-      this.#subscriptions.wake();
-    }
+    this.#subscriptions.wake();
+    this.#durability.syncAll();
   }
 
   /** Poll every tailer in the next turn of the event loop. Throws `ErrClosed`. */
