@@ -116,7 +116,7 @@ export class HttpPeers {
 }
 
 /**
- * The first of: the oldest that has asked nothing, for it has had the most time; the newest without a request
+ * The first of: the oldest that has asked nothing (it has had the most time); the newest without a request
  * under way; the newest.
  */
 function leastUsed(open: ReadonlySet<HttpPeer>): HttpPeer {

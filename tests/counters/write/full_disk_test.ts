@@ -77,7 +77,7 @@ for (const code of ["ENOSPC", "EDQUOT", "EFBIG"]) {
       assertEquals(server.writer.position, position);
       assertEquals(metrics.counter("countd_increments_total", "accepted").value, 1);
 
-      // What the thread does in the meantime is no work of these connections.
+      // What the thread does in the meantime does not count as work of these connections.
       const endMs = systemClock.nowMs() + 300;
       while (systemClock.nowMs() < endMs);
       faults.heal();
