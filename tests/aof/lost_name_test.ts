@@ -75,6 +75,7 @@ Deno.test("A tailer gets its end if the file loses its name while it is finished
     aof.write(text("all"));
     const recorder = new Recorder();
     aof.subscribe(recorder);
+    await waitUntil("the data", () => recorder.seen.length > 0);
     Deno.renameSync(path, `${path}.1`);
     assertThrows(() => aof.finish(), ErrLostName, path);
     await waitUntil("the end", () => recorder.seen.some(({ eof }) => eof));
