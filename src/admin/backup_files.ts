@@ -21,7 +21,8 @@ export interface Inventory {
 
 /**
  * Throws `CorruptError`, naming all of it, if something cannot be copied: a FIFO, a socket or a device, what
- * cannot be opened, a directory with the name of a keyspace, or a file with that of one of the directories. A partial copy must not look whole. Throws `OsError`.
+ * cannot be opened, a directory with the name of a keyspace, or a file with that of one of the directories. A
+ * partial copy must not look whole. Throws `OsError`.
  */
 export function takeInventory(storage: Storage, data: string): Inventory {
   const { keyspaces, tables: root, logs, db } = directoryPaths(data);

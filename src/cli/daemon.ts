@@ -73,7 +73,7 @@ export async function runDaemon(
     const server = stack.use(serveMetrics(metrics, options));
     context.announce(`metrics on ${showAddress(server)}`);
   }
-  // A worker serves nobody: it works for as long as a fold takes.
+  // A worker has no clients: it works for as long as a fold takes.
   if (verb !== "worker") stack.use(watchLoop({ clock, events, metrics }));
   const ready = (message: string) => {
     if (metrics.readiness.state === "starting") metrics.readiness.state = "ready";
