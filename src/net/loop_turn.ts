@@ -11,6 +11,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Metric, Metrics } from "../base/metrics.ts";
 import { threadTimeMs } from "../../ffi/mod.ts";
 import { LoopCheck } from "./loop_check.ts";
+import { LoopTime } from "./loop_time.ts";
 
 /** How long one connection may work before other connections get a turn. */
 const SLICE_MS = 5;
@@ -22,12 +23,15 @@ const QUICK_BYTES_MAX = 4096;
 const TURN_MS = 15;
 /** What a connection has worked counts half after so long. */
 const HALF_LIFE_MS = 100;
+/** At most so many awaits lie between a promise of time and the work: a read returns through a few functions. */
+const AWAITS_MAX = 16;
 
 export class LoopTurn implements Disposable {
   readonly clock: Clock;
+  /** Measures the pieces of work. */
+  readonly time: LoopTime;
   readonly #check: LoopCheck;
   readonly #longestSeconds: Metric | null;
-  readonly #processorMs: () => number;
   /** Processor time of the connections since the last check. */
   #usedMs = 0;
   /** Time of slices that may begin, and have not ended yet. */
@@ -45,12 +49,7 @@ export class LoopTurn implements Disposable {
     this.clock = clock;
     this.#check = new LoopCheck(clock);
     this.#longestSeconds = metrics?.gauge("countd_event_loop_turn_seconds") ?? null;
-    this.#processorMs = processorMs;
-  }
-
-  /** Processor time of this thread: what `spend` takes is a difference of two readings. */
-  nowMs(): number {
-    return this.#processorMs();
+    this.time = new LoopTime(clock, processorMs);
   }
 
   /** Counts work of a connection, to which `promisedMs` of this turn were promised. */
@@ -89,14 +88,21 @@ export class LoopTurn implements Disposable {
   async #admit(): Promise<void> {
     this.#isAdmitting = true;
     while (this.#quick.length + this.#others.length > 0) {
-      await this.#check.next();
-      this.#number++;
-      this.#usedMs = 0;
+      // Most use less than was promised to them: a check of the sockets costs more than a few awaits.
+      for (let awaits = 0; this.#promisedMs > 0 && awaits < AWAITS_MAX; awaits++) await null;
+      // What has not begun is closed, or waits for something else.
+      this.#promisedMs = 0;
+      if (this.#usedMs + SLICE_MS > TURN_MS) {
+        await this.#check.next();
+        this.#number++;
+        this.#usedMs = this.#promisedMs = 0;
+      }
+      const leftMs = TURN_MS - this.#usedMs;
       // One of the others at least: many quick ones do not stop them.
-      const forOthers = this.#others.length > 0 ? SLICE_MS : 0;
-      const quick = this.#quick.splice(0, (TURN_MS - forOthers) / QUICK_SLICE_MS);
+      const forOthersMs = this.#others.length > 0 ? SLICE_MS : 0;
+      const quick = this.#quick.splice(0, Math.floor((leftMs - forOthersMs) / QUICK_SLICE_MS));
       const quickMs = quick.length * QUICK_SLICE_MS;
-      const others = this.#others.splice(0, Math.floor((TURN_MS - quickMs) / SLICE_MS));
+      const others = this.#others.splice(0, Math.floor((leftMs - quickMs) / SLICE_MS));
       this.#promisedMs = quickMs + others.length * SLICE_MS;
       for (const resolve of [...quick, ...others]) resolve();
     }
@@ -125,38 +131,36 @@ export class LoopSlice {
 
   /** Starts the time of a piece of work. */
   begin(): void {
-    this.#startMs = this.#turn.nowMs();
+    this.#startMs = this.#turn.time.startMs();
   }
 
-  /** True if the current work should stop here. A system call: too slow to ask for every record. */
+  /** True if the current work should stop here. Too slow to ask for every record. */
   get isUsedUp(): boolean {
-    return this.#workedMs + this.#turn.nowMs() - this.#startMs >= this.#limitMs;
+    return this.#workedMs + this.#turn.time.workedMs(this.#startMs) >= this.#limitMs;
   }
 
   /** Stops the time: the work ends, or waits for something. */
   end(): void {
-    const workedMs = this.#turn.nowMs() - this.#startMs;
+    const workedMs = this.#turn.time.workedMs(this.#startMs);
     this.#workedMs += workedMs;
     this.#lately = { ms: this.#latelyMs() + workedMs, atMs: this.#turn.clock.nowMs() };
     this.#turn.spend(workedMs, this.#promisedIn === this.#turn.number ? this.#limitMs : 0);
     this.#promisedIn = -1;
   }
 
-  /** A new slice for a connection that has waited for what it has now received. */
-  async received(bytes: number): Promise<void> {
+  /** A new slice for a connection that has waited for what it has now received. A promise if it has to wait. */
+  received(bytes: number): Promise<void> | undefined {
     this.#workedMs = 0;
     this.#isQuick = bytes <= QUICK_BYTES_MAX && this.#latelyMs() < SLICE_MS;
-    await this.#takeTime();
+    return this.#takeTime();
   }
 
   /** Gives other connections a turn if the slice is used up, or if the turn is. */
-  async giveWay(): Promise<void> {
-    if (this.#workedMs >= this.#limitMs) {
-      this.#workedMs = 0;
-      this.#isQuick = false;
-      await this.#turn.next({ isQuick: false });
-      this.#promisedIn = this.#turn.number;
-    } else await this.#takeTime();
+  giveWay(): Promise<void> | undefined {
+    if (this.#workedMs < this.#limitMs) return this.#takeTime();
+    this.#workedMs = 0;
+    this.#isQuick = false;
+    return this.#waitForTime();
   }
 
   get #limitMs(): number {
@@ -168,9 +172,15 @@ export class LoopSlice {
     return ms * 0.5 ** ((this.#turn.clock.nowMs() - atMs) / HALF_LIFE_MS);
   }
 
-  async #takeTime(): Promise<void> {
+  /** Undefined if the time is promised at once, as it mostly is. */
+  #takeTime(): Promise<void> | undefined {
     if (this.#promisedIn === this.#turn.number) return;
-    if (!this.#turn.promise(this.#limitMs)) await this.#turn.next({ isQuick: this.#isQuick });
+    if (!this.#turn.promise(this.#limitMs)) return this.#waitForTime();
+    this.#promisedIn = this.#turn.number;
+  }
+
+  async #waitForTime(): Promise<void> {
+    await this.#turn.next({ isQuick: this.#isQuick });
     this.#promisedIn = this.#turn.number;
   }
 }

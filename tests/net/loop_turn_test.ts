@@ -1,7 +1,7 @@
 /** How connections share the event loop: slices, turns, and their order. */
 
 import { assert, assertEquals } from "@std/assert";
-import { systemClock } from "../../src/base/clock.ts";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { Metrics } from "../../src/base/metrics.ts";
 import { LoopSlice, LoopTurn } from "../../src/net/loop_turn.ts";
 import { watchLoop } from "../../src/net/loop_watch.ts";
@@ -10,13 +10,18 @@ import { waitUntil } from "../support/wait.ts";
 const LITTLE = 272;
 const MUCH = 65_536;
 
-/** A turn whose processor time the test sets. */
+/** A turn whose processor time the test sets; other programs may have the processor for a while, too. */
 function turnAt(metrics = new Metrics()) {
-  const time = { ms: 0 };
-  const turn = new LoopTurn({ clock: systemClock, metrics }, () => time.ms);
-  const work = (slice: LoopSlice, ms: number) => {
+  const time = { ms: 0, othersMs: 0 };
+  const clock: Clock = {
+    ...systemClock,
+    nowMs: () => systemClock.nowMs() + time.ms + time.othersMs,
+  };
+  const turn = new LoopTurn({ clock, metrics }, () => time.ms);
+  const work = (slice: LoopSlice, ms: number, othersMs = 0) => {
     slice.begin();
     time.ms += ms;
+    time.othersMs += othersMs;
     const { isUsedUp } = slice;
     slice.end();
     return isUsedUp;
@@ -44,6 +49,33 @@ Deno.test("Work is cut after 5 ms of processor time, and no slice begins that do
   assert(longest.value <= 0.015, String(longest.value));
   work(slice, 40);
   assert(longest.value >= 0.040, String(longest.value));
+});
+
+Deno.test("Work that other programs interrupt is not cut, and counts as what the thread did", async () => {
+  const { turn, work, longest } = turnAt();
+  using _ = turn;
+  const slice = new LoopSlice(turn);
+  await slice.received(LITTLE);
+  assertEquals([work(slice, 0.5, 30), work(slice, 0.4, 30)], [false, false]);
+  await slice.received(LITTLE);
+  assertEquals(work(slice, 0.5, 30), false);
+  assert(longest.value < 0.005, String(longest.value));
+});
+
+Deno.test("Slices that end early leave their time to others without a check of the sockets", async () => {
+  const { turn, work } = turnAt();
+  using _ = turn;
+  let order = "";
+  const receive = (index: number) => async () => {
+    const slice = new LoopSlice(turn);
+    await slice.received(MUCH);
+    order += index;
+    work(slice, 1);
+  };
+  await Promise.all(Array.from({ length: 8 }, (_, index) => receive(index)()));
+  assertEquals([order, turn.number], ["01234567", 0]);
+  await Promise.all(Array.from({ length: 8 }, (_, index) => receive(index)()));
+  assertEquals([order, turn.number], ["0123456701234567", 1]);
 });
 
 Deno.test("A peer that asks little waits for one turn, however many others send much", async () => {
