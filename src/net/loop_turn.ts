@@ -122,8 +122,9 @@ export class LoopSlice {
   #isQuick = true;
   /** Number of the turn in which time is promised to it; −1 for none. */
   #promisedIn = -1;
-  /** What it has worked lately, as of a time. */
-  #lately = { ms: 0, atMs: 0 };
+  /** What it had worked lately when its last piece of work began. */
+  #latelyMs = 0;
+  #latelyStartMs = 0;
 
   constructor(turn: LoopTurn) {
     this.#turn = turn;
@@ -143,7 +144,8 @@ export class LoopSlice {
   end(): void {
     const workedMs = this.#turn.time.workedMs(this.#startMs);
     this.#workedMs += workedMs;
-    this.#lately = { ms: this.#latelyMs() + workedMs, atMs: this.#turn.clock.nowMs() };
+    this.#latelyMs = this.#latelyAt(this.#startMs) + workedMs;
+    this.#latelyStartMs = this.#startMs;
     this.#turn.spend(workedMs, this.#promisedIn === this.#turn.number ? this.#limitMs : 0);
     this.#promisedIn = -1;
   }
@@ -151,7 +153,8 @@ export class LoopSlice {
   /** A new slice for a connection that has waited for what it has now received. A promise if it has to wait. */
   received(bytes: number): Promise<void> | undefined {
     this.#workedMs = 0;
-    this.#isQuick = bytes <= QUICK_BYTES_MAX && this.#latelyMs() < SLICE_MS;
+    this.#isQuick = bytes <= QUICK_BYTES_MAX &&
+      this.#latelyAt(this.#turn.clock.nowMs()) < SLICE_MS;
     return this.#takeTime();
   }
 
@@ -167,9 +170,8 @@ export class LoopSlice {
     return this.#isQuick ? QUICK_SLICE_MS : SLICE_MS;
   }
 
-  #latelyMs(): number {
-    const { ms, atMs } = this.#lately;
-    return ms * 0.5 ** ((this.#turn.clock.nowMs() - atMs) / HALF_LIFE_MS);
+  #latelyAt(nowMs: number): number {
+    return this.#latelyMs * 0.5 ** ((nowMs - this.#latelyStartMs) / HALF_LIFE_MS);
   }
 
   /** Undefined if the time is promised at once, as it mostly is. */

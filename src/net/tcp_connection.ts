@@ -77,12 +77,15 @@ export class TcpConnection {
 
   /** The number of bytes read; null at the end of the input, and once the connection drains or is closed. */
   async read(target: Uint8Array): Promise<number | null> {
-    if (this.#wasFilled) await this.slice.giveWay();
+    // Each await costs a little, and mostly there is time.
+    const turn = this.#wasFilled ? this.slice.giveWay() : undefined;
+    if (turn !== undefined) await turn;
     if (this.#isDraining || this.#isInputOver || this.#isClosed) return null;
     const count = await this.#read(target);
     if (count === null) return null;
     // A read that had to wait, although the one before it filled its target, has time of an earlier turn.
-    await (this.#wasFilled ? this.slice.giveWay() : this.slice.received(count));
+    const time = this.#wasFilled ? this.slice.giveWay() : this.slice.received(count);
+    if (time !== undefined) await time;
     this.#wasFilled = count === target.length;
     this.#activeMs = this.#environment.clock.nowMs();
     this.#environment.metrics.bytesIn.value += count;

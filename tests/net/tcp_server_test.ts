@@ -128,9 +128,11 @@ Deno.test("A read that waited gets time of the turn in which its bytes came, als
       using peer = await Deno.connect({ hostname, port: server.address.port });
       await peer.write(new Uint8Array(10));
       await waitUntil("the full read", () => turns.length === 1);
+      turn.spend(15, 0);
       await turn.next({ isQuick: true });
       // Others have all that is left of this turn.
       while (turn.promise(1));
+      turn.spend(15, 15);
       const { number } = turn;
       await peer.write(new Uint8Array(4));
       await waitUntil("the second read", () => turns.length === 2);

@@ -56,6 +56,20 @@ export class LiveWords {
     this.tail = 0;
   }
 
+  /**
+   * True if no log from a slot on has been claimed, and so none holds frames, as far as `count` words say. False
+   * if it takes system calls to know.
+   */
+  areUnused(from: number, count: number): boolean {
+    const ints = this.#mapped();
+    if (ints === null || from + count > SLOTS_MAX) return false;
+    const start = (TAILS_OFFSET >>> 2) + from * WORD_INTS;
+    for (let at = start; at < start + count * WORD_INTS; at += WORD_INTS) {
+      if (ints[at] !== 0 || ints[at + 1] !== 0) return false;
+    }
+    return true;
+  }
+
   /** True if the value of a slot is still what a load found. A store that is missed is seen the next time. */
   isStill(slot: number, change: number, tail: number): boolean {
     const ints = this.#ints;

@@ -68,7 +68,8 @@ for (const [name, happen] of Object.entries(happenings)) {
         for (let isBeyond = false; !isBeyond; points++) {
           isBeyond = !(await answersSame(what, { warm, point: points + 1, happen }));
         }
-        assert(points > 1, "The answer has points to interrupt");
+        // A warm answer may come without a call.
+        assert(points > (warm ? 0 : 1), "The answer has points to interrupt");
       }
     }
   });

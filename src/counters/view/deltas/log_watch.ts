@@ -37,6 +37,11 @@ const OPEN_TRIES = 200;
 const OPEN_PAUSE_MS = 5;
 /** `prepare` holds the event loop no longer than this at once. */
 const PREPARE_MS = 5;
+/**
+ * Between two looks for the name of the next slot, new logs are seen by their live words. A process may end after
+ * it has made a slot, and before it claims it: the log with the next number is seen behind fewer of these.
+ */
+const UNCLAIMED_MAX = 16;
 
 /** What the logs of a watch share. */
 interface WatchEnvironment {
@@ -169,6 +174,8 @@ export class LogWatch implements Disposable {
   /** Logs that held frames when they lost their name, and whose name leads nowhere. */
   readonly #removed = new Set<number>();
   #isListed = false;
+  /** Whether the name of the next slot was looked for since the last `closeLost`. */
+  #hasLooked = false;
   #isClosed = false;
 
   constructor(directory: DataDirectory, events: Events) {
@@ -241,6 +248,7 @@ export class LogWatch implements Disposable {
    * `CorruptError` if there is none and the log held frames.
    */
   closeLost(): void {
+    this.#hasLooked = false;
     for (const { log, slot, isPending, capture } of [...this.#logs.values()]) {
       if (log.isNamed) continue;
       // It may have been claimed and filled since it was captured.
@@ -290,7 +298,7 @@ export class LogWatch implements Disposable {
   }
 
   #openNew(): void {
-    const { storage, paths } = this.#directory;
+    const { storage, paths, control } = this.#directory;
     if (!this.#isListed) {
       for (const slot of listReadableSlots(this.#directory)) {
         if (!this.#logs.has(slot)) this.#open(slot);
@@ -300,6 +308,9 @@ export class LogWatch implements Disposable {
     // A pool grows by the lowest number that is missing, and never loses a slot.
     while (true) {
       while (this.#logs.has(this.#nextSlot)) this.#nextSlot++;
+      // A name costs a system call or two for each batch of questions.
+      if (this.#hasLooked && control.live.areUnused(this.#nextSlot, UNCLAIMED_MAX)) return;
+      this.#hasLooked = true;
       if (storage.statusOrNull(pathOfSlot(paths.logs, this.#nextSlot)) === null) return;
       this.#open(this.#nextSlot);
     }
