@@ -163,19 +163,21 @@ export class KeyspaceGroup {
   #syncMeta(published: readonly Written[]): void {
     const inPlace = published.filter(({ isUnnamed }) => !isUnnamed);
     if (inPlace.length > SYNC_EACH_MAX) {
-      // The directory is on that file system too.
-      return this.#syncFileSystem(6, inPlace, (writer) => writer.syncMeta());
-    }
-    for (const { writer } of inPlace) writer.syncMeta();
-    if (inPlace.length === published.length) return;
-    const { directory: { storage, paths }, writers: { fileSystem } } = this.#environment;
+    const named = published.filter(({ isUnnamed }) => isUnnamed);
+    const { directory: { storage, paths }, writers } = this.#environment;
+    // The file system of the open descriptor has the directory, unless another one was mounted over it since.
+    const isCovered = named.every(({ writer }) => writer.device === writers.fileSystem.device);
+      this.#syncFileSystem(6, inPlace, (writer) => writer.syncMeta());
+      if (isCovered) return;
+    } else for (const { writer } of inPlace) writer.syncMeta();
+    if (named.length === 0) return;
     storage.reach("fold.6.before");
     try {
       storage.syncDirectory(paths.keyspaces);
     } catch (error) {
       // It opens the directory; the descriptor of the file system is open.
-      if (!isOutOfResources(error)) throw error;
-      fileSystem.sync();
+      if (!isCovered || !isOutOfResources(error)) throw error;
+      writers.fileSystem.sync();
     }
     storage.reach("fold.6.after");
   }

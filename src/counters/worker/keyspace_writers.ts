@@ -5,7 +5,14 @@
 
 import { type Events, noEvents } from "../../base/events.ts";
 import { printableName } from "../../base/printable.ts";
-import { makeDirectories, type OpenFileSystem, OsError, type Storage } from "../../file/mod.ts";
+import {
+  type FileIdentity,
+  leadsTo,
+  makeDirectories,
+  type OpenFileSystem,
+  OsError,
+  type Storage,
+} from "../../file/mod.ts";
 import { mapKey } from "../../base/map_key.ts";
 import { KeyspaceWriter } from "../keyspace/mod.ts";
 
@@ -20,6 +27,8 @@ export class KeyspaceWriters {
   /** In the order of their last use. */
   readonly #open = new Map<string, KeyspaceWriter>();
   #fileSystem: OpenFileSystem | null = null;
+  /** The directory when it was followed last. */
+  #followed: FileIdentity | null = null;
 
   constructor(
     readonly storage: Storage,
@@ -51,10 +60,16 @@ export class KeyspaceWriters {
       events.report("warn", "directory of keyspaces was removed: it is made again", { path });
       makeDirectories(storage, path, 0o700);
     }
+    const status = this.#followed = storage.status(path);
     const device = this.#fileSystem?.device;
-    if (device === undefined || storage.status(path).device === device) return false;
+    if (device === undefined || status.device === device) return false;
     this.close();
     return true;
+  }
+
+  /** Whether the directory was removed or replaced since it was followed. */
+  get hasLostDirectory(): boolean {
+    return this.#followed !== null && !leadsTo(this.storage, this.directory, this.#followed);
   }
 
   /**

@@ -12,7 +12,7 @@ import {
   resolveLoneLockNames,
   slotLock,
 } from "../commitlog/mod.ts";
-import { isDiskFull, isOutOfResources, makeDirectories } from "../../file/mod.ts";
+import { hasCode, isDiskFull, isOutOfResources, makeDirectories } from "../../file/mod.ts";
 import {
   Aggregator,
   type AggregatorLimits,
@@ -178,8 +178,7 @@ export class Worker {
     } catch (error) {
       throw errorToEndWith(this.directory, error, this.environment);
     } finally {
-      this.#open?.releaseLogs();
-      this.#open = null;
+      this.#dropOpenFold();
       this.#walk.close();
       this.#writers.close();
       control.unlock(directoryLocks.fold);
@@ -201,6 +200,13 @@ export class Worker {
     this.#areGenerationsDurable = true;
   }
 
+  /** Releases the logs that a fold has gathered: the next one takes them again. */
+  #dropOpenFold(): void {
+    this.#open?.releaseLogs();
+    this.#open = null;
+    this.#openMs = 0;
+  }
+
   /**
    * One fold of the logs that are there. If it gathers and more logs will come soon, it stays open. Once the
    * signal has fired, it stops between two groups of keyspaces. Returns the number of logs that were recycled
@@ -213,7 +219,8 @@ export class Worker {
     const isHolder = this.directory.control.holds(directoryLocks.fold);
     assert(isHolder, "Only the holder of the fold lease folds");
     this.directory.refuseUnusable();
-    const hasMoved = this.#open === null && this.#writers.followDirectory();
+    const hasMoved = this.#writers.followDirectory();
+    if (hasMoved) this.#dropOpenFold();
     if (hasMoved || !this.#areGenerationsDurable) this.#makeGenerationsDurable();
     const startMs = clock.nowMs();
     const fold = this.#open ??
@@ -251,6 +258,11 @@ export class Worker {
       // Some may be published and some not: the next fold reads them again.
       this.#writers.dropAll();
       if (error instanceof LogUnusableError) return 1; // in quarantine; the others are tried at once
+      if (hasCode(error, "ENOENT") && this.#writers.hasLostDirectory) {
+        // The next fold makes it again, or goes on in the one that is there.
+        this.#hasDeferred = true;
+        return 0;
+      }
       // So many logs may wait that a process cannot have them all open: fewer are taken next time.
       const cause = error instanceof FoldTooLargeError ? error.cause : error;
       const isScarce = isOutOfResources(cause);
