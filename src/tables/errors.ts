@@ -1,6 +1,6 @@
 /** What the calls on tables and keys throw: one class for each case that a caller tells apart. */
 
-import { BusyError, FailedError, NotFoundError, UsageError } from "../base/errors.ts";
+import { BusyError, CorruptError, FailedError, NotFoundError, UsageError } from "../base/errors.ts";
 
 /** The key does not exist. Thrown by `get` and `update`. */
 export class KeyNotFoundError extends NotFoundError {
@@ -23,6 +23,24 @@ export class TableNotFoundError extends NotFoundError {
     path: string,
   ) {
     super(`${capital(describeTable(table))} does not exist: the directory ${path} is missing`);
+  }
+}
+
+/** The table's directory was removed, moved or replaced during a write. */
+export class TableLostError extends CorruptError {
+  /** Make the error for a table whose directory was at `path`. */
+  constructor(
+    /** Name of the table; empty for the root table. */
+    readonly table: string,
+    path: string,
+  ) {
+    super(
+      `The directory ${path} was removed, moved or replaced while a key of ${
+        describeTable(table)
+      } was ` +
+        "written: the change is in the directory that had this name. Look where it is now, or write again",
+      { path, offset: 0 },
+    );
   }
 }
 

@@ -53,6 +53,7 @@ export {
   LongValueError,
   NotADirectoryError,
   NotAValueError,
+  TableLostError,
   TableNotFoundError,
 } from "./errors.ts";
 export { type Inventoried, inventory, openToCopy } from "./inventory.ts";
@@ -64,6 +65,7 @@ export { TableRoot, type TableRootOptions } from "./table_root.ts";
 export { type Clock, systemClock } from "../base/clock.ts";
 export {
   BusyError,
+  CorruptError,
   CountdError,
   type ErrorKind,
   FailedError,

@@ -11,12 +11,20 @@
 
 import { dirname } from "node:path/posix";
 import type { Clock } from "../base/clock.ts";
-import { hasCode, makeDirectories, nullIfCode, type Storage } from "../file/mod.ts";
+import {
+  hasCode,
+  leadsTo,
+  makeDirectories,
+  nullIfCode,
+  type Storage,
+  type StoredFile,
+} from "../file/mod.ts";
 import { MOVES_MAX, retryUntilDeadline } from "./deadline.ts";
 import {
   KeyExistsError,
   KeyNotFoundError,
   NotADirectoryError,
+  TableLostError,
   TableNotFoundError,
 } from "./errors.ts";
 import { keyOfFileName, tableDirectory, valueFileName } from "./names.ts";
@@ -61,7 +69,8 @@ export interface Entry {
 /**
  * One table. Get one from `TableRoot.table`. Every call is linearizable: it takes effect at one instant
  * between its start and its end. A call that throws `LockDeadlineError`, or an error about names, has
- * changed nothing. A write that throws `OsError` may have taken effect, and may not survive a power cut.
+ * changed nothing. A write that throws `OsError` may have taken effect, and may not survive a power cut. One that
+ * throws `TableLostError` has taken effect in a directory that has lost its name since.
  */
 export class Table {
   /** Directory of the values; made by the first `set` or `create`. */
@@ -94,11 +103,12 @@ export class Table {
 
   /**
    * Give a key a value, whether it had one or not. Makes the table if it does not exist. Throws
-   * `LockDeadlineError`, `InvalidKeyError`, `NotAValueError`, `NotADirectoryError`, `OsError`.
+   * `LockDeadlineError`, `InvalidKeyError`, `NotAValueError`, `NotADirectoryError`, `TableLostError`, `OsError`.
    */
   async set(key: string, value: Uint8Array): Promise<void> {
     const path = this.#path(key);
     using temporary = this.#write(value);
+    using names = this.#openNames();
     let lost = 0;
     const hold = await this.#hold(path, () => {
       if (temporary.publishNew(path)) return true;
@@ -108,38 +118,40 @@ export class Table {
       temporary.replace(path);
       return true;
     });
-    if (hold === null) return this.#syncNames();
+    if (hold === null) return this.#syncNames(names);
     using _held = hold;
     temporary.replace(path);
-    this.#syncNames();
+    this.#syncNames(names);
   }
 
   /**
    * Create a key with its value. Makes the table if it does not exist. Throws `KeyExistsError` at once if
-   * the key exists, locked or not; `InvalidKeyError`, `NotADirectoryError`, `OsError`.
+   * the key exists, locked or not; `InvalidKeyError`, `NotADirectoryError`, `TableLostError`, `OsError`.
    */
   // deno-lint-ignore require-await -- asynchronous like its siblings, though it never waits
   async create(key: string, value: Uint8Array): Promise<void> {
     const path = this.#path(key);
     if (this.#storage.statusOrNull(path) !== null) throw new KeyExistsError(key, this.name);
     using temporary = this.#write(value);
+    using names = this.#openNames();
     if (!temporary.publishNew(path)) throw new KeyExistsError(key, this.name);
-    this.#syncNames();
+    this.#syncNames(names);
   }
 
-  /** Replace the value of a key that exists. Throws what `get` throws. */
+  /** Replace the value of a key that exists. Throws what `get` throws, and `TableLostError`. */
   async update(key: string, value: Uint8Array): Promise<void> {
     const path = this.#path(key);
     if (this.#storage.statusOrNull(path) === null) this.#refuseMissing(key);
     using temporary = this.#write(value);
+    using names = this.#openNames();
     using _held = await this.#hold(path, () => this.#refuseMissing(key));
     temporary.replace(path);
-    this.#syncNames();
+    this.#syncNames(names);
   }
 
   /**
    * Remove a key. Succeeds if the key, or the table, does not exist. Throws `LockDeadlineError`,
-   * `InvalidKeyError`, `NotAValueError`, `NotADirectoryError`, `OsError`.
+   * `InvalidKeyError`, `NotAValueError`, `NotADirectoryError`, `TableLostError`, `OsError`.
    */
   async delete(key: string): Promise<void> {
     const path = this.#path(key);
@@ -147,13 +159,14 @@ export class Table {
     if (held === null) {
       this.#refuseNoDirectory();
       // The process that removed it may have died before the removal was on disk.
-      if (this.#storage.statusOrNull(this.directory) !== null) this.#syncNames();
-      return;
+      using names = nullIfCode(() => this.#openNames(), "ENOENT");
+      return this.#syncNames(names);
     }
+    using names = this.#openNames();
     this.#storage.reach("table.unlink.before");
     this.#storage.unlink(path);
     this.#storage.reach("table.unlink.after");
-    this.#syncNames();
+    this.#syncNames(names);
   }
 
   /**
@@ -235,12 +248,26 @@ export class Table {
     return status?.kind === "directory" ? identity(status) : null;
   }
 
-  /** Make the names in the table durable. A failure is thrown, and never tried again. */
-  #syncNames(): void {
-    if (this.#settings.sync === "os") return;
+  /**
+   * Open the directory before a name in it is changed. So it is the one that is synced, whatever has its name by
+   * then, and the sync is told of every write that failed. Null if nothing is to be synced.
+   */
+  #openNames(): StoredFile | null {
+    if (this.#settings.sync === "os") return null;
+    return this.#storage.open(this.directory, { access: "read", kind: "directory" });
+  }
+
+  /**
+   * Make the names in the table durable. A failure is thrown, and never tried again. Throw `TableLostError` if
+   * the directory no longer has its name.
+   */
+  #syncNames(names: StoredFile | null): void {
+    if (names === null) return;
     this.#storage.reach("table.names.before");
-    this.#storage.syncDirectory(this.directory);
+    names.sync();
     this.#storage.reach("table.names.after");
+    if (leadsTo(this.#storage, this.directory, names.status())) return;
+    throw new TableLostError(this.name, this.directory);
   }
 
   *#fileNames(): Iterable<string> {
