@@ -274,3 +274,11 @@ export class ActiveLog {
     this.held.leaveForRecovery();
   }
 }
+  /**
+   * Takes no more frames. A sync in flight no longer waits for space to tell readers of the last one: for a writer
+   * that answers nothing any more, which would else never end on a full disk.
+   */
+  end(): void {
+    this.#isEnded = true;
+  }
+

@@ -347,6 +347,7 @@ export class LogWriter {
     this.#durableAtFailure = this.durablePosition;
     const { metrics } = this.environment;
     metrics.gauge("countd_failed").value = 1;
+    this.#active.log.end();
     const error = errorToEndWith(this.directory, this.#causeOf(what), this.environment);
     this.#failure = error instanceof Error ? error : new Error(String(error));
     metrics.readiness.fail(this.#failure.message);

@@ -24,7 +24,7 @@ import {
   withDataDirectory,
 } from "../../support/data_directory.ts";
 import { Faults, faultyStorage } from "../../support/faulty_storage.ts";
-import { waitUntil } from "../../support/wait.ts";
+import { waitUntil, within } from "../../support/wait.ts";
 import { messageBytes, messages, RawClient, serverOptions, startServer } from "./support.ts";
 
 interface FaultyServer extends Disposable {
@@ -193,4 +193,25 @@ Deno.test("A writer that cannot tell readers of its last frame can be stopped on
     assertEquals(recordsOf(log), ["ks k 2"]);
     log.release();
   });
+});
+
+Deno.test("A writer that cannot tell readers of its last frame ends when the directory is marked failed", async () => {
+  // Story: the sync behind the frame waited for space to store the live word, whatever had become of the writer.
+  // The directory was marked failed by another process, and the writer that should have ended waited for ever.
+  await withDataDirectory(async (test) => {
+    using faulty = await startFaulty(test, { sync: "always" });
+    const { server, faults, events } = faulty;
+    using client = await RawClient.connect(server);
+    faults.failFrom("write", 2, "ENOSPC");
+    await client.send(messages([["ks", "k", 2n]]));
+    await waitUntil("the wait", () => events.includes(diskFull));
+    test.directory.markFailed("a worker's sync failed", systemClock.wallMs());
+    await assertRejects(() => server.failed, DirectoryFailedError, "a worker's sync failed");
+    await assertRejects(
+      () => within("the end of the server", server.stop()),
+      DirectoryFailedError,
+      "a worker's sync failed",
+    );
+    assertEquals(await client.connection.read(new Uint8Array(1)).catch(() => null), null);
+  }, { checks: false });
 });
