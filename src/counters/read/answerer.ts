@@ -4,8 +4,7 @@
  */
 
 import type { LoopSlice } from "../../net/mod.ts";
-import { BusyError, CorruptError } from "../../base/errors.ts";
-import { type FormatError, isFormatError } from "../../base/format.ts";
+import { CountdError } from "../../base/errors.ts";
 import type { Metric, Metrics } from "../../base/metrics.ts";
 import { type OsError, troubleOf } from "../../file/mod.ts";
 import {
@@ -35,10 +34,10 @@ import type { OutputQuota } from "./output_budget.ts";
 const DAMAGED_COUNTERS = READ_ERROR_DAMAGED;
 
 /**
- * Damage, a file of another format, what the system refuses, and what cannot be answered now: reported each time
- * an answer meets it.
+ * Damage, a file of another format, one that cannot be opened, what the system refuses, and what cannot be
+ * answered now: reported each time an answer meets it.
  */
-export type AnswerFailure = CorruptError | FormatError | OsError | BusyError;
+export type AnswerFailure = CountdError | OsError;
 
 /** Requests that came in together, and where their replies go. */
 export interface Batch {
@@ -293,8 +292,9 @@ function reserve({ rows, quota }: Batch): boolean {
 
 /** The code that a client gets for an error; null for a bug, which ends the server. */
 function errorCode(error: unknown): number | null {
-  if (error instanceof CorruptError || isFormatError(error)) return READ_ERROR_DAMAGED;
-  if (error instanceof BusyError) return READ_ERROR_AGAIN;
+  if (error instanceof CountdError) {
+    return error.kind === "try-again" ? READ_ERROR_AGAIN : READ_ERROR_DAMAGED;
+  }
   const trouble = troubleOf(error);
   if (trouble === null) return null;
   return trouble === "passing" || trouble === "missing" ? READ_ERROR_AGAIN : READ_ERROR_DAMAGED;

@@ -3,6 +3,7 @@
  */
 
 import { BusyError, CorruptError, CountdError } from "../../base/errors.ts";
+import { isFormatError } from "../../base/format.ts";
 import { REFUSED_MS } from "../../base/readiness.ts";
 import { listenTcp, type ServerEnvironment, TcpServer } from "../../net/mod.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
@@ -138,7 +139,9 @@ export class ReadServer {
   /** Reports each failure once, because clients ask again and again. */
   #reportFailure(error: AnswerFailure): void {
     const { clock, events, metrics } = this.#environment;
-    if (error instanceof BusyError || error instanceof OsError) {
+    const isOfFile = error instanceof CorruptError || isFormatError(error);
+    // A file that is damaged, or of another format, may be that of one keyspace: the others are answered.
+    if (!isOfFile) {
       this.#refused = { reason: error.message, timeMs: clock.nowMs() };
       metrics.readiness.set(this, error.message);
     }
@@ -147,7 +150,7 @@ export class ReadServer {
       ? ["damaged file", error.where, `${error.where.path}:${error.where.offset}`]
       : error instanceof OsError
       ? ["cannot read", { path: error.path }, `${error.path}:${error.code}`]
-      : ["file of another format", {}, error.message];
+      : [isOfFile ? "file of another format" : "cannot read", {}, error.message];
     if (this.#reported.has(place) || this.#reported.size >= REPORTS_MAX) return;
     this.#reported.add(place);
     events.report("error", what, { ...where, reason: error.message });
