@@ -8,7 +8,13 @@
 import { Buffer } from "node:buffer";
 import { CorruptError } from "../../base/errors.ts";
 import { type FormatError, isFormatError } from "../../base/format.ts";
-import { concernsOneFile, hasCode, type OsError, type Storage } from "../../file/mod.ts";
+import {
+  concernsOneFile,
+  hasCode,
+  nullIfCode,
+  type OsError,
+  type Storage,
+} from "../../file/mod.ts";
 import { decodeKeyspaceName, encodeKeyspaceName } from "./name.ts";
 import { KeyspaceReader } from "./reader.ts";
 
@@ -80,8 +86,9 @@ export function sweepKeyspaces(storage: Storage, directory: string): string[] {
   const swept: string[] = [];
   for (const fileName of fileNames(storage, directory)) {
     if (!isTemporaryName(fileName)) continue;
-    storage.unlink(`${directory}/${fileName}`);
-    swept.push(`${directory}/${fileName}`);
+    const path = `${directory}/${fileName}`;
+    nullIfCode(() => storage.unlink(path), "ENOENT");
+    swept.push(path);
   }
   return swept;
 }

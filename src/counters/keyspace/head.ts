@@ -17,7 +17,7 @@ export function keyspaceHead(storage: Storage, path: string): TreeHead | null {
     using file = storage.open(path, { access: "read" });
     return readTreeHead(file);
   } catch (error) {
-    if (hasCode(error, "ENOENT")) return null;
+    if (hasCode(error, "ENOENT", "ENOTDIR")) return null;
     throw error;
   }
 }

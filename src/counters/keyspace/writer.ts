@@ -20,6 +20,7 @@ import {
   type FileStatus,
   hasCode,
   leadsTo,
+  nullIfCode,
   type Storage,
   type StoredFile,
 } from "../../file/mod.ts";
@@ -35,6 +36,9 @@ import { notRegular } from "./reader.ts";
 export const DEFAULT_PAGE_SIZE = 8192;
 /** So a keyspace of a few counters fits 8 KiB. */
 const SMALL_PAGE_SIZE = 1024;
+
+/** The codes of a name that leads nowhere. */
+const MISSING = ["ENOENT", "ENOTDIR"] as const;
 
 /** An open file of the keyspace. */
 interface OpenTree {
@@ -115,7 +119,9 @@ export class KeyspaceWriter implements Disposable {
     const found = storage.statusOrNull(path);
     if (found === null) return null;
     if (found.kind !== "file") throw notRegular(path);
-    const current = openTree(storage, path, name);
+    // It may have been removed since: then it is as if it had not been there.
+    const current = nullIfCode(() => openTree(storage, path, name), ...MISSING);
+    if (current === null) return null;
     return new KeyspaceWriter(storage, directory, { current, path, pageSize });
   }
 
@@ -293,8 +299,7 @@ export class KeyspaceWriter implements Disposable {
   /** Closes a file, and unlinks it unless it has the name of the keyspace. */
   #remove({ file, unnamed }: OpenTree): void {
     file.close();
-    const isThere = unnamed !== null && this.#storage.statusOrNull(unnamed.path) !== null;
-    if (isThere) this.#storage.unlink(unnamed.path);
+    if (unnamed !== null) nullIfCode(() => this.#storage.unlink(unnamed.path), ...MISSING);
   }
 
   [Symbol.dispose](): void {
@@ -315,7 +320,7 @@ function makeTree(
     file = storage.open(path, options);
   } catch (error) {
     if (!hasCode(error, "EEXIST")) throw error;
-    storage.unlink(path);
+    nullIfCode(() => storage.unlink(path), ...MISSING);
     file = storage.open(path, options);
   }
   try {

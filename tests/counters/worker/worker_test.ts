@@ -14,6 +14,7 @@ import {
 } from "../../../src/counters/commitlog/mod.ts";
 import { OsError, type Storage, systemStorage } from "../../../src/file/mod.ts";
 import { Worker } from "../../../src/counters/worker/mod.ts";
+import { overridden } from "../../support/overridden.ts";
 import { runningAsRoot } from "../../support/ordinary_user.ts";
 import {
   batchOf,
@@ -187,6 +188,29 @@ Deno.test("A damaged keyspace is put in quarantine: its log stays, the others ar
     const blocked = takeSealed(test.directory, slot);
     blocked.release();
   }, { checks: false });
+});
+
+Deno.test("A keyspace that is removed while it is opened is made anew, as one that was removed before", async () => {
+  // Story: the file was there when its kind was asked and gone when it was opened. That ended the worker.
+  await withFolds(async (test) => {
+    await sealLog(test, [["k", "a", 7n]]);
+    await fold(test);
+    const path = pathOf(test, "k");
+    let isRemoved = false;
+    const storage = overridden(test.storage, {
+      open(opened, options) {
+        if (opened === path && !isRemoved) {
+          isRemoved = true;
+          Deno.removeSync(path);
+        }
+        return test.storage.open(opened, options);
+      },
+    });
+    await sealLog(test, [["k", "a", 1n]]);
+    await fold(test, storage);
+    assert(isRemoved);
+    assertEquals(counters(test, "k"), ["a 1"]);
+  });
 });
 
 Deno.test("A log with damage in the middle is put in quarantine alone", async () => {
