@@ -14,7 +14,7 @@ import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import { BusyError } from "../../base/errors.ts";
 import { CheckedLog, LogBytes } from "../../file/checked_log/mod.ts";
-import { isDiskFull } from "../../file/mod.ts";
+import { isPassing, type OsError } from "../../file/mod.ts";
 import { directoryLocks } from "./control_layout.ts";
 import { batchFrames, batchSeed, writeBatchHead } from "./frame.ts";
 import type { LogHeader } from "./header.ts";
@@ -52,7 +52,7 @@ export class ActiveLog {
   #records = 0;
   #syncing: Promise<void> | null = null;
   #isEnded = false;
-  /** The live word could not be stored yet: the disk was full. */
+  /** The live word could not be stored yet: the disk was full, or the system refused for now. */
   #isUnpublished = false;
 
   private constructor(
@@ -142,8 +142,8 @@ export class ActiveLog {
 
   /**
    * Append, step 1: one frame with what the filler writes, or nothing if it writes nothing. Throws
-   * `OsError` if the frame cannot be written; the log is then as before. On a full disk the append may be
-   * tried again after the filler has rolled back. After any other error the writer should stop.
+   * `OsError` if the frame cannot be written; the log is then as before. If the error passes, as on a full
+   * disk, the append may be tried again after the filler has rolled back. After any other the writer should stop.
    */
   append(filler: BatchFiller): void {
     assert(!this.#isEnded, "A log that is being sealed takes no frames");
@@ -166,14 +166,18 @@ export class ActiveLog {
     storage.reach("append.1.after");
   }
 
-  /** Tells readers of the last frame, if a full disk did not let it before. False while it is full. */
-  publishAgain(): boolean {
+  /**
+   * Tells readers of the last frame, if the disk did not let it before. Returns the error, which passes, while it
+   * does not, as if it is full; else null.
+   */
+  publishAgain(): OsError | null {
     try {
       if (this.#isUnpublished) this.#publish();
+      return null;
     } catch (error) {
-      if (!isDiskFull(error)) throw error;
+      if (isPassing(error)) return error;
+      throw error;
     }
-    return !this.#isUnpublished;
   }
 
   #publish(): void {
@@ -212,7 +216,9 @@ export class ActiveLog {
     await file.syncDataAsync();
     storage.reach("append.2.after");
     // An answer promises that readers see the increment. The header that ends the log will tell them, too.
-    while (!this.#isEnded && !this.publishAgain()) await this.clock.sleep(PUBLISH_RETRY_MS);
+    while (!this.#isEnded && this.publishAgain() !== null) {
+      await this.clock.sleep(PUBLISH_RETRY_MS);
+    }
     // A file without a name is lost, however durable its bytes are: they must not be answered.
     this.held.refuseUnlinked();
     storage.reach("append.3.before");
@@ -256,24 +262,18 @@ export class ActiveLog {
     storage.reach("seal.4.after");
   }
 
-  /** Stores the last header. On a full disk the log is left to recovery instead, and false returned. */
+  /** Stores the last header. On a disk that is full, say, the log is left to recovery, and false returned. */
   #storeEnd(header: Parameters<HeldLog["store"]>[0]): boolean {
     try {
       this.held.store(header);
       return true;
     } catch (error) {
-      if (!isDiskFull(error)) throw error;
+      if (!isPassing(error)) throw error;
       this.leaveForRecovery();
       return false;
     }
   }
 
-  /** Leaves the log as it is, for recovery. A writer does this after a failed sync. */
-  leaveForRecovery(): void {
-    this.#isEnded = true;
-    this.held.leaveForRecovery();
-  }
-}
   /**
    * Takes no more frames. A sync in flight no longer waits for space to tell readers of the last one: for a writer
    * that answers nothing any more, which would else never end on a full disk.
@@ -282,3 +282,9 @@ export class ActiveLog {
     this.#isEnded = true;
   }
 
+  /** Leaves the log as it is, for recovery. A writer does this after a failed sync. */
+  leaveForRecovery(): void {
+    this.#isEnded = true;
+    this.held.leaveForRecovery();
+  }
+}

@@ -4,15 +4,34 @@ import type { Clock } from "../../base/clock.ts";
 import { BusyError } from "../../base/errors.ts";
 import type { Events } from "../../base/events.ts";
 import type { Metrics } from "../../base/metrics.ts";
+import { isDiskFull, isOutOfResources, isPassing } from "../../file/mod.ts";
 
 /** Events that say why folding waits. */
 const SENTENCES = {
   space: "disk full: folding waits until space returns",
   resources: "out of descriptors or memory: folding waits until there are enough",
+  busy: "a file is in use by the system: folding waits until it can be used",
 } as const;
 
 /** What even a fold of one log lacks. */
 export type Shortage = keyof typeof SENTENCES;
+
+/** What a fold lacked that met this error; null if the error does not pass. */
+export function shortageOf(error: unknown): Shortage | null {
+  if (isDiskFull(error)) return "space";
+  if (isOutOfResources(error)) return "resources";
+  return isPassing(error) ? "busy" : null;
+}
+
+/** What a worker says that does not wait until the shortage is over. */
+const ERRORS: Readonly<Record<Shortage, (data: string) => string>> = {
+  space: (data) => `No space to fold the logs of ${data}: free some and try again`,
+  resources: (data) =>
+    `Too few descriptors, or too little memory, to fold the logs of ${data}: raise the limit ` +
+    "(ulimit -n, LimitNOFILE=), or try again",
+  busy: (data) =>
+    `A file of ${data} is in use by the system, so its logs are not folded: try again`,
+};
 
 /** If sealed logs wait for so long and none is folded, the worker is not ready. */
 const STUCK_MS = 10_000;
@@ -74,12 +93,7 @@ export class FoldReport {
 
   /** The error of a worker that does not wait until the shortage is over. */
   error(data: string): BusyError {
-    return new BusyError(
-      this.#shortage === "space"
-        ? `No space to fold the logs of ${data}: free some and try again`
-        : `Too few descriptors, or too little memory, to fold the logs of ${data}: raise the limit ` +
-          "(ulimit -n, LimitNOFILE=), or try again",
-    );
+    return new BusyError(ERRORS[this.#shortage ?? "busy"](data));
   }
 
   /** Tells when a shortage begins, and when it ends (null). */

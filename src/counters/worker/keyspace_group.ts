@@ -7,7 +7,7 @@
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
-import { isDiskFull, isOutOfResources } from "../../file/mod.ts";
+import { isOutOfResources, isPassing } from "../../file/mod.ts";
 import type { AppliedGenerations, KeyspaceBatch, KeyspaceWriter } from "../keyspace/mod.ts";
 import type { FoldLogs } from "./fold_logs.ts";
 import type { KeyspaceWriters } from "./keyspace_writers.ts";
@@ -23,7 +23,7 @@ const GROUP_MAX = 256;
 const GROUP_MS_MAX = 400;
 
 /**
- * Thrown if the disk, or the limit of open files, is too small for a fold of this size; the cause says which.
+ * Thrown if the system does not let a fold of this size through now: the disk is full, for example. The cause says why.
  * This group and later ones have not changed.
  */
 export class FoldTooLargeError extends Error {
@@ -105,7 +105,7 @@ export class KeyspaceGroup {
         return this.write(item, { generations, isMissing });
       }
       this.#rollBack(writer);
-      if (!isDiskFull(error) && !isOutOfResources(error)) throw error;
+      if (!isPassing(error)) throw error;
       throw new FoldTooLargeError(`This fold is too large: ${error.message}`, { cause: error });
     }
   }
@@ -176,7 +176,7 @@ export class KeyspaceGroup {
       storage.syncDirectory(paths.keyspaces);
     } catch (error) {
       // It opens the directory; the descriptor of the file system is open.
-      if (!isCovered || !isOutOfResources(error)) throw error;
+      if (!isCovered || !isPassing(error)) throw error;
       writers.fileSystem.sync();
     }
     storage.reach("fold.6.after");

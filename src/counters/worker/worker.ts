@@ -12,7 +12,7 @@ import {
   resolveLoneLockNames,
   slotLock,
 } from "../commitlog/mod.ts";
-import { hasCode, isDiskFull, isOutOfResources, makeDirectories } from "../../file/mod.ts";
+import { hasCode, makeDirectories } from "../../file/mod.ts";
 import {
   Aggregator,
   type AggregatorLimits,
@@ -21,7 +21,7 @@ import {
 } from "../keyspace/mod.ts";
 import { Fold, LogUnusableError } from "./fold.ts";
 import { takeLease, tryTakeLease } from "./fold_lease.ts";
-import { FoldReport } from "./fold_report.ts";
+import { FoldReport, shortageOf } from "./fold_report.ts";
 import { FoldTooLargeError } from "./keyspace_group.ts";
 import { KeyspaceWriters } from "./keyspace_writers.ts";
 import { type Environment, LogWalk } from "./log_walk.ts";
@@ -265,11 +265,11 @@ export class Worker {
       }
       // So many logs may wait that a process cannot have them all open: fewer are taken next time.
       const cause = error instanceof FoldTooLargeError ? error.cause : error;
-      const isScarce = isOutOfResources(cause);
-      if (!isScarce && !isDiskFull(cause)) throw error;
+      const shortage = shortageOf(cause);
+      if (shortage === null) throw error;
       this.#wasTooLarge = true;
       const isSmallest = fold.takenCount <= 1;
-      this.#report.lacks(isSmallest ? isScarce ? "resources" : "space" : null);
+      this.#report.lacks(isSmallest ? shortage : null);
       this.#logsMax = Math.max(1, Math.floor(fold.takenCount / 2));
       return 0;
     }

@@ -1,9 +1,8 @@
 /** Claims a log, and waits if there is none. */
 
 import type { ActiveLog, LogPool } from "../commitlog/mod.ts";
-import { isDiskFull, isOutOfResources } from "../../file/mod.ts";
 import type { Environment } from "./log_writer_options.ts";
-import { SpaceWait, type WaitReason } from "./space_wait.ts";
+import { reasonToWait, SpaceWait, type WaitReason } from "./space_wait.ts";
 
 /** Claims a log as soon as one can be claimed. Throws what `SpaceWait.pause` throws. */
 export async function claimOrWait(
@@ -16,9 +15,9 @@ export async function claimOrWait(
     try {
       claimed = await pool.claim();
     } catch (error) {
-      if (isDiskFull(error)) claimed = "disk";
-      else if (isOutOfResources(error)) claimed = "resources";
-      else throw error;
+      const reason = reasonToWait(error);
+      if (reason === null) throw error;
+      claimed = reason;
     }
     if (typeof claimed !== "string") {
       wait.end();

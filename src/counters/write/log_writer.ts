@@ -27,10 +27,10 @@ import {
   reportRecovery,
 } from "../commitlog/mod.ts";
 import { GroupCommit, type SyncedLog } from "../../file/checked_log/mod.ts";
-import { hasCode, isDiskFull, isOutOfResources } from "../../file/mod.ts";
+import { hasCode, isPassing } from "../../file/mod.ts";
 import { claimOrWait } from "./claim_or_wait.ts";
 import type { Environment, LogWriterOptions } from "./log_writer_options.ts";
-import { SpaceWait } from "./space_wait.ts";
+import { reasonToWait, SpaceWait, type WaitReason } from "./space_wait.ts";
 import { SpareLog } from "./spare_log.ts";
 
 /** If input pauses this long, a log that holds enough is sealed for a waiting worker. */
@@ -56,9 +56,9 @@ export class LogWriter {
   /** The end of the last seal, or null: the next log is sealed after it. */
   #lastSeal: Promise<void> | null = null;
   #rotation: Promise<void> | null = null;
-  /** Waits for disk space for the active log; its last append found none. */
+  /** Waits for what the last append into the active log did not find, such as disk space. */
   readonly #spaceWait: SpaceWait;
-  #isOutOfSpace = false;
+  #waitsFor: WaitReason | null = null;
   /** Readers were not told of the last frame. */
   #isUntold = false;
   readonly #commit: GroupCommit;
@@ -161,8 +161,8 @@ export class LogWriter {
   }
 
   /**
-   * Appends one frame. False if the log or the disk is full: then `await rotate()` and call again. After a
-   * failure it throws the failure.
+   * Appends one frame. False if the log or the disk is full, or the system refuses for now: then
+   * `await rotate()` and call again. After a failure it throws the failure.
    */
   append(filler: BatchFiller): boolean {
     if (this.#failure !== null) throw this.#failure;
@@ -174,9 +174,9 @@ export class LogWriter {
       log.append(filler);
     } catch (error) {
       // The log is allocated, but a file system that never writes in place may still find no space.
-      if (isDiskFull(error)) {
+      this.#waitsFor = reasonToWait(error);
+      if (this.#waitsFor !== null) {
         filler.rollBack();
-        this.#isOutOfSpace = true;
         return false;
       }
       this.#fail(error);
@@ -193,18 +193,19 @@ export class LogWriter {
   }
 
   /**
-   * Takes the spare, or waits for a log, and seals the full one. If the disk was full, it waits for space
-   * instead and keeps the log.
+   * Takes the spare, or waits for a log, and seals the full one. If the disk was full, or the system refused,
+   * it waits for that instead and keeps the log.
    */
   async rotate(): Promise<void> {
-    this.#rotation ??= (this.#isOutOfSpace ? this.#waitForSpace() : this.#rotateOnce())
-      .finally(() => this.#rotation = null);
+    this.#rotation ??=
+      (this.#waitsFor === null ? this.#rotateOnce() : this.#waitFor(this.#waitsFor))
+        .finally(() => this.#rotation = null);
     await this.#rotation;
   }
 
-  async #waitForSpace(): Promise<void> {
-    await this.#orFail(this.#spaceWait.pause("disk", this.#stop.signal));
-    this.#isOutOfSpace = false;
+  async #waitFor(reason: WaitReason): Promise<void> {
+    await this.#orFail(this.#spaceWait.pause(reason, this.#stop.signal));
+    this.#waitsFor = null;
   }
 
   async #rotateOnce(): Promise<void> {
@@ -295,13 +296,14 @@ export class LogWriter {
     }
   }
 
-  /** If the disk was too full to tell readers of the last frame: tries again, and takes no input until then. */
+  /** If readers could not be told of the last frame: tries again, and takes no input until then. */
   #publishAgain(log: ActiveLog): void {
     if (this.#rotation !== null) return;
     const hadSpace = !this.#isUntold;
-    this.#isUntold = !log.publishAgain();
-    if (!this.#isUntold) return hadSpace ? undefined : this.#spaceWait.end();
-    this.#isOutOfSpace = true;
+    const refusal = log.publishAgain();
+    this.#isUntold = refusal !== null;
+    if (refusal === null) return hadSpace ? undefined : this.#spaceWait.end();
+    this.#waitsFor = reasonToWait(refusal);
     // An error in there is kept as the failure.
     this.rotate().catch(() => {});
   }
@@ -313,14 +315,14 @@ export class LogWriter {
   }
 
   /**
-   * Runs what no caller awaits. To look at the pool takes a descriptor: if there is none, the next tick
-   * tries again. Any other error ends the writer.
+   * Runs what no caller awaits. To look at the pool takes a descriptor: if there is none for now, the next tick
+   * tries again. An error that does not pass ends the writer.
    */
   #attempt(what: () => void): void {
     try {
       what();
     } catch (error) {
-      if (!isOutOfResources(error)) this.#fail(error);
+      if (!isPassing(error)) this.#fail(error);
     }
   }
 
@@ -345,9 +347,9 @@ export class LogWriter {
   #fail(what: unknown): void {
     if (this.#failure !== null) return;
     this.#durableAtFailure = this.durablePosition;
+    this.#active.log.end();
     const { metrics } = this.environment;
     metrics.gauge("countd_failed").value = 1;
-    this.#active.log.end();
     const error = errorToEndWith(this.directory, this.#causeOf(what), this.environment);
     this.#failure = error instanceof Error ? error : new Error(String(error));
     metrics.readiness.fail(this.#failure.message);

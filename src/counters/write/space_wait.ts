@@ -3,6 +3,7 @@
  * because the sockets are not read.
  */
 
+import { isDiskFull, isOutOfResources, isPassing } from "../../file/mod.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
 import type { Environment } from "./log_writer_options.ts";
 
@@ -17,9 +18,17 @@ const sentences = {
   backlog: "backlog full: sockets are not read until a worker has folded a log",
   growth: "another process is adding a log: sockets are not read until it is there",
   resources: "out of descriptors or memory: sockets are not read until a log can be opened",
+  busy: "a log is in use by the system: sockets are not read until it can be used",
 } as const;
 
 export type WaitReason = keyof typeof sentences;
+
+/** What is waited for after an error that passes; null for any other error. */
+export function reasonToWait(error: unknown): WaitReason | null {
+  if (isDiskFull(error)) return "disk";
+  if (isOutOfResources(error)) return "resources";
+  return isPassing(error) ? "busy" : null;
+}
 
 export class SpaceWait {
   #isWaiting = false;

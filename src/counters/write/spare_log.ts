@@ -1,7 +1,7 @@
 /** A log that is claimed before it is needed, so that a full one is replaced without waiting for the disk. */
 
 import type { ActiveLog, LogPool } from "../commitlog/mod.ts";
-import { isDiskFull, isOutOfResources } from "../../file/mod.ts";
+import { isPassing } from "../../file/mod.ts";
 
 export class SpareLog {
   readonly #pool: LogPool;
@@ -46,8 +46,8 @@ export class SpareLog {
       this.#inHand = claimed;
       return claimed;
     } catch (error) {
-      // A lack of space or descriptors may pass; `claimOrWait` waits for that when the log is needed.
-      if (!isDiskFull(error) && !isOutOfResources(error)) this.#onFailure(error);
+      // `claimOrWait` waits until it has passed, when the log is needed.
+      if (!isPassing(error)) this.#onFailure(error);
       return null;
     } finally {
       this.#isClaiming = false;

@@ -133,18 +133,53 @@ Deno.test("A full disk stops appending, says so once, loses nothing, and goes on
   });
 });
 
-Deno.test("Too many open files make a writer wait, not fail", async () => {
+// Story: a log that another program had a lease of (EAGAIN), or that the system had in use (EBUSY), ended the writer
+// with "try again", and all of its connections with it.
+for (
+  const [code, event] of [
+    ["EMFILE", "out of descriptors or memory"],
+    ["EAGAIN", "a log is in use by the system"],
+    ["EBUSY", "a log is in use by the system"],
+  ] as const
+) {
+  Deno.test(`A log that cannot be opened for now (${code}) makes a writer wait, not fail`, async () => {
+    await withDataDirectory(async (test) => {
+      const { writer, faults, events, close } = await startFaulty(test, { logs: 2 });
+      await waitUntil("the spare", () => faults.count("link") >= 4);
+      faults.failFrom("open", 1, code);
+      for (let count = 0; count < 2; count++) await append(writer, large);
+      const third = append(writer, large);
+      await waitUntil("the event", () => events.some((each) => each.startsWith(event)));
+      faults.heal();
+      await third;
+      await writer.stop();
+      close();
+    });
+  });
+}
+
+Deno.test("A frame or a tail that the system does not take for now is written later, once", async () => {
   await withDataDirectory(async (test) => {
     const { writer, faults, events, close } = await startFaulty(test, { logs: 2 });
     await waitUntil("the spare", () => faults.count("link") >= 4);
-    faults.failFrom("open", 1, "EMFILE");
-    for (let count = 0; count < 2; count++) await append(writer, large);
-    const third = append(writer, large);
-    await waitUntil("the event", () => events.some((event) => event.startsWith("out of desc")));
-    faults.heal();
-    await third;
+    for (const nth of [1, 2]) {
+      const before = faults.failed;
+      faults.failFrom("write", nth, "EBUSY");
+      const appended = append(writer, one);
+      await waitUntil("a few attempts", () => faults.failed >= before + 3);
+      faults.heal();
+      await appended;
+      await writer.whenDurable(writer.position);
+      await waitUntil(
+        "the end",
+        () => events.filter((each) => each === "writing goes on").length === nth,
+      );
+    }
     await writer.stop();
     close();
+    const log = takeSealed(test.directory, 0);
+    assertEquals(recordsOf(log), ["ks k 1", "ks k 1"]);
+    log.release();
   });
 });
 
