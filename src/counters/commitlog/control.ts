@@ -67,6 +67,7 @@ export class Control implements Disposable {
   readonly live: LiveWords;
 
   private constructor(
+    storage: Storage,
     readonly file: StoredFile,
     readonly sizes: DirectorySizes,
     { path, self, access }: {
@@ -78,7 +79,7 @@ export class Control implements Disposable {
     this.#path = path;
     this.#self = self;
     this.#access = access;
-    this.live = new LiveWords(file);
+    this.live = new LiveWords(storage, file);
   }
 
   /**
@@ -211,7 +212,7 @@ export class Control implements Disposable {
     try {
       const bytes = new Uint8Array(HOLDERS_OFFSET);
       const { sizes } = decodeControl(path, bytes.subarray(0, file.read(bytes, 0)));
-      return new Control(file, sizes, { path, self, access });
+      return new Control(storage, file, sizes, { path, self, access });
     } catch (error) {
       file.close();
       throw error;

@@ -14,7 +14,13 @@
 import { Buffer } from "node:buffer";
 import { assert } from "../../base/assert.ts";
 import { LOG_SIZE_MAX, SLOTS_MAX } from "../../base/pool_defaults.ts";
-import type { Mapping, Storage, StoredFile } from "../../file/mod.ts";
+import {
+  isSameFile,
+  type Mapping,
+  OsError,
+  type Storage,
+  type StoredFile,
+} from "../../file/mod.ts";
 import { HOLDERS_OFFSET, liveWordsLayout } from "./control_layout.ts";
 
 const WORD_BYTES = 16;
@@ -28,6 +34,7 @@ const LOADS_MAX = 1000;
 export const CHANGE_UNKNOWN = 2 ** 32;
 
 export class LiveWords {
+  readonly #storage: Storage;
   readonly #file: StoredFile;
   #mapping: Mapping | null = null;
   #ints: Int32Array | null = null;
@@ -36,11 +43,12 @@ export class LiveWords {
   change = CHANGE_UNKNOWN;
   tail = 0;
 
-  constructor(file: StoredFile) {
+  constructor(storage: Storage, file: StoredFile) {
+    this.#storage = storage;
     this.#file = file;
   }
 
-  /** Loads the word of a slot into `change` and `tail`. No system call, unless the file has holes. */
+  /** Loads the word of a slot into `change` and `tail`. No system call, if the file is mapped already. */
   load(slot: number): void {
     if (slot < SLOTS_MAX) {
       const ints = this.#mapped();
@@ -106,35 +114,46 @@ export class LiveWords {
   }
 
   /**
-   * Maps the file anew if the mapping no longer shows what the file holds. That happens if the file lay in the
-   * lower layer of an overlay, and a writer has copied it up since: reads then find the copy, and mappings of a
-   * descriptor that was open before do not. The name must lead to the file.
+   * Gives the mapping up if it no longer shows what the file holds: the next load makes another. That happens if
+   * the file lay in the lower layer of an overlay, and a writer has copied it up since: reads then find the copy,
+   * and mappings of a descriptor that was open before do not.
    */
-  renew(storage: Storage): void {
+  renew(): void {
     const shown = this.#mapping?.bytes;
     if (shown === undefined) return;
     const held = new Uint8Array(HOLDERS_OFFSET);
     this.#file.read(held, 0);
     // A store in between only makes a new mapping of the same file.
-    if (Buffer.compare(held, shown.subarray(0, HOLDERS_OFFSET)) === 0) return;
-    using file = storage.open(this.#file.path, { access: "read" });
-    this.close();
-    this.#map(file);
-  }
-
-  #mapped(): Int32Array | null {
-    return this.#ints ?? this.#map(this.#file);
+    if (Buffer.compare(held, shown.subarray(0, HOLDERS_OFFSET)) !== 0) this.close();
   }
 
   /**
    * Null if a copy of the directory has left holes in the file. A file system in memory needs space for a hole
-   * when it is touched, and ends the process by a signal if it is full.
+   * when it is touched, and ends the process by a signal if it is full. Null as well if the name does not lead to
+   * the file now: a descriptor of the file before it was copied up would map that, with its holes.
    */
-  #map(file: StoredFile): Int32Array | null {
-    if (hasHoles(file)) return null;
+  #mapped(): Int32Array | null {
+    if (this.#ints !== null) return this.#ints;
+    if (hasHoles(this.#file)) return null;
+    using file = this.#openAgain();
+    if (file === null) return null;
     this.#mapping = file.map(HOLDERS_OFFSET, "read");
     const { buffer, byteOffset } = this.#mapping.bytes;
     return this.#ints = new Int32Array(buffer, byteOffset, HOLDERS_OFFSET >>> 2);
+  }
+
+  /** A descriptor of the file as it is now; null if there is none. */
+  #openAgain(): StoredFile | null {
+    using opened = new DisposableStack();
+    try {
+      const file = opened.use(this.#storage.open(this.#file.path, { access: "read" }));
+      if (!isSameFile(file.status(), this.#file.status())) return null;
+      opened.move();
+      return file;
+    } catch (error) {
+      if (error instanceof OsError) return null;
+      throw error;
+    }
   }
 
   close(): void {

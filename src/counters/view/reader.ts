@@ -129,7 +129,7 @@ export class Reader implements CounterReader {
     const nowMs = this.#options.clock.nowMs();
     if (nowMs - this.#namesMs >= NAMES_MS) {
       this.directory.refuseLost();
-      this.directory.control.live.renew(this.directory.storage);
+      this.directory.control.live.renew();
       this.#watch?.closeLost();
       this.#views.invalidateLost();
       // Not before: as long as the directory is lost, each refresh says so.
