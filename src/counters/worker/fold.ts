@@ -233,11 +233,15 @@ export class Fold {
     }
     if (isStopped) this.#logs.deferUnsynced();
     else group.publish();
-    for (const [key, { leftOut }] of this.#known) {
+    for (const [key, { leftOut, summed }] of this.#known) {
       if (leftOut.size === 0) continue;
       if (isStopped) this.#logs.defer(leftOut.generations.keys());
       else {
-        this.#deferUnapplied(bytesOfKey(key), leftOut);
+        const keyspace = bytesOfKey(key);
+        const isRead = this.#deferUnapplied(keyspace, leftOut);
+        // Nothing has to be written, and what was asked of it could be read.
+        const isSound = isRead && summed.size === 0 && !this.#refused.has(key);
+        if (isSound) quarantine.removeKeyspace(keyspace);
         isStopped = yield;
       }
     }
@@ -246,18 +250,20 @@ export class Fold {
     return { recycled, records: this.#records, keyspaces, saturated, deferred };
   }
 
-  /** Defers logs that a keyspace had applied in a file that has lost its name since. */
-  #deferUnapplied(keyspace: Uint8Array, leftOut: LogSet): void {
+  /** Defers logs that a keyspace had applied in a file that has lost its name since. False if it is damaged. */
+  #deferUnapplied(keyspace: Uint8Array, leftOut: LogSet): boolean {
     const slots = leftOut.generations.keys();
     try {
       const applied = this.writers.generations(keyspace);
       for (const [slot, generation] of leftOut.generations) {
         if (!this.#hasApplied(keyspace, applied, { slot, generation })) this.#logs.defer([slot]);
       }
+      return true;
     } catch (error) {
       if (!isFailureOf("keyspace", error)) throw error;
       this.quarantine.addKeyspace(keyspace, error);
       this.#logs.block(slots);
+      return false;
     }
   }
 

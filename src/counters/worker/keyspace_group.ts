@@ -121,7 +121,7 @@ export class KeyspaceGroup {
 
   /** Fold, steps 4 to 6. Throws what a sync throws: then the page cache cannot be trusted any more. */
   publish(): void {
-    const { directory, writers, logs, clock } = this.#environment;
+    const { directory, writers, quarantine, logs, clock } = this.#environment;
     const written = this.#written;
     this.#written = [];
     logs.sync(directory.storage);
@@ -142,6 +142,7 @@ export class KeyspaceGroup {
         assert(writer.applied(slot) === generation, "A published keyspace has applied its logs");
       }
       logs.noteSynced(generations.keys());
+      quarantine.removeKeyspace(writer.name);
     }
     this.published += published.length;
     writers.trim();
@@ -162,11 +163,11 @@ export class KeyspaceGroup {
   /** Fold, step 6: sync B. A file that has got its name in step 5 has been on disk since sync A. */
   #syncMeta(published: readonly Written[]): void {
     const inPlace = published.filter(({ isUnnamed }) => !isUnnamed);
-    if (inPlace.length > SYNC_EACH_MAX) {
     const named = published.filter(({ isUnnamed }) => isUnnamed);
     const { directory: { storage, paths }, writers } = this.#environment;
     // The file system of the open descriptor has the directory, unless another one was mounted over it since.
     const isCovered = named.every(({ writer }) => writer.device === writers.fileSystem.device);
+    if (inPlace.length > SYNC_EACH_MAX) {
       this.#syncFileSystem(6, inPlace, (writer) => writer.syncMeta());
       if (isCovered) return;
     } else for (const { writer } of inPlace) writer.syncMeta();

@@ -23,14 +23,20 @@ export function isFailureOf(kind: FileKind, error: unknown): error is FileFailur
   return error instanceof CorruptError || isFormatError(error) || concernsOneFile(error, kind);
 }
 
+/** A log or a keyspace that is left alone. */
+interface LeftAlone {
+  /** Why, for people; null for a log that only waits for a keyspace. */
+  readonly warning: string | null;
+  /** When it was found so last. */
+  readonly seenMs: number;
+}
+
 export class Quarantine {
-  readonly #logs = new Map<number, number>();
-  readonly #keyspaces = new Map<string, number>();
+  readonly #logs = new Map<number, LeftAlone>();
+  readonly #keyspaces = new Map<string, LeftAlone>();
   /** Set by the first failure that is not about a format. */
   #hasDamage = false;
   #formatError: FormatError | null = null;
-  /** Sentences for people, and when each was last true. */
-  readonly #warnings = new Map<string, number>();
 
   constructor(readonly clock: Clock, readonly events: Events) {}
 
@@ -53,23 +59,20 @@ export class Quarantine {
 
   addLog(slot: number, error: FileFailure): void {
     this.#noteKind(error);
-    if (!this.#logs.has(slot)) {
+    if (this.#isNews(this.#logs, slot, `log ${slot} is in quarantine: ${error.message}`)) {
       this.events.report("error", "log quarantined", {
         slot,
         ...placeOf(error),
         reason: error.message,
       });
     }
-    this.#logs.set(slot, this.clock.nowMs());
-    this.#warnings.set(`log ${slot} is in quarantine: ${error.message}`, this.clock.nowMs());
   }
 
   /** A sound log that names a keyspace in quarantine: it stays sealed. */
   addBlockedLog(slot: number): void {
-    if (!this.#logs.has(slot)) {
+    if (this.#isNews(this.#logs, slot, null)) {
       this.events.report("warn", "log waits for a keyspace in quarantine", { slot });
     }
-    this.#logs.set(slot, this.clock.nowMs());
   }
 
   addKeyspace(name: Uint8Array, error: FileFailure): void {
@@ -77,7 +80,9 @@ export class Quarantine {
     const keyspace = printableName(name);
     const isOfOtherFormat = isFormatError(error);
     this.#noteKind(error);
-    if (!this.#keyspaces.has(key)) {
+    const place = isOfOtherFormat ? "left alone" : "in quarantine";
+    const warning = `keyspace ${keyspace} is ${place}: ${error.message}`;
+    if (this.#isNews(this.#keyspaces, key, warning)) {
       const message = isOfOtherFormat
         ? "keyspace of another format is left alone"
         : "keyspace quarantined";
@@ -87,9 +92,6 @@ export class Quarantine {
         reason: error.message,
       });
     }
-    this.#keyspaces.set(key, this.clock.nowMs());
-    const place = isOfOtherFormat ? "left alone" : "in quarantine";
-    this.#warnings.set(`keyspace ${keyspace} is ${place}: ${error.message}`, this.clock.nowMs());
   }
 
   /** Takes out a log that is folded. */
@@ -97,13 +99,24 @@ export class Quarantine {
     this.#logs.delete(slot);
   }
 
+  /** Takes out a keyspace that is sound: if it is damaged later, that is news. */
+  removeKeyspace(name: Uint8Array): void {
+    if (this.#keyspaces.size > 0) this.#keyspaces.delete(nameKey(name));
+  }
+
   /** What was left alone in the last minute, for `countd status`. */
   warnings(): string[] {
     const recentMs = this.clock.nowMs() - 2 * RETRY_MS;
-    for (const [sentence, seenMs] of this.#warnings) {
-      if (seenMs < recentMs) this.#warnings.delete(sentence);
-    }
-    return [...this.#warnings.keys()];
+    return [...this.#logs.values(), ...this.#keyspaces.values()].flatMap(({ warning, seenMs }) =>
+      warning === null || seenMs < recentMs ? [] : [warning]
+    );
+  }
+
+  /** Notes that something is left alone. False if it was before, for the same reason. */
+  #isNews<Key>(map: Map<Key, LeftAlone>, key: Key, warning: string | null): boolean {
+    const before = map.get(key);
+    map.set(key, { warning, seenMs: this.clock.nowMs() });
+    return before === undefined || before.warning !== warning;
   }
 
   #noteKind(error: FileFailure): void {
@@ -111,9 +124,9 @@ export class Quarantine {
     else this.#hasDamage = true;
   }
 
-  #isFresh<Key>(map: Map<Key, number>, key: Key): boolean {
-    const seenMs = map.get(key);
-    return seenMs !== undefined && this.clock.nowMs() - seenMs < RETRY_MS;
+  #isFresh<Key>(map: Map<Key, LeftAlone>, key: Key): boolean {
+    const found = map.get(key);
+    return found !== undefined && this.clock.nowMs() - found.seenMs < RETRY_MS;
   }
 }
 

@@ -15,6 +15,7 @@ import { Quarantine } from "../../../src/counters/worker/quarantine.ts";
 import { clockAt } from "../../support/fixed_clock.ts";
 import { ofNewerFormat } from "../../support/other_format.ts";
 import { overridden } from "../../support/overridden.ts";
+import type { TestDirectory } from "../../support/data_directory.ts";
 import { waitUntil } from "../../support/wait.ts";
 import { counters, fold, pathOf, sealLog, withFolds } from "./folding.ts";
 
@@ -170,6 +171,80 @@ Deno.test("A worker that finds a damaged branch while it rests puts the keyspace
     await fold(test);
     assertEquals(counters(test, "k")[0], `${longKeys[0]} 2`);
   });
+});
+
+for (const next of ["is written", "has nothing to write"] as const) {
+  Deno.test(`A keyspace that is mended, ${next}, and is damaged again is reported again`, async () => {
+    // Story: what was in quarantine once was remembered for ever, so later damage was never reported. The warning
+    // of the first damage stayed for a minute after it was mended.
+    await withFolds(async (test) => {
+      const reports: string[] = [];
+      const events: Events = { report: (_level, event) => reports.push(event) };
+      const clock = clockAt(0);
+      const aside = new Quarantine(clock, events);
+      const writers = new KeyspaceWriters(test.storage, test.directory.paths.keyspaces);
+      const foldLog = (slot: number): number => {
+        clock.advance(30_000);
+        const taken = SealedLog.take(test.directory, slot);
+        assert(taken.kind === "sealed", taken.kind);
+        const one = new Fold(test.directory, writers, new Aggregator(), aside);
+        one.add(taken.log);
+        const { recycled } = one.applyAndRecycle();
+        writers.dropAll();
+        return recycled;
+      };
+      await sealLog(test, [["k", "a", 1n]]);
+      await fold(test);
+      const path = pathOf(test, "k");
+      let whole = Deno.readFileSync(path);
+      for (const times of [1, 2]) {
+        const slot = await sealLog(test, [["k", "a", 1n]]);
+        if (next !== "is written") {
+          // As if another worker had published it, and had ended before the log was recycled.
+          const { length, durable, records } = headerOf(test, slot);
+          assertEquals(foldLog(slot), 1);
+          whole = Deno.readFileSync(path);
+          const free = HeldLog.take(test.directory, slot)!;
+          free.store({ state: "sealed", length, durable, records });
+          free.release("sealed");
+        }
+        Deno.writeFileSync(path, new Uint8Array(whole.length));
+        for (let tries = 0; tries < 2; tries++) assertEquals(foldLog(slot), 0);
+        assertEquals(reports.filter((event) => event === "keyspace quarantined").length, times);
+        assertEquals(aside.warnings().length, 1);
+        Deno.writeFileSync(path, whole);
+        assertEquals(foldLog(slot), 1);
+        assertEquals(aside.warnings(), []);
+        whole = Deno.readFileSync(path);
+      }
+      writers.close();
+      assertEquals(counters(test, "k"), ["a 3"]);
+    });
+  });
+}
+
+function headerOf(test: TestDirectory, slot: number) {
+  const sealed = HeldLog.take(test.directory, slot)!;
+  const header = sealed.header()!;
+  sealed.release("sealed");
+  return header;
+}
+
+Deno.test("A log that waits for a keyspace and is then found damaged is reported as damaged", () => {
+  const reports: string[] = [];
+  const events: Events = { report: (_level, event) => reports.push(event) };
+  const aside = new Quarantine(clockAt(0), events);
+  const damage = (offset: number) =>
+    new CorruptError(`logs/3 is damaged at byte ${offset}`, { path: "logs/3", offset });
+  for (let tries = 0; tries < 2; tries++) aside.addBlockedLog(3);
+  for (let tries = 0; tries < 2; tries++) aside.addLog(3, damage(4096));
+  aside.addLog(3, damage(8192));
+  assertEquals(reports, [
+    "log waits for a keyspace in quarantine",
+    "log quarantined",
+    "log quarantined",
+  ]);
+  assertEquals(aside.warnings(), ["log 3 is in quarantine: logs/3 is damaged at byte 8192"]);
 });
 
 Deno.test("A log that a removed file had applied is folded into the new file of its keyspace", async () => {
