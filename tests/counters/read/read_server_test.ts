@@ -222,6 +222,38 @@ Deno.test("A damaged keyspace is answered −5 and reported once, the others go 
   }, { events: { report: (_, event) => events.push(event) } });
 });
 
+Deno.test("A keyspace that is mended and damaged again after a while is reported again", async () => {
+  // Story: a place that was damaged once was remembered as long as the server ran.
+  const events: string[] = [];
+  let aheadMs = 0;
+  const clock = overridden(systemClock, { nowMs: () => systemClock.nowMs() + aheadMs });
+  await withServer(async (living, server) => {
+    await living.write(counters("ks", 3));
+    await living.seal();
+    await living.fold();
+    const path = keyspacePath(`${living.path}/keyspaces`, latin1Bytes("ks"));
+    const whole = Deno.readFileSync(path);
+    using socket = await RequestSocket.connect(server.address);
+    const ask = async () => {
+      await socket.send(page("ks", 0, 10));
+      return (await socket.reply()).total;
+    };
+    for (let times = 1; times <= 3; times++) {
+      Deno.writeFileSync(path, new Uint8Array(whole.length));
+      // Clients that ask all the time hear of it all the time, and the log does not.
+      for (let tries = 0; tries < 4; tries++) {
+        aheadMs += 30_000;
+        assertEquals(await ask(), -5);
+      }
+      assertEquals(events, Array.from({ length: times }, () => "damaged file"));
+      Deno.writeFileSync(path, whole);
+      aheadMs += 30_000;
+      assertEquals(await ask(), 3);
+      aheadMs += 40_000;
+    }
+  }, { clock, events: { report: (_, event) => events.push(event) } });
+});
+
 Deno.test("A keyspace of a newer format is answered −5 and reported once, the others go on", async () => {
   const reports: string[] = [];
   await withServer(async (living, server) => {
