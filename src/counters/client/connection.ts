@@ -21,6 +21,8 @@ export interface Patience {
   readonly silenceMs?: number;
 }
 
+/** A server may end an older connection that has sent nothing: the earliest after 2 s, for a new one. */
+export const FRESH_MS = 1000;
 /** Pause between two attempts to connect. */
 const RETRY_MS = 50;
 
@@ -47,6 +49,11 @@ export class Connection implements Disposable {
   /** Connect. Throws `ConnectError` if no server answers. */
   static async open(address: ServerAddress, patience: Patience = {}): Promise<Connection> {
     return new Connection(await connect(address, patience), address, patience);
+  }
+
+  /** True once it was closed on this side. */
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   /** How long it has been open, in milliseconds. */

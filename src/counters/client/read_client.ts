@@ -16,7 +16,7 @@ import {
   type Row,
   ROW_KEY_OFFSET,
 } from "../wire/mod.ts";
-import { Connection, type Patience, type ServerAddress } from "./connection.ts";
+import { Connection, FRESH_MS, type Patience, type ServerAddress } from "./connection.ts";
 
 /** The largest body that the protocol allows: as many rows as a reply may have, each the longest. */
 const BODY_BYTES_MAX = REPLY_ROWS_MAX * (RANK_BYTES + ROW_KEY_OFFSET + NAME_SIZE_MAX);
@@ -33,7 +33,8 @@ export class DamagedOnServerError extends CountdError {
 }
 
 /**
- * A connection to the read port of a server. Calls may overlap; the requests are sent one after the other.
+ * A connection to the read port of a server. Calls may overlap; the requests are sent one after the other. A
+ * server may end a connection that is idle: the next request then goes over a new one.
  *
  * Names are bytes. Every call throws `UsageError` for a name that no request can carry, `ConnectError` if
  * the server goes away or is silent for too long, `RefusedError` if it refuses the request (as it does if
@@ -43,6 +44,8 @@ export class ReadClient implements Disposable {
   readonly #connection: Connection;
   readonly #requests: RequestEncoder;
   readonly #head = new Uint8Array(REPLY_HEAD_BYTES);
+  /** Whether this connection has brought a reply. */
+  #hasReplied = false;
   /** Resolves once the previous request has its reply, or has failed. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -135,8 +138,17 @@ export class ReadClient implements Disposable {
   }
 
   async #askNow(request: Uint8Array<ArrayBuffer>): Promise<Reply> {
-    await this.#connection.send(request);
-    await this.#fill(this.#head);
+    const connection = this.#connection;
+    const isKept = this.#hasReplied || connection.ageMs >= FRESH_MS;
+    let begun = await this.#begin(request, isKept);
+    if (begun === 0 && isKept && !connection.isClosed) {
+      // Nothing of a reply has come. A request changes nothing, so it may be made twice.
+      await connection.renew();
+      this.#hasReplied = false;
+      begun = await this.#begin(request, false);
+    }
+    if (begun === 0) throw this.#cutOff();
+    await this.#fill(this.#head.subarray(begun));
     const head = decodeReplyHead(this.#head, 0);
     if (head.total < 0) throw this.#refusal(head.total);
     if (head.bytes < 0 || head.bytes > BODY_BYTES_MAX || head.rows < 0) {
@@ -144,17 +156,34 @@ export class ReadClient implements Disposable {
     }
     const body = new Uint8Array(head.bytes);
     await this.#fill(body);
+    this.#hasReplied = true;
     return { head, body };
+  }
+
+  /**
+   * Sends a request and reads the beginning of its reply into `#head`. Returns the number of bytes: 0 if the
+   * server has ended the connection; also if it broke, for one that `mayBreak`.
+   */
+  async #begin(request: Uint8Array<ArrayBuffer>, mayBreak: boolean): Promise<number> {
+    try {
+      await this.#connection.send(request);
+      return await this.#connection.read(this.#head);
+    } catch (error) {
+      if (!mayBreak || this.#connection.isClosed) throw error;
+      return 0;
+    }
   }
 
   async #fill(target: Uint8Array<ArrayBuffer>): Promise<void> {
     for (let filled = 0; filled < target.length;) {
       const count = await this.#connection.read(target.subarray(filled));
-      if (count === 0) {
-        throw new ConnectError(`${this.#connection.server} ended the connection in a reply`);
-      }
+      if (count === 0) throw this.#cutOff();
       filled += count;
     }
+  }
+
+  #cutOff(): ConnectError {
+    return new ConnectError(`${this.#connection.server} ended the connection in a reply`);
   }
 
   #rows(head: ReplyHead, body: Uint8Array): readonly Row[] {

@@ -4,13 +4,11 @@ import { assert } from "../../base/assert.ts";
 import { ConnectError } from "../../base/errors.ts";
 import { type MessageSizes, WriteMessageEncoder, type WriteTotals } from "../wire/mod.ts";
 import { AnswerReader } from "./answer_reader.ts";
-import { Connection, type Patience, type ServerAddress } from "./connection.ts";
+import { Connection, FRESH_MS, type Patience, type ServerAddress } from "./connection.ts";
 import { showSeconds } from "./silence.ts";
 
 const SEND_BYTES = 256 * 1024;
 const ANSWERS_BYTES = 64 * 1024;
-/** A server may end an older connection that has sent nothing: the earliest after 2 s, for a new one. */
-const FRESH_MS = 1000;
 
 /**
  * A connection to the write port of a server. Increments are gathered and sent in large pieces; `finish`
