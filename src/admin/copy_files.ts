@@ -115,6 +115,49 @@ export function openWhateverTheMode(storage: Storage, path: string): StoredFile 
   }
 }
 
+/** What the owner of a directory needs to list it, and to reach what is in it. */
+export const OWNER_MAY_LIST = 0o500;
+
+/**
+ * Calls `body` while this user can list and enter every directory below `directory`: modes that forbid that, even
+ * to the owner, are widened until then. `body` gets the paths of these directories, relative and outer ones first.
+ */
+export function withOpenDirectories<Result>(
+  storage: Storage,
+  directory: string,
+  body: (opened: readonly string[]) => Result,
+): Result {
+  const opened: { readonly below: string; readonly mode: number }[] = [];
+  const open = (below: string, above: readonly FileIdentity[]) => {
+    const path = directory + below;
+    const list = () =>
+      storage.readDirectory(path).sort().map((name) => ({
+        name,
+        status: storage.statusOrNull(`${path}/${name}`),
+      }));
+    let found = nullIfCode(list, "EACCES");
+    if (found === null) {
+      const { mode } = storage.status(path);
+      storage.chmod(path, mode | OWNER_MAY_LIST);
+      opened.push({ below, mode });
+      found = list();
+    }
+    for (const { name, status } of found) {
+      if (status?.kind !== "directory" || above.some((outer) => isSameFile(outer, status))) {
+        continue;
+      }
+      const isSkipped = above.length <= MOUNT_LEVELS && isLostAndFound(storage, `${path}/${name}`);
+      if (!isSkipped) open(`${below}/${name}`, [...above, status]);
+    }
+  };
+  try {
+    open("", [storage.status(directory)]);
+    return body(opened.map(({ below }) => below.slice(1)));
+  } finally {
+    for (const { below, mode } of opened.reverse()) storage.chmod(directory + below, mode);
+  }
+}
+
 /** Size and checksum of a file as it is. */
 export function checksumOf(storage: Storage, path: string): Summed {
   using file = storage.open(path, { access: "read" });

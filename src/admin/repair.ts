@@ -41,8 +41,10 @@ import {
   isOverwrittenInPlace,
   makePlace,
   openWhateverTheMode,
+  OWNER_MAY_LIST,
   pathsBelow,
   removeTree,
+  withOpenDirectories,
 } from "./copy_files.ts";
 import { databasePaths, holdsData } from "./data_signs.ts";
 import { type RepairAction, RepairContext } from "./repair_context.ts";
@@ -73,7 +75,8 @@ const NOUNS_OF_FOLDERS = ["logs", "keyspaces", "tables", "db"] as const;
 /** Number of the rule about modes in the README of tables; modes are corrected, what breaks other rules is moved. */
 const TABLE_MODE_RULE = 3;
 const OWNER_MAY_READ = 0o400;
-const OWNER_MAY_LIST = 0o500;
+const VALUE_MODE = 0o600;
+const DIRECTORY_MODE = 0o700;
 
 /**
  * Checks what `place` is before any of it is changed or copied. Throws `NotFoundError` if it is not a data
@@ -97,13 +100,18 @@ export function repair(storage: Storage, place: string, options: RepairOptions):
   using made = UnfinishedDirectory.begin(storage, out, "repair");
   // Open before the first write, so that `sync` reports every write that failed.
   using fileSystem = storage.openFileSystem(made.path);
-  copyTree(storage, data, made.path);
-  const leftOut = actionsForLeftOut(storage, data);
+  const copied = withOpenDirectories(storage, data, (opened) => {
+    copyTree(storage, data, made.path);
+    return [
+      ...actionsForLeftOut(storage, data),
+      ...opened.flatMap((below) => actionFor(below, made.target, modeSet(DIRECTORY_MODE))),
+    ];
+  });
   const report = repairPlace(storage, made.path, { self, isAlone: false });
   fileSystem.sync();
   made.publish();
   const moved = movedReport(report, made.path, made.target);
-  return { ...moved, actions: [...leftOut, ...moved.actions] };
+  return { ...moved, actions: [...copied, ...moved.actions] };
 }
 
 /** The report of a repair in `from`, with the paths after it was renamed to `to`. */
@@ -140,10 +148,13 @@ function copyTree(storage: Storage, from: string, to: string): void {
 /** FIFOs, sockets and devices in place of data: they have no bytes to copy. */
 function actionsForLeftOut(storage: Storage, data: string): RepairAction[] {
   const what = "left out of the copy: not a regular file, so what had this name is lost";
-  return pathsBelow(storage, data, "other").flatMap((below) => {
-    const noun = NOUNS_OF_FOLDERS.find((folder) => below.startsWith(`${folder}/`));
-    return noun === undefined ? [] : [{ noun, path: `${data}/${below}`, what, saved: null }];
-  });
+  return pathsBelow(storage, data, "other").flatMap((below) => actionFor(below, data, what));
+}
+
+/** The action on a path below `data`; none if it is not of the data. */
+function actionFor(below: string, data: string, what: string): RepairAction[] {
+  const noun = NOUNS_OF_FOLDERS.find((folder) => `${below}/`.startsWith(`${folder}/`));
+  return noun === undefined ? [] : [{ noun, path: `${data}/${below}`, what, saved: null }];
 }
 
 function repairPlace(
@@ -234,7 +245,7 @@ function repairTables(context: RepairContext): void {
       if (status === null) continue;
       const isClosed = status.kind === "file" && (status.mode & OWNER_MAY_READ) === 0;
       if (!isOfMode(violation)) context.moveToSaved("tables", path, `${message}: moved away`);
-      else if (isClosed) setMode(context, path, 0o600);
+      else if (isClosed) setMode(context, path, VALUE_MODE);
       else context.note("tables", path, `could not be repaired: ${message}`);
     } catch (error) {
       if (!(error instanceof OsError)) throw error;
@@ -259,7 +270,7 @@ function openClosed(context: RepairContext, tables: string, path: string): boole
     };
     const closed = ways.find((way) => !isOpen(way));
     if (closed === undefined) return false;
-    setMode(context, closed, 0o700);
+    setMode(context, closed, DIRECTORY_MODE);
     // Some file systems ignore a mode.
     return isOpen(closed);
   } catch (error) {
@@ -269,9 +280,13 @@ function openClosed(context: RepairContext, tables: string, path: string): boole
   }
 }
 
+function modeSet(mode: number): string {
+  return `mode set to 0${mode.toString(8)}`;
+}
+
 function setMode(context: RepairContext, path: string, mode: number): void {
   context.storage.chmod(path, mode);
-  context.note("tables", path, `mode set to 0${mode.toString(8)}`);
+  context.note("tables", path, modeSet(mode));
 }
 
 function repairDatabaseOf(context: RepairContext): void {

@@ -1,7 +1,7 @@
 /** Directories that a user may not list: those of tables with a wrong mode, and those of file systems. */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { giveToOrdinaryUser } from "../support/ordinary_user.ts";
+import { giveToOrdinaryUser, runningAsRoot } from "../support/ordinary_user.ts";
 import { runCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { makeWholeData, readWholeData } from "./whole_data.ts";
@@ -32,11 +32,21 @@ for (const mode of [0o000, 0o300, 0o600]) {
       for (const closed of ["a/b.tbl", "a"]) Deno.chmodSync(`${data}/tables/${closed}`, mode);
       const checked = await runCountd(["check", "--data", data], { as: "ordinary" });
       assertEquals(checked.code, 6, checked.text + checked.stderr);
-      const text = await run(["repair", "--data", data, "--in-place"]);
-      assertMatch(text, /tables\/a\tmode set to 0700/);
-      assertMatch(text, /tables\/a\/b\.tbl\tmode set to 0700/);
-      assertEquals(await run(["kv", "get", ...IN_TABLE, "--data", data]), "hello");
-      assertEquals(await run(["check", "--data", data]), "");
+      // Story: a copy could not be made of what could not be listed: with --out a repair ended with exit code 1.
+      const copy = `${data}-repaired`;
+      for (const [place, where] of [[copy, ["--out", copy]], [data, ["--in-place"]]] as const) {
+        const text = await run(["repair", "--data", data, ...where]);
+        assertMatch(text, new RegExp(`${place}/tables/a\tmode set to 0700`));
+        assertMatch(text, new RegExp(`${place}/tables/a/b\.tbl\tmode set to 0700`));
+        assertEquals(await run(["kv", "get", ...IN_TABLE, "--data", place]), "hello");
+        assertEquals(await run(["check", "--data", place]), "");
+        if (place === data) continue;
+        const closed = runningAsRoot() ? ["a", "a/b.tbl"] : ["a"];
+        for (const each of closed) {
+          const found = Deno.statSync(`${data}/tables/${each}`).mode! & 0o777;
+          assertEquals(found, mode, "the original is as it was");
+        }
+      }
     });
   });
 }
