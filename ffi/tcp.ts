@@ -21,6 +21,9 @@ export interface KeepAlive {
 const SHUT_RDWR = 2;
 /** Linux number: bytes in the queue of a socket that its peer has not acknowledged. */
 const TIOCOUTQ = 0x5411n;
+/** Linux: the option that gives a `struct tcp_info`, and where that has `tcpi_bytes_acked` (u64, since 4.1). */
+const TCP_INFO = 11;
+const BYTES_ACKED_OFFSET = 120;
 
 /** `struct sockaddr_in` and `struct sockaddr_in6`: the same on Linux and Apple except for the family. */
 const addressBytes = { four: 16, six: 28 } as const;
@@ -42,7 +45,7 @@ export function shutdownConnection(local: Endpoint, remote: Endpoint): boolean {
   const { call } = libc();
   const own = textOf(local);
   const other = textOf(remote);
-  const buffers = newNameBuffers();
+  const buffers = newBuffers();
   for (const descriptor of descriptors()) {
     if (endOf(call.getpeername, descriptor, buffers) !== other) continue;
     if (endOf(call.getsockname, descriptor, buffers) !== own) continue;
@@ -55,8 +58,10 @@ export function shutdownConnection(local: Endpoint, remote: Endpoint): boolean {
 export interface OpenConnection {
   /** Host and port of the peer, as one text. */
   readonly peer: string;
-  /** Bytes that the peer has not acknowledged; 0 if the system does not tell. */
+  /** Bytes that wait until the peer acknowledges them; 0 if the system does not tell. */
   readonly unsentBytes: number;
+  /** Bytes that the peer has acknowledged so far; 0 if the system does not tell. */
+  readonly acknowledgedBytes: number;
   /** Valid until the caller returns to the event loop: then the descriptor may belong to another file. */
   readonly shutdown: () => void;
 }
@@ -64,14 +69,14 @@ export interface OpenConnection {
 /** This process's connections whose own end has this port, in no order. */
 export function connectionsOf(port: number): OpenConnection[] {
   const { call } = libc();
-  const buffers = newNameBuffers();
+  const buffers = newBuffers();
   const found: OpenConnection[] = [];
   for (const descriptor of descriptors()) {
     if (portOf(call.getsockname, descriptor, buffers) !== port) continue;
     const peer = endOf(call.getpeername, descriptor, buffers);
     if (peer === null) continue;
-    const unsentBytes = unsentOf(descriptor);
-    found.push({ peer, unsentBytes, shutdown: () => void call.shutdown(descriptor, SHUT_RDWR) });
+    const shutdown = () => void call.shutdown(descriptor, SHUT_RDWR);
+    found.push({ peer, ...outputOf(descriptor, buffers), shutdown });
   }
   return found;
 }
@@ -86,7 +91,7 @@ export function probeIdlePeers(
 ): boolean {
   const { call, abi: { socket } } = libc();
   const own = textOf(local);
-  const buffers = newNameBuffers();
+  const buffers = newBuffers();
   const value = new Int32Array(1);
   const bytes = new Uint8Array(value.buffer);
   for (const descriptor of descriptors()) {
@@ -123,35 +128,48 @@ function descriptors(): number[] {
 
 type NameCall = ReturnType<typeof libc>["call"]["getpeername"];
 
-/** Where a call writes an address. */
-interface NameBuffers {
+/** Where calls write: an address, or what the system tells of a connection. */
+interface Buffers {
   readonly address: Uint8Array<ArrayBuffer>;
+  readonly info: Uint8Array<ArrayBuffer>;
   readonly length: Uint32Array<ArrayBuffer>;
 }
 
-function newNameBuffers(): NameBuffers {
-  return { address: new Uint8Array(addressBytes.six), length: new Uint32Array(1) };
+function newBuffers(): Buffers {
+  return {
+    address: new Uint8Array(addressBytes.six),
+    info: new Uint8Array(BYTES_ACKED_OFFSET + 8),
+    length: new Uint32Array(1),
+  };
 }
 
 /** The port of one end of a descriptor: quick, for the many that are no sockets or have another port. */
-function portOf(name: NameCall, descriptor: number, { address, length }: NameBuffers): number {
+function portOf(name: NameCall, descriptor: number, { address, length }: Buffers): number {
   length[0] = address.length;
   if (name(descriptor, address, length) !== 0) return -1;
   return (address[PORT_OFFSET] as number) * 256 + (address[PORT_OFFSET + 1] as number);
 }
 
-function unsentOf(descriptor: number): number {
-  if (Deno.build.os !== "linux") return 0;
-  const bytes = new Int32Array(1);
-  const got = libc().call.ioctl(descriptor, TIOCOUTQ, new Uint8Array(bytes.buffer));
-  return got === 0 ? bytes[0] as number : 0;
+type Output = Pick<OpenConnection, "unsentBytes" | "acknowledgedBytes">;
+
+function outputOf(descriptor: number, { info, length }: Buffers): Output {
+  const { call, abi: { socket } } = libc();
+  const untold = { unsentBytes: 0, acknowledgedBytes: 0 };
+  if (Deno.build.os !== "linux") return untold;
+  length[0] = info.length;
+  const got = call.getsockopt(descriptor, socket.IPPROTO_TCP, TCP_INFO, info, length);
+  if (got !== 0 || length[0] !== info.length) return untold;
+  const view = new DataView(info.buffer);
+  const acknowledgedBytes = Number(view.getBigUint64(BYTES_ACKED_OFFSET, true));
+  if (call.ioctl(descriptor, TIOCOUTQ, info) !== 0) return untold;
+  return { unsentBytes: view.getInt32(0, true), acknowledgedBytes };
 }
 
 /** Host and port of one end of a descriptor; null if it is not a connected TCP socket. */
 function endOf(
   name: NameCall,
   descriptor: number,
-  { address, length }: NameBuffers,
+  { address, length }: Buffers,
 ): string | null {
   length[0] = address.length;
   if (name(descriptor, address, length) !== 0) return null;

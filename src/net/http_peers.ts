@@ -20,7 +20,7 @@ class HttpPeer {
   /** Requests that are not answered yet. */
   underWay = 0;
   writingSinceMs: number | null = null;
-  #unsentBytes = 0;
+  #acknowledgedBytes = 0;
   #open: OpenConnection | null = null;
 
   constructor(readonly openedMs: number, turn: LoopTurn) {
@@ -35,11 +35,12 @@ class HttpPeer {
   /** Notes what the sweep has found. */
   found(open: OpenConnection, nowMs: number): void {
     this.#open = open;
-    const { unsentBytes } = open;
-    // A peer that takes something changes the number.
+    const { unsentBytes, acknowledgedBytes } = open;
+    // Not the bytes that wait: one answer after the other may wait, each as long as the one before it.
+    const hasTaken = acknowledgedBytes !== this.#acknowledgedBytes;
     if (unsentBytes === 0) this.writingSinceMs = null;
-    else if (unsentBytes !== this.#unsentBytes) this.writingSinceMs = nowMs;
-    this.#unsentBytes = unsentBytes;
+    else if (hasTaken || this.writingSinceMs === null) this.writingSinceMs = nowMs;
+    this.#acknowledgedBytes = acknowledgedBytes;
   }
 
   close(): void {

@@ -1,7 +1,7 @@
-/** Ending a connection to which a write waits for its peer. */
+/** Connections at the kernel: what they tell, and the end of one to which a write waits for its peer. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { shutdownConnection } from "../../ffi/mod.ts";
+import { connectionsOf, shutdownConnection } from "../../ffi/mod.ts";
 import { waitUntil, within } from "../support/wait.ts";
 
 /** Null if the machine has no such address. */
@@ -71,5 +71,32 @@ Deno.test("The search for a connection that is gone ends soon", async () => {
     // A search through all possible descriptor numbers would take more than a second.
     assert(performance.now() - startMs < 500);
     return Promise.resolve();
+  });
+});
+
+Deno.test("The system tells what a peer has acknowledged, and what waits for it", async () => {
+  await withConnection({ listen: "127.0.0.1", to: "127.0.0.1" }, async (own, peer) => {
+    const { port } = own.localAddr;
+    const told = () => connectionsOf(port).map(({ shutdown: _, ...rest }) => rest);
+    const name = `127.0.0.1 ${own.remoteAddr.port}`;
+    assertEquals(told(), [{ peer: name, unsentBytes: 0, acknowledgedBytes: 0 }]);
+    await own.write(new Uint8Array(1000));
+    const buffer = new Uint8Array(2 ** 20);
+    assertEquals(await peer.read(buffer), 1000);
+    const isLinux = Deno.build.os === "linux";
+    await waitUntil("the acknowledgement", () => told()[0]!.unsentBytes === 0);
+    assertEquals(told()[0]!.acknowledgedBytes, isLinux ? 1000 : 0);
+    if (!isLinux) return;
+    const written = writeMuch(own).catch(() => {});
+    await waitUntil("the sockets to be full", async () => {
+      const [before] = told();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return before!.unsentBytes > 0 && JSON.stringify(before) === JSON.stringify(told()[0]);
+    });
+    const { acknowledgedBytes } = told()[0]!;
+    for (let taken = 0; taken < 4 * 2 ** 20;) taken += await peer.read(buffer) ?? 0;
+    await waitUntil("more", () => told()[0]!.acknowledgedBytes > acknowledgedBytes);
+    assert(shutdownConnection(own.localAddr, own.remoteAddr));
+    await written;
   });
 });

@@ -2,8 +2,13 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
+import { noEvents } from "../../src/base/events.ts";
 import { Metrics } from "../../src/base/metrics.ts";
-import { serveHttp } from "../../src/net/mod.ts";
+import { connectionsOf } from "../../ffi/mod.ts";
+import { HttpPeers } from "../../src/net/http_peers.ts";
+import { LoopTurn, serveHttp } from "../../src/net/mod.ts";
+import { TcpMetrics } from "../../src/net/tcp_metrics.ts";
+import { clockAt } from "../support/fixed_clock.ts";
 import { waitUntil, within } from "../support/wait.ts";
 
 const hostname = "127.0.0.1";
@@ -156,4 +161,39 @@ Deno.test("An HTTP peer that takes no answer is closed after half a minute", asy
     advance(16_000);
     await waitUntil("the end", () => stalled.value === 1);
   }, () => new Response(long));
+});
+
+Deno.test("An HTTP peer that asks for the same again and again stays, although an answer waits at each sweep", async () => {
+  // Story: bytes that wait, and their number, looked like an answer that is not taken. A peer acknowledges an
+  // answer late, with its next request, and was closed after 31 sweeps that found answers of one length.
+  const clock = clockAt(0);
+  const metrics = new Metrics();
+  using turn = new LoopTurn({ clock: systemClock });
+  const peers = new HttpPeers(
+    { clock, events: noEvents, metrics: new TcpMetrics(metrics), turn },
+    10,
+  );
+  const handler: Deno.ServeHandler<Deno.NetAddr> = (_request, { remoteAddr, completed }) => {
+    peers.request(remoteAddr, completed);
+    return new Response("hello");
+  };
+  await using server = Deno.serve({ hostname, port: 0, onListen: () => {}, handler });
+  const { port } = server.addr;
+  using good = await connect(port);
+  const lengths = new Set<number>();
+  let sweeps = 0;
+  await waitUntil("40 sweeps with an answer that waits", async () => {
+    await get(good);
+    const [connection] = connectionsOf(port).filter(({ unsentBytes }) => unsentBytes > 0);
+    if (connection === undefined) return false;
+    lengths.add(connection.unsentBytes);
+    peers.sweep(port);
+    clock.advance(1000);
+    return ++sweeps === 40;
+  });
+  assertEquals([lengths.size, metrics.counter("countd_connections_total", "stalled").value], [
+    1,
+    0,
+  ]);
+  await get(good);
 });
