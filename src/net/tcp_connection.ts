@@ -1,6 +1,6 @@
 /** One accepted TCP connection: reads, sends, and ends it. Errors of its socket concern its peer alone. */
 
-import { shutdownConnection } from "../../ffi/mod.ts";
+import { peerText, shutdownConnection } from "../../ffi/mod.ts";
 import type { Clock } from "../base/clock.ts";
 import { LoopSlice, type LoopTurn } from "./loop_turn.ts";
 import type { TcpMetrics } from "./tcp_metrics.ts";
@@ -26,6 +26,8 @@ export class TcpConnection {
   readonly #socket: Deno.TcpConn;
   readonly #environment: TcpEnvironment;
   #writingSinceMs: number | null = null;
+  /** What the peer has acknowledged when the system was asked during this write; null if it was not. */
+  #acknowledgedBytes: number | null = null;
   #activeMs: number;
   #isReading = false;
   /** The peer sends nothing more: it has ended its sending side, or it is gone. */
@@ -49,6 +51,22 @@ export class TcpConnection {
   /** Since when the peer has taken nothing of what waits for it; null if nothing waits. */
   get writingSinceMs(): number | null {
     return this.#writingSinceMs;
+  }
+
+  /** Host and port of the peer, as `connectionsOf` gives them. */
+  get peer(): string {
+    return peerText(this.#socket.remoteAddr);
+  }
+
+  /**
+   * Notes what the peer has acknowledged in all. A write goes on when the system has sent a third of what it
+   * holds, which is a MiB or more: a slow peer takes bytes for minutes before that.
+   */
+  noteAcknowledged(bytes: number): void {
+    if (this.#writingSinceMs === null) return;
+    const hasTaken = this.#acknowledgedBytes !== null && bytes !== this.#acknowledgedBytes;
+    if (hasTaken) this.#writingSinceMs = this.#environment.clock.nowMs();
+    this.#acknowledgedBytes = bytes;
   }
 
   /** When the last bytes came or went. */
@@ -118,6 +136,7 @@ export class TcpConnection {
       return false;
     } finally {
       this.#writingSinceMs = null;
+      this.#acknowledgedBytes = null;
     }
     this.#activeMs = clock.nowMs();
     metrics.bytesOut.value += bytes.length;

@@ -1,5 +1,6 @@
 /** A TCP server: accepts up to a limit, closes connections that do nothing, and drains when it stops. */
 
+import { connectionsOf } from "../../ffi/mod.ts";
 import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Events } from "../base/events.ts";
@@ -77,6 +78,7 @@ export class TcpServer {
     const { stalled, silent } = this.#environment.metrics;
     const sweeping = { clock, events: this.#events, stalled, silent };
     this.#sweep = setInterval(() => {
+      this.#noteAcknowledged();
       closeUnused(this.#connections.keys(), sweeping);
       for (const [connection, sinceMs] of this.#leaving) {
         if (clock.nowMs() - sinceMs >= SWEEP_MS) connection.close();
@@ -127,6 +129,21 @@ export class TcpServer {
     await endsWithin(drained, this.#environment.clock, DRAIN_MS);
     for (const connection of this.#connections.keys()) connection.close();
     this.#events.tellOmitted({ isEnd: true });
+  }
+
+  /** Asks the system what peers have taken: a search of all descriptors, so only if a write has waited long. */
+  #noteAcknowledged(): void {
+    const nowMs = this.#environment.clock.nowMs();
+    const waiting = new Map<string, TcpConnection>();
+    for (const connection of this.#connections.keys()) {
+      const { writingSinceMs } = connection;
+      if (writingSinceMs === null || nowMs - writingSinceMs < SWEEP_MS) continue;
+      waiting.set(connection.peer, connection);
+    }
+    if (waiting.size === 0) return;
+    for (const { peer, acknowledgedBytes } of connectionsOf(this.address.port)) {
+      waiting.get(peer)?.noteAcknowledged(acknowledgedBytes);
+    }
   }
 
   /** Connections without those that were closed, or leave, and are still served. */

@@ -94,6 +94,39 @@ Deno.test("A connection says since when its peer takes no bytes, until it takes 
   });
 });
 
+Deno.test("A peer that takes a long answer slowly stays, and is cut off when it takes no more", async () => {
+  // Story: a write goes on when a MiB or more of what the system holds was sent. A peer that took less than
+  // that in half a minute was cut off.
+  let movedMs = 0;
+  const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + movedMs };
+  const bytes = new Uint8Array(32 * 2 ** 20);
+  let served: TcpConnection | null = null;
+  await withTcpServer(async (connection) => {
+    served = connection;
+    connection.hasSpoken = true;
+    await connection.send(bytes);
+  }, async (server, metrics) => {
+    const stalled = metrics.counter("countd_connections_total", "stalled");
+    using peer = await Deno.connect({ hostname, port: server.address.port });
+    await waitUntil("the write", () => served?.writingSinceMs !== null);
+    // Small reads: after large ones the system of the peer would take much more.
+    const some = new Uint8Array(8 * 1024);
+    for (let sweep = 0; sweep < 5; sweep++) {
+      await systemClock.sleep(1100);
+      for (let read = 0; read < 20; read++) {
+        assert(await peer.read(some) !== null);
+        await systemClock.sleep(2);
+      }
+      movedMs += 10_000;
+    }
+    assertEquals([stalled.value, server.connectionCount], [0, 1]);
+    await systemClock.sleep(1100);
+    movedMs += 31_000;
+    await waitUntil("the end", () => server.connectionCount === 0);
+    assertEquals(stalled.value, 1);
+  }, clock);
+});
+
 Deno.test("A connection that drains in a read is closed at once, and the read gives the end", async () => {
   const ends: (number | null)[] = [];
   await withTcpServer(async (connection) => {
