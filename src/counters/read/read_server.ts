@@ -17,9 +17,7 @@ import { type ConnectionEnvironment, ReadConnection } from "./read_connection.ts
 
 /** How often the server looks whether the directory can be used, and whether it can answer. */
 const CHECK_MS = 1000;
-/** A failure that no answer has met for so long is reported again: it may have been mended in between. */
-const FORGOTTEN_MS = 60_000;
-/** Different failures that are remembered; more of them would only fill the log. */
+/** Different failures that are reported; more of them would only fill the log. */
 const REPORTS_MAX = 1000;
 
 export interface ReadServerOptions {
@@ -45,8 +43,7 @@ export class ReadServer {
   readonly #checks: ReturnType<typeof setInterval>;
   /** The last answer that was refused with "try again". */
   #refused: { readonly reason: string; readonly timeMs: number } | null = null;
-  /** When an answer met each failure last, in this order. */
-  readonly #reported = new Map<string, number>();
+  readonly #reported = new Set<string>();
   #stopped: Promise<void> | null = null;
 
   /**
@@ -139,7 +136,7 @@ export class ReadServer {
     readiness.set(this, reason);
   }
 
-  /** Reports each failure once as long as it lasts, because clients ask again and again. */
+  /** Reports each failure once, because clients ask again and again. */
   #reportFailure(error: AnswerFailure): void {
     const { clock, events, metrics } = this.#environment;
     const isOfFile = error instanceof CorruptError || isFormatError(error);
@@ -154,18 +151,8 @@ export class ReadServer {
       : error instanceof OsError
       ? ["cannot read", { path: error.path }, `${error.path}:${error.code}`]
       : [isOfFile ? "file of another format" : "cannot read", {}, error.message];
-    if (this.#isNews(place)) events.report("error", what, { ...where, reason: error.message });
-  }
-
-  #isNews(place: string): boolean {
-    const nowMs = this.#environment.clock.nowMs();
-    for (const [other, seenMs] of this.#reported) {
-      if (nowMs - seenMs < FORGOTTEN_MS) break;
-      this.#reported.delete(other);
-    }
-    const isKnown = this.#reported.delete(place);
-    if (!isKnown && this.#reported.size >= REPORTS_MAX) return false;
-    this.#reported.set(place, nowMs);
-    return !isKnown;
+    if (this.#reported.has(place) || this.#reported.size >= REPORTS_MAX) return;
+    this.#reported.add(place);
+    events.report("error", what, { ...where, reason: error.message });
   }
 }

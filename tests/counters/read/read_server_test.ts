@@ -3,18 +3,11 @@ import { systemClock } from "../../../src/base/clock.ts";
 import { FailedError } from "../../../src/base/errors.ts";
 import { noEvents } from "../../../src/base/events.ts";
 import { Metrics } from "../../../src/base/metrics.ts";
-import { REFUSED_MS } from "../../../src/base/readiness.ts";
-import {
-  DataDirectory,
-  describeSelf,
-  DirectoryFailedError,
-} from "../../../src/counters/commitlog/mod.ts";
-import { OsError, type Storage } from "../../../src/file/mod.ts";
+import { DirectoryFailedError } from "../../../src/counters/commitlog/mod.ts";
 import { keyspacePath } from "../../../src/counters/keyspace/mod.ts";
 import { ReadServer } from "../../../src/counters/read/mod.ts";
 import { decodeRows } from "../../../src/counters/wire/mod.ts";
 import { Faults, faultyStorage } from "../../support/faulty_storage.ts";
-import { overridden } from "../../support/overridden.ts";
 import { Random, seedForTest } from "../../support/random.ts";
 import { ofNewerFormat } from "../../support/other_format.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
@@ -222,38 +215,6 @@ Deno.test("A damaged keyspace is answered −5 and reported once, the others go 
   }, { events: { report: (_, event) => events.push(event) } });
 });
 
-Deno.test("A keyspace that is mended and damaged again after a while is reported again", async () => {
-  // Story: a place that was damaged once was remembered as long as the server ran.
-  const events: string[] = [];
-  let aheadMs = 0;
-  const clock = overridden(systemClock, { nowMs: () => systemClock.nowMs() + aheadMs });
-  await withServer(async (living, server) => {
-    await living.write(counters("ks", 3));
-    await living.seal();
-    await living.fold();
-    const path = keyspacePath(`${living.path}/keyspaces`, latin1Bytes("ks"));
-    const whole = Deno.readFileSync(path);
-    using socket = await RequestSocket.connect(server.address);
-    const ask = async () => {
-      await socket.send(page("ks", 0, 10));
-      return (await socket.reply()).total;
-    };
-    for (let times = 1; times <= 3; times++) {
-      Deno.writeFileSync(path, new Uint8Array(whole.length));
-      // Clients that ask all the time hear of it all the time, and the log does not.
-      for (let tries = 0; tries < 4; tries++) {
-        aheadMs += 30_000;
-        assertEquals(await ask(), -5);
-      }
-      assertEquals(events, Array.from({ length: times }, () => "damaged file"));
-      Deno.writeFileSync(path, whole);
-      aheadMs += 30_000;
-      assertEquals(await ask(), 3);
-      aheadMs += 40_000;
-    }
-  }, { clock, events: { report: (_, event) => events.push(event) } });
-});
-
 Deno.test("A keyspace of a newer format is answered −5 and reported once, the others go on", async () => {
   const reports: string[] = [];
   await withServer(async (living, server) => {
@@ -302,75 +263,6 @@ Deno.test("What the system refuses to read is answered −5 or −11, and the se
     storage: (storage) => faultyStorage(storage, faults),
   });
 });
-
-Deno.test("A log whose mode forbids a reader without write rights to read it is answered −5, and the server goes on", async () => {
-  // Story: no lock could be taken under which the mode is widened for a moment. The error for that had no code, so
-  // the first question about a sealed log ended the server, and each one that was started after it.
-  const events: string[] = [];
-  await withTemporaryDirectory(async (path) => {
-    await using living = await LivingDirectory.open(`${path}/data`);
-    await living.write(counters("ks", 3));
-    await living.seal();
-    const { log, storage } = forbidden(living.storage);
-    using directory = DataDirectory.open(storage, living.path, {
-      self: describeSelf(storage),
-      access: "read",
-    });
-    assert(directory.control.isReadOnly);
-    let aheadMs = 0;
-    const clock = overridden(systemClock, { nowMs: () => systemClock.nowMs() + aheadMs });
-    const metrics = new Metrics();
-    const { readiness } = metrics;
-    readiness.state = "ready";
-    const server = new ReadServer(directory, {
-      hostname: "127.0.0.1",
-      port: 0,
-      maxConnections: 2,
-      stale: false,
-    }, {
-      clock,
-      events: { report: (_, event, { reason } = {}) => events.push(`${event}: ${reason}`) },
-      metrics,
-    });
-    using socket = await RequestSocket.connect(server.address);
-    const why = `Cannot read ${living.path}/logs/0000000000: its mode forbids it`;
-    const questions = [
-      page("ks", 0, 9),
-      encoder.key(latin1Bytes("ks"), latin1Bytes("key-1")),
-      encoder.keyspaces(new Uint8Array(0)),
-    ];
-    for (const question of questions) {
-      await socket.send(question);
-      assertEquals((await socket.reply()).total, -5);
-      assert(readiness.reasons()[0]?.startsWith(why), readiness.reasons()[0]);
-    }
-    assertEquals(events.length, 1);
-    assert(events[0]!.startsWith(`cannot read: ${why}`), events[0]);
-
-    log.isClosed = false;
-    await socket.send(page("ks", 0, 9));
-    assertEquals((await socket.reply()).total, 3);
-    aheadMs = REFUSED_MS;
-    await waitUntil("the server to be ready", () => readiness.isReady);
-    socket[Symbol.dispose]();
-    await server.stop();
-  });
-});
-
-/** The files of another user that this one may read, except, at first, a sealed log. */
-function forbidden(inner: Storage): { readonly log: { isClosed: boolean }; storage: Storage } {
-  const log = { isClosed: true };
-  const storage = overridden(inner, {
-    open(path, options) {
-      const isSealed = inner.statusOrNull(path)?.mode === 0o200;
-      if (options.access === "write" || isSealed && log.isClosed) {
-        throw new OsError("open", path, "EACCES");
-      }
-      return inner.open(path, options);
-    },
-  });
-  return { log, storage };
-}
 
 Deno.test("More connections than allowed are accepted and closed", async () => {
   const events: string[] = [];

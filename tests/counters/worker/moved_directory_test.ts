@@ -42,7 +42,15 @@ function movingAt(test: TestDirectory, point: string, replacement: Replacement) 
     },
     openFileSystem(path) {
       const opened = inner.openFileSystem(path);
-      return overridden(opened, { device: seen(path, inner.status(path)).device });
+      const { device } = seen(path, inner.status(path));
+      return overridden(opened, {
+        device,
+        sync() {
+          opened.sync();
+          const now = seen(path, inner.statusOrNull(path));
+          if (now?.device === device) log.push(`sync ${path}`);
+        },
+      });
     },
     rename(from, to) {
       inner.rename(from, to);
