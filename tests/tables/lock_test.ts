@@ -1,11 +1,16 @@
 /** Which call waits for which lock. The other side of each lock is Deno's flock, or another program. */
 
 import { dirname } from "node:path/posix";
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { BusyError } from "../../src/base/errors.ts";
 import { type Storage, systemStorage } from "../../src/file/mod.ts";
-import { KeyExistsError, LockDeadlineError, TableRoot } from "../../src/tables/mod.ts";
+import {
+  KeyExistsError,
+  KeyNotFoundError,
+  LockDeadlineError,
+  TableRoot,
+} from "../../src/tables/mod.ts";
 import { tryHold, tryRead } from "../../src/tables/value_file.ts";
 import { overridden } from "../support/overridden.ts";
 import { type CountdProcess, startProgram } from "../support/process.ts";
@@ -233,6 +238,26 @@ Deno.test("Beside a writer that keeps flockd's protocol every read is one whole 
     assertEquals((await peer.ended()).code, 0);
     assert(seen.has("go") && seen.has("ours"), [...seen].join());
     assertEquals([...root.keys()], ["k"]);
+  });
+});
+
+Deno.test("A read by flockd that lost to a delete brings the key back, empty, as README says", async () => {
+  if (!isInstalled("python3")) return console.log("not run: needs python3");
+  await withRoot(async (root, path) => {
+    await root.set("k", bytes("old"));
+    const script = decodeURIComponent(new URL("flockd_reader.py", import.meta.url).pathname);
+    await using peer = startProgram(["python3", script, `${path}/k.kv`]);
+    await peer.stdoutLine(/^opened$/);
+    await root.delete("k");
+    await assertRejects(() => root.get("k"), KeyNotFoundError);
+    await peer.writeStdin("\n");
+    assertEquals((await peer.ended()).text, "opened\nold\n");
+    assertEquals(asText(await root.get("k")), "");
+    await root.delete("k");
+    assertEquals([...root.keys()], []);
+    const readme = Deno.readTextFileSync(new URL("../../src/tables/README.md", import.meta.url));
+    const section = readme.split("### Beside flockd")[1]?.split("\n#")[0] ?? "";
+    assertMatch(section, /read by flockd that lost to a delete brings the key back, empty/);
   });
 });
 
