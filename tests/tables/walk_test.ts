@@ -1,8 +1,10 @@
 /** Going through a table: keys, entries, forEach. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { LockDeadlineError, type Table } from "../../src/tables/mod.ts";
-import { asText, bytes, listValues, openRoot, withRoot } from "./support.ts";
+import { type Storage, systemStorage } from "../../src/file/mod.ts";
+import { checkTables, LockDeadlineError, type Table, TableRoot } from "../../src/tables/mod.ts";
+import { overridden } from "../support/overridden.ts";
+import { asText, bytes, listValues, LOCK_TIMEOUT_MS, openRoot, withRoot } from "./support.ts";
 import { FullCount } from "../support/full_count.ts";
 
 async function seen(table: Pick<Table, "forEach">): Promise<string[]> {
@@ -84,6 +86,39 @@ Deno.test("ForEach ends although its callback adds keys", async () => {
       if (key.length < 200) await root.set(`new-${key}`, bytes("v"));
     });
     for (let index = 0; index < 20; index++) assertEquals(visited.get(`k${index}`), 1);
+  });
+});
+
+// Story: the list of the names of such a table failed with ENOENT, which then ended the walk.
+Deno.test("A table that another process removes while tables are listed or checked is passed over", async () => {
+  await withRoot(async (root, path) => {
+    const names = ["a", "gone", "z"];
+    const system = systemStorage();
+    for (const call of ["walkDirectory", "statusOrNull"] as const) {
+      for (const name of names) await root.table(name).set("k", bytes("v"));
+      const gone = `${path}/gone.tbl`;
+      const remove = (looked: string) => {
+        if (looked === gone && system.statusOrNull(gone)) {
+          Deno.removeSync(gone, { recursive: true });
+        }
+      };
+      const storage = overridden<Storage>(system, {
+        walkDirectory(looked) {
+          if (call === "walkDirectory") remove(looked);
+          return system.walkDirectory(looked);
+        },
+        statusOrNull(looked) {
+          if (call === "statusOrNull") remove(looked);
+          return system.statusOrNull(looked);
+        },
+      });
+      const options = { lockTimeoutMs: LOCK_TIMEOUT_MS };
+      const listed = new TableRoot(storage, path, options).tables();
+      assertEquals(listed.filter((name) => name !== "gone"), ["", "a", "z"]);
+      await root.table("gone").set("k", bytes("v"));
+      assertEquals(checkTables(storage, path), []);
+      assertEquals(root.tables(), ["", "a", "z"]);
+    }
   });
 });
 
