@@ -5,7 +5,7 @@
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { runningAsRoot } from "../support/ordinary_user.ts";
-import { runCountd, runProgram, startCountd } from "../support/process.ts";
+import { type CountdProcess, runCountd, runProgram, startCountd } from "../support/process.ts";
 import { withTemporaryDirectory } from "../support/temporary.ts";
 import { waitUntil } from "../support/wait.ts";
 import { increment, sendIncrements } from "./plain_messages.ts";
@@ -137,6 +137,13 @@ async function count(data: string, increment: number): Promise<void> {
   assertEquals(await writer.stop(), 0);
 }
 
+/** Waits until an order to stop is carried out. */
+async function untilStopped({ pid }: CountdProcess): Promise<void> {
+  await waitUntil("the stop", () => {
+    return /^State:\s+T/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+  });
+}
+
 async function assertCounted(data: string, value: number): Promise<void> {
   for (const name of keyspaces) {
     const { text, stderr } = await runCountd(["get", name, "k", "--data", data]);
@@ -156,9 +163,7 @@ Deno.test("A fold detects a write error of its pages that was already reported t
     await using worker = startCountd(["worker", "--once", "--data", data], {
       env: { COUNTD_FAULT: "stop@fold.4.before" },
     });
-    await waitUntil("the pages to be written", () => {
-      return /^State:\s+T/m.test(Deno.readTextFileSync(`/proc/${worker.pid}/status`));
-    });
+    await untilStopped(worker);
     await disk.fail();
     const other = await runProgram(["sync", "-f", disk.place]);
     assertStringIncludes(other.stderr, "Input/output error");
@@ -174,6 +179,27 @@ Deno.test("A fold detects a write error of its pages that was already reported t
     assertEquals(cleared.code, 0, cleared.stderr);
     assertEquals((await runCountd(["worker", "--once", "--data", data])).code, 0);
     await assertCounted(data, 7);
+  });
+});
+
+Deno.test("A backup detects a write error of its copies that was already reported to another process", async () => {
+  await withFailingDisk(async (disk) => {
+    const data = `${disk.memory}.data`;
+    await count(data, 5);
+    const copy = `${disk.place}/copy`;
+    await using backup = startCountd(["backup", copy, "--data", data], {
+      env: { COUNTD_FAULT: "stop@backup.keyspaces.after" },
+    });
+    await untilStopped(backup);
+    await disk.fail();
+    const other = await runProgram(["sync", "-f", disk.place]);
+    assertStringIncludes(other.stderr, "Input/output error");
+    disk.mend();
+    backup.signal("SIGCONT");
+    const { code, text, stderr } = await backup.ended();
+    assertEquals([code, text], [6, ""], stderr);
+    assertEquals([...Deno.readDirSync(disk.place)].map(({ name }) => name).includes("copy"), false);
+    await assertCounted(data, 5);
   });
 });
 
