@@ -3,7 +3,7 @@
 import { systemClock } from "../../../src/base/clock.ts";
 import type { Events } from "../../../src/base/events.ts";
 import { Metrics } from "../../../src/base/metrics.ts";
-import { DataDirectory, describeSelf } from "../../../src/counters/commitlog/mod.ts";
+import { DataDirectory, describeSelf, HeldLog } from "../../../src/counters/commitlog/mod.ts";
 import type { Storage } from "../../../src/file/mod.ts";
 import { keyspacePath, KeyspaceReader } from "../../../src/counters/keyspace/mod.ts";
 import { Worker } from "../../../src/counters/worker/mod.ts";
@@ -44,6 +44,17 @@ export async function fold(
   });
   await worker.runOnce({ signal: new AbortController().signal, lockTimeoutMs });
   return events;
+}
+
+/** Folds; then a log is sealed again, as after a power cut that lost its "free". */
+export async function foldAndSealAgain(test: TestDirectory, slot: number): Promise<void> {
+  const sealed = HeldLog.take(test.directory, slot)!;
+  const { length, durable, records } = sealed.header()!;
+  sealed.release("sealed");
+  await fold(test);
+  const free = HeldLog.take(test.directory, slot)!;
+  free.store({ state: "sealed", length, durable, records });
+  free.release("sealed");
 }
 
 /** Path of the file of a keyspace. */
