@@ -4,6 +4,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { type BatchFiller, nameOfSlot } from "../../../src/counters/commitlog/mod.ts";
 import {
   RECORD_FLAGS_OFFSET,
+  RECORD_KIND_OFFSET,
   RECORD_RESERVED_OFFSET,
   recordBytes,
 } from "../../../src/counters/wire/mod.ts";
@@ -28,6 +29,17 @@ const flagged: BatchFiller = {
   rollBack() {},
 };
 
+/** One record of a kind that no countd of this version knows. */
+const unknownKind: BatchFiller = {
+  filledRecords: 1,
+  fill(frame, start, end) {
+    const next = batchOf([["ks", "k", 5n]]).fill(frame, start, end);
+    frame[start + recordBytes(2) + RECORD_KIND_OFFSET] = 7;
+    return next;
+  },
+  rollBack() {},
+};
+
 /** One record with a bit in the bytes that are reserved: a later countd may give it a meaning. */
 const reserved: BatchFiller = {
   filledRecords: 1,
@@ -42,6 +54,7 @@ const reserved: BatchFiller = {
 for (
   const [what, broken] of [
     ["bytes that are not records", noRecords],
+    ["an unknown kind", unknownKind],
     ["unknown flags", flagged],
     ["a reserved bit that is set", reserved],
   ] as const
