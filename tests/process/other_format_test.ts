@@ -205,6 +205,33 @@ for (
   });
 }
 
+// Story: get and check called such a keyspace damaged, and repair took it and its log away and exited with 0.
+Deno.test("A keyspace of a later version is damage to no verb, and neither it nor its increments are touched", async () => {
+  await withTemporaryDirectory(async (temporary) => {
+    const data = `${temporary}/data`;
+    await makeData(data);
+    assertEquals((await run("worker", data)).code, 0);
+    await makeData(data);
+    const path = `${data}/keyspaces/visits`;
+    const whole = Deno.readFileSync(path);
+    const later = ofNewerFormat(whole, "version");
+    Deno.writeFileSync(path, later);
+    const get = await runCountd(["get", "visits", "/", "--data", data]);
+    assertEquals([get.code, get.text], [1, ""], get.stderr);
+    assertStringIncludes(get.stderr, "has format 3, and this countd reads format 2");
+    for (const verb of ["check", "top", "worker", "backup", "repair"] as const) {
+      const { code, text, stderr } = await run(verb, data);
+      assertEquals(code, 1, `${verb}: ${stderr}`);
+      assertStringIncludes(text + stderr, "has format 3, and this countd reads format 2");
+    }
+    assertEquals(Deno.readFileSync(path), later);
+    Deno.writeFileSync(path, whole);
+    assertEquals((await run("worker", data)).code, 0);
+    assertEquals((await run("top", data)).text, "6\t/\n");
+    checkData(data);
+  });
+});
+
 // Story: the list of keyspaces ended with 6, corruption, for a keyspace of another format; other verbs with 1.
 Deno.test("The list of keyspaces names one of another format, with exit 1, and damage with exit 6", async () => {
   await withTemporaryDirectory(async (temporary) => {
