@@ -61,6 +61,7 @@ function movingAt(test: TestDirectory, point: string, replacement: Replacement) 
       log.push(`sync ${path}`);
     },
     reach(reached) {
+      if (reached === "recycle.1.before") log.push("recycle");
       if (reached !== point || isMoved) return;
       isMoved = true;
       Deno.renameSync(keyspaces, `${test.data}/moved`);
@@ -97,7 +98,8 @@ for (const point of ["fold.2.after", "fold.3.after", "fold.4.after", "fold.5.ren
           assertEquals(counters(test, name), [isKept ? "a 11" : "a 10"], name);
           if (isKept) continue;
           const named = log.lastIndexOf(`rename ${pathOf(test, name)}`);
-          assert(named >= 0 && log.indexOf(`sync ${keyspaces}`, named) > 0, `${name}: ${log}`);
+          const beforeRecycle = log.slice(named, log.lastIndexOf("recycle"));
+          assert(named >= 0 && beforeRecycle.includes(`sync ${keyspaces}`), `${name}: ${log}`);
         }
         Deno.removeSync(`${test.data}/moved`, { recursive: true });
       });

@@ -5,7 +5,7 @@ import { CorruptError, FailedError } from "../../../src/base/errors.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { type Events, noEvents } from "../../../src/base/events.ts";
 import { Metrics } from "../../../src/base/metrics.ts";
-import { SealedLog } from "../../../src/counters/commitlog/mod.ts";
+import { HeldLog, SealedLog } from "../../../src/counters/commitlog/mod.ts";
 import { OsError, systemStorage } from "../../../src/file/mod.ts";
 import { Aggregator } from "../../../src/counters/keyspace/mod.ts";
 import { Fold, LogUnusableError } from "../../../src/counters/worker/fold.ts";
