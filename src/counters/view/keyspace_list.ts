@@ -9,7 +9,7 @@ import { CorruptError } from "../../base/errors.ts";
 import { type FormatError, isFormatError } from "../../base/format.ts";
 import { concernsOneFile } from "../../file/mod.ts";
 import { inTurns, type Steps } from "../../base/steps.ts";
-import { type DataDirectory, HEAD_PAGE_BYTES } from "../commitlog/mod.ts";
+import { type Capture, type DataDirectory, HEAD_PAGE_BYTES } from "../commitlog/mod.ts";
 import { mapKey } from "../../base/map_key.ts";
 import { keyspaceHead, KeyspaceListing, keyspacePath, SnapshotLostError } from "../keyspace/mod.ts";
 import { StoredKeyspace } from "./keyspace_file.ts";
@@ -27,6 +27,8 @@ import type { RowBuffer } from "./ranking/row_buffer.ts";
 const TOTALS_MAX = 512;
 /** Requests of others wait no longer than this for a part of a page. */
 const TURN_MS = 4;
+/** Keys that are added to others before others get a turn: about a millisecond. */
+const ADDED_A_STEP = 4096;
 
 export interface KeyspaceTotal {
   readonly name: Uint8Array;
@@ -50,6 +52,12 @@ interface Pending {
   readonly deltas: Map<number, { readonly generation: bigint; readonly sums: KeySums }>;
 }
 
+/** What is in the logs, by name, and the names of the files, in order. */
+interface Look {
+  readonly pending: ReadonlyMap<string, Pending>;
+  readonly stored: readonly string[];
+}
+
 /** A page of the list. */
 export interface Totals {
   /** The number of all keyspaces. */
@@ -60,7 +68,7 @@ export interface Totals {
 export class KeyspaceList {
   readonly #sources: TotalsSources;
   readonly #listing: KeyspaceListing;
-  /** Ends with the look at the directory that is under way: they follow each other. */
+  /** Ends with the look at the logs and the directory that is under way: they follow each other. */
   #lastLook: Promise<unknown> = Promise.resolve();
 
   constructor(sources: TotalsSources) {
@@ -70,24 +78,33 @@ export class KeyspaceList {
   }
 
   /**
-   * Keyspaces whose names follow `after`, as of the last refresh of the logs, at most `TOTALS_MAX`. Without a
-   * watch the files alone are read. Null if the logs change more keys than may be held. Throws `CorruptError`
-   * and `FormatError` if a file hides names.
+   * Keyspaces whose names follow `after`, at most `TOTALS_MAX`. Without a watch the files alone are read. Null if
+   * the logs change more keys than may be held. Throws `CorruptError` and `FormatError` if a file hides names,
+   * and what `LogWatch.refresh` throws.
    */
   async page(after: Uint8Array, watch: LogWatch | null): Promise<Totals | null> {
-    const pending = new Map<string, Pending>();
-    const { changedKeysMax, clock } = this.#sources;
-    if (watch !== null && !readPending(watch, changedKeysMax, pending)) return null;
-    // The files after the logs, as in Refresh: a log that was folded in between is in the files.
-    const turns = { clock, turnMs: TURN_MS };
-    const look = this.#lastLook.then(() => inTurns(this.#listing.refreshed(), turns));
+    const turns = { clock: this.#sources.clock, turnMs: TURN_MS };
+    const look = this.#lastLook.then(() => inTurns(this.#look(watch), turns));
     this.#lastLook = look.catch(() => {});
-    const stored = await look;
+    const found = await look;
+    if (found === null) return null;
+    const { pending, stored } = found;
     const unfolded = [...pending.values()].map(({ name }) => textOf(name)).sort();
     const added = unfolded.filter((name) => !hasText(stored, name));
     const page = namesAfter(textOf(after), stored, added);
     const rows = await inTurns(rowsOf(this.#sources, page, pending), turns);
     return { total: stored.length + added.length, rows };
+  }
+
+  /** The files after the logs, as in Refresh: a log that was folded in between is in the files. */
+  *#look(watch: LogWatch | null): Steps<Look | null> {
+    let pending: Look["pending"] | null | "lost" = new Map();
+    if (watch !== null) {
+      do pending = yield* readPending(watch, this.#sources.changedKeysMax); while (
+        pending === "lost"
+      );
+    }
+    return pending && { pending, stored: yield* this.#listing.refreshed() };
   }
 }
 
@@ -111,7 +128,7 @@ function* rowsOf(
   const rows: KeyspaceTotal[] = [];
   for (const text of names) {
     const name = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
-    rows.push({ name, ...countersOf(sources, name, pending.get(mapKey(text))?.deltas) });
+    rows.push({ name, ...yield* countersOf(sources, name, pending.get(mapKey(text))?.deltas) });
     yield;
   }
   return rows;
@@ -133,30 +150,48 @@ function hasText(sorted: readonly string[], text: string): boolean {
   return sorted[placeBehind(sorted, text) - 1] === text;
 }
 
-/** False if the logs change more keys than may be held. */
-function readPending(watch: LogWatch, changedKeysMax: number, into: Map<string, Pending>): boolean {
+/**
+ * What the logs hold now, by name. Null if they change more keys than may be held, "lost" if one of them was
+ * closed before it was read. Throws what `LogWatch.refresh` throws.
+ */
+function* readPending(
+  watch: LogWatch,
+  changedKeysMax: number,
+): Steps<Map<string, Pending> | null | "lost"> {
+  watch.refresh();
+  const { losses } = watch;
+  const into = new Map<string, Pending>();
   let keys = 0;
-  for (const watched of watch.logs) {
-    if (!watched.isPending) continue;
-    const found = readLog(watched, changedKeysMax - keys);
-    if (found === null) return false;
-    for (const { name, sums } of found) {
+  // Others may refresh the logs between the steps.
+  const captured = watch.logs.filter(({ isPending }) => isPending)
+    .map((watched) => ({ watched, capture: watched.capture! }));
+  for (const { watched, capture } of captured) {
+    const reading = readLog(watched, capture, changedKeysMax - keys);
+    let read = reading.next();
+    for (; !read.done; read = reading.next()) {
+      yield;
+      if (watch.losses !== losses) return "lost";
+    }
+    if (read.value === null) return null;
+    for (const { name, sums } of read.value) {
       const key = nameKey(name);
       let entry = into.get(key);
       if (entry === undefined) into.set(key, entry = { name, deltas: new Map() });
-      entry.deltas.set(watched.slot, { generation: watched.capture!.generation, sums });
+      entry.deltas.set(watched.slot, { generation: capture.generation, sums });
       keys += sums.count;
     }
   }
-  return true;
+  return into;
 }
 
+type SumsOfLog = readonly { readonly name: Uint8Array; readonly sums: KeySums }[];
+
 /** Everything that one log holds; nothing if it is in another use by now. Null if it has too many keys. */
-function readLog(
+function* readLog(
   watched: WatchedLog,
+  capture: Capture,
   keysMax: number,
-): readonly { readonly name: Uint8Array; readonly sums: KeySums }[] | null {
-  const capture = watched.capture!;
+): Generator<void, SumsOfLog | null, void> {
   const found = new Map<string, { name: Uint8Array; sums: KeySums }>();
   const walk = new RecordWalk((words, at, length) => {
     const name = new Uint8Array(words.buffer, words.byteOffset + at * 4, length).slice();
@@ -180,15 +215,16 @@ function readLog(
     let keys = 0;
     for (const { sums } of found.values()) keys += sums.count;
     if (keys > keysMax) return null;
+    yield;
   }
   return [...found.values()];
 }
 
-function countersOf(
+function* countersOf(
   { directory, block, budget }: TotalsSources,
   name: Uint8Array,
   deltas: Pending["deltas"] | undefined,
-): Omit<KeyspaceTotal, "name"> {
+): Steps<Omit<KeyspaceTotal, "name">> {
   const { storage, paths } = directory;
   try {
     if (deltas === undefined) {
@@ -197,7 +233,7 @@ function countersOf(
       return { counters: isForeign ? null : head?.counters ?? 0 };
     }
     using file = new StoredKeyspace(storage, paths.keyspaces, { name, budget });
-    return { counters: changedCounters(file, block, deltas) };
+    return { counters: yield* changedCounters(file, block, deltas) };
   } catch (error) {
     if (isFormatError(error)) return { counters: null, otherFormat: error };
     const isOfOne = error instanceof CorruptError || concernsOneFile(error, "keyspace");
@@ -206,18 +242,23 @@ function countersOf(
   }
 }
 
-function changedCounters(
+function* changedCounters(
   file: StoredKeyspace,
   block: RowBuffer,
   deltas: Pending["deltas"],
-): number {
+): Steps<number> {
   while (true) {
     try {
       file.refresh();
       const overlay = new Overlay(file.ranking, block);
       for (const [slot, { generation, sums }] of deltas) {
-        if (file.applied(slot) < generation) overlay.addAll(sums);
+        if (file.applied(slot) >= generation) continue;
+        for (let from = 0; from < sums.count; from += ADDED_A_STEP) {
+          overlay.addAll(sums, from, from + ADDED_A_STEP);
+          yield;
+        }
       }
+      while (!overlay.lookUpSome()) yield;
       return overlay.total();
     } catch (error) {
       if (!(error instanceof SnapshotLostError)) throw error;

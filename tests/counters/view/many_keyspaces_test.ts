@@ -7,7 +7,10 @@ import { Counters } from "../../../src/counters/mod.ts";
 import { Reader } from "../../../src/counters/view/mod.ts";
 import { systemStorage } from "../../../src/file/mod.ts";
 import { overridden } from "../../support/overridden.ts";
+import { Random, seedForTest } from "../../support/random.ts";
 import { withTemporaryDirectory } from "../../support/temporary.ts";
+import { LivingDirectory } from "./living_directory.ts";
+import { latin1Text } from "./plain_base.ts";
 
 const KEYSPACES = 1500;
 
@@ -87,5 +90,51 @@ Deno.test("Others are served between the parts of a page of the list", async () 
     using reader = Reader.open(systemStorage(), data, { stale: false, clock, events: noEvents });
     const rows = await reader.keyspaces(new Uint8Array(0));
     assert(others >= rows.length / 5, `${others} pauses for ${rows.length} rows`);
+  });
+});
+
+// Story: each page walked through all logs, and looked up all changed counters, in one turn of the event loop.
+Deno.test("Others are served while a page reads the logs, and it has all that was accepted before it, once", async () => {
+  const random = new Random(seedForTest("list in turns"));
+  await withTemporaryDirectory(async (directory) => {
+    const sizes = { logSize: 2 ** 20, logs: 32 };
+    await using living = await LivingDirectory.open(`${directory}/data`, sizes);
+    const counts = new Map<string, number>();
+    /** Adds counters that did not exist. */
+    const add = async (keyspace: string, count: number) => {
+      const before = counts.get(keyspace) ?? 0;
+      const keys = Array.from({ length: count }, (_, index) => `key-${before + index}`);
+      await living.write(keys.map((key) => ({ keyspace, key, increment: 1n })));
+      counts.set(keyspace, before + count);
+    };
+    let turns = 0;
+    let nowMs = 0;
+    const clock = {
+      ...systemClock,
+      nowMs: () => nowMs += 1,
+      sleep: async () => {
+        turns++;
+        if (random.chance(0.05)) await add(random.pick(["large", "new"]), random.between(1, 20));
+        if (random.chance(0.1)) await living.seal();
+        if (random.chance(0.2)) living.foldOneNow();
+        if (random.chance(0.2)) reader.refresh();
+      },
+    };
+    using opened = living.openAgain();
+    using reader = new Reader(opened, { stale: false, clock, events: noEvents });
+    for (let round = 0; round < 6; round++) {
+      await add("large", 10_000);
+      if (round % 2 === 0) await living.seal();
+      const before = new Map(counts);
+      turns = 0;
+      const { rows } = await reader.totals(new Uint8Array(0));
+      for (const { name, counters } of rows) {
+        const text = latin1Text(name);
+        const most = counts.get(text) ?? 0;
+        assert(counters! >= (before.get(text) ?? 0) && counters! <= most, `${text}: ${counters}`);
+      }
+      // A step looks up 128 counters, and four steps are a turn.
+      assert(turns > 10_000 / 128 / 4 / 2, `${turns} turns in round ${round}`);
+    }
   });
 });

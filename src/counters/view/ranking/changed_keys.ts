@@ -93,7 +93,7 @@ export class ChangedKeys {
 
   /** Looks up in the base the keys that were added since the last call. */
   lookUp(): void {
-    while (this.#lookedUp < this.sums.count) this.#lookUpSome();
+    while (!this.lookUpSome());
   }
 
   /** Brings the order of the new values up to date. */
@@ -106,10 +106,7 @@ export class ChangedKeys {
    * Between the steps nothing may be added.
    */
   step(): boolean {
-    if (this.#lookedUp < this.sums.count) {
-      this.#lookUpSome();
-      return false;
-    }
+    if (!this.lookUpSome()) return false;
     this.#sort ??= this.#nextSort();
     if (this.#sort === null) return true;
     const sorted = this.#sort.by.step();
@@ -122,8 +119,10 @@ export class ChangedKeys {
     return true;
   }
 
-  #lookUpSome(): void {
+  /** Does a part of `lookUp`; true if nothing was left to do. */
+  lookUpSome(): boolean {
     const { sums } = this;
+    if (this.#lookedUp >= sums.count) return true;
     if (this.#newHigh.length < sums.count) this.#grow(sums.count);
     const end = Math.min(sums.count, this.#lookedUp + LOOKED_UP_A_STEP);
     // Each by itself, so that a call that throws can be repeated.
@@ -139,6 +138,7 @@ export class ChangedKeys {
         this.keysNotInBase++;
       }
     }
+    return false;
   }
 
   /** The order that has to be brought up to date next; null if none has. */

@@ -72,14 +72,20 @@ export class Overlay {
     this.#changed.increase(index, top, high, low);
   }
 
-  /** Adds every sum of a table. */
-  addAll(sums: KeySums): void {
-    const { words, count } = sums;
-    for (let index = 0; index < count; index++) {
+  /** Adds the sums of a table, of the keys with the numbers from `from` to `to`. */
+  addAll(sums: KeySums, from: number, to: number): void {
+    const { words } = sums;
+    const end = Math.min(to, sums.count);
+    for (let index = from; index < end; index++) {
       const at = sums.keyStart[index]! >>> 2;
       const { top, high, low, keyLength } = sums;
       this.add(words, at, keyLength[index]!, top[index]!, high[index]!, low[index]!);
     }
+  }
+
+  /** Does a part of what `total` would do first, about a millisecond; true if nothing of it is left. */
+  lookUpSome(): boolean {
+    return this.#changed.lookUpSome();
   }
 
   /** Does a part of what questions would do first, about a millisecond; true if nothing of it is left. */
