@@ -58,7 +58,8 @@ function serverWriter(address: ServerAddress, sizes: MessageSizes, waitMs: numbe
       const { refused } = await client.finish();
       if (refused > 0n) {
         throw new RefusedError(
-          "The server refused the increment: check that --keyspace-size and --key-size match the server's",
+          "The server refused the increment: check that --keyspace-size and --key-size match the server's, " +
+            "and whether the server has as many keyspaces as its --max-keyspaces allows",
         );
       }
     },

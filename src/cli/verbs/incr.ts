@@ -34,7 +34,8 @@ export const incr = defineVerb({
     if (totals.refused > 0n) {
       const server = showAddress(options.connect);
       throw new RefusedError(
-        `${server} refused the increment: check that --keyspace-size and --key-size match the server's`,
+        `${server} refused the increment: check that --keyspace-size and --key-size match the server's, ` +
+          "and whether the server has as many keyspaces as its --max-keyspaces allows",
       );
     }
   },
