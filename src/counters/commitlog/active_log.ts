@@ -4,12 +4,13 @@
  *
  * Invariants:
  *  1. durable ≤ tail ≤ log size; both only grow.
- *  2. A frame is written whole, by one call, and only then published by the live word. A frame that is
- *     whole in the file exists, even if the word could not be stored: it is never written over.
+ *  2. A frame is written whole, by one call, alone or with others, and only then published by the live word. A
+ *     frame that is whole in the file exists, even if the word could not be stored: it is never written over.
  *  3. One sync is in flight at a time. After a sync that failed, the log is never used again.
  *  4. While its writer lives, only the writer seals a log.
  */
 
+import { Buffer } from "node:buffer";
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import { BusyError } from "../../base/errors.ts";
@@ -21,15 +22,20 @@ import type { LogHeader } from "./header.ts";
 import type { HeldLog } from "./held_log.ts";
 import { FRAME_HEAD_BYTES, FRAME_LENGTH_MAX, HEAD_PAGE_BYTES } from "./layout.ts";
 
-/** Writes a record batch into a log. One object serves all appends of a writer. */
+/** Writes record batches into a log. One object serves all appends of a writer. */
 export interface BatchFiller {
+  /** Frames that one append may write; one if it is not set. */
+  readonly framesMax?: number;
   /**
    * Writes whole records into `frame[start … end)` and returns where they end, 8-byte aligned; `start` if
    * there are none.
    */
   fill(frame: Uint8Array, start: number, end: number): number;
-  /** Rolls back the last `fill`: its records do not count, and come again with the next one. */
-  rollBack(): void;
+  /**
+   * Rolls back the fills of the last append, but the first `kept` that returned records: what they wrote does not
+   * count, and comes again with the next ones.
+   */
+  rollBack(kept: number): void;
   /** Counter records that the last `fill` wrote. */
   readonly filledRecords: number;
 }
@@ -70,6 +76,11 @@ export class ActiveLog {
       startOf: () => 0,
       put(start: number, end: number, offset: number) {
         file.write(frameBuffer().bytes.subarray(start, end), offset);
+      },
+      has(start: number, end: number, offset: number) {
+        const stored = new Uint8Array(end - start);
+        const bytes = frameBuffer().bytes.subarray(start, end);
+        return file.read(stored, offset) === stored.length && Buffer.compare(stored, bytes) === 0;
       },
     };
     const syncs = { syncData: () => file.syncData(), syncDataAsync: () => this.#syncNamed() };
@@ -141,9 +152,10 @@ export class ActiveLog {
   }
 
   /**
-   * Append, step 1: one frame with what the filler writes, or nothing if it writes nothing. Throws
-   * `OsError` if the frame cannot be written; the log is then as before. If the error passes, as on a full
-   * disk, the append may be tried again after the filler has rolled back. After any other the writer should stop.
+   * Append, step 1: frames with what the filler writes, or nothing if it writes nothing. Throws `OsError` if they
+   * cannot be written. If the error passes, as on a full disk, the filler is rolled back, and the append may be tried
+   * again: the first of several frames may count then, and the tail is behind them. After any other error the writer
+   * should stop.
    */
   append(filler: BatchFiller): void {
     assert(!this.#isEnded, "A log that is being sealed takes no frames");
@@ -151,19 +163,52 @@ export class ActiveLog {
     if (reserve <= FRAME_HEAD_BYTES) return;
     const { storage } = this.held.directory;
     storage.reach("append.1.before");
-    const frame = frameBuffer();
-    const end = filler.fill(frame.bytes, FRAME_HEAD_BYTES, reserve);
-    if (end === FRAME_HEAD_BYTES) return;
-    // Behind the fill, because the caller rolls back the last fill if this meets a full disk.
-    if (this.#isUnpublished) this.#publish();
-    assert(end > FRAME_HEAD_BYTES && end <= reserve, "A batch stays within its bounds");
-    writeBatchHead(frame, 0, { records: filler.filledRecords, wallMs: this.clock.wallMs() });
-    this.#log.append(end);
-    this.#records += filler.filledRecords;
-    this.#isUnpublished = true;
-    // The frame counts, so the caller must not write it again, also if readers cannot be told of it yet.
-    this.publishAgain();
+    const frames = this.#fill(filler, reserve);
+    if (frames.length === 0) return;
+    const { tail } = this;
+    try {
+      // Behind the fill, because that is rolled back if this meets a full disk, say.
+      if (this.#isUnpublished) this.#publish();
+      this.#log.appendAll(frames.map(({ end }) => end));
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      const kept = frames.filter(({ end }) => tail + end <= this.tail);
+      filler.rollBack(kept.length);
+      this.#count(kept);
+      throw error;
+    }
+    this.#count(frames);
     storage.reach("append.1.after");
+  }
+
+  /** Fills the buffer with frames, one behind the other. */
+  #fill(
+    filler: BatchFiller,
+    reserve: number,
+  ): { readonly end: number; readonly records: number }[] {
+    const frame = frameBuffer();
+    const wallMs = this.clock.wallMs();
+    const frames = [];
+    for (let start = 0; start + FRAME_HEAD_BYTES < reserve;) {
+      const batch = start + FRAME_HEAD_BYTES;
+      const end = filler.fill(frame.bytes, batch, reserve);
+      if (end === batch) break;
+      assert(end > batch && end <= reserve, "A batch stays within its bounds");
+      const { filledRecords: records } = filler;
+      writeBatchHead(frame, start, { records, wallMs });
+      frames.push({ end, records });
+      if (frames.length === (filler.framesMax ?? 1)) break;
+      start = end;
+    }
+    return frames;
+  }
+
+  /** Counts frames that are in the file. They are not written again, also if readers cannot be told of them yet. */
+  #count(frames: readonly { readonly records: number }[]): void {
+    if (frames.length === 0) return;
+    for (const { records } of frames) this.#records += records;
+    this.#isUnpublished = true;
+    this.publishAgain();
   }
 
   /**

@@ -161,8 +161,8 @@ export class LogWriter {
   }
 
   /**
-   * Appends one frame. False if the log or the disk is full, or the system refuses for now: then
-   * `await rotate()` and call again. After a failure it throws the failure.
+   * Appends as many frames as the filler may fill at once. False if the log or the disk is full, or the system
+   * refuses for now: then `await rotate()` and call again. After a failure it throws the failure.
    */
   append(filler: BatchFiller): boolean {
     if (this.#failure !== null) throw this.#failure;
@@ -170,26 +170,26 @@ export class LogWriter {
     if (this.#rotation !== null) return false;
     const { log } = this.#active;
     const tail = log.tail;
+    let isDone = true;
     try {
       log.append(filler);
     } catch (error) {
       // The log is allocated, but a file system that never writes in place may still find no space.
       this.#waitsFor = reasonToWait(error);
-      if (this.#waitsFor !== null) {
-        filler.rollBack();
-        return false;
+      if (this.#waitsFor === null) {
+        this.#fail(error);
+        throw error;
       }
-      this.#fail(error);
-      throw error;
+      isDone = false;
     }
-    if (log.tail === tail) return log.capacityBytes >= CAPACITY_BYTES_MIN;
-    if (this.#spaceWait.isWaiting) this.#spaceWait.end();
+    if (log.tail === tail) return isDone && log.capacityBytes >= CAPACITY_BYTES_MIN;
+    if (isDone && this.#spaceWait.isWaiting) this.#spaceWait.end();
     const nowMs = this.environment.clock.nowMs();
     if (tail === HEAD_PAGE_BYTES) this.#active.firstAppendMs = nowMs;
     this.#position += log.tail - tail;
     this.#lastAppendMs = nowMs;
     this.#commit.appended();
-    return true;
+    return isDone;
   }
 
   /**

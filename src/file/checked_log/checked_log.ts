@@ -19,10 +19,12 @@ export interface FrameStore {
   /** Where in that memory the frame is made that will be at `offset` of the log. */
   startOf(offset: number): number;
   /**
-   * Puts a finished frame at `offset` of the file, unless it was made there. Throws `OsError` if that is
-   * not possible; the frame does not count then, and the next one goes to the same place.
+   * Puts finished frames at `offset` of the file, unless they were made there. Throws `OsError` if that is
+   * not possible.
    */
   put(start: number, end: number, offset: number): void;
+  /** Whether the file has these bytes. Asked after a put of several frames that failed. */
+  has?(start: number, end: number, offset: number): boolean;
 }
 
 export class CheckedLog {
@@ -69,17 +71,41 @@ export class CheckedLog {
 
   /**
    * Appends the frame whose fields and body the owner has stored at `start`, up to `end`. Returns its offset
-   * in the log.
+   * in the log. Throws what `put` throws: the frame does not count then, and the next one goes to its place.
    */
   append(end: number): number {
+    const offset = this.#tail;
+    this.appendAll([end]);
+    return offset;
+  }
+
+  /**
+   * As `append`, for frames that follow each other, with one `put` for all. `ends` are their ends, each a
+   * multiple of eight behind `start`, but the last. If `put` throws, the first frames may count: those that are
+   * whole in the file, because a scan would find them there.
+   */
+  appendAll(ends: readonly number[]): void {
     const { start } = this;
     const { magic, seed } = this.#frames;
-    const offset = this.#tail;
-    const frame = { magic, seed, offset, end, durable: this.#durable };
-    const frameEnd = sealFrame(this.#store.memory, start, frame);
-    this.#store.put(start, frameEnd, offset);
-    this.#tail += frameEnd - start;
-    return offset;
+    const { memory } = this.#store;
+    const base = this.#tail - start;
+    let frameEnd = start;
+    for (const end of ends) {
+      const frame = { magic, seed, offset: base + frameEnd, end, durable: this.#durable };
+      frameEnd = sealFrame(memory, frameEnd, frame);
+    }
+    try {
+      this.#store.put(start, frameEnd, this.#tail);
+    } catch (error) {
+      let whole = start;
+      for (const end of ends.slice(0, -1)) {
+        if (this.#store.has?.(whole, end, base + whole) !== true) break;
+        whole = end;
+      }
+      this.#tail = base + whole;
+      throw error;
+    }
+    this.#tail = base + frameEnd;
   }
 
   /** Syncs the present content on another thread. Throws what the first sync that failed threw. */

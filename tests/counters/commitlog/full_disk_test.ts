@@ -24,7 +24,7 @@ Deno.test("An append that cannot publish the frame before has filled its own whe
         calls.push("fill");
         return batch.fill(frame, start, end);
       },
-      rollBack: () => batch.rollBack(),
+      rollBack: (kept: number) => batch.rollBack(kept),
       get filledRecords() {
         return batch.filledRecords;
       },
