@@ -1,6 +1,23 @@
 /** The messages of both ports and the record of the commit logs, as functions over bytes. */
 
+export { BatchCheck, recordReasons } from "./batch_check.ts";
 export { BatchKeyspaces } from "./batch_keyspaces.ts";
+export {
+  BATCH_ANSWER_BYTES,
+  BATCH_HEAD_BYTES,
+  BATCH_IS_COMMAND,
+  type BatchAnswer,
+  batchAnswerLayout,
+  batchBytesMax,
+  batchChecksum,
+  BatchHead,
+  batchHeadLayout,
+  batchStatuses,
+  decodeBatchAnswer,
+  encodeBatch,
+  encodeBatchAnswer,
+  headReasons,
+} from "./batch_message.ts";
 export {
   compactMessages,
   CompactState,
@@ -15,6 +32,31 @@ export {
   fieldNameLength,
 } from "./field.ts";
 export { FirstBytes, foreignProtocol } from "./foreign_protocol.ts";
+export {
+  admissionLayout,
+  admissionStatuses,
+  decodeAdmission,
+  decodeIntroduction,
+  decodeWelcome,
+  encodeAdmission,
+  encodeHello,
+  encodeIntroduction,
+  encodeWelcome,
+  findHello,
+  HELLO_BYTES,
+  HELLO_MAGIC,
+  HELLO_VERSION,
+  INTRODUCED_FOR_REQUESTS,
+  INTRODUCED_NEW,
+  type Introduction,
+  INTRODUCTION_BYTES,
+  introductionLayout,
+  TAKES_BATCHES,
+  TAKES_REQUESTS,
+  type Welcome,
+  welcomeLayout,
+} from "./hello.ts";
+export { HelloExchange, type HelloTerms } from "./hello_exchange.ts";
 export {
   checkSizes,
   DEFAULT_SIZES,

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { fieldProblems, fieldTables as readTables, type Layout } from "../../tidy/field_tables.ts";
 import * as wire from "../../../src/counters/wire/mod.ts";
 
 /** `### Fields: <name>` tables of a room's README: name of the field → offset and size. */
@@ -58,4 +59,28 @@ Deno.test("The field tables of the README are the layouts of the code", () => {
     ["increment", wire.RECORD_INCREMENT_OFFSET, "8"],
     ["name", wire.RECORD_NAME_OFFSET, "–"],
   ]);
+});
+
+Deno.test("The field tables of hello and batches are the layouts of the code", () => {
+  const readme = Deno.readTextFileSync(
+    new URL("../../../src/counters/wire/README.md", import.meta.url),
+  );
+  const helloLayout = {
+    magic: { offset: 0, size: wire.HELLO_MAGIC.length },
+    zeros: { offset: 8, size: wire.HELLO_BYTES - 8 },
+  };
+  const layouts: [string, Layout, number][] = [
+    ["hello", helloLayout, 520],
+    ["welcome", wire.welcomeLayout, 64],
+    ["introduction", wire.introductionLayout, 256],
+    ["admission", wire.admissionLayout, 64],
+    ["batch head", wire.batchHeadLayout, 24],
+    ["batch answer", wire.batchAnswerLayout, 24],
+  ];
+  const tables = readTables(readme);
+  for (const [name, layout, bytes] of layouts) {
+    const table = tables.find((one) => one.name === name);
+    assertEquals(fieldProblems("README", table ?? { name, rows: [] }, layout), []);
+    assertEquals(Object.values(layout).reduce((sum, { size }) => sum + size, 0), bytes, name);
+  }
 });
