@@ -33,6 +33,11 @@ export const METRICS = {
     help: "Increments and requests that were refused, by reason.",
     label: "reason",
   },
+  countd_batches_total: {
+    type: "counter",
+    help: "Batches that arrived, by result: taken or refused.",
+    label: "result",
+  },
   countd_bytes_total: {
     type: "counter",
     help: "Bytes over sockets, by direction: in or out.",

@@ -15,6 +15,8 @@ export interface TcpEnvironment {
   readonly metrics: TcpMetrics;
   /** Called for a connection that speaks another protocol. */
   reportForeign(protocol: string): void;
+  /** Called for a connection that is refused for what its peer has said of itself. */
+  reportRefused(reason: string): void;
 }
 
 export class TcpConnection {
@@ -146,6 +148,11 @@ export class TcpConnection {
   /** Counts and reports that the peer speaks another protocol. The caller ends the connection. */
   reportForeign(protocol: string): void {
     this.#environment.reportForeign(protocol);
+  }
+
+  /** Reports that the peer is refused. The caller ends the connection. */
+  reportRefused(reason: string): void {
+    this.#environment.reportRefused(reason);
   }
 
   /** Ends the input: what was read is answered, then the connection ends. */

@@ -67,6 +67,11 @@ export class TcpServer {
       turn: turn ?? this.#ownTurn!,
       metrics: new TcpMetrics(metrics),
       reportForeign: (protocol) => this.#reportForeign(protocol),
+      reportRefused: (reason) =>
+        this.#events.report("warn", "connection closed: its client is refused", {
+          port: options.port,
+          reason,
+        }),
     };
     this.#failure.promise.catch(() => {});
     this.#accepting = acceptAll(listener, {

@@ -4,6 +4,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { batch, batchOf, hello, introduction } from "../process/plain_batches.ts";
 import { increment, joined, pageRequest, rankRequest } from "../process/plain_messages.ts";
 import { FullCount } from "../support/full_count.ts";
 import { Random, seedForTest } from "../support/random.ts";
@@ -37,7 +38,13 @@ function structured(port: Port, random: Random): Uint8Array {
     if (port.protocol === "read") return read(random);
     return http(port, random);
   });
-  return joined(parts);
+  if (port.protocol === "http" || random.chance(0.6)) return joined(parts);
+  if (port.protocol === "read") return joined([hello(), introduction({ flags: 2 }), ...parts]);
+  const batches = Array.from({ length: random.between(1, 5) }, (_, index) => {
+    if (random.chance(0.1)) return batch(index + 1, random.bytes(24), { counters: 1 });
+    return batchOf(index + 1, [[random.pick(NAMES.slice(2)), random.pick(NAMES), 1n]]);
+  });
+  return joined([hello(), introduction(), ...batches]);
 }
 
 const NAMES = ["", "good", "pages", "x".repeat(255), "a/b", "\u{1f600}", ".", "..", "\x01"];

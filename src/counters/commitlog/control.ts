@@ -70,6 +70,8 @@ export class Control implements Disposable {
     storage: Storage,
     readonly file: StoredFile,
     readonly sizes: DirectorySizes,
+    /** 16 random bytes, which distinguish the directory from its copies. */
+    readonly identity: Uint8Array,
     { path, self, access }: {
       readonly path: string;
       readonly self: Holder;
@@ -211,8 +213,8 @@ export class Control implements Disposable {
     const file = storage.open(path, { access });
     try {
       const bytes = new Uint8Array(HOLDERS_OFFSET);
-      const { sizes } = decodeControl(path, bytes.subarray(0, file.read(bytes, 0)));
-      return new Control(storage, file, sizes, { path, self, access });
+      const { sizes, identity } = decodeControl(path, bytes.subarray(0, file.read(bytes, 0)));
+      return new Control(storage, file, sizes, identity, { path, self, access });
     } catch (error) {
       file.close();
       throw error;

@@ -1,7 +1,7 @@
 /** One connection of the read port: requests in, replies out, in order, until the peer closes it. */
 
 import type { TcpConnection } from "../../net/mod.ts";
-import { FirstBytes, ReceiveBuffer } from "../wire/mod.ts";
+import { FirstBytes, HelloExchange, type HelloTerms, ReceiveBuffer } from "../wire/mod.ts";
 import type { RowBuffer, RowCopy } from "../view/mod.ts";
 import type { Answerer, Left } from "./answerer.ts";
 import { type OutputBudget, OutputQuota } from "./output_budget.ts";
@@ -20,6 +20,7 @@ export interface ConnectionEnvironment {
   readonly buffers: ReplyBuffers;
   /** Size of the shortest request. */
   readonly requestBytes: number;
+  readonly terms: HelloTerms;
 }
 
 export class ReadConnection {
@@ -42,14 +43,37 @@ export class ReadConnection {
     while (true) {
       const target = this.#input.unused();
       const count = await connection.read(target);
-      if (count === null) return await connection.end();
+      if (count === null) {
+        // What began like a hello is requests.
+        if (!this.#firstBytes.isWhole) await this.#answerAll();
+        return await connection.end();
+      }
       this.#input.received(count);
+      const hello = this.#firstBytes.hello(this.#input);
+      if (hello === "part") continue;
+      if (hello === "whole" && !await this.#introduce()) return await connection.end();
       const protocol = this.#firstBytes.foreignProtocol(this.#input);
       if (protocol !== null) return connection.reportForeign(protocol);
       connection.hasSpoken = this.#firstBytes.isWhole;
       await this.#answerAll();
       this.#prepareInput(count === target.length);
     }
+  }
+
+  /** Goes through the hello; false if requests do not follow. */
+  async #introduce(): Promise<boolean> {
+    const connection = this.#connection;
+    const exchange = new HelloExchange(this.#environment.terms);
+    connection.hasSpoken = await exchange.run(this.#input, {
+      read: async () => {
+        const count = await connection.read(this.#input.unused());
+        if (count !== null) this.#input.received(count);
+        return count !== null;
+      },
+      send: (bytes) => connection.send(bytes),
+    });
+    if (exchange.refusal !== "") connection.reportRefused(exchange.refusal);
+    return connection.hasSpoken;
   }
 
   async #answerAll(): Promise<void> {

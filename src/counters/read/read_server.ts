@@ -8,7 +8,7 @@ import { REFUSED_MS } from "../../base/readiness.ts";
 import { listenTcp, type ServerEnvironment, TcpServer } from "../../net/mod.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
 import { OsError } from "../../file/mod.ts";
-import { requestLayout } from "../wire/mod.ts";
+import { requestLayout, TAKES_REQUESTS } from "../wire/mod.ts";
 import { Reader } from "../view/mod.ts";
 import { Answerer, type AnswerFailure } from "./answerer.ts";
 import { OutputBudget } from "./output_budget.ts";
@@ -70,6 +70,12 @@ export class ReadServer {
       budget,
       buffers: new ReplyBuffers(),
       requestBytes: requestLayout(directory.sizes).requestBytes,
+      terms: {
+        sizes: directory.sizes,
+        batchBytes: 0,
+        takes: TAKES_REQUESTS,
+        identity: directory.control.identity,
+      },
     };
     this.#tcp = new TcpServer(listenTcp(options), {
       port: "read",

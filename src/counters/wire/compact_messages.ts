@@ -46,10 +46,17 @@ export type CompactStop =
   /** The batch defines as many keyspaces as it may: begin another batch. */
   | "keyspaces-full";
 
-/** Decides which keyspaces come into the logs. It is asked once for each keyspace of a batch. */
+/**
+ * Decides which keyspaces come into the logs. It is asked once for each keyspace of a batch. Names are valid
+ * during the call.
+ */
 export interface KeyspaceGate {
-  /** `name` is valid during the call. */
+  /** From now on the keyspace is known. */
   admits(name: Uint8Array): boolean;
+  /** Whether the keyspace exists, or was admitted before. */
+  knows(name: Uint8Array): boolean;
+  /** Takes back an admission that made a keyspace known: nothing of it comes. */
+  withdraw(name: Uint8Array): void;
 }
 
 /**

@@ -6,6 +6,8 @@
  * that a message with the same bytes has both an absurd number and absurd names.
  */
 
+import { findHello } from "./hello.ts";
+
 export type ForeignProtocol = "HTTP" | "TLS";
 
 const METHODS = "GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI";
@@ -39,9 +41,17 @@ export function foreignProtocol(
   return REQUEST_LINE.test(text) || isWhole && REQUEST_LINE_START.test(text) ? "HTTP" : null;
 }
 
+/** The bytes of a connection, as far as they have come: `bytes[start … end)`. */
+interface Received {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
 /** Checks the first bytes of one connection, up to its first whole message. */
 export class FirstBytes {
   #isChecked = false;
+  #mayBeHello = true;
 
   /** `messageBytes` is the size of the shortest message. */
   constructor(readonly messageBytes: number) {}
@@ -51,12 +61,20 @@ export class FirstBytes {
     return this.#isChecked;
   }
 
+  /**
+   * Whether what was received is a hello, or a part of one: to be asked before anything is consumed. Says so
+   * once, and "none" of all later input.
+   */
+  hello({ bytes, start, end }: Received): "none" | "part" | "whole" {
+    if (!this.#mayBeHello) return "none";
+    const found = findHello(bytes, start, end);
+    this.#mayBeHello = found === "part";
+    this.#isChecked ||= found === "whole";
+    return found;
+  }
+
   /** The foreign protocol of what was received; null if it may be messages, and for all later input. */
-  foreignProtocol({ bytes, start, end }: {
-    readonly bytes: Uint8Array;
-    readonly start: number;
-    readonly end: number;
-  }): ForeignProtocol | null {
+  foreignProtocol({ bytes, start, end }: Received): ForeignProtocol | null {
     if (this.#isChecked) return null;
     this.#isChecked = end - start >= this.messageBytes;
     return foreignProtocol(bytes, { start, end, isWhole: this.#isChecked });

@@ -50,10 +50,18 @@ export class KeyspaceLimit implements KeyspaceGate {
     return this.#stored.length + this.#added.size;
   }
 
-  admits(name: Uint8Array): boolean {
+  knows(name: Uint8Array): boolean {
     const text = String.fromCharCode(...name);
-    const key = mapKey(text);
-    if (this.#added.has(key) || this.#isStored(text)) return true;
+    return this.#added.has(mapKey(text)) || this.#isStored(text);
+  }
+
+  withdraw(name: Uint8Array): void {
+    this.#added.delete(mapKey(String.fromCharCode(...name)));
+  }
+
+  admits(name: Uint8Array): boolean {
+    if (this.knows(name)) return true;
+    const key = mapKey(String.fromCharCode(...name));
     const { clock } = this.#environment;
     if (clock.nowMs() >= this.#looksFromMs) this.#look();
     if (this.#count < this.#max) {

@@ -31,12 +31,20 @@ export class ReceiveMemory {
 
   /** A larger piece than `memory`, for a connection that has filled it; null if it gets no larger one. */
   largerThan(memory: Uint8Array): Uint8Array<ArrayBuffer> | null {
-    if (memory.length >= LARGE_BYTES) return null;
-    if (this.#largeInUse === LARGE_MAX) {
-      return memory.length < MIDDLING_BYTES ? new Uint8Array(MIDDLING_BYTES) : null;
-    }
+    if (ReceiveMemory.isLarge(memory)) return null;
+    return this.large() ??
+      (memory.length < MIDDLING_BYTES ? new Uint8Array(MIDDLING_BYTES) : null);
+  }
+
+  /** A large piece; null if all are in use. */
+  large(): Uint8Array<ArrayBuffer> | null {
+    if (this.#largeInUse === LARGE_MAX) return null;
     this.#largeInUse++;
     return this.#spare.pop() ?? new Uint8Array(LARGE_BYTES);
+  }
+
+  static isLarge(memory: Uint8Array): boolean {
+    return memory.length >= LARGE_BYTES;
   }
 
   /** Takes the piece of a connection that has ended. It is not used again if a read may still fill it. */
@@ -44,7 +52,7 @@ export class ReceiveMemory {
     memory: Uint8Array<ArrayBuffer>,
     { isReadInto }: { readonly isReadInto: boolean },
   ): void {
-    if (memory.length < LARGE_BYTES) return;
+    if (!ReceiveMemory.isLarge(memory)) return;
     assert(this.#largeInUse > 0, "A large piece is released once");
     this.#largeInUse--;
     if (!isReadInto && this.#spare.length < SPARE_MAX) this.#spare.push(memory);

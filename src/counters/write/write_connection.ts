@@ -3,8 +3,16 @@
  */
 
 import type { TcpConnection } from "../../net/mod.ts";
-import { encodeTotals, FirstBytes, MessageSplitter } from "../wire/mod.ts";
+import {
+  encodeTotals,
+  FirstBytes,
+  type HelloTerms,
+  type KeyspaceGate,
+  MessageSplitter,
+} from "../wire/mod.ts";
 import { AnswerQueue } from "./answer_queue.ts";
+import { BatchConnection } from "./batch_connection.ts";
+import type { BatchMemory } from "./batch_memory.ts";
 import type { LogWriter } from "./log_writer.ts";
 import type { MessageFiller } from "./message_filler.ts";
 import type { ReceiveMemory } from "./receive_memory.ts";
@@ -18,7 +26,13 @@ export interface ConnectionEnvironment {
   readonly acknowledges: boolean;
   readonly metrics: WriteMetrics;
   readonly receiveMemory: ReceiveMemory;
+  readonly terms: HelloTerms;
+  readonly gate: KeyspaceGate | null;
+  readonly batchMemory: BatchMemory;
 }
+
+/** How the messages of a connection end. */
+type End = "input over" | "foreign protocol" | "hello";
 
 export class WriteConnection {
   readonly #server: ConnectionEnvironment;
@@ -45,7 +59,9 @@ export class WriteConnection {
   async serve(): Promise<void> {
     const connection = this.#connection;
     try {
-      if (!await this.#readAll()) return;
+      const end = await this.#readAll();
+      if (end === "foreign protocol") return;
+      if (end === "hello") return await this.#serveBatches();
       await this.#sendTotals();
       // Without answers a peer need not read, and learns of a stop by the reset alone. Each byte that is
       // taken until then is lost. The totals are 16 bytes, which fit into any window.
@@ -56,30 +72,41 @@ export class WriteConnection {
     }
   }
 
-  /** Reads to the end; false if the peer speaks another protocol. */
-  async #readAll(): Promise<boolean> {
+  async #serveBatches(): Promise<void> {
+    const { bytes, start, end } = this.#splitter;
+    const received = bytes.subarray(start, end);
+    await new BatchConnection(this.#server, this.#connection, this.#memory, received).serve();
+  }
+
+  /** Reads messages until something else comes. */
+  async #readAll(): Promise<End> {
     while (!this.#answers.isBroken) {
       const target = this.#splitter.unused();
       const count = await this.#connection.read(target);
       if (count === null) {
+        // What began like a hello is messages.
+        await this.#accept();
         if (this.#splitter.partialBytes > 0 && !this.#connection.isDraining) {
           this.#refused++;
           this.#server.metrics.refusePartial();
         }
-        return true;
+        return "input over";
       }
       this.#splitter.received(count);
+      const hello = this.#firstBytes.hello(this.#splitter);
+      if (hello === "whole") return "hello";
+      if (hello === "part") continue;
       const protocol = this.#firstBytes.foreignProtocol(this.#splitter);
       if (protocol !== null) {
         this.#connection.reportForeign(protocol);
-        return false;
+        return "foreign protocol";
       }
       this.#connection.hasSpoken = this.#firstBytes.isWhole;
       await this.#accept();
       if (count === target.length) this.#growBuffer();
       await this.#answers.whenBelowBound();
     }
-    return true;
+    return "input over";
   }
 
   /** Appends all whole messages that are there, and waits for logs if it must. */

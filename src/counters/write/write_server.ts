@@ -4,7 +4,14 @@
 
 import { listenTcp, type ServerEnvironment, TcpServer } from "../../net/mod.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
-import { writeMessageBytes } from "../wire/mod.ts";
+import {
+  batchBytesMax,
+  type HelloTerms,
+  type KeyspaceGate,
+  TAKES_BATCHES,
+  writeMessageBytes,
+} from "../wire/mod.ts";
+import { BatchMemory } from "./batch_memory.ts";
 import { KeyspaceLimit } from "./keyspace_limit.ts";
 import { LogWriter } from "./log_writer.ts";
 import type { LogWriterOptions } from "./log_writer_options.ts";
@@ -32,6 +39,8 @@ export class WriteServer {
   readonly messageBytes: number;
   readonly metrics: WriteMetrics;
   readonly receiveMemory = new ReceiveMemory();
+  readonly batchMemory: BatchMemory;
+  readonly terms: HelloTerms;
   readonly #tcp: TcpServer;
   #stopped: Promise<void> | null = null;
 
@@ -40,10 +49,20 @@ export class WriteServer {
     readonly options: WriteServerOptions,
     readonly environment: ServerEnvironment,
     listener: Deno.TcpListener,
-    limit: KeyspaceLimit | null,
+    readonly gate: KeyspaceGate | null,
   ) {
-    const { sizes } = writer.directory;
-    this.filler = new MessageFiller(sizes, limit);
+    const { sizes, control: { identity } } = writer.directory;
+    this.filler = new MessageFiller(sizes, gate);
+    const batchBytes = batchBytesMax(sizes.logSize);
+    this.terms = { sizes, batchBytes, takes: TAKES_BATCHES, identity };
+    const { clock, events, metrics } = environment;
+    const stalled = metrics.counter("countd_connections_total", "stalled");
+    this.batchMemory = new BatchMemory(clock, (stillMs) => {
+      stalled.value += 1;
+      events.report("warn", "connection closed: its batch does not go on, and others wait", {
+        still_ms: Math.round(stillMs),
+      });
+    });
     this.messageBytes = writeMessageBytes(sizes);
     this.metrics = new WriteMetrics(environment.metrics, this.filler);
     this.#tcp = new TcpServer(listener, {

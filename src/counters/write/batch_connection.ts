@@ -1,0 +1,156 @@
+/** One connection of the write port after a hello: batches in, answers out, until the peer ends its input. */
+
+import type { TcpConnection } from "../../net/mod.ts";
+import { HelloExchange, type HelloTerms, type KeyspaceGate, ReceiveBuffer } from "../wire/mod.ts";
+import { AnswerQueue } from "./answer_queue.ts";
+import { BatchIntake } from "./batch_intake.ts";
+import type { BatchMemory } from "./batch_memory.ts";
+import type { LogWriter } from "./log_writer.ts";
+import type { WriteMetrics } from "./write_metrics.ts";
+
+/** What all connections of a server share. */
+interface BatchEnvironment {
+  readonly writer: LogWriter;
+  readonly terms: HelloTerms;
+  /** Null admits all keyspaces. */
+  readonly gate: KeyspaceGate | null;
+  readonly metrics: WriteMetrics;
+  readonly batchMemory: BatchMemory;
+}
+
+export class BatchConnection {
+  readonly #server: BatchEnvironment;
+  readonly #connection: TcpConnection;
+  readonly #answers: AnswerQueue;
+  readonly #intake: BatchIntake;
+  /** The piece that it keeps, and the one that it reads into. */
+  readonly #small: Uint8Array<ArrayBuffer>;
+  #memory: Uint8Array<ArrayBuffer>;
+  #input: ReceiveBuffer;
+  /** Position behind this connection's last record. */
+  #position = 0;
+  /** A batch was taken since it got its present piece. */
+  #hasTaken = false;
+
+  /** Goes on behind `received`, which begins with the hello, in the small piece `memory` that this may use. */
+  constructor(
+    server: BatchEnvironment,
+    connection: TcpConnection,
+    memory: Uint8Array<ArrayBuffer>,
+    received: Uint8Array,
+  ) {
+    this.#server = server;
+    this.#connection = connection;
+    this.#small = this.#memory = memory;
+    memory.set(received);
+    this.#input = new ReceiveBuffer(memory);
+    this.#input.received(received.length);
+    this.#answers = new AnswerQueue(server.writer, (bytes) => connection.send(bytes));
+    this.#intake = new BatchIntake(server.terms, server.gate);
+  }
+
+  async serve(): Promise<void> {
+    const connection = this.#connection;
+    try {
+      if (await this.#introduce()) await this.#takeAll();
+      await this.#answers.whenSent();
+      await connection.end();
+    } finally {
+      const { isReading } = connection;
+      if (this.#memory !== this.#small) {
+        this.#server.batchMemory.release(this.#memory, { isReadInto: isReading });
+      }
+    }
+  }
+
+  /** Goes through the hello; false if batches do not follow. */
+  async #introduce(): Promise<boolean> {
+    const connection = this.#connection;
+    const exchange = new HelloExchange(this.#server.terms);
+    connection.hasSpoken = await exchange.run(this.#input, {
+      read: () => this.#read(),
+      send: (bytes) => connection.send(bytes),
+    });
+    if (exchange.refusal !== "") connection.reportRefused(exchange.refusal);
+    return connection.hasSpoken;
+  }
+
+  /** Takes batches until the input ends, or one ends the connection. */
+  async #takeAll(): Promise<void> {
+    let wasFilled = false;
+    while (!this.#answers.isBroken) {
+      if (!await this.#takeWhole()) return;
+      await this.#answers.whenBelowBound();
+      await this.#fitMemory(wasFilled);
+      const { length } = this.#input.unused();
+      const before = this.#input.end;
+      if (!await this.#read()) return;
+      wasFilled = this.#input.end - before === length;
+    }
+  }
+
+  /** Appends all whole batches that are there; false if one of them ends the connection. */
+  async #takeWhole(): Promise<boolean> {
+    const { writer, metrics } = this.#server;
+    const { slice } = this.#connection;
+    const intake = this.#intake;
+    slice.begin();
+    while (true) {
+      intake.begin(this.#input);
+      const hasCapacity = writer.append(intake);
+      const { at, takenRecords } = intake.counts;
+      const isStuck = !hasCapacity || at === this.#input.start;
+      this.#input.consume(at);
+      this.#hasTaken ||= !isStuck;
+      if (takenRecords > 0) this.#position = writer.position;
+      metrics.countBatches(intake.counts);
+      const answers = intake.encodeAnswers();
+      if (answers !== null) this.#answers.add(answers, this.#position);
+      if (intake.stop === "input" || intake.stop === "ended") break;
+      if (!isStuck && !slice.isUsedUp) continue;
+      // While it waits for a log, or for its next turn, the thread does the work of others.
+      slice.end();
+      await (isStuck ? writer.rotate() : slice.giveWay());
+      slice.begin();
+    }
+    slice.end();
+    return intake.stop !== "ended";
+  }
+
+  async #read(): Promise<boolean> {
+    const count = await this.#connection.read(this.#input.unused());
+    if (count === null) return false;
+    this.#input.received(count);
+    return true;
+  }
+
+  /** Makes capacity for the next batch; afterwards something can be read. */
+  async #fitMemory(wasFilled: boolean): Promise<void> {
+    const { batchMemory } = this.#server;
+    const { wantedBytes } = this.#intake;
+    const rest = this.#input.length;
+    const mayShrink = batchMemory.isWanted && this.#hasTaken && rest <= this.#small.length;
+    if (this.#memory !== this.#small && (rest === 0 || mayShrink)) this.#useMemory(this.#small);
+    // With nothing left, the next read shows whether a larger piece is of use.
+    if (wantedBytes > this.#memory.length || wasFilled && rest > 0) {
+      const larger = batchMemory.largerThan(this.#memory, this.#connection);
+      if (larger !== null) this.#useMemory(larger);
+    }
+    if (wantedBytes > this.#memory.length) {
+      this.#useMemory(await batchMemory.large(this.#connection));
+    }
+    if (this.#input.start + wantedBytes > this.#memory.length) this.#input.moveToFront();
+  }
+
+  #useMemory(memory: Uint8Array<ArrayBuffer>): void {
+    const input = new ReceiveBuffer(memory);
+    input.unused().set(this.#input.bytes.subarray(this.#input.start, this.#input.end));
+    input.received(this.#input.length);
+    if (this.#memory !== this.#small) {
+      this.#server.batchMemory.release(this.#memory, { isReadInto: false });
+    }
+    this.#memory = memory;
+    this.#input = input;
+    this.#hasTaken = false;
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * The memory that batches are received into. A connection keeps a small piece for life. A batch that does not fit
+ * it is received into a larger one, which the connection gives back when no part of a batch is left in it. Of
+ * the large pieces there are few: if none is free, a connection is not read until one is. While others wait, a
+ * peer that is in the middle of a large batch, and has sent nothing for 5 s, is disconnected.
+ */
+
+import type { Clock } from "../../base/clock.ts";
+import { ReceiveMemory } from "./receive_memory.ts";
+
+const CHECK_MS = 1000;
+/** While others wait, a peer may send nothing for so long. */
+const STILL_MS = 5000;
+
+type Piece = Uint8Array<ArrayBuffer>;
+
+/** A connection that has a large piece. */
+export interface PieceHolder {
+  /** When bytes last came from its peer, or went to it. */
+  readonly activeMs: number;
+  /** True while nothing is done for the peer but to wait for its bytes. */
+  readonly isWaiting: boolean;
+  /** Ends its connection, which then releases the piece. */
+  close(): void;
+}
+
+export class BatchMemory {
+  readonly #pieces = new ReceiveMemory();
+  readonly #holders = new Map<Piece, PieceHolder>();
+  readonly #waiting: ((piece: Piece) => void)[] = [];
+
+  /** `onStill` is told for how long a peer had sent nothing whose connection is ended. */
+  constructor(readonly clock: Clock, readonly onStill: (stillMs: number) => void) {}
+
+  /** Whether connections wait for a large piece. */
+  get isWanted(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  /** A larger piece than `memory`, if there is one now; those that wait come first. */
+  largerThan(memory: Piece, holder: PieceHolder): Piece | null {
+    const piece = this.isWanted ? null : this.#pieces.largerThan(memory);
+    if (piece !== null && ReceiveMemory.isLarge(piece)) this.#holders.set(piece, holder);
+    return piece;
+  }
+
+  /** A large piece, as soon as there is one. */
+  async large(holder: PieceHolder): Promise<Piece> {
+    const piece = (this.isWanted ? null : this.#pieces.large()) ?? await this.#whenFree();
+    this.#holders.set(piece, holder);
+    return piece;
+  }
+
+  /** As `release` of `ReceiveMemory`; the first that waits gets a piece. */
+  release(piece: Piece, state: { readonly isReadInto: boolean }): void {
+    this.#holders.delete(piece);
+    this.#pieces.release(piece, state);
+    if (!this.isWanted) return;
+    const free = this.#pieces.large();
+    if (free !== null) this.#waiting.shift()?.(free);
+  }
+
+  async #whenFree(): Promise<Piece> {
+    const { promise, resolve } = Promise.withResolvers<Piece>();
+    this.#waiting.push(resolve);
+    const freed = new AbortController();
+    try {
+      const checks = this.#endStill(freed.signal);
+      const piece = await promise;
+      freed.abort();
+      await checks;
+      return piece;
+    } finally {
+      freed.abort();
+    }
+  }
+
+  /** Each second ends the connection of the peer that has sent nothing longest, until the signal fires. */
+  async #endStill(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      let longest: readonly [Piece, PieceHolder] | null = null;
+      for (const [piece, holder] of this.#holders) {
+        if (!holder.isWaiting) continue;
+        if (longest === null || holder.activeMs < longest[1].activeMs) longest = [piece, holder];
+      }
+      const stillMs = longest === null ? 0 : this.clock.nowMs() - longest[1].activeMs;
+      if (longest !== null && stillMs >= STILL_MS) {
+        this.#holders.delete(longest[0]);
+        this.onStill(stillMs);
+        longest[1].close();
+      }
+      await this.clock.sleep(CHECK_MS, signal);
+    }
+  }
+}
