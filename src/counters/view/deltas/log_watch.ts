@@ -305,12 +305,13 @@ export class LogWatch implements Disposable {
       }
       this.#isListed = true;
     }
-    // A pool grows by the lowest number that is missing, and never loses a slot.
+    // A pool grows by the lowest number that is missing, and never loses a slot. A look goes on to the last one.
+    const trustsWords = this.#hasLooked;
+    this.#hasLooked = true;
     while (true) {
       while (this.#logs.has(this.#nextSlot)) this.#nextSlot++;
       // A name costs a system call or two for each batch of questions.
-      if (this.#hasLooked && control.live.areUnused(this.#nextSlot, UNCLAIMED_MAX)) return;
-      this.#hasLooked = true;
+      if (trustsWords && control.live.areUnused(this.#nextSlot, UNCLAIMED_MAX)) return;
       if (storage.statusOrNull(pathOfSlot(paths.logs, this.#nextSlot)) === null) return;
       this.#open(this.#nextSlot);
     }
