@@ -90,7 +90,8 @@ export class LoopTurn implements Disposable {
     while (this.#quick.length + this.#others.length > 0) {
       // Most use less than was promised to them: a check of the sockets costs more than a few awaits.
       for (let awaits = 0; this.#promisedMs > 0 && awaits < AWAITS_MAX; awaits++) await null;
-      // What has not begun is closed, or waits for something else.
+      // What has not begun is closed, or waits for something else: its promise is void.
+      if (this.#promisedMs > 0) this.#number++;
       this.#promisedMs = 0;
       if (this.#usedMs + SLICE_MS > TURN_MS) {
         await this.#check.next();

@@ -78,6 +78,24 @@ Deno.test("Slices that end early leave their time to others without a check of t
   assertEquals([order, turn.number], ["0123456701234567", 1]);
 });
 
+Deno.test("A promise that is not used in time is void", async () => {
+  // Story: those that were promised time and waited for input kept their promises, and all began in one turn.
+  const { turn, work, longest } = turnAt();
+  using _ = turn;
+  const slices = Array.from({ length: 60 }, () => new LoopSlice(turn));
+  await Promise.all(slices.map(async (slice) => {
+    await slice.received(MUCH);
+    work(slice, 0.1);
+    await slice.giveWay();
+  }));
+  longest.value = 0;
+  await Promise.all(slices.map(async (slice) => {
+    await slice.giveWay();
+    work(slice, 4);
+  }));
+  assert(longest.value <= 0.016, String(longest.value));
+});
+
 Deno.test("A peer that asks little waits for one turn, however many others send much", async () => {
   const { turn, work } = turnAt();
   using _ = turn;
