@@ -21,6 +21,7 @@ class HttpPeer {
   underWay = 0;
   writingSinceMs: number | null = null;
   #acknowledgedBytes = 0;
+  #unsentBytes = 0;
   #open: OpenConnection | null = null;
 
   constructor(readonly openedMs: number, turn: LoopTurn) {
@@ -37,10 +38,13 @@ class HttpPeer {
     this.#open = open;
     const { unsentBytes, acknowledgedBytes } = open;
     // Not the bytes that wait: one answer after the other may wait, each as long as the one before it.
-    const hasTaken = acknowledgedBytes !== this.#acknowledgedBytes;
+    const hasTaken = acknowledgedBytes !== this.#acknowledgedBytes ||
+      // A kernel that counts no acknowledgements still says that less waits.
+      unsentBytes < this.#unsentBytes;
     if (unsentBytes === 0) this.writingSinceMs = null;
     else if (hasTaken || this.writingSinceMs === null) this.writingSinceMs = nowMs;
     this.#acknowledgedBytes = acknowledgedBytes;
+    this.#unsentBytes = unsentBytes;
   }
 
   close(): void {
