@@ -7,6 +7,7 @@ import { type Events, noEvents } from "../../base/events.ts";
 import { printableName } from "../../base/printable.ts";
 import {
   type FileIdentity,
+  isSameFile,
   leadsTo,
   makeDirectories,
   type OpenFileSystem,
@@ -50,9 +51,9 @@ export class KeyspaceWriters {
   }
 
   /**
-   * Makes the directory again if it was removed. If it is on another file system than before, everything is closed:
-   * the descriptor of `syncfs` must be open before the first page is written there. Then it returns true: what is
-   * applied there may not be on disk.
+   * Makes the directory again if it was removed. Returns true if it is another one than before: what is applied
+   * there may not be on disk. If it is on another file system, everything is closed: the descriptor of `syncfs` must
+   * be open before the first page is written there.
    */
   followDirectory(): boolean {
     const { directory: path, storage, events } = this;
@@ -60,11 +61,14 @@ export class KeyspaceWriters {
       events.report("warn", "directory of keyspaces was removed: it is made again", { path });
       makeDirectories(storage, path, 0o700);
     }
+    const before = this.#followed;
     const status = this.#followed = storage.status(path);
     const device = this.#fileSystem?.device;
-    if (device === undefined || status.device === device) return false;
-    this.close();
-    return true;
+    if (device !== undefined && status.device !== device) {
+      this.close();
+      return true;
+    }
+    return before !== null && !isSameFile(before, status);
   }
 
   /** Whether the directory was removed or replaced since it was followed. */
