@@ -135,6 +135,8 @@ export class WriteConnection {
       // While it waits for a log, the thread does the work of others.
       slice.end();
       await writer.rotate();
+      // All that have waited would begin in one turn.
+      await slice.giveWay();
       slice.begin();
     }
     slice.end();
