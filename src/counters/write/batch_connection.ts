@@ -4,7 +4,8 @@ import type { TcpConnection } from "../../net/mod.ts";
 import { HelloExchange, type HelloTerms, type KeyspaceGate, ReceiveBuffer } from "../wire/mod.ts";
 import { AnswerQueue } from "./answer_queue.ts";
 import { BatchIntake } from "./batch_intake.ts";
-import type { BatchMemory } from "./batch_memory.ts";
+import type { BatchMemory, PieceHolder } from "./batch_memory.ts";
+import { BatchPace } from "./batch_pace.ts";
 import type { LogWriter } from "./log_writer.ts";
 import type { WriteMetrics } from "./write_metrics.ts";
 
@@ -18,7 +19,8 @@ interface BatchEnvironment {
   readonly batchMemory: BatchMemory;
 }
 
-export class BatchConnection {
+export class BatchConnection implements PieceHolder {
+  readonly pace = new BatchPace();
   readonly #server: BatchEnvironment;
   readonly #connection: TcpConnection;
   readonly #answers: AnswerQueue;
@@ -63,6 +65,10 @@ export class BatchConnection {
     }
   }
 
+  close(): void {
+    this.#connection.close();
+  }
+
   /** Goes through the hello; false if batches do not follow. */
   async #introduce(): Promise<boolean> {
     const connection = this.#connection;
@@ -101,7 +107,10 @@ export class BatchConnection {
       const { at, takenRecords } = intake.counts;
       const isStuck = !hasCapacity || at === this.#input.start;
       this.#input.consume(at);
-      this.#hasTaken ||= !isStuck;
+      if (!isStuck) {
+        this.#hasTaken = true;
+        this.pace.restart(this.#input.length);
+      }
       if (takenRecords > 0) this.#position = writer.position;
       metrics.countBatches(intake.counts);
       const answers = intake.encodeAnswers();
@@ -118,7 +127,10 @@ export class BatchConnection {
   }
 
   async #read(): Promise<boolean> {
+    const { clock } = this.#server.batchMemory;
+    this.pace.beginRead(clock.nowMs());
     const count = await this.#connection.read(this.#input.unused());
+    this.pace.endRead(count ?? 0, clock.nowMs());
     if (count === null) return false;
     this.#input.received(count);
     return true;
@@ -133,11 +145,11 @@ export class BatchConnection {
     if (this.#memory !== this.#small && (rest === 0 || mayShrink)) this.#useMemory(this.#small);
     // With nothing left, the next read shows whether a larger piece is of use.
     if (wantedBytes > this.#memory.length || wasFilled && rest > 0) {
-      const larger = batchMemory.largerThan(this.#memory, this.#connection);
+      const larger = batchMemory.largerThan(this.#memory, this);
       if (larger !== null) this.#useMemory(larger);
     }
     if (wantedBytes > this.#memory.length) {
-      this.#useMemory(await batchMemory.large(this.#connection));
+      this.#useMemory(await batchMemory.large(this));
     }
     if (this.#input.start + wantedBytes > this.#memory.length) this.#input.moveToFront();
   }
@@ -152,5 +164,6 @@ export class BatchConnection {
     this.#memory = memory;
     this.#input = input;
     this.#hasTaken = false;
+    this.pace.restart(input.length);
   }
 }

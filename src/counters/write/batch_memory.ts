@@ -2,24 +2,22 @@
  * The memory that batches are received into. A connection keeps a small piece for life. A batch that does not fit
  * it is received into a larger one, which the connection gives back when no part of a batch is left in it. Of
  * the large pieces there are few: if none is free, a connection is not read until one is. While others wait, a
- * peer that is in the middle of a large batch, and has sent nothing for 5 s, is disconnected.
+ * peer that is in the middle of a large batch, and is late by 5 s, is disconnected.
  */
 
 import type { Clock } from "../../base/clock.ts";
+import type { BatchPace } from "./batch_pace.ts";
 import { ReceiveMemory } from "./receive_memory.ts";
 
 const CHECK_MS = 1000;
-/** While others wait, a peer may send nothing for so long. */
-const STILL_MS = 5000;
+/** While others wait, a peer may be late by so much. */
+const LATE_MS = 5000;
 
 type Piece = Uint8Array<ArrayBuffer>;
 
 /** A connection that has a large piece. */
 export interface PieceHolder {
-  /** When bytes last came from its peer, or went to it. */
-  readonly activeMs: number;
-  /** True while nothing is done for the peer but to wait for its bytes. */
-  readonly isWaiting: boolean;
+  readonly pace: BatchPace;
   /** Ends its connection, which then releases the piece. */
   close(): void;
 }
@@ -29,8 +27,8 @@ export class BatchMemory {
   readonly #holders = new Map<Piece, PieceHolder>();
   readonly #waiting: ((piece: Piece) => void)[] = [];
 
-  /** `onStill` is told for how long a peer had sent nothing whose connection is ended. */
-  constructor(readonly clock: Clock, readonly onStill: (stillMs: number) => void) {}
+  /** `onLate` is told how late a peer was whose connection is ended. */
+  constructor(readonly clock: Clock, readonly onLate: (lateMs: number) => void) {}
 
   /** Whether connections wait for a large piece. */
   get isWanted(): boolean {
@@ -65,7 +63,7 @@ export class BatchMemory {
     this.#waiting.push(resolve);
     const freed = new AbortController();
     try {
-      const checks = this.#endStill(freed.signal);
+      const checks = this.#endLate(freed.signal);
       const piece = await promise;
       freed.abort();
       await checks;
@@ -75,19 +73,22 @@ export class BatchMemory {
     }
   }
 
-  /** Each second ends the connection of the peer that has sent nothing longest, until the signal fires. */
-  async #endStill(signal: AbortSignal): Promise<void> {
+  /** Each second ends the connection of the peer that is late by the most, until the signal fires. */
+  async #endLate(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      let longest: readonly [Piece, PieceHolder] | null = null;
+      const nowMs = this.clock.nowMs();
+      let latest: readonly [Piece, PieceHolder] | null = null;
+      let mostMs = LATE_MS;
       for (const [piece, holder] of this.#holders) {
-        if (!holder.isWaiting) continue;
-        if (longest === null || holder.activeMs < longest[1].activeMs) longest = [piece, holder];
+        const lateMs = holder.pace.lateMs(nowMs);
+        if (lateMs < mostMs || latest !== null && lateMs === mostMs) continue;
+        latest = [piece, holder];
+        mostMs = lateMs;
       }
-      const stillMs = longest === null ? 0 : this.clock.nowMs() - longest[1].activeMs;
-      if (longest !== null && stillMs >= STILL_MS) {
-        this.#holders.delete(longest[0]);
-        this.onStill(stillMs);
-        longest[1].close();
+      if (latest !== null) {
+        this.#holders.delete(latest[0]);
+        this.onLate(mostMs);
+        latest[1].close();
       }
       await this.clock.sleep(CHECK_MS, signal);
     }

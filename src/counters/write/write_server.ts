@@ -57,10 +57,10 @@ export class WriteServer {
     this.terms = { sizes, batchBytes, takes: TAKES_BATCHES, identity };
     const { clock, events, metrics } = environment;
     const stalled = metrics.counter("countd_connections_total", "stalled");
-    this.batchMemory = new BatchMemory(clock, (stillMs) => {
+    this.batchMemory = new BatchMemory(clock, (lateMs) => {
       stalled.value += 1;
-      events.report("warn", "connection closed: its batch does not go on, and others wait", {
-        still_ms: Math.round(stillMs),
+      events.report("warn", "connection closed: its batch comes too slowly, and others wait", {
+        late_ms: Math.round(lateMs),
       });
     });
     this.messageBytes = writeMessageBytes(sizes);

@@ -3,14 +3,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { systemClock } from "../../../src/base/clock.ts";
 import { BatchMemory, type PieceHolder } from "../../../src/counters/write/batch_memory.ts";
+import { BatchPace } from "../../../src/counters/write/batch_pace.ts";
 
 const mebibyte = 1024 * 1024;
 
 /** A holder, and how often its connection was ended. */
 class Holder implements PieceHolder {
   closed = 0;
-  activeMs = 0;
-  isWaiting = true;
+  readonly pace = new BatchPace();
   close(): void {
     this.closed++;
   }
@@ -18,7 +18,7 @@ class Holder implements PieceHolder {
 
 /** Memory with all of its large pieces in hand, and a clock that the test moves. */
 function usedUp() {
-  const still: number[] = [];
+  const late: number[] = [];
   let nowMs = 0;
   const ticks: (() => void)[] = [];
   const clock = {
@@ -31,7 +31,7 @@ function usedUp() {
         ticks.push(resolve);
       }),
   };
-  const memory = new BatchMemory(clock, (stillMs) => still.push(stillMs));
+  const memory = new BatchMemory(clock, (lateMs) => late.push(lateMs));
   const holders = Array.from({ length: 64 }, () => new Holder());
   const pieces = holders.map((holder) => memory.largerThan(new Uint8Array(1), holder)!);
   assertEquals(new Set(pieces).size, 64);
@@ -39,7 +39,12 @@ function usedUp() {
     memory,
     holders,
     pieces,
-    still,
+    late,
+    /** The peer sends so many bytes, and the next read begins. */
+    receive(holder: Holder, bytes: number) {
+      holder.pace.endRead(bytes, nowMs);
+      holder.pace.beginRead(nowMs);
+    },
     async passMs(ms: number) {
       nowMs += ms;
       for (const tick of ticks.splice(0)) tick();
@@ -69,21 +74,70 @@ Deno.test("Connections that wait for a large piece get it in their order, before
 });
 
 Deno.test("While others wait, a peer that is in a long batch and sends nothing is disconnected", async () => {
-  const { memory, holders, pieces, still, passMs } = usedUp();
+  const { memory, holders, pieces, late, receive, passMs } = usedUp();
+  for (const holder of holders) receive(holder, 0);
   await passMs(60_000);
   assertEquals(holders.reduce((sum, { closed }) => sum + closed, 0), 0);
-  for (const holder of holders) holder.activeMs = 60_001;
-  holders[0]!.activeMs = holders[1]!.activeMs = holders[3]!.activeMs = 60_000;
+  // What others of them send keeps them from being late for long.
+  for (const holder of holders) receive(holder, 64 * mebibyte);
+  await passMs(1);
+  for (const holder of holders.slice(4)) receive(holder, 1);
+  receive(holders[2]!, 1);
   const waiting = memory.large(new Holder());
-  // One sends, another waits for space in a log and is not to blame.
-  holders[1]!.isWaiting = false;
-  await passMs(4999);
-  assertEquals(still, []);
+  // One waits for space in a log, and is not to blame.
+  holders[1]!.pace.endRead(1, 60_001);
+  await passMs(4998);
+  assertEquals(late, []);
   await passMs(1);
   assertEquals(holders.map(({ closed }) => closed).slice(0, 4), [1, 0, 0, 0]);
+  for (const holder of holders.slice(4)) receive(holder, 1);
+  receive(holders[2]!, 1);
   await passMs(1000);
   assertEquals(holders.map(({ closed }) => closed).slice(0, 4), [1, 0, 0, 1]);
-  assertEquals(still, [5000, 6000]);
+  assertEquals(late, [5000, 6000]);
+  assertEquals(holders.reduce((sum, { closed }) => sum + closed, 0), 2);
   memory.release(pieces[0]!, { isReadInto: true });
   assertEquals((await waiting).length, mebibyte);
+});
+
+Deno.test("While others wait, a peer whose batch comes by single bytes is disconnected", async () => {
+  const { memory, holders, pieces, late, receive, passMs } = usedUp();
+  for (const holder of holders) {
+    holder.pace.restart(128 * 1024);
+    receive(holder, 0);
+  }
+  // All but the first send 64 KiB a second: the least that is enough.
+  const passSecond = async () => {
+    await passMs(1000);
+    for (const [index, holder] of holders.entries()) receive(holder, index === 0 ? 1 : 64 * 1024);
+  };
+  const waiting = memory.large(new Holder());
+  // 5 s, and 2 s for what was there.
+  for (let second = 1; second <= 7; second++) {
+    await passSecond();
+    assertEquals([second, late], [second, []]);
+  }
+  await passSecond();
+  assertEquals(holders.map(({ closed }) => closed), holders.map((_, index) => index === 0 ? 1 : 0));
+  memory.release(pieces[0]!, { isReadInto: true });
+  assertEquals((await waiting).length, mebibyte);
+  await passMs(60_000);
+  assertEquals(late.length, 1);
+});
+
+Deno.test("A batch is late by the time of its own reads alone", () => {
+  const pace = new BatchPace();
+  pace.beginRead(0);
+  pace.endRead(64 * 1024, 9000);
+  // The peer is not read, and is not late.
+  assertEquals(pace.lateMs(60_000), 0);
+  pace.beginRead(60_000);
+  assertEquals(pace.lateMs(60_500), 8500);
+  pace.endRead(1, 60_500);
+  pace.restart(64 * 1024);
+  pace.beginRead(70_000);
+  assertEquals(pace.lateMs(70_500), 500);
+  pace.endRead(0, 71_500);
+  pace.beginRead(71_500);
+  assertEquals(pace.lateMs(72_000), 1000);
 });
