@@ -7,6 +7,7 @@ import { BatchIntake } from "./batch_intake.ts";
 import type { BatchMemory, PieceHolder } from "./batch_memory.ts";
 import { BatchPace } from "./batch_pace.ts";
 import type { LogWriter } from "./log_writer.ts";
+import { ReceiveMemory } from "./receive_memory.ts";
 import type { WriteMetrics } from "./write_metrics.ts";
 
 /** What all connections of a server share. */
@@ -141,11 +142,12 @@ export class BatchConnection implements PieceHolder {
     const { batchMemory } = this.#server;
     const { wantedBytes } = this.#intake;
     const rest = this.#input.length;
-    const mayShrink = batchMemory.isWanted && this.#hasTaken && rest <= this.#small.length;
+    const mayShrink = batchMemory.isWanted && this.#hasTaken && rest <= this.#small.length &&
+      ReceiveMemory.isLarge(this.#memory);
     if (this.#memory !== this.#small && (rest === 0 || mayShrink)) this.#useMemory(this.#small);
     // With nothing left, the next read shows whether a larger piece is of use.
     if (wantedBytes > this.#memory.length || wasFilled && rest > 0) {
-      const larger = batchMemory.largerThan(this.#memory, this);
+      const larger = batchMemory.largerThan(this.#memory, wantedBytes, this);
       if (larger !== null) this.#useMemory(larger);
     }
     if (wantedBytes > this.#memory.length) {

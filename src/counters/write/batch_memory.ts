@@ -35,16 +35,19 @@ export class BatchMemory {
     return this.#waiting.length > 0;
   }
 
-  /** A larger piece than `memory`, if there is one now; those that wait come first. */
-  largerThan(memory: Piece, holder: PieceHolder): Piece | null {
-    const piece = this.isWanted ? null : this.#pieces.largerThan(memory);
+  /**
+   * A larger piece than `memory` that has space for `wantedBytes`, if there is one now. While others wait no large
+   * one is free, and what they wait for is not made later by a middling one.
+   */
+  largerThan(memory: Piece, wantedBytes: number, holder: PieceHolder): Piece | null {
+    const piece = this.#pieces.largerThan(memory, wantedBytes);
     if (piece !== null && ReceiveMemory.isLarge(piece)) this.#holders.set(piece, holder);
     return piece;
   }
 
   /** A large piece, as soon as there is one. */
   async large(holder: PieceHolder): Promise<Piece> {
-    const piece = (this.isWanted ? null : this.#pieces.large()) ?? await this.#whenFree();
+    const piece = this.#pieces.large() ?? await this.#whenFree();
     this.#holders.set(piece, holder);
     return piece;
   }
@@ -54,6 +57,7 @@ export class BatchMemory {
     this.#holders.delete(piece);
     this.#pieces.release(piece, state);
     if (!this.isWanted) return;
+    // In the same turn, so that no other comes before the first that waits.
     const free = this.#pieces.large();
     if (free !== null) this.#waiting.shift()?.(free);
   }

@@ -29,11 +29,16 @@ export class ReceiveMemory {
     return new Uint8Array(SMALL_BYTES);
   }
 
-  /** A larger piece than `memory`, for a connection that has filled it; null if it gets no larger one. */
-  largerThan(memory: Uint8Array): Uint8Array<ArrayBuffer> | null {
+  /**
+   * A larger piece than `memory`, for a connection that has filled it, or that needs `wantedBytes` in a row; null
+   * if there is none now.
+   */
+  largerThan(memory: Uint8Array, wantedBytes = 0): Uint8Array<ArrayBuffer> | null {
     if (ReceiveMemory.isLarge(memory)) return null;
-    return this.large() ??
-      (memory.length < MIDDLING_BYTES ? new Uint8Array(MIDDLING_BYTES) : null);
+    const large = this.large();
+    if (large !== null) return large;
+    const isOfUse = memory.length < MIDDLING_BYTES && wantedBytes <= MIDDLING_BYTES;
+    return isOfUse ? new Uint8Array(MIDDLING_BYTES) : null;
   }
 
   /** A large piece; null if all are in use. */

@@ -33,7 +33,7 @@ function usedUp() {
   };
   const memory = new BatchMemory(clock, (lateMs) => late.push(lateMs));
   const holders = Array.from({ length: 64 }, () => new Holder());
-  const pieces = holders.map((holder) => memory.largerThan(new Uint8Array(1), holder)!);
+  const pieces = holders.map((holder) => memory.largerThan(new Uint8Array(1), mebibyte, holder)!);
   assertEquals(new Set(pieces).size, 64);
   return {
     memory,
@@ -63,8 +63,11 @@ Deno.test("Connections that wait for a large piece get it in their order, before
     return piece;
   });
   assert(memory.isWanted);
-  // A middling piece costs others nothing, but those that wait come first.
-  assertEquals(memory.largerThan(new Uint8Array(1), new Holder()), null);
+  // A middling piece costs those that wait nothing.
+  const larger = (wantedBytes: number) =>
+    memory.largerThan(new Uint8Array(32 * 1024), wantedBytes, new Holder())?.length;
+  assertEquals([larger(24), larger(128 * 1024)], [128 * 1024, 128 * 1024]);
+  assertEquals(larger(128 * 1024 + 1), undefined);
   memory.release(pieces[0]!, { isReadInto: false });
   const [first] = await Promise.all([waits[0]]);
   assertEquals([got, memory.isWanted], [["first"], true]);

@@ -14,6 +14,7 @@ import {
   receiveAnswer,
   records,
 } from "../../process/plain_batches.ts";
+import { waitUntil } from "../../support/wait.ts";
 import { messages, RawClient, startServer } from "./support.ts";
 
 const taken = (sequence: number): PlainAnswer => [sequence, 0, 0, 0];
@@ -248,6 +249,43 @@ Deno.test("Batches are longer than the first memory, and a log takes what fits i
       log.release();
     }
   });
+});
+
+Deno.test("A batch of up to 128 KiB does not wait behind longer ones that find no memory", async () => {
+  await withDataDirectory(async ({ open }) => {
+    const metrics = new Metrics();
+    const server = await startServer(open(), { maxConnections: 80, backlogBytes: 2 ** 26 }, {
+      metrics,
+    });
+    using undo = new DisposableStack();
+    const connect = async () => undo.use((await connectWithHello(server.address.port)).connection);
+    const bodyOf = (keys: number) =>
+      records(Array.from({ length: keys }, (_, key) => ["ks", `${key}`.padStart(8, "k"), 1n]));
+    // One more in the middle of a long batch than there are pieces for them.
+    const long = batch(1, bodyOf(8000), { counters: 8000 });
+    assert(long.length > 128 * 1024, `${long.length}`);
+    const holders = [];
+    while (holders.length < 65) {
+      const connection = await connect();
+      await sendAll(connection, long.subarray(0, 100_000));
+      holders.push(connection);
+    }
+    await waitUntil("a wait for memory", () => server.batchMemory.isWanted);
+    const connection = await connect();
+    for (const sequence of [1, 2]) {
+      const middling = batch(sequence, bodyOf(5000), { counters: 5000 });
+      assert(middling.length > 100_000 && middling.length <= 128 * 1024, `${middling.length}`);
+      assertEquals(await ask(connection, middling, 1), [taken(sequence)]);
+    }
+    assert(server.batchMemory.isWanted);
+    assertEquals(metrics.counter("countd_connections_total", "stalled").value, 0);
+    // The one that waits gets the piece of another whose batch is over.
+    await Promise.all(holders.map(async (holder) => {
+      assertEquals(await ask(holder, long.subarray(100_000), 1), [taken(1)]);
+    }));
+    assert(!server.batchMemory.isWanted);
+    await server.stop();
+  }, { wanted: { logSize: 1024 * 1024 } });
 });
 
 Deno.test("What only begins like a hello is messages", async () => {
