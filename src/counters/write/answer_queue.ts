@@ -1,13 +1,13 @@
 /**
  * The answers of one connection that are not sent yet, in order: those that wait for their position to be
- * durable, and the bytes that the socket has not taken. Bounded: beyond `PENDING_BYTES_MAX` the connection
- * is not read.
+ * durable, and the bytes that the socket has not taken. Bounded: beyond `bytesMax` nothing more is taken from
+ * the connection.
  */
 
 import { encodeAnswers } from "../wire/mod.ts";
 import type { LogWriter } from "./log_writer.ts";
 
-/** Answers that may wait before the connection is no longer read. */
+/** Answers to messages that may wait before the connection is no longer read. */
 export const PENDING_BYTES_MAX = 2 ** 20;
 
 interface Group {
@@ -26,6 +26,8 @@ export class AnswerQueue {
     readonly writer: LogWriter,
     /** Sends all of the bytes; false if the connection is closed. */
     readonly send: (bytes: Uint8Array) => Promise<boolean>,
+    /** Bytes that may wait. */
+    readonly bytesMax = PENDING_BYTES_MAX,
   ) {}
 
   /** True if the peer can no longer get answers: it is not read any more. */
@@ -50,11 +52,14 @@ export class AnswerQueue {
     this.#sending.catch(() => {});
   }
 
+  /** More than the bound is waiting, and may still be sent. */
+  get isAboveBound(): boolean {
+    return this.#pendingBytes > this.bytesMax && !this.#isBroken;
+  }
+
   /** Resolves when no more than the bound is waiting. */
   async whenBelowBound(): Promise<void> {
-    while (this.#pendingBytes > PENDING_BYTES_MAX && !this.#isBroken) {
-      await this.#belowBound.promise;
-    }
+    while (this.isAboveBound) await this.#belowBound.promise;
   }
 
   /** Resolves when everything is sent, or cannot be. Rejects when a sync failed. */

@@ -10,6 +10,12 @@ import type { LogWriter } from "./log_writer.ts";
 import { ReceiveMemory } from "./receive_memory.ts";
 import type { WriteMetrics } from "./write_metrics.ts";
 
+/**
+ * Answers that may wait before no more batches are taken. One is as long as the shortest batch, so the input of
+ * one read could make a mebibyte of them.
+ */
+const ANSWER_BYTES_MAX = 64 * 1024;
+
 /** What all connections of a server share. */
 interface BatchEnvironment {
   readonly writer: LogWriter;
@@ -48,7 +54,11 @@ export class BatchConnection implements PieceHolder {
     memory.set(received);
     this.#input = new ReceiveBuffer(memory);
     this.#input.received(received.length);
-    this.#answers = new AnswerQueue(server.writer, (bytes) => connection.send(bytes));
+    this.#answers = new AnswerQueue(
+      server.writer,
+      (bytes) => connection.send(bytes),
+      ANSWER_BYTES_MAX,
+    );
     this.#intake = new BatchIntake(server.terms, server.gate);
   }
 
@@ -117,10 +127,12 @@ export class BatchConnection implements PieceHolder {
       const answers = intake.encodeAnswers();
       if (answers !== null) this.#answers.add(answers, this.#position);
       if (intake.stop === "input" || intake.stop === "ended") break;
-      if (!isStuck && !slice.isUsedUp) continue;
-      // While it waits for a log, or for its next turn, the thread does the work of others.
+      const { isAboveBound } = this.#answers;
+      if (!isStuck && !isAboveBound && !slice.isUsedUp) continue;
+      // While it waits for its peer, a log or its next turn, the thread does the work of others.
       slice.end();
-      await (isStuck ? writer.rotate() : slice.giveWay());
+      if (isAboveBound) await this.#answers.whenBelowBound();
+      else await (isStuck ? writer.rotate() : slice.giveWay());
       slice.begin();
     }
     slice.end();

@@ -2,6 +2,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Metrics } from "../../../src/base/metrics.ts";
+import { DataDirectory, describeSelf } from "../../../src/counters/commitlog/mod.ts";
+import type { Storage } from "../../../src/file/mod.ts";
 import { recordsOf, takeSealed, withDataDirectory } from "../../support/data_directory.ts";
 import { joined, sendAll } from "../../process/plain_messages.ts";
 import {
@@ -14,6 +16,7 @@ import {
   receiveAnswer,
   records,
 } from "../../process/plain_batches.ts";
+import { Faults, faultyStorage } from "../../support/faulty_storage.ts";
 import { waitUntil } from "../../support/wait.ts";
 import { messages, RawClient, startServer } from "./support.ts";
 
@@ -286,6 +289,55 @@ Deno.test("A batch of up to 128 KiB does not wait behind longer ones that find n
     assert(!server.batchMemory.isWanted);
     await server.stop();
   }, { wanted: { logSize: 1024 * 1024 } });
+});
+
+Deno.test("Batches are not taken while more than 64 KiB of answers wait", async () => {
+  await withDataDirectory(async (test) => {
+    const inner = faultyStorage(test.storage, new Faults());
+    let held: PromiseWithResolvers<void> | null = null;
+    const storage: Storage = {
+      ...inner,
+      open(path, options) {
+        const file = inner.open(path, options);
+        const { syncDataAsync } = file;
+        return Object.assign(file, {
+          async syncDataAsync() {
+            await held?.promise;
+            await syncDataAsync();
+          },
+        });
+      },
+    };
+    using directory = DataDirectory.open(storage, test.data, { self: describeSelf(storage) });
+    const metrics = new Metrics();
+    const server = await startServer(directory, { sealAfterMs: 60_000 }, { metrics });
+    const { connection } = await connectWithHello(server.address.port);
+    using _ = connection;
+    // Behind a batch that is not durable yet come the shortest ones, each with an answer of the same length.
+    const last = 10_000;
+    const short = [];
+    for (let sequence = 2; sequence <= last; sequence++) {
+      short.push(batch(sequence, new Uint8Array(0), { counters: 0, flags: 1 }));
+    }
+    held = Promise.withResolvers();
+    const sending = sendAll(connection, joined([batchOf(1, [["ks", "k", 1n]]), ...short]));
+    const refused = metrics.counter("countd_batches_total", "refused");
+    await waitUntil("64 KiB of answers", () => refused.value * 24 > 65_536);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    // Those of one append come on top.
+    assert(refused.value * 24 <= 65_536 + 64 * 24, `${refused.value}`);
+    held.resolve();
+    held = null;
+    await sending;
+    assertEquals(await receiveAnswer(connection), taken(1));
+    assertEquals(await receiveAnswer(connection), [2, 4, 0, 0]);
+    for (let sequence = 3; sequence <= last; sequence++) {
+      assertEquals(await receiveAnswer(connection), [sequence, 3, 0, 2]);
+    }
+    assertEquals(await ask(connection, batchOf(2, [["ks", "k", 1n]]), 1), [taken(2)]);
+    connection.close();
+    await server.stop();
+  });
 });
 
 Deno.test("What only begins like a hello is messages", async () => {
