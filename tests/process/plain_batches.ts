@@ -91,6 +91,21 @@ export async function receiveAnswer(connection: Deno.TcpConn): Promise<PlainAnsw
   return [sequence, view.getUint32(8, true), view.getUint32(12, true), detail];
 }
 
+/** The answer to a batch that is taken. */
+export const taken = (sequence: number): PlainAnswer => [sequence, 0, 0, 0];
+
+/** Sends bytes, and returns this number of answers. */
+export async function ask(
+  connection: Deno.TcpConn,
+  bytes: Uint8Array,
+  count: number,
+): Promise<PlainAnswer[]> {
+  await sendAll(connection, bytes);
+  const answers: PlainAnswer[] = [];
+  while (answers.length < count) answers.push(await receiveAnswer(connection));
+  return answers;
+}
+
 /** Reads answers until all batches up to `sequence` are taken; throws at any other answer. */
 export async function receiveTaken(connection: Deno.TcpConn, sequence: number): Promise<void> {
   while (true) {

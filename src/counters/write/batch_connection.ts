@@ -27,10 +27,13 @@ interface BatchEnvironment {
 }
 
 export class BatchConnection implements PieceHolder {
-  readonly pace = new BatchPace();
+  /** Of the present batch. */
+  readonly #inputPace = new BatchPace();
   readonly #server: BatchEnvironment;
   readonly #connection: TcpConnection;
   readonly #answers: AnswerQueue;
+  /** Of the answers since the last read. */
+  readonly #answerPace = new BatchPace();
   readonly #intake: BatchIntake;
   /** The piece that it keeps, and the one that it reads into. */
   readonly #small: Uint8Array<ArrayBuffer>;
@@ -56,7 +59,7 @@ export class BatchConnection implements PieceHolder {
     this.#input.received(received.length);
     this.#answers = new AnswerQueue(
       server.writer,
-      (bytes) => connection.send(bytes),
+      (bytes) => this.#send(bytes),
       ANSWER_BYTES_MAX,
     );
     this.#intake = new BatchIntake(server.terms, server.gate);
@@ -74,6 +77,12 @@ export class BatchConnection implements PieceHolder {
         this.#server.batchMemory.release(this.#memory, { isReadInto: isReading });
       }
     }
+  }
+
+  lateMs(nowMs: number): number {
+    // Answers hold it up only above their bound.
+    const pace = this.#answers.isAboveBound ? this.#answerPace : this.#inputPace;
+    return pace.lateMs(nowMs);
   }
 
   close(): void {
@@ -120,7 +129,7 @@ export class BatchConnection implements PieceHolder {
       this.#input.consume(at);
       if (!isStuck) {
         this.#hasTaken = true;
-        this.pace.restart(this.#input.length);
+        this.#inputPace.restart(this.#input.length);
       }
       if (takenRecords > 0) this.#position = writer.position;
       metrics.countBatches(intake.counts);
@@ -141,12 +150,21 @@ export class BatchConnection implements PieceHolder {
 
   async #read(): Promise<boolean> {
     const { clock } = this.#server.batchMemory;
-    this.pace.beginRead(clock.nowMs());
+    this.#inputPace.begin(clock.nowMs());
     const count = await this.#connection.read(this.#input.unused());
-    this.pace.endRead(count ?? 0, clock.nowMs());
+    this.#inputPace.end(count ?? 0, clock.nowMs());
     if (count === null) return false;
+    this.#answerPace.restart(0);
     this.#input.received(count);
     return true;
+  }
+
+  async #send(bytes: Uint8Array): Promise<boolean> {
+    const { clock } = this.#server.batchMemory;
+    this.#answerPace.begin(clock.nowMs());
+    const isSent = await this.#connection.send(bytes);
+    this.#answerPace.end(bytes.length, clock.nowMs());
+    return isSent;
   }
 
   /** Makes capacity for the next batch; afterwards something can be read. */
@@ -178,6 +196,6 @@ export class BatchConnection implements PieceHolder {
     this.#memory = memory;
     this.#input = input;
     this.#hasTaken = false;
-    this.pace.restart(input.length);
+    this.#inputPace.restart(input.length);
   }
 }

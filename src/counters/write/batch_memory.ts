@@ -2,11 +2,10 @@
  * The memory that batches are received into. A connection keeps a small piece for life. A batch that does not fit
  * it is received into a larger one, which the connection gives back when no part of a batch is left in it. Of
  * the large pieces there are few: if none is free, a connection is not read until one is. While others wait, a
- * peer that is in the middle of a large batch, and is late by 5 s, is disconnected.
+ * peer that is in the middle of a large batch, or does not take its answers, and is late by 5 s, is disconnected.
  */
 
 import type { Clock } from "../../base/clock.ts";
-import type { BatchPace } from "./batch_pace.ts";
 import { ReceiveMemory } from "./receive_memory.ts";
 
 const CHECK_MS = 1000;
@@ -17,7 +16,8 @@ type Piece = Uint8Array<ArrayBuffer>;
 
 /** A connection that has a large piece. */
 export interface PieceHolder {
-  readonly pace: BatchPace;
+  /** By how much its peer is late with a batch, or with taking answers; 0 if it is not to blame. */
+  lateMs(nowMs: number): number;
   /** Ends its connection, which then releases the piece. */
   close(): void;
 }
@@ -84,7 +84,7 @@ export class BatchMemory {
       let latest: readonly [Piece, PieceHolder] | null = null;
       let mostMs = LATE_MS;
       for (const [piece, holder] of this.#holders) {
-        const lateMs = holder.pace.lateMs(nowMs);
+        const lateMs = holder.lateMs(nowMs);
         if (lateMs < mostMs || latest !== null && lateMs === mostMs) continue;
         latest = [piece, holder];
         mostMs = lateMs;

@@ -1,35 +1,38 @@
-/** How fast the batch comes that a connection is in the middle of. Only time that is spent in reads counts. */
+/**
+ * How fast a peer sends the batch that its connection is in the middle of, or takes its answers. Only time counts
+ * in which the connection waits for that.
+ */
 
-/** What a peer need send at the least while others wait for its piece of memory. */
+/** What a peer need send, or take, at the least while others wait for its piece of memory. */
 const RATE_BYTES_PER_MS = 64 * 1024 / 1000;
 
 export class BatchPace {
-  /** Since when the present read waits; null between reads. */
+  /** Since when the present read or write waits; null between them. */
   #waitingSinceMs: number | null = null;
-  /** How long the reads before it have waited. */
+  /** How long those before it have waited. */
   #waitedMs = 0;
   #bytes = 0;
 
-  /** A batch begins, or goes on in another piece; `bytes` of it are there. */
+  /** Something else begins, or goes on in another piece; `bytes` of it are there. */
   restart(bytes: number): void {
     this.#waitedMs = 0;
     this.#bytes = bytes;
   }
 
-  beginRead(nowMs: number): void {
+  begin(nowMs: number): void {
     this.#waitingSinceMs = nowMs;
   }
 
-  /** `count` bytes have come; 0 if the input is over. */
-  endRead(count: number, nowMs: number): void {
+  /** `count` bytes have come or gone. */
+  end(count: number, nowMs: number): void {
     this.#waitedMs += nowMs - (this.#waitingSinceMs ?? nowMs);
     this.#waitingSinceMs = null;
     this.#bytes += count;
   }
 
   /**
-   * For how long the peer has sent nothing or, if that is more, by how much its batch is behind 64 KiB a second;
-   * 0 while nothing is read.
+   * For how long the peer has done nothing or, if that is more, by how much it is behind 64 KiB a second; 0 while
+   * the connection does not wait.
    */
   lateMs(nowMs: number): number {
     if (this.#waitingSinceMs === null) return 0;

@@ -59,7 +59,7 @@ export class WriteServer {
     const stalled = metrics.counter("countd_connections_total", "stalled");
     this.batchMemory = new BatchMemory(clock, (lateMs) => {
       stalled.value += 1;
-      events.report("warn", "connection closed: its batch comes too slowly, and others wait", {
+      events.report("warn", "connection closed: too slow with its batches, and others wait", {
         late_ms: Math.round(lateMs),
       });
     });

@@ -11,6 +11,9 @@ const mebibyte = 1024 * 1024;
 class Holder implements PieceHolder {
   closed = 0;
   readonly pace = new BatchPace();
+  lateMs(nowMs: number): number {
+    return this.pace.lateMs(nowMs);
+  }
   close(): void {
     this.closed++;
   }
@@ -42,8 +45,8 @@ function usedUp() {
     late,
     /** The peer sends so many bytes, and the next read begins. */
     receive(holder: Holder, bytes: number) {
-      holder.pace.endRead(bytes, nowMs);
-      holder.pace.beginRead(nowMs);
+      holder.pace.end(bytes, nowMs);
+      holder.pace.begin(nowMs);
     },
     async passMs(ms: number) {
       nowMs += ms;
@@ -88,7 +91,7 @@ Deno.test("While others wait, a peer that is in a long batch and sends nothing i
   receive(holders[2]!, 1);
   const waiting = memory.large(new Holder());
   // One waits for space in a log, and is not to blame.
-  holders[1]!.pace.endRead(1, 60_001);
+  holders[1]!.pace.end(1, 60_001);
   await passMs(4998);
   assertEquals(late, []);
   await passMs(1);
@@ -130,17 +133,17 @@ Deno.test("While others wait, a peer whose batch comes by single bytes is discon
 
 Deno.test("A batch is late by the time of its own reads alone", () => {
   const pace = new BatchPace();
-  pace.beginRead(0);
-  pace.endRead(64 * 1024, 9000);
+  pace.begin(0);
+  pace.end(64 * 1024, 9000);
   // The peer is not read, and is not late.
   assertEquals(pace.lateMs(60_000), 0);
-  pace.beginRead(60_000);
+  pace.begin(60_000);
   assertEquals(pace.lateMs(60_500), 8500);
-  pace.endRead(1, 60_500);
+  pace.end(1, 60_500);
   pace.restart(64 * 1024);
-  pace.beginRead(70_000);
+  pace.begin(70_000);
   assertEquals(pace.lateMs(70_500), 500);
-  pace.endRead(0, 71_500);
-  pace.beginRead(71_500);
+  pace.end(0, 71_500);
+  pace.begin(71_500);
   assertEquals(pace.lateMs(72_000), 1000);
 });

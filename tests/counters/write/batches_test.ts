@@ -2,11 +2,10 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Metrics } from "../../../src/base/metrics.ts";
-import { DataDirectory, describeSelf } from "../../../src/counters/commitlog/mod.ts";
-import type { Storage } from "../../../src/file/mod.ts";
 import { recordsOf, takeSealed, withDataDirectory } from "../../support/data_directory.ts";
 import { joined, sendAll } from "../../process/plain_messages.ts";
 import {
+  ask,
   batch,
   batchOf,
   connectWithHello,
@@ -15,20 +14,9 @@ import {
   type PlainAnswer,
   receiveAnswer,
   records,
+  taken,
 } from "../../process/plain_batches.ts";
-import { Faults, faultyStorage } from "../../support/faulty_storage.ts";
-import { waitUntil } from "../../support/wait.ts";
 import { messages, RawClient, startServer } from "./support.ts";
-
-const taken = (sequence: number): PlainAnswer => [sequence, 0, 0, 0];
-
-/** Sends bytes, and returns this number of answers. */
-async function ask(connection: Deno.TcpConn, bytes: Uint8Array, count: number) {
-  await sendAll(connection, bytes);
-  const answers: PlainAnswer[] = [];
-  while (answers.length < count) answers.push(await receiveAnswer(connection));
-  return answers;
-}
 
 async function isOver(connection: Deno.TcpConn): Promise<boolean> {
   return await connection.read(new Uint8Array(1)) === null;
@@ -251,92 +239,6 @@ Deno.test("Batches are longer than the first memory, and a log takes what fits i
       assertEquals(recordsOf(log).length, keys.length);
       log.release();
     }
-  });
-});
-
-Deno.test("A batch of up to 128 KiB does not wait behind longer ones that find no memory", async () => {
-  await withDataDirectory(async ({ open }) => {
-    const metrics = new Metrics();
-    const server = await startServer(open(), { maxConnections: 80, backlogBytes: 2 ** 26 }, {
-      metrics,
-    });
-    using undo = new DisposableStack();
-    const connect = async () => undo.use((await connectWithHello(server.address.port)).connection);
-    const bodyOf = (keys: number) =>
-      records(Array.from({ length: keys }, (_, key) => ["ks", `${key}`.padStart(8, "k"), 1n]));
-    // One more in the middle of a long batch than there are pieces for them.
-    const long = batch(1, bodyOf(8000), { counters: 8000 });
-    assert(long.length > 128 * 1024, `${long.length}`);
-    const holders = [];
-    while (holders.length < 65) {
-      const connection = await connect();
-      await sendAll(connection, long.subarray(0, 100_000));
-      holders.push(connection);
-    }
-    await waitUntil("a wait for memory", () => server.batchMemory.isWanted);
-    const connection = await connect();
-    for (const sequence of [1, 2]) {
-      const middling = batch(sequence, bodyOf(5000), { counters: 5000 });
-      assert(middling.length > 100_000 && middling.length <= 128 * 1024, `${middling.length}`);
-      assertEquals(await ask(connection, middling, 1), [taken(sequence)]);
-    }
-    assert(server.batchMemory.isWanted);
-    assertEquals(metrics.counter("countd_connections_total", "stalled").value, 0);
-    // The one that waits gets the piece of another whose batch is over.
-    await Promise.all(holders.map(async (holder) => {
-      assertEquals(await ask(holder, long.subarray(100_000), 1), [taken(1)]);
-    }));
-    assert(!server.batchMemory.isWanted);
-    await server.stop();
-  }, { wanted: { logSize: 1024 * 1024 } });
-});
-
-Deno.test("Batches are not taken while more than 64 KiB of answers wait", async () => {
-  await withDataDirectory(async (test) => {
-    const inner = faultyStorage(test.storage, new Faults());
-    let held: PromiseWithResolvers<void> | null = null;
-    const storage: Storage = {
-      ...inner,
-      open(path, options) {
-        const file = inner.open(path, options);
-        const { syncDataAsync } = file;
-        return Object.assign(file, {
-          async syncDataAsync() {
-            await held?.promise;
-            await syncDataAsync();
-          },
-        });
-      },
-    };
-    using directory = DataDirectory.open(storage, test.data, { self: describeSelf(storage) });
-    const metrics = new Metrics();
-    const server = await startServer(directory, { sealAfterMs: 60_000 }, { metrics });
-    const { connection } = await connectWithHello(server.address.port);
-    using _ = connection;
-    // Behind a batch that is not durable yet come the shortest ones, each with an answer of the same length.
-    const last = 10_000;
-    const short = [];
-    for (let sequence = 2; sequence <= last; sequence++) {
-      short.push(batch(sequence, new Uint8Array(0), { counters: 0, flags: 1 }));
-    }
-    held = Promise.withResolvers();
-    const sending = sendAll(connection, joined([batchOf(1, [["ks", "k", 1n]]), ...short]));
-    const refused = metrics.counter("countd_batches_total", "refused");
-    await waitUntil("64 KiB of answers", () => refused.value * 24 > 65_536);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    // Those of one append come on top.
-    assert(refused.value * 24 <= 65_536 + 64 * 24, `${refused.value}`);
-    held.resolve();
-    held = null;
-    await sending;
-    assertEquals(await receiveAnswer(connection), taken(1));
-    assertEquals(await receiveAnswer(connection), [2, 4, 0, 0]);
-    for (let sequence = 3; sequence <= last; sequence++) {
-      assertEquals(await receiveAnswer(connection), [sequence, 3, 0, 2]);
-    }
-    assertEquals(await ask(connection, batchOf(2, [["ks", "k", 1n]]), 1), [taken(2)]);
-    connection.close();
-    await server.stop();
   });
 });
 
