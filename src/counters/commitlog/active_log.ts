@@ -154,7 +154,8 @@ export class ActiveLog {
   /**
    * Append, step 1: frames with what the filler writes, or nothing if it writes nothing. Throws `OsError` if they
    * cannot be written. If the error passes, as on a full disk, the filler is rolled back, and the append may be tried
-   * again: the first of several frames may count then, and the tail is behind them. After any other error the writer
+   * again: the first frames may count then, or all, and the tail is behind them. Throws `FailedError` if it cannot be
+   * found out which count. After any other error the writer
    * should stop.
    */
   append(filler: BatchFiller): void {

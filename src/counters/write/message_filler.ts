@@ -84,7 +84,8 @@ export class MessageFiller implements BatchFiller {
     return state.records === 0 ? start : state.targetNext;
   }
 
-  rollBack(): void {
+  rollBack(kept: number): void {
+    if (kept > 0) return;
     const state = this.#state;
     this.#next -= this.lastConsumed * state.messageBytes;
     this.accepted -= state.accepted;

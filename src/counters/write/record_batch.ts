@@ -52,7 +52,8 @@ export class RecordBatch implements BatchFiller {
     return at;
   }
 
-  rollBack(): void {
+  rollBack(kept: number): void {
+    if (kept > 0) return;
     this.#next = this.#from;
   }
 }

@@ -9,7 +9,8 @@
  */
 
 import { assert } from "../../base/assert.ts";
-import type { StoredFile } from "../mod.ts";
+import { FailedError } from "../../base/errors.ts";
+import { isPassing, type StoredFile } from "../mod.ts";
 import { type FrameShape, type LogBytes, sealFrame } from "./frame.ts";
 
 /** How finished frames get into the file. */
@@ -23,7 +24,7 @@ export interface FrameStore {
    * not possible.
    */
   put(start: number, end: number, offset: number): void;
-  /** Whether the file has these bytes. Asked after a put of several frames that failed. */
+  /** Whether the file has these bytes. Asked after a put that failed with an error that passes. */
   has?(start: number, end: number, offset: number): boolean;
 }
 
@@ -71,7 +72,7 @@ export class CheckedLog {
 
   /**
    * Appends the frame whose fields and body the owner has stored at `start`, up to `end`. Returns its offset
-   * in the log. Throws what `put` throws: the frame does not count then, and the next one goes to its place.
+   * in the log. Throws as `appendAll` does: unless the frame counts, the next one goes to its place.
    */
   append(end: number): number {
     const offset = this.#tail;
@@ -81,8 +82,9 @@ export class CheckedLog {
 
   /**
    * As `append`, for frames that follow each other, with one `put` for all. `ends` are their ends, each a
-   * multiple of eight behind `start`, but the last. If `put` throws, the first frames may count: those that are
-   * whole in the file, because a scan would find them there.
+   * multiple of eight behind `start`, but the last. If `put` throws an error that passes, the first frames may
+   * count, or all: those that are whole in the file, because a scan would find them there. Throws `FailedError`
+   * if the file cannot be read to tell which: then nothing may be appended any more.
    */
   appendAll(ends: readonly number[]): void {
     const { start } = this;
@@ -97,15 +99,33 @@ export class CheckedLog {
     try {
       this.#store.put(start, frameEnd, this.#tail);
     } catch (error) {
-      let whole = start;
-      for (const end of ends.slice(0, -1)) {
-        if (this.#store.has?.(whole, end, base + whole) !== true) break;
-        whole = end;
-      }
-      this.#tail = base + whole;
+      // After any other error nothing is appended again, and no other one may come in its place.
+      if (isPassing(error)) this.#tail = base + this.#wholeEnd(start, ends);
       throw error;
     }
     this.#tail = base + frameEnd;
+  }
+
+  /**
+   * End of the last frame that is whole in the file. That may be the last one: what a write left out can be zeros,
+   * which the file has there anyway.
+   */
+  #wholeEnd(start: number, ends: readonly number[]): number {
+    const base = this.#tail - start;
+    let whole = start;
+    try {
+      for (const end of ends) {
+        if (this.#store.has?.(whole, end, base + whole) !== true) break;
+        whole = end;
+      }
+    } catch (error) {
+      // Also if this error passes: a frame that is there and not known would be appended again.
+      throw new FailedError(
+        `A write into a log failed, and what it wrote cannot be read: start the writer again (${error})`,
+        { cause: error },
+      );
+    }
+    return whole;
   }
 
   /** Syncs the present content on another thread. Throws what the first sync that failed threw. */
