@@ -10,6 +10,7 @@
  * stays where it is until `clear`.
  */
 
+import { byteText } from "../../base/byte_text.ts";
 import { assert } from "../../base/assert.ts";
 import { KeyedHash, PROBES_MAX } from "../../base/keyed_hash.ts";
 import { mapKey, textOfMapKey } from "../../base/map_key.ts";
@@ -219,7 +220,7 @@ export class Aggregator {
   }
 
   #numberOf(name: Uint8Array): number {
-    const text = mapKey(String.fromCharCode(...name));
+    const text = mapKey(byteText(name));
     const known = this.#numbers.get(text);
     if (known !== undefined) return known;
     const number = this.#keyspaces.length;

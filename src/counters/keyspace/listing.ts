@@ -4,6 +4,7 @@
  * and sorted.
  */
 
+import { byteText } from "../../base/byte_text.ts";
 import type { Clock } from "../../base/clock.ts";
 import { mapKey } from "../../base/map_key.ts";
 import { mergeSorted, sortInSteps } from "../../base/sort_steps.ts";
@@ -76,8 +77,8 @@ export class KeyspaceListing {
   #nameOf(fileName: string): string | null {
     const name = decodeKeyspaceName(fileName);
     if (name === null) return null;
-    if (name !== "hashed") return String.fromCharCode(...name);
+    if (name !== "hashed") return byteText(name);
     const head = keyspaceHead(this.#storage, `${this.#directory}/${fileName}`);
-    return head === null ? null : String.fromCharCode(...head.name);
+    return head === null ? null : byteText(head.name);
   }
 }

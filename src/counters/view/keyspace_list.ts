@@ -4,6 +4,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { byteText } from "../../base/byte_text.ts";
 import type { Clock } from "../../base/clock.ts";
 import { CorruptError } from "../../base/errors.ts";
 import { type FormatError, isFormatError } from "../../base/format.ts";
@@ -89,9 +90,9 @@ export class KeyspaceList {
     const found = await look;
     if (found === null) return null;
     const { pending, stored } = found;
-    const unfolded = [...pending.values()].map(({ name }) => textOf(name)).sort();
+    const unfolded = [...pending.values()].map(({ name }) => byteText(name)).sort();
     const added = unfolded.filter((name) => !hasText(stored, name));
-    const page = namesAfter(textOf(after), stored, added);
+    const page = namesAfter(byteText(after), stored, added);
     const rows = await inTurns(rowsOf(this.#sources, page, pending), turns);
     return { total: stored.length + added.length, rows };
   }
@@ -266,11 +267,6 @@ function* changedCounters(
   }
 }
 
-/** A name with one character for each byte. */
-function textOf(name: Uint8Array): string {
-  return String.fromCharCode(...name);
-}
-
 function nameKey(name: Uint8Array): string {
-  return mapKey(textOf(name));
+  return mapKey(byteText(name));
 }

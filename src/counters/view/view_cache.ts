@@ -3,6 +3,7 @@
  * views are closed.
  */
 
+import { byteText } from "../../base/byte_text.ts";
 import type { KeyspaceView } from "./keyspace_view.ts";
 
 /** Each needs a descriptor, and pages: 254 MiB in all if each uses what `PageBudget` gives. */
@@ -33,7 +34,7 @@ export class ViewCache implements Disposable {
   get(name: Uint8Array): KeyspaceView {
     if (this.#lastView !== null && sameBytes(name, this.#lastName)) return this.#lastView;
     this.#switches++;
-    const key = String.fromCharCode(...name);
+    const key = byteText(name);
     let view = this.#views.get(key);
     if (view !== undefined) {
       this.#views.delete(key);

@@ -51,12 +51,15 @@ export type CompactStop =
  * during the call.
  */
 export interface KeyspaceGate {
-  /** From now on the keyspace is known. */
+  /** If true, the keyspace is known from now on. */
   admits(name: Uint8Array): boolean;
-  /** Whether the keyspace exists, or was admitted before. */
-  knows(name: Uint8Array): boolean;
-  /** Takes back an admission that made a keyspace known: nothing of it comes. */
-  withdraw(name: Uint8Array): void;
+  /**
+   * Admits all of these keyspaces, or none. Returns the index of the first that may not come in, or −1; then it
+   * adds to `admitted` what `withdraw` wants to know of those that were not known.
+   */
+  firstRefused(names: readonly Uint8Array[], admitted: string[]): number;
+  /** Takes back admissions: nothing of these keyspaces comes. */
+  withdraw(admitted: readonly string[]): void;
 }
 
 /**

@@ -3,6 +3,7 @@
  * folded ones stay open; the number of descriptors stays bounded.
  */
 
+import { byteText } from "../../base/byte_text.ts";
 import { type Events, noEvents } from "../../base/events.ts";
 import { printableName } from "../../base/printable.ts";
 import {
@@ -21,7 +22,7 @@ const OPEN_MAX = 128;
 
 /** Bytes as a text with one character a byte: a key for maps, whatever the bytes are. */
 export function nameKey(name: Uint8Array): string {
-  return mapKey(String.fromCharCode(...name));
+  return mapKey(byteText(name));
 }
 
 export class KeyspaceWriters {

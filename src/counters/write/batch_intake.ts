@@ -51,8 +51,9 @@ interface Progress {
   takenRecords: number;
   refused: number;
   refusedRecords: number;
-  /** How many answers there are. */
+  /** How many answers there are, and how many keyspaces that were admitted. */
   answers: number;
+  admitted: number;
 }
 
 export class BatchIntake implements BatchFiller {
@@ -77,10 +78,13 @@ export class BatchIntake implements BatchFiller {
     refused: 0,
     refusedRecords: 0,
     answers: 0,
+    admitted: 0,
   };
   /** What was before each fill since `begin` that made a frame. */
   #before: Progress[] = [];
   readonly #answers: BatchAnswer[] = [];
+  /** What the gate admitted since `begin`. */
+  readonly #admitted: string[] = [];
   #judged = 0;
   #defined = 0;
 
@@ -107,6 +111,7 @@ export class BatchIntake implements BatchFiller {
       this.#now.refusedRecords =
         0;
     this.#now.answers = this.#answers.length = 0;
+    this.#now.admitted = this.#admitted.length = 0;
     this.#before = [];
     this.#judged = this.#defined = 0;
     // If the log takes nothing now, `fill` is not called.
@@ -159,6 +164,7 @@ export class BatchIntake implements BatchFiller {
     if (before === undefined) return;
     this.#now = before;
     this.#answers.length = before.answers;
+    this.#gate?.withdraw(this.#admitted.splice(before.admitted));
     this.#before.length = kept;
     this.stop = "full";
   }
@@ -214,17 +220,13 @@ export class BatchIntake implements BatchFiller {
   #firstNotAdmitted(): number {
     const gate = this.#gate;
     if (gate === null) return -1;
-    const added: Uint8Array[] = [];
+    const names: Uint8Array[] = [];
     for (let definition = 0; definition < this.#check.definitions; definition++) {
-      const name = this.#definedName(definition);
-      if (gate.knows(name)) continue;
-      if (!gate.admits(name)) {
-        for (const other of added) gate.withdraw(other);
-        return definition;
-      }
-      added.push(name);
+      names.push(this.#definedName(definition));
     }
-    return -1;
+    const refused = gate.firstRefused(names, this.#admitted);
+    this.#now.admitted = this.#admitted.length;
+    return refused;
   }
 
   #definedName(definition: number): Uint8Array {

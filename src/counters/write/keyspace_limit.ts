@@ -4,6 +4,7 @@
  * since. What other writers let in shows at the next look, so the bound is approximate between them.
  */
 
+import { byteText } from "../../base/byte_text.ts";
 import { mapKey } from "../../base/map_key.ts";
 import { inTurns } from "../../base/steps.ts";
 import type { DataDirectory } from "../commitlog/mod.ts";
@@ -50,29 +51,42 @@ export class KeyspaceLimit implements KeyspaceGate {
     return this.#stored.length + this.#added.size;
   }
 
-  knows(name: Uint8Array): boolean {
-    const text = String.fromCharCode(...name);
-    return this.#added.has(mapKey(text)) || this.#isStored(text);
-  }
-
-  withdraw(name: Uint8Array): void {
-    this.#added.delete(mapKey(String.fromCharCode(...name)));
-  }
-
   admits(name: Uint8Array): boolean {
-    if (this.knows(name)) return true;
-    const key = mapKey(String.fromCharCode(...name));
-    const { clock } = this.#environment;
-    if (clock.nowMs() >= this.#looksFromMs) this.#look();
-    if (this.#count < this.#max) {
-      this.#added.add(key);
-      return true;
+    return this.firstRefused([name], []) < 0;
+  }
+
+  firstRefused(names: readonly Uint8Array[], admitted: string[]): number {
+    // What is refused was not admitted in part: that would take as long once more.
+    const added = new Set<string>();
+    const freeCount = this.#max - this.#count;
+    for (const [index, name] of names.entries()) {
+      const text = byteText(name);
+      const key = mapKey(text);
+      if (this.#added.has(key) || added.has(key) || this.#isStored(text)) continue;
+      if (added.size >= freeCount) {
+        this.#lookAgain();
+        this.#events.report("warn", "increments of new keyspaces are refused: too many keyspaces", {
+          keyspaces: this.#count + added.size,
+          max_keyspaces: this.#max,
+        });
+        return index;
+      }
+      added.add(key);
     }
-    this.#events.report("warn", "increments of new keyspaces are refused: too many keyspaces", {
-      keyspaces: this.#count,
-      max_keyspaces: this.#max,
-    });
-    return false;
+    if (added.size > 0) this.#lookAgain();
+    for (const key of added) {
+      this.#added.add(key);
+      admitted.push(key);
+    }
+    return -1;
+  }
+
+  withdraw(admitted: readonly string[]): void {
+    for (const key of admitted) this.#added.delete(key);
+  }
+
+  #lookAgain(): void {
+    if (this.#environment.clock.nowMs() >= this.#looksFromMs) this.#look();
   }
 
   #isStored(text: string): boolean {

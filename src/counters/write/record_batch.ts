@@ -1,5 +1,6 @@
 /** Turns increments of this process into records of a log, for the embedded engine. */
 
+import { byteText } from "../../base/byte_text.ts";
 import { mapKey } from "../../base/map_key.ts";
 import { BATCH_KEYSPACES_MAX, encodeCounter, encodeDefinition, recordBytes } from "../wire/mod.ts";
 import type { BatchFiller } from "../commitlog/mod.ts";
@@ -60,5 +61,5 @@ export class RecordBatch implements BatchFiller {
 
 /** A key for maps, whatever the bytes are. */
 function nameText(name: Uint8Array): string {
-  return mapKey(String.fromCharCode(...name));
+  return mapKey(byteText(name));
 }

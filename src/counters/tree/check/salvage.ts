@@ -4,6 +4,7 @@
  * Changes nothing.
  */
 
+import { byteText } from "../../../base/byte_text.ts";
 import { CorruptError } from "../../../base/errors.ts";
 import type { StoredFile } from "../../../file/mod.ts";
 import { branchBirth, branchChild } from "../pages/branch.ts";
@@ -93,7 +94,7 @@ function gather(
         continue;
       }
       const { key, count } = order === "key" ? keyLeafRow(frame, index) : rankLeafRow(frame, index);
-      into.set(String.fromCharCode(...key), count);
+      into.set(byteText(key), count);
     }
   };
   if (meta.keyRoot.rows > 0) visit(root.number, root.birth, root.level);

@@ -13,6 +13,7 @@
  * 3. Only one writer has the file. The fold lease ensures that, not this class.
  */
 
+import { byteText } from "../../../base/byte_text.ts";
 import { assert } from "../../../base/assert.ts";
 import { CorruptError } from "../../../base/errors.ts";
 import type { Kept } from "../../../base/format.ts";
@@ -160,7 +161,7 @@ export class TreeWriter {
     });
     const counters = new Map<string, bigint>();
     for (const { key, count } of countersOf(this.#source, keyRoot)) {
-      counters.set(String.fromCharCode(...key), count);
+      counters.set(byteText(key), count);
     }
     const generations = new Map<number, bigint>();
     this.#generations.forEach((generation, slot) => {
