@@ -1,14 +1,15 @@
 /**
  * Checks a record batch from outside against every rule, because its bytes go into a log as they are. Besides
- * the rules of `checkBatch`: names fit the widths of the directory, no record adds 0, and a definition is
- * right before the first record of its keyspace. So no keyspace and no counter comes into being without a count.
+ * the rules of `checkBatch`: names fit the widths of the directory, it defines fewer keyspaces, no record adds 0, and
+ * a definition is right before the first record of its keyspace. So no keyspace and no counter comes into being
+ * without a count.
  *
  * It reads words, because that takes half the time of bytes.
  */
 
 import type { MessageSizes } from "./message_sizes.ts";
+import { BATCH_DEFINITIONS_MAX } from "./batch_message.ts";
 import {
-  BATCH_KEYSPACES_MAX,
   RECORD_INCREMENT_WORD,
   RECORD_KEYSPACE_WORD,
   RECORD_KIND_COUNTER,
@@ -45,8 +46,8 @@ export class BatchCheck {
   reason = 0;
   /** How many keyspaces it defines; of each, the index of its record, and the record's first word. */
   definitions = 0;
-  readonly definitionIndex = new Int32Array(BATCH_KEYSPACES_MAX);
-  readonly definitionAt = new Int32Array(BATCH_KEYSPACES_MAX);
+  readonly definitionIndex = new Int32Array(BATCH_DEFINITIONS_MAX);
+  readonly definitionAt = new Int32Array(BATCH_DEFINITIONS_MAX);
   readonly #keyspaceSize: number;
   readonly #keySize: number;
 
@@ -116,7 +117,7 @@ export class BatchCheck {
     if ((head & 0xff00) !== 0) return recordReasons.flags;
     const nameLength = head >>> NAME_LENGTH_SHIFT;
     if (unused >= 0) return recordReasons.unusedDefinition;
-    if (number !== this.definitions || number >= BATCH_KEYSPACES_MAX) {
+    if (number !== this.definitions || number >= BATCH_DEFINITIONS_MAX) {
       return recordReasons.definitionNumber;
     }
     if (increment !== 0) return recordReasons.definitionIncrement;

@@ -27,6 +27,12 @@ export const BATCH_ANSWER_BYTES = 24;
 const BATCH_BYTES_MAX = 512 * 1024;
 const LOG_BYTES_SPARED = 8 * 1024;
 
+/**
+ * Most keyspaces of a batch. A frame may define more. But each may be looked up among a million, and the event loop
+ * is not given up within a batch.
+ */
+export const BATCH_DEFINITIONS_MAX = 1024;
+
 /** A batch has one command in the place of records. */
 export const BATCH_IS_COMMAND = 1;
 

@@ -26,7 +26,7 @@ import {
 
 /** Batches that are judged, and about as many keyspaces that are asked for, before the clock is read. */
 const BATCHES_AT_ONCE = 64;
-const DEFINITIONS_AT_ONCE = 1024;
+const DEFINITIONS_AT_ONCE = 512;
 
 /** Why no more batches were taken. */
 export type IntakeStop =

@@ -2,7 +2,6 @@
 
 import { assert, assertEquals } from "@std/assert";
 import {
-  BATCH_KEYSPACES_MAX,
   BatchCheck,
   checkBatch,
   encodeCounter,
@@ -112,16 +111,16 @@ Deno.test("Names are no longer than the fields of the directory", () => {
   }
 });
 
-Deno.test("A batch defines at most 4,096 keyspaces", () => {
+Deno.test("A batch defines at most 1,024 keyspaces", () => {
   const parts = (count: number) =>
     Array.from({ length: count }, (_, number): Part[] => [
       ["define", number, `k${number}`],
       ["add", number, "", 1n],
     ]).flat();
-  assert(judge(batchOf(parts(BATCH_KEYSPACES_MAX)), BATCH_KEYSPACES_MAX).isGood);
-  const seen = judge(batchOf(parts(BATCH_KEYSPACES_MAX + 1)), BATCH_KEYSPACES_MAX + 1);
+  assert(judge(batchOf(parts(1024)), 1024).isGood);
+  const seen = judge(batchOf(parts(1025)), 1025);
   assertEquals([seen.index, seen.reason], [
-    2 * BATCH_KEYSPACES_MAX,
+    2 * 1024,
     recordReasons.definitionNumber,
   ]);
 });
