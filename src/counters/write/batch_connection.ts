@@ -69,13 +69,12 @@ export class BatchConnection implements PieceHolder {
     const connection = this.#connection;
     try {
       if (await this.#introduce()) await this.#takeAll();
+      // The peer may take long to close.
+      this.#releaseMemory();
       await this.#answers.whenSent();
       await connection.end();
     } finally {
-      const { isReading } = connection;
-      if (this.#memory !== this.#small) {
-        this.#server.batchMemory.release(this.#memory, { isReadInto: isReading });
-      }
+      this.#releaseMemory();
     }
   }
 
@@ -184,6 +183,14 @@ export class BatchConnection implements PieceHolder {
       this.#useMemory(await batchMemory.large(this));
     }
     if (this.#input.start + wantedBytes > this.#memory.length) this.#input.moveToFront();
+  }
+
+  /** Gives a larger piece back; nothing is received afterwards. */
+  #releaseMemory(): void {
+    const memory = this.#memory;
+    if (memory === this.#small) return;
+    this.#memory = this.#small;
+    this.#server.batchMemory.release(memory, { isReadInto: this.#connection.isReading });
   }
 
   #useMemory(memory: Uint8Array<ArrayBuffer>): void {

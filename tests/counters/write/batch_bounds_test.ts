@@ -157,3 +157,30 @@ Deno.test("While others wait for memory, a peer that does not take its answers i
     await server.stop();
   });
 });
+
+Deno.test("A connection that ends gives its memory away before its peer has closed", async () => {
+  await withDataDirectory(async ({ open }) => {
+    const server = await startServer(open());
+    const { batchMemory } = server;
+    const holder = { lateMs: () => 0, close: () => {} };
+    const pieces: Uint8Array<ArrayBuffer>[] = [];
+    while (pieces.length < 64) pieces.push(await batchMemory.large(holder));
+    const { connection } = await connectWithHello(server.address.port);
+    using _ = connection;
+    const body = records(Array.from({ length: 6000 }, (_, key) => ["ks", `${key}`, 1n]));
+    const broken = batch(1, body, { counters: 6000 });
+    broken[4]! ^= 1;
+    assert(broken.length > 128 * 1024, `${broken.length}`);
+    await sendAll(connection, broken.subarray(0, -1));
+    await waitUntil("a wait for memory", () => batchMemory.isWanted);
+    batchMemory.release(pieces.pop()!, { isReadInto: false });
+    const waiting = batchMemory.large(holder).then((piece) => pieces.push(piece));
+    assert(batchMemory.isWanted);
+    assertEquals(await ask(connection, broken.subarray(-1), 1), [[1, 17, 0, 0]]);
+    await waitUntil("its piece", () => pieces.length === 64);
+    await waiting;
+    for (const piece of pieces) batchMemory.release(piece, { isReadInto: false });
+    connection.close();
+    await server.stop();
+  }, { wanted: { logSize: 1024 * 1024 } });
+});
