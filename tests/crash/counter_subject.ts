@@ -109,8 +109,8 @@ export class OneBatch implements BatchFiller {
     return offset;
   }
 
-  rollBack(kept: number): void {
-    if (kept === 0) this.filledRecords = 0;
+  rollBack(): void {
+    this.filledRecords = 0;
   }
 }
 

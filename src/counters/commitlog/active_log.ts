@@ -33,7 +33,7 @@ export interface BatchFiller {
   fill(frame: Uint8Array, start: number, end: number): number;
   /**
    * Rolls back the fills of the last append, but the first `kept` that returned records: what they wrote does not
-   * count, and comes again with the next ones.
+   * count, and comes again with the next ones. At least one did not count: a filler of one frame is told 0.
    */
   rollBack(kept: number): void;
   /** Counter records that the last `fill` wrote. */
@@ -154,9 +154,8 @@ export class ActiveLog {
   /**
    * Append, step 1: frames with what the filler writes, or nothing if it writes nothing. Throws `OsError` if they
    * cannot be written. If the error passes, as on a full disk, the filler is rolled back, and the append may be tried
-   * again: the first frames may count then, or all, and the tail is behind them. Throws `FailedError` if it cannot be
-   * found out which count. After any other error the writer
-   * should stop.
+   * again: the first frames may count then, and the tail is behind them. Throws `FailedError` if it cannot be found
+   * out which count. After any error that does not pass the writer should stop.
    */
   append(filler: BatchFiller): void {
     assert(!this.#isEnded, "A log that is being sealed takes no frames");
@@ -174,9 +173,12 @@ export class ActiveLog {
     } catch (error) {
       if (!isPassing(error)) throw error;
       const kept = frames.filter(({ end }) => tail + end <= this.tail);
-      filler.rollBack(kept.length);
-      this.#count(kept);
-      throw error;
+      if (kept.length < frames.length) {
+        filler.rollBack(kept.length);
+        this.#count(kept);
+        throw error;
+      }
+      // Nothing is missing that could be tried again: the next append meets the error, if it is still there.
     }
     this.#count(frames);
     storage.reach("append.1.after");

@@ -84,8 +84,7 @@ export class MessageFiller implements BatchFiller {
     return state.records === 0 ? start : state.targetNext;
   }
 
-  rollBack(kept: number): void {
-    if (kept > 0) return;
+  rollBack(): void {
     const state = this.#state;
     this.#next -= this.lastConsumed * state.messageBytes;
     this.accepted -= state.accepted;

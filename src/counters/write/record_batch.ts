@@ -53,8 +53,7 @@ export class RecordBatch implements BatchFiller {
     return at;
   }
 
-  rollBack(kept: number): void {
-    if (kept > 0) return;
+  rollBack(): void {
     this.#next = this.#from;
   }
 }
