@@ -40,8 +40,8 @@ export const pageLayout = {
 export const PAGE_CHECKSUM_OFFSET = pageLayout.checksum.offset;
 export const PAGE_NUMBER_OFFSET = pageLayout.number.offset;
 export const PAGE_BIRTH_OFFSET = pageLayout.birth.offset;
-export const PAGE_KIND_OFFSET = pageLayout.kind.offset;
-export const PAGE_LEVEL_OFFSET = pageLayout.level.offset;
+const PAGE_KIND_OFFSET = pageLayout.kind.offset;
+const PAGE_LEVEL_OFFSET = pageLayout.level.offset;
 export const PAGE_ROWS_OFFSET = pageLayout.rows.offset;
 export const PAGE_PREFIX_OFFSET = pageLayout.prefix.offset;
 export const PAGE_WIDTH_OFFSET = pageLayout.width.offset;
@@ -89,6 +89,9 @@ export class PageFrame {
   readonly body: Uint8Array;
   number = 0;
   birth = 0;
+  /** Kind and level as the page cache has verified them: to read them from the page costs a miss of memory. */
+  kind = -1;
+  level = -1;
   /** Set by every use, cleared by the clock hand of the page cache. */
   used = false;
 

@@ -8,7 +8,7 @@
  */
 
 import type { StoredFile } from "../../../file/mod.ts";
-import { PAGE_KIND_OFFSET, PAGE_LEVEL_OFFSET, PageFrame, pageProblem } from "./page.ts";
+import { PageFrame, pageProblem } from "./page.ts";
 import { contentProblem, type PageSource } from "./page_source.ts";
 
 /** A walk may hold this many frames while it asks for another. */
@@ -55,8 +55,7 @@ export class PageCache implements PageSource {
     const frame = this.#frames[number];
     if (
       frame !== undefined && frame.birth === birth &&
-      frame.view.getUint8(PAGE_KIND_OFFSET) === kind &&
-      frame.view.getUint8(PAGE_LEVEL_OFFSET) === level
+      frame.kind === kind && frame.level === level
     ) {
       frame.used = true;
       return frame;
@@ -78,6 +77,8 @@ export class PageCache implements PageSource {
     if (problem !== null) this.#refuse(number, problem);
     frame.number = number;
     frame.birth = birth;
+    frame.kind = kind;
+    frame.level = level;
     frame.used = true;
     this.#frames[number] = frame;
     return frame;
